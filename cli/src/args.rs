@@ -1,0 +1,124 @@
+//! The command line.
+
+use crate::commands::{
+    baselines, completions, db, doctor, eval, export, keeper, run, sessions, show, stop, stop_session, supervisor,
+    tail, task, train,
+};
+use crate::demo::DemoArgs;
+use crate::exit::EXIT_HELP;
+use crate::{state, style};
+use clap::{ArgAction, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// What stands below the list of commands.
+fn after_help() -> String {
+    format!(
+        "\
+Examples:
+  wardline doctor                                          what can be prevented on this machine
+  sudo wardline enforce -- codex                           guard an agent at once, with the static deny-list
+  sudo wardline record --task edit -- codex                learn from a normal session (about ten of each task)
+  sudo wardline train                                      make baselines of what was recorded
+  sudo wardline enforce --task edit -- codex               guard it with what it normally does
+  sudo wardline tail                                       follow denials and alerts
+
+{EXIT_HELP}"
+    )
+}
+
+/// Watches coding agents from the kernel, learns what each normally does for each kind of task, and denies in the
+/// kernel what does not belong.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wardline",
+    version,
+    styles = style::HELP,
+    after_help = after_help(),
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// Directory of recorded sessions, baselines and the supervisor's log
+    #[arg(long, global = true, value_name = "DIR", default_value = state::DEFAULT, env = "WARDLINE_STATE_DIR", hide_env_values = true)]
+    pub state_dir: PathBuf,
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what it does: record, train, and stop three attacks, in a throw-away world
+    Demo(DemoArgs),
+    /// Say what can be prevented on this machine, from live probes
+    Doctor(doctor::Args),
+    /// Run a command and record what it does, with the static deny-list enforced
+    Record(run::RecordArgs),
+    /// Run a command, and deny what does not belong
+    Enforce(run::EnforceArgs),
+    /// Say that a running session has another task from now on
+    Task(task::Args),
+    /// Follow denials and alerts
+    Tail(tail::Args),
+    /// List the sessions, running and recorded
+    Sessions(sessions::Args),
+    /// Show one session's timeline
+    Show(show::Args),
+    /// Write one session's events to a file
+    Export(export::Args),
+    /// Kill, freeze or thaw a running session
+    StopSession(stop_session::Args),
+    /// End the supervisor
+    Stop(stop::Args),
+    /// Make baselines of the recorded sessions
+    Train(train::Args),
+    /// List the baselines
+    Baselines(baselines::ListArgs),
+    /// Show one baseline: what was learned
+    Baseline(baselines::Args),
+    /// Replay recorded sessions through the score
+    Eval(eval::Args),
+    /// Look after the database of recorded sessions
+    Db(db::Args),
+    /// Print the completions of a shell
+    Completions(completions::Args),
+    /// Run the supervisor in the foreground; other commands start it when they need it
+    Supervisor(supervisor::Args),
+    /// Kill every session when the supervisor dies
+    #[command(hide = true)]
+    Keeper(keeper::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_says_what_it_did() {
+        let mut command = Cli::command().term_width(100);
+        insta::assert_snapshot!(command.render_help().to_string());
+    }
+
+    #[test]
+    fn each_command_that_starts_an_agent_has_examples() {
+        for name in ["record", "enforce"] {
+            let mut command = Cli::command();
+            command.build();
+            let command = command.find_subcommand_mut(name).unwrap();
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:"), "{name}");
+            insta::assert_snapshot!(format!("help_of_{name}"), help);
+        }
+    }
+}

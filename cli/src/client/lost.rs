@@ -1,0 +1,63 @@
+//! The guard is gone: fail closed. The supervisor's keeper kills the session too; the client does not rely on it.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+/// Kills the session: its cgroup, where this user may, and the command with everything that descends from it.
+pub fn kill_session(command: Pid, cgroup: Option<&Path>) {
+    if let Some(cgroup) = cgroup {
+        let _ = fs::write(cgroup.join("cgroup.kill"), "1");
+    }
+    // Twice: a process may fork while its parent is being killed.
+    for _ in 0..2 {
+        for pid in tree(command) {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+}
+
+/// A process and its descendants, as far as they have not been re-parented; the root first, so that it forks no more.
+fn tree(root: Pid) -> Vec<Pid> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        if let Some(parent) = parent(&stat) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = vec![root.as_raw()];
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        found.extend(children.remove(&pid).unwrap_or_default());
+        next += 1;
+    }
+    found.into_iter().map(Pid::from_raw).collect()
+}
+
+/// Field 4 of proc_pid_stat(5); the command before it may hold anything but ends with the last parenthesis.
+fn parent(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_is_found_behind_a_hostile_name() {
+        assert_eq!(parent("7 (a) b) 1 2) S 42 7 7 0"), Some(42));
+    }
+
+    #[test]
+    fn a_tree_holds_its_root_and_children() {
+        let mut child = std::process::Command::new("sleep").arg("5").spawn().unwrap();
+        let pid = Pid::from_raw(child.id() as i32);
+        assert!(tree(Pid::this()).contains(&pid));
+        kill_session(pid, None);
+        assert!(!child.wait().unwrap().success());
+    }
+}

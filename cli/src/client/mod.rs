@@ -1,0 +1,12 @@
+//! The client: the user's own process around the command. It forks the command held, hands it to the supervisor,
+//! releases it once everything is armed, and gives it the terminal until it ends.
+
+pub mod connect;
+mod held;
+mod lost;
+mod run;
+mod signals;
+mod terminal;
+
+pub use run::{Ended, How, Session, run};
+pub use signals::die_by;

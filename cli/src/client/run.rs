@@ -1,0 +1,149 @@
+//! One session from the client's side, from the fork to the report.
+
+use super::connect;
+use super::held::{Held, Plan};
+use super::signals::{Signals, stop_with};
+use super::terminal::Settings;
+use crate::exit::Exit;
+use crate::state::State;
+use crate::user::Identity;
+use anyhow::{Context, Result, bail};
+use bstr::ByteSlice;
+use guard::control::{self, Begin, Finished, Ready, Reply, Request};
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, poll};
+use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is to be run, and as what.
+pub struct Session<'a> {
+    /// The request; the held process' pid is filled in here.
+    pub begin: Begin,
+    /// The command, argv.
+    pub command: &'a [OsString],
+    /// Its environment.
+    pub environment: &'a [(OsString, OsString)],
+    /// Its user.
+    pub user: &'a Identity,
+}
+
+/// How the command ended.
+pub struct Ended {
+    /// Its code, or the signal that ended it.
+    pub how: How,
+    /// What the supervisor said when it was armed.
+    pub ready: Ready,
+    /// What the session amounted to.
+    pub finished: Finished,
+}
+
+/// Code or signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// It exited.
+    Code(i32),
+    /// A signal ended it.
+    Signal(Signal),
+}
+
+impl How {
+    /// As a shell counts it.
+    pub fn status(self) -> i32 {
+        match self {
+            How::Code(code) => code,
+            How::Signal(signal) => 128 + signal as i32,
+        }
+    }
+}
+
+/// Runs the command in a session. `started` is called when everything is armed and before the command is released: the
+/// last moment in which the terminal is the client's.
+pub fn run(state: &State, verbose: u8, session: Session<'_>, started: impl FnOnce(&Ready)) -> Result<Ended> {
+    let plan = Plan::new(session.command, session.environment, session.user)?;
+    let program = session.command.first().context("no command was given")?;
+    drop(connect::or_start(state, verbose)?);
+    let settings = Settings::now();
+    let held = Held::fork(&plan)?;
+    let command = held.pid();
+    let signals = Signals::take()?;
+
+    let mut begin = session.begin;
+    begin.pid = command.as_raw().unsigned_abs();
+    // An error drops `held`: its pipe closes, and the process ends without having executed anything.
+    let (supervisor, ready) = arm(state, verbose, begin, &held)?;
+    started(&ready);
+    let cgroup = ready.cgroup.as_ref().and_then(|cgroup| cgroup.to_path().ok()).map(PathBuf::from);
+    let released = held.release(program);
+    let how = wait(command, &supervisor, &signals);
+    if matches!(how, Ok(How::Signal(_)) | Err(_)) {
+        settings.restore();
+    }
+    let how = how.inspect_err(|_| super::lost::kill_session(command, cgroup.as_deref()));
+    let finished = how.and_then(|how| Ok((how, finish(&supervisor, how)?)));
+    // Why the command never started matters more than what its session amounted to.
+    released?;
+    let (how, finished) = finished?;
+    Ok(Ended { how, ready, finished })
+}
+
+/// Has the held command's session armed. A supervisor that was just ending hangs up, and another one is started.
+fn arm(state: &State, verbose: u8, begin: Begin, held: &Held) -> Result<(UnixStream, Ready)> {
+    const TRIES: u32 = 5;
+    let request = Request::Begin(Box::new(begin));
+    for _ in 0..TRIES {
+        let supervisor = connect::or_start(state, verbose)?;
+        match connect::try_ask(&supervisor, &request, &[held.pidfd()])? {
+            Some(Reply::Ready(ready)) => return Ok((supervisor, ready)),
+            Some(_) => bail!("the supervisor answered something else than was asked"),
+            None => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+    Err(Exit::CannotProtect.error(format!("the supervisor hangs up: see `{}`", state.log().display())))
+}
+
+/// Waits for the command, stops and continues with it, and watches that the supervisor lives.
+fn wait(command: Pid, supervisor: &UnixStream, signals: &Signals) -> Result<How> {
+    loop {
+        match waitpid(command, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
+            Ok(WaitStatus::Exited(_, code)) => return Ok(How::Code(code)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(How::Signal(signal)),
+            Ok(WaitStatus::Stopped(_, signal)) => {
+                stop_with(command, signal)?;
+                continue;
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno).context("the command cannot be waited for"),
+        }
+        let mut fds = [PollFd::new(signals.fd(), PollFlags::IN), PollFd::new(supervisor, PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other.context("the command cannot be watched")?,
+        };
+        // While the command runs the supervisor has nothing to say: whatever comes is its end.
+        if !fds[1].revents().is_empty() {
+            return Err(lost());
+        }
+        signals.forward(command);
+    }
+}
+
+/// Tells the supervisor how the command ended, and takes its report.
+fn finish(supervisor: &UnixStream, how: How) -> Result<Finished> {
+    control::send(supervisor, &Request::Ended { status: how.status() }, &[]).map_err(|_| lost())?;
+    match connect::next(supervisor)? {
+        Some(Reply::Finished(finished)) => Ok(*finished),
+        Some(_) => bail!("the supervisor answered something else than was asked"),
+        None => Err(lost()),
+    }
+}
+
+fn lost() -> anyhow::Error {
+    Exit::GuardLost.error(
+        "the supervisor ended while the command ran: the command was killed, since nothing guarded it any more",
+    )
+}

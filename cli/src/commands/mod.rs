@@ -1,0 +1,69 @@
+//! The commands, one file each.
+
+pub mod baselines;
+pub mod completions;
+pub mod db;
+pub mod doctor;
+pub mod eval;
+pub mod export;
+pub mod keeper;
+pub mod run;
+pub mod sessions;
+pub mod show;
+pub mod stop;
+pub mod stop_session;
+mod summary;
+pub mod supervisor;
+pub mod tail;
+pub mod task;
+pub mod train;
+
+mod reading;
+mod table;
+
+use crate::args::{Cli, Command};
+use crate::state::State;
+use crate::{demo, log};
+use anyhow::Result;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+/// Does what was asked.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Supervisor(_) => log::supervisor(cli.verbose),
+        Command::Keeper(_) => {}
+        _ => log::client(&cli),
+    }
+    let state = State::new(&cli.state_dir)?;
+    let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);
+    match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Record(args) => run::record(&state, cli.verbose, args),
+        Command::Enforce(args) => run::enforce(&state, cli.verbose, args),
+        Command::Task(args) => done(task::run(&state, &args)),
+        Command::Tail(args) => done(tail::run(&state, &args)),
+        Command::Sessions(args) => sessions::run(&state, &args),
+        Command::Show(args) => show::run(&state, &args),
+        Command::Export(args) => export::run(&state, &args),
+        Command::StopSession(args) => done(stop_session::run(&state, &args)),
+        Command::Stop(args) => done(stop::run(&state, &args)),
+        Command::Train(args) => train::run(&state, &args),
+        Command::Baselines(args) => baselines::list(&state, &args),
+        Command::Baseline(args) => baselines::run(&state, &args),
+        Command::Eval(args) => eval::run(&state, &args),
+        Command::Db(args) => done(db::run(&state, &args)),
+        Command::Completions(args) => done(completions::run(&args)),
+        Command::Supervisor(args) => done(supervisor::run(&state, &args)),
+        Command::Keeper(args) => keeper::run(&args),
+    }
+}
+
+/// Whether the reader of standard output went away, as `head` does: no error.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == ErrorKind::BrokenPipe)
+}

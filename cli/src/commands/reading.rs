@@ -1,0 +1,89 @@
+//! Reading what is root's. Root opens the store itself; everybody else reads their own part of it through the
+//! supervisor, which runs the same command with their identity.
+
+use super::task;
+use crate::client::connect;
+use crate::exit::Exit;
+use crate::state::State;
+use anyhow::{Context, Result, bail};
+use guard::control::{Reply, Request};
+use nix::unistd::Uid;
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::ExitCode;
+use store::SessionId;
+
+/// The command that the supervisor runs for others.
+pub fn command(state: &State) -> Vec<OsString> {
+    vec!["/proc/self/exe".into(), "--state-dir".into(), state.root().into()]
+}
+
+/// Reads through the supervisor when the caller is not root: `Some` is the outcome. `out` takes the output.
+pub fn through_supervisor(state: &State, args: &[&str], out: Option<BorrowedFd<'_>>) -> Result<Option<ExitCode>> {
+    if Uid::effective().is_root() {
+        return Ok(None);
+    }
+    let Some(supervisor) = connect::running(state)? else {
+        return Err(Exit::CannotProtect.error(
+            "sessions and baselines are root's, and no supervisor runs that could read them for you: use `sudo wardline`",
+        ));
+    };
+    let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+    let fds = [out.unwrap_or_else(|| stdout.as_fd()), stderr.as_fd()];
+    let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+    match connect::ask(&supervisor, &Request::Read { args }, &fds)? {
+        Reply::Exited(code) => Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))),
+        _ => bail!("the supervisor answered something else than was asked"),
+    }
+}
+
+/// The user's store; `None` where nothing was recorded yet.
+pub fn store(state: &State, uid: u32) -> Result<Option<store::Reader>> {
+    let path = state.sessions(uid);
+    match std::fs::metadata(&path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e).with_context(|| format!("`{}` cannot be read", path.display())),
+        Ok(_) => {}
+    }
+    Ok(Some(store::Reader::open(&path)?))
+}
+
+/// The store of a command that needs one.
+pub fn existing_store(state: &State, uid: u32) -> Result<store::Reader> {
+    store(state, uid)?.ok_or_else(|| {
+        let known = state.users().into_iter().filter(|user| state.sessions(*user).exists());
+        let known = known.map(|user| user.to_string()).collect::<Vec<_>>().join(", ");
+        let hint = if known.is_empty() { String::new() } else { format!(" (there are sessions of user {known}: `--user`)") };
+        Exit::Usage.error(format!(
+            "nothing was recorded for user {uid} in `{}` yet: `wardline record` does{hint}",
+            state.root().display()
+        ))
+    })
+}
+
+/// The session that a user names: its number, or `last`.
+pub fn session(reader: &store::Reader, name: &str) -> Result<store::Session> {
+    if name == "last" {
+        let last = reader.sessions()?.pop();
+        return last.ok_or_else(|| Exit::Usage.error("nothing was recorded yet"));
+    }
+    let number = name
+        .parse()
+        .map_err(|_| Exit::Usage.error(format!("`{name}` is no session: `wardline sessions` lists their numbers")))?;
+    match reader.session(SessionId(number)) {
+        Err(store::Error::NoSession { .. }) => {
+            Err(Exit::Usage.error(format!("there is no session {number}: `wardline sessions` lists them")))
+        }
+        other => Ok(other?),
+    }
+}
+
+/// The running sessions, as far as there is a supervisor to ask.
+pub fn running(state: &State) -> Result<Vec<guard::control::Running>> {
+    let Some(supervisor) = connect::running(state)? else { return Ok(Vec::new()) };
+    match connect::ask(&supervisor, &Request::Sessions, &[])? {
+        Reply::Sessions(running) => Ok(running),
+        _ => Err(task::none_runs()),
+    }
+}

@@ -1,0 +1,217 @@
+//! `wardline record` and `wardline enforce`: a command in a session.
+
+use super::summary;
+use crate::client::{self, Ended, How, Session};
+use crate::exit::Exit;
+use crate::state::State;
+use crate::style;
+use crate::user::{Identity, UserArgs};
+use crate::{agent, environment};
+use anyhow::{Context, Result};
+use guard::control::{Begin, Mode, Ready};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What `record` and `enforce` have in common.
+#[derive(Debug, clap::Args)]
+pub struct SessionArgs {
+    /// The agent; guessed from the executable otherwise
+    #[arg(long, value_name = "AGENT", value_parser = tag)]
+    pub agent: Option<String>,
+    /// What it is asked to do: `edit`, `test`, `review`, or any tag of yours
+    #[arg(long, value_name = "TASK", value_parser = tag, default_value = "unknown")]
+    pub task: String,
+    /// Directory that it works in, several times for several; the current directory otherwise
+    #[arg(long, value_name = "DIR")]
+    pub workspace: Vec<PathBuf>,
+    /// Accept a workspace that is `/` or a home, or that holds a crown jewel
+    #[arg(long)]
+    pub force: bool,
+    /// Who it runs as
+    #[command(flatten)]
+    pub user: UserArgs,
+    /// Write the summary to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub summary_file: Option<PathBuf>,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// The command and its arguments
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Arguments of `record`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "The session is its whole process tree. What is still running when the command has ended gets two seconds and is \
+then ended with the session. If the supervisor dies, so does the command.\n\nExamples:\n  sudo wardline record --task edit -- codex\n  sudo wardline record --agent ci --task test --workspace ~/src/app -- make test")]
+pub struct RecordArgs {
+    /// The session
+    #[command(flatten)]
+    pub session: SessionArgs,
+}
+
+/// Arguments of `enforce`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Without a baseline the static deny-list protects at once (T0); with one, its agent and task are also held to what \
+they normally do (T1) and to the score (T2). The session is its whole process tree. What is still running when the \
+command has ended gets two seconds and is then ended with the session. If the supervisor dies, so does the command.\n\nExamples:\n  sudo wardline enforce -- claude\n  sudo wardline enforce --task edit --scrub-env --keep-env OPENAI_API_KEY -- codex\n  sudo wardline enforce --task test --shadow -- make test")]
+pub struct EnforceArgs {
+    /// The session
+    #[command(flatten)]
+    pub session: SessionArgs,
+    /// Refuse nothing, and say what would be refused
+    #[arg(long)]
+    pub shadow: bool,
+    /// Drop the environment variables that look like secrets
+    #[arg(long)]
+    pub scrub_env: bool,
+    /// Keep this variable although `--scrub-env` would drop it
+    #[arg(long, value_name = "NAME", requires = "scrub_env")]
+    pub keep_env: Vec<String>,
+}
+
+/// An agent or a task: a short name, since files and tables are named after it.
+pub fn tag(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if text.is_empty() || text.len() > 64 || text.starts_with('.') || !text.chars().all(fits) {
+        return Err("a tag has 1 to 64 letters, digits, `.`, `-` and `_`, and does not begin with a dot".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// Records.
+pub fn record(state: &State, verbose: u8, args: RecordArgs) -> Result<ExitCode> {
+    let user = args.session.user.resolve()?;
+    let environment = environment::of_command(&user, &[]);
+    run(state, verbose, &args.session, Mode::Record, &user, &environment)
+}
+
+/// Enforces.
+pub fn enforce(state: &State, verbose: u8, args: EnforceArgs) -> Result<ExitCode> {
+    let user = args.session.user.resolve()?;
+    let mut environment = environment::of_command(&user, &[]);
+    let mut secrets = environment::secrets(environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())));
+    secrets.retain(|name| !args.keep_env.contains(name));
+    if args.scrub_env {
+        environment = environment::of_command(&user, &secrets);
+    }
+    if !secrets.is_empty() && !args.session.quiet {
+        let names = secrets.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        say(&if args.scrub_env {
+            format!("dropped from the environment: {names}")
+        } else {
+            format!("the command inherits what looks like secrets: {names}; the kernel does not see them being read. `--scrub-env` drops them")
+        });
+    }
+    let mode = if args.shadow { Mode::Shadow } else { Mode::Enforce };
+    run(state, verbose, &args.session, mode, &user, &environment)
+}
+
+fn run(
+    state: &State,
+    verbose: u8,
+    args: &SessionArgs,
+    mode: Mode,
+    user: &Identity,
+    environment: &[(OsString, OsString)],
+) -> Result<ExitCode> {
+    let summary_file = args.summary_file.as_deref().map(create).transpose()?;
+    let begin = begin(args, mode, user, environment)?;
+    let session = Session { begin, command: &args.command, environment, user };
+    let ended = client::run(state, verbose, session, |ready| {
+        if !args.quiet {
+            announce(ready);
+        }
+    })?;
+    if let Some(mut file) = summary_file {
+        serde_json::to_writer_pretty(&mut file, &ended.finished.report)?;
+        file.write_all(b"\n").context("the summary cannot be written")?;
+    }
+    if !args.quiet {
+        anstream::eprintln!("{}", summary::text(mode, &ended.finished));
+    }
+    Ok(pass_on(&ended))
+}
+
+/// The request, but for the pid.
+fn begin(
+    args: &SessionArgs,
+    mode: Mode,
+    user: &Identity,
+    environment: &[(OsString, OsString)],
+) -> Result<Begin> {
+    let program = args.command.first().context("no command was given")?;
+    let agent = args.agent.clone().unwrap_or_else(|| agent::guess(program.as_bytes()));
+    let home = canonical(&user.home).unwrap_or_else(|_| user.home.clone());
+    let home = home.as_os_str().as_bytes();
+    let workspaces = if args.workspace.is_empty() {
+        vec![std::env::current_dir().context("the current directory is gone: name one with `--workspace`")?]
+    } else {
+        args.workspace.clone()
+    };
+    let workspaces = workspaces.iter().map(|path| canonical(path)).collect::<Result<Vec<_>>>()?;
+    Ok(Begin {
+        mode,
+        agent_state: agent::state(&agent, home),
+        toolchains: agent::toolchains(home),
+        agent,
+        task: args.task.clone(),
+        command: args.command.iter().map(|argument| argument.as_bytes().into()).collect(),
+        pid: 0,
+        uid: user.uid,
+        gid: user.gid,
+        home: home.into(),
+        workspaces: workspaces.iter().map(|path| path.as_os_str().as_bytes().into()).collect(),
+        variables: environment::delegates(environment),
+        force: args.force,
+        as_root: args.user.as_root,
+    })
+}
+
+fn canonical(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).map_err(|e| Exit::Usage.error(format!("`{}` is no directory: {e}", path.display())))
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| format!("`{}` cannot be written", path.display()))
+}
+
+/// What the user is told before the command has the terminal.
+fn announce(ready: &Ready) {
+    for note in &ready.notes {
+        say(note);
+    }
+}
+
+fn say(text: &str) {
+    anstream::eprintln!("{} {text}", style::name("wardline:"));
+}
+
+/// Ends as the command did.
+fn pass_on(ended: &Ended) -> ExitCode {
+    match ended.how {
+        How::Code(code) => ExitCode::from(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
+        How::Signal(signal) => {
+            client::die_by(signal);
+            ExitCode::from(u8::try_from(ended.how.status() & 0xff).unwrap_or(u8::MAX))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tag;
+
+    #[test]
+    fn a_tag_is_a_file_name_and_no_more() {
+        assert!(tag("mini-swe_agent.2").is_ok());
+        for bad in ["", ".x", "a/b", "a b", "\u{e9}", &"x".repeat(65)] {
+            assert!(tag(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `wardline show SESSION`: what a session did, in time order.
+
+use super::{reading, table};
+use crate::state::State;
+use crate::user;
+use anyhow::Result;
+use event::{Event, Object, Op, Outcome};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+
+/// Arguments of `show`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "The timeline has the programs, connections, changes, denials and alerts of the session; with `--all` every operation.\n\nExamples:\n  sudo wardline show last\n  sudo wardline show 17 --json")]
+pub struct Args {
+    /// Number of the session, or `last`
+    pub session: String,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Every operation
+    #[arg(long)]
+    pub all: bool,
+    /// Whose session
+    #[arg(long)]
+    pub user: Option<String>,
+}
+
+/// A session with its timeline.
+#[derive(Debug, Serialize)]
+struct Shown {
+    session: i64,
+    complete: bool,
+    meta: event::SessionMeta,
+    summary: Option<event::Summary>,
+    segments: Vec<event::Segment>,
+    timeline: Vec<Entry>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Serialize)]
+struct Entry {
+    /// Since the session began, ns.
+    at_ns: u64,
+    /// `operation`, `denial`, `alert`, `segment` or `loss`.
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    op: Option<&'static str>,
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    means: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errno: Option<i32>,
+}
+
+impl Entry {
+    fn new(at_ns: u64, kind: &'static str, what: String) -> Self {
+        Self {
+            at_ns,
+            kind,
+            pid: None,
+            op: None,
+            what,
+            stage: None,
+            means: None,
+            refused: None,
+            reason: None,
+            errno: None,
+        }
+    }
+}
+
+/// Shows it.
+pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
+    let mut line = vec!["show", args.session.as_str()];
+    line.extend([(args.json, "--json"), (args.all, "--all")].iter().filter(|(on, _)| *on).map(|(_, switch)| *switch));
+    if let Some(code) = reading::through_supervisor(state, &line, None)? {
+        return Ok(code);
+    }
+    let uid = user::owner(args.user.as_deref(), state)?;
+    let reader = reading::existing_store(state, uid)?;
+    let session = reading::session(&reader, &args.session)?;
+    let shown = Shown {
+        timeline: timeline(&reader, &session, args.all)?,
+        session: session.id.0,
+        complete: session.complete,
+        meta: session.meta,
+        summary: session.summary,
+        segments: session.segments,
+    };
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &shown)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{}", text(&shown))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn timeline(reader: &store::Reader, session: &store::Session, all: bool) -> Result<Vec<Entry>> {
+    let reasons = reader.reasons(session.id)?;
+    let start = session.meta.started_boot_ns;
+    let mut timeline: Vec<Entry> = session
+        .segments
+        .iter()
+        .map(|s| Entry::new(s.started_boot_ns.saturating_sub(start), "segment", format!("task `{}`", s.task)))
+        .collect();
+    for alert in reader.alerts(session.id)? {
+        let mut entry = Entry::new(alert.time_ns.saturating_sub(start), "alert", alert.verdict);
+        entry.stage = Some(alert.stage.name());
+        entry.reason = Some(alert.reasons.join("; "));
+        timeline.push(entry);
+    }
+    let mut seen = HashSet::new();
+    reader.events_only(session.id, &mut |event| {
+        // The same change of the same object says nothing new, however often it was made.
+        let first = event.decision.is_some() || seen.insert((event.op, event.object.display()));
+        if all || (first && is_notable(&event)) {
+            timeline.push(entry(&event, start, &reasons));
+        }
+        ControlFlow::Continue(())
+    })?;
+    timeline.sort_by_key(|entry| entry.at_ns);
+    Ok(timeline)
+}
+
+/// Changes the world, reaches out, or was decided about.
+fn is_notable(event: &Event) -> bool {
+    let changes = event.access.intersects(
+        event::Access::WRITE | event::Access::CREATE | event::Access::REMOVE | event::Access::ATTR | event::Access::LINK,
+    );
+    event.decision.is_some()
+        || (matches!(event.outcome, Outcome::Done(_))
+            && match event.op {
+                Op::Open => changes,
+                op => op.is_action(),
+            })
+}
+
+fn entry(event: &Event, start: u64, reasons: &BTreeMap<u32, String>) -> Entry {
+    let kind = if event.decision.is_some() { "denial" } else { "operation" };
+    let mut entry = Entry::new(event.time_ns.saturating_sub(start), kind, what(event));
+    entry.pid = Some(event.pid);
+    entry.op = Some(event.op.name());
+    if let Outcome::Failed(errno) = event.outcome {
+        entry.errno = Some(errno);
+    }
+    if let Some(decision) = event.decision {
+        entry.stage = Some(decision.stage.name());
+        entry.means = Some(decision.means.name());
+        entry.refused = Some(decision.refused);
+        entry.reason = reasons.get(&decision.reason).cloned();
+    }
+    entry
+}
+
+fn what(event: &Event) -> String {
+    let object = match &event.object {
+        Object::Exe(exe) if !exe.args.is_empty() => {
+            let args: Vec<String> = exe.args.iter().map(|arg| clean(&arg.to_string())).collect();
+            format!("{} ({})", event.object.display(), args.join(" "))
+        }
+        object => object.display(),
+    };
+    match &event.second {
+        Some(second) => format!("{object} -> {}", second.display()),
+        None => object,
+    }
+}
+
+/// Arguments come from the guarded side: no control character of theirs reaches a terminal.
+fn clean(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+fn text(shown: &Shown) -> String {
+    use std::fmt::Write;
+    let mut out = String::new();
+    let meta = &shown.meta;
+    let command: Vec<String> = meta.command.iter().map(|arg| clean(arg)).collect();
+    let _ = writeln!(out, "session {} of `{}`, {}, tier {}", shown.session, meta.agent, meta.mode, meta.tier);
+    let _ = writeln!(out, "  command    {}", command.join(" "));
+    let _ = writeln!(out, "  started    {}", table::time(meta.started_unix_ns));
+    match &shown.summary {
+        Some(summary) => {
+            let _ = writeln!(out, "  lasted     {}", table::duration(summary.duration_ns));
+            let _ = writeln!(
+                out,
+                "  saw        {}, {}, {}",
+                table::count(summary.events, "operation"),
+                table::count(summary.syscalls, "system call"),
+                table::count(summary.denied, "denial"),
+            );
+        }
+        None if shown.complete => {}
+        None => {
+            let _ = writeln!(out, "  incomplete: it runs, or its supervisor was killed");
+        }
+    }
+    out.push('\n');
+    for entry in &shown.timeline {
+        let at = entry.at_ns as f64 / 1e9;
+        let op = entry.op.unwrap_or(entry.kind);
+        let _ = write!(out, "{at:>10.3}  {op:<10}  {}", entry.what);
+        if let (Some(stage), Some(refused)) = (entry.stage, entry.refused) {
+            let verb = if refused { "denied" } else { "would be denied" };
+            let means = entry.means.unwrap_or_default();
+            let _ = write!(out, "  <- {verb} by {stage} ({means}): {}", entry.reason.as_deref().unwrap_or("no reason stored"));
+        } else if let Some(reason) = &entry.reason {
+            let _ = write!(out, ": {reason}");
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,31 @@
+//! `wardline stop`
+
+use crate::client::connect;
+use crate::state::State;
+use anyhow::{Result, bail};
+use guard::control::{Reply, Request};
+
+/// Arguments of `stop`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Kill the sessions that still run; otherwise they are a reason to refuse
+    #[arg(long)]
+    pub kill_sessions: bool,
+}
+
+/// Ends the supervisor, and waits until it is gone.
+pub fn run(state: &State, args: &Args) -> Result<()> {
+    let Some(supervisor) = connect::running(state)? else {
+        anstream::println!("no supervisor is running");
+        return Ok(());
+    };
+    match connect::ask(&supervisor, &Request::Stop { kill_sessions: args.kill_sessions }, &[])? {
+        Reply::Done(said) => {
+            // It hangs up when everything is detached.
+            while connect::next(&supervisor)?.is_some() {}
+            anstream::println!("{said}");
+            Ok(())
+        }
+        _ => bail!("the supervisor answered something else than was asked"),
+    }
+}

@@ -1,0 +1,152 @@
+//! What `record` and `enforce` print when the command has ended.
+
+use super::table::{count, duration};
+use crate::style;
+use guard::Report;
+use guard::control::{Finished, Mode};
+use std::fmt::Write;
+
+/// Denials that are printed; `wardline show` has them all.
+const SHOWN_DENIALS: usize = 10;
+
+/// The summary of a session.
+pub fn text(mode: Mode, finished: &Finished) -> String {
+    let report = &finished.report;
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{} session {} of `{}` at `{}`, {}: {}",
+        style::name("wardline:"),
+        report.session,
+        report.agent,
+        report.task,
+        duration(report.duration_ns),
+        headline(mode, report),
+    );
+    let _ = writeln!(
+        out,
+        "  saw        {}, {}, {}, {}, {}",
+        count(report.events, "operation"),
+        count(report.syscalls, "system call"),
+        count(report.files, "file"),
+        count(report.hosts, "host"),
+        count(report.programs, "program"),
+    );
+    if mode != Mode::Record {
+        let score = report.score.map_or_else(|| "none without a baseline".to_owned(), |p| format!("p = {p:.2e}"));
+        let _ = writeln!(out, "  score      {score}; verdict `{}`", report.verdict);
+    }
+    denials(&mut out, report);
+    if let (Some(stage), Some(means)) = (report.stopped_by, report.means) {
+        let passed = count(report.operations_before_denial, "operation");
+        let _ = writeln!(out, "  stopped    by {} ({}), after {passed}", stage.name(), means.name());
+    }
+    for reason in report.reasons.iter().filter(|reason| !report.denials.iter().any(|d| d.reason == **reason)) {
+        let _ = writeln!(out, "  why        {reason}");
+    }
+    if report.lost > 0 || report.unresolved > 0 {
+        let _ = writeln!(
+            out,
+            "  {}     {} lost, {} without a path: what was not seen was not judged",
+            style::warning("blind"),
+            count(report.lost, "record"),
+            count(report.unresolved, "operation"),
+        );
+    }
+    if finished.left_behind > 0 {
+        let left = count(u64::from(finished.left_behind), "process").replace("processs", "processes");
+        let _ = writeln!(out, "  ended      {left} that the command left behind");
+    }
+    for note in &report.notes {
+        let _ = writeln!(out, "  note       {note}");
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn headline(mode: Mode, report: &Report) -> String {
+    match (mode, report.denied, report.would_deny) {
+        (Mode::Shadow, _, 0) => "nothing would have been denied".to_owned(),
+        (Mode::Shadow, _, n) => format!("{} would have been denied", count(n, "operation")),
+        (_, 0, _) => "nothing was denied".to_owned(),
+        (_, n, _) => format!("{} denied", count(n, "operation")),
+    }
+}
+
+fn denials(out: &mut String, report: &Report) {
+    for denial in report.denials.iter().take(SHOWN_DENIALS) {
+        let verb = if denial.refused { "denied" } else { "would deny" };
+        let (stage, means) = (denial.stage.name(), denial.means.name());
+        let _ = writeln!(out, "  {verb:<10} {} {} by {stage} ({means})", denial.op, denial.object);
+        let _ = writeln!(out, "             {}", denial.reason);
+    }
+    let shown = report.denials.len().min(SHOWN_DENIALS) as u64;
+    let more = (report.denied + report.would_deny).saturating_sub(shown);
+    if more > 0 {
+        let _ = writeln!(out, "             and {} more: `wardline show {}`", more, report.session);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::{Means, Stage};
+    use guard::Denial;
+
+    fn plain(mode: Mode, finished: &Finished) -> String {
+        anstream::adapter::strip_str(&text(mode, finished)).to_string()
+    }
+
+    fn report() -> Report {
+        Report {
+            session: "17".into(),
+            agent: "codex".into(),
+            task: "edit".into(),
+            tier: "lsm".into(),
+            events: 1234,
+            syscalls: 45_678,
+            files: 56,
+            hosts: 1,
+            programs: 7,
+            duration_ns: 2_500_000_000,
+            verdict: "allow".into(),
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn a_recording_is_short() {
+        insta::assert_snapshot!(plain(Mode::Record, &Finished { report: report(), left_behind: 1 }));
+    }
+
+    #[test]
+    fn a_denial_is_explained() {
+        let denial = Denial {
+            time_ns: 1,
+            stage: Stage::T0,
+            means: Means::Lsm,
+            op: "open".into(),
+            object: "/home/u/.ssh/id_ed25519".into(),
+            pid: 7,
+            refused: true,
+            number: 1,
+            reason: "`~/.ssh` is a crown jewel (private key)".into(),
+        };
+        let report = Report {
+            denied: 12,
+            score: Some(0.004),
+            verdict: "alert".into(),
+            stopped_by: Some(Stage::T0),
+            means: Some(Means::Lsm),
+            operations_before_denial: 9,
+            reasons: vec![denial.reason.clone(), "T2: much deleted".into()],
+            denials: vec![denial],
+            lost: 3,
+            notes: vec!["a note".into()],
+            ..report()
+        };
+        insta::assert_snapshot!(plain(Mode::Enforce, &Finished { report: report.clone(), left_behind: 0 }));
+        let shadow = Report { would_deny: report.denied, denied: 0, stopped_by: None, ..report };
+        insta::assert_snapshot!("a_shadow_says_would", plain(Mode::Shadow, &Finished { report: shadow, left_behind: 2 }));
+    }
+}

@@ -1,0 +1,51 @@
+//! `wardline supervisor`: the one process with root's rights that guards every session of this machine.
+
+use crate::exit::Exit;
+use crate::state::State;
+use anyhow::Result;
+use guard::supervisor::{self, Setup};
+use nix::unistd::{Uid, setsid};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Arguments of `supervisor`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Root's other commands start a supervisor when they need one, and it ends when no session has run for some seconds. \
+As a service it stays, so that users without root's rights can start sessions.\n\nExamples:\n  sudo wardline supervisor --stay")]
+pub struct Args {
+    /// Stay when no session runs
+    #[arg(long)]
+    pub stay: bool,
+    /// Seconds without a session after which it ends
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub idle: u64,
+    /// Stay in the tracepoint tier even where LSM programs load
+    #[arg(long, env = "WARDLINE_WITHOUT_LSM", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue, hide = true)]
+    pub without_lsm: bool,
+    /// Started by another command
+    #[arg(long, hide = true)]
+    pub log_to_stderr: bool,
+}
+
+/// Serves until idle, or for ever.
+pub fn run(state: &State, args: &Args) -> Result<()> {
+    if !Uid::effective().is_root() {
+        return Err(Exit::CannotProtect.error("the supervisor needs root: use `sudo wardline supervisor`"));
+    }
+    if args.log_to_stderr {
+        // Away from the terminal and the job of the command that started it.
+        let _ = setsid();
+    }
+    state.create()?;
+    supervisor::serve(Setup {
+        socket: state.socket(),
+        lock: state.lock(),
+        state: state.root().to_owned(),
+        idle: (!args.stay).then(|| Duration::from_secs(args.idle)),
+        without_lsm: args.without_lsm,
+        baselines: Arc::new(super::baselines::Source::new(state)),
+        read: super::reading::command(state),
+        keeper: super::keeper::command(),
+    })?;
+    Ok(())
+}

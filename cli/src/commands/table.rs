@@ -1,0 +1,67 @@
+//! Tables and numbers for people.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// A table with a head and no lines.
+pub fn table(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
+    table
+}
+
+/// A table without the blanks that its columns are filled up with.
+pub fn plain(table: &Table) -> String {
+    table.trim_fmt().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// A wall clock time, ns since 1970, in the local time zone.
+pub fn time(unix_ns: i64) -> String {
+    match Timestamp::from_nanosecond(i128::from(unix_ns)) {
+        Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => "-".to_owned(),
+    }
+}
+
+/// A duration, ns.
+pub fn duration(ns: u64) -> String {
+    let seconds = ns as f64 / 1e9;
+    match seconds {
+        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 3600.0 => format!("{:.0} min {:02.0} s", (s / 60.0).floor(), (s % 60.0).floor()),
+        s => format!("{:.0} h {:02.0} min", (s / 3600.0).floor(), (s % 3600.0 / 60.0).floor()),
+    }
+}
+
+/// A number with its noun: `1 file`, `2 files`, `1,234 files`.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// A number with commas.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!(count(1, "file"), "1 file");
+        assert_eq!(count(1_234_567, "event"), "1,234,567 events");
+        assert_eq!(duration(1_500_000_000), "1.5 s");
+        assert_eq!(duration(61_000_000_000), "1 min 01 s");
+        assert_eq!(duration(3_720_000_000_000), "1 h 02 min");
+    }
+}

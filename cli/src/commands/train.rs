@@ -1,0 +1,185 @@
+//! `wardline train`: baselines of what was recorded.
+
+use super::reading;
+use super::table::{self, count};
+use crate::exit::Exit;
+use crate::state::State;
+use crate::user;
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use nix::unistd::Uid;
+use profiler::{Filter, Library, Options};
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// Arguments of `train`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "A baseline needs at least three usable sessions of its agent and task, and ten or more make a good one. Sessions that \
+met a crown jewel, were alerted on, lost records or never ended do not train.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit")]
+pub struct Args {
+    /// Only this agent
+    #[arg(long, value_parser = super::run::tag)]
+    pub agent: Option<String>,
+    /// Only this task
+    #[arg(long, value_parser = super::run::tag)]
+    pub task: Option<String>,
+    /// One JSON array
+    #[arg(long)]
+    pub json: bool,
+    /// Whose sessions
+    #[arg(long)]
+    pub user: Option<String>,
+}
+
+/// What is said of one baseline.
+#[derive(Debug, Serialize)]
+struct Row {
+    agent: String,
+    task: String,
+    sessions: usize,
+    tokens: u64,
+    used: Vec<i64>,
+    left_out: Vec<LeftOut>,
+    smallest_provable: Option<f64>,
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct LeftOut {
+    session: i64,
+    why: String,
+}
+
+/// Trains. Fails when there was nothing to make a baseline of.
+pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
+    if !Uid::effective().is_root() {
+        return Err(Exit::CannotProtect.error("baselines are root's: use `sudo wardline train`"));
+    }
+    let uid = user::owner(args.user.as_deref(), state)?;
+    let reader = reading::existing_store(state, uid)?;
+    let filter = Filter { agent: args.agent.clone(), task: args.task.clone(), sessions: Vec::new() };
+    let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
+    let bar = bar();
+    let report = profiler::train(&reader, &filter, Options { seed: 0, now_unix_ns }, &mut |agent, task, progress| {
+        bar.set_length(progress.of as u64);
+        bar.set_position(progress.done as u64);
+        bar.set_message(format!("{agent}/{task}"));
+    });
+    bar.finish_and_clear();
+    let report = report?;
+    state.create_user(uid)?;
+    let library = Library::new(state.user(uid));
+    let mut rows = Vec::new();
+    for trained in report.trained {
+        let path = library.save(&trained.baseline)?;
+        rows.push(Row {
+            agent: trained.baseline.agent,
+            task: trained.baseline.task,
+            sessions: trained.baseline.sessions,
+            tokens: trained.baseline.tokens,
+            used: trained.used,
+            left_out: left_out(trained.left_out),
+            smallest_provable: Some(trained.smallest_provable),
+            path: Some(path.display().to_string()),
+            error: None,
+        });
+    }
+    let made = rows.len();
+    // A baseline that was made is what a script reads; what was not made is said to people only.
+    let refused: Vec<Row> = report
+        .refused
+        .into_iter()
+        .map(|refused| Row {
+            agent: refused.agent,
+            task: refused.task,
+            sessions: 0,
+            tokens: 0,
+            used: Vec::new(),
+            left_out: left_out(refused.left_out),
+            smallest_provable: None,
+            path: None,
+            error: Some(refused.error.to_string()),
+        })
+        .collect();
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    }
+    for row in rows.iter().filter(|_| !args.json).chain(refused.iter().filter(|_| !args.json)) {
+        anstream::println!("{}", text(row));
+    }
+    if made == 0 {
+        let why = refused.iter().filter_map(|row| row.error.clone()).collect::<Vec<_>>().join("; ");
+        return Err(Exit::Failed.error(format!("no baseline was made: {why}")));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn left_out(left_out: Vec<(i64, String)>) -> Vec<LeftOut> {
+    left_out.into_iter().map(|(session, why)| LeftOut { session, why }).collect()
+}
+
+/// Written to standard error, and only where somebody looks.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} sessions  {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn text(row: &Row) -> String {
+    let mut out = match &row.error {
+        None => format!(
+            "{}/{}: learned from {} ({})",
+            row.agent,
+            row.task,
+            count(row.sessions as u64, "session"),
+            count(row.tokens, "operation"),
+        ),
+        Some(error) => format!("{}/{}: no baseline: {error}", row.agent, row.task),
+    };
+    if let Some(p) = row.smallest_provable {
+        out.push_str(&format!(
+            "\n  the smallest false-alarm rate that it can prove is {}; smaller ones are extrapolated, and never kill",
+            rate(p)
+        ));
+    }
+    for left_out in &row.left_out {
+        out.push_str(&format!("\n  left out: session {}: {}", left_out.session, left_out.why));
+    }
+    if let Some(path) = &row.path {
+        out.push_str(&format!("\n  {path}"));
+    }
+    out
+}
+
+/// A share, as people say it.
+fn rate(p: f64) -> String {
+    if p <= 0.0 || p > 1.0 {
+        return "unknown".to_owned();
+    }
+    format!("1 in {} blocks of work (p = {p:.1e})", table::thousands((1.0 / p).round() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_what_was_left_out_and_what_can_be_proved() {
+        let row = Row {
+            agent: "codex".into(),
+            task: "edit".into(),
+            sessions: 12,
+            tokens: 34_567,
+            used: vec![1],
+            left_out: vec![LeftOut { session: 9, why: "it met a crown jewel".into() }],
+            smallest_provable: Some(0.0125),
+            path: Some("/x/edit.baseline".into()),
+            error: None,
+        };
+        insta::assert_snapshot!(text(&row));
+    }
+}

@@ -1,0 +1,233 @@
+//! Drives this binary: one process a step, against the world's own state directory.
+
+use super::report::Baseline;
+use super::waiting::{self, Interrupts};
+use crate::exit::Exit;
+use anyhow::{Context, Result, bail};
+use datasets::{AGENT, Placed, Session, World};
+use serde::Deserialize;
+use serde_json::Value;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// The longest that one step may take. Emulated machines are slow; nothing here comes near it elsewhere.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// How long a client may take to end once its session was ended.
+const MOMENT: Duration = Duration::from_secs(5);
+
+/// The wardline binary, for one world. Dropping it ends the supervisor.
+pub struct Client<'w> {
+    exe: PathBuf,
+    world: &'w World,
+    interrupts: &'w Interrupts,
+}
+
+/// What one session amounted to.
+#[derive(Debug)]
+pub struct Run {
+    /// Where it ran.
+    pub placed: Placed,
+    /// How the agent's command ended.
+    pub status: ExitStatus,
+    /// What Wardline says of it.
+    pub summary: Summary,
+    /// Everything that the agent printed.
+    pub printed: Vec<u8>,
+    /// It was frozen, and then ended from here.
+    pub frozen: bool,
+}
+
+/// What the demo reads of a session's summary.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Summary {
+    /// Operations recorded.
+    pub events: u64,
+    /// Records lost.
+    pub lost: u64,
+    /// Operations refused.
+    pub denied: u64,
+    /// Alerts.
+    pub alerts: u64,
+    /// The strongest verdict.
+    pub verdict: String,
+    /// `lsm` or `tracepoint`.
+    pub tier: String,
+    /// What was refused.
+    pub denials: Vec<Denial>,
+    /// The stage that stopped it.
+    pub stopped_by: Option<String>,
+    /// By what.
+    pub means: Option<String>,
+    /// Operations that got through before that.
+    pub operations_before_denial: u64,
+    /// From the operation that crossed the threshold to the answer, ns.
+    pub t2_latency_ns: Option<u64>,
+    /// Why, each reason once.
+    pub reasons: Vec<String>,
+}
+
+/// One refusal.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Denial {
+    /// The stage.
+    pub stage: String,
+    /// The operation.
+    pub op: String,
+    /// What it acted on.
+    pub object: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl<'w> Client<'w> {
+    /// This binary, for a world.
+    pub fn new(world: &'w World, interrupts: &'w Interrupts) -> Result<Client<'w>> {
+        let exe = std::env::current_exe().context("this program cannot be found again")?;
+        Ok(Client { exe, world, interrupts })
+    }
+
+    /// Records a session.
+    pub fn record(&self, session: &Session) -> Result<Run> {
+        self.session("record", session)
+    }
+
+    /// Runs a session guarded.
+    pub fn enforce(&self, session: &Session) -> Result<Run> {
+        self.session("enforce", session)
+    }
+
+    fn session(&self, how: &str, session: &Session) -> Result<Run> {
+        let placed = self.world.place(session)?;
+        let note = |suffix: &str| self.world.observer().join(format!("{}.{suffix}", session.name));
+        let (printed, said, summary) = (note("out"), note("err"), note("json"));
+        let mut command = self.command();
+        command.args([how, "--quiet", "--agent", AGENT, "--task", session.family.task(), "--workspace"]);
+        command
+            .arg(&placed.workspace)
+            .args(["--user", &self.world.user.pair(), "--home"])
+            .arg(self.world.home());
+        command.arg("--summary-file").arg(&summary).arg("--").args(&placed.command);
+        command.current_dir(&placed.workspace);
+        command.stdout(create(&printed)?).stderr(create(&said)?);
+        let mut child = command.spawn().context("wardline cannot be started again")?;
+        let mut frozen = false;
+        let status = waiting::wait(&mut child, LIMIT, self.interrupts, || {
+            frozen |= how == "enforce" && self.end_frozen()?;
+            Ok(())
+        });
+        let status = self.or_end(&mut child, status)?;
+        self.cannot_protect(status, &said)?;
+        let summary =
+            read(&summary).and_then(|text| Ok(serde_json::from_slice(&text)?)).with_context(|| {
+                let said = fs::read_to_string(&said).unwrap_or_default();
+                format!("`{how}` of {} left no summary ({status}): {}", session.name, said.trim())
+            })?;
+        Ok(Run { placed, status, summary, printed: read(&printed)?, frozen })
+    }
+
+    /// Makes the baselines.
+    pub fn train(&self) -> Result<Vec<Baseline>> {
+        let answer = self.ask(&["train", "--json", "--user", &self.world.user.id.to_string()])?;
+        let list = list(&answer, "baselines").context("`train --json` printed no list of baselines")?;
+        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        let number = |entry: &Value, name: &str| entry[name].as_u64().unwrap_or_default();
+        let baseline = |entry: &Value| Baseline {
+            agent: text(entry, "agent"),
+            task: text(entry, "task"),
+            sessions: number(entry, "sessions"),
+            tokens: number(entry, "tokens"),
+        };
+        Ok(list.iter().map(baseline).filter(|baseline| !baseline.task.is_empty()).collect())
+    }
+
+    /// Ends the session that is frozen, if one is: nobody else decides here.
+    fn end_frozen(&self) -> Result<bool> {
+        let answer = self.ask(&["sessions", "--json", "--user", &self.world.user.id.to_string()])?;
+        let sessions = list(&answer, "sessions").map(Vec::as_slice).unwrap_or_default();
+        let frozen = sessions.iter().find(|session| session["state"] == "frozen");
+        let Some(id) = frozen.and_then(|session| session["session"].as_i64()) else { return Ok(false) };
+        let mut command = self.command();
+        command.args(["stop-session", &id.to_string(), "--kill"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().context("wardline cannot be started again")?;
+        Ok(true)
+    }
+
+    /// A command that prints JSON.
+    fn ask(&self, arguments: &[&str]) -> Result<Value> {
+        let answer = self.world.observer().join("answer.json");
+        let said = self.world.observer().join("answer.err");
+        let mut command = self.command();
+        let mut child = command.args(arguments).stdout(create(&answer)?).stderr(create(&said)?).spawn()?;
+        let status = waiting::wait(&mut child, LIMIT, self.interrupts, || Ok(()));
+        let status = self.or_end(&mut child, status)?;
+        if !status.success() {
+            bail!(
+                "`wardline {}` failed ({status}): {}",
+                arguments.join(" "),
+                fs::read_to_string(&said)?.trim()
+            );
+        }
+        Ok(serde_json::from_slice(&read(&answer)?)?)
+    }
+
+    /// This binary with nothing of the caller's environment: not its proxies, not its credentials, not its `sudo`.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.exe);
+        command.env_clear().envs(self.world.environment()).arg("--state-dir").arg(self.world.state());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// When a step could not be waited for: the session is ended, and then its client.
+    fn or_end(&self, child: &mut Child, status: Result<ExitStatus>) -> Result<ExitStatus> {
+        if status.is_err() {
+            self.stop();
+            waiting::end(child, MOMENT);
+        }
+        status
+    }
+
+    /// The binary's own word that this machine cannot be protected, with what it says to do.
+    fn cannot_protect(&self, status: ExitStatus, said: &Path) -> Result<()> {
+        if status.code() != Some(Exit::CannotProtect as i32) {
+            return Ok(());
+        }
+        let said = fs::read_to_string(said).unwrap_or_default();
+        let said = said.trim().trim_start_matches("error: ");
+        Err(Exit::CannotProtect.error(format!("{said}\n`wardline doctor` says what is missing")))
+    }
+
+    /// Ends the supervisor and every session.
+    fn stop(&self) {
+        let mut command = self.command();
+        command.args(["stop", "--kill-sessions"]).stdout(Stdio::null()).stderr(Stdio::null());
+        // Without a supervisor there is nothing to end.
+        if let Ok(mut child) = command.spawn() {
+            waiting::end(&mut child, 2 * MOMENT);
+        }
+    }
+}
+
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The list in an answer: the answer itself, or its field of that name.
+fn list<'v>(answer: &'v Value, name: &str) -> Option<&'v Vec<Value>> {
+    answer.as_array().or_else(|| answer[name].as_array())
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| format!("`{}` cannot be written", path.display()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("`{}` cannot be read", path.display()))
+}

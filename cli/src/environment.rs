@@ -1,0 +1,112 @@
+//! The environment that a command inherits. The kernel does not see a process reading its own environment, so what is
+//! secret in it is named before the command starts, and dropped on request.
+
+use event::jewel::{JEWELS, Site};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// Variables of `sudo` itself: the command runs as the user, and must not take itself for a part of `sudo`.
+const SUDO: [&str; 5] = ["SUDO_COMMAND", "SUDO_GID", "SUDO_HOME", "SUDO_UID", "SUDO_USER"];
+
+/// Words between underscores that make a variable's name a secret's.
+const WORDS: [&str; 13] = [
+    "APIKEY", "CREDENTIAL", "CREDENTIALS", "KEY", "PASS", "PASSPHRASE", "PASSWD", "PASSWORD", "PAT", "PWD", "SECRET",
+    "SECRETS", "TOKEN",
+];
+
+/// Beginnings of a value that make it a secret whatever its name.
+const BEGINNINGS: [&str; 12] = [
+    "AKIA", "AIza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "npm_", "sk-", "xoxb-", "xoxp-", "-----BEGIN ",
+];
+
+/// Names that only look like a secret's.
+const HARMLESS: [&str; 3] = ["OLDPWD", "PWD", "GPG_KEY"];
+
+/// Names of the variables that look like secrets, sorted.
+pub fn secrets<'a>(variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>) -> Vec<String> {
+    let found: BTreeSet<String> = variables
+        .into_iter()
+        .filter(|(name, value)| is_secret(&name.to_string_lossy(), &value.to_string_lossy()))
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .collect();
+    found.into_iter().collect()
+}
+
+fn is_secret(name: &str, value: &str) -> bool {
+    if value.is_empty() || HARMLESS.contains(&name) {
+        return false;
+    }
+    let upper = name.to_ascii_uppercase();
+    let named = upper.split('_').any(|word| WORDS.contains(&word))
+        || ["APIKEY", "TOKEN", "SECRET", "PASSWORD"].iter().any(|end| upper.ends_with(end));
+    // A path to a socket or a file is no secret by itself; the file is watched where it lies.
+    (named && !value.starts_with('/')) || BEGINNINGS.iter().any(|b| value.starts_with(b)) || carries_password(value)
+}
+
+/// `scheme://user:password@host`
+fn carries_password(value: &str) -> bool {
+    let Some((_, rest)) = value.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, p)| !p.is_empty()))
+}
+
+/// The environment of a command: the client's own, without `drop`, and with the user's own places where the user is
+/// changed.
+pub fn of_command(user: &crate::user::Identity, drop: &[String]) -> Vec<(OsString, OsString)> {
+    let own = [("HOME", Some(user.home.as_os_str())), ("USER", user.name.as_ref().map(OsStr::new)), (
+        "LOGNAME",
+        user.name.as_ref().map(OsStr::new),
+    )];
+    let mut variables: Vec<(OsString, OsString)> = std::env::vars_os()
+        .filter(|(name, _)| !drop.iter().any(|dropped| name.as_os_str() == OsStr::new(dropped)))
+        .filter(|(name, _)| !user.change || !SUDO.iter().any(|sudo| name == sudo))
+        .filter(|(name, _)| !user.change || !own.iter().any(|(own, _)| name == own))
+        .collect();
+    if user.change {
+        variables.extend(own.into_iter().filter_map(|(name, value)| Some((name.into(), value?.to_owned()))));
+    }
+    variables
+}
+
+/// The variables that name sockets of delegated authority: the deny-list closes what they point to.
+pub fn delegates(variables: &[(OsString, OsString)]) -> Vec<(bstr::BString, bstr::BString)> {
+    variables
+        .iter()
+        .filter(|(name, _)| {
+            JEWELS.iter().any(|jewel| matches!(jewel.site, Site::Variable(variable) if name == variable))
+        })
+        .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_secret;
+
+    #[test]
+    fn secrets_are_known_by_name_or_value() {
+        for (name, value) in [
+            ("OPENAI_API_KEY", "x"),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+            ("GITHUB_TOKEN", "x"),
+            ("npmToken", "x"),
+            ("DB_PASSWORD", "x"),
+            ("HARMLESS", "ghp_0123"),
+            ("DATABASE_URL", "postgres://u:p@db/x"),
+        ] {
+            assert!(is_secret(name, value), "{name}={value}");
+        }
+        for (name, value) in [
+            ("PWD", "/home/u"),
+            ("KEYBOARD", "us"),
+            ("SSH_AUTH_SOCK", "/tmp/agent"),
+            ("MONKEY", "x"),
+            ("HOMEPAGE", "https://example.org/a@b:c"),
+            ("PROXY", "http://user@proxy"),
+            ("API_TOKEN", ""),
+        ] {
+            assert!(!is_secret(name, value), "{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! From the bytes of a ring record to an event. The bytes are the kernel side's, and are checked all the same: a record
+//! that does not add up is counted and left out.
+
+use crate::resolve::Resolver;
+use abi::{Claimed, Exec, Exit, FileFacts, Fork, Header, Kernel, Net, Syscall, Verdict, kind};
+use event::{Access, Address, Captured, Decision, Event, Exe, Means, Object, Op, Outcome, Stage};
+use std::net::{IpAddr, Ipv6Addr};
+use zerocopy::FromBytes;
+
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// The head of a record, if the bytes can be one.
+pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
+    let (header, _) = Header::read_from_prefix(bytes).ok()?;
+    (header.len as usize == bytes.len()).then_some(header)
+}
+
+/// The record as an event; `None` for bytes that do not add up.
+pub(crate) fn decode(bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> {
+    let header = header(bytes)?;
+    match header.kind {
+        kind::SYSCALL => syscall(bytes),
+        kind::FORK => fork(&header, bytes),
+        kind::EXEC => exec(&header, bytes, resolver),
+        kind::EXIT => exit(&header, bytes),
+        kind::FILE => file(&header, bytes, resolver),
+        kind::CLAIMED => claimed(&header, bytes, resolver),
+        kind::NET => net(&header, bytes, resolver),
+        kind::KERNEL => kernel(&header, bytes),
+        _ => None,
+    }
+}
+
+/// An event with nothing but its head.
+fn event(header: &Header, op: Op, object: Object, outcome: Outcome) -> Event {
+    Event {
+        time_ns: header.time_ns,
+        segment: header.segment,
+        pid: header.tgid,
+        tid: header.tid,
+        op,
+        access: Access::empty(),
+        object,
+        second: None,
+        outcome,
+        decision: None,
+        fork: None,
+        detail: 0,
+    }
+}
+
+fn captured(event: Event) -> Option<Captured> {
+    Some(Captured::Event(Box::new(event)))
+}
+
+fn outcome(ret: i32) -> Outcome {
+    if ret < 0 { Outcome::Failed(ret.saturating_neg()) } else { Outcome::Done(i64::from(ret)) }
+}
+
+fn decision(verdict: &Verdict) -> Option<Decision> {
+    let stage = match verdict.stage {
+        abi::STAGE_T0 => Stage::T0,
+        abi::STAGE_T1 => Stage::T1,
+        abi::STAGE_T2 => Stage::T2,
+        _ => return None,
+    };
+    let means = match verdict.means {
+        abi::MEANS_FANOTIFY => Means::Fanotify,
+        abi::MEANS_CGROUP => Means::Cgroup,
+        abi::MEANS_KILL => Means::Kill,
+        abi::MEANS_FREEZE => Means::Freeze,
+        _ => Means::Lsm,
+    };
+    Some(Decision { stage, means, refused: verdict.flags & abi::VERDICT_REFUSED != 0, reason: verdict.reason })
+}
+
+/// The tail of a record, taken apart piece by piece.
+struct Tail<'a>(&'a [u8]);
+
+impl<'a> Tail<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (piece, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(piece)
+    }
+
+    fn names(&mut self, facts: &FileFacts) -> Option<&'a [u8]> {
+        self.take(usize::from(facts.names_len))
+    }
+}
+
+fn syscall(bytes: &[u8]) -> Option<Captured> {
+    let (record, _) = Syscall::read_from_prefix(bytes).ok()?;
+    Some(Captured::Syscall(event::Syscall {
+        time_ns: record.header.time_ns,
+        tid: record.header.tid,
+        number: record.header.syscall,
+        compat: record.compat != 0,
+        ret: record.ret,
+    }))
+}
+
+fn fork(header: &Header, bytes: &[u8]) -> Option<Captured> {
+    let (record, _) = Fork::read_from_prefix(bytes).ok()?;
+    let mut event = event(header, Op::Fork, Object::None, Outcome::Done(i64::from(record.child_tid)));
+    event.fork = Some(event::Fork { pid: record.child_tgid, tid: record.child_tid });
+    captured(event)
+}
+
+fn exec(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> {
+    let (record, tail) = Exec::read_from_prefix(bytes).ok()?;
+    let mut tail = Tail(tail);
+    let names = tail.names(&record.exe)?;
+    let args = tail.take(record.args_len as usize)?;
+    let args = args.strip_suffix(&[0]).unwrap_or(args);
+    let exe = Exe {
+        file: resolver.file(&record.exe, names),
+        args: args.split(|&byte| byte == 0).map(Into::into).collect(),
+        args_cut: record.args_cut != 0,
+    };
+    let decided = decision(&record.verdict);
+    let refused = decided.is_some_and(|decision| decision.refused);
+    let ended = if refused { Outcome::Failed(libc::EPERM) } else { Outcome::Done(0) };
+    let mut event = event(header, Op::Exec, Object::Exe(exe), ended);
+    event.access = Access::EXEC;
+    event.decision = decided;
+    captured(event)
+}
+
+fn exit(header: &Header, bytes: &[u8]) -> Option<Captured> {
+    let (record, _) = Exit::read_from_prefix(bytes).ok()?;
+    let mut event = event(header, Op::Exit, Object::None, Outcome::Done(i64::from(record.group_dead)));
+    event.detail = record.code;
+    captured(event)
+}
+
+fn file(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> {
+    let (record, tail) = abi::File::read_from_prefix(bytes).ok()?;
+    let mut tail = Tail(tail);
+    let file = resolver.file(&record.file, tail.names(&record.file)?);
+    let second = match record.second.file.dev {
+        0 if record.second.file.ino == 0 => None,
+        _ => Some(Object::File(resolver.file(&record.second, tail.names(&record.second)?))),
+    };
+    let mut event = event(header, Op::from_number(record.op)?, Object::File(file), outcome(record.ret));
+    event.access = Access::from_bits_truncate(record.access);
+    event.second = second;
+    event.detail = record.detail;
+    event.decision = decision(&record.verdict);
+    captured(event)
+}
+
+fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> {
+    let (record, tail) = Claimed::read_from_prefix(bytes).ok()?;
+    let mut tail = Tail(tail);
+    let names = tail.names(&record.base)?;
+    let path = tail.take(usize::from(record.path_len))?;
+    let second = tail.take(usize::from(record.second_len))?;
+    let op = Op::from_number(record.op)?;
+    let file = resolver.claimed(&record.base, names, path);
+    let object = match op {
+        Op::Exec => Object::Exe(Exe { file, args: Vec::new(), args_cut: false }),
+        _ => Object::File(file),
+    };
+    let mut event = event(header, op, object, outcome(record.ret));
+    event.access = Access::from_bits_truncate(record.access);
+    event.second = (!second.is_empty()).then(|| Object::File(resolver.claimed(&record.base, names, second)));
+    event.detail = record.detail;
+    captured(event)
+}
+
+fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> {
+    let (record, tail) = Net::read_from_prefix(bytes).ok()?;
+    let mut tail = Tail(tail);
+    let op = Op::from_number(record.op)?;
+    let object = match record.family {
+        AF_UNIX => Object::Unix(resolver.file(&record.file, tail.names(&record.file)?)),
+        AF_INET | AF_INET6 if op != Op::Socket => Object::Address(Address {
+            ip: IpAddr::V6(Ipv6Addr::from(record.addr)).to_canonical(),
+            port: record.port,
+            protocol: record.protocol as u16,
+        }),
+        family => Object::Socket { family, kind: record.kind },
+    };
+    let mut event = event(header, op, object, outcome(record.ret));
+    event.access = match op {
+        Op::Bind | Op::Listen | Op::Accept => Access::LISTEN,
+        _ => Access::CONNECT,
+    };
+    event.decision = decision(&record.verdict);
+    if event.decision.is_some_and(|decision| decision.refused) {
+        event.outcome = Outcome::Failed(libc::EPERM);
+    }
+    captured(event)
+}
+
+fn kernel(header: &Header, bytes: &[u8]) -> Option<Captured> {
+    let (record, _) = Kernel::read_from_prefix(bytes).ok()?;
+    let op = Op::from_number(record.op)?;
+    let object = match op {
+        Op::Signal | Op::Ptrace => {
+            Object::Process { pid: record.first as u32, inside: record.inside != 0, detail: record.second }
+        }
+        _ => Object::Interface { first: record.first, second: record.second },
+    };
+    let mut event = event(header, op, object, outcome(record.ret));
+    event.decision = decision(&record.verdict);
+    captured(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn arbitrary_records_are_refused_or_decoded_without_panic(
+            kind in 0u16..12,
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..600),
+        ) {
+            let len = bytes.len() as u32;
+            if bytes.len() >= 8 {
+                bytes[0..2].copy_from_slice(&kind.to_le_bytes());
+                bytes[4..8].copy_from_slice(&len.to_le_bytes());
+            }
+            let _ = decode(&bytes, &mut Resolver::new());
+        }
+    }
+
+    #[test]
+    fn a_record_whose_length_lies_is_left_out() {
+        let mut bytes = vec![0; 64];
+        bytes[0] = kind::SYSCALL as u8;
+        bytes[4] = 65;
+        assert_eq!(decode(&bytes, &mut Resolver::new()), None);
+        bytes[4] = 64;
+        assert!(decode(&bytes, &mut Resolver::new()).is_some());
+    }
+}

@@ -1,0 +1,20 @@
+//! Capture: loads and attaches the kernel programs, reads their rings, decodes and resolves what they wrote.
+//!
+//! One direction: ring record, decoded, resolved to an [`event::Event`], handed on. Only this crate and `guard` touch
+//! the kernel side. Must never decide anything, and never believe what the guarded side wrote.
+
+mod btf;
+mod decode;
+mod error;
+mod kernel;
+mod maps;
+mod mounts;
+mod offsets;
+mod plan;
+mod reader;
+mod resolve;
+
+pub use error::Error;
+pub use kernel::{Attached, Kernel, Options, Tier};
+pub use offsets::{Field, Offsets};
+pub use reader::{ALL_SESSIONS, Reader};

@@ -1,0 +1,110 @@
+//! Which superblock is mounted where: from the device that a record carries to a path that people know.
+
+use bstr::ByteSlice;
+use std::collections::HashMap;
+
+/// One mount of a superblock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mount {
+    /// Directory of the superblock that is mounted, without a trailing slash: empty for its root.
+    root: Vec<u8>,
+    /// Where, without a trailing slash: empty for `/`.
+    point: Vec<u8>,
+}
+
+/// The mounts of this mount namespace, by device.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mounts(HashMap<u32, Vec<Mount>>);
+
+impl Mounts {
+    /// Reads the mounts of this process.
+    pub(crate) fn read() -> Self {
+        Self::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
+    }
+
+    /// Lines of mountinfo, proc_pid_mountinfo(5). What cannot be read is left out.
+    fn parse(text: &[u8]) -> Self {
+        let mut mounts: HashMap<u32, Vec<Mount>> = HashMap::new();
+        for line in text.lines() {
+            let mut fields = line.split_str(" ").skip(2);
+            let (Some(device), Some(root), Some(point)) = (fields.next(), fields.next(), fields.next()) else {
+                continue;
+            };
+            let Some(device) = device.to_str().ok().and_then(|device| {
+                let (major, minor) = device.split_once(':')?;
+                Some(major.parse::<u32>().ok()? << 20 | minor.parse::<u32>().ok()?)
+            }) else {
+                continue;
+            };
+            let mount = Mount { root: unescape(root), point: unescape(point) };
+            mounts.entry(device).or_default().push(mount);
+        }
+        Self(mounts)
+    }
+
+    /// The path of what lies at `inside` (`/a/b`, or empty for the root) of a superblock: by the mount that shows the
+    /// most of it, the oldest of several. `None` where no mount shows it.
+    pub(crate) fn path(&self, device: u32, inside: &[u8]) -> Option<Vec<u8>> {
+        let mounts = self.0.get(&device)?;
+        let mut best: Option<(&Mount, &[u8])> = None;
+        for mount in mounts {
+            let Some(rest) = inside.strip_prefix(mount.root.as_slice()) else { continue };
+            if !rest.is_empty() && rest[0] != b'/' {
+                continue;
+            }
+            if best.is_none_or(|(chosen, _)| mount.root.len() < chosen.root.len()) {
+                best = Some((mount, rest));
+            }
+        }
+        let (mount, rest) = best?;
+        let path = [mount.point.as_slice(), rest].concat();
+        Some(if path.is_empty() { b"/".to_vec() } else { path })
+    }
+}
+
+/// Octal escapes of mountinfo; a trailing slash goes.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut at = 0;
+    while at < field.len() {
+        let octal = field.get(at + 1..at + 4).filter(|_| field[at] == b'\\').and_then(|digits| {
+            digits.iter().try_fold(0u16, |value, digit| {
+                (b'0'..=b'7').contains(digit).then(|| value * 8 + u16::from(digit - b'0'))
+            })
+        });
+        match octal {
+            Some(value) => {
+                out.push(value as u8);
+                at += 4;
+            }
+            None => {
+                out.push(field[at]);
+                at += 1;
+            }
+        }
+    }
+    if out.last() == Some(&b'/') {
+        out.pop();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: &[u8] = b"27 1 254:0 / / rw - ext4 /dev/vda rw\n\
+        28 27 254:0 /srv/data /mnt/bind\\040here rw - ext4 /dev/vda rw\n\
+        29 27 0:40 /@ /pool rw - btrfs /dev/vdb rw\n\
+        nonsense\n";
+
+    #[test]
+    fn a_file_has_the_path_of_the_mount_that_shows_the_most() {
+        let mounts = Mounts::parse(INFO);
+        assert_eq!(mounts.path(254 << 20, b"/srv/data/x").unwrap(), b"/srv/data/x");
+        assert_eq!(mounts.path(254 << 20, b"").unwrap(), b"/");
+        assert_eq!(mounts.path(40, b"/@/x").unwrap(), b"/pool/x");
+        assert_eq!(mounts.path(40, b"/@other/x"), None);
+        assert_eq!(mounts.path(99, b"/x"), None);
+    }
+}

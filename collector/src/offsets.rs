@@ -1,0 +1,121 @@
+//! Field offsets of the running kernel, as the kernel programs want them in their read-only data.
+
+use crate::Error;
+use crate::btf::Btf;
+
+/// One offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Field {
+    /// Name of the global in the kernel programs.
+    pub global: &'static str,
+    /// Structure and member.
+    pub field: &'static str,
+    /// Offset in bytes.
+    pub offset: u32,
+}
+
+/// All offsets.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Offsets(pub Vec<Field>);
+
+/// Global, `structure:member`, and whether Wardline can do without it.
+const FIELDS: &[(&str, &str, bool)] = &[
+    ("TASK_TGID", "task_struct:tgid", false),
+    ("TASK_PID", "task_struct:pid", false),
+    ("TASK_LEADER", "task_struct:group_leader", false),
+    ("TASK_START", "task_struct:start_boottime", false),
+    ("TASK_FILES", "task_struct:files", false),
+    ("TASK_FS", "task_struct:fs", false),
+    ("TASK_SIGNAL", "task_struct:signal", false),
+    ("TASK_PTRACE", "task_struct:ptrace", false),
+    ("TASK_EXIT_CODE", "task_struct:exit_code", false),
+    ("TASK_MM", "task_struct:mm", false),
+    ("TASK_STATUS", "task_struct:thread_info.status", false),
+    ("SIGNAL_LIVE", "signal_struct:live", false),
+    ("FILES_FDT", "files_struct:fdt", false),
+    ("FDT_FD", "fdtable:fd", false),
+    ("FDT_MAX", "fdtable:max_fds", false),
+    ("FILE_DENTRY", "file:f_path.dentry", false),
+    ("FILE_FLAGS", "file:f_flags", false),
+    ("FILE_MODE", "file:f_mode", false),
+    ("FILE_PRIVATE", "file:private_data", false),
+    ("FS_PWD_DENTRY", "fs_struct:pwd.dentry", false),
+    ("PATH_DENTRY", "path:dentry", false),
+    ("DENTRY_PARENT", "dentry:d_parent", false),
+    ("DENTRY_INODE", "dentry:d_inode", false),
+    ("DENTRY_NAME", "dentry:d_name.name", false),
+    ("DENTRY_NAME_LEN", "dentry:d_name.len", false),
+    ("DENTRY_SB", "dentry:d_sb", false),
+    ("INODE_NUMBER", "inode:i_ino", false),
+    ("INODE_SB", "inode:i_sb", false),
+    ("INODE_MODE", "inode:i_mode", false),
+    ("INODE_GENERATION", "inode:i_generation", false),
+    ("INODE_NLINK", "inode:i_nlink", false),
+    ("INODE_UID", "inode:i_uid", false),
+    ("SB_DEV", "super_block:s_dev", false),
+    ("SB_MAGIC", "super_block:s_magic", false),
+    ("MM_ARG_START", "mm_struct:arg_start", false),
+    ("MM_ARG_END", "mm_struct:arg_end", false),
+    ("MM_ENV_START", "mm_struct:env_start", false),
+    ("MM_ENV_END", "mm_struct:env_end", false),
+    ("BPRM_FILE", "linux_binprm:file", false),
+    ("IATTR_VALID", "iattr:ia_valid", false),
+    ("SOCKET_SK", "socket:sk", false),
+    ("SK_FAMILY", "sock:__sk_common.skc_family", false),
+    ("SK_TYPE", "sock:sk_type", false),
+    ("SK_PROTOCOL", "sock:sk_protocol", false),
+    ("SK_DADDR", "sock:__sk_common.skc_daddr", false),
+    ("SK_DPORT", "sock:__sk_common.skc_dport", false),
+    ("SK_NUM", "sock:__sk_common.skc_num", false),
+    ("SK_RCV_SADDR", "sock:__sk_common.skc_rcv_saddr", false),
+    ("SK_V6_DADDR", "sock:__sk_common.skc_v6_daddr", true),
+    ("SK_V6_RCV_SADDR", "sock:__sk_common.skc_v6_rcv_saddr", true),
+    ("UNIX_DENTRY", "unix_sock:path.dentry", false),
+    ("UNIX_PEER", "unix_sock:peer", false),
+    ("MSG_NAME", "msghdr:msg_name", false),
+    ("PROC_INODE_PID", "proc_inode:pid", false),
+    ("PROC_INODE_VFS", "proc_inode:vfs_inode", false),
+    ("PID_NUMBER", "pid:numbers", false),
+    ("REGS_DI", "pt_regs:di", false),
+    ("REGS_SI", "pt_regs:si", false),
+    ("REGS_DX", "pt_regs:dx", false),
+    ("REGS_R10", "pt_regs:r10", false),
+    ("REGS_R8", "pt_regs:r8", false),
+    ("REGS_ORIG_AX", "pt_regs:orig_ax", false),
+];
+
+impl Offsets {
+    /// Finds every field in the running kernel; an error names the first required one that is missing.
+    pub(crate) fn find(btf: &Btf) -> Result<Self, Error> {
+        let mut fields = Vec::with_capacity(FIELDS.len() + 1);
+        for &(global, field, optional) in FIELDS {
+            let (structure, member) = field.split_once(':').unwrap_or((field, ""));
+            let offset = match btf.offset(structure, member) {
+                Some(offset) => offset,
+                // Reads there fail, and the record says that nothing was found.
+                None if optional => u32::MAX,
+                None => return Err(Error::MissingField(field)),
+            };
+            fields.push(Field { global, field, offset });
+        }
+        // (dentry, attr) before 6.9, (idmap, dentry, attr) since.
+        let with_idmap = btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3);
+        fields.push(Field {
+            global: "SETATTR_DENTRY_ARG",
+            field: "inode_setattr: place of dentry among its arguments",
+            offset: u32::from(with_idmap),
+        });
+        Ok(Self(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_running_kernel_has_every_required_field() {
+        let offsets = Offsets::find(&Btf::read().unwrap()).unwrap();
+        assert_eq!(offsets.0.len(), FIELDS.len() + 1);
+    }
+}

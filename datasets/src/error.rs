@@ -1,0 +1,48 @@
+//! What can go wrong with a world.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a world could not be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of the world could not be written, read or changed.
+    #[error("{doing} {}: {source}", path.display())]
+    File {
+        /// What was tried: "write", "read", ...
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The network namespace could not be made.
+    #[error("the network of the demo could not be made ({step}): {source}")]
+    Network {
+        /// Which step failed.
+        step: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A program that every session needs is missing.
+    #[error("`{0}` is not installed in /usr/local/bin, /usr/bin or /bin; install it and try again")]
+    NoTool(&'static str),
+    /// A helper program failed.
+    #[error("{what} failed ({status}): {output}")]
+    Failed {
+        /// What was being done.
+        what: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// What it printed.
+        output: String,
+    },
+    /// No user id could be found that nobody uses.
+    #[error("no unused user id was found for the pretended agent")]
+    NoUser,
+}
+
+/// Names the file in an I/O error.
+pub(crate) fn at<T>(doing: &'static str, path: &Path, result: io::Result<T>) -> Result<T, Error> {
+    result.map_err(|source| Error::File { doing, path: path.to_owned(), source })
+}

@@ -1,0 +1,45 @@
+//! Live scenarios: a throw-away world, sessions of a pretended agent in it, attacks, and an observer of its own.
+//!
+//! A [`World`] is a directory with a home full of fake secrets, an ordinary user that owns nothing else, and
+//! workspaces. [`network`] is a namespace of its own with a package index, a git remote and two hosts that only attacks
+//! talk to. A [`Session`] is a generated script, a pure function of its seed; clean ones are drawn so that every habit
+//! that a fresh session may show was shown by several earlier ones. [`observe`] tells what an attack achieved from the
+//! files' own state and from what arrived, without asking Wardline.
+//!
+//! Recording and enforcing are driven through the binary by whoever uses this crate. Must never load a model, talk to
+//! the kernel's tracing, or touch a file outside its own directory.
+
+mod attack;
+mod deck;
+mod edit;
+mod error;
+mod git_remote;
+mod home;
+mod index;
+mod language;
+pub mod network;
+pub mod observe;
+mod script;
+mod seed;
+mod service;
+mod session;
+mod sink;
+mod summarize;
+mod tools;
+mod tree;
+mod user;
+mod words;
+mod world;
+
+pub use error::Error;
+pub use git_remote::GitRemote;
+pub use home::Secret;
+pub use index::Index;
+pub use network::Services;
+pub use observe::Observation;
+pub use session::{Attack, Family, Plot, Profile, Session};
+pub use sink::Sink;
+pub use tools::Tools;
+pub use tree::Tree;
+pub use user::User;
+pub use world::{AGENT, Placed, World};

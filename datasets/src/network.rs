@@ -1,0 +1,132 @@
+//! A network of its own: a namespace whose loopback carries the addresses of a small Internet.
+
+use crate::{Error, GitRemote, Index, Sink, Tools, World};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, send, socket};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// The package index.
+pub const INDEX: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 8080);
+/// The git remote, at git's own port.
+pub const REMOTE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 20), 9418);
+/// Where the stolen key goes.
+pub const SINK: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 23), 443);
+/// Where the stolen sources go.
+pub const COLLECTOR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 77), 8443);
+
+/// Where a workspace's remote is.
+pub(crate) fn remote_url(name: &str) -> String {
+    format!("git://{}/{name}.git", REMOTE.ip())
+}
+
+/// A command that fetches a page of the index with what is there.
+pub(crate) fn fetch(tools: &Tools, page: &str) -> String {
+    if tools.curl {
+        return format!("curl -s -f -m 10 http://{INDEX}{page}");
+    }
+    format!(
+        "exec 3<>/dev/tcp/{}/{} && printf 'GET {page} HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3",
+        INDEX.ip(),
+        INDEX.port()
+    )
+}
+
+/// Everything that answers in the namespace. Dropping it stops it.
+#[derive(Debug)]
+pub struct Services {
+    sinks: [Sink; 2],
+    _index: Index,
+    _remote: GitRemote,
+}
+
+impl Services {
+    /// Starts them, in the namespace of the calling thread.
+    pub fn start(world: &World) -> Result<Services, Error> {
+        Ok(Services {
+            sinks: [Sink::start(SINK)?, Sink::start(COLLECTOR)?],
+            _index: Index::start(INDEX)?,
+            _remote: GitRemote::start(REMOTE, world)?,
+        })
+    }
+
+    /// Everything that arrived at the hosts that only attacks talk to, since it was last asked.
+    pub fn arrived(&self) -> Vec<u8> {
+        self.sinks.iter().flat_map(Sink::take).collect()
+    }
+}
+
+/// Moves the calling thread, and every thread and process that it starts from now on, to a new network namespace that
+/// has the addresses above. Needs CAP_SYS_ADMIN.
+pub fn isolate() -> Result<(), Error> {
+    let failed = |step| move |source: io::Error| Error::Network { step, source };
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+        .map_err(|errno| failed("make a network namespace")(errno.into()))?;
+    request(&link_up()).map_err(failed("bring loopback up"))?;
+    for address in [INDEX, REMOTE, SINK, COLLECTOR] {
+        request(&add_address(*address.ip())).map_err(failed("add an address"))?;
+    }
+    Ok(())
+}
+
+/// Loopback's index is 1 in every namespace.
+const LOOPBACK: u32 = 1;
+
+const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
+const NLM_F_CREATE_EXCL: u16 = 0x400 | 0x200;
+const NLMSG_ERROR: u16 = 2;
+const RTM_NEWLINK: u16 = 16;
+const RTM_NEWADDR: u16 = 20;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+
+/// `struct ifinfomsg` that sets IFF_UP; see rtnetlink(7).
+fn link_up() -> Vec<u8> {
+    const IFF_UP: u32 = 1;
+    let mut body = vec![0; 4];
+    for word in [LOOPBACK, IFF_UP, IFF_UP] {
+        body.extend(word.to_ne_bytes());
+    }
+    message(RTM_NEWLINK, NLM_F_REQUEST_ACK, &body)
+}
+
+/// `struct ifaddrmsg` with one address of its own, without a network around it.
+fn add_address(address: Ipv4Addr) -> Vec<u8> {
+    const AF_INET: u8 = 2;
+    const WHOLE: u8 = 32;
+    let mut body = vec![AF_INET, WHOLE, 0, 0];
+    body.extend(LOOPBACK.to_ne_bytes());
+    for attribute in [IFA_LOCAL, IFA_ADDRESS] {
+        body.extend(8_u16.to_ne_bytes());
+        body.extend(attribute.to_ne_bytes());
+        body.extend(address.octets());
+    }
+    message(RTM_NEWADDR, NLM_F_REQUEST_ACK | NLM_F_CREATE_EXCL, &body)
+}
+
+/// `struct nlmsghdr` and what follows it; see netlink(7).
+fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    const HEADER: usize = 16;
+    let mut message = ((HEADER + body.len()) as u32).to_ne_bytes().to_vec();
+    message.extend(kind.to_ne_bytes());
+    message.extend(flags.to_ne_bytes());
+    message.extend([0; 8]);
+    message.extend(body);
+    message
+}
+
+/// Sends one request to the kernel, and waits for its acknowledgement.
+fn request(message: &[u8]) -> io::Result<()> {
+    // No protocol is NETLINK_ROUTE, which is 0.
+    let socket = socket(AddressFamily::NETLINK, SocketType::RAW, None)?;
+    send(&socket, message, SendFlags::empty())?;
+    let mut answer = [0; 1024];
+    let (length, _) = recv(&socket, &mut answer, RecvFlags::empty())?;
+    let field = |from: usize, to: usize| answer.get(from..to).filter(|_| to <= length);
+    let kind = field(4, 6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
+    let error = field(16, 20).and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
+    match (kind, error) {
+        (Some(NLMSG_ERROR), Some(0)) => Ok(()),
+        (Some(NLMSG_ERROR), Some(errno)) => Err(io::Error::from_raw_os_error(-errno)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel gave no acknowledgement")),
+    }
+}

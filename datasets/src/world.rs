@@ -1,0 +1,232 @@
+//! The throw-away world: a home, a user, workspaces, and a corner that only the observer reads.
+
+use crate::error::at;
+use crate::home::{self, Secret};
+use crate::tools::PATH;
+use crate::{Error, Session, Tree, User};
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, lchown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// The name of the pretended agent.
+pub const AGENT: &str = "demo-agent";
+
+/// A directory with everything in it. Dropping it ends what still runs as its user, and removes it.
+#[derive(Debug)]
+pub struct World {
+    root: Option<TempDir>,
+    path: PathBuf,
+    /// The user whose home it is.
+    pub user: User,
+    /// What an observer can recognise.
+    pub secrets: Vec<Secret>,
+}
+
+/// A session whose workspace lies ready.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The workspace.
+    pub workspace: PathBuf,
+    /// The agent's command.
+    pub command: Vec<OsString>,
+}
+
+impl World {
+    /// Makes a world. Needs root, since it belongs to a user of its own.
+    pub fn create(seed: u64) -> Result<World, Error> {
+        // Not /tmp where it can be helped: that is memory on many machines, with rules of its own.
+        let parent = ["/var/tmp", "/tmp"].map(Path::new).into_iter().find(|dir| dir.is_dir());
+        let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        let root = at(
+            "make a directory in",
+            &parent,
+            tempfile::Builder::new().prefix("wardline-demo-").tempdir_in(&parent),
+        )?;
+        let path = at("resolve", root.path(), root.path().canonicalize())?;
+        // The name of the directory is random: it spreads the choice of the user.
+        let near = path
+            .as_os_str()
+            .as_encoded_bytes()
+            .iter()
+            .fold(0, |sum: usize, &byte| sum * 31 % 65_521 + usize::from(byte));
+        let user = User::unused(near)?;
+        let mut world = World { root: Some(root), path, user, secrets: Vec::new() };
+        world.lay_out()?;
+        world.furnish(seed)?;
+        world.seal()?;
+        Ok(world)
+    }
+
+    fn lay_out(&self) -> Result<(), Error> {
+        at("open up", &self.path, fs::set_permissions(&self.path, Permissions::from_mode(0o755)))?;
+        for (name, mode, owned) in [
+            ("home", 0o755, false),
+            ("home/demo", 0o755, true),
+            ("home/demo/projects", 0o755, true),
+            ("tmp", 0o1777, false),
+            ("remotes", 0o755, true),
+            ("agent", 0o755, false),
+            ("observer", 0o700, false),
+        ] {
+            let directory = self.path.join(name);
+            at("make", &directory, fs::create_dir(&directory))?;
+            at("set the mode of", &directory, fs::set_permissions(&directory, Permissions::from_mode(mode)))?;
+            if owned {
+                self.give(&directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn furnish(&mut self, seed: u64) -> Result<(), Error> {
+        let home = self.home();
+        for draft in home::files(seed) {
+            let path = home.join(&draft.path);
+            self.write(&home, &draft.path, &draft.text, draft.mode)?;
+            let pieces = draft.pieces();
+            if !pieces.is_empty() {
+                self.secrets.push(Secret { path, jewel: draft.jewel, pieces });
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory that holds it all.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The fake home.
+    pub fn home(&self) -> PathBuf {
+        self.path.join("home/demo")
+    }
+
+    /// Where Wardline keeps what belongs to this world. Not made yet.
+    pub fn state(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
+    /// Where the observer keeps notes: no session can read it.
+    pub fn observer(&self) -> PathBuf {
+        self.path.join("observer")
+    }
+
+    /// For temporary files of sessions.
+    pub fn tmp(&self) -> PathBuf {
+        self.path.join("tmp")
+    }
+
+    /// The bare repositories behind the git remote.
+    pub fn remotes(&self) -> PathBuf {
+        self.path.join("remotes")
+    }
+
+    /// The whole environment of a session.
+    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
+        vec![
+            ("PATH", PATH.into()),
+            ("HOME", self.home().into()),
+            ("USER", "demo".into()),
+            ("LOGNAME", "demo".into()),
+            ("SHELL", "/bin/bash".into()),
+            ("LANG", "C.UTF-8".into()),
+            ("TERM", "dumb".into()),
+            ("TMPDIR", self.tmp().into()),
+        ]
+    }
+
+    /// Writes a session's workspace, and its script where the agent looks for it.
+    pub fn place(&self, session: &Session) -> Result<Placed, Error> {
+        let workspace = self.home().join("projects").join(&session.name);
+        at("make", &workspace, fs::create_dir(&workspace))?;
+        for (path, text) in &session.tree.files {
+            self.write(&workspace, path, text, 0o644)?;
+        }
+        self.give(&workspace)?;
+        if session.tree.git {
+            self.begin_history(&workspace, session)?;
+        }
+        let script = self.path.join("agent/plan.sh");
+        at("write", &script, fs::write(&script, &session.script))?;
+        Ok(Placed { workspace, command: vec!["bash".into(), script.into()] })
+    }
+
+    /// Makes a workspace a repository with a remote.
+    fn begin_history(&self, workspace: &Path, session: &Session) -> Result<(), Error> {
+        const BEGIN: &str = "git init -q --template= && git add -A && git commit -q -m 'Begin' \
+            && git clone -q --bare --template= . \"$1\" && git remote add origin \"$2\"";
+        let bare = self.remotes().join(format!("{}.git", session.name));
+        let url = crate::network::remote_url(&session.name);
+        let mut command = self.as_user("bash", workspace);
+        let output = command.args(["-c", BEGIN, "bash"]).arg(bare).arg(url).output();
+        let output = at("run bash in", workspace, output)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::Failed {
+            what: format!("making the repository of {}", session.name),
+            status: output.status,
+            output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
+    }
+
+    /// Runs a session with nothing watching it.
+    pub fn run_unguarded(&self, placed: &Placed) -> Result<Output, Error> {
+        let mut words = placed.command.iter();
+        let program = words.next().cloned().unwrap_or_else(|| "bash".into());
+        let mut command = self.as_user(program, &placed.workspace);
+        at("run the agent in", &placed.workspace, command.args(words).output())
+    }
+
+    /// A command as the user of the home, with nothing of the caller's environment.
+    pub(crate) fn as_user(&self, program: impl AsRef<std::ffi::OsStr>, directory: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(self.environment()).current_dir(directory).stdin(Stdio::null());
+        // The standard library drops every supplementary group when root sets a uid.
+        command.uid(self.user.id).gid(self.user.id);
+        command
+    }
+
+    /// Files of a tree that are still where they were.
+    pub fn remaining(&self, workspace: &Path, tree: &Tree) -> usize {
+        tree.files.keys().filter(|path| workspace.join(path).exists()).count()
+    }
+
+    /// Leaves the world where it is, and tells where.
+    pub fn keep(mut self) -> PathBuf {
+        if let Some(root) = self.root.take() {
+            let _ = root.keep();
+        }
+        self.path.clone()
+    }
+
+    fn give(&self, path: &Path) -> Result<(), Error> {
+        at("give away", path, lchown(path, Some(self.user.id), Some(self.user.id)))
+    }
+
+    /// Writes a file of the user's, with the directories above it.
+    fn write(&self, base: &Path, relative: &str, text: &str, mode: u32) -> Result<(), Error> {
+        let path = base.join(relative);
+        let mut above: Vec<&Path> = path.ancestors().skip(1).take_while(|above| *above != base).collect();
+        above.reverse();
+        for directory in above {
+            if !directory.exists() {
+                at("make", directory, fs::create_dir(directory))?;
+                self.give(directory)?;
+            }
+        }
+        at("write", &path, fs::write(&path, text))?;
+        at("set the mode of", &path, fs::set_permissions(&path, Permissions::from_mode(mode)))?;
+        self.give(&path)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.user.end_processes();
+    }
+}

@@ -1,0 +1,221 @@
+//! Keys and values of the maps: who is in a session, what a session may do, and the deny-list.
+
+/// Sessions that can run at once; the size of the `SESSIONS` array.
+pub const MAX_SESSIONS: u32 = 256;
+/// Processes that can be inside sessions at once; Linux' default `pid_max` is 32,768.
+pub const MAX_MEMBERS: u32 = 65_536;
+/// Entries of the static deny-list: every file below every jewel directory fits.
+pub const MAX_T0: u32 = 65_536;
+/// Entries of the compiled baselines of all running sessions.
+pub const MAX_T1: u32 = 262_144;
+/// Networks of the compiled baselines of all running sessions.
+pub const MAX_NETS: u32 = 16_384;
+/// Ancestors that the walk visits before it gives up, and a label is taken as not found.
+pub const MAX_DEPTH: u32 = 48;
+/// Bytes of a name that the exact-name map can hold; a longer name never matches.
+pub const NAME_LEN: usize = 32;
+
+/// `Session::flags`: T0 and T1 refuse; without it they only record what they would refuse.
+pub const SESSION_ENFORCE: u32 = 1 << 0;
+/// `Session::flags`: a compiled baseline is armed, so T1 decides.
+pub const SESSION_T1: u32 = 1 << 1;
+/// `Session::flags`: wake the reader for every operation (a score is being kept), not only for control records.
+pub const SESSION_SCORED: u32 = 1 << 2;
+
+/// State bit: content of a sensitive file was read.
+pub const STATE_READ_SECRET: u32 = 1 << 0;
+/// State bit: a destination outside the baseline was reached.
+pub const STATE_NEW_HOST: u32 = 1 << 1;
+/// State bit: an executable file was written.
+pub const STATE_WROTE_EXEC: u32 = 1 << 2;
+
+/// `Label::flags`: a T0 label that refuses nothing by itself but sets [`STATE_READ_SECRET`] when it is read.
+pub const LABEL_SENSITIVE: u32 = 1 << 0;
+/// `Label::flags`: a T0 label of a workspace's root: below it, names that matter in any directory do not.
+pub const LABEL_WORKSPACE: u32 = 1 << 1;
+
+/// Reason of a refusal that no label made: a process of Wardline's own was reached for.
+pub const REASON_PROTECTED: u32 = 0xff00_0001;
+/// Reason of a refusal that no label made: memory or environment of a process outside the session.
+pub const REASON_OTHER_PROCESS: u32 = 0xff00_0002;
+/// Reason of a refusal that no label made: `bpf(2)`.
+pub const REASON_BPF: u32 = 0xff00_0003;
+
+/// Forms of system calls: what their arguments say about the object. `Plan::form`
+pub mod form {
+    /// Nothing but the raw sequence.
+    pub const NONE: u8 = 0;
+    /// Returns a descriptor of what the path named.
+    pub const OPEN: u8 = 1;
+    /// Acts on a path, or two.
+    pub const PATH: u8 = 2;
+    /// Acts on a file descriptor.
+    pub const FD: u8 = 3;
+    /// mmap: descriptor and protection.
+    pub const MAP: u8 = 4;
+    /// Acts on a socket descriptor.
+    pub const SOCKET: u8 = 5;
+    /// Returns a connected socket's descriptor.
+    pub const ACCEPT: u8 = 6;
+    /// The first two arguments say it.
+    pub const RAW: u8 = 7;
+    /// Never returns: recorded when it is entered.
+    pub const LAST: u8 = 8;
+}
+
+/// `Plan::*`: the system call has no such argument.
+pub const NO_ARG: u8 = 0xff;
+/// Length of `PLANS`: 512 system calls of the 64-bit table, then 512 of the 32-bit one.
+pub const PLANS: u32 = 1024;
+
+wire! {
+    /// What the kernel knows a file by: device of the superblock, inode number, inode generation.
+    /// A label dies with its inode, since the generation changes when a number is used again.
+    pub struct FileKey: 16 {
+        /// `inode.i_ino`
+        pub ino: u64,
+        /// `super_block.s_dev`, in the kernel's own encoding
+        pub dev: u32,
+        /// `inode.i_generation`
+        pub generation: u32,
+    }
+
+    /// A process of a session; the value of `MEMBERS`, whose key is the tgid.
+    pub struct Member: 24 {
+        /// `task.group_leader.start_boottime`, ns: with the tgid, the identity of the process
+        pub start_ns: u64,
+        /// Index into `SESSIONS`.
+        pub session: u32,
+        /// Bits of the T0 subjects that the executable of this process is.
+        pub subjects: u32,
+        /// tgid of the parent at fork.
+        pub parent: u32,
+        /// Zero.
+        pub pad: u32,
+    }
+
+    /// A running session; the element type of `SESSIONS`.
+    pub struct Session: 40 {
+        /// Segment that is running, counted from 0 within the session.
+        pub segment: u32,
+        /// `SESSION_*` bits.
+        pub flags: u32,
+        /// `STATE_*` bits, set by the kernel side with an atomic or.
+        pub state: u32,
+        /// First half of the keys of `T1`, `NET4` and `NET6`; 0 where no baseline is armed.
+        pub policy: u32,
+        /// Access bits that T2 has taken away from the whole session.
+        pub restrict: u32,
+        /// Reason of `restrict`.
+        pub restrict_reason: u32,
+        /// Access bits refused to a file that no label covers.
+        pub unlabelled: u32,
+        /// Access bits refused to an address that no network covers.
+        pub unknown_net: u32,
+        /// Reason of `unlabelled`.
+        pub unlabelled_reason: u32,
+        /// Reason of `unknown_net`.
+        pub unknown_net_reason: u32,
+    }
+
+    /// A label of the deny-list; the value of `T0`, `NAMES` and `T1`.
+    pub struct Label: 16 {
+        /// Access bits that are refused; every other one is allowed.
+        pub deny: u32,
+        /// Reason, an index that user space can explain.
+        pub reason: u32,
+        /// T0 subjects to whom `deny` does not apply. Always 0 in `T1`.
+        pub subjects: u32,
+        /// `LABEL_*` bits.
+        pub flags: u32,
+    }
+
+    /// Key of `T1`: the nearest labelled ancestor decides.
+    pub struct T1Key: 24 {
+        /// The object, or an ancestor of it.
+        pub file: FileKey,
+        /// `Session::policy`.
+        pub policy: u32,
+        /// Zero.
+        pub pad: u32,
+    }
+
+    /// Key of `NAMES`: an exact name in a directory, in a directory of a given name, or anywhere.
+    pub struct NameKey: 48 {
+        /// The directory; or [`name_dir`] of the directory's name; or [`ANY_DIR`].
+        pub dir: FileKey,
+        /// The name, padded with zeros.
+        pub name: [u8; NAME_LEN],
+    }
+
+    /// Key data of `NET4` and `NET6` behind the prefix length: policy first, so that one trie serves all sessions.
+    /// Policy 0 belongs to T0. IPv4 is stored v4-mapped, so that one key serves both.
+    pub struct NetKey: 20 {
+        /// `Session::policy`, in network byte order (a trie compares from the first bit on).
+        pub policy: [u8; 4],
+        /// The address.
+        pub addr: [u8; 16],
+    }
+
+    /// Value of `NETS`.
+    pub struct NetLabel: 24 {
+        /// Access bits that are refused.
+        pub deny: u32,
+        /// Reason.
+        pub reason: u32,
+        /// Ports that the label is about, in host byte order; all zero: every port. Other ports: as if unlabelled.
+        pub ports: [u16; 8],
+    }
+
+    /// How to read the arguments of a system call; the element type of `PLANS`, whose index is the call's number.
+    pub struct Plan: 12 {
+        /// `op::*`
+        pub op: u16,
+        /// `form::*`
+        pub form: u8,
+        /// Argument with the (first) directory descriptor, or with the descriptor itself.
+        pub dir: u8,
+        /// Argument with the (first) path.
+        pub path: u8,
+        /// Argument with the second directory descriptor.
+        pub second_dir: u8,
+        /// Argument with the second path.
+        pub second: u8,
+        /// Argument that `detail` is taken from.
+        pub detail: u8,
+        /// Access bits.
+        pub access: u32,
+    }
+
+    /// Answer of the `identify` program: what an open descriptor of the caller is.
+    pub struct Identity: 40 {
+        /// The file.
+        pub file: FileKey,
+        /// `super_block.s_magic`
+        pub magic: u64,
+        /// `inode.i_mode`
+        pub mode: u32,
+        /// `inode.i_nlink`
+        pub nlink: u32,
+        /// 1 when the descriptor was found.
+        pub found: u32,
+        /// `inode.i_uid`
+        pub uid: u32,
+    }
+}
+
+/// `NameKey::dir` of a name that matters in every directory.
+pub const ANY_DIR: FileKey = FileKey { ino: 0, dev: 0, generation: 0 };
+
+/// `NameKey::dir` of a name that matters in every directory which is itself called `name` (padded with zeros).
+/// FNV-1a, 64 bits; no real device has number `u32::MAX`.
+#[inline(always)]
+pub fn name_dir(name: &[u8; NAME_LEN]) -> FileKey {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut i = 0;
+    while i < NAME_LEN {
+        hash = (hash ^ name[i] as u64).wrapping_mul(0x100_0000_01b3);
+        i += 1;
+    }
+    FileKey { ino: hash, dev: u32::MAX, generation: 0 }
+}

@@ -1,0 +1,344 @@
+//! Ring records. Each starts with a [`Header`]; its `len` covers the fixed body and the variable tail.
+//!
+//! Paths travel as names, leaf first, each behind a one-byte length (0 stands for 256 and never occurs: names have
+//! 1 to 255 bytes), up to the root of the superblock; [`FileFacts::names_len`] says how many bytes they take.
+
+use crate::FileKey;
+
+/// Kinds of records, `Header::kind`.
+pub mod kind {
+    /// A process was made. [`super::Fork`]
+    pub const FORK: u16 = 1;
+    /// A program was started. [`super::Exec`], names of the executable, argument bytes
+    pub const EXEC: u16 = 2;
+    /// A thread ended. [`super::Exit`]
+    pub const EXIT: u16 = 3;
+    /// A system call returned. [`super::Syscall`]
+    pub const SYSCALL: u16 = 4;
+    /// An operation on a file that the kernel resolved. [`super::File`], names, names of the second file
+    pub const FILE: u16 = 5;
+    /// An operation on a path that only the caller named. [`super::Claimed`], names of the base, path bytes
+    pub const CLAIMED: u16 = 6;
+    /// An operation on a socket. [`super::Net`], names of a unix socket
+    pub const NET: u16 = 7;
+    /// An operation on another process or on a kernel interface. [`super::Kernel`]
+    pub const KERNEL: u16 = 8;
+}
+
+/// `Verdict::stage`: nothing was decided.
+pub const STAGE_NONE: u8 = 0;
+/// `Verdict::stage`: the static deny-list.
+pub const STAGE_T0: u8 = 1;
+/// `Verdict::stage`: the compiled baseline.
+pub const STAGE_T1: u8 = 2;
+/// `Verdict::stage`: the score.
+pub const STAGE_T2: u8 = 3;
+
+/// `Verdict::means`: a BPF LSM hook returned -EPERM.
+pub const MEANS_LSM: u8 = 1;
+/// `Verdict::means`: a fanotify permission event was answered with a denial.
+pub const MEANS_FANOTIFY: u8 = 2;
+/// `Verdict::means`: a cgroup socket hook returned -EPERM.
+pub const MEANS_CGROUP: u8 = 3;
+/// `Verdict::means`: the process was killed before it came back from the call.
+pub const MEANS_KILL: u8 = 4;
+/// `Verdict::means`: the session was frozen.
+pub const MEANS_FREEZE: u8 = 5;
+
+/// `Verdict::flags`: the operation was really refused (without it: it would have been, in a shadow session).
+pub const VERDICT_REFUSED: u16 = 1 << 0;
+
+/// Operations, `File::op`, `Claimed::op`, `Net::op` and `Kernel::op`. The numbers are stored: never reuse one.
+pub mod op {
+    /// open, openat, openat2, creat
+    pub const OPEN: u16 = 1;
+    /// A new regular file, device or pipe.
+    pub const CREATE: u16 = 2;
+    /// truncate, ftruncate
+    pub const TRUNCATE: u16 = 3;
+    /// unlink
+    pub const UNLINK: u16 = 4;
+    /// rename; the second file is the target
+    pub const RENAME: u16 = 5;
+    /// link; the first file is the source
+    pub const LINK: u16 = 6;
+    /// symlink
+    pub const SYMLINK: u16 = 7;
+    /// mkdir
+    pub const MKDIR: u16 = 8;
+    /// rmdir
+    pub const RMDIR: u16 = 9;
+    /// chmod
+    pub const CHMOD: u16 = 10;
+    /// chown
+    pub const CHOWN: u16 = 11;
+    /// setxattr
+    pub const SETXATTR: u16 = 12;
+    /// mmap of a file with PROT_EXEC
+    pub const MAP_EXEC: u16 = 13;
+    /// mount, move_mount
+    pub const MOUNT: u16 = 14;
+    /// pivot_root, chroot
+    pub const CHROOT: u16 = 15;
+    /// execve, execveat
+    pub const EXEC: u16 = 16;
+    /// fork, vfork, clone, clone3
+    pub const FORK: u16 = 17;
+    /// exit
+    pub const EXIT: u16 = 18;
+    /// kill, tkill, tgkill, pidfd_send_signal
+    pub const SIGNAL: u16 = 19;
+    /// ptrace, process_vm_readv, process_vm_writev, pidfd_getfd, and their like through /proc
+    pub const PTRACE: u16 = 20;
+    /// setuid and its family, capset
+    pub const CREDENTIALS: u16 = 21;
+    /// unshare, setns
+    pub const NAMESPACE: u16 = 22;
+    /// seccomp
+    pub const SECCOMP: u16 = 23;
+    /// socket
+    pub const SOCKET: u16 = 24;
+    /// connect
+    pub const CONNECT: u16 = 25;
+    /// A datagram to an address, without connect.
+    pub const SEND: u16 = 26;
+    /// bind
+    pub const BIND: u16 = 27;
+    /// listen
+    pub const LISTEN: u16 = 28;
+    /// accept
+    pub const ACCEPT: u16 = 29;
+    /// bpf
+    pub const BPF: u16 = 30;
+    /// perf_event_open
+    pub const PERF: u16 = 31;
+    /// io_uring_setup
+    pub const IO_URING: u16 = 32;
+    /// keyctl, add_key, request_key
+    pub const KEY: u16 = 33;
+    /// userfaultfd
+    pub const USERFAULTFD: u16 = 34;
+    /// init_module, finit_module, kexec_load
+    pub const MODULE: u16 = 35;
+}
+
+wire! {
+    /// The head of every record.
+    pub struct Header: 48 {
+        /// Kind of the record.
+        pub kind: u16,
+        /// CPU that wrote it.
+        pub cpu: u16,
+        /// Bytes of the whole record.
+        pub len: u32,
+        /// Place in this CPU's sequence of this ring; a gap is a loss.
+        pub seq: u64,
+        /// CLOCK_BOOTTIME, ns.
+        pub time_ns: u64,
+        /// Index into `SESSIONS`.
+        pub session: u32,
+        /// Segment of the session.
+        pub segment: u32,
+        /// Process.
+        pub tgid: u32,
+        /// Thread.
+        pub tid: u32,
+        /// System call that is running, or `u32::MAX`.
+        pub syscall: u32,
+        /// Zero.
+        pub pad: u32,
+    }
+
+    /// What a stage decided of an operation.
+    pub struct Verdict: 8 {
+        /// `STAGE_*`
+        pub stage: u8,
+        /// `MEANS_*`
+        pub means: u8,
+        /// `VERDICT_*`
+        pub flags: u16,
+        /// Reason of the label.
+        pub reason: u32,
+    }
+
+    /// What the kernel knows of a file.
+    pub struct FileFacts: 32 {
+        /// The file; of a name that does not exist yet, its directory.
+        pub file: FileKey,
+        /// `inode.i_mode`, 0 where there is no inode yet.
+        pub mode: u32,
+        /// `inode.i_nlink`
+        pub nlink: u32,
+        /// `inode.i_uid`
+        pub uid: u32,
+        /// Bytes of names in the tail.
+        pub names_len: u16,
+        /// Non-zero when the walk or the space ended before the root: the path is cut at its upper end.
+        pub cut: u16,
+    }
+
+    /// [`kind::FORK`]
+    pub struct Fork: 72 {
+        /// Head; `tgid` and `tid` are the parent's.
+        pub header: Header,
+        /// The child.
+        pub child_tgid: u32,
+        /// The child.
+        pub child_tid: u32,
+        /// Start of the child's thread group, CLOCK_BOOTTIME, ns.
+        pub start_ns: u64,
+        /// 1 when the child is inside the session; 0: the member map was full.
+        pub member: u32,
+        /// Zero.
+        pub pad: u32,
+    }
+
+    /// [`kind::EXEC`]; the tail is the names of the executable, then `args_len` bytes of arguments.
+    pub struct Exec: 104 {
+        /// Head.
+        pub header: Header,
+        /// The executable as mapped: for a script, its interpreter.
+        pub exe: FileFacts,
+        /// What was decided.
+        pub verdict: Verdict,
+        /// Bytes of arguments in the tail: NUL-separated, from the new program's stack (claimed).
+        pub args_len: u32,
+        /// Non-zero when there were more argument bytes.
+        pub args_cut: u32,
+        /// T0 subjects that the program now is.
+        pub subjects: u32,
+        /// tid before the call, where a thread other than the leader called.
+        pub old_tid: u32,
+    }
+
+    /// [`kind::EXIT`]
+    pub struct Exit: 56 {
+        /// Head.
+        pub header: Header,
+        /// `task.exit_code`
+        pub code: u32,
+        /// 1 when it was the last thread of its process.
+        pub group_dead: u32,
+    }
+
+    /// [`kind::SYSCALL`]
+    pub struct Syscall: 64 {
+        /// Head; `syscall` is its number.
+        pub header: Header,
+        /// What it returned.
+        pub ret: i64,
+        /// 1 for a 32-bit call.
+        pub compat: u32,
+        /// Zero.
+        pub pad: u32,
+    }
+
+    /// [`kind::FILE`]
+    pub struct File: 144 {
+        /// Head.
+        pub header: Header,
+        /// `op::*`
+        pub op: u16,
+        /// Non-zero when the record came from a hook before the operation: `ret` is then the verdict, 0 or -EPERM.
+        pub before: u16,
+        /// Access bits.
+        pub access: u32,
+        /// What it returned.
+        pub ret: i32,
+        /// `O_*` flags of an open, mode of a chmod.
+        pub detail: u32,
+        /// The file.
+        pub file: FileFacts,
+        /// The second file of a rename or link; all zero without one.
+        pub second: FileFacts,
+        /// What was decided.
+        pub verdict: Verdict,
+        /// Zero.
+        pub pad: u64,
+    }
+
+    /// [`kind::CLAIMED`]; the tail is the names of `base`, then `path_len` bytes, then `second_len` bytes.
+    pub struct Claimed: 112 {
+        /// Head.
+        pub header: Header,
+        /// `op::*`
+        pub op: u16,
+        /// Non-zero when the path read before and after the call differ: somebody swapped it.
+        pub swapped: u16,
+        /// Access bits.
+        pub access: u32,
+        /// What it returned.
+        pub ret: i32,
+        /// `O_*` flags of an open, mode of a chmod.
+        pub detail: u32,
+        /// Where a relative path starts: working directory or directory descriptor.
+        pub base: FileFacts,
+        /// Bytes of the path.
+        pub path_len: u16,
+        /// Bytes of the second path.
+        pub second_len: u16,
+        /// Non-zero when a path was longer than the space.
+        pub path_cut: u32,
+        /// Zero.
+        pub pad: u64,
+    }
+
+    /// [`kind::NET`]; the tail is the names of a unix socket's file.
+    pub struct Net: 128 {
+        /// Head.
+        pub header: Header,
+        /// `op::*`
+        pub op: u16,
+        /// `AF_*`
+        pub family: u16,
+        /// `SOCK_*`
+        pub kind: u16,
+        /// Port in host byte order.
+        pub port: u16,
+        /// `IPPROTO_*`
+        pub protocol: u32,
+        /// What it returned.
+        pub ret: i32,
+        /// Address; IPv4 is v4-mapped.
+        pub addr: [u8; 16],
+        /// A unix socket's file; all zero for an abstract or unnamed one.
+        pub file: FileFacts,
+        /// What was decided.
+        pub verdict: Verdict,
+        /// Non-zero when the record came from a hook before the operation.
+        pub before: u32,
+        /// Zero.
+        pub pad: u32,
+    }
+
+    /// [`kind::KERNEL`]
+    pub struct Kernel: 88 {
+        /// Head.
+        pub header: Header,
+        /// `op::*`
+        pub op: u16,
+        /// Non-zero when the record came from a hook before the operation.
+        pub before: u16,
+        /// What it returned.
+        pub ret: i32,
+        /// First argument of the call; of SIGNAL and PTRACE, the target's tgid.
+        pub first: u64,
+        /// Second argument of the call; of SIGNAL, the signal; of PTRACE, the request or mode.
+        pub second: u64,
+        /// 1 when the target is inside the same session.
+        pub inside: u32,
+        /// Zero.
+        pub pad: u32,
+        /// What was decided.
+        pub verdict: Verdict,
+    }
+}
+
+/// Kinds that loss is counted by: index into the loss counters. A record's kind is its index.
+pub const KINDS: u32 = 9;
+/// Index into the loss counters: the scratch buffers of a CPU were all in use.
+pub const LOSS_SCRATCH: u32 = 9;
+/// Index into the loss counters: a process could not be taken into the member map.
+pub const LOSS_MEMBER: u32 = 10;
+/// Length of the array of loss counters.
+pub const LOSSES: u32 = 11;

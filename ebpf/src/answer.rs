@@ -1,0 +1,55 @@
+//! Questions of user space, answered through `BPF_PROG_TEST_RUN` in the asking thread: never attached anywhere.
+
+use crate::maps::{IDENTITY, REFUSED, VERDICT};
+use crate::ring::{FileOperation, tell_file};
+use crate::{decide, dentry, offsets, task};
+use abi::{Identity, MEANS_FANOTIFY, VERDICT_REFUSED, op};
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
+
+/// What descriptor `arg 0` of the caller is.
+#[raw_tracepoint]
+pub fn identify(ctx: RawTracePointContext) -> i32 {
+    let identity = identity(ctx.arg::<u64>(0) as i32);
+    let found = identity.is_some();
+    if let (Some(identity), Some(answer)) = (identity, IDENTITY.get_ptr_mut(0)) {
+        // SAFETY: points into an array; user space asks one question at a time.
+        unsafe { *answer = identity };
+    }
+    i32::from(found)
+}
+
+#[inline(always)]
+fn identity(fd: i32) -> Option<Identity> {
+    let (_, dentry) = dentry::of_fd(fd)?;
+    let facts = dentry::facts(dentry)?;
+    let magic: u64 = dentry.follow(offsets::dentry_sb())?.get(offsets::sb_magic())?;
+    Some(Identity { file: facts.file, magic, mode: facts.mode, nlink: facts.nlink, found: 1, uid: facts.uid })
+}
+
+/// Whether process `arg 0`, by its thread `arg 1`, may do `arg 3` to what the caller has open as descriptor `arg 2`: the
+/// decision behind a fanotify permission event. A refusal is recorded as the member's.
+#[raw_tracepoint]
+pub fn judge(ctx: RawTracePointContext) -> i32 {
+    let judged = decided(ctx.arg::<u64>(0) as u32, ctx.arg::<u64>(1) as u32, ctx.arg::<u64>(2) as i32, ctx.arg::<u64>(3) as u32);
+    i32::from(judged.is_some())
+}
+
+#[inline(always)]
+fn decided(tgid: u32, tid: u32, fd: i32, access: u32) -> Option<()> {
+    let answer = VERDICT.get_ptr_mut(0)?;
+    let inside = task::find(tgid, tid)?;
+    let (_, dentry) = dentry::of_fd(fd)?;
+    let verdict = decide::file(&inside, dentry, access, MEANS_FANOTIFY);
+    // SAFETY: points into an array; user space asks one question at a time.
+    unsafe { *answer = verdict };
+    if verdict.stage != 0 {
+        if verdict.flags & VERDICT_REFUSED != 0 {
+            let _ = REFUSED.insert(u64::from(tgid) << 32 | u64::from(tid), 1, 0);
+        }
+        let operation =
+            FileOperation { op: op::OPEN, access, ret: -1, detail: 0, before: true, syscall: u32::MAX };
+        tell_file(&inside, &operation, dentry, None, &verdict);
+    }
+    Some(())
+}

@@ -1,0 +1,142 @@
+//! Files as the kernel knows them: identity, facts, and names up to the root of the superblock.
+
+use crate::maps::SCRATCH_LEN;
+use crate::offsets;
+use crate::read::{Address, each};
+use abi::{FileFacts, FileKey, MAX_DEPTH, NAME_LEN};
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+
+/// Bytes that the names of one path may take.
+pub const NAMES_LEN: usize = 4096;
+
+/// Identity of an inode.
+#[inline(always)]
+pub fn key(inode: Address) -> Option<FileKey> {
+    let sb = inode.follow(offsets::inode_sb())?;
+    Some(FileKey {
+        ino: inode.get(offsets::inode_number())?,
+        dev: sb.get(offsets::sb_dev())?,
+        generation: inode.get(offsets::inode_generation())?,
+    })
+}
+
+/// The inode of a dentry; `None` for a name that does not exist.
+#[inline(always)]
+pub fn inode(dentry: Address) -> Option<Address> {
+    dentry.follow(offsets::dentry_inode())
+}
+
+/// The directory of a dentry; the root of a superblock is its own.
+#[inline(always)]
+pub fn parent(dentry: Address) -> Option<Address> {
+    dentry.follow(offsets::dentry_parent())
+}
+
+/// A name of up to `NAME_LEN - 1` bytes, padded with zeros; `None` for a longer one.
+#[inline(always)]
+pub fn short_name(dentry: Address) -> Option<[u8; NAME_LEN]> {
+    let len: u32 = dentry.get(offsets::dentry_name_len())?;
+    if len == 0 || len as usize >= NAME_LEN {
+        return None;
+    }
+    let from = dentry.follow(offsets::dentry_name())?;
+    let mut name = [0u8; NAME_LEN];
+    // SAFETY: `len` is below the array's length; the source may be any address.
+    let failed = unsafe { bpf_probe_read_kernel(name.as_mut_ptr().cast(), len & 31, from.0 as *const _) };
+    (failed == 0).then_some(name)
+}
+
+/// Facts of a dentry. A name that does not exist yet has its directory's identity, and mode 0.
+#[inline(always)]
+pub fn facts(dentry: Address) -> Option<FileFacts> {
+    let (inode, exists) = match inode(dentry) {
+        Some(inode) => (inode, true),
+        None => (self::inode(parent(dentry)?)?, false),
+    };
+    Some(FileFacts {
+        file: key(inode)?,
+        mode: if exists { u32::from(inode.get::<u16>(offsets::inode_mode())?) } else { 0 },
+        nlink: if exists { inode.get(offsets::inode_nlink())? } else { 0 },
+        uid: inode.get(offsets::inode_uid())?,
+        names_len: 0,
+        cut: 0,
+    })
+}
+
+/// Names that are being appended.
+#[repr(C)]
+struct Names {
+    buffer: *mut u8,
+    dentry: u64,
+    at: u64,
+    limit: u64,
+    /// Non-zero until the root was reached.
+    cut: u64,
+}
+
+/// Appends one name, a callback of `bpf_loop`. 1 ends it.
+unsafe extern "C" fn name(_: u64, names: *mut Names) -> i64 {
+    // SAFETY: `bpf_loop` hands on the pointer that `append_names` gave it.
+    let names = unsafe { &mut *names };
+    let dentry = Address(names.dentry);
+    let Some(parent) = parent(dentry) else { return 1 };
+    if parent == dentry {
+        names.cut = 0;
+        return 1;
+    }
+    let Some(len) = dentry.get::<u32>(offsets::dentry_name_len()) else { return 1 };
+    let Some(from) = dentry.follow(offsets::dentry_name()) else { return 1 };
+    let len = len & 0xff;
+    let place = names.at as usize & (SCRATCH_LEN - 1);
+    if names.at > names.limit || place > SCRATCH_LEN - 512 {
+        return 1;
+    }
+    // SAFETY: `place` is at least 512 bytes before the end of the buffer, and a name has at most 255.
+    unsafe {
+        *names.buffer.add(place) = len as u8;
+        if bpf_probe_read_kernel(names.buffer.add(place + 1).cast(), len, from.0 as *const _) != 0 {
+            return 1;
+        }
+    }
+    names.at = (place + 1 + len as usize) as u64;
+    names.dentry = parent.0;
+    0
+}
+
+/// Appends the names of a dentry, leaf first, to a record of `len` bytes. Returns the new length and whether the
+/// walk ended before the root.
+#[inline(always)]
+pub fn append_names(buffer: *mut u8, len: usize, dentry: Address) -> (usize, bool) {
+    let limit = (len + NAMES_LEN - 256) as u64;
+    let mut names = Names { buffer, dentry: dentry.0, at: len as u64, limit, cut: 1 };
+    each(MAX_DEPTH, name, &mut names);
+    (names.at as usize & (SCRATCH_LEN - 1), names.cut != 0)
+}
+
+/// The dentry behind a descriptor of the current process.
+#[inline(always)]
+pub fn of_fd(fd: i32) -> Option<(Address, Address)> {
+    let file = file_of_fd(fd)?;
+    Some((file, file.follow(offsets::file_dentry())?))
+}
+
+/// The `struct file` behind a descriptor of the current process.
+#[inline(always)]
+pub fn file_of_fd(fd: i32) -> Option<Address> {
+    if fd < 0 {
+        return None;
+    }
+    let fdt = crate::task::task().follow(offsets::task_files())?.follow(offsets::files_fdt())?;
+    if fd as u32 >= fdt.get::<u32>(offsets::fdt_max())? {
+        return None;
+    }
+    // The lowest bits are never set in the table; masking them costs nothing.
+    let file = fdt.follow(offsets::fdt_fd())?.follow(fd as usize * 8)?;
+    Some(Address(file.0 & !3))
+}
+
+/// The current working directory.
+#[inline(always)]
+pub fn working_directory() -> Option<Address> {
+    crate::task::task().follow(offsets::task_fs())?.follow(offsets::fs_pwd_dentry())
+}

@@ -1,0 +1,189 @@
+//! Lineage: membership is inherited at fork, an executable's subjects are found at exec, and an entry goes with its
+//! last thread.
+
+use crate::maps::{MEMBERS, SUBJECTS};
+use crate::offsets;
+use crate::read::Address;
+use crate::ring::{Buffer, Urgency, lose, verdict};
+use crate::{decide, dentry, task};
+use abi::{Exec, Exit, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE, VERDICT_REFUSED, access, kind};
+use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
+use core::mem::size_of;
+
+const SIGKILL: u32 = 9;
+
+/// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`; runs in the parent before the child can.
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+pub fn fork(ctx: RawTracePointContext) -> i32 {
+    let _ = on_fork(Address(ctx.arg(0)), Address(ctx.arg(1)));
+    0
+}
+
+#[inline(always)]
+fn on_fork(parent: Address, child: Address) -> Option<()> {
+    let tgid: u32 = parent.get(offsets::task_tgid())?;
+    let inside = task::find(tgid, parent.get(offsets::task_pid())?)?;
+    let child_tgid: u32 = child.get(offsets::task_tgid())?;
+    let child_tid: u32 = child.get(offsets::task_pid())?;
+    let start_ns: u64 = child.follow(offsets::task_leader())?.get(offsets::task_start())?;
+    let mut inherited = true;
+    if child_tgid != tgid {
+        let entry = Member { start_ns, session: inside.slot, subjects: inside.member().subjects, parent: tgid, pad: 0 };
+        inherited = MEMBERS.insert(child_tgid, entry, 0).is_ok();
+        if !inherited {
+            lose(LOSS_MEMBER);
+            if inside.session().flags & SESSION_ENFORCE != 0 {
+                // A child that no map knows would run unguarded: its maker ends instead.
+                // SAFETY: the helper has no preconditions.
+                unsafe { bpf_send_signal(SIGKILL) };
+            }
+        }
+    }
+    let buffer = Buffer::claim()?;
+    let record: *mut Fork = buffer.record();
+    // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
+    unsafe {
+        (*record).child_tgid = child_tgid;
+        (*record).child_tid = child_tid;
+        (*record).start_ns = start_ns;
+        (*record).member = u32::from(inherited);
+        (*record).pad = 0;
+    }
+    buffer.submit(kind::FORK, &inside, u32::MAX, size_of::<Fork>(), Urgency::Control);
+    Some(())
+}
+
+/// Bytes of arguments that a record carries at most.
+const ARGS_LEN: u32 = 1023;
+
+/// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`; runs in the new program's process before
+/// its first instruction.
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn exec(ctx: RawTracePointContext) -> i32 {
+    let _ = on_exec(Address(ctx.arg(0)), ctx.arg::<u64>(1) as u32, Address(ctx.arg(2)));
+    0
+}
+
+#[inline(always)]
+fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
+    let inside = task::current()?;
+    let dentry = bprm.follow(offsets::bprm_file())?.follow(offsets::file_dentry())?;
+    let mm = task.follow(offsets::task_mm())?;
+    let subjects = subjects(dentry, mm);
+    // SAFETY: points into the map's entry of this process.
+    unsafe { (*inside.member).subjects = subjects };
+    let mut decided = verdict(&inside, 0, 0, 0);
+    if !offsets::is_lsm_tier() {
+        decided = decide::file(&inside, dentry, access::EXEC, MEANS_KILL);
+        if decided.flags & VERDICT_REFUSED != 0 {
+            // Still in the kernel: the new program never runs an instruction.
+            // SAFETY: the helper has no preconditions.
+            unsafe { bpf_send_signal(SIGKILL) };
+        }
+    }
+    let mut facts = dentry::facts(dentry)?;
+    let buffer = Buffer::claim()?;
+    let (mut len, cut) = buffer.append_names(size_of::<Exec>(), dentry);
+    facts.names_len = (len - size_of::<Exec>()) as u16;
+    facts.cut = u16::from(cut);
+    let start: u64 = mm.get(offsets::mm_arg_start()).unwrap_or(0);
+    let end: u64 = mm.get(offsets::mm_arg_end()).unwrap_or(0);
+    let mut args_len = end.saturating_sub(start);
+    let args_cut = args_len > u64::from(ARGS_LEN);
+    if args_cut {
+        args_len = u64::from(ARGS_LEN);
+    }
+    let args_len = args_len as u32 & ARGS_LEN;
+    let place = len & (dentry::NAMES_LEN * 2 - 1);
+    // SAFETY: `place` is below 8,192 and the arguments below 1,024, so both end before the buffer does.
+    if unsafe { bpf_probe_read_user(buffer.base().add(place).cast(), args_len, start as *const _) } == 0 {
+        len = place + args_len as usize;
+    }
+    let record: *mut Exec = buffer.record();
+    // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
+    unsafe {
+        (*record).exe = facts;
+        (*record).verdict = decided;
+        (*record).args_len = (len - place) as u32;
+        (*record).args_cut = u32::from(args_cut);
+        (*record).subjects = subjects;
+        (*record).old_tid = old_tid;
+    }
+    buffer.submit(kind::EXEC, &inside, u32::MAX, len, Urgency::Control);
+    Some(())
+}
+
+/// The T0 subjects of an executable: what user space found it to be, unless `LD_*` was set.
+#[inline(always)]
+fn subjects(dentry: Address, mm: Address) -> u32 {
+    let Some(key) = decide::key_of(dentry) else { return 0 };
+    // SAFETY: read only.
+    let Some(&bits) = (unsafe { SUBJECTS.get(key) }) else { return 0 };
+    let start: u64 = mm.get(offsets::mm_env_start()).unwrap_or(0);
+    let end: u64 = mm.get(offsets::mm_env_end()).unwrap_or(u64::MAX);
+    if loads_foreign_code(start, end) { 0 } else { bits }
+}
+
+/// Whether an environment holds a variable that begins with `LD_`; true where it is too long to tell. The stack was
+/// just laid out by the kernel, and no other thread of this process exists.
+#[inline(always)]
+fn loads_foreign_code(start: u64, end: u64) -> bool {
+    // A variable begins behind a NUL byte (the last argument's, for the first one): NUL, L, D, _ as a little-endian
+    // word. Eight bytes are read at a time and five places looked at, so that no place is missed.
+    const PATTERN: u32 = u32::from_le_bytes(*b"\0LD_");
+    const STEP: u64 = 5;
+    const STEPS: u64 = 2048;
+    if end.wrapping_sub(start) > STEP * (STEPS - 1) {
+        return true;
+    }
+    // No branch but the end's: the verifier follows each one in each turn, and gives up at 8,192.
+    let mut found = 0u64;
+    for i in 0..STEPS {
+        let at = start - 1 + i * STEP;
+        if at >= end {
+            break;
+        }
+        let mut word = 0u64;
+        // SAFETY: the destination is eight bytes of this stack; the helper checks the source.
+        let failed = unsafe { bpf_probe_read_user((&raw mut word).cast(), 8, at as *const _) };
+        found |= failed as u64;
+        let mut shift = 0;
+        while shift <= 32 {
+            let differs = (word >> shift) as u32 ^ PATTERN;
+            // The sign bit of `differs - 1` is set for 0 only.
+            found |= u64::from(differs).wrapping_sub(1) >> 63;
+            shift += 8;
+        }
+    }
+    found != 0
+}
+
+/// `TP_PROTO(struct task_struct *p)` (and `bool group_dead` since 6.16); runs in every thread that ends.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn exit(ctx: RawTracePointContext) -> i32 {
+    let _ = on_exit(Address(ctx.arg(0)));
+    0
+}
+
+#[inline(always)]
+fn on_exit(task: Address) -> Option<()> {
+    let inside = task::current()?;
+    // Counted down before the tracepoint: 0 means that this was the last thread.
+    let live: i32 = task.follow(offsets::task_signal())?.get(offsets::signal_live())?;
+    let code: u32 = task.get(offsets::task_exit_code()).unwrap_or(0);
+    if let Some(buffer) = Buffer::claim() {
+        let record: *mut Exit = buffer.record();
+        // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
+        unsafe {
+            (*record).code = code;
+            (*record).group_dead = u32::from(live == 0);
+        }
+        buffer.submit(kind::EXIT, &inside, u32::MAX, size_of::<Exit>(), Urgency::Control);
+    }
+    if live == 0 {
+        let _ = MEMBERS.remove(inside.tgid);
+    }
+    Some(())
+}

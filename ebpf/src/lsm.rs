@@ -1,0 +1,377 @@
+//! LSM hooks: observe and refuse in one program a hook, so that a record carries the decision.
+//!
+//! BPF comes last in the LSM order: what permissions or another LSM refuse never arrives here, and is told at the end of
+//! the system call. Prototypes are those of include/linux/lsm_hook_defs.h. Nothing but 0 and -EPERM is returned.
+
+use crate::maps::{PROTECTED, REFUSED};
+use crate::offsets;
+use crate::read::Address;
+use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdict};
+use crate::socket::{self, Peer};
+use crate::syscall::{drop_subjects_unless_system, thread};
+use crate::task::{self, Inside};
+use crate::{decide, dentry};
+use abi::{Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
+use aya_ebpf::macros::lsm;
+use aya_ebpf::programs::LsmContext;
+use core::mem::size_of;
+
+const ALLOW: i32 = 0;
+const EPERM: i32 = -1;
+/// `__FMODE_EXEC` in `f_flags`: the kernel opens a program; told as an exec.
+const FMODE_EXEC: u32 = 0x20;
+const PROT_EXEC: u64 = 4;
+
+/// Decides and tells one operation. `told` says whether it is told when it is allowed, too.
+#[inline(always)]
+fn guard(op: u16, access: u32, detail: u32, object: Address, second: Option<(Address, u32)>, told: bool) -> i32 {
+    let Some(inside) = task::current() else { return ALLOW };
+    let mut decided = decide::file(&inside, object, access, MEANS_LSM);
+    if decided.stage == 0
+        && let Some((second, second_access)) = second
+    {
+        decided = decide::file(&inside, second, second_access, MEANS_LSM);
+    }
+    if told || decided.stage != 0 {
+        let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
+        let operation = FileOperation { op, access, ret, detail, before: true, syscall: u32::MAX };
+        tell_file(&inside, &operation, object, second.map(|(second, _)| second), &decided);
+    }
+    answer(&inside, &decided)
+}
+
+#[inline(always)]
+fn answer(inside: &Inside, decided: &Verdict) -> i32 {
+    if decided.flags & VERDICT_REFUSED == 0 {
+        return ALLOW;
+    }
+    let _ = REFUSED.insert(thread(inside), 1, 0);
+    EPERM
+}
+
+/// `file_open(struct file *file)`: every open but those of paths only; io_uring's too.
+#[lsm(hook = "file_open")]
+pub fn file_open(ctx: LsmContext) -> i32 {
+    let file = Address(ctx.arg(0));
+    let Some((access, flags)) = open_access(file) else { return ALLOW };
+    if flags & FMODE_EXEC != 0 {
+        return ALLOW;
+    }
+    let Some(dentry) = file.follow(offsets::file_dentry()) else { return ALLOW };
+    if other_process(dentry) {
+        return guard_outside(op::OPEN, access, flags, dentry);
+    }
+    guard(op::OPEN, access, flags, dentry, None, true)
+}
+
+/// Whether a dentry is the environment of a process outside the session: `/proc/PID/environ`. Memory is reached through
+/// `ptrace_access_check`.
+#[inline(always)]
+fn other_process(dentry: Address) -> bool {
+    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+    let Some(inside) = task::current() else { return false };
+    let magic = dentry.follow(offsets::dentry_sb()).and_then(|sb| sb.get::<u64>(offsets::sb_magic()));
+    if magic != Some(PROC_SUPER_MAGIC) {
+        return false;
+    }
+    let Some(name) = dentry::short_name(dentry) else { return false };
+    if u64::from_le_bytes([name[0], name[1], name[2], name[3], name[4], name[5], name[6], name[7]])
+        != u64::from_le_bytes(*b"environ\0")
+    {
+        return false;
+    }
+    let Some(inode) = dentry::inode(dentry) else { return false };
+    let pid = Address(inode.0 - offsets::proc_inode_vfs() as u64 + offsets::proc_inode_pid() as u64).follow(0);
+    let Some(number) = pid.and_then(|pid| pid.get::<u32>(offsets::pid_number())) else { return false };
+    match task::find(number, 0) {
+        Some(target) => target.slot != inside.slot,
+        // Only leaders are in the member map; a thread of one's own process is told from others by its number.
+        None => number != inside.tid,
+    }
+}
+
+#[inline(always)]
+fn guard_outside(op: u16, access: u32, detail: u32, object: Address) -> i32 {
+    let Some(inside) = task::current() else { return ALLOW };
+    let decided = verdict(&inside, STAGE_T0, abi::REASON_OTHER_PROCESS, MEANS_LSM);
+    let operation = FileOperation { op, access, ret: EPERM, detail, before: true, syscall: u32::MAX };
+    tell_file(&inside, &operation, object, None, &decided);
+    answer(&inside, &decided)
+}
+
+/// `inode_create(struct inode *dir, struct dentry *dentry, umode_t mode)`: told by the open that follows.
+#[lsm(hook = "inode_create")]
+pub fn inode_create(ctx: LsmContext) -> i32 {
+    guard(op::CREATE, access::CREATE, ctx.arg::<u64>(2) as u32, Address(ctx.arg(1)), None, false)
+}
+
+/// `inode_mknod(struct inode *dir, struct dentry *dentry, umode_t mode, dev_t dev)`
+#[lsm(hook = "inode_mknod")]
+pub fn inode_mknod(ctx: LsmContext) -> i32 {
+    guard(op::CREATE, access::CREATE, ctx.arg::<u64>(2) as u32, Address(ctx.arg(1)), None, true)
+}
+
+/// `inode_mkdir(struct inode *dir, struct dentry *dentry, umode_t mode)`
+#[lsm(hook = "inode_mkdir")]
+pub fn inode_mkdir(ctx: LsmContext) -> i32 {
+    guard(op::MKDIR, access::CREATE | access::DIR, ctx.arg::<u64>(2) as u32, Address(ctx.arg(1)), None, true)
+}
+
+/// `inode_symlink(struct inode *dir, struct dentry *dentry, const char *old_name)`
+#[lsm(hook = "inode_symlink")]
+pub fn inode_symlink(ctx: LsmContext) -> i32 {
+    guard(op::SYMLINK, access::CREATE, 0, Address(ctx.arg(1)), None, true)
+}
+
+/// `inode_link(struct dentry *old_dentry, struct inode *dir, struct dentry *new_dentry)`
+#[lsm(hook = "inode_link")]
+pub fn inode_link(ctx: LsmContext) -> i32 {
+    guard(op::LINK, access::LINK, 0, Address(ctx.arg(0)), Some((Address(ctx.arg(2)), access::CREATE)), true)
+}
+
+/// `inode_rename(struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir, struct dentry *new_dentry)`
+#[lsm(hook = "inode_rename")]
+pub fn inode_rename(ctx: LsmContext) -> i32 {
+    let target = Address(ctx.arg(3));
+    // What is replaced is removed.
+    let replaced = if dentry::inode(target).is_some() { access::REMOVE } else { 0 };
+    guard(op::RENAME, access::REMOVE, 0, Address(ctx.arg(1)), Some((target, access::CREATE | replaced)), true)
+}
+
+/// `inode_unlink(struct inode *dir, struct dentry *dentry)`
+#[lsm(hook = "inode_unlink")]
+pub fn inode_unlink(ctx: LsmContext) -> i32 {
+    guard(op::UNLINK, access::REMOVE, 0, Address(ctx.arg(1)), None, true)
+}
+
+/// `inode_rmdir(struct inode *dir, struct dentry *dentry)`
+#[lsm(hook = "inode_rmdir")]
+pub fn inode_rmdir(ctx: LsmContext) -> i32 {
+    guard(op::RMDIR, access::REMOVE | access::DIR, 0, Address(ctx.arg(1)), None, true)
+}
+
+/// `inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)`; without `idmap` before 6.9.
+#[lsm(hook = "inode_setattr")]
+pub fn inode_setattr(ctx: LsmContext) -> i32 {
+    // include/linux/fs.h
+    const ATTR_MODE: u32 = 1 << 0;
+    const ATTR_OWNER: u32 = 1 << 1 | 1 << 2;
+    const ATTR_SIZE: u32 = 1 << 3;
+    const ATTR_OPEN: u32 = 1 << 15;
+    let (dentry, attr) = if offsets::setattr_dentry_arg() == 0 {
+        (ctx.arg::<u64>(0), ctx.arg::<u64>(1))
+    } else {
+        (ctx.arg::<u64>(1), ctx.arg::<u64>(2))
+    };
+    let valid = Address(attr).get::<u32>(offsets::iattr_valid()).unwrap_or(0);
+    let (op, access, told) = if valid & ATTR_SIZE != 0 {
+        (op::TRUNCATE, access::WRITE, valid & ATTR_OPEN == 0)
+    } else if valid & ATTR_OWNER != 0 {
+        (op::CHOWN, access::ATTR, true)
+    } else {
+        (op::CHMOD, access::ATTR, valid & ATTR_MODE != 0)
+    };
+    guard(op, access, 0, Address(dentry), None, told)
+}
+
+/// `inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name, ...)`
+#[lsm(hook = "inode_setxattr")]
+pub fn inode_setxattr(ctx: LsmContext) -> i32 {
+    guard(op::SETXATTR, access::ATTR, 0, Address(ctx.arg(1)), None, true)
+}
+
+/// `bprm_check_security(struct linux_binprm *bprm)`: for a script, once for it and once for its interpreter. An allowed
+/// one is told by `sched_process_exec`.
+#[lsm(hook = "bprm_check_security")]
+pub fn bprm_check_security(ctx: LsmContext) -> i32 {
+    let file = Address(ctx.arg(0)).follow(offsets::bprm_file());
+    let Some(dentry) = file.and_then(|file| file.follow(offsets::file_dentry())) else { return ALLOW };
+    guard(op::EXEC, access::EXEC, 0, dentry, None, false)
+}
+
+/// `mmap_file(struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)`: programs that are
+/// started by their loader (`ld.so ./x`), and libraries.
+#[lsm(hook = "mmap_file")]
+pub fn mmap_file(ctx: LsmContext) -> i32 {
+    let file = Address(ctx.arg(0));
+    if file.is_null() || ctx.arg::<u64>(2) & PROT_EXEC == 0 {
+        return ALLOW;
+    }
+    let Some(dentry) = file.follow(offsets::file_dentry()) else { return ALLOW };
+    if let Some(inside) = task::current() {
+        drop_subjects_unless_system(&inside, dentry);
+    }
+    guard(op::MAP_EXEC, access::EXEC, 0, dentry, None, true)
+}
+
+/// `sb_mount(const char *dev_name, const struct path *path, const char *type, unsigned long flags, void *data)`
+#[lsm(hook = "sb_mount")]
+pub fn sb_mount(ctx: LsmContext) -> i32 {
+    let Some(dentry) = Address(ctx.arg(1)).follow(offsets::path_dentry()) else { return ALLOW };
+    guard(op::MOUNT, access::MOUNT, ctx.arg::<u64>(3) as u32, dentry, None, true)
+}
+
+/// `move_mount(const struct path *from_path, const struct path *to_path)`
+#[lsm(hook = "move_mount")]
+pub fn move_mount(ctx: LsmContext) -> i32 {
+    let Some(to) = Address(ctx.arg(1)).follow(offsets::path_dentry()) else { return ALLOW };
+    guard(op::MOUNT, access::MOUNT, 0, to, None, true)
+}
+
+/// `socket_connect(struct socket *sock, struct sockaddr *address, int addrlen)`: the address is the kernel's copy. What is
+/// allowed is told by the cgroup hook behind it.
+#[lsm(hook = "socket_connect")]
+pub fn socket_connect(ctx: LsmContext) -> i32 {
+    to_address(op::CONNECT, Address(ctx.arg(0)), Address(ctx.arg(1)))
+}
+
+/// `socket_sendmsg(struct socket *sock, struct msghdr *msg, int size)`: a datagram with an address of its own.
+#[lsm(hook = "socket_sendmsg")]
+pub fn socket_sendmsg(ctx: LsmContext) -> i32 {
+    let Some(address) = Address(ctx.arg(1)).follow(offsets::msg_name()) else { return ALLOW };
+    to_address(op::SEND, Address(ctx.arg(0)), address)
+}
+
+#[inline(always)]
+fn to_address(op: u16, socket: Address, address: Address) -> i32 {
+    const AF_INET: u16 = 2;
+    const AF_INET6: u16 = 10;
+    let Some(inside) = task::current() else { return ALLOW };
+    let Some(family) = address.get::<u16>(0) else { return ALLOW };
+    let addr = match family {
+        AF_INET => socket::mapped(address.get(4).unwrap_or([0; 4])),
+        AF_INET6 => address.get(8).unwrap_or([0; 16]),
+        _ => return ALLOW,
+    };
+    let port = u16::from_be(address.get(2).unwrap_or(0));
+    let decided = decide::address(&inside, addr, port, access::CONNECT, MEANS_LSM);
+    if decided.stage != 0 {
+        let sk = socket.follow(offsets::socket_sk());
+        let kind = sk.and_then(|sk| sk.get(offsets::sk_type())).unwrap_or(0);
+        let peer = Peer { family, kind, port, protocol: 0, addr };
+        socket::tell(&inside, op, &peer, None, EPERM, true, u32::MAX, &decided);
+    }
+    answer(&inside, &decided)
+}
+
+/// `socket_create(int family, int type, int protocol, int kern)`: families that no address hook sees.
+#[lsm(hook = "socket_create")]
+pub fn socket_create(ctx: LsmContext) -> i32 {
+    const KNOWN: [u16; 4] = [1, 2, 10, 16];
+    let family = ctx.arg::<u64>(0) as u16;
+    let mut i = 0;
+    while i < KNOWN.len() {
+        if KNOWN[i] == family {
+            return ALLOW;
+        }
+        i += 1;
+    }
+    let Some(inside) = task::current() else { return ALLOW };
+    let peer = Peer {
+        family,
+        kind: ctx.arg::<u64>(1) as u16,
+        port: 0,
+        protocol: ctx.arg::<u64>(2) as u32,
+        addr: [0; 16],
+    };
+    let decided = socket::raw_socket(&inside, MEANS_LSM);
+    let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
+    socket::tell(&inside, op::SOCKET, &peer, None, ret, true, u32::MAX, &decided);
+    answer(&inside, &decided)
+}
+
+/// `unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
+#[lsm(hook = "unix_stream_connect")]
+pub fn unix_stream_connect(ctx: LsmContext) -> i32 {
+    to_unix(op::CONNECT, Address(ctx.arg(1)))
+}
+
+/// `unix_may_send(struct socket *sock, struct socket *other)`
+#[lsm(hook = "unix_may_send")]
+pub fn unix_may_send(ctx: LsmContext) -> i32 {
+    match Address(ctx.arg(1)).follow(offsets::socket_sk()) {
+        Some(other) => to_unix(op::SEND, other),
+        None => ALLOW,
+    }
+}
+
+#[inline(always)]
+fn to_unix(op: u16, other: Address) -> i32 {
+    let Some(inside) = task::current() else { return ALLOW };
+    let file = socket::unix_file(other);
+    let decided = match file {
+        Some(dentry) => decide::file(&inside, dentry, access::CONNECT, MEANS_LSM),
+        None => verdict(&inside, 0, 0, 0),
+    };
+    let peer = Peer { family: 1, kind: other.get(offsets::sk_type()).unwrap_or(0), port: 0, protocol: 0, addr: [0; 16] };
+    let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
+    socket::tell(&inside, op, &peer, file, ret, true, u32::MAX, &decided);
+    answer(&inside, &decided)
+}
+
+/// `task_kill(struct task_struct *p, struct kernel_siginfo *info, int sig, const struct cred *cred)`
+#[lsm(hook = "task_kill")]
+pub fn task_kill(ctx: LsmContext) -> i32 {
+    on_process(op::SIGNAL, Address(ctx.arg(0)), ctx.arg(2), false)
+}
+
+/// `ptrace_access_check(struct task_struct *child, unsigned int mode)`: attaching, and what reads or writes memory
+/// (`/proc/PID/mem`, process_vm_readv, pidfd_getfd).
+#[lsm(hook = "ptrace_access_check")]
+pub fn ptrace_access_check(ctx: LsmContext) -> i32 {
+    /// include/linux/ptrace.h
+    const PTRACE_MODE_ATTACH: u64 = 2;
+    let mode: u64 = ctx.arg(1);
+    if mode & PTRACE_MODE_ATTACH == 0 {
+        return ALLOW;
+    }
+    on_process(op::PTRACE, Address(ctx.arg(0)), mode, true)
+}
+
+#[inline(always)]
+fn on_process(op: u16, target: Address, detail: u64, outside_refused: bool) -> i32 {
+    let Some(inside) = task::current() else { return ALLOW };
+    let Some(tgid) = target.get::<u32>(offsets::task_tgid()) else { return ALLOW };
+    let same = match task::find(tgid, 0) {
+        Some(other) => other.slot == inside.slot,
+        None => false,
+    };
+    // SAFETY: read only.
+    let reason = if unsafe { PROTECTED.get(tgid) }.is_some() {
+        abi::REASON_PROTECTED
+    } else if outside_refused && !same {
+        abi::REASON_OTHER_PROCESS
+    } else {
+        return ALLOW;
+    };
+    let decided = verdict(&inside, STAGE_T0, reason, MEANS_LSM);
+    tell_kernel(&inside, op, u64::from(tgid), detail, same, &decided);
+    answer(&inside, &decided)
+}
+
+/// `bpf(int cmd, union bpf_attr *attr, unsigned int size)`: with it the deny-list itself could be rewritten.
+#[lsm(hook = "bpf")]
+pub fn bpf(ctx: LsmContext) -> i32 {
+    let Some(inside) = task::current() else { return ALLOW };
+    let decided = verdict(&inside, STAGE_T0, abi::REASON_BPF, MEANS_LSM);
+    tell_kernel(&inside, op::BPF, ctx.arg(0), 0, false, &decided);
+    answer(&inside, &decided)
+}
+
+#[inline(always)]
+fn tell_kernel(inside: &Inside, op: u16, first: u64, second: u64, same: bool, decided: &Verdict) {
+    let Some(buffer) = Buffer::claim() else { return };
+    let record: *mut Kernel = buffer.record();
+    // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
+    unsafe {
+        (*record).op = op;
+        (*record).before = 1;
+        (*record).ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
+        (*record).first = first;
+        (*record).second = second;
+        (*record).inside = u32::from(same);
+        (*record).pad = 0;
+        (*record).verdict = *decided;
+    }
+    buffer.submit(kind::KERNEL, inside, u32::MAX, size_of::<Kernel>(), Urgency::Control);
+}

@@ -1,0 +1,87 @@
+//! The maps. User space writes the deny-list, the programs write members and rings.
+
+use abi::{
+    FileKey, Identity, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_SESSIONS, MAX_T0, MAX_T1, Member, NAME_LEN, NameKey,
+    NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session, T1Key, Verdict,
+};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
+
+/// Do not allocate all entries at once.
+const NO_PREALLOC: u32 = 1;
+/// Control ring: fork, exec, exit, refusals. Never fills up while it is read at all.
+const CONTROL_BYTES: u32 = 4 << 20;
+/// Bulk ring; user space sets the real size from the number of CPUs.
+const BULK_BYTES: u32 = 8 << 20;
+
+/// Processes inside sessions, by tgid.
+#[map]
+pub static MEMBERS: HashMap<u32, Member> = HashMap::with_max_entries(MAX_MEMBERS, 0);
+/// Running sessions, by slot.
+#[map]
+pub static SESSIONS: Array<Session> = Array::with_max_entries(MAX_SESSIONS, 0);
+/// Wardline's own processes, by tgid.
+#[map]
+pub static PROTECTED: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
+/// Executables that are T0 subjects.
+#[map]
+pub static SUBJECTS: HashMap<FileKey, u32> = HashMap::with_max_entries(256, 0);
+/// Static deny-list, by object.
+#[map]
+pub static T0: HashMap<FileKey, Label> = HashMap::with_max_entries(MAX_T0, NO_PREALLOC);
+/// Static deny-list, by exact name.
+#[map]
+pub static T0_NAMES: HashMap<NameKey, Label> = HashMap::with_max_entries(4096, NO_PREALLOC);
+/// Names that occur in `T0_NAMES` at all: spares the other look-ups for nearly every file.
+#[map]
+pub static INTERESTING: HashMap<[u8; NAME_LEN], u32> = HashMap::with_max_entries(1024, NO_PREALLOC);
+/// Compiled baselines, by policy and object.
+#[map]
+pub static T1: HashMap<T1Key, Label> = HashMap::with_max_entries(MAX_T1, NO_PREALLOC);
+/// Networks, by policy and prefix; policy 0 is T0.
+#[map]
+pub static NETS: LpmTrie<NetKey, NetLabel> = LpmTrie::with_max_entries(MAX_NETS, NO_PREALLOC);
+/// How to read each system call.
+#[map]
+pub static PLANS: Array<Plan> = Array::with_max_entries(PLAN_COUNT, 0);
+/// Threads whose running system call was refused here, so that its failure is not told twice.
+#[map]
+pub static REFUSED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0);
+/// Beginnings of paths as they were when the call was entered, by thread.
+#[map]
+pub static STASH: LruHashMap<u64, [u8; STASH_LEN]> = LruHashMap::with_max_entries(8192, 0);
+/// Answer of `identify`.
+#[map]
+pub static IDENTITY: Array<Identity> = Array::with_max_entries(1, 0);
+/// Answer of `judge`.
+#[map]
+pub static VERDICT: Array<Verdict> = Array::with_max_entries(1, 0);
+/// Ring of what must not be lost.
+#[map]
+pub static CONTROL: RingBuf = RingBuf::with_byte_size(CONTROL_BYTES, 0);
+/// Ring of everything else.
+#[map]
+pub static BULK: RingBuf = RingBuf::with_byte_size(BULK_BYTES, 0);
+/// Buffers in which records are put together: [`SCRATCHES`] a CPU.
+#[map]
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(SCRATCHES, 0);
+/// Which of a CPU's buffers are in use, a bit each.
+#[map]
+pub static BUSY: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+/// Next sequence number of each ring: control, bulk.
+#[map]
+pub static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
+/// Records that were not written, by kind.
+#[map]
+pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES, 0);
+
+/// Bytes of a path that are compared before and after a call.
+pub const STASH_LEN: usize = 128;
+/// Buffers a CPU: LSM programs can be preempted by one another, and four deep is more than was ever seen.
+pub const SCRATCHES: u32 = 4;
+/// Bytes of a buffer: the largest head, names, and two paths; a power of two, so that bounds are masks.
+pub const SCRATCH_LEN: usize = 16384;
+
+/// A buffer for one record.
+#[repr(C, align(8))]
+pub struct Scratch(pub [u8; SCRATCH_LEN]);

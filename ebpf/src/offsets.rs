@@ -1,0 +1,92 @@
+//! Offsets of kernel structures, set from the running kernel's BTF before the programs are loaded.
+//!
+//! Frozen read-only data is a known constant to the verifier. `u32::MAX` marks a field that this kernel lacks.
+
+use core::ptr::addr_of;
+
+macro_rules! offsets {
+    ($($name:ident = $function:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        static $name: u32 = 0;
+
+        /// Offset in bytes.
+        #[inline(always)]
+        pub fn $function() -> usize {
+            // SAFETY: a static of this program; volatile, since the loader sets it after compilation.
+            unsafe { core::ptr::read_volatile(addr_of!($name)) as usize }
+        }
+    )*};
+}
+
+offsets! {
+    TASK_TGID = task_tgid;
+    TASK_PID = task_pid;
+    TASK_LEADER = task_leader;
+    TASK_START = task_start;
+    TASK_FILES = task_files;
+    TASK_FS = task_fs;
+    TASK_SIGNAL = task_signal;
+    TASK_PTRACE = task_ptrace;
+    TASK_EXIT_CODE = task_exit_code;
+    TASK_MM = task_mm;
+    TASK_STATUS = task_status;
+    SIGNAL_LIVE = signal_live;
+    FILES_FDT = files_fdt;
+    FDT_FD = fdt_fd;
+    FDT_MAX = fdt_max;
+    FILE_DENTRY = file_dentry;
+    FILE_FLAGS = file_flags;
+    FILE_MODE = file_mode;
+    FILE_PRIVATE = file_private;
+    FS_PWD_DENTRY = fs_pwd_dentry;
+    PATH_DENTRY = path_dentry;
+    DENTRY_PARENT = dentry_parent;
+    DENTRY_INODE = dentry_inode;
+    DENTRY_NAME = dentry_name;
+    DENTRY_NAME_LEN = dentry_name_len;
+    DENTRY_SB = dentry_sb;
+    INODE_NUMBER = inode_number;
+    INODE_SB = inode_sb;
+    INODE_MODE = inode_mode;
+    INODE_GENERATION = inode_generation;
+    INODE_NLINK = inode_nlink;
+    INODE_UID = inode_uid;
+    SB_DEV = sb_dev;
+    SB_MAGIC = sb_magic;
+    MM_ARG_START = mm_arg_start;
+    MM_ARG_END = mm_arg_end;
+    MM_ENV_START = mm_env_start;
+    MM_ENV_END = mm_env_end;
+    BPRM_FILE = bprm_file;
+    IATTR_VALID = iattr_valid;
+    SOCKET_SK = socket_sk;
+    SK_FAMILY = sk_family;
+    SK_TYPE = sk_type;
+    SK_PROTOCOL = sk_protocol;
+    SK_DADDR = sk_daddr;
+    SK_DPORT = sk_dport;
+    SK_NUM = sk_num;
+    SK_RCV_SADDR = sk_rcv_saddr;
+    SK_V6_DADDR = sk_v6_daddr;
+    SK_V6_RCV_SADDR = sk_v6_rcv_saddr;
+    UNIX_DENTRY = unix_dentry;
+    UNIX_PEER = unix_peer;
+    MSG_NAME = msg_name;
+    PROC_INODE_PID = proc_inode_pid;
+    PROC_INODE_VFS = proc_inode_vfs;
+    PID_NUMBER = pid_number;
+    REGS_DI = regs_di;
+    REGS_SI = regs_si;
+    REGS_DX = regs_dx;
+    REGS_R10 = regs_r10;
+    REGS_R8 = regs_r8;
+    REGS_ORIG_AX = regs_orig_ax;
+    SETATTR_DENTRY_ARG = setattr_dentry_arg;
+    TIER_LSM = tier_lsm;
+}
+
+/// Whether the LSM programs are loaded, so that tracepoints leave files to them.
+#[inline(always)]
+pub fn is_lsm_tier() -> bool {
+    tier_lsm() != 0
+}

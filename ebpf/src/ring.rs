@@ -1,0 +1,235 @@
+//! Records: put together in a buffer of this CPU, numbered, written to a ring, and counted when they are lost.
+
+use crate::atomic;
+use crate::dentry;
+use crate::maps::{BUSY, BULK, CONTROL, LOST, SCRATCH, SCRATCH_LEN, SCRATCHES, SEQUENCE};
+use crate::offsets;
+use crate::read::Address;
+use crate::task::Inside;
+use abi::{
+    File, FileFacts, Header, LOSS_SCRATCH, SESSION_ENFORCE, SESSION_SCORED, VERDICT_REFUSED, Verdict, kind,
+};
+use aya_ebpf::helpers::bpf_get_smp_processor_id;
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use core::mem::size_of;
+
+const NO_WAKEUP: u64 = 1;
+const FORCE_WAKEUP: u64 = 2;
+
+/// Which ring, and whether its reader is woken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Control ring, reader woken: fork, exec, exit, refusals.
+    Control,
+    /// Bulk ring; the reader is woken when a score is being kept.
+    Operation,
+    /// Bulk ring; read within the drain interval.
+    Sequence,
+}
+
+/// One of this CPU's buffers, until [`Buffer::submit`] or [`Buffer::discard`].
+#[derive(Clone, Copy)]
+pub struct Buffer {
+    base: *mut u8,
+    bit: u64,
+}
+
+/// Counts a record that was not written.
+#[inline(always)]
+pub fn lose(kind: u32) {
+    if let Some(counter) = LOST.get_ptr_mut(kind) {
+        atomic::fetch_add(counter, 1);
+    }
+}
+
+impl Buffer {
+    /// Takes a free buffer; `None`, counted, when all are in use.
+    #[inline(always)]
+    pub fn claim() -> Option<Buffer> {
+        let busy = BUSY.get_ptr_mut(0)?;
+        for slot in 0..SCRATCHES {
+            let bit = 1u64 << slot;
+            if atomic::fetch_or(busy, bit) & bit != 0 {
+                continue;
+            }
+            if let Some(scratch) = SCRATCH.get_ptr_mut(slot) {
+                return Some(Buffer { base: scratch.cast(), bit });
+            }
+            atomic::fetch_and(busy, !bit);
+        }
+        lose(LOSS_SCRATCH);
+        None
+    }
+
+    /// The fixed part of the record.
+    #[inline(always)]
+    pub fn record<T>(&self) -> *mut T {
+        self.base.cast()
+    }
+
+    /// The bytes behind `len`.
+    #[inline(always)]
+    pub fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    /// Appends the names of a dentry; see [`dentry::append_names`].
+    #[inline(always)]
+    pub fn append_names(&self, len: usize, dentry: Address) -> (usize, bool) {
+        dentry::append_names(self.base, len, dentry)
+    }
+
+    /// Gives the buffer back.
+    #[inline(always)]
+    pub fn discard(self) {
+        if let Some(busy) = BUSY.get_ptr_mut(0) {
+            atomic::fetch_and(busy, !self.bit);
+        }
+    }
+
+    /// Completes the head, writes `len` bytes to the ring, and gives the buffer back.
+    #[inline(always)]
+    pub fn submit(self, kind: u16, inside: &Inside, syscall: u32, len: usize, urgency: Urgency) {
+        let ring = if urgency == Urgency::Control { 0 } else { 1 };
+        let Some(sequence) = SEQUENCE.get_ptr_mut(ring) else { return self.discard() };
+        let len = len & (SCRATCH_LEN - 1);
+        let session = inside.session();
+        let header = Header {
+            kind,
+            // SAFETY: the helper has no preconditions.
+            cpu: unsafe { bpf_get_smp_processor_id() } as u16,
+            len: len as u32,
+            seq: atomic::fetch_add(sequence, 1),
+            // SAFETY: as above.
+            time_ns: unsafe { bpf_ktime_get_boot_ns() },
+            session: inside.slot,
+            segment: session.segment,
+            tgid: inside.tgid,
+            tid: inside.tid,
+            syscall,
+            pad: 0,
+        };
+        // SAFETY: the buffer is larger than a head, and this program's own until it is given back.
+        unsafe { self.record::<Header>().write(header) };
+        // SAFETY: `len` is masked to the buffer's length.
+        let bytes = unsafe { core::slice::from_raw_parts(self.base, len) };
+        let written = match urgency {
+            Urgency::Control => CONTROL.output::<[u8]>(bytes, FORCE_WAKEUP),
+            Urgency::Operation if session.flags & SESSION_SCORED != 0 => BULK.output::<[u8]>(bytes, FORCE_WAKEUP),
+            Urgency::Operation | Urgency::Sequence => BULK.output::<[u8]>(bytes, NO_WAKEUP),
+        };
+        if written.is_err() {
+            lose(u32::from(kind));
+        }
+        self.discard();
+    }
+}
+
+/// What is told of an operation on a file.
+#[derive(Clone, Copy)]
+pub struct FileOperation {
+    /// `op::*`
+    pub op: u16,
+    /// Access bits.
+    pub access: u32,
+    /// What it returned.
+    pub ret: i32,
+    /// See [`File::detail`].
+    pub detail: u32,
+    /// Told before the operation.
+    pub before: bool,
+    /// System call, or `u32::MAX`.
+    pub syscall: u32,
+}
+
+/// Writes a [`kind::FILE`] record. A refusal goes to the control ring.
+#[inline(always)]
+pub fn tell_file(
+    inside: &Inside,
+    operation: &FileOperation,
+    dentry: Address,
+    second: Option<Address>,
+    verdict: &Verdict,
+) {
+    let Some(facts) = dentry::facts(dentry) else { return lose(u32::from(kind::FILE)) };
+    let Some(buffer) = Buffer::claim() else { return };
+    let mut second_facts = NO_FACTS;
+    let (mut len, cut) = buffer.append_names(size_of::<File>(), dentry);
+    let names_len = len - size_of::<File>();
+    if let Some(second) = second
+        && let Some(facts) = dentry::facts(second)
+    {
+        second_facts = facts;
+        let (end, cut) = buffer.append_names(len, second);
+        second_facts.names_len = (end - len) as u16;
+        second_facts.cut = u16::from(cut);
+        len = end;
+    }
+    let record: *mut File = buffer.record();
+    // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
+    unsafe {
+        (*record).op = operation.op;
+        (*record).before = u16::from(operation.before);
+        (*record).access = operation.access;
+        (*record).ret = operation.ret;
+        (*record).detail = operation.detail;
+        (*record).file = facts;
+        (*record).file.names_len = names_len as u16;
+        (*record).file.cut = u16::from(cut);
+        (*record).second = second_facts;
+        (*record).verdict = *verdict;
+        (*record).pad = 0;
+    }
+    let urgency = if verdict.stage == 0 { Urgency::Operation } else { Urgency::Control };
+    buffer.submit(kind::FILE, inside, operation.syscall, len, urgency);
+}
+
+/// Facts of no file.
+pub const NO_FACTS: FileFacts = FileFacts {
+    file: abi::FileKey { ino: 0, dev: 0, generation: 0 },
+    mode: 0,
+    nlink: 0,
+    uid: 0,
+    names_len: 0,
+    cut: 0,
+};
+
+/// A decision as the record and the caller need it: what was decided, by what means, and whether it counts.
+#[inline(always)]
+pub fn verdict(inside: &Inside, stage: u8, reason: u32, means: u8) -> Verdict {
+    let refused = stage != 0 && inside.session().flags & SESSION_ENFORCE != 0;
+    Verdict {
+        stage,
+        means: if stage == 0 { 0 } else { means },
+        flags: if refused { VERDICT_REFUSED } else { 0 },
+        reason,
+    }
+}
+
+/// Access bits of an open file, from `f_flags` and `f_mode`.
+#[inline(always)]
+pub fn open_access(file: Address) -> Option<(u32, u32)> {
+    /// `FMODE_READ`, `FMODE_WRITE`, `FMODE_EXEC`, `FMODE_PATH`, `FMODE_CREATED`: include/linux/fs.h
+    const MODES: [(u32, u32); 5] = [
+        (0x1, abi::access::READ),
+        (0x2, abi::access::WRITE),
+        (0x20, abi::access::EXEC),
+        (0x4000, abi::access::PATH_ONLY),
+        (0x10_0000, abi::access::NEW | abi::access::CREATE),
+    ];
+    const O_TRUNC: u32 = 0o1000;
+    let flags: u32 = file.get(offsets::file_flags())?;
+    let mode: u32 = file.get(offsets::file_mode())?;
+    let mut access = 0;
+    let mut i = 0;
+    while i < MODES.len() {
+        if mode & MODES[i].0 != 0 {
+            access |= MODES[i].1;
+        }
+        i += 1;
+    }
+    if flags & O_TRUNC != 0 {
+        access |= abi::access::TRUNC | abi::access::WRITE;
+    }
+    Some((access, flags))
+}

@@ -1,0 +1,81 @@
+//! Who is running: the current process as a member of a session.
+
+use crate::maps::{MEMBERS, SESSIONS};
+use crate::offsets;
+use crate::read::Address;
+use abi::{Member, Session};
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::generated::bpf_get_current_task;
+
+/// A process that is inside a session.
+#[derive(Clone, Copy)]
+pub struct Inside {
+    /// Process.
+    pub tgid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Its entry. Points into a map: valid while the program runs.
+    pub member: *mut Member,
+    /// Its session. Points into a map.
+    pub session: *mut Session,
+    /// Index of the session.
+    pub slot: u32,
+}
+
+impl Inside {
+    /// The session's bits and defaults.
+    #[inline(always)]
+    pub fn session(&self) -> &Session {
+        // SAFETY: checked by the look-up that made it; arrays are never freed while the program runs.
+        unsafe { &*self.session }
+    }
+
+    /// The entry of the process.
+    #[inline(always)]
+    pub fn member(&self) -> &Member {
+        // SAFETY: checked by the look-up that made it; freed entries stay readable for a grace period.
+        unsafe { &*self.member }
+    }
+
+    /// The T0 subjects that the process is, unless it is traced.
+    #[inline(always)]
+    pub fn subjects(&self) -> u32 {
+        let subjects = self.member().subjects;
+        if subjects == 0 {
+            return 0;
+        }
+        let traced = task().get::<u32>(offsets::task_ptrace()).unwrap_or(1);
+        if traced == 0 { subjects } else { 0 }
+    }
+}
+
+/// The current `task_struct`.
+#[inline(always)]
+pub fn task() -> Address {
+    // SAFETY: the helper has no preconditions.
+    Address(unsafe { bpf_get_current_task() })
+}
+
+/// The current process, when it is inside a session.
+#[inline(always)]
+pub fn current() -> Option<Inside> {
+    let id = bpf_get_current_pid_tgid();
+    find((id >> 32) as u32, id as u32)
+}
+
+/// The same where that helper is not to be had (cgroup programs of old kernels).
+#[inline(always)]
+pub fn current_by_task() -> Option<Inside> {
+    let task = task();
+    find(task.get(offsets::task_tgid())?, task.get(offsets::task_pid())?)
+}
+
+/// A process by its tgid, when it is inside a session.
+#[inline(always)]
+pub fn find(tgid: u32, tid: u32) -> Option<Inside> {
+    let member = MEMBERS.get_ptr_mut(tgid)?;
+    // SAFETY: the look-up succeeded.
+    let slot = unsafe { (*member).session };
+    let session = SESSIONS.get_ptr_mut(slot)?;
+    Some(Inside { tgid, tid, member, session, slot })
+}

@@ -1,0 +1,25 @@
+//! The domain: events, objects, sessions and their segments, object classes and tokens.
+//!
+//! Training and scoring meet here: both read an [`Event`] with the same [`Context`], [`Class`] and [`Tokeniser`],
+//! and a baseline carries [`vocabulary_hash`] so that it is refused by a build that reads events differently.
+//! Must never do I/O, read a clock or know a kernel.
+
+mod class;
+mod context;
+pub mod jewel;
+mod object;
+mod operation;
+mod session;
+mod step;
+mod token;
+
+pub use abi::FileKey;
+pub use class::Class;
+pub use context::Context;
+pub use object::{Address, Exe, File, Object, Origin};
+pub use operation::{Access, Op};
+pub use session::{
+    Captured, Decision, Event, Fork, Loss, Means, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
+};
+pub use step::{Place, Reach, Step};
+pub use token::{Token, Tokeniser, vocabulary_hash};

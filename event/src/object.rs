@@ -1,0 +1,149 @@
+//! What an operation acted on, as the kernel resolved it.
+
+use abi::FileKey;
+use bstr::BString;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Where a field comes from, and so what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Read from a kernel object.
+    Trusted,
+    /// Read from memory that the guarded side controls: may raise surprise, never lowers it, never opens anything.
+    Claimed,
+    /// The kernel object was found, but not its whole path.
+    Unresolved,
+}
+
+/// A file, directory, or a name that does not exist yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct File {
+    /// Canonical path: of the superblock's own mount, without symbolic links. Bytes, since paths are.
+    pub path: BString,
+    /// Identity; `None` for a claimed path.
+    pub key: Option<FileKey>,
+    /// `st_mode`; 0 where there is no inode.
+    pub mode: u32,
+    /// How far `path` can be believed.
+    pub origin: Origin,
+}
+
+/// An Internet address. v4-mapped IPv6 is IPv4.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Address {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port; 0 where there is none.
+    pub port: u16,
+    /// `IPPROTO_*`; 0 where it was not seen.
+    pub protocol: u16,
+}
+
+/// An executable and what it was started with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Exe {
+    /// The file.
+    pub file: File,
+    /// Arguments, argv[0] included (claimed).
+    pub args: Vec<BString>,
+    /// There were more arguments.
+    pub args_cut: bool,
+}
+
+/// What an event acted on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Object {
+    /// Nothing but the kernel or the thread itself.
+    None,
+    /// A file.
+    File(File),
+    /// An executable.
+    Exe(Exe),
+    /// An Internet socket address.
+    Address(Address),
+    /// A unix socket: its file, or its abstract name (claimed, with a leading NUL).
+    Unix(File),
+    /// A socket of another family, by `AF_*`, and its `SOCK_*`.
+    Socket {
+        /// `AF_*`
+        family: u16,
+        /// `SOCK_*`
+        kind: u16,
+    },
+    /// Another process, and whether it is inside the same session.
+    Process {
+        /// Its tgid.
+        pid: u32,
+        /// Inside the same session.
+        inside: bool,
+        /// The signal, or the ptrace request or mode.
+        detail: u64,
+    },
+    /// The first two arguments of a call to a kernel interface.
+    Interface {
+        /// First argument.
+        first: u64,
+        /// Second argument.
+        second: u64,
+    },
+}
+
+impl Object {
+    /// The file behind the object, if there is one.
+    pub fn file(&self) -> Option<&File> {
+        match self {
+            Object::File(file) | Object::Unix(file) => Some(file),
+            Object::Exe(exe) => Some(&exe.file),
+            _ => None,
+        }
+    }
+
+    /// The object in one line, for people. Control bytes are escaped, since names come from the guarded side.
+    pub fn display(&self) -> String {
+        match self {
+            Object::None => String::new(),
+            Object::File(file) => escape(&file.path),
+            Object::Exe(exe) => escape(&exe.file.path),
+            Object::Unix(file) if file.path.first() == Some(&0) => format!("unix:@{}", escape(&file.path[1..])),
+            Object::Unix(file) => format!("unix:{}", escape(&file.path)),
+            Object::Address(Address { ip: IpAddr::V6(ip), port, .. }) => format!("[{ip}]:{port}"),
+            Object::Address(Address { ip, port, .. }) => format!("{ip}:{port}"),
+            Object::Socket { family, kind } => format!("socket family {family} kind {kind}"),
+            Object::Process { pid, .. } => format!("process {pid}"),
+            Object::Interface { first, second } => format!("{first:#x}, {second:#x}"),
+        }
+    }
+}
+
+/// Bytes for a terminal: UTF-8 stays, control characters and invalid bytes are escaped.
+fn escape(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in <[u8]>::utf8_chunks(bytes) {
+        for c in chunk.valid().chars() {
+            if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_escaped() {
+        let file = File {
+            path: BString::from(&b"/tmp/\x1b[2Ja\n\xff\xc3\xa9"[..]),
+            key: None,
+            mode: 0,
+            origin: Origin::Claimed,
+        };
+        assert_eq!(Object::File(file).display(), "/tmp/\\u{1b}[2Ja\\n\\xff\u{e9}");
+    }
+}

@@ -1,0 +1,227 @@
+//! A session, its segments, and the events in it.
+
+use crate::{Access, Object, Op};
+use serde::{Deserialize, Serialize};
+
+/// One run of one agent: what was said about it when it began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionMeta {
+    /// The agent, as a tag.
+    pub agent: String,
+    /// The task of the first segment.
+    pub task: String,
+    /// The command, argv.
+    pub command: Vec<String>,
+    /// Where the objects of this session lie: see [`crate::Context`].
+    pub context: crate::Context,
+    /// `record`, `enforce` or `shadow`.
+    pub mode: String,
+    /// `lsm` or `tracepoint`.
+    pub tier: String,
+    /// `uname -r`
+    pub kernel: String,
+    /// Wall clock at the start, ns since 1970.
+    pub started_unix_ns: i64,
+    /// CLOCK_BOOTTIME at the start, ns.
+    pub started_boot_ns: u64,
+}
+
+/// A stretch of a session with one task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Counted from 0 within the session.
+    pub index: u32,
+    /// The task.
+    pub task: String,
+    /// CLOCK_BOOTTIME, ns.
+    pub started_boot_ns: u64,
+}
+
+/// How a session ended, and what it amounted to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Exit status of the command: its code, or 128 and the signal. `None`: Wardline ended before it.
+    pub exit_status: Option<i32>,
+    /// Operations recorded.
+    pub events: u64,
+    /// System calls recorded.
+    pub syscalls: u64,
+    /// Records lost, all kinds.
+    pub lost: u64,
+    /// Distinct files.
+    pub files: u64,
+    /// Distinct hosts.
+    pub hosts: u64,
+    /// Distinct programs.
+    pub programs: u64,
+    /// Programs started.
+    pub execs: u64,
+    /// Operations that were refused.
+    pub denied: u64,
+    /// T0 labels that were met: such a session never trains.
+    pub t0_hits: u64,
+    /// Alerts of the score.
+    pub alerts: u64,
+    /// Events whose path could not be resolved.
+    pub unresolved: u64,
+    /// Smallest p-value that the score reached; `None` without a baseline.
+    pub score: Option<f64>,
+    /// The strongest verdict, by name.
+    pub verdict: String,
+    /// Duration, ns.
+    pub duration_ns: u64,
+}
+
+/// Which decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Stage {
+    /// The static deny-list.
+    T0,
+    /// The compiled baseline.
+    T1,
+    /// The score.
+    T2,
+}
+
+impl Stage {
+    /// Its name, as users see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::T0 => "T0",
+            Stage::T1 => "T1",
+            Stage::T2 => "T2",
+        }
+    }
+}
+
+/// By what an operation was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Means {
+    /// A BPF LSM hook returned -EPERM.
+    Lsm,
+    /// A fanotify permission event was answered with a denial.
+    Fanotify,
+    /// A Landlock domain refused.
+    Landlock,
+    /// A cgroup socket hook returned -EPERM.
+    Cgroup,
+    /// The session was frozen.
+    Freeze,
+    /// The process was killed before it came back from the call.
+    Kill,
+}
+
+impl Means {
+    /// Its name, as users see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Means::Lsm => "lsm",
+            Means::Fanotify => "fanotify",
+            Means::Landlock => "landlock",
+            Means::Cgroup => "cgroup",
+            Means::Freeze => "freeze",
+            Means::Kill => "kill",
+        }
+    }
+}
+
+/// What a stage decided of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Decision {
+    /// The stage.
+    pub stage: Stage,
+    /// By what it was, or would have been, stopped.
+    pub means: Means,
+    /// It was really refused; false in a shadow session.
+    pub refused: bool,
+    /// Reason of the deny-list entry.
+    pub reason: u32,
+}
+
+/// How an operation came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The kernel let it through; what it returned, where that was seen (0 otherwise).
+    Done(i64),
+    /// It failed with this errno (positive), Wardline's refusals included.
+    Failed(i32),
+}
+
+/// A process or thread was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fork {
+    /// tgid of the child.
+    pub pid: u32,
+    /// tid of the child; equal to `pid` for a process.
+    pub tid: u32,
+}
+
+/// One operation that the kernel saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// CLOCK_BOOTTIME, ns.
+    pub time_ns: u64,
+    /// Segment of the session.
+    pub segment: u32,
+    /// Process (tgid).
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// What was done.
+    pub op: Op,
+    /// What it wanted.
+    pub access: Access,
+    /// What it acted on.
+    pub object: Object,
+    /// Target of a rename, link or symlink.
+    pub second: Option<Object>,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// What a stage decided, if one did.
+    pub decision: Option<Decision>,
+    /// The child of a fork.
+    pub fork: Option<Fork>,
+    /// `O_*` flags of an open, mode of a chmod, exit code of an exit.
+    pub detail: u32,
+}
+
+/// One system call of the raw sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Syscall {
+    /// CLOCK_BOOTTIME, ns.
+    pub time_ns: u64,
+    /// Thread.
+    pub tid: u32,
+    /// Its number.
+    pub number: u32,
+    /// A 32-bit call, with the numbers of that architecture.
+    pub compat: bool,
+    /// What it returned.
+    pub ret: i64,
+}
+
+/// Records that did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// CLOCK_BOOTTIME when it was noticed, ns.
+    pub time_ns: u64,
+    /// CPU that lost them.
+    pub cpu: u32,
+    /// Kind of record: `abi::kind`, or `abi::LOSS_*`.
+    pub kind: u32,
+    /// How many.
+    pub count: u64,
+}
+
+/// What the collector hands on, in the order of the rings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Captured {
+    /// An operation.
+    Event(Box<Event>),
+    /// A raw system call.
+    Syscall(Syscall),
+    /// A loss.
+    Loss(Loss),
+}

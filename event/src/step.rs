@@ -1,0 +1,77 @@
+//! What the models read: an event made abstract.
+
+use crate::Token;
+use bstr::BString;
+use serde::{Deserialize, Serialize};
+
+/// How an operation reaches for a place. Each has its own novelty: a home that takes new files all day may still
+/// never have been read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// Content of something that was there before the session was read, or a directory listed.
+    Read,
+    /// Something that was there before the session was changed.
+    Write,
+    /// A new name was made.
+    Create,
+    /// Something that was there before the session was removed or renamed away.
+    Remove,
+    /// A program was started, or mapped executable.
+    Exec,
+    /// An address was connected or sent to.
+    Connect,
+    /// A unix socket was connected to.
+    Unix,
+    /// An address was listened on.
+    Listen,
+}
+
+impl Reach {
+    /// Every reach.
+    pub const ALL: [Reach; 8] = [
+        Reach::Read,
+        Reach::Write,
+        Reach::Create,
+        Reach::Remove,
+        Reach::Exec,
+        Reach::Connect,
+        Reach::Unix,
+        Reach::Listen,
+    ];
+}
+
+/// Where an operation reached: a path from the general to the particular, with the session's own places made
+/// symbolic, so that the same place in another workspace or home is the same place.
+///
+/// Files: `$workspace/..`, `$home/..`, `$tmp/..`, or the components of the path behind `/`. Addresses: `$net4` and four
+/// octets, or `$net6` and eight groups, then the port. Abstract unix sockets: `$abstract` and the name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// How it was reached for.
+    pub reach: Reach,
+    /// From the general to the particular; never empty.
+    pub components: Vec<BString>,
+}
+
+/// An event as the models read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// CLOCK_BOOTTIME, ns.
+    pub time_ns: u64,
+    /// Thread: n-grams are kept for each.
+    pub tid: u32,
+    /// The event, made abstract.
+    pub token: Token,
+    /// Part of the session's action stream.
+    pub action: bool,
+    /// Where it reached, for what succeeded or was refused by Wardline; `None` where there is no place, where nothing was reached (the
+    /// name did not exist), and for what the session itself had made.
+    pub place: Option<Place>,
+    /// A place that only a claimed path names: raises surprise, never teaches.
+    pub claimed: bool,
+    /// Thread that was made: it inherits this thread's context.
+    pub child: Option<u32>,
+    /// The thread ended.
+    pub ended: bool,
+}

@@ -1,0 +1,298 @@
+//! Tokens: an event made abstract for the models.
+
+use crate::{Access, Class, Context, Event, Object, Op, Origin, Outcome, Place, Reach, Step};
+use abi::FileKey;
+use bstr::{BString, ByteSlice};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+/// An event made abstract: operation x object class x flag class x outcome, and for a program of the system, which one.
+///
+/// Bits, from the lowest: outcome 2, flags 4, class 5, operation 6, program 12.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(pub u32);
+
+/// Raised by hand when the reading of an event changes in a way that names do not show.
+const READING: u32 = 1;
+
+/// Names of the outcomes, in the order of their numbers.
+const OUTCOMES: [&str; 4] = ["ok", "absent", "refused", "failed"];
+
+/// Names of the flag bits, in the order of their numbers.
+const FLAGS: [&str; 4] = ["read", "write", "new", "own"];
+
+/// What a baseline rests on: two builds with the same hash read events alike.
+pub fn vocabulary_hash() -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&READING.to_le_bytes());
+    let operations = Op::ALL.iter().map(|op| op.name());
+    let classes = Class::ALL.iter().map(|class| class.name());
+    for name in operations.chain(classes).chain(OUTCOMES).chain(FLAGS) {
+        hasher.update(name.as_bytes());
+        hasher.update(&[0]);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+impl Token {
+    /// The operation.
+    pub fn op(self) -> Option<Op> {
+        Op::from_number(((self.0 >> 11) & 63) as u16)
+    }
+
+    /// The object class.
+    pub fn class(self) -> Class {
+        Class::ALL.get(((self.0 >> 6) & 31) as usize).copied().unwrap_or(Class::None)
+    }
+
+    /// Whether the object had been made by the session itself.
+    pub fn is_own(self) -> bool {
+        self.0 & (8 << 2) != 0
+    }
+
+    /// In words, for explanations: `open workspace read`, `connect host refused`.
+    pub fn describe(self) -> String {
+        let mut words = format!("{} {}", self.op().map_or("?", Op::name), self.class().name());
+        for (bit, name) in FLAGS.iter().enumerate() {
+            if self.0 & (4 << bit) != 0 {
+                words.push(' ');
+                words.push_str(name);
+            }
+        }
+        if self.0 & 3 != 0 {
+            words.push(' ');
+            words.push_str(OUTCOMES[(self.0 & 3) as usize]);
+        }
+        words
+    }
+}
+
+/// Reads the events of one session, in order. Remembers what the session made itself.
+#[derive(Clone, Debug)]
+pub struct Tokeniser {
+    context: Context,
+    own: HashSet<FileKey>,
+    own_names: HashSet<BString>,
+}
+
+/// Names and identities of own files that are remembered; past it, own files read as files that were there before.
+const OWN_LIMIT: usize = 1 << 20;
+
+impl Tokeniser {
+    /// A reader for a session whose places are `context`.
+    pub fn new(context: Context) -> Self {
+        Self { context, own: HashSet::new(), own_names: HashSet::new() }
+    }
+
+    /// The places of the session.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The next event, as the models read it.
+    pub fn read(&mut self, event: &Event) -> Step {
+        let class = Class::of(&event.object, &self.context);
+        let own = self.is_own(&event.object);
+        let claimed = event.object.file().is_some_and(|file| file.origin != Origin::Trusted);
+        let place = if own { None } else { self.place(event) };
+        let token = token(event, class, own);
+        self.remember(event);
+        Step {
+            time_ns: event.time_ns,
+            tid: event.tid,
+            token,
+            action: event.op.is_action(),
+            place,
+            claimed,
+            child: event.fork.map(|fork| fork.tid),
+            ended: event.op == Op::Exit,
+        }
+    }
+
+    fn is_own(&self, object: &Object) -> bool {
+        object.file().is_some_and(|file| {
+            file.key.is_some_and(|key| self.own.contains(&key)) || self.own_names.contains(&file.path)
+        })
+    }
+
+    /// Keeps in mind what the session makes, and what it moves.
+    fn remember(&mut self, event: &Event) {
+        if !matches!(event.outcome, Outcome::Done(_)) || self.own.len() + self.own_names.len() >= OWN_LIMIT {
+            return;
+        }
+        let made = event.access.contains(Access::NEW)
+            || matches!(event.op, Op::Create | Op::Mkdir | Op::Symlink | Op::Link | Op::Rename);
+        if !made {
+            return;
+        }
+        let object = match event.op {
+            Op::Rename | Op::Link => event.second.as_ref(),
+            _ => Some(&event.object),
+        };
+        let Some(file) = object.and_then(Object::file) else { return };
+        self.own_names.insert(file.path.clone());
+        if event.op == Op::Open && let Some(key) = file.key {
+            self.own.insert(key);
+        }
+    }
+
+    /// Where an event reached; see [`Place`].
+    pub fn place(&self, event: &Event) -> Option<Place> {
+        let refused = event.decision.is_some();
+        if !refused && matches!(event.outcome, Outcome::Failed(_)) {
+            return None;
+        }
+        let reach = reach(event)?;
+        let object = match event.op {
+            Op::Link => event.second.as_ref().unwrap_or(&event.object),
+            _ => &event.object,
+        };
+        let components = match object {
+            Object::File(file) => self.symbolic(&file.path),
+            Object::Exe(exe) => self.symbolic(&exe.file.path),
+            Object::Unix(file) if file.path.first() == Some(&0) => vec!["$abstract".into(), file.path[1..].into()],
+            Object::Unix(file) => self.symbolic(&file.path),
+            Object::Address(address) => network(address.ip, address.port),
+            _ => return None,
+        };
+        (!components.is_empty()).then_some(Place { reach, components })
+    }
+
+    /// A path with the session's own places made symbolic.
+    pub fn symbolic(&self, path: &[u8]) -> Vec<BString> {
+        let (root, rest): (&str, &[u8]) = if let Some((_, rest)) = self.context.in_workspace(path) {
+            ("$workspace", rest)
+        } else if let Some(rest) = self.context.in_home(path) {
+            ("$home", rest)
+        } else if let Some(rest) = crate::context::below(path, b"/tmp") {
+            ("$tmp", rest)
+        } else {
+            ("/", path.strip_prefix(b"/").unwrap_or(path))
+        };
+        let mut components = vec![BString::from(root)];
+        let numbered = root == "/" && rest.starts_with(b"proc/");
+        components.extend(rest.split_str("/").filter(|name| !name.is_empty()).map(|name| {
+            let number = numbered && name.iter().all(u8::is_ascii_digit);
+            BString::from(if number { &b"$number"[..] } else { name })
+        }));
+        components
+    }
+}
+
+/// How an event reaches for its place; `None` for events that reach for none.
+fn reach(event: &Event) -> Option<Reach> {
+    match event.op {
+        Op::Open if event.access.contains(Access::NEW) => Some(Reach::Create),
+        Op::Open if event.access.intersects(Access::WRITE | Access::TRUNC) => Some(Reach::Write),
+        Op::Open if event.access.contains(Access::PATH_ONLY) => None,
+        Op::Open => Some(Reach::Read),
+        Op::Create | Op::Mkdir | Op::Symlink | Op::Link => Some(Reach::Create),
+        Op::Truncate | Op::Chmod | Op::Chown | Op::Setxattr | Op::Mount => Some(Reach::Write),
+        Op::Unlink | Op::Rmdir | Op::Rename => Some(Reach::Remove),
+        Op::Exec | Op::MapExec => Some(Reach::Exec),
+        Op::Connect | Op::Send => Some(if matches!(event.object, Object::Unix(_)) { Reach::Unix } else { Reach::Connect }),
+        Op::Bind if matches!(event.object, Object::Address(_)) => Some(Reach::Listen),
+        _ => None,
+    }
+}
+
+fn network(ip: IpAddr, port: u16) -> Vec<BString> {
+    let mut components: Vec<BString> = match ip.to_canonical() {
+        IpAddr::V4(ip) => std::iter::once("$net4".into()).chain(ip.octets().map(|o| o.to_string().into())).collect(),
+        IpAddr::V6(ip) => std::iter::once("$net6".into()).chain(ip.segments().map(|s| format!("{s:x}").into())).collect(),
+    };
+    components.push(port.to_string().into());
+    components
+}
+
+fn token(event: &Event, class: Class, own: bool) -> Token {
+    let outcome = match event.outcome {
+        Outcome::Done(_) => 0,
+        Outcome::Failed(libc_errno::ENOENT) => 1,
+        Outcome::Failed(libc_errno::EPERM | libc_errno::EACCES) => 2,
+        Outcome::Failed(_) => 3,
+    };
+    let flags = u32::from(event.access.contains(Access::READ))
+        | u32::from(event.access.intersects(Access::WRITE | Access::TRUNC)) << 1
+        | u32::from(event.access.contains(Access::NEW)) << 2
+        | u32::from(own) << 3;
+    Token(outcome | flags << 2 | (class as u32) << 6 | u32::from(event.op as u16) << 11 | program(event, class) << 17)
+}
+
+/// Twelve bits that tell the system's programs apart by path; 0 for those that the user or the session brought.
+fn program(event: &Event, class: Class) -> u32 {
+    match &event.object {
+        Object::Exe(exe) if event.op == Op::Exec && matches!(class, Class::System | Class::Toolchain) => {
+            let hash = blake3::hash(exe.file.path.as_bytes());
+            let bytes = hash.as_bytes();
+            u32::from(u16::from_le_bytes([bytes[0], bytes[1]]) & 0xfff).max(1)
+        }
+        _ => 0,
+    }
+}
+
+/// The three errnos that tokens tell apart; the same on every Linux architecture.
+mod libc_errno {
+    pub const EPERM: i32 = 1;
+    pub const ENOENT: i32 = 2;
+    pub const EACCES: i32 = 13;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::File;
+
+    fn event(op: Op, path: &str, access: Access) -> Event {
+        Event {
+            time_ns: 1,
+            segment: 0,
+            pid: 10,
+            tid: 10,
+            op,
+            access,
+            object: Object::File(File { path: path.into(), key: None, mode: 0o100644, origin: Origin::Trusted }),
+            second: None,
+            outcome: Outcome::Done(3),
+            decision: None,
+            fork: None,
+            detail: 0,
+        }
+    }
+
+    fn tokeniser() -> Tokeniser {
+        Tokeniser::new(Context { workspaces: vec!["/w/app".into()], home: "/home/u".into(), ..Context::default() })
+    }
+
+    #[test]
+    fn a_token_says_what_it_was_made_of() {
+        let step = tokeniser().read(&event(Op::Open, "/w/app/a.rs", Access::READ));
+        assert_eq!(step.token.op(), Some(Op::Open));
+        assert_eq!(step.token.class(), Class::Workspace);
+        assert_eq!(step.token.describe(), "open workspace read");
+    }
+
+    #[test]
+    fn the_same_place_in_another_workspace_is_the_same_place() {
+        let place = tokeniser().place(&event(Op::Open, "/w/app/src/a.rs", Access::READ)).unwrap();
+        assert_eq!(place.components, ["$workspace", "src", "a.rs"]);
+    }
+
+    #[test]
+    fn what_the_session_made_has_no_place_the_second_time() {
+        let mut tokeniser = tokeniser();
+        let made = tokeniser.read(&event(Op::Open, "/home/u/n", Access::WRITE | Access::NEW));
+        assert_eq!(made.place.unwrap().reach, Reach::Create);
+        let again = tokeniser.read(&event(Op::Open, "/home/u/n", Access::READ));
+        assert_eq!(again.place, None);
+        assert!(again.token.is_own());
+    }
+
+    #[test]
+    fn classes_and_operations_fit_their_bits() {
+        assert!(Class::ALL.len() <= 32);
+        assert!(Op::ALL.iter().all(|&op| (op as u16) < 64));
+    }
+}

@@ -1,0 +1,214 @@
+//! Live probes: which operation this kernel can refuse, and by what means. Nothing is called guarded without one.
+//!
+//! A throw-away child is taken into a throw-away session and tries each operation on throw-away files with a label, after
+//! another child has shown that the same attempt works outside of a session.
+
+mod attempt;
+
+use crate::fanotify::Listener;
+use crate::session::no_session;
+use crate::walk::{self, Found, Node};
+use crate::{DenyList, Error, reason};
+use abi::{Label, access};
+use attempt::{Attempt, Outcome};
+use collector::{Kernel, Tier};
+use event::Means;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What became of one operation.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Row {
+    /// The operation.
+    pub operation: String,
+    /// By what it is stopped; `None`: by nothing, or it could not be tried.
+    pub means: Option<Means>,
+    /// It is refused before it happens.
+    pub prevented: bool,
+    /// What the caller gets.
+    pub errno: Option<i32>,
+    /// In words.
+    pub note: String,
+}
+
+/// Tries everything. The kernel side must be attached, and `slot` free. Takes about a second.
+pub fn probe(kernel: &Arc<Kernel>, slot: u32) -> Result<Vec<Row>, Error> {
+    let place = Place::new()?;
+    let scene = Scene::new(kernel, slot, &place)?;
+    attempt::ALL.iter().map(|attempt| scene.row(attempt, &place)).collect()
+}
+
+/// Whether a refused open can be shown, which is the least that is asked before a session starts. Takes some
+/// milliseconds.
+pub fn refuses(kernel: &Arc<Kernel>, slot: u32) -> Result<Row, Error> {
+    let place = Place::new()?;
+    let scene = Scene::new(kernel, slot, &place)?;
+    scene.row(&attempt::READ, &place)
+}
+
+/// The throw-away session.
+struct Scene<'a> {
+    kernel: &'a Kernel,
+    slot: u32,
+    labels: Vec<abi::FileKey>,
+    /// Held for its marks.
+    _listener: Option<Listener>,
+}
+
+impl<'a> Scene<'a> {
+    fn new(kernel: &'a Arc<Kernel>, slot: u32, place: &Place) -> Result<Self, Error> {
+        let mut scene = Self { kernel, slot, labels: Vec::new(), _listener: None };
+        let list: Arc<dyn DenyList> = kernel.clone();
+        let listener = match kernel.tier() {
+            Tier::Lsm => None,
+            Tier::Tracepoint => Some(Listener::new(list)?),
+        };
+        for (path, deny) in [(place.closed(), access::ALL), (place.library(), access::EXEC)] {
+            let Found::Node(node) = walk::open(&**kernel, &path) else {
+                return Err(Error::Probe("its files cannot be opened"));
+            };
+            scene.label(&node, deny)?;
+            if let Some(listener) = listener.as_ref().filter(|_| deny & access::READ != 0) {
+                listener.mark(&node);
+            }
+        }
+        scene._listener = listener;
+        let mut session = no_session();
+        session.flags = abi::SESSION_ENFORCE | abi::SESSION_T1;
+        // No network of this policy exists, so that every address is unknown.
+        session.policy = u32::MAX - slot;
+        session.unknown_net = access::CONNECT;
+        session.unknown_net_reason = reason::CANARY;
+        kernel.set_session(slot, &session)?;
+        Ok(scene)
+    }
+
+    fn label(&mut self, node: &Node, deny: u32) -> Result<(), Error> {
+        let key = node.identity.file;
+        self.kernel.insert_t0(&key, &Label { deny, reason: reason::CANARY, subjects: 0, flags: 0 })?;
+        self.labels.push(key);
+        Ok(())
+    }
+
+    fn row(&self, attempt: &Attempt, place: &Place) -> Result<Row, Error> {
+        place.refresh()?;
+        let free = attempt::run(attempt, place, &|_| Ok(()))?;
+        place.refresh()?;
+        let guarded = attempt::run(attempt, place, &|pid| Ok(self.kernel.enroll(pid, self.slot)?))?;
+        Ok(judge(attempt, &free, &guarded, self.kernel.tier()))
+    }
+}
+
+impl Drop for Scene<'_> {
+    fn drop(&mut self) {
+        // A canary that cannot be taken back leaves a label on a directory that is gone.
+        for key in &self.labels {
+            let _ = self.kernel.remove_t0(key);
+        }
+        let _ = self.kernel.set_session(self.slot, &no_session());
+    }
+}
+
+/// Reads the two outcomes of one attempt.
+fn judge(attempt: &Attempt, free: &Outcome, guarded: &Outcome, tier: Tier) -> Row {
+    let row = |means, prevented, errno, note: String| Row { operation: attempt.name.into(), means, prevented, errno, note };
+    if !attempt.works(free) {
+        return row(None, false, None, format!("cannot be tried on this machine ({})", free.words()));
+    }
+    match guarded {
+        Outcome::Failed(libc::EPERM) => {
+            let means = match tier {
+                Tier::Lsm => Means::Lsm,
+                Tier::Tracepoint if attempt.is_network => Means::Cgroup,
+                Tier::Tracepoint => Means::Fanotify,
+            };
+            row(Some(means), true, Some(libc::EPERM), "refused before it happens".into())
+        }
+        Outcome::Killed => row(Some(Means::Kill), false, None, "ended after the fact: detected, not prevented".into()),
+        other if attempt.works(other) => {
+            row(None, false, None, "not refused: seen and scored, and what follows can be frozen".into())
+        }
+        Outcome::Failed(errno) => row(None, false, Some(*errno), format!("fails in an unexpected way ({})", guarded.words())),
+        Outcome::Done | Outcome::Hung => row(None, false, None, guarded.words()),
+    }
+}
+
+/// The throw-away files.
+struct Place {
+    root: PathBuf,
+    _socket: UnixListener,
+}
+
+impl Place {
+    fn new() -> Result<Self, Error> {
+        let nonce = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_nanos());
+        let root = std::env::temp_dir().join(format!("wardline-canary-{}-{nonce:x}", std::process::id()));
+        let make = |path: &Path| {
+            fs::DirBuilder::new().mode(0o700).create(path).map_err(|e| Error::file(path, "made", e))
+        };
+        make(&root)?;
+        let [closed, library] = [root.join("closed"), root.join("library")];
+        let made = make(&closed).and_then(|()| make(&library)).and_then(|()| {
+            let path = closed.join("socket");
+            UnixListener::bind(&path).map_err(|e| Error::file(path, "made", e))
+        });
+        match made {
+            Ok(socket) => Ok(Self { root, _socket: socket }),
+            Err(e) => {
+                let _ = fs::remove_dir_all(&root);
+                Err(e)
+            }
+        }
+    }
+
+    /// Everything is refused in it.
+    fn closed(&self) -> PathBuf {
+        self.root.join("closed")
+    }
+
+    /// Only executing is refused in it.
+    fn library(&self) -> PathBuf {
+        self.root.join("library")
+    }
+
+    /// Puts the files back as each attempt expects them.
+    fn refresh(&self) -> Result<(), Error> {
+        let wrong = |path: &Path| {
+            let path = path.to_owned();
+            move |e| Error::file(path, "written", e)
+        };
+        for gone in ["new", "made", "link"] {
+            for parent in [self.closed(), self.root.clone()] {
+                let path = parent.join(gone);
+                // What an attempt has not made is not there.
+                let _ = if path.is_dir() { fs::remove_dir(&path) } else { fs::remove_file(&path) };
+            }
+        }
+        let directory = self.closed().join("directory");
+        if !directory.is_dir() {
+            fs::create_dir(&directory).map_err(wrong(&directory))?;
+        }
+        for path in [self.closed().join("file"), self.root.join("outside")] {
+            fs::write(&path, "canary").map_err(wrong(&path))?;
+        }
+        let program = fs::canonicalize("/bin/true").map_err(wrong(Path::new("/bin/true")))?;
+        for path in [self.closed().join("program"), self.library().join("program")] {
+            if !path.exists() {
+                fs::copy(&program, &path).map_err(wrong(&path))?;
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(wrong(&path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Err(e) = fs::remove_dir_all(&self.root) {
+            tracing::warn!(path = %self.root.display(), error = %e, "the canary's files were left behind");
+        }
+    }
+}

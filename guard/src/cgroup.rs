@@ -1,0 +1,214 @@
+//! One cgroup (v2) a session: what freezes and kills it as a whole.
+//!
+//! Membership decides nothing here: a root process leaves a cgroup with one write. Who is inside a session is the
+//! kernel side's lineage; the cgroup only makes stopping instant for those that stayed.
+
+use crate::Error;
+use bstr::ByteSlice;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The cgroup below which the sessions' own are made.
+pub(crate) const PARENT: &str = "wardline";
+/// Time for the kernel to say that a cgroup is frozen or empty: it takes milliseconds, even under load.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Where cgroup v2 is mounted: alone at `/sys/fs/cgroup`, or beside v1.
+pub fn root() -> Result<PathBuf, Error> {
+    let path = Path::new("/proc/self/mountinfo");
+    let mounts = fs::read(path).map_err(|e| Error::file(path, "read", e))?;
+    mount_point(&mounts).ok_or(Error::NoCgroup)
+}
+
+/// The last mount of type cgroup2 in a mountinfo, whose whole tree is mounted.
+fn mount_point(mountinfo: &[u8]) -> Option<PathBuf> {
+    mountinfo.lines().rev().find_map(|line| {
+        let (mount, kind) = line.split_once_str(" - ")?;
+        if !kind.starts_with(b"cgroup2 ") {
+            return None;
+        }
+        let mut fields = mount.split_str(" ").skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        (root == b"/").then(|| PathBuf::from(std::ffi::OsStr::from_bytes(&unescape(point))))
+    })
+}
+
+/// Undoes the octal escapes of mountinfo.
+pub(crate) fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let octal = (byte == b'\\').then(|| tail.get(..3)).flatten().and_then(|digits| {
+            digits.iter().try_fold(0u32, |n, d| d.is_ascii_digit().then(|| n * 8 + u32::from(d - b'0')))
+        });
+        match octal {
+            Some(value) if value < 256 => {
+                out.push(value as u8);
+                rest = &tail[3..];
+            }
+            _ => {
+                out.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+/// A session's cgroup.
+#[derive(Debug)]
+pub struct Cgroup {
+    path: PathBuf,
+}
+
+impl Cgroup {
+    /// Makes the cgroup of the session `name`; one that an earlier supervisor left behind is emptied and taken over.
+    pub fn create(name: &str) -> Result<Self, Error> {
+        let parent = root()?.join(PARENT);
+        make(&parent)?;
+        let path = parent.join(name);
+        make(&path)?;
+        let cgroup = Self { path };
+        cgroup.thaw()?;
+        Ok(cgroup)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&self, file: &str, value: &str) -> Result<(), Error> {
+        let path = self.path.join(file);
+        fs::write(&path, value).map_err(|e| Error::file(path, "written", e))
+    }
+
+    fn read(&self, file: &str) -> Result<String, Error> {
+        let path = self.path.join(file);
+        fs::read_to_string(&path).map_err(|e| Error::file(path, "read", e))
+    }
+
+    /// Moves a process into it; the children that it makes from now on are born in it.
+    pub fn add(&self, pid: u32) -> Result<(), Error> {
+        self.write("cgroup.procs", &pid.to_string())
+    }
+
+    /// The processes in it and below it.
+    pub fn pids(&self) -> Result<Vec<u32>, Error> {
+        let mut pids = Vec::new();
+        for directory in self.tree() {
+            let procs = match fs::read_to_string(directory.join("cgroup.procs")) {
+                Ok(procs) => procs,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(Error::file(directory, "read", e)),
+            };
+            pids.extend(procs.lines().filter_map(|line| line.parse::<u32>().ok()));
+        }
+        Ok(pids)
+    }
+
+    /// It and what a session made below it, deepest last.
+    fn tree(&self) -> Vec<PathBuf> {
+        let mut found = vec![self.path.clone()];
+        let mut next = 0;
+        while next < found.len() {
+            let entries = fs::read_dir(&found[next]).into_iter().flatten().flatten();
+            let below: Vec<_> =
+                entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect();
+            found.extend(below);
+            next += 1;
+        }
+        found
+    }
+
+    /// Freezes all of it, and waits until the kernel says that it is done. Reversible.
+    pub fn freeze(&self) -> Result<(), Error> {
+        self.write("cgroup.freeze", "1")?;
+        self.wait("frozen 1")
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> Result<(), Error> {
+        self.write("cgroup.freeze", "0")
+    }
+
+    /// Whether it was told to freeze.
+    pub fn is_frozen(&self) -> bool {
+        self.read("cgroup.freeze").is_ok_and(|value| value.trim() == "1")
+    }
+
+    /// Ends every process in it with SIGKILL, those below it included.
+    pub fn kill(&self) -> Result<(), Error> {
+        match self.write("cgroup.kill", "1") {
+            Ok(()) => Ok(()),
+            // Kernels before 5.14 have no cgroup.kill: a frozen cgroup takes no new members by fork, so one pass is enough.
+            Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                self.freeze()?;
+                for pid in self.pids()? {
+                    signal(pid, rustix::process::Signal::KILL);
+                }
+                self.thaw()
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Waits for a line of `cgroup.events`.
+    fn wait(&self, line: &str) -> Result<(), Error> {
+        let until = Instant::now() + SETTLE;
+        loop {
+            if self.read("cgroup.events")?.lines().any(|found| found == line) {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(Error::file(&self.path, "settled in time", std::io::ErrorKind::TimedOut));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Removes it and what the session made below it. Processes that are still in it are an error.
+    pub fn remove(&self) -> Result<(), Error> {
+        if self.read("cgroup.events").is_ok() {
+            self.wait("populated 0")?;
+        }
+        for path in self.tree().into_iter().rev() {
+            match fs::remove_dir(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::file(path, "removed", e)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn make(path: &Path) -> Result<(), Error> {
+    match fs::create_dir(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::file(path, "made", e)),
+        _ => Ok(()),
+    }
+}
+
+/// Sends a signal; a process that is gone is no error, since then there is nothing left to stop.
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mount_is_found_beside_version_one_and_alone() {
+        let hybrid = b"40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+            41 31 0:38 / /sys/fs/cgroup/uni\\040fied rw shared:3 - cgroup2 cgroup2 rw\n";
+        assert_eq!(mount_point(hybrid), Some("/sys/fs/cgroup/uni fied".into()));
+        let part = b"41 31 0:38 /docker/x /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n";
+        assert_eq!(mount_point(part), None);
+        assert_eq!(mount_point(b""), None);
+    }
+}

@@ -1,0 +1,407 @@
+//! What client and supervisor say to each other over the control socket.
+//!
+//! A frame is a head of eight bytes (`WL`, the protocol's version, the length of the body, little-endian) and a body in
+//! MessagePack. Descriptors travel with the first byte of a frame. A reader bounds what it takes, since the other side
+//! may be anybody: [`MAX_REQUEST_BYTES`] and [`MAX_REPLY_BYTES`].
+
+use crate::Report;
+use bstr::BString;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+/// Version of the protocol. Client and supervisor are one binary, so that only a supervisor that outlived an upgrade
+/// can differ: it is refused with a plain message.
+pub const PROTOCOL: u16 = 1;
+/// Bytes of the longest request: an argument list is the longest thing in one, and Linux allows 128 KiB for one
+/// argument; a command line beyond a mebibyte is refused.
+pub const MAX_REQUEST_BYTES: usize = 1 << 20;
+/// Bytes of the longest reply: a report with the first thousand denials of a session.
+pub const MAX_REPLY_BYTES: usize = 16 << 20;
+
+const MAGIC: [u8; 2] = *b"WL";
+const HEAD_BYTES: usize = 8;
+/// Descriptors that one frame can carry; `Begin` has one, `Read` two.
+const MAX_FDS: usize = 2;
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Training: the static deny-list is enforced, everything is written down.
+    Record,
+    /// Every stage refuses.
+    Enforce,
+    /// Every stage decides, none refuses.
+    Shadow,
+}
+
+impl Mode {
+    /// Its name, as users see it and as the store keeps it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Record => "record",
+            Mode::Enforce => "enforce",
+            Mode::Shadow => "shadow",
+        }
+    }
+}
+
+/// Asks for a session around a command that the client holds before its `execve`. Carries the command's pidfd.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Begin {
+    /// What the session is for.
+    pub mode: Mode,
+    /// The agent, as a tag.
+    pub agent: String,
+    /// The task of the first segment.
+    pub task: String,
+    /// The command, argv.
+    pub command: Vec<BString>,
+    /// Pid of the held process, as the client sees it; verified against the pidfd.
+    pub pid: u32,
+    /// User that the command runs as; verified against the held process.
+    pub uid: u32,
+    /// Group that the command runs as; verified against the held process.
+    pub gid: u32,
+    /// Home of that user; believed from root only, otherwise read from the password file.
+    pub home: BString,
+    /// Directories that the agent was asked to work in, canonical.
+    pub workspaces: Vec<BString>,
+    /// Directories in which the agent keeps its own state.
+    pub agent_state: Vec<BString>,
+    /// Directories of compilers and package managers outside the system's own.
+    pub toolchains: Vec<BString>,
+    /// The variables of the command's environment that name sockets of delegated authority.
+    pub variables: Vec<(BString, BString)>,
+    /// The user asked for what is refused otherwise: a workspace that is a home, or holds a crown jewel.
+    pub force: bool,
+    /// The command may run as root.
+    pub as_root: bool,
+}
+
+/// What is done to a running session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Every process is killed.
+    Kill,
+    /// Every process is frozen where it is. Reversible.
+    Freeze,
+    /// A frozen session goes on: this loosens.
+    Thaw,
+}
+
+/// A request. One connection carries one request, but for [`Request::Begin`], which [`Request::Ended`] follows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Begins a session.
+    Begin(Box<Begin>),
+    /// The session's command ended: its code, or 128 and the signal.
+    Ended {
+        /// The code.
+        status: i32,
+    },
+    /// Opens a new segment.
+    Task {
+        /// Its number, or `last`.
+        session: String,
+        /// Its user, where that is not plain.
+        owner: Option<u32>,
+        /// The task of the new segment.
+        task: String,
+    },
+    /// Follows denials and alerts: [`Reply::Notice`] until one side hangs up.
+    Tail {
+        /// One session only.
+        session: Option<String>,
+    },
+    /// Lists the running sessions that the caller may see.
+    Sessions,
+    /// Stops, freezes or thaws a session.
+    StopSession {
+        /// Its number, or `last`.
+        session: String,
+        /// Its user, where that is not plain.
+        owner: Option<u32>,
+        /// What is done.
+        action: Action,
+    },
+    /// Ends the supervisor.
+    Stop {
+        /// Kill the sessions that still run; otherwise they are a reason to refuse.
+        kill_sessions: bool,
+    },
+    /// Runs a reading command with root's rights and the caller's identity, since store and baselines are root's.
+    /// Carries the descriptors of its standard output and standard error.
+    Read {
+        /// Arguments behind `wardline`; the first is one of [`READING_COMMANDS`].
+        args: Vec<String>,
+    },
+}
+
+/// Commands that a user without root's rights reads through the supervisor.
+pub const READING_COMMANDS: [&str; 5] = ["sessions", "show", "export", "baselines", "baseline"];
+
+/// An answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// The session is armed: the command may be released.
+    Ready(Ready),
+    /// The session is over.
+    Finished(Box<Finished>),
+    /// The running sessions.
+    Sessions(Vec<Running>),
+    /// Something that `tail` shows.
+    Notice(Box<Notice>),
+    /// Done, in words.
+    Done(String),
+    /// The exit code of a reading command.
+    Exited(i32),
+    /// Refused or failed.
+    Refused(Refused),
+}
+
+/// A session is armed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ready {
+    /// Its id.
+    pub session: String,
+    /// `lsm` or `tracepoint`.
+    pub tier: String,
+    /// Its cgroup, where there is one.
+    pub cgroup: Option<BString>,
+    /// What the user should know, said after the command ended.
+    pub notes: Vec<String>,
+}
+
+/// A session is over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finished {
+    /// What it amounted to.
+    pub report: Report,
+    /// Processes that the command left behind, and that were ended with the session.
+    pub left_behind: u32,
+}
+
+/// A running session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    /// Its id.
+    pub session: String,
+    /// The agent.
+    pub agent: String,
+    /// The task of the segment that runs.
+    pub task: String,
+    /// `record`, `enforce` or `shadow`.
+    pub mode: String,
+    /// `running` or `frozen`.
+    pub state: String,
+    /// Its user.
+    pub uid: u32,
+    /// The command.
+    pub command: Vec<String>,
+    /// Wall clock at the start, ns since 1970.
+    pub started_unix_ns: i64,
+    /// Processes inside.
+    pub processes: u32,
+    /// Operations refused so far.
+    pub denied: u64,
+    /// Alerts so far.
+    pub alerts: u64,
+}
+
+/// A denial, an alert or a verdict, as it happens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The session.
+    pub session: String,
+    /// `denial`, `alert` or `verdict`.
+    pub kind: String,
+    /// Wall clock, ns since 1970.
+    pub unix_ns: i64,
+    /// `T0`, `T1` or `T2`.
+    pub stage: String,
+    /// By what it was stopped; empty where nothing was.
+    pub means: String,
+    /// The operation; empty for a verdict.
+    pub op: String,
+    /// What it acted on.
+    pub object: String,
+    /// Why, in words.
+    pub reason: String,
+    /// Really refused; false in a shadow session.
+    pub refused: bool,
+    /// Process.
+    pub pid: u32,
+}
+
+/// Why a request was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The caller is inside a session.
+    Inside,
+    /// The caller is neither root nor the session's owner.
+    NotOwner,
+    /// Policy: a workspace that is refused, an agent as root.
+    Policy,
+    /// This kernel or this state of things cannot protect.
+    CannotProtect,
+    /// No such session.
+    NoSuchSession,
+    /// Sessions are running.
+    Busy,
+    /// The request was no request of this protocol, or not in order.
+    Protocol,
+    /// Something failed.
+    Failed,
+}
+
+/// A refusal, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its kind.
+    pub why: Why,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+impl Refused {
+    /// A refusal.
+    pub fn new(why: Why, message: impl Into<String>) -> Self {
+        Self { why, message: message.into() }
+    }
+}
+
+impl From<Refused> for Reply {
+    fn from(refused: Refused) -> Self {
+        Reply::Refused(refused)
+    }
+}
+
+/// Sends one frame, with descriptors.
+pub fn send<T: Serialize>(stream: &UnixStream, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let body = rmp_serde::to_vec_named(message).map_err(io::Error::other)?;
+    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+    let mut frame = Vec::with_capacity(HEAD_BYTES + body.len());
+    frame.extend_from_slice(&MAGIC);
+    frame.extend_from_slice(&PROTOCOL.to_le_bytes());
+    frame.extend_from_slice(&length.to_le_bytes());
+    frame.extend_from_slice(&body);
+    let mut sent = 0;
+    if !fds.is_empty() {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+        let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
+        if !control.push(rustix::net::SendAncillaryMessage::ScmRights(fds)) {
+            return Err(io::Error::other("too many descriptors for one frame"));
+        }
+        sent = rustix::net::sendmsg(
+            stream,
+            &[IoSlice::new(&frame)],
+            &mut control,
+            rustix::net::SendFlags::NOSIGNAL,
+        )?;
+    }
+    let mut stream = stream;
+    stream.write_all(&frame[sent..])
+}
+
+/// Receives one frame of at most `limit` bytes, and the descriptors that came with it. `None`: the other side hung up.
+pub fn receive<T: DeserializeOwned>(stream: &UnixStream, limit: usize) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    let mut head = [0u8; HEAD_BYTES];
+    let Some(fds) = receive_head(stream, &mut head)? else { return Ok(None) };
+    if head[..2] != MAGIC {
+        return Err(invalid("the other side does not speak Wardline's protocol"));
+    }
+    if u16::from_le_bytes([head[2], head[3]]) != PROTOCOL {
+        return Err(invalid(
+            "the other side is another version of Wardline: end its supervisor with `wardline stop` and try again",
+        ));
+    }
+    let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+    if length > limit {
+        return Err(invalid(&format!("a message of {length} bytes is longer than the {limit} that are taken")));
+    }
+    let mut body = vec![0; length];
+    let mut stream = stream;
+    stream.read_exact(&mut body)?;
+    let message = rmp_serde::from_slice(&body).map_err(|e| invalid(&format!("malformed message: {e}")))?;
+    Ok(Some((message, fds)))
+}
+
+/// Receives the head, and descriptors with its first byte.
+fn receive_head(stream: &UnixStream, head: &mut [u8; HEAD_BYTES]) -> io::Result<Option<Vec<OwnedFd>>> {
+    let mut fds = Vec::new();
+    let mut read = 0;
+    while read < HEAD_BYTES {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+        let mut control = rustix::net::RecvAncillaryBuffer::new(&mut space);
+        let message = match rustix::net::recvmsg(
+            stream,
+            &mut [IoSliceMut::new(&mut head[read..])],
+            &mut control,
+            rustix::net::RecvFlags::CMSG_CLOEXEC,
+        ) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other?,
+        };
+        for ancillary in control.drain() {
+            if let rustix::net::RecvAncillaryMessage::ScmRights(rights) = ancillary {
+                fds.extend(rights);
+            }
+        }
+        match message.bytes {
+            0 if read == 0 => return Ok(None),
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            bytes => read += bytes,
+        }
+    }
+    Ok(Some(fds))
+}
+
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_frame_arrives_with_its_descriptors() {
+        let (a, b) = UnixStream::pair().unwrap();
+        let file = tempfile_like();
+        let request = Request::Task { session: "last".into(), owner: None, task: "edit".into() };
+        send(&a, &request, &[file.as_fd()]).unwrap();
+        drop(a);
+        let (got, fds) = receive::<Request>(&b, MAX_REQUEST_BYTES).unwrap().unwrap();
+        assert!(matches!(got, Request::Task { task, .. } if task == "edit"));
+        assert_eq!(fds.len(), 1);
+        assert!(receive::<Request>(&b, MAX_REQUEST_BYTES).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        for bytes in [
+            &b"GET / HTTP/1.1\r\n"[..],
+            b"WL\x02\x00\x01\x00\x00\x00\xc0",
+            b"WL\x01\x00\xff\xff\xff\xff",
+            b"WL\x01\x00\x01\x00\x00\x00\xc1",
+            b"WL\x01\x00",
+            b"WL\x01\x00\x05\x00\x00\x00\xc0",
+        ] {
+            let (mut a, b) = UnixStream::pair().unwrap();
+            a.write_all(bytes).unwrap();
+            drop(a);
+            assert!(receive::<Request>(&b, MAX_REQUEST_BYTES).is_err(), "{bytes:?}");
+        }
+    }
+
+    fn tempfile_like() -> std::fs::File {
+        std::fs::File::open("/dev/null").unwrap()
+    }
+}

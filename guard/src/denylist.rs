@@ -1,0 +1,207 @@
+//! The kernel's deny-list, as the stages write it: a seam, so that what they decide can be tested without a kernel.
+
+use crate::Error;
+use abi::{FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, Verdict};
+use std::os::fd::BorrowedFd;
+
+/// The maps of the kernel side, and the questions that it answers.
+pub trait DenyList: Send + Sync {
+    /// What an open descriptor of this process is, as the kernel's own decision will see it.
+    fn identify(&self, fd: BorrowedFd<'_>) -> Result<Identity, Error>;
+    /// What the kernel's own walk decides about thread `tid` of process `tgid` and an open descriptor of this process.
+    fn judge(&self, tid: u32, tgid: u32, fd: BorrowedFd<'_>, access: u32) -> Result<Verdict, Error>;
+    /// The membership of a process.
+    fn member(&self, pid: u32) -> Result<Option<Member>, Error>;
+    /// The processes of a session.
+    fn members(&self, slot: u32) -> Vec<u32>;
+    /// A session as the kernel side obeys it.
+    fn session(&self, slot: u32) -> Result<Session, Error>;
+    /// Sets it, in one step.
+    fn set_session(&self, slot: u32, session: &Session) -> Result<(), Error>;
+    /// Adds or replaces a static label.
+    fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error>;
+    /// Removes a static label.
+    fn remove_t0(&self, key: &FileKey) -> Result<(), Error>;
+    /// Adds or replaces an exact name.
+    fn insert_name(&self, key: &NameKey, label: &Label) -> Result<(), Error>;
+    /// Removes an exact name.
+    fn remove_name(&self, key: &NameKey) -> Result<(), Error>;
+    /// Makes an executable a subject of T0.
+    fn insert_subject(&self, key: &FileKey, bits: u32) -> Result<(), Error>;
+    /// Removes a subject.
+    fn remove_subject(&self, key: &FileKey) -> Result<(), Error>;
+    /// Adds or replaces a label of a compiled baseline.
+    fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error>;
+    /// Removes a label of a compiled baseline.
+    fn remove_t1(&self, key: &T1Key) -> Result<(), Error>;
+    /// Adds or replaces a network of `bits` address bits (v4-mapped or IPv6).
+    fn insert_net(&self, bits: u32, key: NetKey, label: &NetLabel) -> Result<(), Error>;
+    /// Removes a network.
+    fn remove_net(&self, bits: u32, key: NetKey) -> Result<(), Error>;
+    /// Lets no member signal or trace a process.
+    fn protect(&self, pid: u32) -> Result<(), Error>;
+    /// Ends that.
+    fn unprotect(&self, pid: u32) -> Result<(), Error>;
+}
+
+/// Forwards each method to the collector's own of the same name.
+macro_rules! forward {
+    ($(fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)*) => {
+        impl DenyList for collector::Kernel {
+            fn members(&self, slot: u32) -> Vec<u32> {
+                collector::Kernel::members(self, slot)
+            }
+            $(fn $name(&self, $($arg: $ty),*) -> Result<$ret, Error> {
+                Ok(collector::Kernel::$name(self, $($arg),*)?)
+            })*
+        }
+    };
+}
+
+forward! {
+    fn identify(fd: BorrowedFd<'_>) -> Identity;
+    fn judge(tid: u32, tgid: u32, fd: BorrowedFd<'_>, access: u32) -> Verdict;
+    fn member(pid: u32) -> Option<Member>;
+    fn session(slot: u32) -> Session;
+    fn set_session(slot: u32, session: &Session) -> ();
+    fn insert_t0(key: &FileKey, label: &Label) -> ();
+    fn remove_t0(key: &FileKey) -> ();
+    fn insert_name(key: &NameKey, label: &Label) -> ();
+    fn remove_name(key: &NameKey) -> ();
+    fn insert_subject(key: &FileKey, bits: u32) -> ();
+    fn remove_subject(key: &FileKey) -> ();
+    fn insert_t1(key: &T1Key, label: &Label) -> ();
+    fn remove_t1(key: &T1Key) -> ();
+    fn insert_net(bits: u32, key: NetKey, label: &NetLabel) -> ();
+    fn remove_net(bits: u32, key: NetKey) -> ();
+    fn protect(pid: u32) -> ();
+    fn unprotect(pid: u32) -> ();
+}
+
+#[cfg(test)]
+pub(crate) mod fake {
+    //! A deny-list in memory, which identifies files by `stat`: good enough where one file system is looked at.
+
+    use super::*;
+    use std::collections::HashMap;
+    use std::sync::{Mutex, MutexGuard};
+
+    #[derive(Default)]
+    pub(crate) struct State {
+        pub(crate) t0: HashMap<FileKey, Label>,
+        pub(crate) names: HashMap<NameKey, Label>,
+        pub(crate) subjects: HashMap<FileKey, u32>,
+        pub(crate) t1: HashMap<T1Key, Label>,
+        pub(crate) nets: HashMap<(u32, NetKey), NetLabel>,
+        pub(crate) protected: Vec<u32>,
+        pub(crate) sessions: HashMap<u32, Session>,
+    }
+
+    #[derive(Default)]
+    pub(crate) struct Fake(Mutex<State>);
+
+    impl Fake {
+        pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+            self.0.lock().unwrap()
+        }
+    }
+
+    pub(crate) fn key_of(path: &std::path::Path) -> FileKey {
+        use std::os::unix::fs::MetadataExt;
+        let stat = std::fs::symlink_metadata(path).unwrap();
+        FileKey { ino: stat.ino(), dev: stat.dev() as u32, generation: 0 }
+    }
+
+    pub(crate) fn empty_session() -> Session {
+        Session {
+            segment: 0,
+            flags: 0,
+            state: 0,
+            policy: 0,
+            restrict: 0,
+            restrict_reason: 0,
+            unlabelled: 0,
+            unknown_net: 0,
+            unlabelled_reason: 0,
+            unknown_net_reason: 0,
+        }
+    }
+
+    impl DenyList for Fake {
+        fn identify(&self, fd: BorrowedFd<'_>) -> Result<Identity, Error> {
+            let stat = rustix::fs::fstat(fd).map_err(|e| Error::io("stat", e))?;
+            Ok(Identity {
+                file: FileKey { ino: stat.st_ino, dev: stat.st_dev as u32, generation: 0 },
+                magic: 0xef53,
+                mode: stat.st_mode,
+                nlink: stat.st_nlink as u32,
+                found: 1,
+                uid: stat.st_uid,
+            })
+        }
+        fn judge(&self, _: u32, _: u32, _: BorrowedFd<'_>, _: u32) -> Result<Verdict, Error> {
+            Ok(Verdict { stage: 0, means: 0, flags: 0, reason: 0 })
+        }
+        fn member(&self, _: u32) -> Result<Option<Member>, Error> {
+            Ok(None)
+        }
+        fn members(&self, _: u32) -> Vec<u32> {
+            Vec::new()
+        }
+        fn session(&self, slot: u32) -> Result<Session, Error> {
+            Ok(self.state().sessions.get(&slot).copied().unwrap_or_else(empty_session))
+        }
+        fn set_session(&self, slot: u32, session: &Session) -> Result<(), Error> {
+            self.state().sessions.insert(slot, *session);
+            Ok(())
+        }
+        fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error> {
+            self.state().t0.insert(*key, *label);
+            Ok(())
+        }
+        fn remove_t0(&self, key: &FileKey) -> Result<(), Error> {
+            self.state().t0.remove(key);
+            Ok(())
+        }
+        fn insert_name(&self, key: &NameKey, label: &Label) -> Result<(), Error> {
+            self.state().names.insert(*key, *label);
+            Ok(())
+        }
+        fn remove_name(&self, key: &NameKey) -> Result<(), Error> {
+            self.state().names.remove(key);
+            Ok(())
+        }
+        fn insert_subject(&self, key: &FileKey, bits: u32) -> Result<(), Error> {
+            self.state().subjects.insert(*key, bits);
+            Ok(())
+        }
+        fn remove_subject(&self, key: &FileKey) -> Result<(), Error> {
+            self.state().subjects.remove(key);
+            Ok(())
+        }
+        fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error> {
+            self.state().t1.insert(*key, *label);
+            Ok(())
+        }
+        fn remove_t1(&self, key: &T1Key) -> Result<(), Error> {
+            self.state().t1.remove(key);
+            Ok(())
+        }
+        fn insert_net(&self, bits: u32, key: NetKey, label: &NetLabel) -> Result<(), Error> {
+            self.state().nets.insert((bits, key), *label);
+            Ok(())
+        }
+        fn remove_net(&self, bits: u32, key: NetKey) -> Result<(), Error> {
+            self.state().nets.remove(&(bits, key));
+            Ok(())
+        }
+        fn protect(&self, pid: u32) -> Result<(), Error> {
+            self.state().protected.push(pid);
+            Ok(())
+        }
+        fn unprotect(&self, pid: u32) -> Result<(), Error> {
+            self.state().protected.retain(|&p| p != pid);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What can go wrong while deciding and while arming.
+
+use std::path::PathBuf;
+
+/// An error of the guard.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// the kernel side failed
+    #[error(transparent)]
+    Kernel(#[from] collector::Error),
+    /// a file could not be read, written or opened
+    #[error("`{path}` could not be {what}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// `opened`, `read`, `written`, ...
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// a system call failed
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// a baseline needs more entries than the kernel's maps take
+    #[error(
+        "the baseline of a {normal} needs {wanted} {what} in the kernel's deny-list, which takes {limit}: nothing was \
+         armed; `--shadow` only watches, and recording with a smaller home or fewer open directories needs fewer"
+    )]
+    TooBig {
+        /// Whose baseline.
+        normal: String,
+        /// `labels` or `networks`.
+        what: &'static str,
+        /// How many it needs.
+        wanted: usize,
+        /// How many there can be.
+        limit: usize,
+    },
+    /// a baseline arms nothing
+    #[error(transparent)]
+    Unfit(#[from] models::Unfit),
+    /// the store failed
+    #[error("the session could not be written down: {0}")]
+    Store(#[from] store::Error),
+    /// no cgroup v2
+    #[error("no cgroup v2 file system is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup`")]
+    NoCgroup,
+    /// a live probe could not be made
+    #[error("the live probe could not be made: {0}")]
+    Probe(&'static str),
+}
+
+impl Error {
+    /// An error of a system call on a file.
+    pub(crate) fn file(path: impl Into<PathBuf>, what: &'static str, source: impl Into<std::io::Error>) -> Self {
+        Self::File { path: path.into(), what, source: source.into() }
+    }
+
+    /// An error of a system call.
+    pub(crate) fn io(what: &'static str, source: impl Into<std::io::Error>) -> Self {
+        Self::Io { what, source: source.into() }
+    }
+}

@@ -1,0 +1,201 @@
+//! The keeper: fail closed. A small process that the supervisor starts with the first session and that does nothing but
+//! wait. When the supervisor ends without saying that all is well, however it was ended, the keeper kills every session.
+//!
+//! Why a process of its own: the kernel programs go with the last descriptor of the supervisor, and from then on a
+//! session would run unguarded.
+
+use crate::supervisor::peer::Stat;
+use crate::{Error, cgroup};
+use abi::Member;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// What the supervisor says before it ends as it should.
+const ALL_IS_WELL: u8 = b'q';
+/// Passes over what is left; a process can fork between two of them, so that one is not enough.
+const PASSES: u32 = 200;
+const BETWEEN_PASSES: Duration = Duration::from_millis(5);
+/// Ticks of `/proc/PID/stat` are 10 ms on every architecture (USER_HZ = 100).
+const NS_PER_TICK: u64 = 10_000_000;
+
+/// The supervisor's hold on its keeper. Dropping it without [`Keeper::dismiss`] lets the keeper kill.
+pub struct Keeper {
+    process: Child,
+}
+
+impl Keeper {
+    /// Starts one. `command` leads to [`run`]; `prefix` begins the names of this supervisor's cgroups; `members` is the
+    /// kernel's table of members.
+    pub fn start(command: &[OsString], prefix: &str, members: BorrowedFd<'_>) -> Result<Self, Error> {
+        let wrong = |e| Error::io("the keeper cannot be started", e);
+        let (program, args) = command.split_first().ok_or_else(|| wrong(std::io::ErrorKind::NotFound.into()))?;
+        let members = members.try_clone_to_owned().map_err(wrong)?;
+        let process = Command::new(program)
+            .args(args)
+            .arg("--cgroups")
+            .arg(cgroup::root().map(|root| root.join(cgroup::PARENT)).unwrap_or_default())
+            .arg("--prefix")
+            .arg(prefix)
+            .stdin(Stdio::piped())
+            .stdout(members)
+            .current_dir("/")
+            .spawn()
+            .map_err(wrong)?;
+        Ok(Self { process })
+    }
+
+    /// Its pid.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Whether it still waits.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// No session is left: it may go.
+    pub fn dismiss(mut self) {
+        if let Some(mut stdin) = self.process.stdin.take() {
+            let _ = stdin.write_all(&[ALL_IS_WELL]);
+        }
+        let _ = self.process.wait();
+    }
+}
+
+/// The keeper's whole life: waits on its standard input, and kills. Its standard output is the kernel's table of members:
+/// a descriptor that is inherited without any `unsafe`.
+pub fn run(cgroups: &Path, prefix: &str) -> Result<(), Error> {
+    let members = std::io::stdout().as_fd().try_clone_to_owned();
+    let _ = rustix::process::setsid();
+    // Killed by the kernel for want of memory, it would be of no use when it is needed most.
+    let _ = fs::write("/proc/self/oom_score_adj", "-1000");
+    let mut said = Vec::new();
+    std::io::stdin().read_to_end(&mut said).map_err(|e| Error::io("the supervisor cannot be waited for", e))?;
+    if said.contains(&ALL_IS_WELL) {
+        return Ok(());
+    }
+    // Without the table the cgroups are what there is.
+    let members = members.ok().and_then(entries).unwrap_or_default();
+    kill_everything(cgroups, prefix, &members);
+    Ok(())
+}
+
+/// The entries of the kernel's table behind a descriptor.
+fn entries(members: OwnedFd) -> Option<Vec<(u32, Member)>> {
+    let map = aya::maps::Map::HashMap(aya::maps::MapData::from_fd(members).ok()?);
+    let map = aya::maps::HashMap::<_, u32, Member>::try_from(map).ok()?;
+    Some(map.iter().flatten().collect())
+}
+
+/// Kills the cgroups and the members, with what descends from them, until nothing is left.
+fn kill_everything(cgroups: &Path, prefix: &str, members: &[(u32, Member)]) {
+    let mut known: HashSet<(u32, u64)> =
+        members.iter().map(|(pid, member)| (*pid, member.start_ns / NS_PER_TICK)).collect();
+    for _ in 0..PASSES {
+        let sessions = sessions(cgroups, prefix);
+        for session in &sessions {
+            let _ = fs::write(session.join("cgroup.kill"), "1");
+        }
+        let processes = processes();
+        let in_cgroups = sessions.iter().flat_map(|session| pids(session));
+        known.extend(in_cgroups.filter_map(|pid| Some((pid, processes.get(&pid)?.start_ticks))));
+        adopt_children(&mut known, &processes);
+        let living = |pid: &u32, ticks: u64| {
+            processes.get(pid).is_some_and(|stat| !stat.dead && stat.start_ticks.abs_diff(ticks) <= 1)
+        };
+        known.retain(|(pid, ticks)| living(pid, *ticks));
+        if known.is_empty() {
+            break;
+        }
+        for (pid, _) in &known {
+            cgroup::signal(*pid, rustix::process::Signal::KILL);
+        }
+        std::thread::sleep(BETWEEN_PASSES);
+    }
+    for session in sessions(cgroups, prefix) {
+        let _ = fs::remove_dir(session);
+    }
+}
+
+/// Adds what descends from the known: the lineage ends with the programs, so that a child forked since is known by its
+/// parent alone.
+fn adopt_children(known: &mut HashSet<(u32, u64)>, processes: &HashMap<u32, Stat>) {
+    loop {
+        let parents: HashSet<u32> = known.iter().map(|(pid, _)| *pid).collect();
+        let before = known.len();
+        known.extend(
+            processes.iter().filter(|(_, stat)| parents.contains(&stat.parent)).map(|(pid, stat)| (*pid, stat.start_ticks)),
+        );
+        if known.len() == before {
+            return;
+        }
+    }
+}
+
+/// The cgroups of this supervisor's sessions.
+fn sessions(cgroups: &Path, prefix: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(cgroups).into_iter().flatten().flatten();
+    entries.filter(|e| e.file_name().to_str().is_some_and(|name| name.starts_with(prefix))).map(|e| e.path()).collect()
+}
+
+/// The processes of a cgroup and of those below it.
+fn pids(cgroup: &Path) -> Vec<u32> {
+    let mut found: Vec<u32> = fs::read_to_string(cgroup.join("cgroup.procs"))
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .collect();
+    for entry in fs::read_dir(cgroup).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(pids(&entry.path()));
+        }
+    }
+    found
+}
+
+/// Every process.
+fn processes() -> HashMap<u32, Stat> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, Stat::read(pid)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A member as the kernel's table has it.
+    fn member(pid: u32) -> (u32, Member) {
+        let start_ns = Stat::read(pid).unwrap().start_ticks * NS_PER_TICK + 7;
+        (pid, Member { start_ns, session: 1, subjects: 0, parent: 0, pad: 0 })
+    }
+
+    #[test]
+    fn members_die_with_their_children_and_others_live() {
+        let mut bystander = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut shell = Command::new("sh").args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = String::new();
+        while !child.ends_with('\n') {
+            let mut byte = [0];
+            shell.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+            child.push(byte[0] as char);
+        }
+        let stale = Member { start_ns: 0, session: 1, subjects: 0, parent: 0, pad: 0 };
+        kill_everything(Path::new("/nonexistent"), "x", &[member(shell.id()), (bystander.id(), stale)]);
+        assert!(!shell.wait().unwrap().success());
+        let child: u32 = child.trim().parse().unwrap();
+        assert!(Stat::read(child).is_none_or(|stat| stat.dead));
+        assert!(bystander.try_wait().unwrap().is_none());
+        bystander.kill().unwrap();
+        bystander.wait().unwrap();
+    }
+}

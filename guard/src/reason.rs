@@ -1,0 +1,200 @@
+//! Why, in plain words: the one owner of the texts behind the numbers in the deny-list.
+//!
+//! 0 is no reason. 1 to the number of jewels is a row of T0. From [`FIRST_FIXED`] on come reasons that never change,
+//! from [`FIRST_ALLOCATED`] on those of a policy, which live as long as it.
+
+use event::jewel::{JEWELS, Jewel, SUBJECTS, Site};
+use event::Access;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// First number of the reasons that are the same in every session.
+pub const FIRST_FIXED: u32 = 0x1000;
+/// First number that is given out.
+pub const FIRST_ALLOCATED: u32 = 0x1_0000;
+
+/// A cloud's metadata service was reached for.
+pub const METADATA: u32 = FIRST_FIXED;
+/// One of Wardline's own files.
+pub const OWN_FILE: u32 = FIRST_FIXED + 1;
+/// The probe that shows that refusing works.
+pub const CANARY: u32 = FIRST_FIXED + 2;
+
+const FIXED: &[(u32, &str)] = &[
+    (METADATA, "the cloud's metadata service hands out credentials: no agent session may connect to it"),
+    (OWN_FILE, "this file is Wardline's own: no agent session may touch it"),
+    (abi::REASON_PROTECTED, "this process is Wardline's own: no agent session may signal or trace it"),
+    (
+        abi::REASON_OTHER_PROCESS,
+        "this process is outside the session: no agent session may read or change its memory or environment",
+    ),
+    (abi::REASON_BPF, "`bpf(2)` can rewrite the deny-list: no agent session may call it"),
+    (CANARY, "a probe of Wardline, to show that refusing works"),
+];
+
+/// The number of row `index` of the jewels.
+pub fn of_jewel(index: usize) -> u32 {
+    index as u32 + 1
+}
+
+/// The texts of a running supervisor.
+#[derive(Debug, Default)]
+pub struct Reasons {
+    given: Mutex<Given>,
+}
+
+#[derive(Debug, Default)]
+struct Given {
+    next: u32,
+    texts: HashMap<u32, (u32, Arc<str>)>,
+    numbers: HashMap<(u32, Arc<str>), u32>,
+}
+
+impl Reasons {
+    /// The number of `text` in a policy; the same text of the same policy has the same number.
+    pub fn allocate(&self, policy: u32, text: &str) -> u32 {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let text: Arc<str> = text.into();
+        if let Some(&number) = given.numbers.get(&(policy, text.clone())) {
+            return number;
+        }
+        let number = FIRST_ALLOCATED + given.next;
+        given.next += 1;
+        given.texts.insert(number, (policy, text.clone()));
+        given.numbers.insert((policy, text), number);
+        number
+    }
+
+    /// Forgets the reasons of a policy that is no longer armed.
+    pub fn release(&self, policy: u32) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.texts.retain(|_, (owner, _)| *owner != policy);
+        given.numbers.retain(|(owner, _), _| *owner != policy);
+    }
+
+    /// The reason in words.
+    pub fn explain(&self, number: u32) -> String {
+        if let Some(jewel) = number.checked_sub(1).and_then(|index| JEWELS.get(index as usize)) {
+            return jewel_text(jewel);
+        }
+        if let Some((_, text)) = FIXED.iter().find(|(fixed, _)| *fixed == number) {
+            return (*text).into();
+        }
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        match given.texts.get(&number) {
+            Some((_, text)) => text.to_string(),
+            None => format!("a rule that is no longer armed (number {number})"),
+        }
+    }
+}
+
+/// A row of the crown jewels as a sentence.
+fn jewel_text(jewel: &Jewel) -> String {
+    let place = match jewel.site {
+        Site::Home(path) => format!("`~/{path}`"),
+        Site::System(path) => format!("`{path}`"),
+        Site::NameIn(directory, name) => format!("`{directory}/{name}`"),
+        Site::Name(name) => format!("a file called `{name}`"),
+        Site::Runtime(path) => format!("`{path}` in the user's runtime directory"),
+        Site::Variable(name) => format!("the socket that `${name}` names"),
+    };
+    let verb = if jewel.deny.contains(Access::READ) {
+        "read or change"
+    } else if jewel.deny.contains(Access::WRITE) {
+        "change"
+    } else {
+        "connect to"
+    };
+    let subjects: Vec<_> =
+        SUBJECTS.iter().filter(|s| jewel.subjects & s.bit != 0).map(|s| format!("`{}`", s.name)).collect();
+    let besides =
+        if subjects.is_empty() { String::new() } else { format!(", except by {}", subjects.join(" and ")) };
+    format!("{place} is a crown jewel ({}): no agent session may {verb} it{besides}", jewel.what)
+}
+
+/// Who a baseline speaks of, in the words of its reasons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Normal {
+    /// The agent.
+    pub agent: String,
+    /// The task; `None`: the union of the agent's tasks.
+    pub task: Option<String>,
+}
+
+impl std::fmt::Display for Normal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.task {
+            Some(task) => write!(f, "normal `{task}` session of `{}`", self.agent),
+            None => write!(f, "normal session of `{}`", self.agent),
+        }
+    }
+}
+
+impl Normal {
+    /// A place of the file system that the baseline closes.
+    pub fn never_below(&self, did: &str, place: &str, bits: f64, budget_bits: f64) -> String {
+        format!("no {self} {did} below `{place}` ({bits:.1} bits, budget {budget_bits:.1})")
+    }
+
+    /// A file that no label covers.
+    pub fn never_there(&self) -> String {
+        format!("no {self} used files outside the places that it learned")
+    }
+
+    /// Something was mounted.
+    pub fn never_mounted(&self) -> String {
+        format!("no {self} mounted anything")
+    }
+
+    /// An address that no network covers.
+    pub fn never_connected(&self) -> String {
+        format!("no {self} connected there")
+    }
+}
+
+/// What the session did that let its score cross the threshold.
+pub fn score_crossed(p: f64, explanations: &[String]) -> String {
+    let because =
+        if explanations.is_empty() { String::new() } else { format!(": {}", explanations.join("; ")) };
+    format!("what the session does is unlike normal sessions (p = {p:.1e}){because}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jewel_explains_itself() {
+        let reasons = Reasons::default();
+        assert_eq!(
+            reasons.explain(1),
+            "`~/.ssh` is a crown jewel (private key): no agent session may read or change it, except by `ssh`"
+        );
+        for index in 0..JEWELS.len() {
+            assert!(reasons.explain(of_jewel(index)).contains("crown jewel"));
+        }
+        assert!((JEWELS.len() as u32) < FIRST_FIXED);
+    }
+
+    #[test]
+    fn a_policy_takes_its_reasons_with_it() {
+        let reasons = Reasons::default();
+        let one = reasons.allocate(1, "a");
+        assert_eq!(reasons.allocate(1, "a"), one);
+        let two = reasons.allocate(2, "a");
+        assert_ne!(one, two);
+        reasons.release(1);
+        assert!(reasons.explain(one).contains("no longer armed"));
+        assert_eq!(reasons.explain(two), "a");
+        assert_ne!(reasons.allocate(1, "a"), one);
+    }
+
+    #[test]
+    fn the_baseline_is_named_as_users_know_it() {
+        let normal = Normal { agent: "demo-agent".into(), task: Some("summarize".into()) };
+        assert_eq!(
+            normal.never_below("read", "~/projects/other", 13.2, 10.0),
+            "no normal `summarize` session of `demo-agent` read below `~/projects/other` (13.2 bits, budget 10.0)"
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! What a session amounted to, as the client prints it when the command has ended.
+
+use crate::fanotify::Latency;
+use event::{Means, Stage};
+use serde::{Deserialize, Serialize};
+
+/// Denials that a report carries one by one; more are only counted.
+pub const DENIALS_MAX: usize = 1_000;
+
+/// One operation that was refused, or would have been.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Denial {
+    /// CLOCK_BOOTTIME, ns.
+    pub time_ns: u64,
+    /// Which decision.
+    pub stage: Stage,
+    /// By what it was stopped, or would have been.
+    pub means: Means,
+    /// The operation.
+    pub op: String,
+    /// What it acted on, for people.
+    pub object: String,
+    /// Process.
+    pub pid: u32,
+    /// It was really refused; false in a shadow session.
+    pub refused: bool,
+    /// Number of the reason.
+    pub number: u32,
+    /// The reason in words.
+    pub reason: String,
+}
+
+/// The operation that T2 stopped, and how many of its kind had passed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// The operation.
+    pub op: String,
+    /// Where its object lay.
+    pub class: String,
+    /// How many of these the session did and got through with.
+    pub passed: u64,
+}
+
+/// What a session amounted to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Its id.
+    pub session: String,
+    /// The agent.
+    pub agent: String,
+    /// The task of its last segment.
+    pub task: String,
+    /// `record`, `enforce` or `shadow`.
+    pub mode: String,
+    /// `lsm` or `tracepoint`.
+    pub tier: String,
+    /// Operations that were seen.
+    pub events: u64,
+    /// System calls that were seen.
+    pub syscalls: u64,
+    /// Records that were lost.
+    pub lost: u64,
+    /// Operations whose path could not be resolved.
+    pub unresolved: u64,
+    /// Distinct files.
+    pub files: u64,
+    /// Distinct hosts.
+    pub hosts: u64,
+    /// Distinct programs.
+    pub programs: u64,
+    /// Programs started.
+    pub execs: u64,
+    /// Operations that were refused.
+    pub denied: u64,
+    /// Operations that would have been refused: in a shadow session.
+    pub would_deny: u64,
+    /// Alerts of the score.
+    pub alerts: u64,
+    /// Operations on a crown jewel.
+    pub t0_hits: u64,
+    /// Smallest p-value of the score; `None` without a baseline.
+    pub score: Option<f64>,
+    /// The strongest verdict: `allow`, `deny` where single operations were refused and the score saw nothing, or what the
+    /// score led to.
+    pub verdict: String,
+    /// Exit status of the command: its code, or 128 and the signal.
+    pub exit_status: Option<i32>,
+    /// Duration, ns.
+    pub duration_ns: u64,
+    /// The stage that refused or stopped first.
+    pub stopped_by: Option<Stage>,
+    /// By what.
+    pub means: Option<Means>,
+    /// Actions of the session that got through before that; all of them where nothing was stopped.
+    pub operations_before_denial: u64,
+    /// What T2 stopped.
+    pub repeated: Option<Repeated>,
+    /// From the operation that crossed the threshold to the answer of T2, ns.
+    pub t2_latency_ns: Option<u64>,
+    /// The first thousand denials.
+    pub denials: Vec<Denial>,
+    /// Why, each reason once, in the order of their first use.
+    pub reasons: Vec<String>,
+    /// What the user should know: what was not guarded, and what a baseline would add.
+    pub notes: Vec<String>,
+    /// How long fanotify's answers took; `None` where it is not used.
+    pub fanotify: Option<Latency>,
+}

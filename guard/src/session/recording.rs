@@ -1,0 +1,80 @@
+//! What a session writes to the store: in batches, since a message for each system call would cost more than the call.
+
+use event::{Captured, Segment, Summary};
+use std::collections::HashSet;
+use std::sync::Arc;
+use store::{Alert, SessionId, Writer, WriterMessage};
+
+/// Captured things that one message carries: a hundredth of a second of a busy session.
+const BATCH: usize = 512;
+
+/// The store's side of a session.
+pub struct Recording {
+    writer: Arc<Writer>,
+    id: SessionId,
+    batch: Vec<Captured>,
+    explained: HashSet<u32>,
+    failed: Option<store::Error>,
+}
+
+impl Recording {
+    /// Of a session that has begun.
+    pub fn new(writer: Arc<Writer>, id: SessionId) -> Self {
+        Self { writer, id, batch: Vec::with_capacity(BATCH), explained: HashSet::new(), failed: None }
+    }
+
+    /// The session's number in the store.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    pub(super) fn take(&mut self, captured: Captured) {
+        self.batch.push(captured);
+        if self.batch.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Hands on what waits.
+    pub(super) fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+            self.send(WriterMessage::Batch(self.id, batch));
+        }
+    }
+
+    pub(crate) fn segment(&mut self, segment: Segment) {
+        self.flush();
+        self.send(WriterMessage::Segment(self.id, segment));
+    }
+
+    pub(super) fn alert(&mut self, alert: Alert) {
+        self.send(WriterMessage::Alert(self.id, alert));
+    }
+
+    /// Keeps what a reason's number means, once.
+    pub(super) fn reason(&mut self, number: u32, text: &str) {
+        if self.explained.insert(number) {
+            self.send(WriterMessage::Reason(self.id, number, text.to_owned()));
+        }
+    }
+
+    pub(super) fn end(&mut self, summary: Summary) {
+        self.flush();
+        self.send(WriterMessage::End(self.id, summary));
+    }
+
+    /// The first error, if there was one: from then on nothing is written, and nothing else stops.
+    pub(super) fn error(&self) -> Option<&store::Error> {
+        self.failed.as_ref()
+    }
+
+    fn send(&mut self, message: WriterMessage) {
+        if self.failed.is_none()
+            && let Err(e) = self.writer.send(message)
+        {
+            tracing::error!(session = %self.id, error = %e, "the session is no longer written down");
+            self.failed = Some(e);
+        }
+    }
+}

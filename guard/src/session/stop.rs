@@ -1,0 +1,119 @@
+//! Stopping a session, and taking back what was armed for it.
+
+use super::{Answer, Effect, Live};
+use crate::{Error, cgroup, t1};
+use abi::Session;
+use event::{Means, Stage};
+use rustix::process::Signal;
+use rustix::time::{ClockId, clock_gettime};
+use std::collections::HashSet;
+
+impl Live {
+    /// Does what an effect asks for; those that only show something need nothing.
+    pub fn apply(&mut self, effect: &Effect) -> Result<(), Error> {
+        let (answer, means) = match effect {
+            Effect::Denied(_) | Effect::Alert { .. } => return Ok(()),
+            Effect::Restrict(answer) => (answer, None),
+            Effect::Freeze(answer) => (answer, Some(Means::Freeze)),
+            Effect::Kill(answer) => (answer, Some(Means::Kill)),
+        };
+        let restricted = self.restrict(answer);
+        let stopped = match means {
+            None => Ok(()),
+            Some(Means::Kill) => self.kill(),
+            Some(_) => self.freeze(),
+        };
+        let latency = boot_ns().saturating_sub(answer.time_ns);
+        self.report.t2_latency_ns.get_or_insert(latency);
+        if let Some(means) = means {
+            self.stopped(Stage::T2, means);
+        }
+        restricted.and(stopped)
+    }
+
+    /// Takes accesses away from the whole session, in the kernel.
+    fn restrict(&self, answer: &Answer) -> Result<(), Error> {
+        let list = &self.shared.list;
+        let mut session = list.session(self.slot)?;
+        session.restrict |= answer.access.bits();
+        session.restrict_reason = answer.number;
+        list.set_session(self.slot, &session)
+    }
+
+    /// Freezes the whole session, those included that left its cgroup.
+    pub fn freeze(&self) -> Result<(), Error> {
+        let frozen = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::freeze);
+        self.signal_strays(Signal::STOP);
+        frozen
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> Result<(), Error> {
+        let thawed = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::thaw);
+        self.signal_strays(Signal::CONT);
+        thawed
+    }
+
+    /// Kills the whole session, those included that left its cgroup.
+    pub fn kill(&self) -> Result<(), Error> {
+        let killed = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::kill);
+        self.signal_strays(Signal::KILL);
+        killed
+    }
+
+    /// Whether it is frozen.
+    pub fn is_frozen(&self) -> bool {
+        self.cgroup.as_ref().is_some_and(cgroup::Cgroup::is_frozen)
+    }
+
+    /// Processes inside.
+    pub fn processes(&self) -> Vec<u32> {
+        self.shared.list.members(self.slot)
+    }
+
+    /// Signals the members that are not in the cgroup: root leaves one with a single write.
+    fn signal_strays(&self, signal: Signal) {
+        let inside = self.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok()).unwrap_or_default();
+        let inside: HashSet<u32> = inside.into_iter().collect();
+        for pid in self.processes().into_iter().filter(|pid| !inside.contains(pid)) {
+            cgroup::signal(pid, signal);
+        }
+    }
+
+    /// Takes everything back. Goes on past an error, and reports the first.
+    pub(super) fn disarm(&mut self) -> Result<(), Error> {
+        let list = self.shared.list.clone();
+        let session = list.set_session(self.slot, &no_session());
+        let policy = match self.armed.take() {
+            Some(armed) => {
+                self.shared.reasons.release(armed.policy.number);
+                t1::disarm(&*list, &armed.policy)
+            }
+            None => Ok(()),
+        };
+        self.jewels = None;
+        session.and(policy).and(self.shared.jewels.release(self.slot))
+    }
+}
+
+/// A slot in which nothing runs.
+pub(crate) fn no_session() -> Session {
+    Session {
+        segment: 0,
+        flags: 0,
+        state: 0,
+        policy: 0,
+        restrict: 0,
+        restrict_reason: 0,
+        unlabelled: 0,
+        unknown_net: 0,
+        unlabelled_reason: 0,
+        unknown_net_reason: 0,
+    }
+}
+
+/// CLOCK_BOOTTIME, ns: the clock of events.
+pub(crate) fn boot_ns() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}

@@ -1,0 +1,154 @@
+//! A session from its first event to its report, over a deny-list in memory.
+
+use super::*;
+use crate::denylist::fake::Fake;
+use crate::{DenyList, Guard, Opening};
+use collector::Tier;
+use event::{Address, Context, Decision, File, Object, Origin, Outcome};
+
+fn event(op: Op, path: &str, access: Access, decision: Option<Decision>) -> Captured {
+    let key = None;
+    Captured::Event(Box::new(Event {
+        time_ns: 2_000_000,
+        segment: 0,
+        pid: 10,
+        tid: 10,
+        op,
+        access,
+        object: Object::File(File { path: path.into(), key, mode: 0o100644, origin: Origin::Trusted }),
+        second: None,
+        outcome: if decision.is_some_and(|d| d.refused) { Outcome::Failed(1) } else { Outcome::Done(3) },
+        decision,
+        fork: None,
+        detail: 0,
+    }))
+}
+
+fn opening(mode: Mode, home: &std::path::Path) -> Opening {
+    let context = Context { home: home.to_str().unwrap().into(), ..Context::default() };
+    Opening {
+        session: "s1".into(),
+        slot: 3,
+        mode,
+        meta: SessionMeta {
+            agent: "demo-agent".into(),
+            task: "summarize".into(),
+            command: vec![],
+            context,
+            mode: mode.name().into(),
+            tier: "lsm".into(),
+            kernel: String::new(),
+            started_unix_ns: 0,
+            started_boot_ns: 1_000_000,
+        },
+        variables: vec![],
+        baseline: None,
+        cgroup: None,
+        recording: None,
+    }
+}
+
+fn guard() -> (Arc<Fake>, Guard, tempfile::TempDir) {
+    let list = Arc::new(Fake::default());
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".ssh")).unwrap();
+    (list.clone(), Guard::over(list, Tier::Lsm, t0::Own::default()), home)
+}
+
+#[test]
+fn without_a_baseline_jewels_are_guarded_and_it_says_what_is_missing() {
+    let (list, guard, home) = guard();
+    let live = guard.open(opening(Mode::Enforce, home.path())).unwrap();
+    assert_eq!(list.session(3).unwrap().flags, abi::SESSION_ENFORCE);
+    assert!(!list.state().t0.is_empty());
+    assert!(live.notes().iter().any(|note| note.contains("no baseline of `demo-agent` for `summarize`")));
+    live.finish(Some(0));
+    assert!(list.state().t0.is_empty());
+    assert_eq!(list.session(3).unwrap(), no_session());
+}
+
+#[test]
+fn a_refusal_is_told_once_and_counted_with_what_passed_before() {
+    let (_, guard, home) = guard();
+    let mut live = guard.open(opening(Mode::Enforce, home.path())).unwrap();
+    for n in 0..3 {
+        assert_eq!(live.receive(event(Op::Open, &format!("/f{n}"), Access::READ, None)), []);
+    }
+    let refused = Decision { stage: Stage::T0, means: Means::Lsm, refused: true, reason: 1 };
+    let effects = live.receive(event(Op::Open, "/h/.ssh/id", Access::READ, Some(refused)));
+    let [Effect::Denied(denial)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(denial.reason.contains("crown jewel"));
+    live.receive(event(Op::Open, "/after", Access::READ, None));
+    let (report, summary) = live.finish(Some(1));
+    assert_eq!((report.stopped_by, report.means), (Some(Stage::T0), Some(Means::Lsm)));
+    assert_eq!((report.operations_before_denial, report.denied, report.t0_hits), (3, 1, 1));
+    assert_eq!((report.verdict.as_str(), summary.denied, summary.exit_status), ("deny", 1, Some(1)));
+    assert_eq!(report.reasons.len(), 1);
+    assert_eq!((report.events, report.files), (5, 4));
+}
+
+#[test]
+fn a_shadow_session_refuses_nothing_and_says_what_it_would() {
+    let (list, guard, home) = guard();
+    let mut live = guard.open(opening(Mode::Shadow, home.path())).unwrap();
+    assert_eq!(list.session(3).unwrap().flags & abi::SESSION_ENFORCE, 0);
+    let would = Decision { stage: Stage::T1, means: Means::Lsm, refused: false, reason: 1 };
+    live.receive(event(Op::Open, "/x", Access::READ, Some(would)));
+    let (report, _) = live.finish(None);
+    assert_eq!((report.denied, report.would_deny, report.stopped_by), (0, 1, None));
+}
+
+#[test]
+fn t2_takes_away_and_says_how_many_passed() {
+    let (list, guard, home) = guard();
+    let mut live = guard.open(opening(Mode::Enforce, home.path())).unwrap();
+    for n in 0..6 {
+        live.receive(event(Op::Unlink, &format!("/w/{n}"), Access::REMOVE, None));
+    }
+    let Captured::Event(last) = event(Op::Unlink, "/w/6", Access::REMOVE, None) else { panic!() };
+    let score = |p| Score {
+        p,
+        extrapolated: true,
+        channels: vec![],
+        reasons: vec!["many files removed".into()],
+        confidence: 1.0,
+        lossy: false,
+    };
+    let class = Class::of(&last.object, &live.meta.context);
+    let mut effects = Vec::new();
+    live.scored(&last, class, &score(5e-3), &mut effects);
+    assert!(matches!(effects.as_slice(), [Effect::Alert { verdict: Verdict::Alert, .. }]), "{effects:?}");
+    live.scored(&last, class, &score(5e-3), &mut effects);
+    assert_eq!(effects.len(), 1, "an alert that goes on is said once");
+    live.scored(&last, class, &score(5e-4), &mut effects);
+    let [_, Effect::Alert { .. }, Effect::Restrict(answer)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(answer.reason.contains("many files removed"));
+    live.apply(&effects[2]).unwrap();
+    let session = list.session(3).unwrap();
+    assert_eq!(session.restrict & abi::access::REMOVE, abi::access::REMOVE);
+    assert_eq!(session.restrict_reason, answer.number);
+    let refused = Decision { stage: Stage::T2, means: Means::Lsm, refused: true, reason: answer.number };
+    live.receive(event(Op::Unlink, "/w/7", Access::REMOVE, Some(refused)));
+    let (report, _) = live.finish(None);
+    assert_eq!(report.repeated.unwrap().passed, 6);
+    assert_eq!((report.stopped_by, report.alerts, report.verdict.as_str()), (Some(Stage::T2), 2, "restrict"));
+    assert!(report.t2_latency_ns.is_some());
+}
+
+#[test]
+fn objects_are_counted_once() {
+    let (_, guard, home) = guard();
+    let mut live = guard.open(opening(Mode::Record, home.path())).unwrap();
+    let Captured::Event(mut connect) = event(Op::Connect, "/", Access::CONNECT, None) else { panic!() };
+    connect.object = Object::Address(Address { ip: "198.51.100.7".parse().unwrap(), port: 443, protocol: 6 });
+    for _ in 0..3 {
+        live.receive(Captured::Event(connect.clone()));
+        live.receive(event(Op::Open, "/x", Access::READ, None));
+    }
+    live.receive(Captured::Syscall(event::Syscall { time_ns: 1, tid: 1, number: 0, compat: false, ret: 0 }));
+    live.receive(Captured::Loss(event::Loss { time_ns: 1, cpu: 0, kind: 5, count: 4 }));
+    let (report, _) = live.finish(Some(0));
+    assert_eq!((report.hosts, report.files, report.syscalls, report.lost), (1, 1, 1, 4));
+    assert_eq!(report.verdict, "allow");
+    assert!(report.notes.is_empty(), "{:?}", report.notes);
+}

@@ -1,0 +1,139 @@
+//! The kernel side and what belongs to it: loaded with the first session, attached while sessions run, and watched over
+//! by the keeper.
+
+use super::Shared;
+use super::pump::Pump;
+use crate::control::{Refused, Why};
+use crate::keeper::Keeper;
+use crate::{Error, Guard, cgroup, t0};
+use collector::{Kernel, Options};
+use event::Access;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+/// The loaded kernel side.
+pub(super) struct Machine {
+    kernel: Arc<Kernel>,
+    guard: Arc<Guard>,
+    pump: Arc<Pump>,
+    keeper: Keeper,
+    /// Sessions for which it is attached.
+    users: usize,
+}
+
+/// One session's hold on the kernel side: it stays attached until the last of them is dropped.
+pub(super) struct Lease {
+    shared: Arc<Shared>,
+    pub(super) kernel: Arc<Kernel>,
+    pub(super) guard: Arc<Guard>,
+    pub(super) pump: Arc<Pump>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut machine = self.shared.machine();
+        let Some(machine) = machine.as_mut() else { return };
+        machine.users -= 1;
+        if machine.users == 0 {
+            machine.kernel.detach();
+            tracing::info!("detached: no session is running");
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn machine(&self) -> MutexGuard<'_, Option<Machine>> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The kernel side, loaded and attached for one more session.
+    pub(super) fn lease(self: &Arc<Self>) -> Result<Lease, Refused> {
+        let cannot = |e: Error| Refused::new(Why::CannotProtect, format!("nothing can be guarded here: {e}"));
+        let mut loaded = self.machine();
+        if loaded.is_none() {
+            *loaded = Some(self.load().map_err(cannot)?);
+        }
+        let machine = loaded.as_mut().ok_or_else(|| Refused::new(Why::Failed, "the kernel side is not loaded"))?;
+        machine.kernel.attach().map_err(|e| cannot(e.into()))?;
+        machine.users += 1;
+        Ok(Lease {
+            shared: Arc::clone(self),
+            kernel: Arc::clone(&machine.kernel),
+            guard: Arc::clone(&machine.guard),
+            pump: Arc::clone(&machine.pump),
+        })
+    }
+
+    fn load(&self) -> Result<Machine, Error> {
+        let (kernel, reader) = Kernel::load(&Options { without_lsm: self.setup.without_lsm })?;
+        tracing::info!(tier = kernel.tier().name(), "kernel programs loaded");
+        let kernel = Arc::new(kernel);
+        let keeper = Keeper::start(&self.setup.keeper, &self.cgroup_prefix(), kernel.members_fd())?;
+        let own = t0::Own { files: self.own_files(), processes: vec![std::process::id(), keeper.pid()] };
+        let guard = Arc::new(Guard::new(Arc::clone(&kernel), own));
+        let pump = Arc::new(Pump::start(reader, Arc::clone(&self.sessions))?);
+        *self.kernel.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&kernel));
+        Ok(Machine { kernel, guard, pump, keeper, users: 0 })
+    }
+
+    /// How the names of this supervisor's cgroups begin: others may run at the same time, over another state directory.
+    pub(super) fn cgroup_prefix(&self) -> String {
+        format!("{}-", std::process::id())
+    }
+
+    /// What no session may touch of Wardline itself. Connecting to the control socket is refused by the supervisor, which
+    /// says why.
+    fn own_files(&self) -> Vec<t0::OwnFile> {
+        let everything = Access::from_bits_truncate(abi::access::ALL).difference(Access::CONNECT);
+        let change = Access::from_bits_truncate(abi::access::MODIFY);
+        let run = self.setup.socket.parent().map(PathBuf::from);
+        let exe = std::fs::read_link("/proc/self/exe").ok();
+        let state = [Some(self.setup.state.clone()), run].into_iter().flatten();
+        let state = state.map(|path| t0::OwnFile { path, deny: everything });
+        state.chain(exe.map(|path| t0::OwnFile { path, deny: change })).collect()
+    }
+
+    /// Whether a process is inside a session.
+    pub(super) fn is_member(&self, pid: u32) -> Result<bool, Error> {
+        let kernel = self.kernel.read().unwrap_or_else(PoisonError::into_inner);
+        match &*kernel {
+            Some(kernel) => Ok(kernel.member(pid)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// Starts another keeper when the first was killed; without one, no session may go on.
+    pub(super) fn look_after_keeper(&self) {
+        let mut loaded = self.machine();
+        let Some(machine) = loaded.as_mut() else { return };
+        if machine.keeper.is_alive() {
+            return;
+        }
+        tracing::error!("the keeper is gone: starting another one");
+        let started = Keeper::start(&self.setup.keeper, &self.cgroup_prefix(), machine.kernel.members_fd());
+        match started.and_then(|keeper| machine.kernel.protect(keeper.pid()).map(|()| keeper).map_err(Error::from)) {
+            Ok(keeper) => machine.keeper = keeper,
+            Err(error) => {
+                tracing::error!(%error, "no keeper: every session ends");
+                drop(loaded);
+                self.sessions.kill_all();
+                self.stop.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Detaches and forgets the kernel side. Nobody is inside any more.
+    pub(super) fn unload(&self) {
+        *self.kernel.write().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Some(machine) = self.machine().take() {
+            machine.kernel.detach();
+            machine.keeper.dismiss();
+        }
+        if let Ok(root) = cgroup::root() {
+            // Another supervisor may have cgroups in it; then it stays.
+            let _ = std::fs::remove_dir(root.join(cgroup::PARENT));
+        }
+    }
+}
+

@@ -1,0 +1,211 @@
+//! The supervisor: the one process of a machine with root's rights. It loads the kernel side with the first session,
+//! guards every session, writes down what they do, and answers the control socket.
+//!
+//! Threads: the pump empties the rings; one thread a connection serves the control socket, since a session's connection
+//! lives as long as the session and everything it asks for blocks on the kernel; the main thread accepts. A peer inside
+//! a session gets no thread: it is refused where it is accepted.
+
+mod begin;
+mod machine;
+mod notices;
+pub(crate) mod peer;
+mod pump;
+mod requests;
+mod sessions;
+
+use crate::Error;
+use crate::control::{self, Refused, Reply, Why};
+use collector::Kernel;
+use machine::Machine;
+use models::Baseline;
+use notices::Notices;
+use peer::Peer;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use sessions::Sessions;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::time::{Duration, Instant};
+use store::Writer;
+
+/// Connections served at once: every session has one, and what is left is for the commands that last milliseconds.
+const MAX_CONNECTIONS: usize = abi::MAX_SESSIONS as usize + 64;
+/// How often the main thread looks up from accepting: whether to end, and whether the keeper lives.
+const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+/// How long a supervisor that ends may take to detach its programs.
+const HANDOVER: Duration = Duration::from_secs(8);
+/// A peer that says nothing after connecting is no client of ours.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Where the supervisor gets baselines from; the folder of them belongs to who trains.
+pub trait Baselines: Send + Sync {
+    /// The baseline of a user's agent at a task; `None` where none was trained. `task` `None`: the union of the agent's
+    /// tasks. An error is a baseline that is there and must not be armed.
+    fn load(&self, uid: u32, agent: &str, task: Option<&str>) -> Result<Option<Arc<Baseline>>, String>;
+}
+
+/// What a supervisor needs to know.
+pub struct Setup {
+    /// The control socket.
+    pub socket: PathBuf,
+    /// What makes it the only supervisor of its state directory.
+    pub lock: PathBuf,
+    /// The state directory.
+    pub state: PathBuf,
+    /// Time without a session after which it ends; `None`: never.
+    pub idle: Option<Duration>,
+    /// Stay in the tracepoint tier.
+    pub without_lsm: bool,
+    /// Where baselines come from.
+    pub baselines: Arc<dyn Baselines>,
+    /// The command that reads for users without root's rights; the arguments follow.
+    pub read: Vec<OsString>,
+    /// The command that becomes [`crate::keeper::run`].
+    pub keeper: Vec<OsString>,
+}
+
+/// What all threads share.
+struct Shared {
+    setup: Setup,
+    machine: Mutex<Option<Machine>>,
+    /// The same kernel side for who only asks whether a process is inside, while another one is being loaded.
+    kernel: RwLock<Option<Arc<Kernel>>>,
+    /// One writer a user, while sessions of theirs run.
+    writers: Mutex<HashMap<u32, Weak<Writer>>>,
+    sessions: Arc<Sessions>,
+    notices: Arc<Notices>,
+    /// Clients that wait until the supervisor has ended.
+    waiting: Mutex<Vec<UnixStream>>,
+    connections: AtomicUsize,
+    stop: AtomicBool,
+}
+
+/// Serves until idle, told to stop, or for ever. Another supervisor of the same state directory is no error: then that
+/// one serves.
+pub fn serve(setup: Setup) -> Result<(), Error> {
+    let Some(_lock) = lock(&setup)? else {
+        tracing::debug!("another supervisor serves already");
+        return Ok(());
+    };
+    let _ = fs::write("/proc/self/oom_score_adj", "-1000");
+    let listener = listen(&setup.socket)?;
+    let notices = Arc::new(Notices::default());
+    let shared = Arc::new(Shared {
+        sessions: Arc::new(Sessions::new(Arc::clone(&notices))),
+        notices,
+        machine: Mutex::new(None),
+        kernel: RwLock::new(None),
+        writers: Mutex::default(),
+        waiting: Mutex::default(),
+        connections: AtomicUsize::new(0),
+        stop: AtomicBool::new(false),
+        setup,
+    });
+    tracing::info!(socket = %shared.setup.socket.display(), "serving");
+    accept_all(&shared, &listener);
+    // From here on a client finds no socket and starts another supervisor, which waits for the lock's release.
+    let _ = fs::remove_file(&shared.setup.socket);
+    shared.notices.close();
+    shared.unload();
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Takes the lock; `None`: another supervisor serves. One that is just ending is waited for.
+fn lock(setup: &Setup) -> Result<Option<File>, Error> {
+    let path = &setup.lock;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| Error::file(path, "opened", e))?;
+    let until = Instant::now() + HANDOVER;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) if UnixStream::connect(&setup.socket).is_ok() => return Ok(None),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+            Err(e) => return Err(Error::file(path, "locked", std::io::Error::from(e))),
+        }
+    }
+}
+
+/// Binds the socket, for everybody: who may ask for what is decided by who asks.
+fn listen(path: &Path) -> Result<UnixListener, Error> {
+    // The lock is held: what lies there is of a supervisor that was killed.
+    let _ = fs::remove_file(path);
+    let listener = UnixListener::bind(path).map_err(|e| Error::file(path, "bound", e))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666))
+        .and_then(|()| listener.set_nonblocking(true))
+        .map_err(|e| Error::file(path, "set up", e))?;
+    Ok(listener)
+}
+
+fn accept_all(shared: &Arc<Shared>, listener: &UnixListener) {
+    let mut busy = Instant::now();
+    while !shared.stop.load(Ordering::Acquire) {
+        let mut fds = [PollFd::new(listener, PollFlags::IN)];
+        let _ = poll(&mut fds, Some(&TICK));
+        while let Ok((stream, _)) = listener.accept() {
+            accept(shared, stream);
+            busy = Instant::now();
+        }
+        shared.look_after_keeper();
+        if !shared.sessions.is_empty() {
+            busy = Instant::now();
+        }
+        if shared.setup.idle.is_some_and(|idle| busy.elapsed() >= idle) && shared.sessions.close_if_empty() {
+            tracing::info!("no session for a while");
+            return;
+        }
+    }
+}
+
+/// Gives a connection a thread, unless its peer is inside a session or there are too many.
+fn accept(shared: &Arc<Shared>, stream: UnixStream) {
+    let refuse = |why, message: &str| {
+        let _ = control::send(&stream, &Reply::from(Refused::new(why, message)), &[]);
+    };
+    let prepared = stream.set_nonblocking(false).and_then(|()| stream.set_read_timeout(Some(SILENCE)));
+    let peer = match Peer::of(&stream) {
+        Ok(peer) if prepared.is_ok() => peer,
+        _ => return,
+    };
+    match peer.is_inside(|pid| shared.is_member(pid)) {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::warn!(pid = peer.pid, uid = peer.uid, "refused a request from inside a session");
+            refuse(
+                Why::Inside,
+                "refused: this process is inside a session, and a session has no say in how it is guarded; ask from another terminal",
+            );
+            return;
+        }
+        Err(error) => {
+            tracing::error!(%error, "a peer could not be checked");
+            refuse(Why::Failed, "the caller could not be checked");
+            return;
+        }
+    }
+    if shared.connections.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
+        shared.connections.fetch_sub(1, Ordering::AcqRel);
+        refuse(Why::Busy, "too many connections: try again");
+        return;
+    }
+    let serving = Arc::clone(shared);
+    let thread = std::thread::Builder::new().name(format!("peer {}", peer.pid)).spawn(move || {
+        requests::serve(&serving, &stream, &peer);
+        serving.connections.fetch_sub(1, Ordering::AcqRel);
+    });
+    if let Err(error) = thread {
+        shared.connections.fetch_sub(1, Ordering::AcqRel);
+        tracing::error!(%error, "a connection got no thread");
+    }
+}

@@ -1,0 +1,233 @@
+//! One connection: who asks for what, and may they.
+//!
+//! Tightening is open to the session's owner; so is loosening what was learned; root may both. Everybody who is inside a
+//! session was refused before.
+
+use super::peer::Peer;
+use super::sessions::Running;
+use super::{Shared, begin};
+use crate::control::{self, Action, MAX_REQUEST_BYTES, READING_COMMANDS, Refused, Reply, Request, Why};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+/// How long sessions may take to end when the supervisor does.
+const END: Duration = Duration::from_secs(15);
+/// How often a listener without notices is looked at: whether it is still there.
+const TAIL_TICK: Duration = Duration::from_millis(500);
+
+/// Serves one connection to its end.
+pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Peer) {
+    let (request, fds) = match control::receive::<Request>(stream, MAX_REQUEST_BYTES) {
+        Ok(Some(received)) => received,
+        Ok(None) => return,
+        Err(error) => {
+            answer(stream, &Refused::new(Why::Protocol, error.to_string()).into());
+            return;
+        }
+    };
+    tracing::debug!(pid = peer.pid, uid = peer.uid, request = name(&request), "request");
+    let reply = match request {
+        Request::Begin(begin) => begin::serve(shared, stream, peer, *begin, fds),
+        Request::Tail { session } => tail(shared, stream, peer, session),
+        Request::Stop { kill_sessions } => stop(shared, stream, peer, kill_sessions),
+        Request::Sessions => Ok(Some(Reply::Sessions(shared.sessions.list(visible(peer))))),
+        Request::Task { session, owner, task } => {
+            shared.named(peer, &session, owner).and_then(|running| switch(shared, &running, &task)).map(Some)
+        }
+        Request::StopSession { session, owner, action } => {
+            shared.named(peer, &session, owner).and_then(|running| act(&running, action)).map(Some)
+        }
+        Request::Read { args } => read(shared, peer, &args, fds).map(Some),
+        Request::Ended { .. } => Err(Refused::new(Why::Protocol, "no session was begun on this connection")),
+    };
+    match reply {
+        Ok(Some(reply)) => answer(stream, &reply),
+        Ok(None) => {}
+        Err(refused) => {
+            tracing::info!(pid = peer.pid, uid = peer.uid, why = ?refused.why, "refused: {}", refused.message);
+            answer(stream, &refused.into());
+        }
+    }
+}
+
+/// Sends a reply; a peer that went away needs none.
+pub(super) fn answer(stream: &UnixStream, reply: &Reply) {
+    if let Err(error) = control::send(stream, reply, &[]) {
+        tracing::debug!(%error, "the peer took no answer");
+    }
+}
+
+fn name(request: &Request) -> &'static str {
+    match request {
+        Request::Begin(_) => "begin",
+        Request::Ended { .. } => "ended",
+        Request::Task { .. } => "task",
+        Request::Tail { .. } => "tail",
+        Request::Sessions => "sessions",
+        Request::StopSession { .. } => "stop-session",
+        Request::Stop { .. } => "stop",
+        Request::Read { .. } => "read",
+    }
+}
+
+/// Whose sessions a peer sees; `None`: everybody's.
+fn visible(peer: &Peer) -> Option<u32> {
+    (!peer.is_root()).then_some(peer.uid)
+}
+
+impl Shared {
+    /// The running session that a peer names, if it is the peer's.
+    fn named(&self, peer: &Peer, session: &str, owner: Option<u32>) -> Result<Arc<Running>, Refused> {
+        let wanted = if peer.is_root() { owner } else { Some(peer.uid) };
+        if owner.is_some_and(|owner| !peer.is_root() && owner != peer.uid) {
+            return Err(Refused::new(Why::NotOwner, "that session is another user's: only they and root may touch it"));
+        }
+        self.sessions.find(session, wanted)
+    }
+}
+
+fn switch(shared: &Shared, running: &Running, task: &str) -> Result<Reply, Refused> {
+    let said = shared.switch(running, task)?;
+    tracing::info!(session = running.id(), task, "task switched");
+    Ok(Reply::Done(said))
+}
+
+fn act(running: &Running, action: Action) -> Result<Reply, Refused> {
+    tracing::info!(session = running.id(), ?action, "asked from outside");
+    running.act(action)?;
+    let done = match action {
+        Action::Kill => "killed",
+        Action::Freeze => "frozen: `--thaw` lets it go on",
+        Action::Thaw => "goes on",
+    };
+    Ok(Reply::Done(format!("session {}: {done}", running.id())))
+}
+
+/// Ends the supervisor. Its sessions would run unguarded, so that they end first, or keep it.
+fn stop(shared: &Shared, stream: &UnixStream, peer: &Peer, kill_sessions: bool) -> Result<Option<Reply>, Refused> {
+    if !peer.is_root() {
+        return Err(Refused::new(Why::NotOwner, "only root may end the supervisor: use `sudo wardline stop`"));
+    }
+    let running = shared.sessions.list(None).len();
+    if running > 0 && !kill_sessions {
+        let message = format!("{running} sessions are running: end them first, or use `--kill-sessions`");
+        return Err(Refused::new(Why::Busy, message));
+    }
+    shared.sessions.close();
+    let until = Instant::now() + END;
+    while !shared.sessions.is_empty() && Instant::now() < until {
+        shared.sessions.kill_all();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    answer(stream, &Reply::Done("the supervisor ended".to_owned()));
+    // The connection stays open until everything is detached: the client waits for that.
+    if let Ok(stream) = stream.try_clone() {
+        shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+    }
+    shared.stop.store(true, Ordering::Release);
+    Ok(None)
+}
+
+/// Sends notices until one side hangs up.
+fn tail(
+    shared: &Shared,
+    stream: &UnixStream,
+    peer: &Peer,
+    session: Option<String>,
+) -> Result<Option<Reply>, Refused> {
+    let session = match session {
+        Some(session) => Some(shared.named(peer, &session, None)?.id()),
+        None => None,
+    };
+    let subscription = shared.notices.subscribe(visible(peer), session);
+    answer(stream, &Reply::Done(String::new()));
+    loop {
+        match subscription.receiver.recv_timeout(TAIL_TICK) {
+            Ok(notice) => {
+                if control::send(stream, &Reply::Notice(Box::new(notice)), &[]).is_err() {
+                    return Ok(None);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) if hung_up(stream) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+        }
+        let missed = subscription.missed();
+        if missed > 0 {
+            tracing::warn!(missed, "a listener does not keep up");
+        }
+    }
+}
+
+/// Whether the peer is gone.
+fn hung_up(stream: &UnixStream) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut fds = [PollFd::new(stream, PollFlags::IN)];
+    poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+/// Runs a reading command for a user who may not open the store: what it prints goes to the user's own descriptors.
+fn read(shared: &Shared, peer: &Peer, args: &[String], fds: Vec<OwnedFd>) -> Result<Reply, Refused> {
+    check_reading(args)?;
+    let [out, err] = <[OwnedFd; 2]>::try_from(fds)
+        .map_err(|_| Refused::new(Why::Protocol, "standard output and standard error are missing"))?;
+    let failed = |e: std::io::Error| Refused::new(Why::Failed, format!("the command could not be run: {e}"));
+    let (program, first) =
+        shared.setup.read.split_first().ok_or_else(|| Refused::new(Why::Failed, "no reading command is set up"))?;
+    let status = Command::new(program)
+        .args(first)
+        .args(args)
+        .arg("--user")
+        .arg(peer.uid.to_string())
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err)
+        .current_dir("/")
+        .status()
+        .map_err(failed)?;
+    Ok(Reply::Exited(status.code().unwrap_or(i32::from(u8::MAX))))
+}
+
+/// A reading command with nothing that could write or name another user: words and numbers, and the switches that
+/// choose what is printed.
+fn check_reading(args: &[String]) -> Result<(), Refused> {
+    const SWITCHES: [&str; 4] = ["--json", "--format", "--all", "--share"];
+    let known = args.first().is_some_and(|command| READING_COMMANDS.contains(&command.as_str()));
+    let word = |arg: &String| {
+        !arg.starts_with('-') && arg.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/'))
+    };
+    if known && args.iter().all(|arg| SWITCHES.contains(&arg.as_str()) || word(arg)) {
+        return Ok(());
+    }
+    Err(Refused::new(Why::Protocol, "that command is not for reading"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_reading_is_done_for_others() {
+        let ok = |args: &[&str]| check_reading(&args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()).is_ok();
+        assert!(ok(&["sessions", "--json"]));
+        assert!(ok(&["baseline", "show", "codex/edit"]));
+        assert!(ok(&["export", "17", "--format", "jsonl"]));
+        for bad in [
+            &["db", "vacuum"][..],
+            &[],
+            &["export", "17", "-o", "/etc/passwd"],
+            &["export", "--output=/x"],
+            &["sessions", "--user", "0"],
+            &["sessions", "--state-dir", "/x"],
+            &["show", "a b"],
+        ] {
+            assert!(!ok(bad), "{bad:?}");
+        }
+    }
+}

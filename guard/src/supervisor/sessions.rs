@@ -1,0 +1,353 @@
+//! The running sessions: who they are, and what becomes of what the kernel says of them.
+
+use super::notices::Notices;
+use crate::control::{Action, Mode, Notice, Refused, Running as Listed, Why};
+use crate::session::boot_ns;
+use crate::{Effect, Error, Live};
+use collector::ALL_SESSIONS;
+use event::Captured;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::{SessionId, Writer};
+
+/// Denials of one session that reach the log; the others reach `tail`, the store and the summary.
+const LOGGED_DENIALS: u64 = 100;
+
+/// A running session.
+pub struct Running {
+    /// Its place in the kernel's tables.
+    pub slot: u32,
+    /// Its user.
+    pub uid: u32,
+    /// Its number in the user's store.
+    pub number: SessionId,
+    /// Where it is written down.
+    pub writer: Arc<Writer>,
+    /// `None` once it is being summed up.
+    live: Mutex<Option<Live>>,
+    logged: AtomicU64,
+}
+
+impl Running {
+    /// A session that is armed.
+    pub fn new(slot: u32, uid: u32, number: SessionId, writer: Arc<Writer>, live: Live) -> Self {
+        Self { slot, uid, number, writer, live: Mutex::new(Some(live)), logged: AtomicU64::new(0) }
+    }
+
+    /// Its number as text: users' and the protocol's name of it.
+    pub fn id(&self) -> String {
+        self.number.to_string()
+    }
+
+    fn live(&self) -> MutexGuard<'_, Option<Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the session, unless it is being summed up.
+    pub fn with<T>(&self, does: impl FnOnce(&mut Live) -> T) -> Option<T> {
+        self.live().as_mut().map(does)
+    }
+
+    /// Takes the session out, to sum it up.
+    pub fn take(&self) -> Option<Live> {
+        self.live().take()
+    }
+
+    /// Kills, freezes or thaws it.
+    pub fn act(&self, action: Action) -> Result<(), Refused> {
+        let done = self.with(|live| match action {
+            Action::Kill => live.kill(),
+            Action::Freeze => live.freeze(),
+            Action::Thaw => live.thaw(),
+        });
+        match done {
+            Some(done) => done.map_err(|e| Refused::new(Why::Failed, e.to_string())),
+            None => Err(over(&self.id())),
+        }
+    }
+
+    fn listed(&self) -> Option<Listed> {
+        self.with(|live| Listed {
+            session: self.id(),
+            agent: live.meta().agent.clone(),
+            task: live.segment().task.clone(),
+            mode: live.mode().name().to_owned(),
+            state: if live.is_frozen() { "frozen" } else { "running" }.to_owned(),
+            uid: self.uid,
+            command: live.meta().command.clone(),
+            started_unix_ns: live.meta().started_unix_ns,
+            processes: u32::try_from(live.processes().len()).unwrap_or(u32::MAX),
+            denied: live.denied(),
+            alerts: live.alerts(),
+        })
+    }
+}
+
+/// All of them, by slot.
+pub struct Sessions {
+    running: RwLock<HashMap<u32, Arc<Running>>>,
+    /// Slots that are taken, those included whose session is only being armed.
+    slots: Mutex<Vec<bool>>,
+    closed: AtomicBool,
+    notices: Arc<Notices>,
+    /// Wall clock minus CLOCK_BOOTTIME, ns.
+    wall_ns: i64,
+}
+
+/// A slot of the kernel's tables, free again when it is dropped.
+pub struct Slot {
+    sessions: Arc<Sessions>,
+    /// Its number.
+    pub number: u32,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(slot) = self.sessions.slots().get_mut(self.number as usize) {
+            *slot = false;
+        }
+    }
+}
+
+impl Sessions {
+    /// None.
+    pub fn new(notices: Arc<Notices>) -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |wall| wall.as_nanos());
+        Self {
+            running: RwLock::default(),
+            // Slot 0 means no session.
+            slots: Mutex::new((0..abi::MAX_SESSIONS).map(|slot| slot == 0).collect()),
+            closed: AtomicBool::new(false),
+            notices,
+            wall_ns: i64::try_from(wall).unwrap_or(0) - boot_ns() as i64,
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Vec<bool>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all(&self) -> RwLockReadGuard<'_, HashMap<u32, Arc<Running>>> {
+        self.running.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A slot for a new session; `None` when the supervisor is ending.
+    pub fn slot(self: &Arc<Self>) -> Result<Option<Slot>, Refused> {
+        let mut slots = self.slots();
+        if self.closed.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let free = slots.iter().position(|taken| !taken);
+        let Some(number) = free.and_then(|free| u32::try_from(free).ok()) else {
+            return Err(Refused::new(Why::Busy, format!("{} sessions are running already", slots.len() - 1)));
+        };
+        slots[number as usize] = true;
+        Ok(Some(Slot { sessions: Arc::clone(self), number }))
+    }
+
+    /// A session is armed: what the kernel says of its slot is its own from now on.
+    pub fn insert(&self, running: Arc<Running>) {
+        self.running.write().unwrap_or_else(PoisonError::into_inner).insert(running.slot, running);
+    }
+
+    /// A session is over.
+    pub fn remove(&self, slot: u32) {
+        self.running.write().unwrap_or_else(PoisonError::into_inner).remove(&slot);
+    }
+
+    /// Whether no session runs or is being armed.
+    pub fn is_empty(&self) -> bool {
+        self.slots().iter().filter(|taken| **taken).count() <= 1
+    }
+
+    /// Takes no session any more, if none is there.
+    pub fn close_if_empty(&self) -> bool {
+        let slots = self.slots();
+        let empty = slots.iter().filter(|taken| **taken).count() <= 1;
+        if empty {
+            self.closed.store(true, Ordering::Release);
+        }
+        empty
+    }
+
+    /// Takes no session any more.
+    pub fn close(&self) {
+        let _slots = self.slots();
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Kills every session; each one's own connection sums it up.
+    pub fn kill_all(&self) {
+        let all: Vec<_> = self.all().values().cloned().collect();
+        for running in all {
+            if let Err(refused) = running.act(Action::Kill) {
+                tracing::error!(session = running.id(), "could not be killed: {}", refused.message);
+            }
+        }
+    }
+
+    /// The sessions of a user, or everybody's, the oldest first.
+    pub fn list(&self, uid: Option<u32>) -> Vec<Listed> {
+        let all: Vec<_> = self.all().values().cloned().collect();
+        let wanted = all.iter().filter(|running| uid.is_none_or(|uid| uid == running.uid));
+        let mut listed: Vec<Listed> = wanted.filter_map(|running| running.listed()).collect();
+        listed.sort_by_key(|listed| listed.started_unix_ns);
+        listed
+    }
+
+    /// The running session of that number, or the `last` one; of a user, where that is said.
+    pub fn find(&self, name: &str, uid: Option<u32>) -> Result<Arc<Running>, Refused> {
+        let all: Vec<_> = self.all().values().cloned().collect();
+        let mut found: Vec<_> = all
+            .into_iter()
+            .filter(|running| uid.is_none_or(|uid| uid == running.uid))
+            .filter(|running| name == "last" || running.id() == name)
+            .collect();
+        if name == "last" {
+            let started = |running: &Arc<Running>| running.with(|live| live.meta().started_boot_ns);
+            found.sort_by_key(started);
+            return found.pop().ok_or_else(|| Refused::new(Why::NoSuchSession, "no session is running"));
+        }
+        match (found.pop(), found.is_empty()) {
+            (Some(running), true) => Ok(running),
+            (Some(_), false) => {
+                let message = format!("several users have a session {name}: say whose with `--user`");
+                Err(Refused::new(Why::NoSuchSession, message))
+            }
+            (None, _) => Err(over(name)),
+        }
+    }
+
+    /// What the kernel said.
+    pub fn take(&self, slot: u32, captured: Captured) {
+        let all = self.all();
+        if slot == ALL_SESSIONS {
+            for running in all.values() {
+                self.hand_on(running, captured.clone());
+            }
+        } else if let Some(running) = all.get(&slot) {
+            self.hand_on(running, captured);
+        }
+    }
+
+    fn hand_on(&self, running: &Running, captured: Captured) {
+        running.with(|live| {
+            for effect in live.receive(captured) {
+                if let Err(error) = live.apply(&effect) {
+                    self.fail_closed(running, live, &error);
+                }
+                self.tell(running, live.mode(), &effect);
+            }
+        });
+    }
+
+    /// What the score asked for could not be done: the last means is left.
+    fn fail_closed(&self, running: &Running, live: &Live, error: &Error) {
+        tracing::error!(session = running.id(), %error, "the session could not be stopped as asked: it is killed");
+        if let Err(error) = live.kill() {
+            tracing::error!(session = running.id(), %error, "the session could not be killed");
+        }
+    }
+
+    /// After each reading of the rings: hands on what waits to be written, and looks whether every means still works.
+    pub fn after_pass(&self) {
+        for running in self.all().values() {
+            running.with(|live| {
+                live.flush();
+                if !live.is_guarded() && !live.is_frozen() {
+                    tracing::error!(session = running.id(), "what answers permission events has died: the session is frozen");
+                    if let Err(error) = live.freeze() {
+                        self.fail_closed(running, live, &error);
+                    }
+                }
+            });
+        }
+    }
+
+    /// Tells the log and whoever listens.
+    fn tell(&self, running: &Running, mode: Mode, effect: &Effect) {
+        if running.logged.fetch_add(1, Ordering::Relaxed) < LOGGED_DENIALS {
+            tracing::warn!(session = running.id(), uid = running.uid, ?effect, "decided");
+        }
+        if self.notices.is_wanted() {
+            self.notices.tell(running.uid, &self.notice(running, mode, effect));
+        }
+    }
+
+    fn notice(&self, running: &Running, mode: Mode, effect: &Effect) -> Notice {
+        let mut notice = Notice {
+            session: running.id(),
+            kind: "verdict".to_owned(),
+            unix_ns: 0,
+            stage: "T2".to_owned(),
+            means: String::new(),
+            op: String::new(),
+            object: String::new(),
+            reason: String::new(),
+            refused: mode != Mode::Shadow,
+            pid: 0,
+        };
+        let (time_ns, kind, means) = match effect {
+            Effect::Denied(denial) => {
+                notice.stage = denial.stage.name().to_owned();
+                notice.op.clone_from(&denial.op);
+                notice.object.clone_from(&denial.object);
+                notice.reason.clone_from(&denial.reason);
+                notice.refused = denial.refused;
+                notice.pid = denial.pid;
+                (denial.time_ns, "denial", denial.means.name())
+            }
+            Effect::Alert { time_ns, verdict, p, reasons } => {
+                notice.reason = format!("p = {p:.2e}: {}", reasons.join("; "));
+                notice.object = verdict.name().to_owned();
+                (*time_ns, "alert", "")
+            }
+            Effect::Restrict(answer) | Effect::Freeze(answer) | Effect::Kill(answer) => {
+                notice.reason.clone_from(&answer.reason);
+                let means = match effect {
+                    Effect::Freeze(_) => "freeze",
+                    Effect::Kill(_) => "kill",
+                    _ => "restrict",
+                };
+                (answer.time_ns, "verdict", means)
+            }
+        };
+        notice.kind = kind.to_owned();
+        notice.means = means.to_owned();
+        notice.unix_ns = self.wall_ns.saturating_add(i64::try_from(time_ns).unwrap_or(i64::MAX));
+        notice
+    }
+}
+
+fn over(name: &str) -> Refused {
+    Refused::new(Why::NoSuchSession, format!("no session {name} is running: `wardline sessions` lists them"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_run_out_come_back_and_close() {
+        let sessions = Arc::new(Sessions::new(Arc::default()));
+        assert!(sessions.is_empty());
+        let mut taken: Vec<Slot> = (1..abi::MAX_SESSIONS).map(|_| sessions.slot().unwrap().unwrap()).collect();
+        assert!(taken.iter().all(|slot| slot.number != 0));
+        assert_eq!(sessions.slot().map(|_| ()).unwrap_err().why, Why::Busy);
+        assert!(!sessions.close_if_empty());
+        taken.pop();
+        assert!(sessions.slot().unwrap().is_some());
+        taken.clear();
+        assert!(sessions.close_if_empty());
+        assert!(sessions.slot().unwrap().is_none());
+    }
+
+    #[test]
+    fn nobody_is_found_where_nobody_runs() {
+        let sessions = Sessions::new(Arc::default());
+        assert_eq!(sessions.find("last", None).map(|_| ()).unwrap_err().why, Why::NoSuchSession);
+        assert_eq!(sessions.find("7", Some(0)).map(|_| ()).unwrap_err().why, Why::NoSuchSession);
+    }
+}

@@ -1,0 +1,290 @@
+//! The first stage: crown jewels become labels of the kernel's static deny-list, before a session's first instruction.
+//!
+//! Nothing that was learned, and no tag, reaches this file. What a label could not be put on is always said.
+
+mod held;
+mod place;
+
+use crate::fanotify::Listener;
+use crate::{DenyList, Error, magic, reason, walk};
+use abi::{FileKey, Label, NameKey, access};
+use bstr::{BString, ByteSlice};
+use event::Access;
+use event::jewel::{JEWELS, Jewel, SUBJECTS, Site};
+use held::{Held, Key};
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use magic::{FileSystem, file_system};
+
+/// Addresses at which clouds hand out the machine's credentials: AWS, Azure, Google and most others; AWS over IPv6;
+/// Alibaba; Oracle's older one.
+const METADATA: [IpAddr; 4] = [
+    IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(std::net::Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 0, 192)),
+];
+
+/// Wardline's own: what it needs to stay itself.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// Its files and directories.
+    pub files: Vec<OwnFile>,
+    /// Its processes.
+    pub processes: Vec<u32>,
+}
+
+/// One of Wardline's own files or directories. The directory of the control socket gives no `CONNECT` here: the
+/// supervisor itself refuses peers from inside a session, and tells them so.
+#[derive(Clone, Debug)]
+pub struct OwnFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is refused.
+    pub deny: Access,
+}
+
+/// Whose jewels are guarded, and around what.
+#[derive(Clone, Debug, Default)]
+pub struct Guarded {
+    /// The user.
+    pub uid: u32,
+    /// The user's home.
+    pub home: PathBuf,
+    /// The session's workspaces: jewels that are names alone do not hold in them, and no link makes one of them, or what
+    /// holds one, a jewel.
+    pub workspaces: Vec<PathBuf>,
+    /// Variables of the command's environment.
+    pub variables: Vec<(BString, BString)>,
+}
+
+impl Guarded {
+    /// The value of a variable; the last one wins, as in a shell.
+    fn variable(&self, name: &str) -> Option<&BString> {
+        self.variables.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+}
+
+/// What was labelled for a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Files and directories that have a label.
+    pub labels: usize,
+    /// Exact names.
+    pub names: usize,
+    /// Files among `labels` that have more than one hard link, and so another name somewhere.
+    pub hard_linked: usize,
+    /// Objects that have a permission mark.
+    pub marks: usize,
+    /// What the user should know: jewels that exist and could not be labelled, and directories too large to enumerate.
+    pub warnings: Vec<String>,
+}
+
+/// The static deny-list of all running sessions.
+pub struct Static {
+    list: Arc<dyn DenyList>,
+    own: Own,
+    held: Mutex<Held>,
+}
+
+impl Static {
+    /// With nothing armed.
+    pub fn new(list: Arc<dyn DenyList>, own: Own) -> Self {
+        Self { list, own, held: Mutex::default() }
+    }
+
+    /// Labels the jewels of a session's user for the session in `slot`, and marks them where there is a listener. On an
+    /// error nothing of it stays.
+    pub fn arm(&self, slot: u32, guarded: &Guarded, listener: Option<&Listener>) -> Result<Coverage, Error> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut arming = Arming {
+            list: &*self.list,
+            held: &mut held,
+            slot,
+            listener,
+            untouchable: HashSet::new(),
+            coverage: Coverage::default(),
+        };
+        let armed = arming.everything(guarded, &self.own);
+        let coverage = arming.coverage;
+        match armed {
+            Ok(()) => Ok(coverage),
+            Err(e) => {
+                held.release(&*self.list, slot)?;
+                Err(e)
+            }
+        }
+    }
+
+    /// Takes back what was labelled for `slot` alone.
+    pub fn release(&self, slot: u32) -> Result<(), Error> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).release(&*self.list, slot)
+    }
+}
+
+/// One call of [`Static::arm`].
+struct Arming<'a> {
+    list: &'a dyn DenyList,
+    held: &'a mut Held,
+    slot: u32,
+    listener: Option<&'a Listener>,
+    /// Directories that no link turns into a jewel: the root, homes, workspaces and what holds them.
+    untouchable: HashSet<FileKey>,
+    coverage: Coverage,
+}
+
+impl Arming<'_> {
+    fn everything(&mut self, guarded: &Guarded, own: &Own) -> Result<(), Error> {
+        for path in guarded.workspaces.iter().chain([&guarded.home]) {
+            for directory in path.ancestors() {
+                if let walk::Found::Node(node) = walk::open(self.list, directory) {
+                    self.untouchable.insert(node.identity.file);
+                }
+            }
+        }
+        for workspace in &guarded.workspaces {
+            if let walk::Found::Node(node) = walk::open(self.list, workspace) {
+                let here = Label { flags: abi::LABEL_WORKSPACE, ..plain(0, 0) };
+                self.held.add(self.list, self.slot, Key::File(node.identity.file), &here)?;
+            }
+        }
+        for (index, jewel) in JEWELS.iter().enumerate() {
+            let label = Label {
+                deny: jewel.deny.bits(),
+                reason: reason::of_jewel(index),
+                subjects: jewel.subjects,
+                flags: 0,
+            };
+            self.jewel(jewel, &label, guarded)?;
+        }
+        for file in &own.files {
+            let label = Label { deny: file.deny.bits(), reason: reason::OWN_FILE, subjects: 0, flags: 0 };
+            self.path(&file.path, &label)?;
+        }
+        for &pid in &own.processes {
+            self.held.add(self.list, self.slot, Key::Process(pid), &plain(0, abi::REASON_PROTECTED))?;
+        }
+        for ip in METADATA {
+            let deny = access::CONNECT | access::LISTEN;
+            self.held.add(self.list, self.slot, Key::Net(mapped(ip)), &plain(deny, reason::METADATA))?;
+        }
+        self.subjects()
+    }
+
+    fn jewel(&mut self, jewel: &Jewel, label: &Label, guarded: &Guarded) -> Result<(), Error> {
+        match jewel.site {
+            Site::Home(path) => self.named_path(&guarded.home.join(path), label),
+            Site::System(path) => self.named_path(Path::new(path), label),
+            Site::Runtime(path) => {
+                let runtime = Path::new("/run/user").join(guarded.uid.to_string());
+                self.named_path(&runtime.join(path), label)
+            }
+            Site::NameIn(directory, name) => {
+                let Some(directory) = padded(directory.as_bytes()) else { return Ok(()) };
+                self.name(abi::name_dir(&directory), name.as_bytes(), label)
+            }
+            Site::Name(name) => self.name(abi::ANY_DIR, name.as_bytes(), label),
+            Site::Variable(variable) => match guarded.variable(variable) {
+                Some(value) => self.socket(variable, value, label),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// The socket that a variable names. The value is the guarded side's, so that it labels sockets and nothing else.
+    fn socket(&mut self, variable: &str, value: &BString, label: &Label) -> Result<(), Error> {
+        let Some(path) = socket_path(variable, value) else {
+            if !value.is_empty() {
+                self.coverage.warnings.push(format!(
+                    "`${variable}` names no unix socket with a path: what it names is not guarded by the static deny-list"
+                ));
+            }
+            return Ok(());
+        };
+        let path = PathBuf::from(std::ffi::OsStr::from_bytes(&path));
+        match walk::open(self.list, &path) {
+            walk::Found::Node(node) if node.is_socket() => self.label(&node, label),
+            walk::Found::Node(_) => {
+                self.coverage.warnings.push(format!("`${variable}` names a file that is no socket: it is not guarded"));
+                Ok(())
+            }
+            walk::Found::Missing => Ok(()),
+            walk::Found::Unreadable(e) => {
+                self.warn(&path, &e.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// The executables for which jewels exist: root's own, which nobody else can write.
+    fn subjects(&mut self) -> Result<(), Error> {
+        for subject in SUBJECTS {
+            for path in subject.paths {
+                let walk::Found::Node(node) = walk::open(self.list, Path::new(path)) else { continue };
+                let identity = node.identity;
+                if walk::is(identity.mode, libc::S_IFREG) && identity.uid == 0 && identity.mode & 0o022 == 0 {
+                    let bits = Label { deny: 0, reason: 0, subjects: subject.bit, flags: 0 };
+                    self.held.add(self.list, self.slot, Key::Subject(identity.file), &bits)?;
+                } else {
+                    self.coverage.warnings.push(format!(
+                        "`{path}` is not root's alone, so that it is refused what `{}` may do",
+                        subject.name
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, dir: FileKey, name: &[u8], label: &Label) -> Result<(), Error> {
+        let Some(name) = padded(name) else { return Ok(()) };
+        self.coverage.names += 1;
+        self.held.add(self.list, self.slot, Key::Name(NameKey { dir, name }), label)
+    }
+
+    fn warn(&mut self, path: &Path, why: &str) {
+        self.coverage.warnings.push(format!(
+            "`{}` exists and is not guarded by the static deny-list: {why}",
+            path.as_os_str().as_bytes().escape_bytes()
+        ));
+    }
+}
+
+fn plain(deny: u32, reason: u32) -> Label {
+    Label { deny, reason, subjects: 0, flags: 0 }
+}
+
+/// A name as the kernel's keys hold it; `None` for one that is too long to match there.
+fn padded(name: &[u8]) -> Option<[u8; abi::NAME_LEN]> {
+    let mut padded = [0; abi::NAME_LEN];
+    padded.get_mut(..name.len()).filter(|_| name.len() < abi::NAME_LEN)?.copy_from_slice(name);
+    Some(padded)
+}
+
+/// An address as the kernel's keys hold it: IPv4 is v4-mapped.
+pub(crate) fn mapped(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+/// The path in the value of a variable that names a socket: a plain path, `unix://PATH`, or D-Bus' list of
+/// `unix:path=PATH,guid=..`.
+fn socket_path(variable: &str, value: &[u8]) -> Option<BString> {
+    let path = match variable {
+        "DBUS_SESSION_BUS_ADDRESS" => value.split_str(";").find_map(|address| {
+            let options = address.strip_prefix(b"unix:")?;
+            options.split_str(",").find_map(|option| option.strip_prefix(b"path="))
+        })?,
+        _ => value.strip_prefix(b"unix://").unwrap_or(value),
+    };
+    (path.first() == Some(&b'/')).then(|| path.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! A jewel at a path: the object there, the link that leads to it, what lies below it, and its name for the day when
+//! the object is replaced.
+
+use super::{Arming, Key};
+use crate::walk::{self, Found, Node};
+use crate::{Error, magic};
+use abi::{Label, access};
+use bstr::ByteSlice;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Files below one jewel that are enumerated. A key directory has a dozen, a browser's profile tens of thousands, most
+/// of them cache, which the directory's own label covers; the bound keeps the start of a session below a second.
+const BELOW_LIMIT: usize = 20_000;
+/// Files below one jewel that get a label of their own although they have only one name. What has two names always
+/// gets one: its other name lies elsewhere.
+const OWN_LABELS: usize = 4_096;
+
+impl Arming<'_> {
+    /// A jewel at a path: the object, and the name in its directory, since programs replace files atomically.
+    pub(super) fn named_path(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
+        self.path(path, label)?;
+        let (Some(parent), Some(leaf)) = (path.parent(), path.file_name()) else { return Ok(()) };
+        match walk::open(self.list, parent) {
+            Found::Node(node) if node.is_dir() => {
+                self.name(node.identity.file, leaf.as_bytes(), label)?;
+                // A replaced file has no mark of its own: its directory's mark covers it.
+                if label.deny & (access::READ | access::WRITE) != 0 {
+                    self.mark(&node);
+                }
+                Ok(())
+            }
+            Found::Node(_) => Ok(()),
+            Found::Missing => self.name_without_parent(parent, leaf.as_bytes(), label),
+            Found::Unreadable(e) => {
+                self.warn(parent, &e.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// A jewel whose directory does not exist yet: its name in any directory of that name, when the pair is one that
+    /// means the same everywhere (`.config/gh` does, `share/keyrings` does not).
+    fn name_without_parent(&mut self, parent: &Path, leaf: &[u8], label: &Label) -> Result<(), Error> {
+        let Some(directory) = parent.file_name().map(OsStrExt::as_bytes) else { return Ok(()) };
+        match super::padded(directory) {
+            Some(padded) if directory.starts_with(b".") => self.name(abi::name_dir(&padded), leaf, label),
+            _ => Ok(()),
+        }
+    }
+
+    /// The object at a path, and the link there if it is one.
+    pub(super) fn path(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
+        let link = match walk::open_itself(self.list, path) {
+            Found::Node(node) => node,
+            Found::Missing => return Ok(()),
+            Found::Unreadable(e) => {
+                self.warn(path, &e.to_string());
+                return Ok(());
+            }
+        };
+        if !link.is_link() {
+            return self.object(path, &link, label);
+        }
+        let on_link = Label { deny: label.deny & access::MODIFY, ..*label };
+        if on_link.deny != 0 {
+            self.label(&link, &on_link)?;
+        }
+        match walk::open(self.list, path) {
+            Found::Node(target) if self.untouchable.contains(&target.identity.file) => {
+                self.warn(path, "it is a link to a directory that holds a home or a workspace");
+                Ok(())
+            }
+            Found::Node(target) => self.object(path, &target, label),
+            Found::Missing => self.dangling(path, label),
+            Found::Unreadable(e) => {
+                self.warn(path, &e.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// A link to nothing: what is made at its end later is the jewel.
+    fn dangling(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
+        let Ok(target) = std::fs::read_link(path) else { return Ok(()) };
+        let target: PathBuf = path.parent().map_or(target.clone(), |parent| parent.join(&target));
+        let (Some(parent), Some(leaf)) = (target.parent(), target.file_name()) else { return Ok(()) };
+        match walk::open(self.list, parent) {
+            Found::Node(node) if node.is_dir() => self.name(node.identity.file, leaf.as_bytes(), label),
+            _ => Ok(()),
+        }
+    }
+
+    fn object(&mut self, path: &Path, node: &Node, label: &Label) -> Result<(), Error> {
+        let system = magic::file_system(node.identity.magic);
+        if !system.enforceable {
+            self.warn(path, &format!("it lies on {}, where labels were not shown to hold", system.name));
+        }
+        self.label(node, label)?;
+        if node.is_dir() { self.below(path, node, label) } else { Ok(()) }
+    }
+
+    /// Every file below a directory, by inode: a hard link made earlier gives it another ancestor.
+    fn below(&mut self, path: &Path, directory: &Node, label: &Label) -> Result<(), Error> {
+        let mut own_labels = 0;
+        let list = self.list;
+        let walked = walk::below(list, directory.fd.as_fd(), BELOW_LIMIT, &mut |_, node| {
+            let two_names = !node.is_dir() && node.identity.nlink > 1;
+            if two_names || own_labels < OWN_LABELS {
+                own_labels += 1;
+                self.label(node, label)?;
+            }
+            Ok(true)
+        })?;
+        if walked.cut {
+            self.coverage.warnings.push(format!(
+                "`{}` holds more than {BELOW_LIMIT} files: hard links made earlier to those beyond are not guarded",
+                path.as_os_str().as_bytes().escape_bytes()
+            ));
+        }
+        if walked.unreadable > 0 {
+            self.warn(path, &format!("{} entries below it could not be looked at", walked.unreadable));
+        }
+        Ok(())
+    }
+
+    /// Labels one object, and marks it.
+    pub(super) fn label(&mut self, node: &Node, label: &Label) -> Result<(), Error> {
+        let key = Key::File(node.identity.file);
+        self.coverage.labels += usize::from(!self.held.has(key));
+        self.coverage.hard_linked += usize::from(!node.is_dir() && node.identity.nlink > 1);
+        self.held.add(self.list, self.slot, key, label)?;
+        if label.deny & (access::READ | access::WRITE | access::EXEC) != 0 {
+            self.mark(node);
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, node: &Node) {
+        if let Some(listener) = self.listener
+            && !node.is_link()
+            && !node.is_socket()
+            && listener.mark(node)
+        {
+            self.coverage.marks += 1;
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What is labelled in a home with everything that homes have.
+
+use super::*;
+use crate::denylist::fake::{Fake, key_of};
+use std::fs;
+use std::os::unix::fs::symlink;
+
+struct Home {
+    tmp: tempfile::TempDir,
+    list: Arc<Fake>,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self { tmp: tempfile::tempdir().unwrap(), list: Arc::default() }
+    }
+    fn path(&self, path: &str) -> PathBuf {
+        self.tmp.path().join("home").join(path)
+    }
+    fn write(&self, path: &str) {
+        fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
+        fs::write(self.path(path), "x").unwrap();
+    }
+    fn guarded(&self) -> Guarded {
+        fs::create_dir_all(self.path("")).unwrap();
+        Guarded { uid: 4_000_000, home: self.path(""), ..Guarded::default() }
+    }
+    fn arm(&self) -> (Static, Coverage) {
+        let stage = Static::new(self.list.clone(), Own::default());
+        let coverage = stage.arm(1, &self.guarded(), None).unwrap();
+        (stage, coverage)
+    }
+    fn label(&self, path: &str) -> Option<Label> {
+        self.list.state().t0.get(&key_of(&self.path(path))).copied()
+    }
+    fn name(&self, dir: FileKey, name: &str) -> Option<Label> {
+        self.list.state().names.get(&NameKey { dir, name: padded(name.as_bytes()).unwrap() }).copied()
+    }
+}
+
+#[test]
+fn a_key_directory_is_labelled_with_everything_below_and_by_name() {
+    let home = Home::new();
+    home.write(".ssh/id_ed25519");
+    home.write(".ssh/old/id_rsa");
+    home.write("other");
+    fs::hard_link(home.path(".ssh/id_ed25519"), home.path("copy")).unwrap();
+    let (stage, coverage) = home.arm();
+    let label = home.label(".ssh").unwrap();
+    assert_eq!(label, Label { deny: access::ALL, reason: 1, subjects: 1, flags: 0 });
+    assert_eq!(home.label(".ssh/old/id_rsa"), Some(label));
+    assert_eq!(home.label("copy"), Some(label), "the other name of a key");
+    assert_eq!(home.label("other"), None);
+    assert_eq!(coverage.hard_linked, 1);
+    assert_eq!(home.name(key_of(&home.path("")), ".ssh"), Some(label), "for the day when it is replaced");
+    stage.release(1).unwrap();
+    let state = home.list.state();
+    assert!(state.t0.is_empty() && state.names.is_empty() && state.subjects.is_empty() && state.nets.is_empty());
+}
+
+#[test]
+fn links_are_followed_and_guarded_themselves() {
+    let home = Home::new();
+    home.write("dotfiles/aws/credentials");
+    home.write("keep");
+    symlink("dotfiles/aws", home.path(".aws")).unwrap();
+    symlink("nowhere/netrc", home.path(".netrc")).unwrap();
+    symlink("late", home.path(".pgpass")).unwrap();
+    symlink("..", home.path(".kube")).unwrap();
+    let (_, coverage) = home.arm();
+    assert_eq!(home.label("dotfiles/aws/credentials").unwrap().deny, access::ALL);
+    assert_eq!(home.label(".aws").unwrap().deny, access::MODIFY);
+    assert_eq!(home.label(".netrc").unwrap().deny, access::MODIFY);
+    assert_eq!(home.name(key_of(&home.path("")), "late").unwrap().deny, access::ALL);
+    assert_eq!(home.label("keep"), None, "a link to what holds the home labels nothing");
+    assert!(coverage.warnings.iter().any(|w| w.contains(".kube")), "{:?}", coverage.warnings);
+}
+
+#[test]
+fn what_does_not_exist_yet_is_guarded_by_name() {
+    let home = Home::new();
+    home.write(".config/x");
+    home.arm();
+    assert_eq!(home.name(key_of(&home.path(".config")), "gh").unwrap().deny, access::ALL);
+    let cargo = abi::name_dir(&padded(b".cargo").unwrap());
+    assert_eq!(home.name(cargo, "credentials").unwrap().deny, access::ALL);
+    let share = abi::name_dir(&padded(b"share").unwrap());
+    assert_eq!(home.name(share, "keyrings"), None, "that pair means something else in /usr");
+    assert_eq!(home.name(abi::ANY_DIR, "id_ed25519").unwrap().deny, access::ALL);
+}
+
+#[test]
+fn an_entry_goes_with_the_last_session_that_needs_it() {
+    let home = Home::new();
+    home.write(".ssh/id_ed25519");
+    let (stage, _) = home.arm();
+    stage.arm(2, &home.guarded(), None).unwrap();
+    stage.release(1).unwrap();
+    assert!(home.label(".ssh").is_some());
+    stage.release(2).unwrap();
+    assert!(home.label(".ssh").is_none());
+}
+
+#[test]
+fn a_variable_labels_sockets_only() {
+    let home = Home::new();
+    let guarded = home.guarded();
+    let _socket = std::os::unix::net::UnixListener::bind(home.path("agent")).unwrap();
+    home.write("file");
+    let value = |path: &str| BString::from(home.path(path).as_os_str().as_bytes());
+    let variables = vec![("SSH_AUTH_SOCK".into(), value("agent")), ("DOCKER_HOST".into(), value("file"))];
+    let stage = Static::new(home.list.clone(), Own::default());
+    let coverage = stage.arm(1, &Guarded { variables, ..guarded }, None).unwrap();
+    assert_eq!(home.label("agent").unwrap().deny, access::CONNECT);
+    assert_eq!(home.label("file"), None);
+    assert!(coverage.warnings.iter().any(|w| w.contains("DOCKER_HOST")));
+    let dbus = socket_path("DBUS_SESSION_BUS_ADDRESS", b"unix:abstract=/x;unix:guid=1,path=/run/bus");
+    assert_eq!(dbus.unwrap(), "/run/bus");
+    assert_eq!(socket_path("DOCKER_HOST", b"tcp://10.0.0.1:2375"), None);
+}
+
+#[test]
+fn own_files_processes_and_the_metadata_service_are_guarded() {
+    let home = Home::new();
+    home.write("state/store");
+    let own = Own {
+        files: vec![OwnFile { path: home.path("state"), deny: Access::READ | Access::WRITE }],
+        processes: vec![77],
+    };
+    let stage = Static::new(home.list.clone(), own);
+    stage.arm(1, &home.guarded(), None).unwrap();
+    assert_eq!(home.label("state/store").unwrap().reason, reason::OWN_FILE);
+    assert_eq!(home.list.state().protected, [77]);
+    let key = abi::NetKey { policy: [0; 4], addr: mapped("169.254.169.254".parse().unwrap()) };
+    assert_eq!(home.list.state().nets[&(128, key)].reason, reason::METADATA);
+}

@@ -1,0 +1,321 @@
+//! The walk: which directories and files get a label, and what it refuses.
+//!
+//! A directory's label speaks for itself and for everything below that has none of its own. Three cases:
+//! * **uniform**: what may be done to the directory may be done to anything new below it; one label, and more only for
+//!   what the baseline tells apart;
+//! * **closed**: nothing new; what is known has a label that allows it;
+//! * **made in**: sessions make files there that nobody has seen (a home, a cache), but leave alone what they did not
+//!   make. The directory allows, and everything that exists when the session starts has a label of its own: the session
+//!   reads back what it made, replaced atomically or not, and nothing else.
+
+use super::files::{Entry, Files};
+use super::habits::{ALWAYS, Costs, Habit, Habits, Reaches, TEMPORARY};
+use super::words::{FILE_REACHES, bits, show, verb};
+use super::{Closed, Policy};
+use crate::magic;
+use crate::reason::{Normal, Reasons};
+use abi::{FileKey, Label, access};
+use bstr::{BStr, BString, ByteSlice};
+use event::{Access, Context, Reach};
+use models::{DENIAL_BUDGET_BITS, Novelty};
+use std::collections::{HashMap, HashSet};
+
+/// Names of one directory that are enumerated. The largest system directories hold a few thousand.
+const NAMES_MAX: usize = 16_384;
+/// Files that are looked at in unknown directories below those that sessions make files in.
+const UNKNOWN_MAX: usize = 8_192;
+/// The magic number of devpts: terminals, of which a session has another one each time.
+const DEVPTS: u64 = 0x1cd1;
+
+pub(super) struct Compiler<'a> {
+    habits: Habits<'a>,
+    normal: &'a Normal,
+    context: &'a Context,
+    files: &'a dyn Files,
+    reasons: &'a Reasons,
+    number: u32,
+    labels: HashMap<FileKey, Label>,
+    closed: Vec<Closed>,
+    notes: Vec<String>,
+    mounts: HashSet<BString>,
+    /// What is refused everywhere: mounting, unless it was learned.
+    everywhere: u32,
+    /// Files that may still be looked at in unknown directories.
+    unknown_left: usize,
+}
+
+/// A directory, as its children see it.
+#[derive(Clone, Copy)]
+struct Parent {
+    deny: u32,
+    /// Sessions make files in it.
+    made_in: bool,
+    /// It holds everything else, or it is for temporary files: only what lies directly in it is told apart.
+    shallow: bool,
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn new(
+        novelty: &'a Novelty,
+        normal: &'a Normal,
+        context: &'a Context,
+        files: &'a dyn Files,
+        reasons: &'a Reasons,
+        number: u32,
+    ) -> Self {
+        Self {
+            habits: Habits::new(novelty, context),
+            normal,
+            context,
+            files,
+            reasons,
+            number,
+            labels: HashMap::new(),
+            closed: Vec::new(),
+            notes: Vec::new(),
+            mounts: files.mounts().into_iter().collect(),
+            everywhere: access::MOUNT,
+            unknown_left: UNKNOWN_MAX,
+        }
+    }
+
+    /// The labels; networks are compiled apart.
+    pub(super) fn run(mut self) -> Policy {
+        let root = std::mem::take(&mut self.habits.root);
+        let slash = BStr::new("/");
+        // A sandbox begins with a mount on `/`: learned as a change of it.
+        if self.habits.costs(slash, root.known).itself.has(Reach::Write) {
+            self.everywhere = 0;
+        }
+        if let Some(entry) = self.files.look(slash) {
+            self.directory(slash, Some(&root), &entry, None);
+        }
+        let mut mounts: Vec<BString> = self.mounts.iter().cloned().collect();
+        mounts.sort_unstable();
+        for point in mounts {
+            self.mount(point.as_bstr(), &root);
+        }
+        for workspace in &self.context.workspaces {
+            match self.files.look(workspace.as_bstr()) {
+                Some(entry) => self.label(entry.key, self.everywhere, workspace.as_bstr(), workspace.as_bstr()),
+                None => self.notes.push(format!(
+                    "the workspace `{}` does not exist: nothing in it will be allowed",
+                    show(workspace, &self.context.home)
+                )),
+            }
+        }
+        let unlabelled = match self.everywhere {
+            0 => 0,
+            everywhere => everywhere | access::CREATE | access::REMOVE | access::LINK | access::EXEC,
+        };
+        self.closed.sort_by_key(|c| (c.distance, !c.deny.contains(Access::READ), c.path.len()));
+        let mut labels: Vec<(FileKey, Label)> = self.labels.into_iter().collect();
+        labels.sort_unstable();
+        Policy {
+            number: self.number,
+            labels,
+            unlabelled,
+            unlabelled_reason: self.reasons.allocate(self.number, &self.normal.never_there()),
+            closed: self.closed,
+            notes: self.notes,
+            ..Policy::default()
+        }
+    }
+
+    /// A directory that may be looked into. `above`: what the label above it refuses; `None` where there is none.
+    fn directory(&mut self, path: &BStr, habit: Option<&Habit>, entry: &Entry, above: Option<u32>) {
+        if habit.is_some_and(|habit| habit.workspace) {
+            return self.label(entry.key, self.everywhere, path, path);
+        }
+        if magic::file_system(entry.magic).ephemeral {
+            return self.ephemeral(path, habit, entry);
+        }
+        let costs = self.habits.costs(path, habit.map(|habit| habit.known).unwrap_or_default());
+        let known: Vec<(BString, &Habit, Option<Entry>)> = habit
+            .iter()
+            .flat_map(|habit| &habit.children)
+            .map(|(name, child)| {
+                let path = join(path, name.as_bstr());
+                let entry = self.files.look(path.as_bstr());
+                (path, child, entry)
+            })
+            .collect();
+        let temporary = TEMPORARY.iter().any(|place| path == *place);
+        let made_in = temporary
+            || costs.fresh.has(Reach::Create)
+            || known.iter().any(|(_, child, _)| child.known.has(Reach::Create));
+        let mut allowed = Reaches::default();
+        for reach in FILE_REACHES {
+            // Known, but not there: somebody will make it during the session, and then it has no label.
+            let awaited = matches!(reach, Reach::Read | Reach::Write)
+                && known.iter().any(|(_, child, entry)| entry.is_none() && child.known.has(reach));
+            if made_in || awaited || costs.itself.has(reach) || costs.fresh.has(reach) {
+                allowed.insert(reach);
+            }
+        }
+        let deny = self.everywhere | refused(allowed);
+        let enumerated = ALWAYS.iter().any(|place| path == *place)
+            || FILE_REACHES.into_iter().any(|reach| allowed.has(reach) && !costs.fresh.has(reach));
+        if above != Some(deny) {
+            self.label(entry.key, deny, path, path);
+        }
+        self.note_closed(path, refused(costs.fresh), !enumerated);
+        let shallow = temporary || self.habits.is_general(path);
+        let parent = Parent { deny, made_in, shallow };
+        let mut told: HashSet<BString> = HashSet::new();
+        for (path, child, entry) in known {
+            if let Some(entry) = entry {
+                self.child(path.as_bstr(), Some(child), &entry, parent);
+            }
+            told.insert(path);
+        }
+        if enumerated {
+            self.enumerate(path, &told, parent);
+        }
+    }
+
+    fn enumerate(&mut self, path: &BStr, told: &HashSet<BString>, parent: Parent) {
+        let Some((names, cut)) = self.files.names(path, NAMES_MAX) else { return };
+        if cut {
+            let shown = show(path, &self.context.home);
+            self.notes.push(format!("`{shown}` holds more than {NAMES_MAX} entries: those beyond count as new ones"));
+        }
+        for name in names {
+            let path = join(path, name.as_bstr());
+            if !told.contains(&path)
+                && let Some(entry) = self.files.look(path.as_bstr())
+            {
+                self.child(path.as_bstr(), None, &entry, parent);
+            }
+        }
+    }
+
+    fn child(&mut self, path: &BStr, habit: Option<&Habit>, entry: &Entry, parent: Parent) {
+        if !entry.is_dir() {
+            return self.file(path, habit, entry, parent);
+        }
+        let above = (!self.mounts.contains(path)).then_some(parent.deny);
+        match habit {
+            Some(habit) => self.directory(path, Some(habit), entry, above),
+            None => self.unknown_directory(path, entry, parent, above),
+        }
+    }
+
+    fn unknown_directory(&mut self, path: &BStr, entry: &Entry, parent: Parent, above: Option<u32>) {
+        if magic::file_system(entry.magic).ephemeral {
+            return self.ephemeral(path, None, entry);
+        }
+        let costs = self.habits.costs(path, Reaches::default());
+        if parent.made_in && !parent.shallow && !self.habits.is_other_project(path) && costs.fresh.has(Reach::Create) {
+            // Sessions make files in directories like this one, which others have made before (a cache that fans out).
+            if self.unknown_left > 0 {
+                self.unknown_left -= 1;
+                return self.directory(path, None, entry, above);
+            }
+            return self.label(entry.key, self.everywhere | (refused(costs.fresh) & access::EXEC), path, path);
+        }
+        let mut deny = self.everywhere | closed(costs);
+        // A file that is made is also written.
+        if deny & bits(Reach::Write) != 0 {
+            deny |= access::CREATE;
+        }
+        if above != Some(deny) {
+            self.label(entry.key, deny, path, path);
+        }
+        self.note_closed(path, deny, true);
+    }
+
+    fn file(&mut self, path: &BStr, habit: Option<&Habit>, entry: &Entry, parent: Parent) {
+        if parent.made_in && !parent.shallow {
+            self.unknown_left = self.unknown_left.saturating_sub(usize::from(habit.is_none()));
+        }
+        let known = habit.map(|habit| habit.known).unwrap_or_default();
+        let costs = self.habits.costs(path, known);
+        let mut deny = self.everywhere | closed(costs);
+        // Replacing a file atomically makes its name, and removes what had it.
+        if parent.deny & access::CREATE == 0 {
+            deny &= !access::CREATE;
+        }
+        if parent.made_in && (known != Reaches::default() || !parent.shallow) {
+            deny &= !access::REMOVE;
+        }
+        if deny != parent.deny {
+            let directory = path.rsplit_once_str("/").map_or(&b"/"[..], |(directory, _)| directory);
+            self.label(entry.key, deny, path, directory.as_bstr());
+        }
+    }
+
+    /// A file system whose files come and go: one label at its root, which allows what was learned anywhere below.
+    fn ephemeral(&mut self, path: &BStr, habit: Option<&Habit>, entry: &Entry) {
+        let costs = self.habits.costs(path, habit.map(|habit| habit.known).unwrap_or_default());
+        let mut allowed = Reaches::default();
+        for reach in FILE_REACHES {
+            let terminal = entry.magic == DEVPTS && matches!(reach, Reach::Read | Reach::Write);
+            let learned = habit.is_some_and(|habit| habit.below.has(reach));
+            if terminal || learned || costs.itself.has(reach) || costs.fresh.has(reach) {
+                allowed.insert(reach);
+            }
+        }
+        self.label(entry.key, self.everywhere | refused(allowed), path, path);
+    }
+
+    /// The root of a file system that the walk from `/` did not come to.
+    fn mount(&mut self, path: &BStr, root: &Habit) {
+        let Some(entry) = self.files.look(path) else { return };
+        if self.labels.contains_key(&entry.key) {
+            return;
+        }
+        let names = path.split_str("/").filter(|name| !name.is_empty());
+        let habit = names.into_iter().try_fold(root, |habit, name| habit.children.get(name.as_bstr()));
+        if entry.is_dir() {
+            self.directory(path, habit, &entry, None);
+        } else {
+            // A single file that is mounted over another: as closed as its place.
+            let costs = self.habits.costs(path, habit.map(|habit| habit.known).unwrap_or_default());
+            self.label(entry.key, self.everywhere | closed(costs), path, path);
+        }
+    }
+
+    /// Labels a file; the reason speaks of `place`.
+    fn label(&mut self, key: FileKey, deny: u32, path: &BStr, place: &BStr) {
+        let reason = match FILE_REACHES.into_iter().find(|&reach| deny & bits(reach) != 0) {
+            Some(reach) => {
+                let cost = self.habits.bits(reach, path);
+                let shown = show(place, &self.context.home);
+                self.normal.never_below(verb(reach), &shown, cost, DENIAL_BUDGET_BITS)
+            }
+            None => self.normal.never_mounted(),
+        };
+        let reason = if deny == 0 { 0 } else { self.reasons.allocate(self.number, &reason) };
+        self.labels.insert(key, Label { deny, reason, subjects: 0, flags: 0 });
+    }
+
+    fn note_closed(&mut self, path: &BStr, deny: u32, deep: bool) {
+        let deny = Access::from_bits_truncate(deny) & (Access::READ | Access::WRITE | Access::EXEC);
+        if deny.is_empty() {
+            return;
+        }
+        let near = self.context.in_home(path).is_some() || self.habits.is_other_project(path);
+        self.closed.push(Closed { path: path.into(), deny, deep, distance: u8::from(!near) });
+    }
+}
+
+/// The access bits of the reaches that are not allowed.
+fn refused(allowed: Reaches) -> u32 {
+    FILE_REACHES.into_iter().filter(|&reach| !allowed.has(reach)).fold(0, |deny, reach| deny | bits(reach))
+}
+
+/// What is refused to something that exists, and that nothing new can be confused with.
+fn closed(costs: Costs) -> u32 {
+    FILE_REACHES
+        .into_iter()
+        .filter(|&reach| !costs.itself.has(reach) && !costs.fresh.has(reach))
+        .fold(0, |deny, reach| deny | bits(reach))
+}
+
+fn join(parent: &BStr, name: &BStr) -> BString {
+    let mut path = BString::from(parent.trim_end_with(|c| c == '/'));
+    path.push(b'/');
+    path.extend_from_slice(name);
+    path
+}

@@ -1,0 +1,106 @@
+//! The file system as the compiler sees it: by canonical paths, through no link.
+
+use crate::walk::{self, Found};
+use crate::{DenyList, cgroup};
+use abi::FileKey;
+use bstr::{BStr, BString, ByteSlice};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// A file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What the kernel knows it by.
+    pub key: FileKey,
+    /// `st_mode`
+    pub mode: u32,
+    /// Magic number of its file system.
+    pub magic: u64,
+}
+
+impl Entry {
+    /// Whether it is a directory.
+    pub fn is_dir(&self) -> bool {
+        walk::is(self.mode, libc::S_IFDIR)
+    }
+}
+
+/// What the compiler asks of a file system.
+pub trait Files {
+    /// The file at a canonical path; `None` where there is none, or it cannot be looked at.
+    fn look(&self, path: &BStr) -> Option<Entry>;
+    /// The names in a directory, at most `limit`, and whether there were more; `None` where it cannot be read.
+    fn names(&self, path: &BStr, limit: usize) -> Option<(Vec<BString>, bool)>;
+    /// Where file systems are mounted with their root, or with the part that is nearest to it.
+    fn mounts(&self) -> Vec<BString>;
+}
+
+/// The real one.
+pub struct Real {
+    list: Arc<dyn DenyList>,
+}
+
+impl Real {
+    /// Identities are asked of `list`.
+    pub fn new(list: Arc<dyn DenyList>) -> Self {
+        Self { list }
+    }
+}
+
+impl Files for Real {
+    fn look(&self, path: &BStr) -> Option<Entry> {
+        match walk::open_canonical(&*self.list, path) {
+            Found::Node(node) => {
+                let identity = node.identity;
+                Some(Entry { key: identity.file, mode: identity.mode, magic: identity.magic })
+            }
+            Found::Missing | Found::Unreadable(_) => None,
+        }
+    }
+
+    fn names(&self, path: &BStr, limit: usize) -> Option<(Vec<BString>, bool)> {
+        match walk::open_canonical(&*self.list, path) {
+            Found::Node(node) => walk::names(node.fd.as_fd(), limit).ok(),
+            Found::Missing | Found::Unreadable(_) => None,
+        }
+    }
+
+    fn mounts(&self) -> Vec<BString> {
+        roots(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
+    }
+}
+
+/// The mount points of a mountinfo: of each device those whose root lies highest. A part of a file system that is
+/// mounted a second time has its labels from the first.
+fn roots(mountinfo: &[u8]) -> Vec<BString> {
+    let mounts: Vec<(&[u8], Vec<u8>, Vec<u8>)> = mountinfo
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_str(" ").skip(2);
+            let (device, root, point) = (fields.next()?, fields.next()?, fields.next()?);
+            Some((device, cgroup::unescape(root), cgroup::unescape(point)))
+        })
+        .collect();
+    let below = |path: &[u8], above: &[u8]| {
+        path.strip_prefix(above).is_some_and(|rest| above == b"/" && !rest.is_empty() || rest.starts_with(b"/"))
+    };
+    let highest = |device: &[u8], root: &[u8]| !mounts.iter().any(|(d, r, _)| *d == device && below(root, r));
+    let points = mounts.iter().filter(|(device, root, _)| highest(device, root)).map(|(.., point)| point);
+    let mut points: Vec<BString> = points.map(|point| BString::from(point.as_slice())).collect();
+    points.sort_unstable();
+    points.dedup();
+    points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_mounted_twice_is_no_root() {
+        let info = b"27 1 254:0 / / rw - ext4 /dev/vda rw\n28 27 254:0 /home/u /mnt/u rw - ext4 /dev/vda rw\n\
+            29 27 0:30 /@home /home rw - btrfs /dev/vdb rw\n30 27 0:30 /@log /var/log rw - btrfs /dev/vdb rw\n\
+            31 27 0:31 / /dev/my\\040shm rw - tmpfs tmpfs rw\n";
+        assert_eq!(roots(info), ["/", "/dev/my shm", "/home", "/var/log"]);
+    }
+}

@@ -1,0 +1,168 @@
+//! What a baseline says of real paths: its places with the session's own put in for the symbolic ones, as a tree.
+
+use super::words::FILE_REACHES;
+use bstr::{BStr, BString, ByteSlice};
+use event::{Class, Context, File, Origin, Place, Reach, Tokeniser};
+use models::{DENIAL_BUDGET_BITS, Novelty};
+use std::collections::BTreeMap;
+
+/// Directories that are looked into even where nothing was learned: what holds of the system before learning changes
+/// below them.
+pub(super) const ALWAYS: [&str; 3] = ["/usr", "/usr/local", "/dev"];
+
+/// Devices that hold nothing of anybody: a session with a terminal uses others than one without.
+const HARMLESS: [&str; 7] =
+    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"];
+
+/// Where every session may make files of its own, whatever was learned.
+pub(super) const TEMPORARY: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+
+/// A set of reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reaches(u8);
+
+impl Reaches {
+    pub(super) fn insert(&mut self, reach: Reach) {
+        self.0 |= 1 << reach as u8;
+    }
+    pub(super) fn has(self, reach: Reach) -> bool {
+        self.0 & 1 << reach as u8 != 0
+    }
+}
+
+/// A path that the baseline knows, or that lies on the way to one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Habit {
+    pub(super) children: BTreeMap<BString, Habit>,
+    /// It is a workspace: everything is allowed, and nothing below is looked at.
+    pub(super) workspace: bool,
+    /// Reaches by which sessions touched it itself.
+    pub(super) known: Reaches,
+    /// Reaches by which sessions touched it or something below it.
+    pub(super) below: Reaches,
+}
+
+/// What one place costs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Costs {
+    /// Reaches that may touch it itself.
+    pub(super) itself: Reaches,
+    /// Reaches that may touch something new below it.
+    pub(super) fresh: Reaches,
+}
+
+/// The baseline over the paths of one session.
+pub(super) struct Habits<'a> {
+    novelty: &'a Novelty,
+    tokeniser: Tokeniser,
+    pub(super) root: Habit,
+}
+
+impl<'a> Habits<'a> {
+    pub(super) fn new(novelty: &'a Novelty, context: &Context) -> Self {
+        let mut root = Habit::default();
+        for region in novelty.regions() {
+            if !FILE_REACHES.contains(&region.reach) {
+                continue;
+            }
+            let Some(path) = real(&region.components, context) else { continue };
+            root.grow(&path, region.known.then_some(region.reach));
+        }
+        for path in ALWAYS.iter().chain(&TEMPORARY) {
+            root.grow(path.as_bytes(), None);
+        }
+        for path in HARMLESS {
+            root.grow(path.as_bytes(), Some(Reach::Write));
+        }
+        root.grow(&context.home, None);
+        for workspace in &context.workspaces {
+            root.grow(workspace, None).workspace = true;
+        }
+        Self { novelty, tokeniser: Tokeniser::new(context.clone()), root }
+    }
+
+    /// What a path costs, of which sessions touched `known`.
+    pub(super) fn costs(&self, path: &BStr, known: Reaches) -> Costs {
+        let components = self.tokeniser.symbolic(path);
+        let names: Vec<&BStr> = components.iter().map(|name| name.as_bstr()).collect();
+        // Temporary files are open to be read before anything was learned; another project that lies there is not.
+        if self.is_other_project(path) && components[0] == "$tmp" {
+            return Costs { itself: known, fresh: Reaches::default() };
+        }
+        let mut costs = Costs { itself: known, fresh: Reaches::default() };
+        let mut place = Place { reach: Reach::Read, components: components.clone() };
+        for reach in FILE_REACHES {
+            place.reach = reach;
+            if self.novelty.first_touch_bits(&place) < DENIAL_BUDGET_BITS {
+                costs.itself.insert(reach);
+            }
+            if self.novelty.is_open(reach, &names) {
+                costs.fresh.insert(reach);
+            }
+        }
+        // What is opened for writing is often opened for reading with it, and that is one reach.
+        if costs.fresh.has(Reach::Write) {
+            costs.fresh.insert(Reach::Read);
+        }
+        if known.has(Reach::Write) {
+            costs.itself.insert(Reach::Read);
+        }
+        // What sessions made, and is there already, was left by one of them.
+        if known.has(Reach::Create) {
+            [Reach::Read, Reach::Write, Reach::Remove].into_iter().for_each(|reach| costs.itself.insert(reach));
+        }
+        costs
+    }
+
+    /// Whether a path lies in another project: next to a workspace, or where projects are kept.
+    pub(super) fn is_other_project(&self, path: &BStr) -> bool {
+        let file = File { path: path.into(), key: None, mode: 0, origin: Origin::Trusted };
+        Class::of_file(&file, self.tokeniser.context()) == Class::OtherProject
+    }
+
+    /// What a first touch of a path costs, in bits.
+    pub(super) fn bits(&self, reach: Reach, path: &BStr) -> f64 {
+        self.novelty.first_touch_bits(&Place { reach, components: self.tokeniser.symbolic(path) })
+    }
+
+    /// A directory that holds everything else: being open for one reach says little about the rest.
+    pub(super) fn is_general(&self, path: &BStr) -> bool {
+        match self.tokeniser.symbolic(path).as_slice() {
+            [root] => root != "$workspace",
+            _ => false,
+        }
+    }
+}
+
+impl Habit {
+    fn grow(&mut self, path: &[u8], known: Option<Reach>) -> &mut Habit {
+        let mut habit = self;
+        for name in path.split_str("/").filter(|name| !name.is_empty()) {
+            if let Some(reach) = known {
+                habit.below.insert(reach);
+            }
+            habit = habit.children.entry(name.into()).or_default();
+        }
+        if let Some(reach) = known {
+            habit.below.insert(reach);
+            habit.known.insert(reach);
+        }
+        habit
+    }
+}
+
+/// The real path of a place; `None` for places in the workspace, where nothing is closed, and for those that are no paths.
+fn real(components: &[&BStr], context: &Context) -> Option<BString> {
+    let (root, rest) = components.split_first()?;
+    let mut path = match root.as_bytes() {
+        b"/" => BString::default(),
+        b"$home" => context.home.clone(),
+        b"$tmp" => "/tmp".into(),
+        _ => return None,
+    };
+    for name in rest {
+        path.push(b'/');
+        path.extend_from_slice(name);
+    }
+    Some(path)
+}

@@ -1,0 +1,139 @@
+//! Destinations that a baseline knows, as networks. Everything else is refused by the session's default.
+
+use crate::t0::mapped;
+use abi::NetLabel;
+use bstr::{BStr, ByteSlice};
+use event::Reach;
+use models::{Novelty, Region};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Networks of this machine: its own services are its own. Connecting to the unspecified address reaches it, too.
+const LOOPBACK: [(IpAddr, u32); 4] = [
+    (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
+    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 32),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+    (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128),
+];
+
+/// Bits of `::ffff:0:0/96`, below which IPv4 lies.
+const MAPPED: u32 = 96;
+
+/// The networks that are open, each with the ports that are: `(bits, address, label)`.
+pub(super) fn compile(novelty: &Novelty) -> Vec<(u32, [u8; 16], NetLabel)> {
+    let mut open: BTreeMap<(u32, [u8; 16]), Vec<u16>> = BTreeMap::new();
+    for (ip, bits) in LOOPBACK {
+        let bits = if ip.is_ipv4() { MAPPED + bits } else { bits };
+        open.insert((bits, masked(mapped(ip), bits)), Vec::new());
+    }
+    let regions: Vec<Region<'_>> = novelty.regions().filter(|region| region.reach == Reach::Connect).collect();
+    for region in regions.iter().filter(|region| region.open) {
+        if let Some(Prefix { addr, bits, port: None }) = Prefix::of(&region.components) {
+            open.insert((bits, addr), Vec::new());
+        }
+    }
+    for region in regions.iter().filter(|region| region.known) {
+        let Some(Prefix { addr, bits, port: Some(port) }) = Prefix::of(&region.components) else { continue };
+        // Inside of an open network a label for some ports would close the others.
+        if port == 0 || (0..=bits).any(|wider| open.get(&(wider, masked(addr, wider))).is_some_and(Vec::is_empty)) {
+            continue;
+        }
+        open.entry((bits, addr)).or_default().push(port);
+    }
+    open.into_iter()
+        .map(|((bits, addr), mut ports)| {
+            ports.sort_unstable();
+            (bits, addr, label(&ports))
+        })
+        .collect()
+}
+
+/// A label that refuses nothing. More ports than it can name: all of them, since a host that was reached on nine is one
+/// that the agent deals with.
+fn label(open: &[u16]) -> NetLabel {
+    let mut ports = [0; 8];
+    if let Some(room) = ports.get_mut(..open.len()) {
+        room.copy_from_slice(open);
+    }
+    NetLabel { deny: 0, reason: 0, ports }
+}
+
+/// The first `bits` bits of an address.
+fn masked(addr: [u8; 16], bits: u32) -> [u8; 16] {
+    let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
+    (u128::from_be_bytes(addr) & mask).to_be_bytes()
+}
+
+/// An address or a part of one, and a port.
+#[derive(Debug, PartialEq, Eq)]
+struct Prefix {
+    addr: [u8; 16],
+    bits: u32,
+    port: Option<u16>,
+}
+
+impl Prefix {
+    /// Reads the components of a place: `$net4` and up to four octets, or `$net6` and up to eight groups, then the port.
+    fn of(components: &[&BStr]) -> Option<Self> {
+        let (root, rest) = components.split_first()?;
+        let (groups, width) = match root.as_bytes() {
+            b"$net4" => (4, 8),
+            b"$net6" => (8, 16),
+            _ => return None,
+        };
+        let text = |name: &BStr| name.to_str().ok().map(str::to_owned);
+        let mut value = 0u128;
+        for name in rest.iter().take(groups) {
+            let number = if width == 8 { text(name)?.parse::<u8>().ok()?.into() } else { u16::from_str_radix(&text(name)?, 16).ok()? };
+            value = value << width | u128::from(number);
+        }
+        let given = rest.len().min(groups) as u32;
+        value = value.checked_shl(width * (groups as u32 - given)).unwrap_or(0);
+        let port = match rest.get(groups) {
+            Some(port) => Some(text(port)?.parse().ok()?),
+            None => None,
+        };
+        let (above, all) = if width == 8 { (0xffff << 32, MAPPED) } else { (0, 0) };
+        Some(Self { addr: (value | above).to_be_bytes(), bits: all + width * given, port })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bstr::BString;
+    use event::Place;
+
+    fn connect(ip: &str, port: &str) -> Place {
+        let octets = ip.split('.').map(BString::from);
+        let components = std::iter::once("$net4".into()).chain(octets).chain([port.into()]).collect();
+        Place { reach: Reach::Connect, components }
+    }
+
+    #[test]
+    fn prefixes_are_read_as_tokens_write_them() {
+        let of = |names: &[&str]| Prefix::of(&names.iter().map(|n| BStr::new(*n)).collect::<Vec<_>>());
+        let prefix = of(&["$net4", "198", "51"]).unwrap();
+        assert_eq!((prefix.bits, prefix.port), (112, None));
+        assert_eq!(prefix.addr, mapped("198.51.0.0".parse().unwrap()));
+        let prefix = of(&["$net6", "2001", "db8", "0", "0", "0", "0", "0", "1", "443"]).unwrap();
+        assert_eq!((prefix.bits, prefix.port), (128, Some(443)));
+        assert_eq!(prefix.addr, mapped("2001:db8::1".parse().unwrap()));
+        assert_eq!(of(&["$net4", "x"]), None);
+        assert_eq!(of(&["$home", "1"]), None);
+        assert_eq!(of(&["$net4"]).unwrap().bits, 96);
+    }
+
+    #[test]
+    fn what_several_sessions_reached_is_open_at_its_ports_and_this_machine_always() {
+        let places = [connect("198.51.100.7", "443"), connect("198.51.100.7", "80")];
+        let novelty = Novelty::learn((0..6).map(|session| (session, places.iter())));
+        let nets = compile(&novelty);
+        let host = nets.iter().find(|net| net.0 == 128 && net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap();
+        assert_eq!((host.2.deny, host.2.ports), (0, [80, 443, 0, 0, 0, 0, 0, 0]));
+        assert!(nets.iter().any(|net| net.0 == 104 && net.1 == mapped("127.0.0.0".parse().unwrap())));
+        assert_eq!(nets.len(), 5, "{nets:?}");
+        let once = Novelty::learn([(1, places[..1].iter()), (2, places[..0].iter())]);
+        assert_eq!(compile(&once).len(), 4, "one session opens nothing");
+    }
+}

@@ -1,0 +1,230 @@
+//! What a baseline closes on a small machine.
+
+use super::*;
+use abi::access::{CREATE, EXEC, READ, REMOVE, WRITE};
+use bstr::{BStr, ByteSlice};
+use event::{Place, Reach};
+use std::collections::BTreeMap;
+
+/// A file system in memory: path, and whether it is a directory.
+struct Machine(BTreeMap<BString, Entry>);
+
+impl Machine {
+    fn new(files: &[&str]) -> Self {
+        let mut machine = Self(BTreeMap::new());
+        for path in files {
+            let path = BStr::new(path.as_bytes());
+            for (end, _) in path.match_indices(b"/").chain([(path.len(), &b"/"[..])]) {
+                let directory = end < path.len();
+                machine.add(if end == 0 { b"/" } else { &path[..end] }, directory);
+            }
+        }
+        machine
+    }
+    fn add(&mut self, path: &[u8], directory: bool) {
+        let ino = self.0.len() as u64 + 1;
+        let magic = if path == b"/proc" { 0x9fa0 } else { 0xef53 };
+        let mode = if directory { libc::S_IFDIR } else { libc::S_IFREG };
+        let key = FileKey { ino, dev: 1, generation: 0 };
+        self.0.entry(path.into()).or_insert(Entry { key, mode, magic });
+    }
+    fn key(&self, path: &str) -> FileKey {
+        self.0[BStr::new(path.as_bytes())].key
+    }
+}
+
+impl Files for Machine {
+    fn look(&self, path: &BStr) -> Option<Entry> {
+        self.0.get(path).copied()
+    }
+    fn names(&self, path: &BStr, limit: usize) -> Option<(Vec<BString>, bool)> {
+        let prefix = if path == "/" { BString::from("/") } else { [path.as_bytes(), b"/"].concat().into() };
+        let names: Vec<BString> = self
+            .0
+            .keys()
+            .filter_map(|known| known.strip_prefix(prefix.as_slice()))
+            .filter(|rest| !rest.is_empty() && !rest.contains(&b'/'))
+            .map(BString::from)
+            .collect();
+        let cut = names.len() > limit;
+        Some((names.into_iter().take(limit).collect(), cut))
+    }
+    fn mounts(&self) -> Vec<BString> {
+        vec!["/".into(), "/proc".into()]
+    }
+}
+
+fn place(reach: Reach, path: &str) -> Place {
+    let components = match path.strip_prefix('~') {
+        Some(rest) => std::iter::once("$home").chain(rest.split('/')).collect::<Vec<_>>(),
+        None => std::iter::once("/").chain(path.split('/')).collect(),
+    };
+    Place { reach, components: components.into_iter().filter(|name| !name.is_empty()).map(BString::from).collect() }
+}
+
+/// Eight sessions that read two files of the home, make a file in it with a name of their own, and run `cat`.
+fn baseline() -> Novelty {
+    let sessions: Vec<Vec<Place>> = (0..8)
+        .map(|n| {
+            vec![
+                place(Reach::Read, "~"),
+                place(Reach::Read, "~/.agentrc"),
+                place(Reach::Create, &format!("~/notes-{n}.txt")),
+                place(Reach::Create, &format!("~/.cache/agent/{n}")),
+                place(Reach::Exec, "usr/bin/cat"),
+                place(Reach::Exec, "usr/lib/libc.so.6"),
+                place(Reach::Read, "proc/$number/status"),
+            ]
+        })
+        .collect();
+    Novelty::learn(sessions.iter().enumerate().map(|(n, places)| (n as u64, places.iter())))
+}
+
+const FILES: &[&str] = &[
+    "/home/u/.agentrc",
+    "/home/u/letter.txt",
+    "/home/u/Documents/tax.pdf",
+    "/home/u/.cache/agent/old",
+    "/home/u/.cache/agent/fan/old",
+    "/home/u/.cache/browser/x",
+    "/home/u/projects/app/src/main.rs",
+    "/home/u/projects/other/secret.rs",
+    "/home/v/x",
+    "/usr/bin/cat",
+    "/usr/bin/nc",
+    "/usr/lib/libc.so.6",
+    "/usr/lib/libz.so",
+    "/etc/passwd",
+    "/srv/data/x",
+    "/tmp/theirs/x",
+    "/dev/null",
+    "/dev/sda",
+    "/proc/x",
+];
+
+struct Compiled {
+    machine: Machine,
+    policy: Policy,
+    reasons: Reasons,
+}
+
+fn compiled() -> Compiled {
+    let (machine, reasons) = (Machine::new(FILES), Reasons::default());
+    let context = Context {
+        workspaces: vec!["/home/u/projects/app".into()],
+        home: "/home/u".into(),
+        uid: 1000,
+        ..Context::default()
+    };
+    let normal = Normal { agent: "demo-agent".into(), task: Some("summarize".into()) };
+    let policy = compile(&baseline(), &normal, &context, &machine, &reasons, 7).unwrap();
+    Compiled { machine, policy, reasons }
+}
+
+impl Compiled {
+    /// What the kernel's walk refuses: the nearest labelled ancestor decides.
+    fn label(&self, path: &str) -> Label {
+        let mut path = path;
+        loop {
+            let at = if path.is_empty() { "/" } else { path };
+            if let Some(entry) = self.machine.look(at.as_bytes().as_bstr())
+                && let Some((_, label)) = self.policy.labels.iter().find(|(key, _)| *key == entry.key)
+            {
+                return *label;
+            }
+            assert_ne!(at, "/", "the root has no label");
+            path = path.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+    }
+    fn denied(&self, path: &str) -> u32 {
+        self.label(path).deny & (READ | WRITE | EXEC | CREATE | REMOVE)
+    }
+}
+
+#[test]
+fn in_the_home_new_files_are_the_sessions_own_and_old_ones_are_as_learned() {
+    let compiled = compiled();
+    assert_eq!(compiled.denied("/home/u") & (READ | CREATE), 0);
+    assert_eq!(compiled.denied("/home/u/notes-new.txt"), 0, "made by this session, read back, replaced, removed");
+    assert_eq!(compiled.denied("/home/u/.agentrc") & (READ | WRITE), WRITE);
+    assert_eq!(compiled.denied("/home/u/letter.txt") & (READ | WRITE | REMOVE), READ | WRITE | REMOVE);
+    let all = READ | WRITE | CREATE | REMOVE;
+    assert_eq!(compiled.denied("/home/u/Documents") & all, all);
+    assert_eq!(compiled.denied("/home/u/Documents/tax.pdf") & all, all);
+}
+
+#[test]
+fn a_cache_takes_new_files_at_any_depth_and_gives_no_old_ones() {
+    let compiled = compiled();
+    assert_eq!(compiled.denied("/home/u/.cache/agent/new"), 0);
+    assert_eq!(compiled.denied("/home/u/.cache/agent/fan/new") & (READ | WRITE | CREATE), 0);
+    assert_eq!(compiled.denied("/home/u/.cache/agent/old") & READ, READ);
+    assert_eq!(compiled.denied("/home/u/.cache/agent/fan/old") & READ, READ);
+    assert_eq!(compiled.denied("/home/u/.cache/browser/x") & READ, READ);
+}
+
+#[test]
+fn the_workspace_is_open_and_its_neighbours_are_not() {
+    let compiled = compiled();
+    assert_eq!(compiled.denied("/home/u/projects/app/src/main.rs"), 0);
+    assert_eq!(compiled.denied("/home/u/projects/other/secret.rs") & READ, READ);
+    assert_eq!(compiled.denied("/home/v/x") & READ, READ);
+    assert_eq!(compiled.denied("/srv/data/x") & READ, READ);
+    let near = compiled.policy.closed.iter().position(|closed| closed.path == "/home/u/projects/other").unwrap();
+    let far = compiled.policy.closed.iter().position(|closed| closed.path == "/srv").unwrap();
+    assert!(near < far && compiled.policy.closed[near].deep);
+}
+
+#[test]
+fn of_the_system_libraries_are_open_and_programs_are_learned() {
+    let compiled = compiled();
+    assert_eq!(compiled.denied("/etc/passwd") & (READ | WRITE), WRITE);
+    assert_eq!(compiled.denied("/usr/bin/cat") & EXEC, 0);
+    assert_eq!(compiled.denied("/usr/bin/nc") & (READ | EXEC), EXEC);
+    assert_eq!(compiled.denied("/usr/lib/libz.so") & (READ | EXEC), 0);
+    assert_eq!(compiled.denied("/dev/null") & (READ | WRITE), 0);
+    assert_eq!(compiled.denied("/dev/sda") & WRITE, WRITE);
+    assert_eq!(compiled.denied("/proc") & READ, 0);
+}
+
+#[test]
+fn temporary_files_are_the_sessions_own_and_others_are_left_alone() {
+    let compiled = compiled();
+    assert_eq!(compiled.denied("/tmp/new"), 0);
+    assert_eq!(compiled.denied("/tmp/theirs/x") & (WRITE | REMOVE), WRITE | REMOVE);
+}
+
+#[test]
+fn a_label_says_why() {
+    let compiled = compiled();
+    let why = compiled.reasons.explain(compiled.label("/home/u/projects/other/secret.rs").reason);
+    assert!(why.starts_with("no normal `summarize` session of `demo-agent` read below `~/projects/other` ("), "{why}");
+    let why = compiled.reasons.explain(compiled.label("/usr/bin/nc").reason);
+    assert!(why.contains("budget 10.0"), "{why}");
+}
+
+#[test]
+fn what_is_armed_is_taken_back() {
+    let compiled = compiled();
+    let list = crate::denylist::fake::Fake::default();
+    arm(&list, &compiled.policy).unwrap();
+    assert_eq!(list.state().t1.len(), compiled.policy.labels.len());
+    assert_eq!(list.state().nets.len(), compiled.policy.nets.len());
+    assert!(list.state().t1.keys().all(|key| key.policy == 7));
+    disarm(&list, &compiled.policy).unwrap();
+    assert!(list.state().t1.is_empty() && list.state().nets.is_empty());
+}
+
+#[test]
+fn nothing_learned_closes_everything_but_the_workspace_and_what_is_public() {
+    let machine = Machine::new(FILES);
+    let context = Context { workspaces: vec!["/home/u/projects/app".into()], home: "/home/u".into(), ..Context::default() };
+    let normal = Normal { agent: "a".into(), task: None };
+    let policy = compile(&Novelty::default(), &normal, &context, &machine, &Reasons::default(), 1).unwrap();
+    let deny = |path: &str| policy.labels.iter().find(|(key, _)| *key == machine.key(path)).map(|(_, label)| label.deny);
+    assert_eq!(deny("/home/u/projects/app").unwrap() & (READ | WRITE), 0);
+    assert_eq!(deny("/").unwrap() & (CREATE | WRITE), CREATE | WRITE);
+    assert_eq!(deny("/srv").unwrap() & READ, READ);
+    assert_eq!(policy.unlabelled & EXEC, EXEC);
+    assert_eq!(policy.unknown_net, access::CONNECT);
+}

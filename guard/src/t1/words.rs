@@ -1,0 +1,64 @@
+//! How reaches become access bits and words.
+
+use abi::access;
+use event::Reach;
+
+/// The reaches that a file's label decides.
+pub(super) const FILE_REACHES: [Reach; 6] =
+    [Reach::Read, Reach::Write, Reach::Create, Reach::Remove, Reach::Exec, Reach::Unix];
+
+/// The access that a reach stands for. Mounting is decided apart: see [`super::compile`].
+pub(super) fn bits(reach: Reach) -> u32 {
+    match reach {
+        Reach::Read => access::READ | access::LINK,
+        Reach::Write => access::WRITE | access::ATTR,
+        Reach::Create => access::CREATE,
+        Reach::Remove => access::REMOVE,
+        Reach::Exec => access::EXEC,
+        Reach::Unix | Reach::Connect => access::CONNECT,
+        Reach::Listen => access::LISTEN,
+    }
+}
+
+/// What a session did that reached so, for "no normal session .. below".
+pub(super) fn verb(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Read => "read",
+        Reach::Write => "changed anything",
+        Reach::Create => "made anything",
+        Reach::Remove => "removed anything",
+        Reach::Exec => "ran a program",
+        Reach::Unix | Reach::Connect => "connected to a socket",
+        Reach::Listen => "listened",
+    }
+}
+
+/// A path for people: the home is `~`, control characters are escaped, since names come from the guarded side.
+pub(super) fn show(path: &[u8], home: &[u8]) -> String {
+    let short = match path.strip_prefix(home) {
+        Some(rest) if !home.is_empty() && (rest.is_empty() || rest.starts_with(b"/")) => Some(rest),
+        _ => None,
+    };
+    let mut out = if short.is_some() { String::from("~") } else { String::new() };
+    for chunk in short.unwrap_or(path).utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_shown_as_users_write_them() {
+        assert_eq!(show(b"/home/u/a\x1b", b"/home/u"), "~/a\\u{1b}");
+        assert_eq!(show(b"/home/user", b"/home/u"), "/home/user");
+        assert_eq!(show(b"/x\xff", b""), "/x\\xff");
+    }
+}

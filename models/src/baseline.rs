@@ -1,0 +1,220 @@
+//! A baseline: what one agent normally does for one task, with what it rests on.
+
+use crate::calibration::Calibration;
+use crate::cluster::Clusters;
+use crate::ngram::Ngram;
+use crate::novelty::Novelty;
+use crate::volume::Volume;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Sessions that a baseline needs: with fewer, support from several sessions has no meaning.
+pub const SESSIONS_MIN: usize = 3;
+
+/// Longest n-gram over the tokens of a thread.
+pub const TOKEN_ORDER: usize = 6;
+/// Longest n-gram over a session's actions.
+pub const ACTION_ORDER: usize = 3;
+/// Longest n-gram over the raw system calls of a thread.
+pub const SYSCALL_ORDER: usize = 6;
+
+/// Sequence models of something broader than the task: the agent's other tasks, or all agents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Background {
+    /// Tokens, per thread.
+    pub tokens: Ngram,
+    /// Actions, per session.
+    pub actions: Ngram,
+    /// Raw system calls, per thread.
+    pub syscalls: Ngram,
+}
+
+impl Default for Background {
+    fn default() -> Self {
+        Self {
+            tokens: Ngram::new(TOKEN_ORDER),
+            actions: Ngram::new(ACTION_ORDER),
+            syscalls: Ngram::new(SYSCALL_ORDER),
+        }
+    }
+}
+
+impl Background {
+    /// Adds what a task's models learned.
+    pub fn merge(&mut self, models: &Models) {
+        self.tokens.merge(&models.tokens);
+        self.actions.merge(&models.actions);
+        self.syscalls.merge(&models.syscalls);
+    }
+}
+
+/// Everything that was learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Models {
+    /// Tokens, per thread.
+    pub tokens: Ngram,
+    /// Actions, per session.
+    pub actions: Ngram,
+    /// Raw system calls, per thread; empty where they were not recorded.
+    pub syscalls: Ngram,
+    /// Places.
+    pub novelty: Novelty,
+    /// Counts.
+    pub volume: Volume,
+    /// Kinds of windows; one set of clusters for each task that was merged.
+    pub clusters: Vec<Clusters>,
+    /// What the sequence models lean on where they know nothing.
+    pub background: Option<Background>,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        let Background { tokens, actions, syscalls } = Background::default();
+        Self {
+            tokens,
+            actions,
+            syscalls,
+            novelty: Novelty::default(),
+            volume: Volume::default(),
+            clusters: Vec::new(),
+            background: None,
+        }
+    }
+}
+
+impl Models {
+    /// Adds what `other` learned, as from further sessions.
+    pub fn merge(&mut self, other: &Models) {
+        self.tokens.merge(&other.tokens);
+        self.actions.merge(&other.actions);
+        self.syscalls.merge(&other.syscalls);
+        self.novelty.merge(&other.novelty);
+        self.volume.merge(&other.volume);
+        self.clusters.extend(other.clusters.iter().cloned());
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        let ngrams = |tokens: &Ngram, actions: &Ngram, syscalls: &Ngram| {
+            tokens.is_sound() && actions.is_sound() && syscalls.is_sound()
+        };
+        ngrams(&self.tokens, &self.actions, &self.syscalls)
+            && self.background.as_ref().is_none_or(|b| ngrams(&b.tokens, &b.actions, &b.syscalls))
+    }
+}
+
+/// Where a baseline comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Sessions of the store that it was trained on.
+    pub used: Vec<i64>,
+    /// Sessions that were left out, and why.
+    pub left_out: Vec<(i64, String)>,
+}
+
+/// The trained model of one (agent, task).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The agent.
+    pub agent: String,
+    /// The task; several, joined by `+`, for a union.
+    pub task: String,
+    /// Sessions (or segments) that taught it.
+    pub sessions: usize,
+    /// Events that taught it.
+    pub tokens: u64,
+    /// Raw system calls that taught it.
+    pub syscalls: u64,
+    /// Distinct workspaces in which they worked.
+    pub workspaces: usize,
+    /// When it was trained, ns since 1970.
+    pub trained_at_unix_ns: i64,
+    /// `lsm` or `tracepoint`: what recorded its sessions.
+    pub tier: String,
+    /// Where it comes from.
+    pub provenance: Provenance,
+    /// How events were read: see [`event::vocabulary_hash`].
+    pub vocabulary: [u8; 32],
+    /// Training did not come to its end, or lacks sessions: it may be looked at, and arms nothing.
+    pub partial: bool,
+    /// What was learned.
+    pub models: Arc<Models>,
+    /// From held-out sessions.
+    pub calibration: Calibration,
+}
+
+/// Why a baseline arms nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Training was cut short.
+    #[error("the baseline of {0} for `{1}` is partial: train it again with all its sessions")]
+    Partial(String, String),
+    /// Too few sessions.
+    #[error(
+        "the baseline of {agent} for `{task}` rests on {sessions} sessions and needs {SESSIONS_MIN}: record more"
+    )]
+    TooFewSessions {
+        /// The agent.
+        agent: String,
+        /// The task.
+        task: String,
+        /// Sessions that it has.
+        sessions: usize,
+    },
+    /// Trained by a build that reads events differently.
+    #[error(
+        "the baseline of {0} for `{1}` was trained by a build that reads events differently: train it again"
+    )]
+    OtherVocabulary(String, String),
+}
+
+impl Baseline {
+    /// Whether it may be enforced.
+    pub fn check(&self) -> Result<(), Unfit> {
+        let (agent, task) = (self.agent.clone(), self.task.clone());
+        if self.partial {
+            Err(Unfit::Partial(agent, task))
+        } else if self.vocabulary != event::vocabulary_hash() {
+            Err(Unfit::OtherVocabulary(agent, task))
+        } else if self.sessions < SESSIONS_MIN {
+            Err(Unfit::TooFewSessions { agent, task, sessions: self.sessions })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The smallest p that its held-out sessions prove: false alarms below it are extrapolated.
+    pub fn smallest_provable(&self) -> f64 {
+        self.calibration.smallest_provable()
+    }
+
+    /// One baseline out of several, for a task that is not known: what was normal for any of them is normal. `None` of
+    /// none. Calibration is pooled: each task's held-out sessions were scored by a narrower model, so that the pooled
+    /// p-values err on the side of no alarm.
+    pub fn union(baselines: &[&Baseline]) -> Option<Baseline> {
+        let (first, rest) = baselines.split_first()?;
+        let mut union = (*first).clone();
+        let mut models = (*first.models).clone();
+        for baseline in rest {
+            models.merge(&baseline.models);
+            union.calibration.merge(&baseline.calibration);
+            if union.agent != baseline.agent {
+                union.agent = "any".to_owned();
+            }
+            union.task = format!("{}+{}", union.task, baseline.task);
+            union.sessions += baseline.sessions;
+            union.tokens += baseline.tokens;
+            union.syscalls += baseline.syscalls;
+            union.workspaces = union.workspaces.max(baseline.workspaces);
+            union.trained_at_unix_ns = union.trained_at_unix_ns.max(baseline.trained_at_unix_ns);
+            union.provenance.used.extend(&baseline.provenance.used);
+            union.provenance.left_out.extend(baseline.provenance.left_out.iter().cloned());
+            union.partial |= baseline.partial || union.vocabulary != baseline.vocabulary;
+            if union.tier != baseline.tier {
+                union.tier = "tracepoint".to_owned();
+            }
+        }
+        models.background = None;
+        union.models = Arc::new(models);
+        Some(union)
+    }
+}

@@ -1,0 +1,122 @@
+//! What one session taught, kept apart so that it can be taken away again.
+
+use crate::baseline::{ACTION_ORDER, SYSCALL_ORDER, TOKEN_ORDER};
+use crate::ngram::{History, Ngram};
+use crate::thread::{Threads, syscall_symbol};
+use crate::train::{Corpus, Item};
+use crate::volume::{Sample, Tally};
+use crate::window::{Features, WINDOW_STRIDE, Window};
+use event::{Place, Step};
+use std::collections::BTreeSet;
+
+/// Distinct places of one session that are learned; past it they stay novel.
+const PLACES_MAX: usize = 1 << 17;
+
+/// What one session taught.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub tokens: Ngram,
+    pub actions: Ngram,
+    pub syscalls: Ngram,
+    pub places: BTreeSet<Place>,
+    pub sample: Sample,
+    pub windows: Vec<Features>,
+    pub workspace: u64,
+    pub action_count: u64,
+}
+
+/// Reads a session.
+struct Learner {
+    tokens: Ngram,
+    actions: Ngram,
+    syscalls: Ngram,
+    threads: Threads,
+    history: History,
+    places: BTreeSet<Place>,
+    touched: BTreeSet<Place>,
+    tally: Tally,
+    window: Window,
+    windows: Vec<Features>,
+    action_count: u64,
+}
+
+impl Facts {
+    pub fn read<C: Corpus>(corpus: &C, session: usize) -> Result<Facts, C::Error> {
+        let mut learner = Learner {
+            tokens: Ngram::new(TOKEN_ORDER),
+            actions: Ngram::new(ACTION_ORDER),
+            syscalls: Ngram::new(SYSCALL_ORDER),
+            threads: Threads::default(),
+            history: History::default(),
+            places: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            tally: Tally::default(),
+            window: Window::default(),
+            windows: Vec::new(),
+            action_count: 0,
+        };
+        corpus.replay(session, &mut |item| learner.take(item))?;
+        Ok(Facts {
+            tokens: learner.tokens,
+            actions: learner.actions,
+            syscalls: learner.syscalls,
+            places: learner.places,
+            sample: learner.tally.sample(),
+            windows: learner.windows,
+            workspace: corpus.workspace(session),
+            action_count: learner.action_count,
+        })
+    }
+}
+
+impl Learner {
+    fn take(&mut self, item: Item<'_>) {
+        match item {
+            Item::Step(step) => self.step(step),
+            Item::Syscall { tid, number, ret } => {
+                let thread = self.threads.get(tid);
+                let symbol = syscall_symbol(number, ret);
+                self.syscalls.learn(&thread.syscalls, symbol);
+                thread.syscalls.push(symbol);
+            }
+            Item::Loss(_) => {
+                self.threads.interrupt();
+                self.history = History::default();
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let symbol = step.token.0;
+        let thread = self.threads.get(step.tid);
+        self.tokens.learn(&thread.tokens, symbol);
+        thread.tokens.push(symbol);
+        if let Some(child) = step.child {
+            self.threads.fork(step.tid, child);
+        }
+        if step.ended {
+            self.threads.end(step.tid);
+        }
+        let first = self.touch(step);
+        if step.action {
+            self.actions.learn(&self.history, symbol);
+            self.history.push(symbol);
+            self.tally.push(step, first);
+            self.window.push(step, first);
+            self.action_count += 1;
+            if self.action_count % WINDOW_STRIDE as u64 == 0 {
+                self.windows.extend(self.window.features());
+            }
+        }
+    }
+
+    /// Whether a place is touched for the first time; learns it if it can be believed and was let through.
+    fn touch(&mut self, step: &Step) -> bool {
+        let Some(place) = &step.place else { return false };
+        let done = step.token.0 & 3 == 0;
+        if done && !step.claimed && self.places.len() < PLACES_MAX {
+            self.places.insert(place.clone());
+        }
+        self.touched.len() < PLACES_MAX && self.touched.insert(place.clone())
+    }
+}

@@ -1,0 +1,35 @@
+//! What is normal: the models of a baseline, their training, calibration and online score, and the baseline's format.
+//!
+//! The way of the data: [`train::train`] reads sessions as [`event::Step`]s and raw system calls, learns [`ngram`],
+//! [`novelty`], [`volume`] and [`cluster`] models, holds every session out once to calibrate each [`channel`], and
+//! returns a [`Baseline`]. A [`Scorer`] reads a live session in the same way, and its [`Score`] becomes a [`Verdict`].
+//!
+//! Pure: no I/O, no clock, no kernel. Deterministic: the same sessions and seed give the same baseline, byte for byte.
+
+mod baseline;
+pub mod calibration;
+pub mod channel;
+pub mod cluster;
+mod facts;
+pub mod format;
+pub mod ngram;
+pub mod novelty;
+mod reason;
+mod region;
+mod scorer;
+pub mod tail;
+pub mod thread;
+pub mod train;
+mod trie;
+mod verdict;
+pub mod volume;
+pub mod window;
+
+pub use baseline::{
+    ACTION_ORDER, Background, Baseline, Models, Provenance, SESSIONS_MIN, SYSCALL_ORDER, TOKEN_ORDER, Unfit,
+};
+pub use format::{Expected, FormatError, decode, encode};
+pub use novelty::{DENIAL_BUDGET_BITS, Novelty, Region};
+pub use reason::words;
+pub use scorer::{ChannelScore, Score, Scorer};
+pub use verdict::{Thresholds, Verdict};

@@ -1,0 +1,306 @@
+//! Novelty: how surprising it is to reach for a place for the first time.
+//!
+//! A session that reaches below a directory either shows a child that no other session had, or does not. The share of
+//! those that did is the probability that the next one will (Good 1953, "The population frequencies of species": what
+//! was seen once predicts what was never seen), and thin evidence leans on the directory above. A directory whose
+//! children were always the same is closed: a dozen sessions cannot prove a probability of 2^-10, so that it costs
+//! more than the budget is a rule (support from several sessions, or none), not an estimate.
+//!
+//! Everything here is a pure function of the baseline and the place, so that it can be compiled into the kernel's maps.
+
+use crate::region::{self, Floor};
+use crate::trie::{Trie, union};
+use bstr::{BStr, ByteSlice};
+use event::{Place, Reach};
+use serde::{Deserialize, Serialize};
+
+/// Budget of a first touch, in bits: what costs more is denied before it was ever seen. 2^-10 is one wrong denial in a
+/// thousand sessions that come by.
+pub const DENIAL_BUDGET_BITS: f64 = 10.0;
+
+/// Sessions that must each have shown a child of their own before a region is open. Three, so that one session that
+/// was led astray, and a second one like it, open nothing.
+pub const OPEN_SESSIONS: usize = 3;
+
+/// The same for the regions that hold everything else: the home, the root, the whole of a network.
+pub const ROOT_OPEN_SESSIONS: usize = 6;
+
+/// Sessions that must have touched a place itself, outside open and public regions, before it is known. Two, so that
+/// one session that was led astray makes nothing known.
+pub const KNOWN_SESSIONS: usize = 2;
+
+/// What a fresh child costs at most where the region is open, in bits: far enough below the budget to be allowed, far
+/// enough above an everyday new file to be noticed.
+const OPEN_BITS_MAX: f64 = 6.0;
+
+/// Sessions' worth of belief that a directory has in what the directory above it showed.
+const LEAN: f64 = 2.0;
+
+/// What a fresh child of a node costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Openness {
+    bits: f64,
+    open: bool,
+}
+
+/// A node of the model, as the kernel's maps are compiled from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Region<'n> {
+    /// How it was reached for.
+    pub reach: Reach,
+    /// Components from the general to the particular; never empty.
+    pub components: Vec<&'n BStr>,
+    /// Sessions that touched it or something below it.
+    pub support: usize,
+    /// Sessions that touched it itself.
+    pub touched: usize,
+    /// It itself may be touched: [`Novelty::first_touch_bits`] of it is below the budget.
+    pub known: bool,
+    /// What is new below it, at any depth, may be touched: a fresh child is below the budget.
+    pub open: bool,
+    /// What a fresh child costs, bits.
+    pub fresh_bits: f64,
+}
+
+/// The hierarchical novelty model over places.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Trie", into = "Trie")]
+pub struct Novelty {
+    trie: Trie,
+    openness: Vec<Openness>,
+    sessions: usize,
+    /// Several sessions overwrote files of the workspace: that destroys as much as removing them.
+    overwrites: bool,
+}
+
+impl From<Trie> for Novelty {
+    fn from(trie: Trie) -> Self {
+        // A trie that does not fit together came from no encoder of ours; it teaches nothing.
+        let trie = if trie.is_sound() { trie } else { Trie::new() };
+        let mut novelty = Self { sessions: trie.sessions(), openness: Vec::new(), overwrites: false, trie };
+        novelty.settle();
+        novelty
+    }
+}
+
+impl From<Novelty> for Trie {
+    fn from(novelty: Novelty) -> Self {
+        novelty.trie
+    }
+}
+
+impl Default for Novelty {
+    fn default() -> Self {
+        Trie::new().into()
+    }
+}
+
+impl Novelty {
+    /// Learns from sessions: for each, a number that tells its workspace from others, and the places that it touched
+    /// (trusted ones, each once or more).
+    pub fn learn<'p, P>(sessions: impl IntoIterator<Item = (u64, P)>) -> Self
+    where
+        P: IntoIterator<Item = &'p Place>,
+    {
+        let mut trie = Trie::new();
+        for (workspace, places) in sessions {
+            trie.learn(workspace, places.into_iter());
+        }
+        trie.into()
+    }
+
+    /// Sessions that taught it.
+    pub fn sessions(&self) -> usize {
+        self.sessions
+    }
+
+    /// The same model as if the sessions with these numbers (in the order of learning) had never been seen.
+    pub fn without(&self, sessions: &[u32]) -> Self {
+        self.trie.without(sessions).into()
+    }
+
+    /// Adds the sessions of `other`.
+    pub fn merge(&mut self, other: &Novelty) {
+        self.trie.merge(&other.trie);
+        self.sessions = self.trie.sessions();
+        self.settle();
+    }
+
+    /// Forgets names that make no difference.
+    pub fn prune(&mut self) {
+        let openness = &self.openness;
+        self.trie.prune(|at| openness.get(at).is_some_and(|openness| openness.open));
+        self.settle();
+    }
+
+    /// What a first touch of `place` costs, in bits. At most 3.7 (a dozen sessions) for places that are known, a few
+    /// for what is new in an open region, more than [`DENIAL_BUDGET_BITS`] for what is new in a closed one.
+    pub fn first_touch_bits(&self, place: &Place) -> f64 {
+        let names: Vec<&BStr> = place.components.iter().map(|name| name.as_bstr()).collect();
+        let (at, depth) = self.deepest(place.reach, &names);
+        let floor = self.floor(place.reach, &names, region::floor);
+        let mut bits = self.openness[at].bits;
+        if depth == names.len() && at >= Reach::ALL.len() {
+            let node = &self.trie.nodes[at];
+            let above = self.openness[node.parent as usize];
+            let needed = if above.open || floor != Floor::None { 1 } else { KNOWN_SESSIONS };
+            if node.touched.len() >= needed {
+                bits = bits.min(-((node.touched.len() as f64 + 0.5) / (self.sessions as f64 + 1.0)).log2());
+            } else if above.open || !self.openness[at].open {
+                bits = above.bits.min(bits);
+            }
+        }
+        match floor {
+            Floor::Open { bits: floor } => bits.min(floor),
+            Floor::Learned | Floor::None => bits,
+        }
+    }
+
+    /// What something new below this directory (or address prefix) costs, at any depth, in bits.
+    pub fn fresh_bits(&self, reach: Reach, components: &[&BStr]) -> f64 {
+        let (at, _) = self.deepest(reach, components);
+        match self.floor(reach, components, region::floor_below) {
+            Floor::Open { bits } => self.openness[at].bits.min(bits),
+            Floor::Learned | Floor::None => self.openness[at].bits,
+        }
+    }
+
+    /// Whether anything new below this directory, at any depth, is within the budget.
+    pub fn is_open(&self, reach: Reach, components: &[&BStr]) -> bool {
+        self.fresh_bits(reach, components) < DENIAL_BUDGET_BITS
+    }
+
+    /// Every node, parents before children, then regions about which something holds though no session went there.
+    /// Names that alone are new in open regions may be left out.
+    pub fn regions(&self) -> impl Iterator<Item = Region<'_>> {
+        let nodes = (Reach::ALL.len()..self.trie.nodes.len()).filter(|&at| !self.trie.nodes[at].is_empty());
+        let learned = nodes.map(|at| self.region(self.reach(at), self.trie.components(at)));
+        let given = region::given().into_iter();
+        let unseen = given.filter(|(reach, names)| self.deepest(*reach, names).1 < names.len());
+        learned.chain(unseen.map(|(reach, names)| self.region(reach, names)))
+    }
+
+    fn region<'n>(&'n self, reach: Reach, components: Vec<&'n BStr>) -> Region<'n> {
+        let place = Place { reach, components: components.iter().map(|&name| name.to_owned()).collect() };
+        let (at, depth) = self.deepest(reach, &components);
+        let node = Some(&self.trie.nodes[at]).filter(|_| depth == components.len());
+        let fresh_bits = self.fresh_bits(reach, &components);
+        Region {
+            reach,
+            support: node.map_or(0, |node| node.sessions().len()),
+            touched: node.map_or(0, |node| node.touched.len()),
+            known: self.first_touch_bits(&place) < DENIAL_BUDGET_BITS,
+            open: fresh_bits < DENIAL_BUDGET_BITS,
+            fresh_bits,
+            components,
+        }
+    }
+
+    /// The deepest known node on the way to a place, by number.
+    pub(crate) fn nearest(&self, place: &Place) -> usize {
+        let names: Vec<&BStr> = place.components.iter().map(|name| name.as_bstr()).collect();
+        self.deepest(place.reach, &names).0
+    }
+
+    /// What holds for a place whatever was learned of it; `given` is what holds before anything was learned at all.
+    fn floor(&self, reach: Reach, names: &[&BStr], given: fn(Reach, &[&BStr]) -> Floor) -> Floor {
+        if reach == Reach::Remove && self.overwrites && region::is_plain_workspace(names) {
+            return Floor::Open { bits: OPEN_BITS_MAX };
+        }
+        given(reach, names)
+    }
+
+    fn reach(&self, mut at: usize) -> Reach {
+        while at >= Reach::ALL.len() {
+            at = self.trie.nodes[at].parent as usize;
+        }
+        Reach::ALL[at]
+    }
+
+    /// The deepest node on the way to a place, and how many components lead to it.
+    fn deepest(&self, reach: Reach, components: &[&BStr]) -> (usize, usize) {
+        let mut at = Trie::root(reach);
+        for (depth, name) in components.iter().enumerate() {
+            match self.trie.child(at, name) {
+                Some(child) => at = child,
+                None => return (at, depth),
+            }
+        }
+        (at, components.len())
+    }
+
+    /// Works out the openness of every node; parents come before their children.
+    fn settle(&mut self) {
+        self.openness.clear();
+        let workspace = self.trie.child(Trie::root(Reach::Write), "$workspace".into());
+        self.overwrites =
+            workspace.is_some_and(|at| self.several(&self.trie.nodes[at].sessions(), OPEN_SESSIONS));
+        for at in 0..self.trie.nodes.len() {
+            let openness = self.openness_of(at);
+            self.openness.push(openness);
+        }
+    }
+
+    fn openness_of(&self, at: usize) -> Openness {
+        if at < Reach::ALL.len() {
+            return closed(self.sessions);
+        }
+        let node = &self.trie.nodes[at];
+        let names = self.trie.components(at);
+        let reach = self.reach(at);
+        let support = node.sessions();
+        let openers = self.trie.openers(at);
+        let above = Some(self.openness[node.parent as usize])
+            .filter(|above| above.open && !region::is_boundary(&names));
+        let own = self.opened(at, reach, &names, &support, &openers);
+        let lean = above.map_or(0.0, |above| LEAN * (-above.bits).exp2());
+        let p = (openers.len() as f64 + lean) / (support.len() as f64 + LEAN);
+        let mut openness = if own || above.is_some() {
+            Openness { bits: (-p.log2()).clamp(0.0, OPEN_BITS_MAX), open: true }
+        } else {
+            closed(support.len())
+        };
+        match self.floor(reach, &names, region::floor_below) {
+            Floor::Open { bits } => openness = Openness { bits: openness.bits.min(bits), open: true },
+            Floor::Learned if !openness.open => {
+                let bits = -((openers.len() as f64 + 0.5) / (support.len() as f64 + 1.0)).log2();
+                openness = Openness { bits, open: bits < DENIAL_BUDGET_BITS };
+            }
+            Floor::Learned | Floor::None => {}
+        }
+        openness
+    }
+
+    /// Whether a node is open by its own evidence.
+    fn opened(&self, at: usize, reach: Reach, names: &[&BStr], support: &[u32], openers: &[u32]) -> bool {
+        let needed = if region::is_general(names) { ROOT_OPEN_SESSIONS } else { OPEN_SESSIONS };
+        if self.several(openers, needed) {
+            return true;
+        }
+        if region::is_named_by_the_repository(reach, names) {
+            return self.several(support, OPEN_SESSIONS);
+        }
+        !region::is_network(names) && self.several(&self.numbered(at), OPEN_SESSIONS)
+    }
+
+    /// Whether these are so many sessions, and not all of one workspace unless every session was.
+    fn several(&self, sessions: &[u32], needed: usize) -> bool {
+        let all: Vec<u32> = (0..self.trie.workspaces.len() as u32).collect();
+        sessions.len() >= needed && self.trie.workspaces_of(sessions) >= self.trie.workspaces_of(&all).min(2)
+    }
+
+    /// Sessions that touched children whose names are numbers, dates or hashes: such a directory names its children
+    /// anew each time, even if every session so far ran on the same day.
+    fn numbered(&self, at: usize) -> Vec<u32> {
+        let children =
+            self.trie.nodes[at].children.iter().filter_map(|&child| self.trie.nodes.get(child as usize));
+        children
+            .filter(|child| region::is_numbered(child.name.as_bstr()))
+            .fold(Vec::new(), |all, child| union(&all, &child.sessions()))
+    }
+}
+
+/// What a fresh child of a closed node costs: past the budget by two bits, and more the more sessions came by.
+fn closed(support: usize) -> Openness {
+    Openness { bits: DENIAL_BUDGET_BITS + 2.0 + (1.0 + support as f64).log2(), open: false }
+}

@@ -1,0 +1,173 @@
+//! Why a score is what it is, in plain words.
+
+use crate::baseline::Models;
+use crate::channel::Effect;
+use crate::scorer::ChannelScore;
+use crate::volume::{Group, Tally};
+use event::{Place, Reach, Step, Token};
+use std::collections::VecDeque;
+
+/// Surprising things that are remembered.
+const KEPT: usize = 48;
+
+/// Actions after which a surprising thing explains nothing any more.
+const ACTIONS_MAX: u64 = 96;
+
+/// Bits from which a token or a touch is worth telling.
+const TELLING_BITS: f64 = 5.0;
+
+/// Reasons that one score carries at most.
+const REASONS_MAX: usize = 5;
+
+/// Channels with a p below this are explained.
+const CHANNEL_P: f64 = 0.1;
+
+#[derive(Clone, Debug)]
+enum What {
+    Token { token: Token, seen: usize },
+    Place(Place),
+}
+
+#[derive(Clone, Debug)]
+struct Item {
+    action: u64,
+    bits: f64,
+    what: What,
+}
+
+/// The most surprising things of late.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Evidence {
+    items: VecDeque<Item>,
+    actions: u64,
+}
+
+impl Evidence {
+    pub fn push(&mut self, step: &Step, effect: &Effect) {
+        self.actions += u64::from(effect.action);
+        if let Some((token, bits, seen)) = effect.token.filter(|token| token.1 >= TELLING_BITS) {
+            self.keep(bits, What::Token { token, seen });
+        }
+        if let (Some(bits), Some(place)) = (effect.touch.filter(|bits| *bits >= TELLING_BITS), &step.place) {
+            self.keep(bits, What::Place(place.clone()));
+        }
+    }
+
+    fn keep(&mut self, bits: f64, what: What) {
+        if self.items.len() == KEPT {
+            self.items.pop_front();
+        }
+        self.items.push_back(Item { action: self.actions, bits, what });
+    }
+
+    /// The weightiest reasons for the channels that stand out.
+    pub fn reasons(&self, channels: &[ChannelScore], tally: &Tally, models: &Models) -> Vec<String> {
+        let mut outstanding: Vec<&ChannelScore> =
+            channels.iter().filter(|channel| channel.p < CHANNEL_P).collect();
+        outstanding.sort_by(|a, b| a.p.total_cmp(&b.p));
+        let mut reasons = Vec::new();
+        for channel in outstanding {
+            let told = match channel.name.as_str() {
+                "novelty" => self.recent(|item| matches!(item.what, What::Place(_))),
+                "sequence" | "sequence-slow" | "actions" => {
+                    self.recent(|item| matches!(item.what, What::Token { .. }))
+                }
+                "volume" => volume(tally, models),
+                "cluster" => {
+                    vec!["what was done lately is like nothing that was seen while training".to_owned()]
+                }
+                _ => vec![format!("system calls in an unusual order ({:.1} bits a call)", channel.value)],
+            };
+            for reason in told {
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
+        }
+        reasons.truncate(REASONS_MAX);
+        reasons
+    }
+
+    fn recent(&self, of: impl Fn(&Item) -> bool) -> Vec<String> {
+        let mut items: Vec<&Item> =
+            self.items.iter().filter(|item| of(item) && item.action + ACTIONS_MAX >= self.actions).collect();
+        items.sort_by(|a, b| b.bits.total_cmp(&a.bits));
+        let mut words: Vec<String> = Vec::new();
+        for item in items {
+            let reason = item.words();
+            if !words.contains(&reason) {
+                words.push(reason);
+            }
+            if words.len() == 3 {
+                break;
+            }
+        }
+        words
+    }
+}
+
+impl Item {
+    fn words(&self) -> String {
+        match &self.what {
+            What::Token { token, seen: 0 } => format!("`{}` was never seen while training", token.describe()),
+            What::Token { token, .. } => {
+                format!("`{}` is unusual after what came before ({:.1} bits)", token.describe(), self.bits)
+            }
+            What::Place(place) => {
+                format!("{} `{}` for the first time ({:.1} bits)", verb(place.reach), words(place), self.bits)
+            }
+        }
+    }
+}
+
+fn volume(tally: &Tally, models: &Models) -> Vec<String> {
+    let Some(group) = models.volume.surprise(tally).1 else { return Vec::new() };
+    vec![volume_words(group, tally.total(group), models.volume.highest(group))]
+}
+
+fn volume_words(group: Group, total: u32, highest: u32) -> String {
+    format!("{total} {}, where no session had more than {highest}", group.words())
+}
+
+fn verb(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Read => "reads",
+        Reach::Write => "writes",
+        Reach::Create => "makes",
+        Reach::Remove => "removes",
+        Reach::Exec => "runs",
+        Reach::Connect | Reach::Unix => "connects to",
+        Reach::Listen => "listens on",
+    }
+}
+
+/// A place, for people. Control characters are escaped, since names come from the guarded side.
+pub fn words(place: &Place) -> String {
+    let names: Vec<String> = place
+        .components
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).escape_debug().to_string())
+        .collect();
+    match names.split_first() {
+        Some((root, [address @ .., port])) if root == "$net4" => format!("{}:{port}", address.join(".")),
+        Some((root, [address @ .., port])) if root == "$net6" => format!("[{}]:{port}", address.join(":")),
+        Some((root, rest)) if root == "/" => format!("/{}", rest.join("/")),
+        _ => names.join("/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_reads_as_people_write_it() {
+        let place = |names: &[&str]| Place {
+            reach: Reach::Read,
+            components: names.iter().map(|name| (*name).into()).collect(),
+        };
+        assert_eq!(words(&place(&["$net4", "198", "51", "100", "7", "443"])), "198.51.100.7:443");
+        assert_eq!(words(&place(&["/", "usr", "lib"])), "/usr/lib");
+        assert_eq!(words(&place(&["$home", "a\u{1b}[2J"])), "$home/a\\u{1b}[2J");
+    }
+}

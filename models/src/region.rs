@@ -1,0 +1,161 @@
+//! What is known of regions before anything was learned: which ones are public, which ones hold everything else, and
+//! which names vary by nature.
+
+use bstr::{BStr, ByteSlice};
+use event::Reach;
+
+/// What holds in a region whatever was learned there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Floor {
+    /// Something new costs at most this many bits.
+    Open { bits: f64 },
+    /// The system's own programs: no session could have planted what is there, so that the estimate alone decides,
+    /// and one session makes a place known.
+    Learned,
+    /// Nothing.
+    None,
+}
+
+/// What a new file costs where the agent was asked to read.
+const WORKSPACE_BITS: f64 = 2.0;
+/// What a new temporary file costs.
+const TMP_BITS: f64 = 3.0;
+/// What a library, a locale or a manual page of the system costs, that no session had needed.
+const PUBLIC_BITS: f64 = 4.0;
+
+/// Directories of the root that every user may read, and whose secrets (if any) the static stage refuses.
+const PUBLIC: [&str; 14] = [
+    "bin", "dev", "etc", "li", "lib32", "lib64", "libx32", "nix", "opt", "proc", "sbin", "snap", "sys", "usr",
+];
+
+fn is_public(top: &[u8]) -> bool {
+    PUBLIC.iter().any(|public| public.as_bytes() == top)
+}
+
+/// What holds for a place.
+pub(crate) fn floor(reach: Reach, names: &[&BStr]) -> Floor {
+    match names {
+        [root] if *root == "/" && reach == Reach::Read => Floor::Open { bits: PUBLIC_BITS },
+        _ => floor_below(reach, names),
+    }
+}
+
+/// What holds for anything below a directory.
+pub(crate) fn floor_below(reach: Reach, names: &[&BStr]) -> Floor {
+    let Some(root) = names.first() else { return Floor::None };
+    let top = names.get(1).map_or(&b""[..], |top| top.as_bytes());
+    match (reach, root.as_bytes()) {
+        (Reach::Read, b"$workspace") => Floor::Open { bits: WORKSPACE_BITS },
+        (Reach::Read | Reach::Create, b"$tmp") => Floor::Open { bits: TMP_BITS },
+        (Reach::Read, b"/") if is_public(top) => Floor::Open { bits: PUBLIC_BITS },
+        (Reach::Exec, b"/") if is_library(names) => Floor::Open { bits: PUBLIC_BITS },
+        (Reach::Exec, b"/") if is_public(top) => Floor::Learned,
+        _ => Floor::None,
+    }
+}
+
+/// Regions about which something is known before anything was learned; the kernel's maps need them even if no session
+/// went there.
+pub(crate) fn given() -> Vec<(Reach, Vec<&'static BStr>)> {
+    let of = |reach, names: &[&'static str]| (reach, names.iter().map(|name| BStr::new(*name)).collect());
+    let mut all = vec![
+        of(Reach::Read, &["$workspace"]),
+        of(Reach::Remove, &["$workspace"]),
+        of(Reach::Read, &["$tmp"]),
+        of(Reach::Create, &["$tmp"]),
+        of(Reach::Read, &["/"]),
+        of(Reach::Exec, &["/", "usr", "lib"]),
+        of(Reach::Exec, &["/", "usr", "lib32"]),
+        of(Reach::Exec, &["/", "usr", "lib64"]),
+        of(Reach::Exec, &["/", "usr", "libexec"]),
+        of(Reach::Exec, &["/", "usr", "local", "lib"]),
+        of(Reach::Exec, &["/", "usr", "share"]),
+    ];
+    for top in PUBLIC {
+        for reach in [Reach::Read, Reach::Exec] {
+            all.push((reach, vec![BStr::new("/"), BStr::new(top)]));
+        }
+    }
+    all
+}
+
+/// Below the workspace and below no directory of configuration.
+pub(crate) fn is_plain_workspace(names: &[&BStr]) -> bool {
+    matches!(names, [root, rest @ ..] if root.as_bytes() == b"$workspace" && !rest.iter().any(|name| name.starts_with(b".")))
+}
+
+/// Where the system keeps what programs are made of, as against the programs themselves.
+fn is_library(names: &[&BStr]) -> bool {
+    let name = |at: usize| names.get(at).map_or(&b""[..], |name| name.as_bytes());
+    let library = |name: &[u8]| name.starts_with(b"lib");
+    library(name(1))
+        || name(1) == b"usr"
+            && (library(name(2)) || name(2) == b"share" || name(2) == b"local" && library(name(3)))
+}
+
+/// A directory of configuration: being below an open one does not open it.
+pub(crate) fn is_boundary(names: &[&BStr]) -> bool {
+    names.last().is_some_and(|name| name.starts_with(b"."))
+}
+
+/// A region that holds everything else: the root, the home, all of a network, or what the first number of an address
+/// covers.
+pub(crate) fn is_general(names: &[&BStr]) -> bool {
+    match names {
+        [root] => matches!(root.as_bytes(), b"/" | b"$home" | b"$net4" | b"$net6"),
+        [root, _] => is_network(&[root]),
+        _ => false,
+    }
+}
+
+/// The addresses of hosts: their numbers are no counters.
+pub(crate) fn is_network(names: &[&BStr]) -> bool {
+    names.first().is_some_and(|root| matches!(root.as_bytes(), b"$net4" | b"$net6"))
+}
+
+/// The workspace itself, for changes: what a file in it is called depends on the repository, not on the agent or the
+/// task, so that changes anywhere in it are one habit.
+pub(crate) fn is_named_by_the_repository(reach: Reach, names: &[&BStr]) -> bool {
+    matches!(reach, Reach::Create | Reach::Write | Reach::Remove)
+        && matches!(names, [root] if root.as_bytes() == b"$workspace")
+}
+
+/// A name that was counted, dated or hashed: only digits, four of them in a row, or eight and more of a hexadecimal
+/// number.
+pub(crate) fn is_numbered(name: &BStr) -> bool {
+    let digits = name.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let hexadecimal = name.len() >= 8 && name.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    digits > 0
+        && (digits == name.len()
+            || hexadecimal
+            || name.windows(4).any(|four| four.iter().all(u8::is_ascii_digit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_vary_are_told_from_names_that_do_not() {
+        for name in ["2026", "07", "rollout-2026-11-23T10", "3f9a81c2d4"] {
+            assert!(is_numbered(name.into()), "{name}");
+        }
+        for name in ["src", "python3.12", "x86_64-linux-gnu", "deadbeef", "config.toml"] {
+            assert!(!is_numbered(name.into()), "{name}");
+        }
+    }
+
+    #[test]
+    fn libraries_are_public_and_programs_are_learned() {
+        let of = |names: &[&str]| {
+            let names: Vec<&BStr> = names.iter().map(|name| BStr::new(*name)).collect();
+            floor(Reach::Exec, &names)
+        };
+        assert_eq!(
+            of(&["/", "usr", "lib", "x86_64-linux-gnu", "libz.so"]),
+            Floor::Open { bits: PUBLIC_BITS }
+        );
+        assert_eq!(of(&["/", "usr", "bin", "nc"]), Floor::Learned);
+        assert_eq!(of(&["$home", "bin", "x"]), Floor::None);
+    }
+}

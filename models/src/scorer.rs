@@ -1,0 +1,152 @@
+//! The online score of one session.
+
+use crate::baseline::Baseline;
+use crate::calibration::{BLOCK_ACTIONS, P};
+use crate::channel::{CHANNELS, Channels, Effect};
+use crate::reason::Evidence;
+use event::Step;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// One channel's part in a score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelScore {
+    /// The channel's name.
+    pub name: String,
+    /// Its value, in its own unit: see [`crate::channel`].
+    pub value: f64,
+    /// Its p-value, corrected for the number of channels.
+    pub p: f64,
+    /// Its p-value is smaller than what held-out blocks can prove.
+    pub extrapolated: bool,
+}
+
+/// How unlike the baseline the session is just now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The share of clean blocks that would look at least as bad, in (0, 1].
+    pub p: f64,
+    /// `p` rests on an extrapolation: it may alert, ask, restrict or freeze, and never kills.
+    pub extrapolated: bool,
+    /// Every channel that counts.
+    pub channels: Vec<ChannelScore>,
+    /// What it comes from, in words, the weightiest first. Empty while nothing is unusual.
+    pub reasons: Vec<String>,
+    /// 1 where everything was seen; lower the more records were lost lately.
+    pub confidence: f64,
+    /// Records were lost in this stretch of the session: it must not be taken for normal.
+    pub lossy: bool,
+}
+
+/// Scores below this p carry reasons.
+const REASONS_P: f64 = 0.1;
+
+/// Scores one session, step by step. Deterministic: the same steps give the same scores.
+#[derive(Clone, Debug)]
+pub struct Scorer {
+    baseline: Arc<Baseline>,
+    channels: Channels,
+    evidence: Evidence,
+    last: Option<f64>,
+    lost: f64,
+    actions_since_loss: usize,
+}
+
+impl Scorer {
+    /// For one session (or segment) under this baseline.
+    pub fn new(baseline: Arc<Baseline>) -> Self {
+        let channels = Channels::new(Arc::clone(&baseline.models));
+        Self {
+            baseline,
+            channels,
+            evidence: Evidence::default(),
+            last: None,
+            lost: 0.0,
+            actions_since_loss: BLOCK_ACTIONS,
+        }
+    }
+
+    /// The baseline that it scores under.
+    pub fn baseline(&self) -> &Arc<Baseline> {
+        &self.baseline
+    }
+
+    /// The channels.
+    pub fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    /// Takes in a step. A score, when an action changed it.
+    pub fn push(&mut self, step: &Step) -> Option<Score> {
+        let effect = self.channels.push(step);
+        self.evidence.push(step, &effect);
+        if !effect.action {
+            return None;
+        }
+        let was_lossy = self.is_lossy();
+        self.actions_since_loss = self.actions_since_loss.saturating_add(1);
+        self.lost *= (-1.0 / BLOCK_ACTIONS as f64).exp2();
+        self.changed(&effect, was_lossy)
+    }
+
+    fn changed(&mut self, effect: &Effect, was_lossy: bool) -> Option<Score> {
+        let p = self.baseline.calibration.p(self.channels.values());
+        let least = least(&p).p;
+        let unchanged = self.last == Some(least) && was_lossy == self.is_lossy() && effect.group.is_none();
+        self.last = Some(least);
+        (!unchanged).then(|| self.score_of(&p))
+    }
+
+    /// The score as it stands.
+    pub fn score(&self) -> Score {
+        self.score_of(&self.baseline.calibration.p(self.channels.values()))
+    }
+
+    fn score_of(&self, p: &[Option<P>]) -> Score {
+        let least = least(p);
+        let channels: Vec<ChannelScore> = CHANNELS
+            .iter()
+            .zip(self.channels.values())
+            .zip(p)
+            .filter_map(|((channel, &value), p)| {
+                let P { p, extrapolated } = (*p)?;
+                Some(ChannelScore { name: channel.name.to_owned(), value, p, extrapolated })
+            })
+            .collect();
+        let reasons = if least.p < REASONS_P {
+            self.evidence.reasons(&channels, self.channels.tally(), &self.baseline.models)
+        } else {
+            Vec::new()
+        };
+        Score {
+            p: least.p,
+            extrapolated: least.extrapolated,
+            channels,
+            reasons,
+            confidence: BLOCK_ACTIONS as f64 / (BLOCK_ACTIONS as f64 + self.lost),
+            lossy: self.is_lossy(),
+        }
+    }
+
+    /// Takes in a raw system call of a thread: its number and what it returned.
+    pub fn push_syscall(&mut self, tid: u32, number: u32, ret: i64) {
+        self.channels.push_syscall(tid, number, ret);
+    }
+
+    /// So many records were lost here. Streams do not go on across the gap, and the score is worth less for a while.
+    pub fn note_loss(&mut self, count: u64) {
+        self.channels.interrupt();
+        self.lost += count as f64;
+        self.actions_since_loss = 0;
+    }
+
+    fn is_lossy(&self) -> bool {
+        self.actions_since_loss < BLOCK_ACTIONS
+    }
+}
+
+/// The smallest p of the channels.
+fn least(p: &[Option<P>]) -> P {
+    let certain = P { p: 1.0, extrapolated: false };
+    p.iter().flatten().fold(certain, |least, &p| if p.p < least.p { p } else { least })
+}

@@ -1,0 +1,87 @@
+//! What is kept for each thread of a session: its recent symbols and its running surprise.
+
+use crate::ngram::History;
+use rustc_hash::FxHashMap;
+
+/// Threads that are followed at once. Past it the oldest contexts are forgotten all at once: a session with more live
+/// threads than this has other troubles, and forgotten context only shortens the n-grams.
+const THREADS_MAX: usize = 1 << 16;
+
+/// A thread: streams of symbols, and what the caller keeps beside them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Thread {
+    /// Tokens of its events.
+    pub tokens: History,
+    /// Its raw system calls.
+    pub syscalls: History,
+    /// Running surprise of the tokens, at each time scale, bits per event.
+    pub token_bits: [f64; 2],
+    /// Running surprise of the system calls, at each time scale, bits per call.
+    pub syscall_bits: [f64; 2],
+}
+
+/// The threads of one session. A child begins with what its parent had; a thread that ended is forgotten.
+#[derive(Clone, Debug, Default)]
+pub struct Threads {
+    threads: FxHashMap<u32, Thread>,
+}
+
+impl Threads {
+    /// The thread with this tid.
+    pub fn get(&mut self, tid: u32) -> &mut Thread {
+        if self.threads.len() >= THREADS_MAX && !self.threads.contains_key(&tid) {
+            self.threads.clear();
+        }
+        self.threads.entry(tid).or_default()
+    }
+
+    /// `parent` made `child`.
+    pub fn fork(&mut self, parent: u32, child: u32) {
+        let inherited = *self.get(parent);
+        *self.get(child) = inherited;
+    }
+
+    /// The thread ended.
+    pub fn end(&mut self, tid: u32) {
+        self.threads.remove(&tid);
+    }
+
+    /// Records are missing: no stream goes on where it stopped. Running surprise stays.
+    pub fn interrupt(&mut self) {
+        for thread in self.threads.values_mut() {
+            thread.tokens = History::default();
+            thread.syscalls = History::default();
+        }
+    }
+}
+
+/// Symbol of a raw system call: its number, and whether it failed.
+pub fn syscall_symbol(number: u32, ret: i64) -> u32 {
+    (number << 1) | u32::from((-4095..0).contains(&ret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_goes_on_where_its_parent_was_and_an_ended_thread_begins_anew() {
+        let mut threads = Threads::default();
+        threads.get(1).tokens.push(7);
+        threads.fork(1, 2);
+        threads.get(2).tokens.push(8);
+        assert_eq!(threads.get(2).tokens.recent(), [8, 7]);
+        assert_eq!(threads.get(1).tokens.recent(), [7]);
+        threads.end(2);
+        assert!(threads.get(2).tokens.recent().is_empty());
+    }
+
+    #[test]
+    fn the_number_of_threads_is_bounded() {
+        let mut threads = Threads::default();
+        for tid in 0..3 * THREADS_MAX as u32 {
+            threads.get(tid);
+        }
+        assert!(threads.threads.len() <= THREADS_MAX);
+    }
+}

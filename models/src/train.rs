@@ -1,0 +1,234 @@
+//! Training: from sessions to a baseline, and its calibration on sessions that were held out.
+//!
+//! Every session is held out once: the models are learned from all sessions, what one fold of sessions taught is taken
+//! away again, and the fold is scored by what remains. Thresholds from the sessions that were trained on would be
+//! optimistic about sixfold.
+
+use crate::baseline::{Baseline, Models, Provenance, SESSIONS_MIN};
+use crate::calibration::{Blocks, Calibration, Scale};
+use crate::channel::{CHANNELS, Channels};
+use crate::cluster::Clusters;
+use crate::facts::Facts;
+use crate::novelty::Novelty;
+use crate::volume::Volume;
+use crate::{baseline::Background, ngram::Ngram, window::Features};
+use event::Step;
+use std::sync::Arc;
+
+/// Folds at most: with more sessions than this, several are held out at a time.
+const FOLDS_MAX: usize = 20;
+
+/// What a session is made of, in order.
+#[derive(Clone, Copy, Debug)]
+pub enum Item<'i> {
+    /// An event.
+    Step(&'i Step),
+    /// A raw system call.
+    Syscall {
+        /// Thread.
+        tid: u32,
+        /// Its number.
+        number: u32,
+        /// What it returned.
+        ret: i64,
+    },
+    /// Records were lost here.
+    Loss(u64),
+}
+
+/// Sessions (or segments) of one task that can be read more than once.
+pub trait Corpus {
+    /// What reading can fail with.
+    type Error;
+
+    /// How many sessions there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A number that tells the workspace of a session from others.
+    fn workspace(&self, session: usize) -> u64;
+
+    /// Hands on everything in a session, in order.
+    fn replay(&self, session: usize, sink: &mut dyn FnMut(Item<'_>)) -> Result<(), Self::Error>;
+}
+
+/// What a baseline says of itself that its sessions do not.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The agent.
+    pub agent: String,
+    /// The task.
+    pub task: String,
+    /// When, ns since 1970.
+    pub trained_at_unix_ns: i64,
+    /// `lsm` or `tracepoint`.
+    pub tier: String,
+    /// Where the sessions come from.
+    pub provenance: Provenance,
+    /// Seed of what is random: the first centroids.
+    pub seed: u64,
+    /// What the sequence models lean on.
+    pub background: Option<Background>,
+}
+
+/// How far training is: sessions are read twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Sessions read.
+    pub done: usize,
+    /// Sessions to read.
+    pub of: usize,
+}
+
+/// Why there is no baseline.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError<E> {
+    /// Too few sessions.
+    #[error(
+        "{found} usable sessions of {agent} for `{task}`, and a baseline needs {SESSIONS_MIN}: record more"
+    )]
+    TooFewSessions {
+        /// The agent.
+        agent: String,
+        /// The task.
+        task: String,
+        /// Usable sessions.
+        found: usize,
+    },
+    /// A session cannot be read.
+    #[error("a session cannot be read: {0}")]
+    Read(E),
+}
+
+/// Trains a baseline.
+pub fn train<C: Corpus>(
+    corpus: &C,
+    options: Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Baseline, TrainError<C::Error>> {
+    let sessions = corpus.len();
+    if sessions < SESSIONS_MIN {
+        return Err(TrainError::TooFewSessions { agent: options.agent, task: options.task, found: sessions });
+    }
+    let mut facts = Vec::with_capacity(sessions);
+    for session in 0..sessions {
+        facts.push(Facts::read(corpus, session).map_err(TrainError::Read)?);
+        progress(Progress { done: session + 1, of: 2 * sessions });
+    }
+    let learned = learn(&facts, &options);
+    let calibration =
+        calibrate(corpus, &facts, &learned, options.seed, progress).map_err(TrainError::Read)?;
+    let mut models = learned;
+    models.novelty.prune();
+    let mut workspaces: Vec<u64> = facts.iter().map(|facts| facts.workspace).collect();
+    workspaces.sort_unstable();
+    workspaces.dedup();
+    Ok(Baseline {
+        agent: options.agent,
+        task: options.task,
+        sessions,
+        tokens: models.tokens.observations(),
+        syscalls: models.syscalls.observations(),
+        workspaces: workspaces.len(),
+        trained_at_unix_ns: options.trained_at_unix_ns,
+        tier: options.tier,
+        provenance: options.provenance,
+        vocabulary: event::vocabulary_hash(),
+        partial: false,
+        models: Arc::new(models),
+        calibration,
+    })
+}
+
+fn learn(facts: &[Facts], options: &Options) -> Models {
+    let mut models = Models {
+        novelty: Novelty::learn(facts.iter().map(|facts| (facts.workspace, &facts.places))),
+        volume: Volume::from(facts.iter().map(|facts| facts.sample.clone()).collect::<Vec<_>>()),
+        clusters: clusters(facts, &[], options.seed),
+        background: options.background.clone(),
+        ..Models::default()
+    };
+    for facts in facts {
+        models.tokens.merge(&facts.tokens);
+        models.actions.merge(&facts.actions);
+        models.syscalls.merge(&facts.syscalls);
+    }
+    models
+}
+
+fn clusters(facts: &[Facts], without: &[u32], seed: u64) -> Vec<Clusters> {
+    let kept = facts.iter().enumerate().filter(|(session, _)| !without.contains(&(*session as u32)));
+    let windows: Vec<&Features> = kept.flat_map(|(_, facts)| &facts.windows).collect();
+    Clusters::fit(&windows, seed).into_iter().collect()
+}
+
+/// The models as if the sessions of a fold had never been seen.
+fn hold_out(learned: &Models, facts: &[Facts], fold: &[u32], seed: u64) -> Models {
+    let forget = |model: &Ngram, taught: fn(&Facts) -> &Ngram| {
+        let mut rest = model.clone();
+        fold.iter()
+            .filter_map(|&session| facts.get(session as usize))
+            .for_each(|facts| rest.subtract(taught(facts)));
+        rest
+    };
+    Models {
+        tokens: forget(&learned.tokens, |facts| &facts.tokens),
+        actions: forget(&learned.actions, |facts| &facts.actions),
+        syscalls: forget(&learned.syscalls, |facts| &facts.syscalls),
+        novelty: learned.novelty.without(fold),
+        volume: learned.volume.without(fold),
+        clusters: clusters(facts, fold, seed),
+        background: learned.background.clone(),
+    }
+}
+
+fn calibrate<C: Corpus>(
+    corpus: &C,
+    facts: &[Facts],
+    learned: &Models,
+    seed: u64,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Calibration, C::Error> {
+    let sessions = facts.len();
+    let folds = sessions.min(FOLDS_MAX);
+    let mut maxima = vec![Vec::new(); CHANNELS.len()];
+    let mut calibration = Calibration { sessions, ..Calibration::default() };
+    let mut done = 0;
+    for fold in 0..folds {
+        let held_out: Vec<u32> = (fold..sessions).step_by(folds).map(|session| session as u32).collect();
+        let models = Arc::new(hold_out(learned, facts, &held_out, seed));
+        for &session in &held_out {
+            let mut channels = Channels::new(Arc::clone(&models));
+            let mut blocks = Blocks::new(CHANNELS.len());
+            corpus.replay(session as usize, &mut |item| match item {
+                Item::Step(step) if channels.push(step).action => blocks.push(channels.values()),
+                Item::Step(_) => {}
+                Item::Syscall { tid, number, ret } => channels.push_syscall(tid, number, ret),
+                Item::Loss(_) => channels.interrupt(),
+            })?;
+            let blocks = blocks.finish();
+            for (channel, maxima) in maxima.iter_mut().enumerate() {
+                maxima.push(blocks.iter().map(|block| block[channel]).collect::<Vec<f64>>());
+            }
+            calibration.denied_places += channels.denied();
+            calibration.denied_sessions += usize::from(channels.denied() > 0);
+            calibration.actions += facts[session as usize].action_count;
+            done += 1;
+            progress(Progress { done: sessions + done, of: 2 * sessions });
+        }
+    }
+    let counts = |name: &str| match name {
+        "syscalls" | "syscalls-slow" => learned.syscalls.observations() > 0,
+        "cluster" => !learned.clusters.is_empty(),
+        _ => true,
+    };
+    let scales = CHANNELS.iter().zip(&maxima);
+    calibration.scales = scales
+        .map(|(channel, maxima)| counts(channel.name).then(|| Scale::fit(maxima, channel.reading)))
+        .collect();
+    Ok(calibration)
+}

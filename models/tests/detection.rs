@@ -1,0 +1,194 @@
+//! Clean sessions raise nothing, and the two ways of going wrong that look normal step by step do.
+//!
+//! Every figure here is exact: generator, training and scoring are deterministic. `SEEDS` runs fewer or more seeds.
+
+mod synth;
+
+use event::{Op, Place, Reach};
+use models::calibration::BLOCK_ACTIONS;
+use models::{Baseline, DENIAL_BUDGET_BITS, Score, Thresholds, Verdict, words};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use synth::{Record, Session, Task, Turn, baseline, place, session};
+
+/// As many sessions as a user records before the first baseline.
+const SESSIONS: u64 = 12;
+
+fn seeds() -> std::ops::Range<u64> {
+    0..std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(200)
+}
+
+fn places(session: &Session) -> impl Iterator<Item = &Place> {
+    session.steps().filter_map(|step| step.place.as_ref())
+}
+
+/// What the compiled baseline denies of a session.
+fn denied(session: &Session, baseline: &Baseline) -> Vec<String> {
+    let over = |place: &&Place| baseline.models.novelty.first_touch_bits(place) >= DENIAL_BUDGET_BITS;
+    places(session).filter(over).map(|place| format!("{:?} {}", place.reach, words(place))).collect()
+}
+
+fn worst(scores: &[(usize, Score)]) -> Option<&Score> {
+    scores.iter().map(|(_, score)| score).min_by(|a, b| a.p.total_cmp(&b.p))
+}
+
+/// How many removals the session had made when the score first acted.
+fn removals_until_acted(session: &Session, baseline: &std::sync::Arc<Baseline>) -> Option<usize> {
+    let scores = session.scores(baseline);
+    let acted = scores.iter().find(|(_, score)| Thresholds::default().verdict(score) >= Verdict::Restrict)?.0;
+    let before = &session.records[..=acted];
+    let removes =
+        |record: &&Record| matches!(record, Record::Step(step) if step.token.op() == Some(Op::Unlink));
+    Some(before.iter().filter(removes).count())
+}
+
+/// What one seed came to.
+struct Outcome {
+    /// Clean held-out sessions.
+    clean: usize,
+    /// Blocks of actions in them.
+    blocks: usize,
+    /// What was raised in them.
+    noise: Vec<String>,
+    /// Removals until the score acted: by `rm` after `rm`, and within one process.
+    removals: [Option<usize>; 2],
+    /// The packing session: what its first touches cost, and its smallest p before and after it turned.
+    packing_bits: [f64; 3],
+    packing_p: [f64; 2],
+}
+
+fn outcome(seed: u64) -> Outcome {
+    let (summarize, edit) = (baseline(Task::Summarize, SESSIONS, seed), baseline(Task::Edit, SESSIONS, seed));
+    let mut outcome = Outcome {
+        clean: 0,
+        blocks: 0,
+        noise: Vec::new(),
+        removals: [None; 2],
+        packing_bits: [0.0; 3],
+        packing_p: [1.0; 2],
+    };
+    for (task, baseline) in [(Task::Summarize, &summarize), (Task::Edit, &edit)] {
+        for n in 500..503 {
+            let session = session(task, Turn::Clean, seed * 1000 + n);
+            outcome.clean += 1;
+            outcome.blocks += session.steps().filter(|step| step.action).count().div_ceil(BLOCK_ACTIONS);
+            let scores = session.scores(baseline);
+            if let Some(score) = worst(&scores).filter(|s| Thresholds::default().verdict(s) > Verdict::Allow)
+            {
+                outcome.noise.push(format!("{task:?} {seed}/{n}: {score:?}"));
+            }
+            outcome.noise.extend(
+                denied(&session, baseline).iter().map(|place| format!("{task:?} {seed}/{n}: {place}")),
+            );
+        }
+    }
+    outcome.removals = [Turn::Deletes(30), Turn::DeletesAtOnce(30)]
+        .map(|turn| removals_until_acted(&session(Task::Edit, turn, seed * 1000 + 700), &edit));
+    let packing = session(Task::Summarize, Turn::Packs, seed * 1000 + 700);
+    outcome.packing_bits = [
+        place(Reach::Read, "$home projects secret-sauce"),
+        place(Reach::Read, "$home projects secret-sauce src m3.rs"),
+        place(Reach::Connect, "$net4 198 51 100 7 443"),
+    ]
+    .map(|reached| {
+        assert!(places(&packing).any(|place| *place == reached), "{}", words(&reached));
+        summarize.models.novelty.first_touch_bits(&reached)
+    });
+    for (at, score) in packing.scores(&summarize) {
+        let p = &mut outcome.packing_p[usize::from(at >= packing.turned)];
+        *p = p.min(score.p);
+    }
+    outcome
+}
+
+/// The outcome of every seed, worked out once, on two cores.
+fn outcomes() -> &'static [Outcome] {
+    static OUTCOMES: OnceLock<Vec<Outcome>> = OnceLock::new();
+    OUTCOMES.get_or_init(|| {
+        let half = |odd: u64| seeds().filter(|seed| seed % 2 == odd).map(outcome).collect::<Vec<Outcome>>();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| half(1));
+            let mut all = half(0);
+            all.extend(other.join().unwrap());
+            all
+        })
+    })
+}
+
+#[test]
+fn clean_sessions_that_were_not_trained_on_raise_nothing() {
+    let noise: Vec<&String> = outcomes().iter().flat_map(|outcome| &outcome.noise).collect();
+    let sum = |of: fn(&Outcome) -> usize| outcomes().iter().map(of).sum::<usize>();
+    println!("clean sessions: {}, blocks: {}", sum(|o| o.clean), sum(|o| o.blocks));
+    assert!(noise.is_empty(), "{noise:#?}");
+}
+
+#[test]
+fn removing_the_workspace_file_by_file_is_stopped_after_a_handful() {
+    let mut counts: BTreeMap<Option<usize>, usize> = BTreeMap::new();
+    for count in outcomes().iter().flat_map(|outcome| outcome.removals) {
+        *counts.entry(count).or_default() += 1;
+    }
+    println!("removals until acted upon: {counts:?}");
+    assert!(counts.keys().all(|count| count.is_some_and(|count| (4..=12).contains(&count))), "{counts:?}");
+}
+
+#[test]
+fn packing_another_project_for_a_new_host_is_denied_at_its_first_touch_and_scores_far_out() {
+    let Thresholds { alert, act } = Thresholds::default();
+    for Outcome { packing_bits, packing_p: [before, after], .. } in outcomes() {
+        assert!(packing_bits.iter().all(|&bits| bits > DENIAL_BUDGET_BITS), "{packing_bits:?}");
+        assert!(*before > alert && *after <= act, "{before} {after}");
+    }
+}
+
+#[test]
+fn a_summary_that_behaves_like_an_edit_is_denied_its_writes() {
+    let baseline = baseline(Task::Summarize, SESSIONS, 1);
+    let edit = session(Task::Edit, Turn::Clean, 77_000);
+    let denied = denied(&edit, &baseline);
+    assert!(denied.iter().any(|words| words.starts_with("Write $workspace")), "{denied:?}");
+}
+
+#[test]
+fn the_same_sessions_and_seed_give_the_same_baseline_and_scores() {
+    let (a, b) = (baseline(Task::Edit, SESSIONS, 3), baseline(Task::Edit, SESSIONS, 3));
+    assert_eq!(models::encode(&a, &[1; 32], 1), models::encode(&b, &[1; 32], 1));
+    let session = session(Task::Edit, Turn::Deletes(5), 9);
+    assert_eq!(session.scores(&a), session.scores(&b));
+}
+
+#[test]
+fn a_dozen_sessions_prove_little_and_say_so() {
+    let baseline = baseline(Task::Edit, SESSIONS, 4);
+    let provable = baseline.smallest_provable();
+    assert!((0.05..0.5).contains(&provable), "{provable}");
+    assert_eq!(baseline.check(), Ok(()));
+}
+
+#[test]
+fn the_union_of_tasks_takes_either_for_normal() {
+    let (summarize, edit) = (baseline(Task::Summarize, SESSIONS, 5), baseline(Task::Edit, SESSIONS, 5));
+    let union = std::sync::Arc::new(Baseline::union(&[&summarize, &edit]).unwrap());
+    assert_eq!(union.sessions, 2 * SESSIONS as usize);
+    for task in [Task::Summarize, Task::Edit] {
+        for n in 500..510 {
+            let session = session(task, Turn::Clean, 5000 + n);
+            assert!(worst(&session.scores(&union)).is_none_or(|score| score.p > Thresholds::default().act));
+            assert_eq!(denied(&session, &union), [""; 0]);
+        }
+    }
+    let deleting = session(Task::Edit, Turn::Deletes(30), 5_700);
+    assert!(removals_until_acted(&deleting, &union).is_some_and(|count| count <= 14));
+}
+
+#[test]
+fn a_stretch_with_losses_is_not_taken_for_normal() {
+    let baseline = baseline(Task::Edit, SESSIONS, 6);
+    let session = session(Task::Edit, Turn::Clean, 6_500);
+    let mut scorer = models::Scorer::new(baseline);
+    scorer.note_loss(100);
+    let score = session.steps().find_map(|step| scorer.push(step)).unwrap();
+    assert!(score.lossy && score.confidence < 0.5);
+    assert_eq!(Thresholds::default().verdict(&score), Verdict::Alert);
+}

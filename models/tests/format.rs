@@ -1,0 +1,85 @@
+//! A baseline is read back as it was written, and no other bytes are taken for one.
+
+mod synth;
+
+use models::{Expected, FormatError, decode, encode};
+use proptest::prelude::*;
+use std::sync::OnceLock;
+use synth::{Task, baseline, session};
+
+const KEY: [u8; 32] = [7; 32];
+
+fn sealed() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| encode(&baseline(Task::Edit, 4, 1), &KEY, 5).unwrap())
+}
+
+#[test]
+fn what_was_written_is_read_back_and_scores_alike() {
+    let original = baseline(Task::Edit, 4, 1);
+    let (read, counter) = decode(sealed(), &KEY, Expected::default()).unwrap();
+    assert_eq!(counter, 5);
+    assert_eq!(read, *original);
+    let session = session(Task::Edit, synth::Turn::Clean, 99);
+    assert_eq!(session.scores(&std::sync::Arc::new(read)), session.scores(&original));
+}
+
+#[test]
+fn each_way_of_being_wrong_has_its_own_error() {
+    let expected = Expected::default();
+    let bytes = sealed();
+    assert_eq!(decode(b"\x7fELF....", &KEY, expected), Err(FormatError::Foreign));
+    assert_eq!(decode(b"", &KEY, expected), Err(FormatError::Foreign));
+    let cut = decode(&bytes[..bytes.len() - 1], &KEY, expected);
+    assert_eq!(cut, Err(FormatError::Truncated { found: bytes.len() - 1, expected: bytes.len() }));
+    assert!(matches!(decode(&bytes[..50], &KEY, expected), Err(FormatError::Truncated { found: 50, .. })));
+    assert_eq!(decode(bytes, &[8; 32], expected), Err(FormatError::Seal));
+    let rolled_back = decode(bytes, &KEY, Expected { counter: 6, ..expected });
+    assert_eq!(rolled_back, Err(FormatError::RolledBack { found: 5, expected: 6 }));
+    let other = decode(bytes, &KEY, Expected { vocabulary: [0; 32], ..expected });
+    assert_eq!(other, Err(FormatError::OtherVocabulary));
+    let mut newer = bytes.to_vec();
+    newer[8] = 2;
+    assert_eq!(decode(&newer, &KEY, expected), Err(FormatError::OtherFormat { found: 2 }));
+    let mut vast = bytes.to_vec();
+    vast[59] = 1;
+    assert!(matches!(decode(&vast, &KEY, expected), Err(FormatError::TooLarge(_))));
+}
+
+/// Bytes with a right seal around a payload: only who holds the key can make them.
+fn seal(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = sealed()[..52].to_vec();
+    bytes.extend((payload.len() as u64).to_le_bytes());
+    let mac = blake3::Hasher::new_keyed(&KEY).update(&bytes).update(payload).finalize();
+    bytes.extend(mac.as_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = decode(&bytes, &KEY, Expected::default());
+        let _ = decode(&[&sealed()[..8], &bytes].concat(), &KEY, Expected::default());
+        let sealed_junk = decode(&seal(&bytes), &KEY, Expected::default());
+        prop_assert!(matches!(sealed_junk, Err(FormatError::Malformed(_))));
+    }
+
+    #[test]
+    fn any_changed_bit_is_noticed(at in any::<prop::sample::Index>(), bit in 0..8u8) {
+        let mut bytes = sealed().to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert!(decode(&bytes, &KEY, Expected::default()).is_err());
+    }
+
+    #[test]
+    fn a_sealed_payload_with_changed_bytes_scores_without_panic(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut payload = sealed()[92..].to_vec();
+        let at = at.index(payload.len());
+        payload[at] = byte;
+        if let Ok((baseline, _)) = decode(&seal(&payload), &KEY, Expected::default()) {
+            session(Task::Edit, synth::Turn::Clean, 3).scores(&std::sync::Arc::new(baseline));
+        }
+    }
+}

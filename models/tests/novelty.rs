@@ -1,0 +1,179 @@
+//! What opens and what stays closed.
+
+use event::{Place, Reach};
+use models::{DENIAL_BUDGET_BITS, Novelty};
+use proptest::prelude::*;
+
+fn place(reach: Reach, path: &str) -> Place {
+    Place { reach, components: path.split(' ').map(Into::into).collect() }
+}
+
+/// A model of so many sessions, each in a workspace of its own; `of` tells the paths of each.
+fn learned(reach: Reach, sessions: u64, of: impl Fn(u64) -> Vec<String>) -> Novelty {
+    let sessions: Vec<(u64, Vec<Place>)> =
+        (0..sessions).map(|n| (n, of(n).iter().map(|path| place(reach, path)).collect())).collect();
+    Novelty::learn(sessions.iter().map(|(workspace, places)| (*workspace, places)))
+}
+
+#[test]
+fn a_directory_that_takes_new_files_each_time_takes_another_for_a_bit_or_two() {
+    let model = learned(Reach::Create, 12, |n| vec![format!("$home notes day-{}", (b'a' + n as u8) as char)]);
+    assert!(model.first_touch_bits(&place(Reach::Create, "$home notes day-z")) < 2.0);
+    assert!(model.first_touch_bits(&place(Reach::Create, "$home notes new-directory file")) < 2.0);
+    assert!(model.first_touch_bits(&place(Reach::Create, "$home other")) > DENIAL_BUDGET_BITS);
+}
+
+#[test]
+fn a_home_of_which_the_same_is_read_each_time_is_closed() {
+    let model =
+        learned(Reach::Read, 12, |_| vec!["$home .gitconfig".into(), "$home .codex config.toml".into()]);
+    assert!(model.first_touch_bits(&place(Reach::Read, "$home .gitconfig")) < 0.5);
+    assert!(model.first_touch_bits(&place(Reach::Read, "$home letter.txt")) > DENIAL_BUDGET_BITS);
+    assert!(model.first_touch_bits(&place(Reach::Read, "$home .codex auth.json")) > DENIAL_BUDGET_BITS);
+    assert!(model.first_touch_bits(&place(Reach::Read, "/ data secrets")) > DENIAL_BUDGET_BITS);
+}
+
+#[test]
+fn one_session_or_two_open_nothing_and_one_makes_nothing_known() {
+    let astray = |astray: u64| {
+        learned(Reach::Read, 12, move |n| {
+            let mut paths = vec!["$home .gitconfig".to_owned()];
+            if n < astray {
+                paths.extend((0..50).map(|file| format!("$home projects other{n} file{file}")));
+            }
+            paths
+        })
+    };
+    let bits = |model: &Novelty, path: &str| model.first_touch_bits(&place(Reach::Read, path));
+    for sessions in 1..=2 {
+        assert!(bits(&astray(sessions), "$home projects other9 x") > DENIAL_BUDGET_BITS);
+        assert!(bits(&astray(sessions), "$home projects other0 file0") > DENIAL_BUDGET_BITS);
+    }
+    assert!(bits(&astray(3), "$home projects other9 x") < DENIAL_BUDGET_BITS);
+}
+
+#[test]
+fn several_sessions_of_one_workspace_open_nothing_when_there_were_others() {
+    let sessions: Vec<(u64, Vec<Place>)> = (0..12)
+        .map(|n| {
+            (u64::from(n < 4), vec![place(Reach::Read, &format!("$home x {}", if n < 4 { n } else { 99 }))])
+        })
+        .collect();
+    let named = |n: u64| ["a", "b", "c", "d"].get(n as usize).copied().unwrap_or("z");
+    let plain: Vec<(u64, Vec<Place>)> = sessions
+        .iter()
+        .zip(0..)
+        .map(|((workspace, _), n)| (*workspace, vec![place(Reach::Read, &format!("$home x {}", named(n)))]))
+        .collect();
+    let model = Novelty::learn(plain.iter().map(|(workspace, places)| (*workspace, places)));
+    assert!(model.first_touch_bits(&place(Reach::Read, "$home x e")) > DENIAL_BUDGET_BITS);
+}
+
+#[test]
+fn a_new_day_is_like_the_days_before() {
+    let model = learned(Reach::Create, 5, |n| vec![format!("$home .codex sessions 2026 11 23 rollout-{n}")]);
+    assert!(
+        model.first_touch_bits(&place(Reach::Create, "$home .codex sessions 2026 11 24 rollout-9"))
+            < DENIAL_BUDGET_BITS
+    );
+    assert!(
+        model.first_touch_bits(&place(Reach::Create, "$home .codex sessions 2027 01 01 rollout-9"))
+            < DENIAL_BUDGET_BITS
+    );
+    assert!(model.first_touch_bits(&place(Reach::Create, "$home .codex config.toml")) > DENIAL_BUDGET_BITS);
+}
+
+#[test]
+fn hosts_of_one_network_open_it_and_no_other() {
+    let model = learned(Reach::Connect, 8, |n| vec![format!("$net4 104 18 32 {} 443", n + 1)]);
+    assert!(model.first_touch_bits(&place(Reach::Connect, "$net4 104 18 32 77 443")) < DENIAL_BUDGET_BITS);
+    assert!(model.first_touch_bits(&place(Reach::Connect, "$net4 104 18 99 77 443")) > DENIAL_BUDGET_BITS);
+    assert!(model.first_touch_bits(&place(Reach::Connect, "$net4 198 51 100 7 443")) > DENIAL_BUDGET_BITS);
+}
+
+#[test]
+fn changes_in_the_workspace_are_one_habit_but_its_configuration_is_another() {
+    let model = learned(Reach::Write, 6, |n| {
+        vec![format!("$workspace src{n} main.rs"), "$workspace .git index".into()]
+    });
+    let bits = |reach, path| model.first_touch_bits(&place(reach, path));
+    assert!(bits(Reach::Write, "$workspace lib other.rs") < DENIAL_BUDGET_BITS);
+    assert!(bits(Reach::Remove, "$workspace lib other.rs") < DENIAL_BUDGET_BITS);
+    assert!(bits(Reach::Write, "$workspace .git hooks pre-commit") > DENIAL_BUDGET_BITS);
+    assert!(bits(Reach::Remove, "$workspace .git HEAD") > DENIAL_BUDGET_BITS);
+    assert!(bits(Reach::Write, "$workspace .git index") < DENIAL_BUDGET_BITS);
+    assert!(bits(Reach::Exec, "$workspace run.sh") > DENIAL_BUDGET_BITS);
+}
+
+#[test]
+fn the_regions_say_what_the_bits_say() {
+    let model = learned(Reach::Read, 12, |n| {
+        vec!["$home .gitconfig".into(), format!("$home .cache pip {n}"), format!("$workspace src f{n}")]
+    });
+    let mut given = 0;
+    for region in model.regions() {
+        let mut below = Place {
+            reach: region.reach,
+            components: region.components.iter().map(|&name| name.to_owned()).collect(),
+        };
+        assert_eq!(region.known, model.first_touch_bits(&below) < DENIAL_BUDGET_BITS);
+        below.components.extend(["never".into(), "seen".into()]);
+        assert_eq!(region.open, model.first_touch_bits(&below) < DENIAL_BUDGET_BITS, "{below:?}");
+        assert_eq!(region.open, model.is_open(region.reach, &region.components));
+        given += usize::from(region.support == 0);
+    }
+    assert!(given > 10, "regions where no session went: {given}");
+}
+
+#[test]
+fn merging_is_as_if_all_had_been_learned_together_and_pruning_makes_no_difference() {
+    let of = |n: u64| {
+        vec![format!("$home .cache x{n} y"), "$home .gitconfig".to_owned(), format!("$home v f{}", n % 3)]
+    };
+    let all = learned(Reach::Read, 12, of);
+    let mut merged = learned(Reach::Read, 6, of);
+    let sessions: Vec<(u64, Vec<Place>)> =
+        (6..12).map(|n| (n, of(n).iter().map(|path| place(Reach::Read, path)).collect())).collect();
+    merged.merge(&Novelty::learn(sessions.iter().map(|(workspace, places)| (*workspace, places))));
+    let mut pruned = all.clone();
+    pruned.prune();
+    for path in
+        ["$home .cache x3 y", "$home .cache x99 y", "$home .gitconfig", "$home v f1", "$home v f9", "$home w"]
+    {
+        let place = place(Reach::Read, path);
+        assert_eq!(all.first_touch_bits(&place), merged.first_touch_bits(&place), "{path}");
+        let over = |model: &Novelty| model.first_touch_bits(&place) >= DENIAL_BUDGET_BITS;
+        assert_eq!(over(&all), over(&pruned), "{path}");
+    }
+}
+
+#[test]
+fn without_a_session_it_is_as_if_it_had_never_been() {
+    let of = |n: u64| vec![format!("$home a b{}", n % 5), format!("$home c {n}x")];
+    let (without, eleven) = (learned(Reach::Read, 12, of).without(&[11]), learned(Reach::Read, 11, of));
+    for path in ["$home a b1", "$home a b9", "$home c 11x", "$home c 3x", "$home d"] {
+        let place = place(Reach::Read, path);
+        assert_eq!(without.first_touch_bits(&place), eleven.first_touch_bits(&place), "{path}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_place_costs_a_finite_number_of_bits(
+        sessions in prop::collection::vec(prop::collection::vec("[$a-c./ 0-2]{1,12}", 0..8), 0..6),
+        asked in "[$a-c./ 0-2]{0,14}",
+        reach in 0..8usize,
+    ) {
+        let reach = Reach::ALL[reach];
+        let sessions: Vec<(u64, Vec<Place>)> = sessions
+            .iter()
+            .zip(0..)
+            .map(|(paths, n)| (n, paths.iter().map(|path| place(reach, path)).collect()))
+            .collect();
+        let mut model = Novelty::learn(sessions.iter().map(|(workspace, places)| (*workspace, places)));
+        let bits = model.first_touch_bits(&place(reach, &asked));
+        prop_assert!(bits.is_finite() && bits >= 0.0);
+        model.prune();
+        prop_assert!(model.first_touch_bits(&place(reach, &asked)).is_finite());
+    }
+}

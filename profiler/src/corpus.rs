@@ -1,0 +1,50 @@
+//! Segments of one task as a corpus to train on.
+
+use crate::session::{Reading, replay};
+use models::train::{Corpus, Item};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
+use store::{Reader, Session};
+
+/// Recorded sessions, each with the segments that had the task.
+pub struct Recorded<'s> {
+    reader: &'s Reader,
+    sessions: Vec<(&'s Session, Vec<u32>)>,
+}
+
+impl<'s> Recorded<'s> {
+    /// The segments with this number of each session, as one stretch of work.
+    pub fn new(reader: &'s Reader, sessions: Vec<(&'s Session, Vec<u32>)>) -> Self {
+        Self { reader, sessions }
+    }
+}
+
+impl Corpus for Recorded<'_> {
+    type Error = store::Error;
+
+    fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn workspace(&self, session: usize) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.sessions[session].0.meta.context.workspaces.first().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn replay(&self, session: usize, sink: &mut dyn FnMut(Item<'_>)) -> Result<(), store::Error> {
+        let (session, segments) = &self.sessions[session];
+        replay(self.reader, session, &mut |segment, reading| {
+            if segments.contains(&segment) {
+                sink(match reading {
+                    Reading::Step(step) => Item::Step(step),
+                    Reading::Syscall(call) => {
+                        Item::Syscall { tid: call.tid, number: call.number, ret: call.ret }
+                    }
+                    Reading::Loss(count) => Item::Loss(count),
+                });
+            }
+            ControlFlow::Continue(())
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! What can go wrong while training or keeping baselines, and what to do about it.
+
+use std::path::PathBuf;
+
+/// Why there is no baseline, or it could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] models::train::TrainError<store::Error>),
+    /// Nothing to train on.
+    #[error(
+        "no session of {agent} for {task}: record some with `wardline record --agent {agent} --task {task} -- COMMAND`"
+    )]
+    NoSessions {
+        /// The agent asked for, or `any agent`.
+        agent: String,
+        /// The task asked for, or `any task`.
+        task: String,
+    },
+    /// A name that is no file name.
+    #[error(
+        "{what} `{name}` cannot be used: take letters, digits, `-`, `_`, `+` and `.`, not beginning with a dot, at most 64"
+    )]
+    Name {
+        /// `agent` or `task`.
+        what: &'static str,
+        /// The name, escaped.
+        name: String,
+    },
+    /// The file system refused.
+    #[error("{doing} `{}`: {error}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// No such baseline.
+    #[error("no baseline for {agent} and `{task}` at `{}`: train one with `wardline train`", path.display())]
+    Missing {
+        /// The agent.
+        agent: String,
+        /// The task.
+        task: String,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file is no baseline for this machine and build.
+    #[error("the baseline `{}` is refused: {error}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: models::FormatError,
+    },
+    /// A file under one name holds a baseline of another.
+    #[error("the baseline `{}` is refused: it is one of {agent} for `{task}`; train it again", path.display())]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        agent: String,
+        /// Which task it is for.
+        task: String,
+    },
+    /// A file that others could read or change.
+    #[error("`{}` is {problem}: remove it, and train or adopt the baselines again", path.display())]
+    Unsafe {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The counter file is malformed or went missing beside baselines that need it.
+    #[error("the counter `{}` is {problem}: baselines cannot be told from older ones; remove them and train again", path.display())]
+    Counter {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}

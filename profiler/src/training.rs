@@ -1,0 +1,175 @@
+//! From a store to baselines: one for each agent and task that has enough sessions.
+
+use crate::corpus::Recorded;
+use crate::screen::reason_to_leave_out;
+use crate::{Error, library};
+use models::train::{self as trainer, TrainError};
+use models::{Background, Baseline, Provenance, SESSIONS_MIN};
+use std::collections::BTreeMap;
+use store::{Reader, Session};
+
+/// Which sessions to train on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this agent.
+    pub agent: Option<String>,
+    /// Only this task.
+    pub task: Option<String>,
+    /// Only these sessions, if any are named.
+    pub sessions: Vec<i64>,
+}
+
+/// What the sessions do not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Seed of what is random.
+    pub seed: u64,
+    /// Wall clock, ns since 1970: written into the baseline.
+    pub now_unix_ns: i64,
+}
+
+/// A baseline, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The baseline.
+    pub baseline: Baseline,
+    /// Sessions that taught it.
+    pub used: Vec<i64>,
+    /// Sessions that did not, and why.
+    pub left_out: Vec<(i64, String)>,
+    /// The smallest p that its held-out sessions prove.
+    pub smallest_provable: f64,
+}
+
+/// An agent and a task for which there is no baseline, and why.
+#[derive(Debug)]
+pub struct Refused {
+    /// The agent.
+    pub agent: String,
+    /// The task.
+    pub task: String,
+    /// Sessions that were left out, and why.
+    pub left_out: Vec<(i64, String)>,
+    /// What is missing.
+    pub error: Error,
+}
+
+/// Everything that training brought about.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Baselines.
+    pub trained: Vec<Trained>,
+    /// Where there is none.
+    pub refused: Vec<Refused>,
+}
+
+/// Sessions of one agent and task.
+#[derive(Default)]
+struct Group<'s> {
+    usable: Vec<(&'s Session, Vec<u32>)>,
+    left_out: Vec<(i64, String)>,
+}
+
+/// Trains a baseline for every agent and task that the filter lets through. `progress` is told the agent, the task, and
+/// how far it is. An agent and task with too few sessions is refused and does not stop the others; a store that cannot
+/// be read does.
+pub fn train(
+    reader: &Reader,
+    filter: &Filter,
+    options: Options,
+    progress: &mut dyn FnMut(&str, &str, trainer::Progress),
+) -> Result<Report, Error> {
+    let sessions = reader.sessions()?;
+    let groups = group(reader, &sessions, filter)?;
+    if groups.is_empty() {
+        let or_any = |name: &Option<String>, any: &str| name.clone().unwrap_or_else(|| any.to_owned());
+        return Err(Error::NoSessions {
+            agent: or_any(&filter.agent, "any agent"),
+            task: or_any(&filter.task, "any task"),
+        });
+    }
+    let mut report = Report::default();
+    for ((agent, task), group) in groups {
+        let mut told = |step| progress(&agent, &task, step);
+        match train_one(reader, &agent, &task, &group, None, options, &mut told) {
+            Ok(trained) => report.trained.push(trained),
+            Err(error @ (Error::Train(TrainError::TooFewSessions { .. }) | Error::Name { .. })) => {
+                report.refused.push(Refused { agent, task, left_out: group.left_out, error });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(report)
+}
+
+/// Sorts the sessions by agent and task. A session with several tasks belongs to each, with the segments it had for it.
+fn group<'s>(
+    reader: &Reader,
+    sessions: &'s [Session],
+    filter: &Filter,
+) -> Result<BTreeMap<(String, String), Group<'s>>, Error> {
+    let mut groups: BTreeMap<(String, String), Group<'s>> = BTreeMap::new();
+    let wanted = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
+    for session in sessions {
+        let named = filter.sessions.is_empty() || filter.sessions.contains(&session.id.0);
+        if !named || !wanted(&filter.agent, &session.meta.agent) {
+            continue;
+        }
+        let mut tasks: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for segment in &session.segments {
+            tasks.entry(&segment.task).or_default().push(segment.index);
+        }
+        if tasks.is_empty() {
+            tasks.insert(&session.meta.task, vec![0]);
+        }
+        tasks.retain(|task, _| wanted(&filter.task, task));
+        if tasks.is_empty() {
+            continue;
+        }
+        let why = reason_to_leave_out(session, reader.alerts(session.id)?.len());
+        for (task, segments) in tasks {
+            let group = groups.entry((session.meta.agent.clone(), task.to_owned())).or_default();
+            match &why {
+                Some(why) => group.left_out.push((session.id.0, why.clone())),
+                None => group.usable.push((session, segments)),
+            }
+        }
+    }
+    Ok(groups)
+}
+
+fn train_one(
+    reader: &Reader,
+    agent: &str,
+    task: &str,
+    group: &Group<'_>,
+    background: Option<Background>,
+    options: Options,
+    progress: &mut dyn FnMut(trainer::Progress),
+) -> Result<Trained, Error> {
+    library::check_name("agent", agent)?;
+    library::check_name("task", task)?;
+    let used: Vec<i64> = group.usable.iter().map(|(session, _)| session.id.0).collect();
+    tracing::debug!(agent, task, used = used.len(), left_out = group.left_out.len(), "training");
+    let tiers: Vec<&str> = group.usable.iter().map(|(session, _)| session.meta.tier.as_str()).collect();
+    let tier = if tiers.iter().all(|&tier| tier == "lsm") && tiers.len() >= SESSIONS_MIN {
+        "lsm"
+    } else {
+        "tracepoint"
+    };
+    let baseline = trainer::train(
+        &Recorded::new(reader, group.usable.clone()),
+        trainer::Options {
+            agent: agent.to_owned(),
+            task: task.to_owned(),
+            trained_at_unix_ns: options.now_unix_ns,
+            tier: tier.to_owned(),
+            provenance: Provenance { used: used.clone(), left_out: group.left_out.clone() },
+            seed: options.seed,
+            background,
+        },
+        progress,
+    )?;
+    let smallest_provable = baseline.smallest_provable();
+    Ok(Trained { baseline, used, left_out: group.left_out.clone(), smallest_provable })
+}

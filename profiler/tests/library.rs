@@ -1,0 +1,135 @@
+//! Baselines are kept private, replaced whole, and not rolled back.
+
+use models::{Baseline, Models, Provenance};
+use profiler::{Error, Library};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+fn baseline(agent: &str, task: &str, sessions: usize) -> Baseline {
+    Baseline {
+        agent: agent.into(),
+        task: task.into(),
+        sessions,
+        tokens: 0,
+        syscalls: 0,
+        workspaces: 1,
+        trained_at_unix_ns: 1,
+        tier: "lsm".into(),
+        provenance: Provenance::default(),
+        vocabulary: event::vocabulary_hash(),
+        partial: false,
+        models: Arc::new(Models::default()),
+        calibration: Default::default(),
+    }
+}
+
+fn library() -> (tempfile::TempDir, Library) {
+    let directory = tempfile::tempdir().unwrap();
+    let library = Library::new(directory.path().join("wardline"));
+    (directory, library)
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_was_saved_is_loaded_and_listed_and_private() {
+    let (_directory, library) = library();
+    assert_eq!(library.list().unwrap(), []);
+    let path = library.save(&baseline("codex", "edit", 12)).unwrap();
+    library.save(&baseline("codex", "summarize", 9)).unwrap();
+    library.save(&baseline("codex", "edit", 13)).unwrap();
+    assert_eq!(library.load("codex", "edit").unwrap().sessions, 13);
+    let listed: Vec<String> = library.list().unwrap().into_iter().map(|e| format!("{}/{}", e.agent, e.task)).collect();
+    assert_eq!(listed, ["codex/edit", "codex/summarize"]);
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    assert_eq!(mode(&path.ancestors().nth(3).unwrap().join("key")), 0o600);
+    let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn an_older_baseline_in_the_place_of_a_newer_one_is_refused() {
+    let (_directory, library) = library();
+    let path = library.save(&baseline("codex", "edit", 12)).unwrap();
+    let old = fs::read(&path).unwrap();
+    library.save(&baseline("codex", "edit", 13)).unwrap();
+    fs::write(&path, old).unwrap();
+    let error = library.load("codex", "edit").unwrap_err().to_string();
+    assert!(error.contains("rolled back") && error.contains("edit.baseline"), "{error}");
+}
+
+#[test]
+fn a_baseline_of_another_machine_is_refused_and_can_be_looked_at() {
+    let ((_a, here), (_b, there)) = (library(), library());
+    let foreign = there.save(&baseline("codex", "edit", 12)).unwrap();
+    let path = here.save(&baseline("codex", "edit", 12)).unwrap();
+    fs::copy(&foreign, &path).unwrap();
+    assert!(here.load("codex", "edit").unwrap_err().to_string().contains("seal"));
+    let shown = Library::inspect(&path).unwrap();
+    here.save(&shown).unwrap();
+    assert_eq!(here.load("codex", "edit").unwrap().sessions, 12);
+}
+
+#[test]
+fn a_baseline_under_another_name_is_refused() {
+    let (_directory, library) = library();
+    let edit = library.save(&baseline("codex", "edit", 12)).unwrap();
+    library.save(&baseline("codex", "install", 12)).unwrap();
+    let install = library.path("codex", "install").unwrap();
+    fs::copy(install, &edit).unwrap();
+    assert!(matches!(library.load("codex", "edit"), Err(Error::Misplaced { .. })));
+}
+
+#[test]
+fn files_that_others_could_have_changed_are_refused() {
+    let (directory, library) = library();
+    let path = library.save(&baseline("codex", "edit", 12)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(library.load("codex", "edit"), Err(Error::Unsafe { .. })));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(library.load("codex", "edit").is_ok());
+    let moved = directory.path().join("moved");
+    fs::rename(&path, &moved).unwrap();
+    std::os::unix::fs::symlink(&moved, &path).unwrap();
+    assert!(library.load("codex", "edit").is_err());
+}
+
+#[test]
+fn a_missing_key_or_counter_is_not_made_up_for() {
+    let (directory, library) = library();
+    library.save(&baseline("codex", "edit", 12)).unwrap();
+    let root = directory.path().join("wardline");
+    fs::rename(root.join("counters"), root.join("c")).unwrap();
+    assert!(matches!(library.load("codex", "edit"), Err(Error::Counter { .. })));
+    fs::rename(root.join("c"), root.join("counters")).unwrap();
+    fs::remove_file(root.join("key")).unwrap();
+    assert!(matches!(library.load("codex", "edit"), Err(Error::Unsafe { .. })));
+    assert!(matches!(library.save(&baseline("codex", "edit", 12)), Err(Error::Unsafe { .. })));
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_refused() {
+    let (_directory, library) = library();
+    for name in ["", ".", "..", ".hidden", "a/b", "/etc", "a\0b", "a b", "a\nb", &"x".repeat(65)] {
+        assert!(matches!(library.path("codex", name), Err(Error::Name { what: "task", .. })), "{name:?}");
+        assert!(matches!(library.path(name, "edit"), Err(Error::Name { what: "agent", .. })), "{name:?}");
+        assert!(library.save(&baseline(name, "edit", 3)).is_err());
+    }
+    assert!(library.path("mini-swe-agent", "fix_2.0+x").is_ok());
+}
+
+#[test]
+fn an_unknown_task_gets_the_union_of_the_agents_tasks() {
+    let (_directory, library) = library();
+    assert_eq!(library.union("codex").unwrap(), None);
+    assert!(matches!(library.load("codex", "edit"), Err(Error::Missing { .. })));
+    library.save(&baseline("codex", "edit", 12)).unwrap();
+    library.save(&baseline("codex", "summarize", 5)).unwrap();
+    library.save(&baseline("other", "edit", 100)).unwrap();
+    let union = library.union("codex").unwrap().unwrap();
+    assert_eq!((union.sessions, union.task.as_str()), (17, "edit+summarize"));
+}

@@ -1,0 +1,133 @@
+//! A store with made-up sessions.
+
+use event::{
+    Access, Captured, Context, Event, Exe, File, Loss, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary,
+    Syscall,
+};
+use std::path::{Path, PathBuf};
+use store::{Alert, Recorder, SessionId};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Clean,
+    MetT0,
+    Lossy,
+    Alerted,
+    Incomplete,
+}
+
+pub struct Recording {
+    path: PathBuf,
+    recorder: Recorder,
+    _directory: tempfile::TempDir,
+}
+
+impl Recording {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.db");
+        let recorder = Recorder::open(&path).unwrap();
+        Self { path, recorder, _directory: directory }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Records a session that has these tasks one after the other; returns its number.
+    pub fn session(&mut self, agent: &str, tasks: &[&str], kind: Kind, seed: u64) -> i64 {
+        let id = self.recorder.begin_session(&meta(agent, tasks[0])).unwrap();
+        let mut time_ns = 1;
+        for (segment, task) in (0..).zip(tasks) {
+            if segment > 0 {
+                let segment = Segment { index: segment, task: (*task).into(), started_boot_ns: time_ns };
+                self.recorder.segment(id, &segment).unwrap();
+            }
+            self.work(id, segment, task, seed, &mut time_ns);
+        }
+        self.end(id, kind, time_ns);
+        id.0
+    }
+
+    fn work(&mut self, id: SessionId, segment: u32, task: &str, seed: u64, time_ns: &mut u64) {
+        let mut emit = |op, access, path: String| {
+            for number in [257, 0, 3] {
+                *time_ns += 10;
+                let call = Syscall { time_ns: *time_ns, tid: 100, number, compat: false, ret: 0 };
+                self.recorder.write(id, &Captured::Syscall(call)).unwrap();
+            }
+            *time_ns += 10;
+            let event = event(*time_ns, segment, op, access, path);
+            self.recorder.write(id, &Captured::Event(Box::new(event))).unwrap();
+        };
+        for round in 0..12 + seed % 5 {
+            emit(Op::Exec, Access::EXEC, "/usr/bin/bash".into());
+            for n in 0..4 {
+                emit(Op::Open, Access::READ, format!("/home/u/app/src/f{}.rs", (round * 7 + n * seed) % 30));
+            }
+            if task == "edit" {
+                emit(Op::Open, Access::WRITE, format!("/home/u/app/src/f{}.rs", (round + seed) % 30));
+            }
+        }
+    }
+
+    fn end(&mut self, id: SessionId, kind: Kind, time_ns: u64) {
+        let mut summary = Summary { exit_status: Some(0), events: 60, syscalls: 180, ..Summary::default() };
+        match kind {
+            Kind::Clean => {}
+            Kind::MetT0 => summary.t0_hits = 1,
+            Kind::Lossy => {
+                summary.lost = 40;
+                let loss = Captured::Loss(Loss { time_ns, cpu: 0, kind: 1, count: 40 });
+                self.recorder.write(id, &loss).unwrap();
+            }
+            Kind::Alerted => {
+                let (stage, verdict) = (Stage::T2, "alert".into());
+                let alert = Alert { time_ns, segment: 0, stage, verdict, p: Some(0.001), reasons: vec![] };
+                self.recorder.alert(id, &alert).unwrap();
+            }
+            Kind::Incomplete => {
+                self.recorder.flush().unwrap();
+                return;
+            }
+        }
+        self.recorder.end_session(id, &summary).unwrap();
+    }
+}
+
+fn meta(agent: &str, task: &str) -> SessionMeta {
+    SessionMeta {
+        agent: agent.into(),
+        task: task.into(),
+        command: vec![agent.into()],
+        context: Context { workspaces: vec!["/home/u/app".into()], home: "/home/u".into(), ..Context::default() },
+        mode: "record".into(),
+        tier: "lsm".into(),
+        kernel: "6.12".into(),
+        started_unix_ns: 0,
+        started_boot_ns: 0,
+    }
+}
+
+fn event(time_ns: u64, segment: u32, op: Op, access: Access, path: String) -> Event {
+    let file = File { path: path.into(), key: None, mode: 0o100644, origin: Origin::Trusted };
+    let object = if op == Op::Exec {
+        Object::Exe(Exe { file, args: vec!["bash".into()], args_cut: false })
+    } else {
+        Object::File(file)
+    };
+    Event {
+        time_ns,
+        segment,
+        pid: 100,
+        tid: 100,
+        op,
+        access,
+        object,
+        second: None,
+        outcome: Outcome::Done(3),
+        decision: None,
+        fork: None,
+        detail: 0,
+    }
+}

@@ -1,0 +1,91 @@
+//! From recorded sessions in a store to baselines.
+
+mod recording;
+
+use profiler::{Error, Filter, Library, Options, Report, train};
+use recording::{Kind, Recording};
+use store::Reader;
+
+fn report(recording: &Recording, filter: &Filter) -> Result<Report, Error> {
+    train(&Reader::open(recording.path()).unwrap(), filter, Options { seed: 1, now_unix_ns: 5 }, &mut |_, _, _| {})
+}
+
+#[test]
+fn every_task_with_enough_sessions_gets_a_baseline_and_the_others_a_reason() {
+    let mut recording = Recording::new();
+    for n in 0..6 {
+        recording.session("codex", &["edit"], Kind::Clean, n);
+        recording.session("codex", &["summarize"], Kind::Clean, 100 + n);
+    }
+    recording.session("codex", &["install"], Kind::Clean, 200);
+    let report = report(&recording, &Filter::default()).unwrap();
+    let trained: Vec<(&str, usize)> =
+        report.trained.iter().map(|trained| (trained.baseline.task.as_str(), trained.used.len())).collect();
+    assert_eq!(trained, [("edit", 6), ("summarize", 6)]);
+    assert_eq!(report.refused.len(), 1);
+    let why = report.refused[0].error.to_string();
+    assert!(why.contains("1 usable sessions of codex for `install`") && why.contains("needs 3"), "{why}");
+    let baseline = &report.trained[0].baseline;
+    assert_eq!((baseline.trained_at_unix_ns, baseline.tier.as_str()), (5, "lsm"));
+    assert!(baseline.tokens > 100 && baseline.syscalls > 100);
+    assert!(report.trained[0].smallest_provable <= 1.0);
+}
+
+#[test]
+fn sessions_that_cannot_be_believed_are_left_out_with_the_reason() {
+    let mut recording = Recording::new();
+    for n in 0..4 {
+        recording.session("codex", &["edit"], Kind::Clean, n);
+    }
+    let astray = recording.session("codex", &["edit"], Kind::MetT0, 50);
+    let lossy = recording.session("codex", &["edit"], Kind::Lossy, 51);
+    let alerted = recording.session("codex", &["edit"], Kind::Alerted, 52);
+    let cut = recording.session("codex", &["edit"], Kind::Incomplete, 53);
+    let report = report(&recording, &Filter { task: Some("edit".into()), ..Filter::default() }).unwrap();
+    let trained = &report.trained[0];
+    assert_eq!(trained.used.len(), 4);
+    let why: Vec<(i64, &str)> = trained.left_out.iter().map(|(id, why)| (*id, why.as_str())).collect();
+    for (id, word) in [(astray, "static deny-list"), (lossy, "lost"), (alerted, "alerts"), (cut, "incomplete")] {
+        assert!(why.iter().any(|(of, why)| *of == id && why.contains(word)), "{word}: {why:?}");
+    }
+    assert_eq!(trained.baseline.provenance.left_out, trained.left_out);
+}
+
+#[test]
+fn a_session_that_changed_its_task_teaches_each_task_its_part() {
+    let mut recording = Recording::new();
+    for n in 0..4 {
+        recording.session("codex", &["summarize", "edit"], Kind::Clean, n);
+    }
+    let report = report(&recording, &Filter::default()).unwrap();
+    assert_eq!(report.trained.len(), 2);
+    let [edit, summarize] = [&report.trained[0].baseline, &report.trained[1].baseline];
+    assert_eq!((edit.task.as_str(), summarize.task.as_str()), ("edit", "summarize"));
+    let writes = |baseline: &models::Baseline| {
+        baseline.models.novelty.is_open(event::Reach::Write, &[bstr::BStr::new("$workspace")])
+    };
+    assert!(writes(edit) && !writes(summarize));
+}
+
+#[test]
+fn nothing_to_train_on_is_an_error_that_says_what_to_do() {
+    let mut recording = Recording::new();
+    recording.session("codex", &["edit"], Kind::Clean, 1);
+    let filter = Filter { agent: Some("claude-code".into()), ..Filter::default() };
+    let error = report(&recording, &filter).unwrap_err().to_string();
+    assert!(error.contains("claude-code") && error.contains("wardline record"), "{error}");
+}
+
+#[test]
+fn a_trained_baseline_comes_back_from_the_library_unchanged_and_training_is_deterministic() {
+    let mut recording = Recording::new();
+    for n in 0..5 {
+        recording.session("codex", &["edit"], Kind::Clean, n);
+    }
+    let [a, b] = [0, 1].map(|_| report(&recording, &Filter::default()).unwrap().trained.remove(0).baseline);
+    assert_eq!(a, b);
+    let directory = tempfile::tempdir().unwrap();
+    let library = Library::new(directory.path());
+    library.save(&a).unwrap();
+    assert_eq!(library.load("codex", "edit").unwrap(), a);
+}

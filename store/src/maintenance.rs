@@ -1,0 +1,241 @@
+//! Looking after a store: how large it is, whether it is sound, removing old sessions.
+
+use crate::chunk::unpack;
+use crate::connect::{self, log_of};
+use crate::{Error, Reader, Result, SessionId};
+use rusqlite::{Connection, TransactionBehavior, params};
+use std::fs;
+use std::path::Path;
+
+/// How large a store is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Sessions.
+    pub sessions: u64,
+    /// Sessions without an end: they run, or their recorder was killed.
+    pub incomplete: u64,
+    /// Operations of all sessions.
+    pub events: u64,
+    /// System calls of all sessions.
+    pub syscalls: u64,
+    /// Distinct paths.
+    pub paths: u64,
+    /// Size of the database, bytes.
+    pub bytes: u64,
+    /// Of it, bytes that hold nothing: new rows go there first, and [`vacuum`] gives them back.
+    pub free_bytes: u64,
+    /// Size of the write-ahead log beside it, bytes.
+    pub log_bytes: u64,
+}
+
+/// Which sessions are removed: each that any of the two names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prune {
+    /// Those that began before this, ns since 1970.
+    pub before_unix_ns: Option<i64>,
+    /// The oldest, until what is left takes at most so many bytes.
+    pub keep_bytes: Option<u64>,
+    /// Also sessions without an end. Only while nothing records: a running session is one.
+    pub incomplete: bool,
+}
+
+/// Problems that [`check`] tells at most: a broken store has as many as rows.
+const PROBLEMS: usize = 100;
+
+/// What no key of SQLite watches over: a table, and which of its rows name what is not there.
+const ORPHANS: [(&str, &str); 8] = [
+    ("operation", "(id >> 40) NOT IN (SELECT id FROM session)"),
+    ("chunk", "(id >> 40) NOT IN (SELECT id FROM session)"),
+    ("loss", "(id >> 40) NOT IN (SELECT id FROM session)"),
+    ("alert", "(id >> 40) NOT IN (SELECT id FROM session)"),
+    ("operation", "object IS NOT NULL AND object NOT IN (SELECT id FROM object)"),
+    ("operation", "second IS NOT NULL AND second NOT IN (SELECT id FROM object)"),
+    ("object", "path IS NOT NULL AND path NOT IN (SELECT id FROM path)"),
+    ("object", "arguments IS NOT NULL AND arguments NOT IN (SELECT id FROM arguments)"),
+];
+
+/// How large a store is. Counts rows: takes time in proportion.
+pub fn stats(reader: &Reader) -> Result<Stats> {
+    let _snapshot = reader.snapshot()?;
+    let number = |sql: &str| -> Result<u64> {
+        let number: rusqlite::Result<i64> = reader.conn.query_row(sql, [], |row| row.get(0));
+        number.map(|number| number as u64).map_err(|error| reader.wrap(error))
+    };
+    let page = number("PRAGMA page_size")?;
+    Ok(Stats {
+        sessions: number("SELECT count(*) FROM session")?,
+        incomplete: number("SELECT count(*) FROM session WHERE summary IS NULL")?,
+        events: number("SELECT count(*) FROM operation")?,
+        syscalls: number("SELECT ifnull(sum(calls), 0) FROM chunk")?,
+        paths: number("SELECT count(*) FROM path")?,
+        bytes: page * number("PRAGMA page_count")?,
+        free_bytes: page * number("PRAGMA freelist_count")?,
+        log_bytes: fs::metadata(log_of(&reader.path)).map_or(0, |log| log.len()),
+    })
+}
+
+/// What is wrong with a store, in words, at most 100 problems; nothing for a sound one. Reads all of it.
+pub fn check(reader: &Reader) -> Result<Vec<String>> {
+    let _snapshot = reader.snapshot()?;
+    let mut problems = Vec::new();
+    let mut look = || -> rusqlite::Result<()> {
+        let conn = &reader.conn;
+        let mut statement = conn.prepare("PRAGMA integrity_check(100)")?;
+        let said = statement.query_map([], |row| row.get::<_, String>(0))?;
+        problems.extend(
+            said.filter(|said| !matches!(said, Ok(ok) if ok == "ok")).collect::<Result<Vec<_>, _>>()?,
+        );
+        if !problems.is_empty() {
+            // Its tables cannot be read in a way that means anything.
+            return Ok(());
+        }
+        let mut statement = conn.prepare("PRAGMA foreign_key_check")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            problems.push(format!(
+                "a row of `{}` names no row of `{}`",
+                row.get::<_, String>(0)?,
+                row.get::<_, String>(2)?
+            ));
+        }
+        for (table, rows) in ORPHANS {
+            let sql = format!("SELECT count(*), min(id) FROM {table} WHERE {rows}");
+            let (count, first): (i64, Option<i64>) =
+                conn.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if let Some(first) = first {
+                problems.push(format!(
+                    "{count} rows of `{table}` name what is not there, the first is row {first}"
+                ));
+            }
+        }
+        check_chunks(conn, &mut problems)
+    };
+    match look() {
+        Ok(()) => {}
+        Err(error) => match reader.wrap(error) {
+            Error::Corrupt { detail, .. } => problems.push(detail),
+            error => return Err(error),
+        },
+    }
+    if problems.is_empty() {
+        check_sessions(reader, &mut problems)?;
+    }
+    problems.truncate(PROBLEMS);
+    Ok(problems)
+}
+
+/// Every chunk can be unpacked.
+fn check_chunks(conn: &Connection, problems: &mut Vec<String>) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare("SELECT tid, first_ns, last_ns, calls, body, id FROM chunk")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let count = usize::try_from(row.get::<_, i64>(3)?).unwrap_or(usize::MAX);
+        let (first, last) = (row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64);
+        if let Err(wrong) = unpack(row.get(0)?, first, last, count, row.get_ref(4)?.as_blob()?) {
+            problems.push(format!("chunk {}: {wrong}", row.get::<_, i64>(5)?));
+        }
+        if problems.len() >= PROBLEMS {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Every session, alert and operation has a meaning.
+fn check_sessions(reader: &Reader, problems: &mut Vec<String>) -> Result<()> {
+    let look = || -> Result<()> {
+        for session in reader.sessions()? {
+            reader.alerts(session.id)?;
+            reader.events_only(session.id, &mut |_| std::ops::ControlFlow::Continue(()))?;
+        }
+        Ok(())
+    };
+    match look() {
+        Err(Error::Corrupt { detail, .. }) => problems.push(detail),
+        result => result?,
+    }
+    Ok(())
+}
+
+/// Removes sessions with all that belongs to them, and objects that nothing names any more; returns the sessions.
+///
+/// Each session goes in one transaction, so that none is ever half there; a recorder waits meanwhile. The file does
+/// not shrink: see [`vacuum`].
+pub fn prune(path: impl AsRef<Path>, prune: &Prune) -> Result<Vec<SessionId>> {
+    let (mut conn, path) = open(path.as_ref())?;
+    let wrap = |error| Error::sqlite(&path, error);
+    let mut removed = Vec::new();
+    while let Some(id) = oldest(&conn, prune).map_err(wrap)? {
+        remove(&mut conn, id).map_err(wrap)?;
+        removed.push(id);
+        if prune.keep_bytes.is_some() {
+            // What nothing names any more counts as used until then.
+            sweep(&mut conn).map_err(wrap)?;
+        }
+    }
+    if !removed.is_empty() && prune.keep_bytes.is_none() {
+        sweep(&mut conn).map_err(wrap)?;
+    }
+    Ok(removed)
+}
+
+/// Writes the store anew without what is free, and empties the log; returns how many bytes it gave back. Takes as much free
+/// space as the store has content, and the lock meanwhile.
+pub fn vacuum(path: impl AsRef<Path>) -> Result<u64> {
+    let (conn, path) = open(path.as_ref())?;
+    let size = || fs::metadata(&path).map(|file| file.len()).map_err(|error| Error::io(&path, &error));
+    let wrap = |error| Error::sqlite(&path, error);
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(wrap)?;
+    let before = size()?;
+    conn.execute_batch("VACUUM").map_err(wrap)?;
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(wrap)?;
+    Ok(before.saturating_sub(size()?))
+}
+
+/// A store that exists, for writing.
+fn open(path: &Path) -> Result<(Connection, std::path::PathBuf)> {
+    fs::metadata(path).map_err(|error| Error::io(path, &error))?;
+    connect::write(path)
+}
+
+/// The oldest session that is to be removed.
+fn oldest(conn: &Connection, prune: &Prune) -> rusqlite::Result<Option<SessionId>> {
+    let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let page = number("PRAGMA page_size")?;
+    let used = page * (number("PRAGMA page_count")? - number("PRAGMA freelist_count")?);
+    let over = prune.keep_bytes.is_some_and(|keep| u64::try_from(used).is_ok_and(|used| used > keep));
+    let before = if over { i64::MAX } else { prune.before_unix_ns.unwrap_or(i64::MIN) };
+    let mut statement = conn.prepare_cached(
+        "SELECT id FROM session WHERE started_unix_ns < ?1 AND (?2 OR summary IS NOT NULL) \
+         ORDER BY started_unix_ns, id LIMIT 1",
+    )?;
+    let mut rows = statement.query(params![before, prune.incomplete])?;
+    rows.next()?.map(|row| row.get(0).map(SessionId)).transpose()
+}
+
+fn remove(conn: &mut Connection, id: SessionId) -> rusqlite::Result<()> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let rows = id.rows();
+    for table in ["operation", "chunk", "loss", "alert"] {
+        transaction
+            .execute(&format!("DELETE FROM {table} WHERE id >= ?1 AND id < ?2"), [rows.start, rows.end])?;
+    }
+    for table in ["segment", "reason"] {
+        transaction.execute(&format!("DELETE FROM {table} WHERE session = ?1"), [id.0])?;
+    }
+    transaction.execute("DELETE FROM session WHERE id = ?1", [id.0])?;
+    transaction.commit()
+}
+
+/// Removes objects, paths and arguments that nothing names, and tells recorders that numbers became void.
+fn sweep(conn: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(
+        "DELETE FROM object WHERE id NOT IN (SELECT object FROM operation WHERE object IS NOT NULL \
+             UNION ALL SELECT second FROM operation WHERE second IS NOT NULL);
+         DELETE FROM path WHERE id NOT IN (SELECT path FROM object WHERE path IS NOT NULL);
+         DELETE FROM arguments WHERE id NOT IN (SELECT arguments FROM object WHERE arguments IS NOT NULL);
+         UPDATE upkeep SET sweeps = sweeps + 1;",
+    )?;
+    transaction.commit()
+}

@@ -1,0 +1,9 @@
+//! What the end-to-end tests share: the binary, a throw-away world for it, and a terminal.
+//!
+//! The tests drive the binary as users do, as root, against the running kernel; so they run as well in a virtual machine
+//! that has bash, coreutils and git and nothing else.
+
+pub mod pty;
+mod world;
+
+pub use world::{User, World, wait_until, wardline};

@@ -1,0 +1,144 @@
+//! Who may say what: nobody inside a session has a say in how it is guarded, and a guard that dies takes its sessions
+//! along.
+
+use anyhow::{Context, Result};
+use end_to_end::{World, wait_until, wardline};
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+fn kill(pid: u32) -> Result<()> {
+    let pid = Pid::from_raw(i32::try_from(pid)?).context("no pid")?;
+    Ok(kill_process(pid, Signal::KILL)?)
+}
+
+/// Starts a session that sleeps, and waits until it does.
+fn sleeping(world: &World, verb: &str) -> Result<Child> {
+    let mut args = world.session(verb, &[]);
+    args.extend(["sleep", "1000"].map(str::to_owned));
+    let client = world.wardline(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let runs = || {
+        world.user_processes().iter().any(|pid| {
+            std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sleep\0"))
+        })
+    };
+    if !wait_until(Duration::from_secs(20), runs) {
+        let output = client.wait_with_output()?;
+        anyhow::bail!("the session did not start: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(client)
+}
+
+#[test]
+fn nobody_inside_has_a_say() -> Result<()> {
+    let world = World::new()?;
+    let me = wardline();
+    let state = world.state();
+    for (request, verb) in [
+        ("task last install", "record"),
+        ("task last install", "enforce"),
+        ("stop-session last --thaw", "enforce"),
+        ("sessions", "enforce"),
+        ("tail", "enforce"),
+    ] {
+        let script = format!("'{}' --state-dir '{}' {request} 2>&1; echo code=$?", me.display(), state.display());
+        let output = world.run_script(verb, &["--quiet"], &script)?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("inside a session") && said.contains("code=122"), "{verb}, {request}: {said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_orphan_inside_has_no_say_either() -> Result<()> {
+    let world = World::new()?;
+    let out = world.workspace().join("said");
+    let script = format!(
+        "setsid bash -c 'sleep 0.5; \"{}\" --state-dir \"{}\" task last install >{out} 2>&1; echo code=$? >>{out}' & \
+         exec bash -c 'for i in $(seq 100); do grep -q code= {out} 2>/dev/null && exit; sleep 0.1; done'",
+        wardline().display(),
+        world.state().display(),
+        out = out.display()
+    );
+    world.run_script("enforce", &["--quiet"], &script)?;
+    let said = std::fs::read_to_string(out)?;
+    assert!(said.contains("inside a session") && said.contains("code=122"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn from_outside_a_session_is_switched_frozen_and_killed() -> Result<()> {
+    let world = World::new()?;
+    let client = sleeping(&world, "record")?;
+    let done = |args: &[&str]| -> Result<String> {
+        let output = world.run(args)?;
+        anyhow::ensure!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let listed = || -> Result<serde_json::Value> { Ok(serde_json::from_str(&done(&["sessions", "--json"])?)?) };
+    assert_eq!(listed()?[0]["state"], "running");
+    done(&["task", "last", "install"])?;
+    assert_eq!(listed()?[0]["task"], "install");
+    done(&["stop-session", "last", "--freeze"])?;
+    assert_eq!(listed()?[0]["state"], "frozen");
+    done(&["stop-session", "last", "--thaw"])?;
+    done(&["stop-session", "last"])?;
+    client.wait_with_output()?;
+    assert_eq!(listed()?[0]["state"], "ended");
+    Ok(())
+}
+
+#[test]
+fn a_supervisor_that_is_killed_takes_its_sessions_along() -> Result<()> {
+    for verb in ["record", "enforce"] {
+        let world = World::new()?;
+        let client = sleeping(&world, verb)?;
+        kill(world.supervisor().context("no supervisor")?)?;
+        assert!(
+            wait_until(Duration::from_secs(1), || world.user_processes().is_empty()),
+            "{verb}: the command runs unguarded"
+        );
+        let output = client.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(123), "{said}");
+        assert!(said.contains("the supervisor ended"), "{said}");
+        let listed: serde_json::Value = serde_json::from_slice(&world.run(["sessions", "--json"])?.stdout)?;
+        assert_eq!(listed[0]["state"], "incomplete");
+    }
+    Ok(())
+}
+
+/// The client is killed with the supervisor: the keeper is what is left, also for what has left its parents.
+#[test]
+fn without_client_and_supervisor_the_keeper_kills() -> Result<()> {
+    let world = World::new()?;
+    let script = "setsid sleep 1000 & sleep 1000 & exec sleep 1000";
+    let mut args = world.session("enforce", &[]);
+    args.extend(["bash", "-c", script].map(str::to_owned));
+    let mut client = world.wardline(args).stderr(Stdio::null()).spawn()?;
+    assert!(wait_until(Duration::from_secs(20), || world.user_processes().len() >= 3));
+    kill(client.id())?;
+    kill(world.supervisor().context("no supervisor")?)?;
+    client.wait()?;
+    assert!(wait_until(Duration::from_secs(1), || world.user_processes().is_empty()));
+    Ok(())
+}
+
+#[test]
+fn a_client_that_is_killed_takes_its_session_along() -> Result<()> {
+    let world = World::new()?;
+    let mut client = sleeping(&world, "enforce")?;
+    client.kill()?;
+    client.wait()?;
+    assert!(wait_until(Duration::from_secs(5), || world.user_processes().is_empty()));
+    Ok(())
+}
+
+#[test]
+fn a_supervisor_without_sessions_ends() -> Result<()> {
+    let world = World::new()?;
+    world.run_script("record", &["--quiet"], "true")?;
+    assert!(world.supervisor().is_some());
+    assert!(wait_until(Duration::from_secs(20), || world.supervisor().is_none()));
+    Ok(())
+}

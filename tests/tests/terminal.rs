@@ -1,0 +1,153 @@
+//! The terminal is the command's: Ctrl-C, Ctrl-Z, `fg` and a new size reach it as if Wardline were not there, and
+//! Wardline prints nothing while it runs.
+
+use anyhow::{Context, Result};
+use end_to_end::pty::Pty;
+use end_to_end::{World, wait_until, wardline};
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+/// An interactive shell with job control in front of a terminal.
+fn shell(world: &World) -> Result<Pty> {
+    let mut command = Command::new("bash");
+    command
+        .args(["--norc", "--noprofile", "-i"])
+        .current_dir(world.workspace())
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+        .env("TERM", "xterm")
+        .env("PS1", "PROMPT> ")
+        .env("HISTFILE", "/dev/null");
+    let mut pty = Pty::start(command)?;
+    pty.expect("PROMPT> ")?;
+    Ok(pty)
+}
+
+/// Writes a script and returns the line that runs it in a session.
+fn line(world: &World, script: &str) -> Result<String> {
+    let path = world.workspace().join("program.sh");
+    world.write(&path, script)?;
+    let args = world.session("enforce", &["--quiet"]);
+    Ok(format!(
+        "'{}' --state-dir '{}' {} bash {}\n",
+        wardline().display(),
+        world.state().display(),
+        args.join(" "),
+        path.display()
+    ))
+}
+
+#[test]
+fn ctrl_c_reaches_the_command() -> Result<()> {
+    let world = World::new()?;
+    let mut pty = shell(&world)?;
+    pty.send(&line(&world, "trap 'echo GOT''-INT; exit 7' INT\necho READ''Y\nwhile :; do sleep 0.1; done\n")?)?;
+    pty.expect("READY")?;
+    pty.send("\x03")?;
+    pty.expect("GOT-INT")?;
+    pty.send("echo status=$?\n")?;
+    pty.expect("status=7")
+}
+
+#[test]
+fn a_command_that_ctrl_c_kills_looks_killed() -> Result<()> {
+    let world = World::new()?;
+    let mut pty = shell(&world)?;
+    pty.send(&line(&world, "echo READ''Y\nsleep 1000\n")?)?;
+    pty.expect("READY")?;
+    pty.send("\x03")?;
+    pty.send("echo status=$?\n")?;
+    pty.expect("status=130")
+}
+
+#[test]
+fn ctrl_z_stops_both_and_fg_continues_both() -> Result<()> {
+    let world = World::new()?;
+    let mut pty = shell(&world)?;
+    pty.send(&line(&world, "n=0\nwhile :; do n=$((n+1)); echo TIC''K$n; sleep 0.1; done\n")?)?;
+    pty.expect("TICK3")?;
+    pty.send("\x1a")?;
+    pty.expect("Stopped")?;
+    pty.expect("PROMPT> ")?;
+    let stopped = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('T'))
+    };
+    assert!(wait_until(Duration::from_secs(5), || world.user_processes().iter().all(stopped)));
+    pty.send("fg\n")?;
+    pty.expect("TICK")?;
+    pty.expect("TICK")?;
+    pty.send("\x03")?;
+    pty.expect("PROMPT> ")
+}
+
+#[test]
+fn a_new_size_reaches_the_command() -> Result<()> {
+    let world = World::new()?;
+    let mut pty = shell(&world)?;
+    let script = "trap 'echo SIZ''E=$(stty size)' WINCH\necho READ''Y\nwhile :; do sleep 0.1; done\n";
+    pty.send(&line(&world, script)?)?;
+    pty.expect("READY")?;
+    pty.resize(40, 100)?;
+    pty.expect("SIZE=40 100")?;
+    pty.send("\x03")?;
+    pty.expect("PROMPT> ")
+}
+
+/// A shell as the command has a job control of its own: it takes the terminal, and gives it back.
+#[test]
+fn an_interactive_shell_inside_has_its_own_jobs() -> Result<()> {
+    let world = World::new()?;
+    let mut pty = shell(&world)?;
+    let args = world.session("enforce", &["--quiet"]);
+    pty.send(&format!(
+        "'{}' --state-dir '{}' {} env PS1='INSIDE> ' bash --norc --noprofile -i\n",
+        wardline().display(),
+        world.state().display(),
+        args.join(" ")
+    ))?;
+    pty.expect("INSIDE> ")?;
+    pty.send("sleep 1000\n")?;
+    std::thread::sleep(Duration::from_millis(500));
+    pty.send("\x1a")?;
+    pty.expect("Stopped")?;
+    pty.expect("INSIDE> ")?;
+    pty.send("kill %1; exit 5\n")?;
+    pty.send("exit 5\n")?;
+    pty.expect("PROMPT> ")
+}
+
+/// What a full-screen program prints arrives byte for byte, and nothing else.
+#[test]
+fn a_full_screen_program_is_undisturbed() -> Result<()> {
+    let world = World::new()?;
+    let path = world.workspace().join("full.sh");
+    let script = r#"
+old=$(stty -g); stty raw -echo
+printf '\033[?1049h\033[2J\033[H%s' "$(tty >/dev/null && echo at-a-terminal)"
+key=$(dd bs=1 count=1 2>/dev/null)
+printf '\033[5;5Hkey=%s' "$key"
+printf '\033[?1049l'; stty "$old"
+"#;
+    world.write(&path, script)?;
+    let path = path.to_str().context("path")?;
+    let plain = {
+        let mut command = Command::new("bash");
+        command.arg(path).env("TERM", "xterm");
+        full_screen(command)?
+    };
+    let mut args = world.session("enforce", &["--quiet"]);
+    args.extend(["bash".to_owned(), path.to_owned()]);
+    let guarded = full_screen(world.wardline(args))?;
+    assert_eq!(guarded, plain);
+    assert!(plain.contains("key=x") && plain.contains("at-a-terminal"), "{plain:?}");
+    Ok(())
+}
+
+fn full_screen(command: Command) -> Result<String> {
+    let mut pty = Pty::start(command)?;
+    pty.expect("at-a-terminal")?;
+    pty.send("x")?;
+    pty.finish()
+}

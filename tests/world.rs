@@ -1,0 +1,178 @@
+//! A throw-away world: state directory, home and workspace of a user that nobody else is, and the end of the supervisor
+//! and its sessions with it, also when a test panics.
+
+use anyhow::{Context, Result, ensure};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The binary: `WARDLINE_BIN`, or the newer one of this workspace's own builds.
+pub fn wardline() -> PathBuf {
+    if let Some(path) = std::env::var_os("WARDLINE_BIN") {
+        return path.into();
+    }
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let built = ["release/wardline", "debug/wardline"].map(|path| target.join(path));
+    let newest = built.into_iter().max_by_key(|path| fs::metadata(path).and_then(|m| m.modified()).ok());
+    newest.and_then(|path| path.canonicalize().ok()).unwrap_or_else(|| "wardline".into())
+}
+
+/// The user that sessions run as: in no password file.
+#[derive(Clone, Copy, Debug)]
+pub struct User {
+    /// uid and gid.
+    pub id: u32,
+}
+
+/// A throw-away world.
+pub struct World {
+    directory: tempfile::TempDir,
+    /// Who sessions run as.
+    pub user: User,
+}
+
+impl World {
+    /// Makes one. Needs root.
+    pub fn new() -> Result<Self> {
+        ensure!(rustix::process::geteuid().is_root(), "these tests need root: run them with `sudo`");
+        let directory = tempfile::Builder::new().prefix("wardline-test-").tempdir()?;
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
+        let world = Self { directory, user: User { id: 61_234 } };
+        for path in [world.home(), world.workspace()] {
+            fs::create_dir_all(&path)?;
+            chown(&path, Some(world.user.id), Some(world.user.id))?;
+        }
+        Ok(world)
+    }
+
+    /// The directory that holds all of it.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The state directory.
+    pub fn state(&self) -> PathBuf {
+        self.path().join("state")
+    }
+
+    /// The user's home.
+    pub fn home(&self) -> PathBuf {
+        self.path().join("home")
+    }
+
+    /// A workspace in the home.
+    pub fn workspace(&self) -> PathBuf {
+        self.home().join("projects/app")
+    }
+
+    /// Writes a file of the user.
+    pub fn write(&self, path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, content)?;
+        for path in path.ancestors().take_while(|path| *path != self.home()) {
+            if path.starts_with(self.home()) {
+                chown(path, Some(self.user.id), Some(self.user.id))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `wardline --state-dir ... ARGS`, in the workspace, with an environment of its own.
+    pub fn wardline<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(wardline());
+        command
+            .arg("--state-dir")
+            .arg(self.state())
+            .args(args)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("TERM", "xterm")
+            .current_dir(self.workspace())
+            .stdin(Stdio::null());
+        if let Some(value) = std::env::var_os("WARDLINE_WITHOUT_LSM") {
+            command.env("WARDLINE_WITHOUT_LSM", value);
+        }
+        command
+    }
+
+    /// The arguments of `record` or `enforce` as this world's user, up to the command.
+    pub fn session(&self, verb: &str, more: &[&str]) -> Vec<String> {
+        let user = format!("{0}:{0}", self.user.id);
+        let home = self.home().display().to_string();
+        let mut args = vec![verb, "--agent", "test-agent", "--user", &user, "--home", &home];
+        args.extend(more);
+        args.push("--");
+        args.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Runs `wardline` to its end.
+    pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Result<Output> {
+        self.wardline(args).output().context("`wardline` cannot be run")
+    }
+
+    /// Runs a shell script in a session to its end.
+    pub fn run_script(&self, verb: &str, more: &[&str], script: &str) -> Result<Output> {
+        let mut args = self.session(verb, more);
+        args.extend(["bash", "-c", script].map(str::to_owned));
+        self.run(args)
+    }
+
+    /// The pid of this world's supervisor.
+    pub fn supervisor(&self) -> Option<u32> {
+        let state = self.state();
+        processes().find(|&pid| {
+            let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+            let args: Vec<&[u8]> = line.split(|&b| b == 0).collect();
+            args.contains(&&b"supervisor"[..]) && args.contains(&state.as_os_str().as_encoded_bytes())
+        })
+    }
+
+    /// The processes of this world's user.
+    pub fn user_processes(&self) -> Vec<u32> {
+        processes()
+            .filter(|pid| {
+                let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+                let line = |name| status.lines().find_map(|line: &str| line.strip_prefix(name)).unwrap_or_default();
+                let uid = line("Uid:").split_whitespace().next().and_then(|uid| uid.parse::<u32>().ok());
+                uid == Some(self.user.id) && !line("State:").trim_start().starts_with(['Z', 'X'])
+            })
+            .collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.wardline(["stop", "--kill-sessions"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        for pid in self.user_processes() {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.state().join("supervisor.log")).unwrap_or_default();
+            eprintln!("--- the supervisor's log\n{log}---");
+        }
+    }
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Waits until `done` says so; false when it did not within `limit`.
+pub fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + limit;
+    while !done() {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    true
+}

@@ -1,0 +1,70 @@
+//! Proves that the committed object was built from these sources: `cargo xtask ebpf check`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use super::{
+    OBJECT, build,
+    manifest::{self, Manifest},
+    setup,
+    toolchain::Toolchain,
+};
+use crate::host;
+
+/// What the check could prove.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// The sources match and the rebuilt object is the same, byte for byte.
+    Rebuilt,
+    /// The sources match; this machine's tools have other versions, so the rebuilt object lies here, to be
+    /// tested beside the committed one.
+    OtherTools(PathBuf),
+    /// The sources match; there is no toolchain here to rebuild with.
+    NotRebuilt,
+}
+
+/// Compares hashes, then rebuilds where the toolchain is there, or where `install` may bring it.
+pub fn check(install: bool) -> Result<Freshness> {
+    let workspace = host::workspace()?;
+    let prebuilt = workspace.join("ebpf/prebuilt");
+    let manifest = Manifest::read(&prebuilt)?;
+    let again = "run `cargo xtask ebpf build` and commit ebpf/prebuilt";
+    if manifest::sources(&workspace)? != manifest.sources {
+        bail!("the sources in ebpf/ are not those that ebpf/prebuilt/{OBJECT} was built from: {again}");
+    }
+    let committed = host::read(&prebuilt.join(OBJECT))?;
+    if manifest.objects.get(OBJECT) != Some(&manifest::hash(&committed)) {
+        bail!("ebpf/prebuilt/{OBJECT} is not the object that its manifest names: {again}");
+    }
+    if install {
+        setup::setup()?;
+    }
+    let toolchain = match Toolchain::find() {
+        Ok(toolchain) => toolchain,
+        Err(reason) => {
+            println!("the sources match; NOT REBUILT: {reason:#}");
+            return Ok(Freshness::NotRebuilt);
+        }
+    };
+    let rebuilt = build::object(&workspace, &toolchain)?;
+    if rebuilt == committed {
+        println!("the sources match, and the rebuilt object is the same ({} bytes)", rebuilt.len());
+        return Ok(Freshness::Rebuilt);
+    }
+    let kept = host::target()?.join("rebuilt").join(OBJECT);
+    host::write(&kept, &rebuilt)?;
+    if toolchain.versions == manifest.tools {
+        bail!(
+            "the same sources and versions gave another object, left at {}: the committed one is not from \
+             these sources, or the build depends on this machine",
+            kept.display()
+        );
+    }
+    println!("==================== OTHER TOOLS THAN THE MANIFEST'S ====================");
+    println!("manifest: {:?}", manifest.tools);
+    println!("here:     {:?}", toolchain.versions);
+    println!("The rebuilt object differs, as it may. Test it too: WARDLINE_BPF_OBJECT={}", kept.display());
+    println!("==========================================================================");
+    Ok(Freshness::OtherTools(kept))
+}

@@ -1,0 +1,52 @@
+//! Build and check automation: `cargo xtask JOB`.
+//!
+//! One module a job. Nothing here is needed at run time, and nothing here decides what Wardline does.
+
+mod ebpf;
+mod host;
+mod test;
+mod vm;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Builds and checks Wardline.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// Build, check or prepare the kernel programs
+    #[command(subcommand)]
+    Ebpf(ebpf::Job),
+    /// Run commands on other kernels
+    #[command(subcommand)]
+    Vm(vm::Job),
+    /// Run every check and test that this machine can run
+    Test(test::Test),
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().job) {
+        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does the job; returns the exit status to end with.
+fn run(job: &Job) -> Result<i32> {
+    match job {
+        Job::Ebpf(job) => ebpf::run(job).map(|()| 0),
+        Job::Vm(job) => vm::run(job),
+        Job::Test(arguments) => test::run(arguments),
+    }
+}

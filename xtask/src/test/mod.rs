@@ -1,0 +1,106 @@
+//! Everything that must hold before a change goes in: `cargo xtask test`.
+//!
+//! Steps run one after the other, each under its own header, and a table at the end says what became of
+//! them. What cannot run here says what it needed and counts as skipped; where `CI=true`, skipped is failed.
+
+mod step;
+mod tally;
+
+use std::{env, time::Instant};
+
+use clap::Args;
+
+use step::{Context, Step};
+use tally::{Result, Tally};
+
+/// The arguments of `test`.
+#[derive(Args)]
+pub struct Test {
+    /// Run only these steps; can be given several times
+    #[arg(long, value_enum, value_name = "STEP")]
+    only: Vec<Step>,
+    /// Leave out these steps; can be given several times
+    #[arg(long, value_enum, value_name = "STEP")]
+    skip: Vec<Step>,
+}
+
+/// A step that has run.
+struct Row {
+    step: Step,
+    tally: Tally,
+    seconds: f32,
+}
+
+/// Runs the steps; returns the exit status to end with.
+pub fn run(arguments: &Test) -> anyhow::Result<i32> {
+    let chosen = Step::ALL.into_iter().filter(|step| {
+        (arguments.only.is_empty() || arguments.only.contains(step)) && !arguments.skip.contains(step)
+    });
+    let mut context = Context::new()?;
+    let mut rows = Vec::new();
+    for step in chosen {
+        println!("\n======== {}: {}", step.name(), step.purpose());
+        let started = Instant::now();
+        let tally = step.run(&mut context);
+        if let Some(reason) = &tally.reason {
+            println!("-------- {}: {}: {reason}", step.name(), tally.result().word());
+        }
+        rows.push(Row { step, tally, seconds: started.elapsed().as_secs_f32() });
+    }
+    let strict = env::var("CI").is_ok_and(|value| value == "true" || value == "1");
+    print!("{}", table(&rows, strict));
+    let worst = rows.iter().map(|row| row.tally.result()).max().unwrap_or(Result::Passed);
+    let bad = worst == Result::Failed || (strict && rows.iter().any(|row| row.tally.skipped > 0));
+    Ok(i32::from(bad))
+}
+
+/// The closing table, and the line that counts.
+fn table(rows: &[Row], strict: bool) -> String {
+    let mut text = format!(
+        "\n{:<10} {:<8} {:>7} {:>7} {:>8} {:>8}\n",
+        "step", "result", "passed", "failed", "skipped", "seconds"
+    );
+    let mut total = Tally::default();
+    for Row { step, tally, seconds } in rows {
+        let result = tally.result().word();
+        let (passed, failed, skipped) = (tally.passed, tally.failed, tally.skipped);
+        text.push_str(&format!(
+            "{:<10} {result:<8} {passed:>7} {failed:>7} {skipped:>8} {seconds:>8.1}\n",
+            step.name()
+        ));
+        if let Some(reason) = &tally.reason {
+            text.push_str(&format!("{:<10} {}\n", "", reason.lines().next().unwrap_or_default()));
+        }
+        for note in &tally.notes {
+            text.push_str(&format!("{:<10} {note}\n", ""));
+        }
+        total.add(tally);
+    }
+    let seconds: f32 = rows.iter().map(|row| row.seconds).sum();
+    text.push_str(&format!(
+        "{:<10} {:<8} {:>7} {:>7} {:>8} {seconds:>8.1}\n\n",
+        "all", "", total.passed, total.failed, total.skipped
+    ));
+    if strict && total.skipped > 0 {
+        text.push_str("CI is set: what was skipped counts as a failure of this run\n");
+    }
+    text.push_str(&format!("{} passed, {} failed, {} skipped\n", total.passed, total.failed, total.skipped));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_counts_everything() {
+        let rows = [
+            Row { step: Step::Format, tally: Tally::passed(), seconds: 1.0 },
+            Row { step: Step::Host, tally: Tally::skipped("this needs root"), seconds: 0.5 },
+        ];
+        let text = table(&rows, true);
+        assert!(text.contains("this needs root"));
+        assert!(text.contains("CI is set"));
+        assert_eq!(text.lines().last(), Some("1 passed, 0 failed, 1 skipped"));
+    }
+}

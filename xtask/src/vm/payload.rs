@@ -1,0 +1,110 @@
+//! The disk of one run: the kernel's modules, the programs to try, and the command.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::{disk, kernel::Kernel, module, stage::Stage};
+use crate::host;
+
+/// What a run brings into its machine.
+pub struct Payload {
+    /// The program to put at `/usr/bin/wardline`.
+    pub wardline: Option<PathBuf>,
+    /// Files to put into `/opt`, by their own names.
+    pub files: Vec<PathBuf>,
+    /// Environment of the command, beside the one that every command gets.
+    pub environment: Vec<(String, String)>,
+    /// The command, with its arguments. It runs as root in `/opt`.
+    pub command: Vec<String>,
+}
+
+impl Payload {
+    /// Builds the disk in `scratch`.
+    pub fn image(&self, kernel: &Kernel, scratch: &Path) -> Result<PathBuf> {
+        let tree = scratch.join("opt");
+        // `root` is copied over the root disk: `/usr/bin/wardline` must not be on another file system, and
+        // libraries that the root disk lacks come along.
+        let mut stage = Stage::new(&tree.join("root"))?;
+        if let Some(wardline) = &self.wardline {
+            stage.file(wardline, Path::new("/usr/bin/wardline"))?;
+            stage.libraries(std::slice::from_ref(wardline))?;
+        }
+        stage.libraries(&self.files)?;
+        for file in &self.files {
+            let name = file.file_name().with_context(|| format!("{} has no file name", file.display()))?;
+            fs::copy(file, tree.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
+        }
+        let modules = kernel.test_modules()?;
+        for loaded in &modules {
+            host::write(&tree.join("modules").join(format!("{}.ko", loaded.name)), &loaded.content)?;
+        }
+        host::write(&tree.join("modules/modules.dep"), module::dependency_index(&modules))?;
+        host::write(&tree.join("modules/modules.alias"), module::alias_index(&modules))?;
+        let command = tree.join("command");
+        host::write(&command, self.script())?;
+        fs::set_permissions(&command, fs::Permissions::from_mode(0o755))
+            .context("cannot make the command executable")?;
+
+        let image = scratch.join("payload.ext4");
+        // Half as much again as the content, and room for the file system's own tables.
+        let content = stage_size(&tree)?;
+        disk::make(&tree, &image, content / (1 << 20) * 3 / 2 + 32)?;
+        Ok(image)
+    }
+
+    /// The shell script that runs the command.
+    fn script(&self) -> String {
+        let mut script = String::from("#!/bin/sh\ncd /opt\n");
+        let fixed = [
+            ("HOME", "/root"),
+            ("LANG", "C.UTF-8"),
+            ("PAGER", "cat"),
+            ("RUST_BACKTRACE", "1"),
+            ("SHELL", "/bin/bash"),
+            ("TERM", "dumb"),
+            ("USER", "root"),
+            ("WARDLINE_BIN", "/usr/bin/wardline"),
+            ("WARDLINE_VM", "1"),
+        ];
+        for (name, value) in fixed {
+            script.push_str(&format!("export {name}={}\n", quoted(value)));
+        }
+        for (name, value) in &self.environment {
+            script.push_str(&format!("export {name}={}\n", quoted(value)));
+        }
+        let words: Vec<String> = self.command.iter().map(|word| quoted(word)).collect();
+        script.push_str(&format!("exec {}\n", words.join(" ")));
+        script
+    }
+}
+
+/// One word for the shell, whatever is in it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Bytes of all files below `directory`.
+pub fn stage_size(directory: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))? {
+        let entry = entry.with_context(|| format!("cannot list {}", directory.display()))?;
+        let metadata = entry.metadata().with_context(|| format!("cannot read {}", entry.path().display()))?;
+        bytes += if metadata.is_dir() { stage_size(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_reaches_the_command_as_it_was_given() {
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    }
+}

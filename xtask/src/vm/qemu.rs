@@ -1,0 +1,113 @@
+//! Runs a machine under QEMU: streams what it prints, reads its status, ends it in time.
+
+use std::{
+    fs,
+    io::BufReader,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::Limits;
+use crate::host;
+
+/// `lsm=` makes `bpf` active; mitigations only slow an emulated processor; a panic ends QEMU.
+const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,yama,bpf mitigations=off edd=off \
+                            random.trust_cpu=on";
+
+/// How often to look whether QEMU has ended, or has to.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The command ended, with this status.
+    Exited(i32),
+    /// The time was over; QEMU was killed.
+    TimedOut,
+    /// The machine ended before the command did: it did not boot, or its kernel panicked.
+    Died,
+}
+
+/// A machine, ready to run.
+pub struct Machine<'a> {
+    /// The kernel's image.
+    pub kernel: &'a Path,
+    /// The archive that it unpacks.
+    pub initramfs: &'a Path,
+    /// The root disk, which is only read.
+    pub base: &'a Path,
+    /// The disk of this run.
+    pub payload: &'a Path,
+}
+
+impl Machine<'_> {
+    /// Boots, prints what the machine prints, and says how it ended. `scratch` is a directory of this run.
+    /// `seen` gets each line.
+    pub fn run(&self, scratch: &Path, limits: Limits, seen: impl FnMut(&str) + Send) -> Result<Outcome> {
+        let status = scratch.join("status");
+        let started = Instant::now();
+        let mut command = self.command(scratch, &status, limits.memory_mb)?;
+        let mut qemu = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let qemu = qemu
+            .as_mut()
+            .map_err(|error| anyhow::anyhow!("cannot start `{}`: {error}", host::shown(&command)))?;
+        let output = qemu.stdout.take().context("QEMU has no output")?;
+        let in_time = thread::scope(|scope| {
+            scope.spawn(|| host::pass_on(BufReader::new(output), seen));
+            wait(qemu, started + limits.timeout)
+        })?;
+        let seconds = started.elapsed().as_secs_f32();
+        if !in_time {
+            eprintln!("vm: TIMED OUT after {seconds:.0} s; QEMU was killed");
+            return Ok(Outcome::TimedOut);
+        }
+        let said = fs::read_to_string(&status).unwrap_or_default();
+        let Ok(code) = said.trim().parse() else {
+            eprintln!("vm: DIED after {seconds:.1} s without a status: see the kernel's messages above");
+            return Ok(Outcome::Died);
+        };
+        eprintln!("vm: exit status {code} after {seconds:.1} s");
+        Ok(Outcome::Exited(code))
+    }
+
+    fn command(&self, scratch: &Path, status: &Path, memory_mb: u32) -> Result<Command> {
+        let qemu = host::find("qemu-system-x86_64").context("there is no QEMU: install `qemu-system-x86`")?;
+        // The machine must not outlive us, however we end.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(qemu);
+        command.env("TMPDIR", scratch);
+        command.args(["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", "2"]);
+        command.args(["-m", &memory_mb.to_string(), "-nodefaults", "-no-reboot", "-display", "none"]);
+        command
+            .arg("-kernel")
+            .arg(self.kernel)
+            .arg("-initrd")
+            .arg(self.initramfs)
+            .args(["-append", COMMAND_LINE]);
+        command.args(["-serial", "stdio"]).arg("-serial").arg(format!("file:{}", status.display()));
+        for (disk, options) in [(self.base, "snapshot=on"), (self.payload, "readonly=on")] {
+            let drive = format!("if=virtio,format=raw,cache=unsafe,{options},file={}", disk.display());
+            command.arg("-drive").arg(drive);
+        }
+        Ok(command)
+    }
+}
+
+/// Waits until `qemu` ends; kills it at `end`, and then returns false.
+fn wait(qemu: &mut Child, end: Instant) -> Result<bool> {
+    loop {
+        if qemu.try_wait().context("cannot wait for QEMU")?.is_some() {
+            return Ok(true);
+        }
+        if Instant::now() >= end {
+            qemu.kill().context("cannot kill QEMU")?;
+            qemu.wait().context("cannot wait for QEMU")?;
+            return Ok(false);
+        }
+        thread::sleep(POLL);
+    }
+}
