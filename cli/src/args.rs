@@ -15,12 +15,12 @@ fn after_help() -> String {
     format!(
         "\
 Examples:
-  wardline doctor                                          what can be prevented on this machine
-  sudo wardline enforce -- codex                           guard an agent at once, with the static deny-list
-  sudo wardline record --task edit -- codex                learn from a normal session (about ten of each task)
-  sudo wardline train                                      make baselines of what was recorded
-  sudo wardline enforce --task edit -- codex               guard it with what it normally does
-  sudo wardline tail                                       follow denials and alerts
+  wardline doctor                             what can be prevented on this machine
+  sudo wardline enforce -- codex              guard an agent at once: the static deny-list
+  sudo wardline record --task edit -- codex   learn: about ten normal sessions of each task
+  sudo wardline train                         make baselines of what was recorded
+  sudo wardline enforce --task edit -- codex  guard it with what it normally does
+  sudo wardline tail                          follow denials and alerts
 
 {EXIT_HELP}"
     )

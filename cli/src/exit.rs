@@ -60,7 +60,7 @@ impl From<Exit> for ExitCode {
 /// What `--help` says of the codes.
 pub const EXIT_HELP: &str = "\
 Exit codes:
-  The command's own code passes unchanged; a command that a signal ended ends `wardline` by the same signal.
+  The command's own code passes unchanged, and so does a signal that ended it.
   120  the command line is wrong
   121  nothing can be protected here: not root, no BPF, no supervisor
   122  refused: the workspace, an agent as root, a request from inside a session

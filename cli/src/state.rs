@@ -59,11 +59,6 @@ impl State {
         self.user(uid).join("sessions.db")
     }
 
-    /// The user's baselines.
-    pub fn baselines(&self, uid: u32) -> PathBuf {
-        self.user(uid).join("baselines")
-    }
-
     /// Users that something is known of.
     pub fn users(&self) -> Vec<u32> {
         let Ok(entries) = fs::read_dir(&self.root) else { return Vec::new() };

@@ -302,11 +302,13 @@ impl Kernel {
     /// # Errors
     /// A descriptor that is no file.
     pub fn identify(&self, fd: BorrowedFd<'_>) -> Result<Identity, Error> {
-        let answers = lock(&self.answers);
-        if self.ask("identify", [fd.as_raw_fd() as u64, 0, 0, 0])? != 1 {
-            return Err(Error::NotAFile(fd.as_raw_fd()));
-        }
-        answers.0.get(&0, 0).map_err(|source| Error::Map { name: "IDENTITY", what: "read", source: Box::new(source) })
+        let mut answers = lock(&self.answers);
+        let nothing = Identity { file: abi::ANY_DIR, magic: 0, mode: 0, nlink: 0, found: 0, uid: 0 };
+        let wrong = |what, source| Error::Map { name: "IDENTITY", what, source: Box::new(source) };
+        answers.0.set(0, nothing, 0).map_err(|source| wrong("written", source))?;
+        self.ask("identify", [fd.as_raw_fd() as u64, 0, 0, 0])?;
+        let identity = answers.0.get(&0, 0).map_err(|source| wrong("read", source))?;
+        if identity.found == 1 { Ok(identity) } else { Err(Error::NotAFile(fd.as_raw_fd())) }
     }
 
     /// What the deny-list says to process `tgid` doing `access` by its thread `tid` to what this process has open as `fd`.
@@ -315,25 +317,26 @@ impl Kernel {
     /// # Errors
     /// The kernel side could not be asked.
     pub fn judge(&self, tid: u32, tgid: u32, fd: BorrowedFd<'_>, access: u32) -> Result<Verdict, Error> {
-        let answers = lock(&self.answers);
-        let asked = [u64::from(tgid), u64::from(tid), fd.as_raw_fd() as u64, u64::from(access)];
-        if self.ask("judge", asked)? != 1 {
-            return Ok(Verdict { stage: abi::STAGE_NONE, means: 0, flags: 0, reason: 0 });
-        }
-        answers.1.get(&0, 0).map_err(|source| Error::Map { name: "VERDICT", what: "read", source: Box::new(source) })
+        let mut answers = lock(&self.answers);
+        let undecided = Verdict { stage: abi::STAGE_NONE, means: 0, flags: 0, reason: 0 };
+        let wrong = |what, source| Error::Map { name: "VERDICT", what, source: Box::new(source) };
+        answers.1.set(0, undecided, 0).map_err(|source| wrong("written", source))?;
+        self.ask("judge", [u64::from(tgid), u64::from(tid), fd.as_raw_fd() as u64, u64::from(access)])?;
+        answers.1.get(&0, 0).map_err(|source| wrong("read", source))
     }
 
-    fn ask(&self, name: &'static str, args: [u64; 4]) -> Result<u32, Error> {
+    /// Runs a question. Its answer lies in a map: the return value of a test run is not handed on by every kernel.
+    fn ask(&self, name: &'static str, args: [u64; 4]) -> Result<(), Error> {
         let bpf = lock(&self.bpf);
         let Some(Program::RawTracePoint(program)) = bpf.program(name) else { return Err(Error::Incomplete(name)) };
         let mut options = RawTracePointRunOptions::new();
         options.args[..4].copy_from_slice(&args);
-        let result = program.test_run(options).map_err(|source| Error::Program {
+        program.test_run(options).map_err(|source| Error::Program {
             name: name.to_owned(),
             what: "run",
             source: Box::new(source),
         })?;
-        Ok(result.return_value)
+        Ok(())
     }
 
     /// Takes a process into a session; what it forks from now on is inside too.

@@ -10,13 +10,11 @@ use aya_ebpf::programs::RawTracePointContext;
 /// What descriptor `arg 0` of the caller is.
 #[raw_tracepoint]
 pub fn identify(ctx: RawTracePointContext) -> i32 {
-    let identity = identity(ctx.arg::<u64>(0) as i32);
-    let found = identity.is_some();
-    if let (Some(identity), Some(answer)) = (identity, IDENTITY.get_ptr_mut(0)) {
+    if let (Some(identity), Some(answer)) = (identity(ctx.arg::<u64>(0) as i32), IDENTITY.get_ptr_mut(0)) {
         // SAFETY: points into an array; user space asks one question at a time.
         unsafe { *answer = identity };
     }
-    i32::from(found)
+    0
 }
 
 #[inline(always)]
@@ -31,8 +29,10 @@ fn identity(fd: i32) -> Option<Identity> {
 /// decision behind a fanotify permission event. A refusal is recorded as the member's.
 #[raw_tracepoint]
 pub fn judge(ctx: RawTracePointContext) -> i32 {
-    let judged = decided(ctx.arg::<u64>(0) as u32, ctx.arg::<u64>(1) as u32, ctx.arg::<u64>(2) as i32, ctx.arg::<u64>(3) as u32);
-    i32::from(judged.is_some())
+    let (tgid, tid): (u64, u64) = (ctx.arg(0), ctx.arg(1));
+    let (fd, access): (u64, u64) = (ctx.arg(2), ctx.arg(3));
+    let _ = decided(tgid as u32, tid as u32, fd as i32, access as u32);
+    0
 }
 
 #[inline(always)]

@@ -114,7 +114,13 @@ impl Drop for Scene<'_> {
 
 /// Reads the two outcomes of one attempt.
 fn judge(attempt: &Attempt, free: &Outcome, guarded: &Outcome, tier: Tier) -> Row {
-    let row = |means, prevented, errno, note: String| Row { operation: attempt.name.into(), means, prevented, errno, note };
+    let row = |means, prevented, errno, note: String| Row {
+        operation: attempt.name.into(),
+        means,
+        prevented,
+        errno,
+        note,
+    };
     if !attempt.works(free) {
         return row(None, false, None, format!("cannot be tried on this machine ({})", free.words()));
     }
@@ -127,11 +133,15 @@ fn judge(attempt: &Attempt, free: &Outcome, guarded: &Outcome, tier: Tier) -> Ro
             };
             row(Some(means), true, Some(libc::EPERM), "refused before it happens".into())
         }
-        Outcome::Killed => row(Some(Means::Kill), false, None, "ended after the fact: detected, not prevented".into()),
+        Outcome::Killed => {
+            row(Some(Means::Kill), false, None, "ended after the fact: detected, not prevented".into())
+        }
         other if attempt.works(other) => {
             row(None, false, None, "not refused: seen and scored, and what follows can be frozen".into())
         }
-        Outcome::Failed(errno) => row(None, false, Some(*errno), format!("fails in an unexpected way ({})", guarded.words())),
+        Outcome::Failed(errno) => {
+            row(None, false, Some(*errno), format!("fails in an unexpected way ({})", guarded.words()))
+        }
         Outcome::Done | Outcome::Hung => row(None, false, None, guarded.words()),
     }
 }
@@ -144,7 +154,8 @@ struct Place {
 
 impl Place {
     fn new() -> Result<Self, Error> {
-        let nonce = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_nanos());
+        let nonce =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_nanos());
         let root = std::env::temp_dir().join(format!("wardline-canary-{}-{nonce:x}", std::process::id()));
         let make = |path: &Path| {
             fs::DirBuilder::new().mode(0o700).create(path).map_err(|e| Error::file(path, "made", e))

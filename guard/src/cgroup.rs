@@ -176,7 +176,9 @@ impl Cgroup {
         }
         for path in self.tree().into_iter().rev() {
             match fs::remove_dir(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::file(path, "removed", e)),
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::file(path, "removed", e));
+                }
                 _ => {}
             }
         }

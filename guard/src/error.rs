@@ -57,7 +57,11 @@ pub enum Error {
 
 impl Error {
     /// An error of a system call on a file.
-    pub(crate) fn file(path: impl Into<PathBuf>, what: &'static str, source: impl Into<std::io::Error>) -> Self {
+    pub(crate) fn file(
+        path: impl Into<PathBuf>,
+        what: &'static str,
+        source: impl Into<std::io::Error>,
+    ) -> Self {
         Self::File { path: path.into(), what, source: source.into() }
     }
 

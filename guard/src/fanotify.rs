@@ -78,7 +78,8 @@ impl Listener {
             | EventFFlags::O_CLOEXEC
             | EventFFlags::O_NONBLOCK
             | EventFFlags::O_NOATIME;
-        let group = Fanotify::init(flags, events).map_err(|e| Error::io("fanotify could not be set up", e))?;
+        let group =
+            Fanotify::init(flags, events).map_err(|e| Error::io("fanotify could not be set up", e))?;
         let stop = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(|e| Error::io("eventfd", e))?;
         let shared = Arc::new(Shared {
             list,
@@ -151,7 +152,8 @@ impl Listener {
     pub fn latency(&self) -> Latency {
         let mut sorted = self.shared.latencies_ns.lock().unwrap_or_else(PoisonError::into_inner).clone();
         sorted.sort_unstable();
-        let at = |share: usize| sorted.get(sorted.len().saturating_sub(1) * share / 100).copied().unwrap_or(0);
+        let at =
+            |share: usize| sorted.get(sorted.len().saturating_sub(1) * share / 100).copied().unwrap_or(0);
         Latency {
             answered: self.shared.answered.load(Relaxed),
             refused: self.shared.refused.load(Relaxed),
@@ -174,7 +176,8 @@ impl Drop for Listener {
 impl Shared {
     fn answer_all(&self, stop: BorrowedFd<'_>) {
         loop {
-            let mut fds = [PollFd::new(&self.group, PollFlags::IN), PollFd::from_borrowed_fd(stop, PollFlags::IN)];
+            let mut fds =
+                [PollFd::new(&self.group, PollFlags::IN), PollFd::from_borrowed_fd(stop, PollFlags::IN)];
             match rustix::event::poll(&mut fds, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(e) => {
@@ -188,7 +191,14 @@ impl Shared {
                     Ok(events) => events.iter().for_each(|event| self.answer(event)),
                     Err(Errno::EAGAIN) => break,
                     // The object of one event could not be opened for us; the kernel has refused it and goes on.
-                    Err(Errno::EINTR | Errno::EACCES | Errno::ENXIO | Errno::ETXTBSY | Errno::EPERM | Errno::EOPNOTSUPP) => {}
+                    Err(
+                        Errno::EINTR
+                        | Errno::EACCES
+                        | Errno::ENXIO
+                        | Errno::ETXTBSY
+                        | Errno::EPERM
+                        | Errno::EOPNOTSUPP,
+                    ) => {}
                     Err(e) => {
                         tracing::error!(error = %e, "the fanotify listener cannot read any more");
                         return;

@@ -156,7 +156,8 @@ impl Live {
         baseline.check()?;
         let list = self.shared.list.clone();
         let known_task = baseline.task == self.segment.task;
-        let normal = Normal { agent: baseline.agent.clone(), task: known_task.then(|| baseline.task.clone()) };
+        let normal =
+            Normal { agent: baseline.agent.clone(), task: known_task.then(|| baseline.task.clone()) };
         let number = self.shared.next_policy.fetch_add(1, Relaxed);
         let files = t1::Real::new(list.clone());
         let context = &self.meta.context;

@@ -49,7 +49,14 @@ fn kind(event: &Event) -> Access {
     let modify = Access::from_bits_truncate(access::MODIFY);
     match event.op {
         Op::Open if event.access.intersects(modify | Access::TRUNC) => modify,
-        Op::Create | Op::Truncate | Op::Unlink | Op::Rename | Op::Link | Op::Symlink | Op::Mkdir | Op::Rmdir => modify,
+        Op::Create
+        | Op::Truncate
+        | Op::Unlink
+        | Op::Rename
+        | Op::Link
+        | Op::Symlink
+        | Op::Mkdir
+        | Op::Rmdir => modify,
         Op::Chmod | Op::Chown | Op::Setxattr | Op::Mount => modify,
         Op::Exec | Op::MapExec => Access::EXEC,
         Op::Connect | Op::Send | Op::Bind | Op::Listen | Op::Accept => Access::CONNECT | Access::LISTEN,
@@ -83,7 +90,9 @@ mod tests {
     #[test]
     fn deleting_too_much_ends_in_a_refusal_or_a_freeze() {
         let unlink = event(Op::Unlink, Access::REMOVE);
-        let Step::Restrict(bits) = step(Verdict::Restrict, Tier::Lsm, &unlink) else { panic!("no restriction") };
+        let Step::Restrict(bits) = step(Verdict::Restrict, Tier::Lsm, &unlink) else {
+            panic!("no restriction")
+        };
         assert!(bits.contains(Access::REMOVE | Access::WRITE) && !bits.contains(Access::READ));
         assert!(matches!(step(Verdict::Restrict, Tier::Tracepoint, &unlink), Step::Freeze(_)));
         assert_eq!(step(Verdict::Kill, Tier::Lsm, &unlink), Step::Kill);

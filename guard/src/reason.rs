@@ -3,8 +3,8 @@
 //! 0 is no reason. 1 to the number of jewels is a row of T0. From [`FIRST_FIXED`] on come reasons that never change,
 //! from [`FIRST_ALLOCATED`] on those of a policy, which live as long as it.
 
-use event::jewel::{JEWELS, Jewel, SUBJECTS, Site};
 use event::Access;
+use event::jewel::{JEWELS, Jewel, SUBJECTS, Site};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

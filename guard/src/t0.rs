@@ -209,7 +209,9 @@ impl Arming<'_> {
         match walk::open(self.list, &path) {
             walk::Found::Node(node) if node.is_socket() => self.label(&node, label),
             walk::Found::Node(_) => {
-                self.coverage.warnings.push(format!("`${variable}` names a file that is no socket: it is not guarded"));
+                self.coverage
+                    .warnings
+                    .push(format!("`${variable}` names a file that is no socket: it is not guarded"));
                 Ok(())
             }
             walk::Found::Missing => Ok(()),

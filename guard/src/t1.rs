@@ -88,10 +88,15 @@ pub fn compile(
 /// stays.
 pub fn arm(list: &dyn DenyList, policy: &Policy) -> Result<(), Error> {
     let number = policy.number;
-    let labels =
-        policy.labels.iter().try_for_each(|(file, label)| list.insert_t1(&T1Key { file: *file, policy: number, pad: 0 }, label));
+    let labels = policy
+        .labels
+        .iter()
+        .try_for_each(|(file, label)| list.insert_t1(&T1Key { file: *file, policy: number, pad: 0 }, label));
     let written = labels.and_then(|()| {
-        policy.nets.iter().try_for_each(|(bits, addr, label)| list.insert_net(*bits, net_key(number, *addr), label))
+        policy
+            .nets
+            .iter()
+            .try_for_each(|(bits, addr, label)| list.insert_net(*bits, net_key(number, *addr), label))
     });
     written.inspect_err(|_| {
         if let Err(e) = disarm(list, policy) {
@@ -103,9 +108,14 @@ pub fn arm(list: &dyn DenyList, policy: &Policy) -> Result<(), Error> {
 /// Removes a policy that no session names any more. Goes on past an error, and reports the first.
 pub fn disarm(list: &dyn DenyList, policy: &Policy) -> Result<(), Error> {
     let number = policy.number;
-    let labels = policy.labels.iter().map(|(file, _)| list.remove_t1(&T1Key { file: *file, policy: number, pad: 0 }));
+    let labels =
+        policy.labels.iter().map(|(file, _)| list.remove_t1(&T1Key { file: *file, policy: number, pad: 0 }));
     let nets = policy.nets.iter().map(|(bits, addr, _)| list.remove_net(*bits, net_key(number, *addr)));
-    labels.chain(nets).fold(Ok(()), |first, done| if first.is_ok() { done } else { first })
+    let mut first = Ok(());
+    for done in labels.chain(nets) {
+        first = first.and(done);
+    }
+    first
 }
 
 fn net_key(policy: u32, addr: [u8; 16]) -> NetKey {

@@ -60,7 +60,11 @@ pub fn open(list: &dyn DenyList, path: &Path) -> Found {
 
 /// The file at the end of `path`; a symbolic link there is itself what is found.
 pub fn open_itself(list: &dyn DenyList, path: &Path) -> Found {
-    found(list, path, rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()))
+    found(
+        list,
+        path,
+        rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()),
+    )
 }
 
 /// The file at `names` below an open directory, through no link at all.
@@ -72,8 +76,10 @@ pub fn open_below(list: &dyn DenyList, dir: BorrowedFd<'_>, names: &BStr) -> Fou
         // NO_SYMLINKS refuses a link at the end too: the link itself is found by its name in its own directory.
         opened = match names.rsplit_once_str("/") {
             None => rustix::fs::openat(dir, names.as_bytes(), flags, Mode::empty()),
-            Some((parent, leaf)) => rustix::fs::openat2(dir, parent, flags | OFlags::DIRECTORY, Mode::empty(), resolve)
-                .and_then(|parent| rustix::fs::openat(parent, leaf, flags, Mode::empty())),
+            Some((parent, leaf)) => {
+                rustix::fs::openat2(dir, parent, flags | OFlags::DIRECTORY, Mode::empty(), resolve)
+                    .and_then(|parent| rustix::fs::openat(parent, leaf, flags, Mode::empty()))
+            }
         };
     }
     found(list, Path::new(std::ffi::OsStr::from_bytes(names)), opened)
@@ -188,12 +194,21 @@ fn join(parent: &[u8], name: &[u8]) -> BString {
 
 /// The file at the end of an absolute path as the kernel names it: through no link, from the root.
 pub fn open_canonical(list: &dyn DenyList, path: &[u8]) -> Found {
-    let root = match rustix::fs::openat(CWD, c"/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+    let root = match rustix::fs::openat(
+        CWD,
+        c"/",
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    ) {
         Ok(root) => root,
         Err(e) => return Found::Unreadable(Error::file("/", "opened", e)),
     };
     let rest = path.trim_start_with(|c| c == '/');
-    if rest.is_empty() { found(list, Path::new("/"), Ok(root)) } else { open_below(list, root.as_fd(), rest.as_bstr()) }
+    if rest.is_empty() {
+        found(list, Path::new("/"), Ok(root))
+    } else {
+        open_below(list, root.as_fd(), rest.as_bstr())
+    }
 }
 
 #[cfg(test)]

@@ -47,7 +47,8 @@ pub enum Refusal {
 /// Refuses a workspace that is `/`, a home, or holds or lies in a crown jewel. `home` is the session's own; the homes
 /// of everybody else are read from `/etc/passwd`.
 pub fn check(workspace: &Path, home: &Path) -> Result<(), Refusal> {
-    let missing = |why: std::io::Error| Refusal::Missing { workspace: workspace.into(), why: why.to_string() };
+    let missing =
+        |why: std::io::Error| Refusal::Missing { workspace: workspace.into(), why: why.to_string() };
     let resolved = std::fs::canonicalize(workspace).map_err(missing)?;
     if !resolved.is_dir() {
         return Err(missing(std::io::ErrorKind::NotADirectory.into()));

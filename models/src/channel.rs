@@ -15,10 +15,11 @@
 
 use crate::baseline::Models;
 use crate::calibration::Reading;
+use crate::group::Group;
 use crate::ngram::{History, Ngram};
 use crate::novelty::DENIAL_BUDGET_BITS;
 use crate::thread::{Threads, syscall_symbol};
-use crate::volume::{Group, Tally};
+use crate::volume::Tally;
 use crate::window::Window;
 use event::{Place, Step, Token};
 use rustc_hash::{FxHashMap, FxHashSet};

@@ -104,7 +104,7 @@ impl Learner {
             self.tally.push(step, first);
             self.window.push(step, first);
             self.action_count += 1;
-            if self.action_count % WINDOW_STRIDE as u64 == 0 {
+            if self.action_count.is_multiple_of(WINDOW_STRIDE as u64) {
                 self.windows.extend(self.window.features());
             }
         }

@@ -12,6 +12,7 @@ pub mod channel;
 pub mod cluster;
 mod facts;
 pub mod format;
+pub mod group;
 pub mod ngram;
 pub mod novelty;
 mod reason;

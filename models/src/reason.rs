@@ -2,8 +2,9 @@
 
 use crate::baseline::Models;
 use crate::channel::Effect;
+use crate::group::Group;
 use crate::scorer::ChannelScore;
-use crate::volume::{Group, Tally};
+use crate::volume::Tally;
 use event::{Place, Reach, Step, Token};
 use std::collections::VecDeque;
 

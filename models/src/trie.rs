@@ -198,16 +198,16 @@ impl Trie {
     /// there. Who touched them stays known.
     pub fn prune(&mut self, is_open: impl Fn(usize) -> bool) {
         let mut keep = vec![true; self.nodes.len()];
-        for at in Reach::ALL.len()..self.nodes.len() {
+        for (at, kept) in keep.iter_mut().enumerate().skip(Reach::ALL.len()) {
             let node = &self.nodes[at];
             let parent = node.parent as usize;
             if node.children.is_empty() && parent >= Reach::ALL.len() && is_open(parent) {
                 if let Some(session) = node.only() {
-                    keep[at] = false;
+                    *kept = false;
                     insert(&mut self.nodes[parent].fresh, session);
                 }
             } else if node.is_empty() && node.children.is_empty() {
-                keep[at] = false;
+                *kept = false;
             }
         }
         let mut number = vec![0u32; self.nodes.len()];

@@ -6,25 +6,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Bounds.
-pub(crate) struct Private;
-
-impl Private {
-    /// Bytes of the counter file: some ten thousand baselines.
-    pub const COUNTERS_MAX: usize = 1 << 20;
-}
-
-/// `O_NOFOLLOW`, so that a link in the place of a file is refused; the same on x86 and generic Linux, where it differs
-/// the link is still caught by the check of its owner and kind.
-const O_NOFOLLOW: i32 = 0o400_000;
-
 fn io<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> Error + 'p {
     move |error| Error::Io { doing, path: path.to_owned(), error }
 }
 
-/// Reads a file that only its owner can touch; `None` if there is none.
+/// Reads a file that only its owner can touch; `None` if there is none. A link in its place is refused.
 pub(crate) fn read_private(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
-    let file = match OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(path) {
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io("opening", path)(error)),

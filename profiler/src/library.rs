@@ -11,13 +11,16 @@
 //! owner, and is not defended against.
 
 use crate::Error;
-use crate::file::{self, Private};
+use crate::file;
 use models::{Baseline, Expected, decode, encode};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Bytes that a name may have.
 const NAME_MAX: usize = 64;
+
+/// Bytes of the counter file: some ten thousand baselines.
+const COUNTERS_BYTES_MAX: usize = 1 << 20;
 
 const SUFFIX: &str = "baseline";
 
@@ -189,7 +192,7 @@ impl Library {
     fn counters(&self) -> Result<BTreeMap<(String, String), u64>, Error> {
         let path = self.counters_path();
         let malformed = || Error::Counter { path: path.clone(), problem: "malformed" };
-        let Some(bytes) = file::read_private(&path, Private::COUNTERS_MAX)? else {
+        let Some(bytes) = file::read_private(&path, COUNTERS_BYTES_MAX)? else {
             if self.list()?.is_empty() {
                 return Ok(BTreeMap::new());
             }

@@ -1,5 +1,7 @@
 //! Baselines are kept private, replaced whole, and not rolled back.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use models::{Baseline, Models, Provenance};
 use profiler::{Error, Library};
 use std::fs;
@@ -42,12 +44,14 @@ fn what_was_saved_is_loaded_and_listed_and_private() {
     library.save(&baseline("codex", "summarize", 9)).unwrap();
     library.save(&baseline("codex", "edit", 13)).unwrap();
     assert_eq!(library.load("codex", "edit").unwrap().sessions, 13);
-    let listed: Vec<String> = library.list().unwrap().into_iter().map(|e| format!("{}/{}", e.agent, e.task)).collect();
+    let listed: Vec<String> =
+        library.list().unwrap().into_iter().map(|e| format!("{}/{}", e.agent, e.task)).collect();
     assert_eq!(listed, ["codex/edit", "codex/summarize"]);
     assert_eq!(mode(&path), 0o600);
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     assert_eq!(mode(&path.ancestors().nth(3).unwrap().join("key")), 0o600);
-    let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
 }
 

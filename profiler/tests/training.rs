@@ -1,5 +1,7 @@
 //! From recorded sessions in a store to baselines.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod recording;
 
 use profiler::{Error, Filter, Library, Options, Report, train};
@@ -7,7 +9,12 @@ use recording::{Kind, Recording};
 use store::Reader;
 
 fn report(recording: &Recording, filter: &Filter) -> Result<Report, Error> {
-    train(&Reader::open(recording.path()).unwrap(), filter, Options { seed: 1, now_unix_ns: 5 }, &mut |_, _, _| {})
+    train(
+        &Reader::open(recording.path()).unwrap(),
+        filter,
+        Options { seed: 1, now_unix_ns: 5 },
+        &mut |_, _, _| {},
+    )
 }
 
 #[test]
@@ -45,7 +52,9 @@ fn sessions_that_cannot_be_believed_are_left_out_with_the_reason() {
     let trained = &report.trained[0];
     assert_eq!(trained.used.len(), 4);
     let why: Vec<(i64, &str)> = trained.left_out.iter().map(|(id, why)| (*id, why.as_str())).collect();
-    for (id, word) in [(astray, "static deny-list"), (lossy, "lost"), (alerted, "alerts"), (cut, "incomplete")] {
+    for (id, word) in
+        [(astray, "static deny-list"), (lossy, "lost"), (alerted, "alerts"), (cut, "incomplete")]
+    {
         assert!(why.iter().any(|(of, why)| *of == id && why.contains(word)), "{word}: {why:?}");
     }
     assert_eq!(trained.baseline.provenance.left_out, trained.left_out);

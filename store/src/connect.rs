@@ -45,7 +45,7 @@ pub(crate) fn write(path: &Path) -> Result<(Connection, PathBuf)> {
     if !created {
         require_file(path)?;
     }
-    let unclean = fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0);
+    let unclean = is_logged(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = connect(path, flags)?;
     let found = identify(&conn, path)?;
@@ -148,13 +148,16 @@ fn unopened(path: &Path, error: rusqlite::Error) -> Error {
 
 /// The schema number of a store; an error for whatever is no store, or a later one.
 fn identify(conn: &Connection, path: &Path) -> Result<i32> {
-    let look = || -> rusqlite::Result<(i32, i32, i64)> {
+    let look = || -> rusqlite::Result<(i32, i32, i64, i64)> {
         let application = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let version = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        Ok((application, version, tables))
+        let pages: i64 = conn.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        Ok((application, version, tables, pages.saturating_mul(page)))
     };
-    let (application_id, found, tables) = look().map_err(|error| refine(unopened(path, error), path))?;
+    let (application_id, found, tables, expected) =
+        look().map_err(|error| refine(unopened(path, error), path))?;
     let new = application_id == 0 && found == 0 && tables == 0;
     if application_id != APPLICATION_ID && !new {
         return Err(Error::Foreign { path: path.into(), application_id });
@@ -162,14 +165,25 @@ fn identify(conn: &Connection, path: &Path) -> Result<i32> {
     if found > SCHEMA {
         return Err(Error::Newer { path: path.into(), found, supported: SCHEMA });
     }
-    Ok(found)
+    // SQLite overlooks a last page that is there in part. The log first: it is gone only once the file is whole.
+    let logged = is_logged(path);
+    let size = fs::metadata(path).map_err(|error| Error::io(path, &error))?.len();
+    match u64::try_from(expected) {
+        Ok(expected) if size < expected && !logged => {
+            Err(Error::Truncated { path: path.into(), size, expected })
+        }
+        _ => Ok(found),
+    }
+}
+
+/// There is a log that is not empty: what it holds, the file may be short of.
+fn is_logged(path: &Path) -> bool {
+    fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0)
 }
 
 /// Tells a file that was cut off from one that was damaged otherwise.
 fn refine(error: Error, path: &Path) -> Error {
-    // While there is a log, it may hold what the file is short of.
-    let logged = fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0);
-    if logged || !matches!(error, Error::Corrupt { .. } | Error::NotADatabase { .. }) {
+    if is_logged(path) || !matches!(error, Error::Corrupt { .. } | Error::NotADatabase { .. }) {
         return error;
     }
     cut_off(path).unwrap_or(error)

@@ -36,8 +36,6 @@ pub struct Session<'a> {
 pub struct Ended {
     /// Its code, or the signal that ended it.
     pub how: How,
-    /// What the supervisor said when it was armed.
-    pub ready: Ready,
     /// What the session amounted to.
     pub finished: Finished,
 }
@@ -88,7 +86,7 @@ pub fn run(state: &State, verbose: u8, session: Session<'_>, started: impl FnOnc
     // Why the command never started matters more than what its session amounted to.
     released?;
     let (how, finished) = finished?;
-    Ok(Ended { how, ready, finished })
+    Ok(Ended { how, finished })
 }
 
 /// Has the held command's session armed. A supervisor that was just ending hangs up, and another one is started.

@@ -123,7 +123,9 @@ fn run(
     let summary_file = args.summary_file.as_deref().map(create).transpose()?;
     let begin = begin(args, mode, user, environment)?;
     let session = Session { begin, command: &args.command, environment, user };
+    let mut said = Vec::new();
     let ended = client::run(state, verbose, session, |ready| {
+        said.clone_from(&ready.notes);
         if !args.quiet {
             announce(ready);
         }
@@ -133,7 +135,7 @@ fn run(
         file.write_all(b"\n").context("the summary cannot be written")?;
     }
     if !args.quiet {
-        anstream::eprintln!("{}", summary::text(mode, &ended.finished));
+        anstream::eprintln!("{}", summary::text(mode, &ended.finished, &said));
     }
     Ok(pass_on(&ended))
 }
@@ -183,7 +185,7 @@ fn create(path: &Path) -> Result<File> {
 
 /// What the user is told before the command has the terminal.
 fn announce(ready: &Ready) {
-    for note in &ready.notes {
+    for note in summary::unsaid(&ready.notes, &[]) {
         say(note);
     }
 }

@@ -9,8 +9,8 @@ use std::fmt::Write;
 /// Denials that are printed; `wardline show` has them all.
 const SHOWN_DENIALS: usize = 10;
 
-/// The summary of a session.
-pub fn text(mode: Mode, finished: &Finished) -> String {
+/// The summary of a session. `said` are the notes that the user read before the command started.
+pub fn text(mode: Mode, finished: &Finished, said: &[String]) -> String {
     let report = &finished.report;
     let mut out = String::new();
     let _ = writeln!(
@@ -47,8 +47,8 @@ pub fn text(mode: Mode, finished: &Finished) -> String {
     if report.lost > 0 || report.unresolved > 0 {
         let _ = writeln!(
             out,
-            "  {}     {} lost, {} without a path: what was not seen was not judged",
-            style::warning("blind"),
+            "  {} {} lost, {} without a path: what was not seen was not judged",
+            style::warning("blind     "),
             count(report.lost, "record"),
             count(report.unresolved, "operation"),
         );
@@ -57,11 +57,22 @@ pub fn text(mode: Mode, finished: &Finished) -> String {
         let left = count(u64::from(finished.left_behind), "process").replace("processs", "processes");
         let _ = writeln!(out, "  ended      {left} that the command left behind");
     }
-    for note in &report.notes {
+    for note in unsaid(&report.notes, said) {
         let _ = writeln!(out, "  note       {note}");
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// The notes that were not said yet, each once.
+pub fn unsaid<'n>(notes: &'n [String], said: &[String]) -> Vec<&'n String> {
+    let mut unsaid: Vec<&String> = Vec::new();
+    for note in notes {
+        if !said.contains(note) && !unsaid.contains(&note) {
+            unsaid.push(note);
+        }
+    }
+    unsaid
 }
 
 fn headline(mode: Mode, report: &Report) -> String {
@@ -94,7 +105,7 @@ mod tests {
     use guard::Denial;
 
     fn plain(mode: Mode, finished: &Finished) -> String {
-        anstream::adapter::strip_str(&text(mode, finished)).to_string()
+        anstream::adapter::strip_str(&text(mode, finished, &["known".into()])).to_string()
     }
 
     fn report() -> Report {
@@ -142,11 +153,12 @@ mod tests {
             reasons: vec![denial.reason.clone(), "T2: much deleted".into()],
             denials: vec![denial],
             lost: 3,
-            notes: vec!["a note".into()],
+            notes: vec!["known".into(), "a note".into(), "a note".into()],
             ..report()
         };
         insta::assert_snapshot!(plain(Mode::Enforce, &Finished { report: report.clone(), left_behind: 0 }));
-        let shadow = Report { would_deny: report.denied, denied: 0, stopped_by: None, ..report };
+        let mut shadow = Report { would_deny: report.denied, denied: 0, stopped_by: None, ..report };
+        shadow.denials[0].refused = false;
         insta::assert_snapshot!("a_shadow_says_would", plain(Mode::Shadow, &Finished { report: shadow, left_behind: 2 }));
     }
 }

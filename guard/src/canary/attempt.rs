@@ -84,9 +84,15 @@ pub(super) const ALL: &[Attempt] = &[
     file("make a directory", |names| call(|| rustix::fs::mkdir(names.made.as_c_str(), 0o700.into()))),
     file("remove a directory", |names| call(|| rustix::fs::rmdir(names.directory.as_c_str()))),
     file("unlink a file", |names| call(|| rustix::fs::unlink(names.file.as_c_str()))),
-    file("rename a file away", |names| call(|| rustix::fs::rename(names.file.as_c_str(), names.taken_out.as_c_str()))),
-    file("rename a file into place", |names| call(|| rustix::fs::rename(names.outside.as_c_str(), names.new.as_c_str()))),
-    file("hard-link a file", |names| call(|| rustix::fs::link(names.file.as_c_str(), names.taken_out.as_c_str()))),
+    file("rename a file away", |names| {
+        call(|| rustix::fs::rename(names.file.as_c_str(), names.taken_out.as_c_str()))
+    }),
+    file("rename a file into place", |names| {
+        call(|| rustix::fs::rename(names.outside.as_c_str(), names.new.as_c_str()))
+    }),
+    file("hard-link a file", |names| {
+        call(|| rustix::fs::link(names.file.as_c_str(), names.taken_out.as_c_str()))
+    }),
     file("make a symbolic link", |names| call(|| rustix::fs::symlink(c"nowhere", names.link.as_c_str()))),
     file("change a mode", |names| call(|| rustix::fs::chmod(names.file.as_c_str(), 0o644.into()))),
     file("start a program", |names| raw::exec(&names.program)),
@@ -116,7 +122,8 @@ pub(super) fn run(
 ) -> Result<Outcome, Error> {
     let (root, closed) = (&place.root, place.closed());
     let name = |parent: &Path, name: &str| {
-        CString::new(parent.join(name).as_os_str().as_bytes()).map_err(|_| Error::Probe("its directory has a NUL in it"))
+        CString::new(parent.join(name).as_os_str().as_bytes())
+            .map_err(|_| Error::Probe("its directory has a NUL in it"))
     };
     let names = Names {
         file: name(&closed, "file")?,
@@ -131,14 +138,17 @@ pub(super) fn run(
         socket: name(&closed, "socket")?,
     };
     let pipe = || {
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| Error::io("a pipe could not be made", e))
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|e| Error::io("a pipe could not be made", e))
     };
     let (go_read, go_write) = pipe()?;
     let (out_read, out_write) = pipe()?;
     // SAFETY: until it exits the child makes system calls on memory that was prepared before, allocates nothing, and
     // takes no lock.
     let child = match unsafe { fork() }.map_err(|e| Error::io("the probe's child could not be made", e))? {
-        ForkResult::Child => raw::child(go_read.as_raw_fd(), out_write.as_raw_fd(), || (attempt.action)(&names)),
+        ForkResult::Child => {
+            raw::child(go_read.as_raw_fd(), out_write.as_raw_fd(), || (attempt.action)(&names))
+        }
         ForkResult::Parent { child } => child,
     };
     drop((go_read, out_write));
@@ -222,8 +232,14 @@ mod raw {
             if fd < 0 {
                 return nix::errno::Errno::last_raw();
             }
-            let mapped =
-                libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE, fd, 0);
+            let mapped = libc::mmap(
+                std::ptr::null_mut(),
+                4096,
+                libc::PROT_READ | libc::PROT_EXEC,
+                libc::MAP_PRIVATE,
+                fd,
+                0,
+            );
             if mapped == libc::MAP_FAILED { nix::errno::Errno::last_raw() } else { 0 }
         }
     }

@@ -21,8 +21,15 @@ fn opens_of_others_pass_and_marks_go_with_the_listener() {
         assert!(std::fs::read(&file).is_ok(), "nobody is a member");
     }
     assert!(listener.alive() && listener.marks() == 1 && listener.skipped() == 0);
+    // The last answer is counted after it was given.
+    while listener.latency().answered < 100 {
+        std::thread::yield_now();
+    }
     let latency = listener.latency();
-    assert!(latency.answered >= 100 && latency.refused == 0 && latency.p99_ns >= latency.p50_ns, "{latency:?}");
+    assert!(
+        latency.answered >= 100 && latency.refused == 0 && latency.p99_ns >= latency.p50_ns,
+        "{latency:?}"
+    );
     drop(listener);
     assert!(std::fs::read(&file).is_ok());
 }

@@ -4,7 +4,8 @@ use super::*;
 use crate::denylist::fake::Fake;
 use crate::{DenyList, Guard, Opening};
 use collector::Tier;
-use event::{Address, Context, Decision, File, Object, Origin, Outcome};
+use event::{Address, Context, Decision, Event, File, Means, Object, Origin, Outcome, Stage};
+use models::Score;
 
 fn event(op: Op, path: &str, access: Access, decision: Option<Decision>) -> Captured {
     let key = None;
@@ -121,7 +122,9 @@ fn t2_takes_away_and_says_how_many_passed() {
     live.scored(&last, class, &score(5e-3), &mut effects);
     assert_eq!(effects.len(), 1, "an alert that goes on is said once");
     live.scored(&last, class, &score(5e-4), &mut effects);
-    let [_, Effect::Alert { .. }, Effect::Restrict(answer)] = effects.as_slice() else { panic!("{effects:?}") };
+    let [_, Effect::Alert { .. }, Effect::Restrict(answer)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
     assert!(answer.reason.contains("many files removed"));
     live.apply(&effects[2]).unwrap();
     let session = list.session(3).unwrap();

@@ -11,7 +11,7 @@ use crate::control::{
     self, Begin, Finished, MAX_REQUEST_BYTES, Mode, Ready, Refused, Reply, Request, Why,
 };
 use crate::session::{Recording, boot_ns};
-use crate::{Live, Opening, workspace};
+use crate::{Live, Opening, canary, workspace};
 use bstr::{BString, ByteSlice};
 use event::{Context, SessionMeta};
 use models::Baseline;
@@ -46,7 +46,9 @@ pub(super) fn serve(
     // Ending just now: hanging up lets the client start another supervisor.
     let Some(slot) = shared.sessions.slot()? else { return Ok(None) };
     let lease = shared.lease()?;
-    let opened = open(shared, &lease, &slot, peer, &begin)?;
+    let unproven = show_a_denial(shared, &lease, begin.mode)?;
+    let mut opened = open(shared, &lease, &slot, peer, &begin)?;
+    opened.ready.notes.extend(unproven);
     let running = opened.running;
     let armed = enter(&lease, &running, begin.pid);
     let ready = armed.and_then(|()| {
@@ -111,6 +113,25 @@ fn check(peer: &Peer, begin: &Begin, held: &OwnedFd) -> Result<(), Refused> {
 pub(super) fn is_tag(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     !text.is_empty() && text.len() <= 64 && !text.starts_with('.') && text.chars().all(fits)
+}
+
+/// Has an operation refused before anything is called guarded. Where none is, nothing is enforced; a session that refuses
+/// nothing by itself goes on, and is told.
+fn show_a_denial(shared: &Shared, lease: &Lease, mode: Mode) -> Result<Option<String>, Refused> {
+    let Some(slot) = shared.sessions.slot()? else { return Ok(None) };
+    let shown = canary::refuses(&lease.kernel, slot.number);
+    // Its records are of nobody's session, and must not become those of the next one in that slot.
+    lease.pump.flush();
+    let why = match shown {
+        Ok(row) if row.prevented => return Ok(None),
+        Ok(row) => row.note,
+        Err(error) => error.to_string(),
+    };
+    let message = format!("a probe was not refused, so that nothing is guarded here: {why}; `wardline doctor` says more");
+    match mode {
+        Mode::Enforce => Err(Refused::new(Why::CannotProtect, message)),
+        Mode::Record | Mode::Shadow => Ok(Some(message)),
+    }
 }
 
 /// A session that is armed, with nobody inside yet.

@@ -22,7 +22,13 @@ pub(super) struct Held(HashMap<Key, Vec<(u32, Label)>>);
 
 impl Held {
     /// Adds a session's label to an entry. Two labels of one entry refuse what either refuses.
-    pub(super) fn add(&mut self, list: &dyn DenyList, slot: u32, key: Key, label: &Label) -> Result<(), Error> {
+    pub(super) fn add(
+        &mut self,
+        list: &dyn DenyList,
+        slot: u32,
+        key: Key,
+        label: &Label,
+    ) -> Result<(), Error> {
         let labels = self.0.entry(key).or_default();
         if labels.contains(&(slot, *label)) {
             return Ok(());
@@ -46,7 +52,8 @@ impl Held {
             let before = labels.len();
             labels.retain(|(owner, _)| *owner != slot);
             if labels.len() != before || labels.is_empty() {
-                let done = if labels.is_empty() { remove(list, key) } else { write(list, key, &merged(labels)) };
+                let done =
+                    if labels.is_empty() { remove(list, key) } else { write(list, key, &merged(labels)) };
                 if first.is_ok() {
                     first = done;
                 }

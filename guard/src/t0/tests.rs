@@ -55,7 +55,9 @@ fn a_key_directory_is_labelled_with_everything_below_and_by_name() {
     assert_eq!(home.name(key_of(&home.path("")), ".ssh"), Some(label), "for the day when it is replaced");
     stage.release(1).unwrap();
     let state = home.list.state();
-    assert!(state.t0.is_empty() && state.names.is_empty() && state.subjects.is_empty() && state.nets.is_empty());
+    assert!(
+        state.t0.is_empty() && state.names.is_empty() && state.subjects.is_empty() && state.nets.is_empty()
+    );
 }
 
 #[test]

@@ -97,7 +97,9 @@ impl<'a> Compiler<'a> {
         }
         for workspace in &self.context.workspaces {
             match self.files.look(workspace.as_bstr()) {
-                Some(entry) => self.label(entry.key, self.everywhere, workspace.as_bstr(), workspace.as_bstr()),
+                Some(entry) => {
+                    self.label(entry.key, self.everywhere, workspace.as_bstr(), workspace.as_bstr())
+                }
                 None => self.notes.push(format!(
                     "the workspace `{}` does not exist: nothing in it will be allowed",
                     show(workspace, &self.context.home)
@@ -178,7 +180,9 @@ impl<'a> Compiler<'a> {
         let Some((names, cut)) = self.files.names(path, NAMES_MAX) else { return };
         if cut {
             let shown = show(path, &self.context.home);
-            self.notes.push(format!("`{shown}` holds more than {NAMES_MAX} entries: those beyond count as new ones"));
+            self.notes.push(format!(
+                "`{shown}` holds more than {NAMES_MAX} entries: those beyond count as new ones"
+            ));
         }
         for name in names {
             let path = join(path, name.as_bstr());
@@ -206,13 +210,22 @@ impl<'a> Compiler<'a> {
             return self.ephemeral(path, None, entry);
         }
         let costs = self.habits.costs(path, Reaches::default());
-        if parent.made_in && !parent.shallow && !self.habits.is_other_project(path) && costs.fresh.has(Reach::Create) {
+        if parent.made_in
+            && !parent.shallow
+            && !self.habits.is_other_project(path)
+            && costs.fresh.has(Reach::Create)
+        {
             // Sessions make files in directories like this one, which others have made before (a cache that fans out).
             if self.unknown_left > 0 {
                 self.unknown_left -= 1;
                 return self.directory(path, None, entry, above);
             }
-            return self.label(entry.key, self.everywhere | (refused(costs.fresh) & access::EXEC), path, path);
+            return self.label(
+                entry.key,
+                self.everywhere | (refused(costs.fresh) & access::EXEC),
+                path,
+                path,
+            );
         }
         let mut deny = self.everywhere | closed(costs);
         // A file that is made is also written.

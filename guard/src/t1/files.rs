@@ -82,7 +82,8 @@ fn roots(mountinfo: &[u8]) -> Vec<BString> {
         })
         .collect();
     let below = |path: &[u8], above: &[u8]| {
-        path.strip_prefix(above).is_some_and(|rest| above == b"/" && !rest.is_empty() || rest.starts_with(b"/"))
+        path.strip_prefix(above)
+            .is_some_and(|rest| above == b"/" && !rest.is_empty() || rest.starts_with(b"/"))
     };
     let highest = |device: &[u8], root: &[u8]| !mounts.iter().any(|(d, r, _)| *d == device && below(root, r));
     let points = mounts.iter().filter(|(device, root, _)| highest(device, root)).map(|(.., point)| point);

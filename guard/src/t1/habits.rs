@@ -66,7 +66,8 @@ impl<'a> Habits<'a> {
                 continue;
             }
             let Some(path) = real(&region.components, context) else { continue };
-            root.grow(&path, region.known.then_some(region.reach));
+            let known = region.known && region.touched > 0;
+            root.grow(&path, known.then_some(region.reach));
         }
         for path in ALWAYS.iter().chain(&TEMPORARY) {
             root.grow(path.as_bytes(), None);
@@ -109,7 +110,9 @@ impl<'a> Habits<'a> {
         }
         // What sessions made, and is there already, was left by one of them.
         if known.has(Reach::Create) {
-            [Reach::Read, Reach::Write, Reach::Remove].into_iter().for_each(|reach| costs.itself.insert(reach));
+            [Reach::Read, Reach::Write, Reach::Remove]
+                .into_iter()
+                .for_each(|reach| costs.itself.insert(reach));
         }
         costs
     }

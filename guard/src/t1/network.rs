@@ -26,7 +26,8 @@ pub(super) fn compile(novelty: &Novelty) -> Vec<(u32, [u8; 16], NetLabel)> {
         let bits = if ip.is_ipv4() { MAPPED + bits } else { bits };
         open.insert((bits, masked(mapped(ip), bits)), Vec::new());
     }
-    let regions: Vec<Region<'_>> = novelty.regions().filter(|region| region.reach == Reach::Connect).collect();
+    let regions: Vec<Region<'_>> =
+        novelty.regions().filter(|region| region.reach == Reach::Connect).collect();
     for region in regions.iter().filter(|region| region.open) {
         if let Some(Prefix { addr, bits, port: None }) = Prefix::of(&region.components) {
             open.insert((bits, addr), Vec::new());
@@ -35,7 +36,9 @@ pub(super) fn compile(novelty: &Novelty) -> Vec<(u32, [u8; 16], NetLabel)> {
     for region in regions.iter().filter(|region| region.known) {
         let Some(Prefix { addr, bits, port: Some(port) }) = Prefix::of(&region.components) else { continue };
         // Inside of an open network a label for some ports would close the others.
-        if port == 0 || (0..=bits).any(|wider| open.get(&(wider, masked(addr, wider))).is_some_and(Vec::is_empty)) {
+        if port == 0
+            || (0..=bits).any(|wider| open.get(&(wider, masked(addr, wider))).is_some_and(Vec::is_empty))
+        {
             continue;
         }
         open.entry((bits, addr)).or_default().push(port);
@@ -84,7 +87,11 @@ impl Prefix {
         let text = |name: &BStr| name.to_str().ok().map(str::to_owned);
         let mut value = 0u128;
         for name in rest.iter().take(groups) {
-            let number = if width == 8 { text(name)?.parse::<u8>().ok()?.into() } else { u16::from_str_radix(&text(name)?, 16).ok()? };
+            let number = if width == 8 {
+                text(name)?.parse::<u8>().ok()?.into()
+            } else {
+                u16::from_str_radix(&text(name)?, 16).ok()?
+            };
             value = value << width | u128::from(number);
         }
         let given = rest.len().min(groups) as u32;
@@ -129,7 +136,8 @@ mod tests {
         let places = [connect("198.51.100.7", "443"), connect("198.51.100.7", "80")];
         let novelty = Novelty::learn((0..6).map(|session| (session, places.iter())));
         let nets = compile(&novelty);
-        let host = nets.iter().find(|net| net.0 == 128 && net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap();
+        let host =
+            nets.iter().find(|net| net.0 == 128 && net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap();
         assert_eq!((host.2.deny, host.2.ports), (0, [80, 443, 0, 0, 0, 0, 0, 0]));
         assert!(nets.iter().any(|net| net.0 == 104 && net.1 == mapped("127.0.0.0".parse().unwrap())));
         assert_eq!(nets.len(), 5, "{nets:?}");

@@ -13,10 +13,8 @@ impl Machine {
     fn new(files: &[&str]) -> Self {
         let mut machine = Self(BTreeMap::new());
         for path in files {
-            let path = BStr::new(path.as_bytes());
-            for (end, _) in path.match_indices(b"/").chain([(path.len(), &b"/"[..])]) {
-                let directory = end < path.len();
-                machine.add(if end == 0 { b"/" } else { &path[..end] }, directory);
+            for (end, _) in path.match_indices('/').chain([(path.len(), "")]) {
+                machine.add(if end == 0 { b"/" } else { &path.as_bytes()[..end] }, end < path.len());
             }
         }
         machine
@@ -59,7 +57,10 @@ fn place(reach: Reach, path: &str) -> Place {
         Some(rest) => std::iter::once("$home").chain(rest.split('/')).collect::<Vec<_>>(),
         None => std::iter::once("/").chain(path.split('/')).collect(),
     };
-    Place { reach, components: components.into_iter().filter(|name| !name.is_empty()).map(BString::from).collect() }
+    Place {
+        reach,
+        components: components.into_iter().filter(|name| !name.is_empty()).map(BString::from).collect(),
+    }
 }
 
 /// Eight sessions that read two files of the home, make a file in it with a name of their own, and run `cat`.
@@ -89,6 +90,7 @@ const FILES: &[&str] = &[
     "/home/u/.cache/browser/x",
     "/home/u/projects/app/src/main.rs",
     "/home/u/projects/other/secret.rs",
+    "/home/u/bin/tool",
     "/home/v/x",
     "/usr/bin/cat",
     "/usr/bin/nc",
@@ -145,7 +147,11 @@ impl Compiled {
 fn in_the_home_new_files_are_the_sessions_own_and_old_ones_are_as_learned() {
     let compiled = compiled();
     assert_eq!(compiled.denied("/home/u") & (READ | CREATE), 0);
-    assert_eq!(compiled.denied("/home/u/notes-new.txt"), 0, "made by this session, read back, replaced, removed");
+    assert_eq!(
+        compiled.denied("/home/u/notes-new.txt"),
+        0,
+        "made by this session, read back, replaced, removed"
+    );
     assert_eq!(compiled.denied("/home/u/.agentrc") & (READ | WRITE), WRITE);
     assert_eq!(compiled.denied("/home/u/letter.txt") & (READ | WRITE | REMOVE), READ | WRITE | REMOVE);
     let all = READ | WRITE | CREATE | REMOVE;
@@ -170,7 +176,8 @@ fn the_workspace_is_open_and_its_neighbours_are_not() {
     assert_eq!(compiled.denied("/home/u/projects/other/secret.rs") & READ, READ);
     assert_eq!(compiled.denied("/home/v/x") & READ, READ);
     assert_eq!(compiled.denied("/srv/data/x") & READ, READ);
-    let near = compiled.policy.closed.iter().position(|closed| closed.path == "/home/u/projects/other").unwrap();
+    let near =
+        compiled.policy.closed.iter().position(|closed| closed.path == "/home/u/projects/other").unwrap();
     let far = compiled.policy.closed.iter().position(|closed| closed.path == "/srv").unwrap();
     assert!(near < far && compiled.policy.closed[near].deep);
 }
@@ -180,7 +187,9 @@ fn of_the_system_libraries_are_open_and_programs_are_learned() {
     let compiled = compiled();
     assert_eq!(compiled.denied("/etc/passwd") & (READ | WRITE), WRITE);
     assert_eq!(compiled.denied("/usr/bin/cat") & EXEC, 0);
-    assert_eq!(compiled.denied("/usr/bin/nc") & (READ | EXEC), EXEC);
+    let learned = baseline().first_touch_bits(&place(Reach::Exec, "usr/bin/nc")) < models::DENIAL_BUDGET_BITS;
+    assert_eq!(compiled.denied("/usr/bin/nc") & (READ | EXEC), if learned { 0 } else { EXEC });
+    assert_eq!(compiled.denied("/home/u/bin/tool") & EXEC, EXEC);
     assert_eq!(compiled.denied("/usr/lib/libz.so") & (READ | EXEC), 0);
     assert_eq!(compiled.denied("/dev/null") & (READ | WRITE), 0);
     assert_eq!(compiled.denied("/dev/sda") & WRITE, WRITE);
@@ -198,9 +207,10 @@ fn temporary_files_are_the_sessions_own_and_others_are_left_alone() {
 fn a_label_says_why() {
     let compiled = compiled();
     let why = compiled.reasons.explain(compiled.label("/home/u/projects/other/secret.rs").reason);
-    assert!(why.starts_with("no normal `summarize` session of `demo-agent` read below `~/projects/other` ("), "{why}");
-    let why = compiled.reasons.explain(compiled.label("/usr/bin/nc").reason);
-    assert!(why.contains("budget 10.0"), "{why}");
+    assert!(
+        why.starts_with("no normal `summarize` session of `demo-agent` read below `~/projects/other` ("),
+        "{why}"
+    );
 }
 
 #[test]
@@ -218,10 +228,16 @@ fn what_is_armed_is_taken_back() {
 #[test]
 fn nothing_learned_closes_everything_but_the_workspace_and_what_is_public() {
     let machine = Machine::new(FILES);
-    let context = Context { workspaces: vec!["/home/u/projects/app".into()], home: "/home/u".into(), ..Context::default() };
+    let context = Context {
+        workspaces: vec!["/home/u/projects/app".into()],
+        home: "/home/u".into(),
+        ..Context::default()
+    };
     let normal = Normal { agent: "a".into(), task: None };
     let policy = compile(&Novelty::default(), &normal, &context, &machine, &Reasons::default(), 1).unwrap();
-    let deny = |path: &str| policy.labels.iter().find(|(key, _)| *key == machine.key(path)).map(|(_, label)| label.deny);
+    let deny = |path: &str| {
+        policy.labels.iter().find(|(key, _)| *key == machine.key(path)).map(|(_, label)| label.deny)
+    };
     assert_eq!(deny("/home/u/projects/app").unwrap() & (READ | WRITE), 0);
     assert_eq!(deny("/").unwrap() & (CREATE | WRITE), CREATE | WRITE);
     assert_eq!(deny("/srv").unwrap() & READ, READ);

@@ -1,8 +1,11 @@
 //! A store with made-up sessions.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use event::{
-    Access, Captured, Context, Event, Exe, File, Loss, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary,
-    Syscall,
+    Access, Captured, Context, Event, Exe, File, Loss, Object, Op, Origin, Outcome, Segment, SessionMeta,
+    Stage, Summary, Syscall,
 };
 use std::path::{Path, PathBuf};
 use store::{Alert, Recorder, SessionId};
@@ -100,7 +103,11 @@ fn meta(agent: &str, task: &str) -> SessionMeta {
         agent: agent.into(),
         task: task.into(),
         command: vec![agent.into()],
-        context: Context { workspaces: vec!["/home/u/app".into()], home: "/home/u".into(), ..Context::default() },
+        context: Context {
+            workspaces: vec!["/home/u/app".into()],
+            home: "/home/u".into(),
+            ..Context::default()
+        },
         mode: "record".into(),
         tier: "lsm".into(),
         kernel: "6.12".into(),

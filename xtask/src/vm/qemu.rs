@@ -14,9 +14,10 @@ use anyhow::{Context as _, Result};
 use super::Limits;
 use crate::host;
 
-/// `lsm=` makes `bpf` active; mitigations only slow an emulated processor; a panic ends QEMU.
+/// `lsm=` makes `bpf` active; mitigations only slow an emulated processor; a panic ends QEMU. On a busy host the
+/// kernel measures the emulated TSC wrongly and its clock runs twice as fast: the HPET needs no measuring.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,yama,bpf mitigations=off edd=off \
-                            random.trust_cpu=on";
+                            clocksource=hpet tsc=unstable random.trust_cpu=on";
 
 /// How often to look whether QEMU has ended, or has to.
 const POLL: Duration = Duration::from_millis(50);

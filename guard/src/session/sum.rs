@@ -1,0 +1,69 @@
+//! What a session amounted to.
+
+use super::{Live, Recording};
+use crate::fanotify::Listener;
+use crate::report::{Repeated, Report};
+use event::Summary;
+use models::Verdict;
+
+impl Live {
+    /// What the session amounted to so far.
+    fn summed_up(&self, exit_status: Option<i32>) -> Report {
+        let tally = &self.tally;
+        let mut report = self.report.clone();
+        report.session = self.id.clone();
+        report.agent = self.meta.agent.clone();
+        report.task = self.segment.task.clone();
+        report.mode = self.mode.name().into();
+        report.tier = self.shared.tier.name().into();
+        (report.events, report.syscalls, report.lost) = (tally.events, tally.syscalls, tally.lost);
+        (report.unresolved, report.execs) = (tally.unresolved, tally.execs);
+        (report.files, report.hosts, report.programs) = (tally.files(), tally.hosts(), tally.programs());
+        report.exit_status = exit_status;
+        report.duration_ns = self.last_ns.saturating_sub(self.meta.started_boot_ns);
+        report.notes = self.notes();
+        if report.stopped_by.is_none() {
+            report.operations_before_denial = tally.actions;
+        }
+        report.repeated = self.crossed.map(|kind| Repeated {
+            op: kind.0.name().into(),
+            class: kind.1.name().into(),
+            passed: tally.passed(kind),
+        });
+        report.verdict = match self.strongest {
+            Verdict::Allow | Verdict::Alert if report.denied > 0 => "deny".into(),
+            verdict => verdict.name().into(),
+        };
+        report.fanotify = self.jewels.as_ref().map(Listener::latency);
+        if let Some(e) = self.recording.as_ref().and_then(Recording::error) {
+            report.notes.push(format!("the session was not written down to its end: {e}"));
+        }
+        report
+    }
+
+    /// The session is over, and nobody is inside any more: takes back what was armed, and sums up.
+    pub fn finish(mut self, exit_status: Option<i32>) -> (Report, Summary) {
+        let report = self.summed_up(exit_status);
+        let summary = Summary {
+            exit_status,
+            events: report.events,
+            syscalls: report.syscalls,
+            lost: report.lost,
+            files: report.files,
+            hosts: report.hosts,
+            programs: report.programs,
+            execs: report.execs,
+            denied: report.denied,
+            t0_hits: report.t0_hits,
+            alerts: report.alerts,
+            unresolved: report.unresolved,
+            score: report.score,
+            verdict: report.verdict.clone(),
+            duration_ns: report.duration_ns,
+        };
+        if let Some(recording) = &mut self.recording {
+            recording.end(summary.clone());
+        }
+        (report, summary)
+    }
+}

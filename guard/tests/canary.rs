@@ -1,0 +1,45 @@
+//! The live probes on this host's kernel. Needs root and BPF; without them it says so.
+
+use collector::{Kernel, Options, Tier};
+use event::Means;
+use std::sync::Arc;
+
+#[test]
+fn every_operation_has_its_means_and_those_that_matter_are_refused() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not run: loading kernel programs needs root");
+        return;
+    }
+    let (kernel, mut reader) = Kernel::load(&Options::default()).unwrap();
+    let kernel = Arc::new(kernel);
+    kernel.attach().unwrap();
+    let rows = guard::canary::probe(&kernel, 200).unwrap();
+    let mut refusals = 0;
+    reader.drain(&mut |_, captured| {
+        if let event::Captured::Event(event) = captured {
+            refusals += usize::from(event.decision.is_some_and(|decision| decision.refused));
+        }
+    });
+    kernel.detach();
+    for row in &rows {
+        println!(
+            "{:28} {:10} {:5} {}",
+            row.operation,
+            row.means.map_or("-", Means::name),
+            row.prevented,
+            row.note
+        );
+    }
+    let row = |name: &str| rows.iter().find(|row| row.operation == name).unwrap();
+    for name in ["read a file", "list a directory", "write a file", "start a program", "connect over IPv4"] {
+        assert!(row(name).prevented, "{name}: {:?}", row(name));
+    }
+    if kernel.tier() == Tier::Lsm {
+        assert!(rows.iter().all(|row| row.prevented || row.note.starts_with("cannot be tried")), "{rows:?}");
+    } else {
+        assert_eq!(row("read a file").means, Some(Means::Fanotify));
+        assert_eq!(row("connect over IPv4").means, Some(Means::Cgroup));
+    }
+    assert!(refusals >= rows.iter().filter(|row| row.prevented).count(), "each refusal is told: {refusals}");
+    assert!(kernel.members(200).is_empty());
+}
