@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The binary: `WARDLINE_BIN`, or the newer one of this workspace's own builds.
@@ -20,11 +21,22 @@ pub fn wardline() -> PathBuf {
     newest.and_then(|path| path.canonicalize().ok()).unwrap_or_else(|| "wardline".into())
 }
 
-/// The user that sessions run as: in no password file.
+/// The user that sessions run as: in no password file, and another one in each world, since worlds of parallel tests
+/// must not end each other's processes.
 #[derive(Clone, Copy, Debug)]
 pub struct User {
     /// uid and gid.
     pub id: u32,
+}
+
+impl User {
+    fn next() -> Self {
+        static WORLDS: AtomicU32 = AtomicU32::new(0);
+        const FIRST: u32 = 1_000_000;
+        const WORLDS_OF_A_PROCESS: u32 = 64;
+        let world = WORLDS.fetch_add(1, Ordering::Relaxed) % WORLDS_OF_A_PROCESS;
+        Self { id: FIRST + std::process::id() * WORLDS_OF_A_PROCESS + world }
+    }
 }
 
 /// A throw-away world.
@@ -40,7 +52,7 @@ impl World {
         ensure!(rustix::process::geteuid().is_root(), "these tests need root: run them with `sudo`");
         let directory = tempfile::Builder::new().prefix("wardline-test-").tempdir()?;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
-        let world = Self { directory, user: User { id: 61_234 } };
+        let world = Self { directory, user: User::next() };
         for path in [world.home(), world.workspace()] {
             fs::create_dir_all(&path)?;
             chown(&path, Some(world.user.id), Some(world.user.id))?;
@@ -137,7 +149,8 @@ impl World {
         processes()
             .filter(|pid| {
                 let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-                let line = |name| status.lines().find_map(|line: &str| line.strip_prefix(name)).unwrap_or_default();
+                let line =
+                    |name| status.lines().find_map(|line: &str| line.strip_prefix(name)).unwrap_or_default();
                 let uid = line("Uid:").split_whitespace().next().and_then(|uid| uid.parse::<u32>().ok());
                 uid == Some(self.user.id) && !line("State:").trim_start().starts_with(['Z', 'X'])
             })
@@ -147,7 +160,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let _ = self.wardline(["stop", "--kill-sessions"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let _ =
+            self.wardline(["stop", "--kill-sessions"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         for pid in self.user_processes() {
             if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);

@@ -49,11 +49,13 @@ const TOOLCHAINS: [&str; 14] = [
 
 /// The agent that a command starts: a known name for a known executable, otherwise the executable's own.
 pub fn guess(program: &[u8]) -> String {
-    let name = Path::new(bstr::BStr::new(program).to_string().as_str()).file_name().map_or_else(
-        || "unknown".to_owned(),
-        |name| String::from_utf8_lossy(name.as_bytes()).into_owned(),
-    );
-    KNOWN.iter().find(|known| known.executable == name).map_or_else(|| tag(&name), |known| known.agent.to_owned())
+    let name = Path::new(bstr::BStr::new(program).to_string().as_str())
+        .file_name()
+        .map_or_else(|| "unknown".to_owned(), |name| String::from_utf8_lossy(name.as_bytes()).into_owned());
+    KNOWN
+        .iter()
+        .find(|known| known.executable == name)
+        .map_or_else(|| tag(&name), |known| known.agent.to_owned())
 }
 
 /// A name as a tag: what is no letter, digit, dot, dash or underscore becomes a dash.

@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::commands::{
-    baselines, completions, db, doctor, eval, export, keeper, run, sessions, show, stop, stop_session, supervisor,
-    tail, task, train,
+    baselines, completions, db, doctor, eval, export, keeper, run, sessions, show, stop, stop_session,
+    supervisor, tail, task, train,
 };
 use crate::demo::DemoArgs;
 use crate::exit::EXIT_HELP;

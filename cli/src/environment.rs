@@ -11,13 +11,35 @@ const SUDO: [&str; 5] = ["SUDO_COMMAND", "SUDO_GID", "SUDO_HOME", "SUDO_UID", "S
 
 /// Words between underscores that make a variable's name a secret's.
 const WORDS: [&str; 13] = [
-    "APIKEY", "CREDENTIAL", "CREDENTIALS", "KEY", "PASS", "PASSPHRASE", "PASSWD", "PASSWORD", "PAT", "PWD", "SECRET",
-    "SECRETS", "TOKEN",
+    "APIKEY",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "KEY",
+    "PASS",
+    "PASSPHRASE",
+    "PASSWD",
+    "PASSWORD",
+    "PAT",
+    "PWD",
+    "SECRET",
+    "SECRETS",
+    "TOKEN",
 ];
 
 /// Beginnings of a value that make it a secret whatever its name.
 const BEGINNINGS: [&str; 12] = [
-    "AKIA", "AIza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "npm_", "sk-", "xoxb-", "xoxp-", "-----BEGIN ",
+    "AKIA",
+    "AIza",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "npm_",
+    "sk-",
+    "xoxb-",
+    "xoxp-",
+    "-----BEGIN ",
 ];
 
 /// Names that only look like a secret's.
@@ -41,23 +63,28 @@ fn is_secret(name: &str, value: &str) -> bool {
     let named = upper.split('_').any(|word| WORDS.contains(&word))
         || ["APIKEY", "TOKEN", "SECRET", "PASSWORD"].iter().any(|end| upper.ends_with(end));
     // A path to a socket or a file is no secret by itself; the file is watched where it lies.
-    (named && !value.starts_with('/')) || BEGINNINGS.iter().any(|b| value.starts_with(b)) || carries_password(value)
+    (named && !value.starts_with('/'))
+        || BEGINNINGS.iter().any(|b| value.starts_with(b))
+        || carries_password(value)
 }
 
 /// `scheme://user:password@host`
 fn carries_password(value: &str) -> bool {
     let Some((_, rest)) = value.split_once("://") else { return false };
     let authority = rest.split('/').next().unwrap_or_default();
-    authority.rsplit_once('@').is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, p)| !p.is_empty()))
+    authority
+        .rsplit_once('@')
+        .is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, p)| !p.is_empty()))
 }
 
 /// The environment of a command: the client's own, without `drop`, and with the user's own places where the user is
 /// changed.
 pub fn of_command(user: &crate::user::Identity, drop: &[String]) -> Vec<(OsString, OsString)> {
-    let own = [("HOME", Some(user.home.as_os_str())), ("USER", user.name.as_ref().map(OsStr::new)), (
-        "LOGNAME",
-        user.name.as_ref().map(OsStr::new),
-    )];
+    let own = [
+        ("HOME", Some(user.home.as_os_str())),
+        ("USER", user.name.as_ref().map(OsStr::new)),
+        ("LOGNAME", user.name.as_ref().map(OsStr::new)),
+    ];
     let mut variables: Vec<(OsString, OsString)> = std::env::vars_os()
         .filter(|(name, _)| !drop.iter().any(|dropped| name.as_os_str() == OsStr::new(dropped)))
         .filter(|(name, _)| !user.change || !SUDO.iter().any(|sudo| name == sudo))

@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn an_error_keeps_its_code_under_context() {
-        let error: anyhow::Error = Err::<(), _>(Exit::Refused.error("no")).context("while trying").unwrap_err();
+        let error: anyhow::Error =
+            Err::<(), _>(Exit::Refused.error("no")).context("while trying").unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Refused);
         assert_eq!(Exit::of(&anyhow::anyhow!("plain")), Exit::Failed);
     }

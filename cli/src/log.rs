@@ -16,7 +16,10 @@ fn filter(verbose: u8, quiet: &'static str) -> EnvFilter {
 
 /// For everything but the supervisor.
 pub fn client(cli: &Cli) {
-    let _ = tracing_subscriber::fmt().with_env_filter(filter(cli.verbose, "warn")).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter(cli.verbose, "warn"))
+        .with_writer(std::io::stderr)
+        .try_init();
 }
 
 /// For the supervisor: the journal where it is a service, standard error otherwise, which is its log file when a client
@@ -29,5 +32,9 @@ pub fn supervisor(verbose: u8) {
         let _ = tracing_subscriber::registry().with(filter).with(journal).try_init();
         return;
     }
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .try_init();
 }

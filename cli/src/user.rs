@@ -62,11 +62,14 @@ impl UserArgs {
 
     fn myself(&self) -> Result<Identity> {
         if self.user.is_some() || self.home.is_some() || self.as_root {
-            return Err(Exit::Usage.error("`--user`, `--home` and `--as-root` are for root: use `sudo wardline`"));
+            return Err(
+                Exit::Usage.error("`--user`, `--home` and `--as-root` are for root: use `sudo wardline`")
+            );
         }
         let uid = Uid::current();
         let account = Account::from_uid(uid).ok().flatten();
-        let home = account.as_ref().map(|a| a.dir.clone()).or_else(|| std::env::var_os("HOME").map(PathBuf::from));
+        let home =
+            account.as_ref().map(|a| a.dir.clone()).or_else(|| std::env::var_os("HOME").map(PathBuf::from));
         let groups = getgroups().context("your groups cannot be read")?;
         Ok(Identity {
             uid: uid.as_raw(),
@@ -95,7 +98,8 @@ impl UserArgs {
         let account = Account::from_uid(Uid::from_raw(uid)).ok().flatten();
         let gid = gid.or(account.as_ref().map(|a| a.gid.as_raw())).unwrap_or(uid);
         let home = self.home.clone().or(account.as_ref().map(|a| a.dir.clone())).ok_or_else(|| {
-            Exit::Usage.error(format!("the password file knows no home of user {uid}: say it with `--home DIR`"))
+            Exit::Usage
+                .error(format!("the password file knows no home of user {uid}: say it with `--home DIR`"))
         })?;
         let groups = match &account {
             Some(account) => getgrouplist(&CString::new(account.name.as_str())?, Gid::from_raw(gid))

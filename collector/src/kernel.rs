@@ -81,12 +81,15 @@ const LSM: &[&str] = &[
     "inode_rename",
     "inode_unlink",
     "inode_rmdir",
-    "inode_setattr",
+    SETATTR,
     "bprm_check_security",
     "mmap_file",
     "socket_connect",
     "socket_sendmsg",
 ];
+/// The hook whose arguments moved in 6.9, and the program for kernels before that.
+const SETATTR: &str = "inode_setattr";
+const SETATTR_WITHOUT_IDMAP: &str = "inode_setattr_without_idmap";
 /// LSM programs that a kernel may lack; `doctor` says so.
 const LSM_MORE: &[&str] = &[
     "inode_mknod",
@@ -115,6 +118,7 @@ pub struct Kernel {
     maps: Maps,
     members: OwnedFd,
     offsets: Offsets,
+    setattr_idmap: bool,
     tier: Tier,
     programs: Mutex<Vec<Attached>>,
     links: Mutex<Vec<Box<dyn Any + Send>>>,
@@ -128,6 +132,7 @@ impl Kernel {
     pub fn load(options: &Options) -> Result<(Kernel, Reader), Error> {
         let btf = Btf::read()?;
         let offsets = Offsets::find(&btf)?;
+        let setattr_idmap = btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3);
         let object = match std::env::var_os(OBJECT_VARIABLE) {
             Some(path) => {
                 let path = PathBuf::from(path);
@@ -136,7 +141,7 @@ impl Kernel {
             None => Cow::Borrowed(OBJECT),
         };
         if !options.without_lsm && lsm_is_active() {
-            let (kernel, reader) = Self::load_tier(&object, &offsets, Tier::Lsm)?;
+            let (kernel, reader) = Self::load_tier(&object, &offsets, setattr_idmap, Tier::Lsm)?;
             let refused = |name: &&str| {
                 let programs = lock(&kernel.programs);
                 programs.iter().any(|program| program.name == **name && program.error.is_some())
@@ -146,14 +151,19 @@ impl Kernel {
             }
             let refused: Vec<_> = lock(&kernel.programs).iter().filter(|p| p.error.is_some()).cloned().collect();
             drop((kernel, reader));
-            let (kernel, reader) = Self::load_tier(&object, &offsets, Tier::Tracepoint)?;
+            let (kernel, reader) = Self::load_tier(&object, &offsets, setattr_idmap, Tier::Tracepoint)?;
             lock(&kernel.programs).extend(refused);
             return Ok((kernel, reader));
         }
-        Self::load_tier(&object, &offsets, Tier::Tracepoint)
+        Self::load_tier(&object, &offsets, setattr_idmap, Tier::Tracepoint)
     }
 
-    fn load_tier(object: &[u8], offsets: &Offsets, tier: Tier) -> Result<(Kernel, Reader), Error> {
+    fn load_tier(
+        object: &[u8],
+        offsets: &Offsets,
+        setattr_idmap: bool,
+        tier: Tier,
+    ) -> Result<(Kernel, Reader), Error> {
         let mut loader = EbpfLoader::new();
         for field in &offsets.0 {
             loader.override_global(field.global, &field.offset, true);
@@ -188,7 +198,7 @@ impl Kernel {
         }
         if tier == Tier::Lsm {
             for name in LSM.iter().chain(LSM_MORE).copied() {
-                let program: &mut Lsm = program(&mut bpf, name)?;
+                let program: &mut Lsm = program(&mut bpf, lsm_program(name, setattr_idmap))?;
                 let loaded = program.load(name, &types);
                 note(name, format!("lsm/{name}"), loaded, false)?;
             }
@@ -210,6 +220,7 @@ impl Kernel {
             maps,
             members,
             offsets: offsets.clone(),
+            setattr_idmap,
             tier,
             programs: Mutex::new(programs),
             links: Mutex::new(Vec::new()),
@@ -253,7 +264,7 @@ impl Kernel {
         }
         if self.tier == Tier::Lsm {
             for name in LSM.iter().chain(LSM_MORE).filter(|name| loaded.contains(**name)) {
-                let program: &mut Lsm = program(&mut bpf, name)?;
+                let program: &mut Lsm = program(&mut bpf, lsm_program(name, self.setattr_idmap))?;
                 let id = program.attach().map_err(|e| wrong(name, e))?;
                 made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?));
             }
@@ -503,9 +514,14 @@ fn program<'a, P>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, Error>
 where
     &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
 {
-    let known = TRACEPOINTS.iter().map(|(name, _)| name).chain(QUESTIONS).chain(LSM).chain(LSM_MORE);
+    let known = [SETATTR_WITHOUT_IDMAP].iter().chain(TRACEPOINTS.iter().map(|(name, _)| name)).chain(QUESTIONS).chain(LSM).chain(LSM_MORE);
     let missing = Error::Incomplete(known.copied().find(|known| *known == name).unwrap_or("program"));
     bpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(missing)
+}
+
+/// The program for an LSM hook on this kernel.
+fn lsm_program(hook: &'static str, setattr_idmap: bool) -> &'static str {
+    if hook == SETATTR && !setattr_idmap { SETATTR_WITHOUT_IDMAP } else { hook }
 }
 
 /// Why a program did not load: the kernel's errno, and the verifier's last words where it spoke.

@@ -87,7 +87,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
 impl Offsets {
     /// Finds every field in the running kernel; an error names the first required one that is missing.
     pub(crate) fn find(btf: &Btf) -> Result<Self, Error> {
-        let mut fields = Vec::with_capacity(FIELDS.len() + 1);
+        let mut fields = Vec::with_capacity(FIELDS.len());
         for &(global, field, optional) in FIELDS {
             let (structure, member) = field.split_once(':').unwrap_or((field, ""));
             let offset = match btf.offset(structure, member) {
@@ -98,13 +98,6 @@ impl Offsets {
             };
             fields.push(Field { global, field, offset });
         }
-        // (dentry, attr) before 6.9, (idmap, dentry, attr) since.
-        let with_idmap = btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3);
-        fields.push(Field {
-            global: "SETATTR_DENTRY_ARG",
-            field: "inode_setattr: place of dentry among its arguments",
-            offset: u32::from(with_idmap),
-        });
         Ok(Self(fields))
     }
 }
@@ -116,6 +109,6 @@ mod tests {
     #[test]
     fn the_running_kernel_has_every_required_field() {
         let offsets = Offsets::find(&Btf::read().unwrap()).unwrap();
-        assert_eq!(offsets.0.len(), FIELDS.len() + 1);
+        assert_eq!(offsets.0.len(), FIELDS.len());
     }
 }

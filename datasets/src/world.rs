@@ -155,10 +155,11 @@ impl World {
         Ok(Placed { workspace, command: vec!["bash".into(), script.into()] })
     }
 
-    /// Makes a workspace a repository with a remote.
+    /// Makes a workspace a repository that was cloned from a remote.
     fn begin_history(&self, workspace: &Path, session: &Session) -> Result<(), Error> {
         const BEGIN: &str = "git init -q --template= && git add -A && git commit -q -m 'Begin' \
-            && git clone -q --bare --template= . \"$1\" && git remote add origin \"$2\"";
+            && git clone -q --bare --template= . \"$1\" && git remote add origin \"$2\" \
+            && git update-ref refs/remotes/origin/main HEAD";
         let bare = self.remotes().join(format!("{}.git", session.name));
         let url = crate::network::remote_url(&session.name);
         let mut command = self.as_user("bash", workspace);

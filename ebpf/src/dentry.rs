@@ -2,7 +2,7 @@
 
 use crate::maps::SCRATCH_LEN;
 use crate::offsets;
-use crate::read::{Address, each};
+use crate::read::{Address, each, opaque};
 use abi::{FileFacts, FileKey, MAX_DEPTH, NAME_LEN};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
@@ -42,7 +42,7 @@ pub fn short_name(dentry: Address) -> Option<[u8; NAME_LEN]> {
     let from = dentry.follow(offsets::dentry_name())?;
     let mut name = [0u8; NAME_LEN];
     // SAFETY: `len` is below the array's length; the source may be any address.
-    let failed = unsafe { bpf_probe_read_kernel(name.as_mut_ptr().cast(), len & 31, from.0 as *const _) };
+    let failed = unsafe { bpf_probe_read_kernel(name.as_mut_ptr().cast(), opaque(len) & 31, from.0 as *const _) };
     (failed == 0).then_some(name)
 }
 

@@ -3,7 +3,7 @@
 
 use crate::maps::{MEMBERS, SUBJECTS};
 use crate::offsets;
-use crate::read::Address;
+use crate::read::{Address, each};
 use crate::ring::{Buffer, Urgency, lose, verdict};
 use crate::{decide, dentry, task};
 use abi::{Exec, Exit, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE, VERDICT_REFUSED, access, kind};
@@ -130,34 +130,53 @@ fn subjects(dentry: Address, mm: Address) -> u32 {
 /// just laid out by the kernel, and no other thread of this process exists.
 #[inline(always)]
 fn loads_foreign_code(start: u64, end: u64) -> bool {
-    // A variable begins behind a NUL byte (the last argument's, for the first one): NUL, L, D, _ as a little-endian
-    // word. Eight bytes are read at a time and five places looked at, so that no place is missed.
-    const PATTERN: u32 = u32::from_le_bytes(*b"\0LD_");
-    const STEP: u64 = 5;
-    const STEPS: u64 = 2048;
-    if end.wrapping_sub(start) > STEP * (STEPS - 1) {
+    if end.wrapping_sub(start) > u64::from(ENV_STEPS) * ENV_STEP {
         return true;
     }
-    // No branch but the end's: the verifier follows each one in each turn, and gives up at 8,192.
-    let mut found = 0u64;
-    for i in 0..STEPS {
-        let at = start - 1 + i * STEP;
-        if at >= end {
-            break;
-        }
-        let mut word = 0u64;
-        // SAFETY: the destination is eight bytes of this stack; the helper checks the source.
-        let failed = unsafe { bpf_probe_read_user((&raw mut word).cast(), 8, at as *const _) };
-        found |= failed as u64;
-        let mut shift = 0;
-        while shift <= 32 {
-            let differs = (word >> shift) as u32 ^ PATTERN;
-            // The sign bit of `differs - 1` is set for 0 only.
-            found |= u64::from(differs).wrapping_sub(1) >> 63;
-            shift += 8;
-        }
+    // A variable begins behind a NUL byte: the last argument's, for the first one.
+    let mut scan = Environment { at: start.wrapping_sub(1), end, found: 0 };
+    each(ENV_STEPS, environment, &mut scan);
+    scan.found != 0
+}
+
+/// Bytes that one step of the scan moves on: it reads eight and looks at five places, so that none is missed.
+const ENV_STEP: u64 = 5;
+/// Steps of the scan: 80 KiB of environment.
+const ENV_STEPS: u32 = 16384;
+
+/// A scan of an environment.
+#[repr(C)]
+struct Environment {
+    at: u64,
+    end: u64,
+    found: u64,
+}
+
+/// Looks at five places, a callback of `bpf_loop`. 1 ends it.
+unsafe extern "C" fn environment(_: u64, scan: *mut Environment) -> i64 {
+    /// NUL, L, D, _
+    const PATTERN: u32 = u32::from_le_bytes(*b"\0LD_");
+    // SAFETY: `bpf_loop` hands on the pointer that it was given.
+    let scan = unsafe { &mut *scan };
+    if scan.at >= scan.end {
+        return 1;
     }
-    found != 0
+    let mut word = 0u64;
+    // SAFETY: the destination is eight bytes of this stack; the helper checks the source.
+    if unsafe { bpf_probe_read_user((&raw mut word).cast(), 8, scan.at as *const _) } != 0 {
+        scan.found = 1;
+        return 1;
+    }
+    let mut shift = 0;
+    while shift <= 32 {
+        if (word >> shift) as u32 == PATTERN {
+            scan.found = 1;
+            return 1;
+        }
+        shift += 8;
+    }
+    scan.at += ENV_STEP;
+    0
 }
 
 /// `TP_PROTO(struct task_struct *p)` (and `bool group_dead` since 6.16); runs in every thread that ends.

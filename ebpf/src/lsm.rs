@@ -150,20 +150,26 @@ pub fn inode_rmdir(ctx: LsmContext) -> i32 {
     guard(op::RMDIR, access::REMOVE | access::DIR, 0, Address(ctx.arg(1)), None, true)
 }
 
-/// `inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)`; without `idmap` before 6.9.
+/// `inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)`, since 6.9
 #[lsm(hook = "inode_setattr")]
 pub fn inode_setattr(ctx: LsmContext) -> i32 {
+    on_setattr(Address(ctx.arg(1)), Address(ctx.arg(2)))
+}
+
+/// `inode_setattr(struct dentry *dentry, struct iattr *attr)`, before 6.9
+#[lsm(hook = "inode_setattr")]
+pub fn inode_setattr_without_idmap(ctx: LsmContext) -> i32 {
+    on_setattr(Address(ctx.arg(0)), Address(ctx.arg(1)))
+}
+
+#[inline(always)]
+fn on_setattr(dentry: Address, attr: Address) -> i32 {
     // include/linux/fs.h
     const ATTR_MODE: u32 = 1 << 0;
     const ATTR_OWNER: u32 = 1 << 1 | 1 << 2;
     const ATTR_SIZE: u32 = 1 << 3;
     const ATTR_OPEN: u32 = 1 << 15;
-    let (dentry, attr) = if offsets::setattr_dentry_arg() == 0 {
-        (ctx.arg::<u64>(0), ctx.arg::<u64>(1))
-    } else {
-        (ctx.arg::<u64>(1), ctx.arg::<u64>(2))
-    };
-    let valid = Address(attr).get::<u32>(offsets::iattr_valid()).unwrap_or(0);
+    let valid = attr.get::<u32>(offsets::iattr_valid()).unwrap_or(0);
     let (op, access, told) = if valid & ATTR_SIZE != 0 {
         (op::TRUNCATE, access::WRITE, valid & ATTR_OPEN == 0)
     } else if valid & ATTR_OWNER != 0 {
@@ -171,7 +177,7 @@ pub fn inode_setattr(ctx: LsmContext) -> i32 {
     } else {
         (op::CHMOD, access::ATTR, valid & ATTR_MODE != 0)
     };
-    guard(op, access, 0, Address(dentry), None, told)
+    guard(op, access, 0, dentry, None, told)
 }
 
 /// `inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name, ...)`

@@ -49,7 +49,7 @@ pub static PLANS: Array<Plan> = Array::with_max_entries(PLAN_COUNT, 0);
 pub static REFUSED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0);
 /// Beginnings of paths as they were when the call was entered, by thread.
 #[map]
-pub static STASH: LruHashMap<u64, [u8; STASH_LEN]> = LruHashMap::with_max_entries(8192, 0);
+pub static STASH: LruHashMap<u64, [u64; STASH_WORDS]> = LruHashMap::with_max_entries(8192, 0);
 /// Answer of `identify`.
 #[map]
 pub static IDENTITY: Array<Identity> = Array::with_max_entries(1, 0);
@@ -75,8 +75,8 @@ pub static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES, 0);
 
-/// Bytes of a path that are compared before and after a call.
-pub const STASH_LEN: usize = 128;
+/// Words of a path that are compared before and after a call: 128 bytes.
+pub const STASH_WORDS: usize = 16;
 /// Buffers a CPU: LSM programs can be preempted by one another, and four deep is more than was ever seen.
 pub const SCRATCHES: u32 = 4;
 /// Bytes of a buffer: the largest head, names, and two paths; a power of two, so that bounds are masks.

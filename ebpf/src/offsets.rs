@@ -81,7 +81,6 @@ offsets! {
     REGS_R10 = regs_r10;
     REGS_R8 = regs_r8;
     REGS_ORIG_AX = regs_orig_ax;
-    SETATTR_DENTRY_ARG = setattr_dentry_arg;
     TIER_LSM = tier_lsm;
 }
 

@@ -1,7 +1,7 @@
 //! The raw system call sequence of every thread inside a session, and the operations that only a system call's end
 //! can tell: what it returned, which file a descriptor came to be, and paths that name nothing.
 
-use crate::maps::{PLANS, REFUSED, STASH, STASH_LEN};
+use crate::maps::{PLANS, REFUSED, STASH, STASH_WORDS};
 use crate::offsets;
 use crate::read::Address;
 use crate::ring::{Buffer, FileOperation, NO_FACTS, Urgency, lose, open_access, tell_file, verdict};
@@ -40,9 +40,8 @@ fn on_enter(regs: Address, number: u32) -> Option<()> {
         tell_syscall(&inside, number, 0, false);
     } else if plan.form == form::PATH && !offsets::is_lsm_tier() {
         let path = argument(regs, plan.path)?;
-        let mut start = [0u8; STASH_LEN];
-        // SAFETY: the destination is the whole array.
-        unsafe { bpf_probe_read_user_str(start.as_mut_ptr().cast(), STASH_LEN as u32, path as *const _) };
+        let mut start = [0u64; STASH_WORDS];
+        beginning(path, &mut start);
         let _ = STASH.insert(thread(&inside), start, 0);
     }
     Some(())
@@ -170,7 +169,7 @@ fn named(inside: &Inside, regs: Address, number: u32, plan: &Plan, ret: i32) -> 
     if plan.second != NO_ARG {
         (second_len, total) = append_path(&buffer, end, argument(regs, plan.second)?);
     }
-    let swapped = swapped(inside, &buffer, len);
+    let swapped = swapped(inside, &buffer, path);
     let record: *mut Claimed = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
@@ -220,29 +219,33 @@ fn append_path(buffer: &Buffer, len: usize, path: u64) -> (u16, usize) {
 
 /// Whether the path that stood there when the call was entered is not the one that stands there now.
 #[inline(always)]
-fn swapped(inside: &Inside, buffer: &Buffer, place: usize) -> bool {
+fn swapped(inside: &Inside, buffer: &Buffer, path: u64) -> bool {
+    /// Behind the longest record: no room for it on the stack.
+    const PLACE: usize = crate::maps::SCRATCH_LEN - 8 * STASH_WORDS;
     let key = thread(inside);
     // SAFETY: read only; only this thread writes its entry.
     let Some(before) = (unsafe { STASH.get(key) }) else { return false };
-    let place = place & 0x3fff;
-    let mut differs = false;
-    // A path on a page that was not there yet could not be read: nothing to compare with.
-    if before[0] != 0 && place <= crate::maps::SCRATCH_LEN - 2 * STASH_LEN {
-        for i in 0..STASH_LEN - 1 {
-            let old = before[i];
-            // SAFETY: `place` is far enough from the end of the buffer.
-            let new = unsafe { *buffer.base().add(place + i) };
-            if old == 0 {
-                break;
-            }
-            if old != new {
-                differs = true;
-                break;
-            }
-        }
+    // SAFETY: the last words of the buffer, which is aligned to 8 bytes.
+    let now = unsafe { &mut *buffer.base().add(PLACE).cast::<[u64; STASH_WORDS]>() };
+    beginning(path, now);
+    let mut differs = 0;
+    let mut i = 0;
+    while i < STASH_WORDS {
+        differs |= before[i] ^ now[i];
+        i += 1;
     }
+    // A path on a page that was not there yet could not be read: nothing to compare with.
+    let known = before[0] != 0;
     let _ = STASH.remove(key);
-    differs
+    known && differs != 0
+}
+
+/// The beginning of a path of user memory, zeros behind its end; all zero where it cannot be read.
+#[inline(always)]
+fn beginning(path: u64, start: &mut [u64; STASH_WORDS]) {
+    *start = [0; STASH_WORDS];
+    // SAFETY: the destination is the whole array.
+    unsafe { bpf_probe_read_user_str(start.as_mut_ptr().cast(), 8 * STASH_WORDS as u32, path as *const _) };
 }
 
 /// An operation on a descriptor that was opened before: fchmod, ftruncate, ...

@@ -98,7 +98,8 @@ impl<'a> Scene<'a> {
         let free = attempt::run(attempt, place, &|_| Ok(()))?;
         place.refresh()?;
         let guarded = attempt::run(attempt, place, &|pid| Ok(self.kernel.enroll(pid, self.slot)?))?;
-        Ok(judge(attempt, &free, &guarded, self.kernel.tier()))
+        let made = attempt.makes.is_some_and(|name| place.closed().join(name).symlink_metadata().is_ok());
+        Ok(judge(attempt, &free, &guarded, made, self.kernel.tier()))
     }
 }
 
@@ -113,7 +114,7 @@ impl Drop for Scene<'_> {
 }
 
 /// Reads the two outcomes of one attempt.
-fn judge(attempt: &Attempt, free: &Outcome, guarded: &Outcome, tier: Tier) -> Row {
+fn judge(attempt: &Attempt, free: &Outcome, guarded: &Outcome, made: bool, tier: Tier) -> Row {
     let row = |means, prevented, errno, note: String| Row {
         operation: attempt.name.into(),
         means,
@@ -131,7 +132,9 @@ fn judge(attempt: &Attempt, free: &Outcome, guarded: &Outcome, tier: Tier) -> Ro
                 Tier::Tracepoint if attempt.is_network => Means::Cgroup,
                 Tier::Tracepoint => Means::Fanotify,
             };
-            row(Some(means), true, Some(libc::EPERM), "refused before it happens".into())
+            let note =
+                if made { "refused, and the empty file was made" } else { "refused before it happens" };
+            row(Some(means), !made, Some(libc::EPERM), note.into())
         }
         Outcome::Killed => {
             row(Some(Means::Kill), false, None, "ended after the fact: detected, not prevented".into())

@@ -138,11 +138,6 @@ impl Listener {
         self.shared.skipped.load(Relaxed)
     }
 
-    /// Whether there is room for more marks.
-    pub fn has_room(&self) -> bool {
-        self.marks() < MARKS_MAX
-    }
-
     /// Whether the thread still answers.
     pub fn alive(&self) -> bool {
         self.shared.alive.load(Relaxed)

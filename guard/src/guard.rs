@@ -96,6 +96,12 @@ impl Guard {
             live.jewels = Some(Listener::new(self.shared.list.clone())?);
         }
         live.coverage = self.shared.jewels.arm(slot, &guarded, live.jewels.as_ref())?;
+        if let Some(skipped) = live.jewels.as_ref().map(Listener::skipped).filter(|&skipped| skipped > 0) {
+            live.notes.push(format!(
+                "{skipped} files of the static deny-list take no permission mark: an open of one is ended after the fact, \
+                 not prevented"
+            ));
+        }
         match (mode, baseline) {
             (Mode::Record, _) => {}
             (_, Some(baseline)) => live.enter(baseline)?,

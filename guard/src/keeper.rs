@@ -34,7 +34,8 @@ impl Keeper {
     /// kernel's table of members.
     pub fn start(command: &[OsString], prefix: &str, members: BorrowedFd<'_>) -> Result<Self, Error> {
         let wrong = |e| Error::io("the keeper cannot be started", e);
-        let (program, args) = command.split_first().ok_or_else(|| wrong(std::io::ErrorKind::NotFound.into()))?;
+        let (program, args) =
+            command.split_first().ok_or_else(|| wrong(std::io::ErrorKind::NotFound.into()))?;
         let members = members.try_clone_to_owned().map_err(wrong)?;
         let process = Command::new(program)
             .args(args)
@@ -77,7 +78,9 @@ pub fn run(cgroups: &Path, prefix: &str) -> Result<(), Error> {
     // Killed by the kernel for want of memory, it would be of no use when it is needed most.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     let mut said = Vec::new();
-    std::io::stdin().read_to_end(&mut said).map_err(|e| Error::io("the supervisor cannot be waited for", e))?;
+    std::io::stdin()
+        .read_to_end(&mut said)
+        .map_err(|e| Error::io("the supervisor cannot be waited for", e))?;
     if said.contains(&ALL_IS_WELL) {
         return Ok(());
     }
@@ -131,7 +134,10 @@ fn adopt_children(known: &mut HashSet<(u32, u64)>, processes: &HashMap<u32, Stat
         let parents: HashSet<u32> = known.iter().map(|(pid, _)| *pid).collect();
         let before = known.len();
         known.extend(
-            processes.iter().filter(|(_, stat)| parents.contains(&stat.parent)).map(|(pid, stat)| (*pid, stat.start_ticks)),
+            processes
+                .iter()
+                .filter(|(_, stat)| parents.contains(&stat.parent))
+                .map(|(pid, stat)| (*pid, stat.start_ticks)),
         );
         if known.len() == before {
             return;
@@ -142,7 +148,10 @@ fn adopt_children(known: &mut HashSet<(u32, u64)>, processes: &HashMap<u32, Stat
 /// The cgroups of this supervisor's sessions.
 fn sessions(cgroups: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(cgroups).into_iter().flatten().flatten();
-    entries.filter(|e| e.file_name().to_str().is_some_and(|name| name.starts_with(prefix))).map(|e| e.path()).collect()
+    entries
+        .filter(|e| e.file_name().to_str().is_some_and(|name| name.starts_with(prefix)))
+        .map(|e| e.path())
+        .collect()
 }
 
 /// The processes of a cgroup and of those below it.
@@ -182,7 +191,11 @@ mod tests {
     #[test]
     fn members_die_with_their_children_and_others_live() {
         let mut bystander = Command::new("sleep").arg("60").spawn().unwrap();
-        let mut shell = Command::new("sh").args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 60 & echo $!; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut child = String::new();
         while !child.ends_with('\n') {
             let mut byte = [0];

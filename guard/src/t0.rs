@@ -177,11 +177,11 @@ impl Arming<'_> {
 
     fn jewel(&mut self, jewel: &Jewel, label: &Label, guarded: &Guarded) -> Result<(), Error> {
         match jewel.site {
-            Site::Home(path) => self.named_path(&guarded.home.join(path), label),
-            Site::System(path) => self.named_path(Path::new(path), label),
+            Site::Home(path) => self.named_path(&guarded.home.join(path), label, true),
+            Site::System(path) => self.named_path(Path::new(path), label, false),
             Site::Runtime(path) => {
                 let runtime = Path::new("/run/user").join(guarded.uid.to_string());
-                self.named_path(&runtime.join(path), label)
+                self.named_path(&runtime.join(path), label, false)
             }
             Site::NameIn(directory, name) => {
                 let Some(directory) = padded(directory.as_bytes()) else { return Ok(()) };

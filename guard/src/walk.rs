@@ -4,7 +4,7 @@
 use crate::{DenyList, Error};
 use abi::Identity;
 use bstr::{BStr, BString, ByteSlice};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -96,8 +96,21 @@ fn found(list: &dyn DenyList, path: &Path, opened: Result<OwnedFd, Errno>) -> Fo
     }
 }
 
+/// What a walk visits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// Everything.
+    All,
+    /// Directories only: other files are not even opened.
+    Directories,
+}
+
 /// The names in an open directory, in the order of their bytes; at most `limit`, and whether there were more.
 pub fn names(dir: BorrowedFd<'_>, limit: usize) -> Result<(Vec<BString>, bool), Error> {
+    names_of(dir, limit, Visit::All)
+}
+
+fn names_of(dir: BorrowedFd<'_>, limit: usize, visit: Visit) -> Result<(Vec<BString>, bool), Error> {
     let wrong = |e: Errno| Error::io("a directory could not be read", e);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(dir, c".", flags, Mode::empty()).map_err(wrong)?;
@@ -105,7 +118,11 @@ pub fn names(dir: BorrowedFd<'_>, limit: usize) -> Result<(Vec<BString>, bool), 
     for entry in rustix::fs::Dir::new(fd).map_err(wrong)? {
         let entry = entry.map_err(wrong)?;
         let name = entry.file_name().to_bytes();
-        if name == b"." || name == b".." {
+        let skipped = match entry.file_type() {
+            FileType::Directory | FileType::Unknown => false,
+            _ => visit == Visit::Directories,
+        };
+        if skipped || name == b"." || name == b".." {
             continue;
         }
         if names.len() == limit {
@@ -133,6 +150,7 @@ pub struct Walked {
 pub fn below(
     list: &dyn DenyList,
     dir: BorrowedFd<'_>,
+    what: Visit,
     limit: usize,
     visit: &mut dyn FnMut(&BStr, &Node) -> Result<bool, Error>,
 ) -> Result<Walked, Error> {
@@ -155,7 +173,7 @@ pub fn below(
                 }
             }
         };
-        let Ok((names, cut)) = names(current, limit - walked.visited) else {
+        let Ok((names, cut)) = names_of(current, limit - walked.visited, what) else {
             walked.unreadable += 1;
             continue;
         };
@@ -226,7 +244,7 @@ mod tests {
         let list = Fake::default();
         let Found::Node(root) = open(&list, tmp.path()) else { panic!("no root") };
         let mut seen = Vec::new();
-        let walked = below(&list, root.fd.as_fd(), 100, &mut |path, node| {
+        let walked = below(&list, root.fd.as_fd(), Visit::All, 100, &mut |path, node| {
             seen.push((path.to_string(), node.is_link()));
             Ok(true)
         })
@@ -234,8 +252,10 @@ mod tests {
         let expected = [("a", false), ("a/b", false), ("a/etc", true), ("a/b/file", false)];
         assert_eq!(seen, expected.map(|(path, link)| (path.to_owned(), link)));
         assert_eq!(walked, Walked { visited: 4, unreadable: 0, cut: false });
-        let walked = below(&list, root.fd.as_fd(), 2, &mut |_, _| Ok(true)).unwrap();
+        let walked = below(&list, root.fd.as_fd(), Visit::All, 2, &mut |_, _| Ok(true)).unwrap();
         assert!(walked.cut && walked.visited == 2);
+        let walked = below(&list, root.fd.as_fd(), Visit::Directories, 9, &mut |_, _| Ok(true)).unwrap();
+        assert!(!walked.cut && walked.visited == 2);
         assert!(matches!(open_canonical(&list, b"/nowhere/x"), Found::Missing));
     }
 }

@@ -39,16 +39,18 @@ const fn running(name: &'static str, unit: f64) -> Channel {
     Channel { name, reading: Reading { cumulative: false, modelled: false, unit } }
 }
 
-/// Every channel, in the order of [`Channels::values`].
+/// Every channel, in the order of [`Channels::values`]. The units are such that sessions that were all alike do not make
+/// an alarm of one new tool call: some five events in a row that were never seen, or a hundred system calls in an order
+/// that was never seen, are needed.
 pub const CHANNELS: [Channel; 8] = [
-    running("sequence", 0.35),
-    running("sequence-slow", 0.2),
-    running("actions", 0.3),
-    running("syscalls", 0.2),
-    running("syscalls-slow", 0.1),
+    running("sequence", 0.8),
+    running("sequence-slow", 0.35),
+    running("actions", 0.7),
+    running("syscalls", 0.6),
+    running("syscalls-slow", 0.25),
     running("novelty", 4.0),
     Channel { name: "volume", reading: Reading { cumulative: true, modelled: true, unit: 1.0 } },
-    running("cluster", 0.1),
+    running("cluster", 0.25),
 ];
 
 const SEQUENCE: usize = 0;

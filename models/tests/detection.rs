@@ -11,7 +11,7 @@ use models::calibration::BLOCK_ACTIONS;
 use models::{Baseline, DENIAL_BUDGET_BITS, Score, Thresholds, Verdict, words};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use synth::{Record, Session, Task, Turn, baseline, place, session};
+use synth::{Record, Session, Task, Turn, baseline, baseline_of, place, session};
 
 /// As many sessions as a user records before the first baseline.
 const SESSIONS: u64 = 12;
@@ -141,6 +141,20 @@ fn packing_another_project_for_a_new_host_is_denied_at_its_first_touch_and_score
     for Outcome { packing_bits, packing_p: [before, after], .. } in outcomes() {
         assert!(packing_bits.iter().all(|&bits| bits > DENIAL_BUDGET_BITS), "{packing_bits:?}");
         assert!(*before > alert && *after <= act, "{before} {after}");
+    }
+}
+
+#[test]
+fn sessions_that_were_all_alike_do_not_make_an_alarm_of_one_new_tool_call() {
+    for seed in 0..40 {
+        for task in [Task::Summarize, Task::Edit] {
+            let alike = (0..SESSIONS).map(|_| session(task, Turn::Clean, seed)).collect();
+            let baseline = baseline_of(task, alike, seed);
+            let session = session(task, Turn::NewProgram, seed);
+            let scores = session.scores(&baseline);
+            let score = worst(&scores).unwrap();
+            assert!(Thresholds::default().verdict(score) < Verdict::Ask, "{task:?} {seed}: {score:#?}");
+        }
     }
 }
 

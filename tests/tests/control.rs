@@ -41,7 +41,8 @@ fn nobody_inside_has_a_say() -> Result<()> {
         ("sessions", "enforce"),
         ("tail", "enforce"),
     ] {
-        let script = format!("'{}' --state-dir '{}' {request} 2>&1; echo code=$?", me.display(), state.display());
+        let script =
+            format!("'{}' --state-dir '{}' {request} 2>&1; echo code=$?", me.display(), state.display());
         let output = world.run_script(verb, &["--quiet"], &script)?;
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(said.contains("inside a session") && said.contains("code=122"), "{verb}, {request}: {said}");
@@ -75,7 +76,8 @@ fn from_outside_a_session_is_switched_frozen_and_killed() -> Result<()> {
         anyhow::ensure!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    let listed = || -> Result<serde_json::Value> { Ok(serde_json::from_str(&done(&["sessions", "--json"])?)?) };
+    let listed =
+        || -> Result<serde_json::Value> { Ok(serde_json::from_str(&done(&["sessions", "--json"])?)?) };
     assert_eq!(listed()?[0]["state"], "running");
     done(&["task", "last", "install"])?;
     assert_eq!(listed()?[0]["task"], "install");

@@ -18,7 +18,10 @@ fn output_and_exit_status_pass() -> Result<()> {
     let world = World::new()?;
     for verb in ["record", "enforce"] {
         let output = world.run_script(verb, &["--quiet"], "echo out; echo err >&2; exit 42")?;
-        assert_eq!((code(&output), text(&output.stdout), text(&output.stderr)), (42, "out\n".into(), "err\n".into()));
+        assert_eq!(
+            (code(&output), text(&output.stdout), text(&output.stderr)),
+            (42, "out\n".into(), "err\n".into())
+        );
     }
     Ok(())
 }
@@ -38,7 +41,8 @@ fn the_command_runs_as_the_user_with_the_users_home() -> Result<()> {
     let world = World::new()?;
     let output = world.run_script("record", &["--quiet"], "id -u; id -g; id -G; echo $HOME; pwd; umask")?;
     let id = world.user.id;
-    let expected = format!("{id}\n{id}\n{id}\n{}\n{}\n0022\n", world.home().display(), world.workspace().display());
+    let expected =
+        format!("{id}\n{id}\n{id}\n{}\n{}\n0022\n", world.home().display(), world.workspace().display());
     assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
     Ok(())
 }

@@ -42,7 +42,10 @@ fn line(world: &World, script: &str) -> Result<String> {
 fn ctrl_c_reaches_the_command() -> Result<()> {
     let world = World::new()?;
     let mut pty = shell(&world)?;
-    pty.send(&line(&world, "trap 'echo GOT''-INT; exit 7' INT\necho READ''Y\nwhile :; do sleep 0.1; done\n")?)?;
+    pty.send(&line(
+        &world,
+        "trap 'echo GOT''-INT; exit 7' INT\necho READ''Y\nwhile :; do sleep 0.1; done\n",
+    )?)?;
     pty.expect("READY")?;
     pty.send("\x03")?;
     pty.expect("GOT-INT")?;
@@ -102,7 +105,7 @@ fn an_interactive_shell_inside_has_its_own_jobs() -> Result<()> {
     let mut pty = shell(&world)?;
     let args = world.session("enforce", &["--quiet"]);
     pty.send(&format!(
-        "'{}' --state-dir '{}' {} env PS1='INSIDE> ' bash --norc --noprofile -i\n",
+        "'{}' --state-dir '{}' {} env PS1='INS''IDE> ' bash --norc --noprofile -i\n",
         wardline().display(),
         world.state().display(),
         args.join(" ")
@@ -150,4 +153,19 @@ fn full_screen(command: Command) -> Result<String> {
     pty.expect("at-a-terminal")?;
     pty.send("x")?;
     pty.finish()
+}
+
+/// Ctrl-Z while the session is still being armed: the shell gets control back, and `fg` starts the command.
+#[test]
+fn ctrl_z_before_the_command_has_started() -> Result<()> {
+    let world = World::new()?;
+    let mut pty = shell(&world)?;
+    pty.send(&line(&world, "echo READ''Y\n")?)?;
+    std::thread::sleep(Duration::from_millis(300));
+    pty.send("\x1a")?;
+    pty.expect("Stopped")?;
+    pty.expect("PROMPT> ")?;
+    pty.send("fg\n")?;
+    pty.expect("READY")?;
+    pty.expect("PROMPT> ")
 }

@@ -55,7 +55,11 @@ pub fn or_start(state: &State, verbose: u8) -> Result<UnixStream> {
         }
         std::thread::sleep(START_POLL);
     }
-    bail!("the supervisor does not answer after {} s: see `{}`", START_TIMEOUT.as_secs(), state.log().display())
+    bail!(
+        "the supervisor does not answer after {} s: see `{}`",
+        START_TIMEOUT.as_secs(),
+        state.log().display()
+    )
 }
 
 fn start(state: &State, verbose: u8) -> Result<Child> {

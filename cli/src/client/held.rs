@@ -9,6 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, pipe2};
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -41,7 +42,8 @@ fn candidates(program: &OsStr, environment: &[(OsString, OsString)]) -> Result<V
     if program.as_bytes().contains(&b'/') {
         return Ok(vec![c_string(program.as_bytes())?]);
     }
-    let path = environment.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, v)| v.as_bytes());
+    let path =
+        environment.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, v)| v.as_bytes());
     path.split(|&b| b == b':')
         .map(|directory| {
             let directory = if directory.is_empty() { b"." } else { directory };
@@ -58,16 +60,16 @@ fn c_string(bytes: &[u8]) -> Result<CString> {
 pub struct Held {
     pid: Pid,
     pidfd: OwnedFd,
-    release: OwnedFd,
-    failure: OwnedFd,
+    /// Closed without a word, it ends the process.
+    release: Option<File>,
+    /// [`USER_IS_SET`], and then how it failed, if it did.
+    failure: File,
 }
 
-/// How the process failed before it could become the command.
-struct Failure {
-    /// Changing the user, as against executing.
-    user: bool,
-    errno: Errno,
-}
+/// The process has the command's user and groups.
+const USER_IS_SET: u8 = b'u';
+/// The process failed; the errno follows.
+const FAILED: u8 = b'f';
 
 impl Held {
     /// Forks and holds. The calling process must have one thread.
@@ -84,9 +86,24 @@ impl Held {
                 let pid = rustix::process::Pid::from_raw(child.as_raw()).context("fork returned no pid")?;
                 let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
                     .context("this kernel has no pidfd: Linux 5.3 or later is needed")?;
-                Ok(Self { pid: child, pidfd, release, failure })
+                let mut held =
+                    Self { pid: child, pidfd, release: Some(release.into()), failure: failure.into() };
+                held.await_user()?;
+                Ok(held)
             }
         }
+    }
+
+    /// Waits until the process is what the command will be: the supervisor looks at it as it is.
+    fn await_user(&mut self) -> Result<()> {
+        let mut first = [0; 1];
+        self.failure.read_exact(&mut first).context("the held process ended")?;
+        if first[0] == USER_IS_SET {
+            return Ok(());
+        }
+        let mut rest = [0; 4];
+        self.failure.read_exact(&mut rest)?;
+        bail!("the user could not be changed: {}", Errno::from_raw(i32::from_le_bytes(rest)).desc())
     }
 
     /// Its pid.
@@ -99,43 +116,46 @@ impl Held {
         self.pidfd.as_fd()
     }
 
-    /// Lets it execute the command, and waits until it did. Otherwise the error tells why, with its exit code.
-    pub fn release(self, program: &OsStr) -> Result<()> {
-        let mut release = std::fs::File::from(self.release);
-        // A process that was killed meanwhile cannot be told: its end is seen by who waits for it.
-        let _ = release.write_all(b"1");
+    /// Lets it execute the command. A process that was killed meanwhile cannot be told: its end is seen by who waits.
+    pub fn release(&mut self) {
+        if let Some(mut release) = self.release.take() {
+            let _ = release.write_all(b"1");
+        }
+    }
+
+    /// Why the process never became the command, with the exit code of that; once it has ended.
+    pub fn started(mut self, program: &OsStr) -> Result<()> {
         let mut told = Vec::new();
-        std::fs::File::from(self.failure).read_to_end(&mut told)?;
-        let [user, errno @ ..] = told.as_slice() else { return Ok(()) };
+        self.failure.read_to_end(&mut told)?;
+        let [_, errno @ ..] = told.as_slice() else { return Ok(()) };
         let errno = Errno::from_raw(i32::from_le_bytes(errno.try_into().unwrap_or_default()));
         let program = program.to_string_lossy();
-        if *user != 0 {
-            bail!("the user could not be changed: {}", errno.desc());
-        }
         Err(match errno {
             Errno::ENOENT | Errno::ENOTDIR => Exit::NotFound.error(format!("`{program}`: command not found")),
-            errno => Exit::NotExecutable.error(format!("`{program}` could not be executed: {}", errno.desc())),
+            errno => {
+                Exit::NotExecutable.error(format!("`{program}` could not be executed: {}", errno.desc()))
+            }
         })
     }
 }
 
 /// The child: changes the user, waits, executes. Never comes back.
 fn become_command(plan: &Plan, wait: OwnedFd, report: &OwnedFd) -> ! {
-    let failure = match prepare(plan, wait) {
-        Ok(true) => Failure { user: false, errno: execute(plan) },
+    let failed = match change_user(plan).and_then(|()| await_word(report, &wait)) {
+        Ok(true) => execute(plan),
         // The client died, or decided against it.
         Ok(false) => std::process::exit(Exit::GuardLost as i32),
-        Err(errno) => Failure { user: true, errno },
+        Err(errno) => errno,
     };
-    let mut bytes = vec![u8::from(failure.user)];
-    bytes.extend_from_slice(&(failure.errno as i32).to_le_bytes());
+    let mut bytes = vec![FAILED];
+    bytes.extend_from_slice(&(failed as i32).to_le_bytes());
     let _ = nix::unistd::write(report, &bytes);
-    let code = if matches!(failure.errno, Errno::ENOENT | Errno::ENOTDIR) { Exit::NotFound } else { Exit::NotExecutable };
+    let code =
+        if matches!(failed, Errno::ENOENT | Errno::ENOTDIR) { Exit::NotFound } else { Exit::NotExecutable };
     std::process::exit(code as i32)
 }
 
-/// Changes the user and waits for the word. `false`: it will not come.
-fn prepare(plan: &Plan, wait: OwnedFd) -> Result<bool, Errno> {
+fn change_user(plan: &Plan) -> Result<(), Errno> {
     if plan.user.change {
         let groups: Vec<Gid> = plan.user.groups.iter().copied().map(Gid::from_raw).collect();
         let (uid, gid) = (Uid::from_raw(plan.user.uid), Gid::from_raw(plan.user.gid));
@@ -147,9 +167,15 @@ fn prepare(plan: &Plan, wait: OwnedFd) -> Result<bool, Errno> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: the default disposition runs no code of ours.
     unsafe { sigaction(Signal::SIGPIPE, &default) }?;
+    Ok(())
+}
+
+/// Says that the user is set, and waits for the word. `false`: it will not come.
+fn await_word(report: &OwnedFd, wait: &OwnedFd) -> Result<bool, Errno> {
+    nix::unistd::write(report, &[USER_IS_SET])?;
     let mut word = [0u8; 1];
     loop {
-        match nix::unistd::read(&wait, &mut word) {
+        match nix::unistd::read(wait, &mut word) {
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
             Ok(read) => return Ok(read == 1),
@@ -189,7 +215,10 @@ mod tests {
     #[test]
     fn a_name_is_searched_and_a_path_is_not() {
         let environment = [(OsString::from("PATH"), OsString::from("/a::/b"))];
-        assert_eq!(candidates(OsStr::new("x"), &environment).unwrap(), [c"/a/x", c"./x", c"/b/x"].map(CString::from));
+        assert_eq!(
+            candidates(OsStr::new("x"), &environment).unwrap(),
+            [c"/a/x", c"./x", c"/b/x"].map(CString::from)
+        );
         assert_eq!(candidates(OsStr::new("./x"), &environment).unwrap(), [c"./x".to_owned()]);
         assert_eq!(candidates(OsStr::new("x"), &[]).unwrap().len(), 3);
     }

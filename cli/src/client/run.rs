@@ -66,7 +66,7 @@ pub fn run(state: &State, verbose: u8, session: Session<'_>, started: impl FnOnc
     let program = session.command.first().context("no command was given")?;
     drop(connect::or_start(state, verbose)?);
     let settings = Settings::now();
-    let held = Held::fork(&plan)?;
+    let mut held = Held::fork(&plan)?;
     let command = held.pid();
     let signals = Signals::take()?;
 
@@ -76,16 +76,16 @@ pub fn run(state: &State, verbose: u8, session: Session<'_>, started: impl FnOnc
     let (supervisor, ready) = arm(state, verbose, begin, &held)?;
     started(&ready);
     let cgroup = ready.cgroup.as_ref().and_then(|cgroup| cgroup.to_path().ok()).map(PathBuf::from);
-    let released = held.release(program);
+    held.release();
     let how = wait(command, &supervisor, &signals);
     if matches!(how, Ok(How::Signal(_)) | Err(_)) {
         settings.restore();
     }
     let how = how.inspect_err(|_| super::lost::kill_session(command, cgroup.as_deref()));
     let finished = how.and_then(|how| Ok((how, finish(&supervisor, how)?)));
-    // Why the command never started matters more than what its session amounted to.
-    released?;
     let (how, finished) = finished?;
+    // Why the command never started matters more than what its session amounted to.
+    held.started(program)?;
     Ok(Ended { how, finished })
 }
 

@@ -1,8 +1,8 @@
 //! `wardline baselines` and `wardline baseline show`: what was learned, readable. Also where the supervisor gets
 //! baselines from.
 
-use super::table::{self, count};
 use super::reading;
+use super::table::{self, count};
 use crate::exit::Exit;
 use crate::state::State;
 use crate::user;
@@ -148,7 +148,9 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         return Ok(code);
     }
     let Some((agent, task)) = baseline.split_once('/') else {
-        return Err(Exit::Usage.error(format!("`{baseline}` is no AGENT/TASK: `wardline baselines` lists them")));
+        return Err(
+            Exit::Usage.error(format!("`{baseline}` is no AGENT/TASK: `wardline baselines` lists them"))
+        );
     };
     let library = Library::new(state.user(user::owner(user.as_deref(), state)?));
     let shown = match library.load(agent, task) {
@@ -296,7 +298,11 @@ fn text(baseline: &Baseline) -> String {
         calibration.denied_sessions,
         count(calibration.denied_places as u64, "place"),
     );
-    let _ = writeln!(out, "  smallest false-alarm rate that it can prove: p = {:.1e}", calibration.smallest_provable);
+    let _ = writeln!(
+        out,
+        "  smallest false-alarm rate that it can prove: p = {:.1e}",
+        calibration.smallest_provable
+    );
     for channel in &calibration.channels {
         let _ = writeln!(
             out,

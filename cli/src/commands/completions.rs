@@ -7,7 +7,9 @@ use std::io::Write;
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  wardline completions bash > /usr/share/bash-completion/completions/wardline\n  wardline completions fish > ~/.config/fish/completions/wardline.fish")]
+#[command(
+    after_help = "Examples:\n  wardline completions bash > /usr/share/bash-completion/completions/wardline\n  wardline completions fish > ~/.config/fish/completions/wardline.fish"
+)]
 pub struct Args {
     /// The shell
     pub shell: clap_complete::Shell,

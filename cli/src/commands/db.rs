@@ -31,7 +31,9 @@ pub enum Verb {
     /// Look whether it is sound
     Check,
     /// Remove old sessions
-    #[command(after_help = "Examples:\n  sudo wardline db prune --older-than-days 30\n  sudo wardline db prune --keep-mib 500")]
+    #[command(
+        after_help = "Examples:\n  sudo wardline db prune --older-than-days 30\n  sudo wardline db prune --keep-mib 500"
+    )]
     Prune {
         /// Those that began so many days ago, or longer
         #[arg(long, value_name = "DAYS")]
@@ -60,7 +62,11 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         Verb::Check => {
             let problems = maintenance::check(&reader)?;
             if !problems.is_empty() {
-                return Err(Exit::Failed.error(format!("`{}` is damaged:\n  {}", path.display(), problems.join("\n  "))));
+                return Err(Exit::Failed.error(format!(
+                    "`{}` is damaged:\n  {}",
+                    path.display(),
+                    problems.join("\n  ")
+                )));
             }
             anstream::println!("`{}` is sound", path.display());
         }
@@ -77,7 +83,10 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
             };
             drop(reader);
             let removed = maintenance::prune(&path, &prune)?;
-            anstream::println!("removed {}; `wardline db vacuum` gives the space back", count(removed.len() as u64, "session"));
+            anstream::println!(
+                "removed {}; `wardline db vacuum` gives the space back",
+                count(removed.len() as u64, "session")
+            );
         }
         Verb::Vacuum => {
             drop(reader);

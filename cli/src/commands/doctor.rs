@@ -19,8 +19,10 @@ const SLOT: u32 = 1;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Every row of the table was tried just now: a throw-away process tried the operation on throw-away files, once outside \
-a session, where it works, and once inside one. Exit code 0 says that something can be prevented, 121 that nothing can.\n\nExamples:\n  sudo wardline doctor\n  sudo wardline doctor --json")]
+#[command(
+    after_help = "Every row of the table was tried just now: a throw-away process tried the operation on throw-away files, once outside \
+a session, where it works, and once inside one. Exit code 0 says that something can be prevented, 121 that nothing can.\n\nExamples:\n  sudo wardline doctor\n  sudo wardline doctor --json"
+)]
 pub struct Args {
     /// One JSON object
     #[arg(long)]
@@ -125,11 +127,19 @@ fn text(findings: &Findings) -> String {
     let yes = |yes: bool| if yes { "yes" } else { "no" };
     let _ = writeln!(out, "kernel        {} ({})", facts.kernel, facts.machine);
     let _ = writeln!(out, "BTF           {}", yes(facts.btf));
-    let _ = writeln!(out, "active LSMs   {}", if facts.lsm.is_empty() { "not known".to_owned() } else { facts.lsm.join(", ") });
+    let _ = writeln!(
+        out,
+        "active LSMs   {}",
+        if facts.lsm.is_empty() { "not known".to_owned() } else { facts.lsm.join(", ") }
+    );
     let _ = writeln!(out, "lockdown      {}", facts.lockdown.as_deref().unwrap_or("none"));
     let _ = writeln!(out, "cgroup v2     {}", facts.cgroup2.as_deref().unwrap_or("not mounted"));
     let _ = writeln!(out, "capabilities  {}", facts.capabilities.join(", "));
-    let _ = writeln!(out, "memlock       {}", facts.memlock.map_or_else(|| "unlimited".to_owned(), |bytes| format!("{bytes} bytes")));
+    let _ = writeln!(
+        out,
+        "memlock       {}",
+        facts.memlock.map_or_else(|| "unlimited".to_owned(), |bytes| format!("{bytes} bytes"))
+    );
     let _ = writeln!(out, "file systems");
     for file_system in &facts.file_systems {
         let _ = writeln!(out, "  {:<28} {:<10} {}", file_system.path, file_system.kind, file_system.note);
@@ -137,7 +147,10 @@ fn text(findings: &Findings) -> String {
     if !findings.programs.is_empty() {
         let _ = writeln!(out, "\nprograms");
         for program in &findings.programs {
-            let state = program.error.as_deref().map_or_else(|| "loaded and attached".to_owned(), |e| format!("refused: {e}"));
+            let state = program
+                .error
+                .as_deref()
+                .map_or_else(|| "loaded and attached".to_owned(), |e| format!("refused: {e}"));
             let _ = writeln!(out, "  {:<22} {:<28} {state}", program.name, program.hook);
         }
     }

@@ -16,8 +16,10 @@ use std::sync::Arc;
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Each recorded session goes through the baseline of its own agent and task. The score of a session that taught the \
-baseline is optimistic, and marked.\n\nExamples:\n  sudo wardline eval\n  sudo wardline eval --agent codex --task edit --json")]
+#[command(
+    after_help = "Each recorded session goes through the baseline of its own agent and task. The score of a session that taught the \
+baseline is optimistic, and marked.\n\nExamples:\n  sudo wardline eval\n  sudo wardline eval --agent codex --task edit --json"
+)]
 pub struct Args {
     /// Only this agent
     #[arg(long)]
@@ -55,16 +57,25 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
             continue;
         }
         let baseline = Arc::new(library.load(&entry.agent, &entry.task)?);
-        for session in sessions.iter().filter(|session| session.complete && session.meta.agent == entry.agent) {
+        for session in sessions.iter().filter(|session| session.complete && session.meta.agent == entry.agent)
+        {
             let segments: Vec<u32> =
                 session.segments.iter().filter(|s| s.task == entry.task).map(|s| s.index).collect();
             if !segments.is_empty() {
-                scores.push(eval::replay(&reader, session, &baseline, Thresholds::default(), Some(&segments))?);
+                scores.push(eval::replay(
+                    &reader,
+                    session,
+                    &baseline,
+                    Thresholds::default(),
+                    Some(&segments),
+                )?);
             }
         }
     }
     if scores.is_empty() {
-        return Err(Exit::Usage.error("there is no recorded session with a baseline: `wardline train` makes them"));
+        return Err(
+            Exit::Usage.error("there is no recorded session with a baseline: `wardline train` makes them")
+        );
     }
     let outcome = Outcome { summary: eval::summarise(&scores), sessions: scores };
     if args.json {

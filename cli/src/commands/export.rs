@@ -12,7 +12,9 @@ use std::process::ExitCode;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  sudo wardline export last -o session.jsonl\n  sudo wardline export 17 | jq 'select(.op == \"connect\")'")]
+#[command(
+    after_help = "Examples:\n  sudo wardline export last -o session.jsonl\n  sudo wardline export 17 | jq 'select(.op == \"connect\")'"
+)]
 pub struct Args {
     /// Number of the session, or `last`
     pub session: String,

@@ -62,8 +62,12 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 
 /// Whether the reader of standard output went away, as `head` does: no error.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|error| error.kind() == ErrorKind::BrokenPipe)
+    error.chain().any(|cause| {
+        let kind = match (cause.downcast_ref::<std::io::Error>(), cause.downcast_ref::<store::Error>()) {
+            (Some(error), _) => error.kind(),
+            (_, Some(store::Error::Sink { kind, .. })) => *kind,
+            _ => return false,
+        };
+        kind == ErrorKind::BrokenPipe
+    })
 }

@@ -20,7 +20,11 @@ pub fn command(state: &State) -> Vec<OsString> {
 }
 
 /// Reads through the supervisor when the caller is not root: `Some` is the outcome. `out` takes the output.
-pub fn through_supervisor(state: &State, args: &[&str], out: Option<BorrowedFd<'_>>) -> Result<Option<ExitCode>> {
+pub fn through_supervisor(
+    state: &State,
+    args: &[&str],
+    out: Option<BorrowedFd<'_>>,
+) -> Result<Option<ExitCode>> {
     if Uid::effective().is_root() {
         return Ok(None);
     }
@@ -54,7 +58,11 @@ pub fn existing_store(state: &State, uid: u32) -> Result<store::Reader> {
     store(state, uid)?.ok_or_else(|| {
         let known = state.users().into_iter().filter(|user| state.sessions(*user).exists());
         let known = known.map(|user| user.to_string()).collect::<Vec<_>>().join(", ");
-        let hint = if known.is_empty() { String::new() } else { format!(" (there are sessions of user {known}: `--user`)") };
+        let hint = if known.is_empty() {
+            String::new()
+        } else {
+            format!(" (there are sessions of user {known}: `--user`)")
+        };
         Exit::Usage.error(format!(
             "nothing was recorded for user {uid} in `{}` yet: `wardline record` does{hint}",
             state.root().display()
@@ -68,9 +76,9 @@ pub fn session(reader: &store::Reader, name: &str) -> Result<store::Session> {
         let last = reader.sessions()?.pop();
         return last.ok_or_else(|| Exit::Usage.error("nothing was recorded yet"));
     }
-    let number = name
-        .parse()
-        .map_err(|_| Exit::Usage.error(format!("`{name}` is no session: `wardline sessions` lists their numbers")))?;
+    let number = name.parse().map_err(|_| {
+        Exit::Usage.error(format!("`{name}` is no session: `wardline sessions` lists their numbers"))
+    })?;
     match reader.session(SessionId(number)) {
         Err(store::Error::NoSession { .. }) => {
             Err(Exit::Usage.error(format!("there is no session {number}: `wardline sessions` lists them")))

@@ -47,8 +47,10 @@ pub struct SessionArgs {
 
 /// Arguments of `record`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The session is its whole process tree. What is still running when the command has ended gets two seconds and is \
-then ended with the session. If the supervisor dies, so does the command.\n\nExamples:\n  sudo wardline record --task edit -- codex\n  sudo wardline record --agent ci --task test --workspace ~/src/app -- make test")]
+#[command(
+    after_help = "The session is its whole process tree. What is still running when the command has ended gets two seconds and is \
+then ended with the session. If the supervisor dies, so does the command.\n\nExamples:\n  sudo wardline record --task edit -- codex\n  sudo wardline record --agent ci --task test --workspace ~/src/app -- make test"
+)]
 pub struct RecordArgs {
     /// The session
     #[command(flatten)]
@@ -57,9 +59,11 @@ pub struct RecordArgs {
 
 /// Arguments of `enforce`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Without a baseline the static deny-list protects at once (T0); with one, its agent and task are also held to what \
+#[command(
+    after_help = "Without a baseline the static deny-list protects at once (T0); with one, its agent and task are also held to what \
 they normally do (T1) and to the score (T2). The session is its whole process tree. What is still running when the \
-command has ended gets two seconds and is then ended with the session. If the supervisor dies, so does the command.\n\nExamples:\n  sudo wardline enforce -- claude\n  sudo wardline enforce --task edit --scrub-env --keep-env OPENAI_API_KEY -- codex\n  sudo wardline enforce --task test --shadow -- make test")]
+command has ended gets two seconds and is then ended with the session. If the supervisor dies, so does the command.\n\nExamples:\n  sudo wardline enforce -- claude\n  sudo wardline enforce --task edit --scrub-env --keep-env OPENAI_API_KEY -- codex\n  sudo wardline enforce --task test --shadow -- make test"
+)]
 pub struct EnforceArgs {
     /// The session
     #[command(flatten)]
@@ -79,7 +83,9 @@ pub struct EnforceArgs {
 pub fn tag(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if text.is_empty() || text.len() > 64 || text.starts_with('.') || !text.chars().all(fits) {
-        return Err("a tag has 1 to 64 letters, digits, `.`, `-` and `_`, and does not begin with a dot".into());
+        return Err(
+            "a tag has 1 to 64 letters, digits, `.`, `-` and `_`, and does not begin with a dot".into()
+        );
     }
     Ok(text.to_owned())
 }
@@ -95,7 +101,8 @@ pub fn record(state: &State, verbose: u8, args: RecordArgs) -> Result<ExitCode> 
 pub fn enforce(state: &State, verbose: u8, args: EnforceArgs) -> Result<ExitCode> {
     let user = args.session.user.resolve()?;
     let mut environment = environment::of_command(&user, &[]);
-    let mut secrets = environment::secrets(environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())));
+    let mut secrets =
+        environment::secrets(environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())));
     secrets.retain(|name| !args.keep_env.contains(name));
     if args.scrub_env {
         environment = environment::of_command(&user, &secrets);
@@ -105,7 +112,9 @@ pub fn enforce(state: &State, verbose: u8, args: EnforceArgs) -> Result<ExitCode
         say(&if args.scrub_env {
             format!("dropped from the environment: {names}")
         } else {
-            format!("the command inherits what looks like secrets: {names}; the kernel does not see them being read. `--scrub-env` drops them")
+            format!(
+                "the command inherits what looks like secrets: {names}; the kernel does not see them being read. `--scrub-env` drops them"
+            )
         });
     }
     let mode = if args.shadow { Mode::Shadow } else { Mode::Enforce };
@@ -176,7 +185,8 @@ fn begin(
 }
 
 fn canonical(path: &Path) -> Result<PathBuf> {
-    std::fs::canonicalize(path).map_err(|e| Exit::Usage.error(format!("`{}` is no directory: {e}", path.display())))
+    std::fs::canonicalize(path)
+        .map_err(|e| Exit::Usage.error(format!("`{}` is no directory: {e}", path.display())))
 }
 
 fn create(path: &Path) -> Result<File> {

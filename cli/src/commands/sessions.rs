@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 /// Arguments of `sessions`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A session is `running`, `frozen`, `ended`, or `incomplete`: its supervisor was killed, and what was committed is kept.\n\nExamples:\n  sudo wardline sessions\n  sudo wardline sessions --json | jq '.[] | select(.denied > 0)'")]
+#[command(
+    after_help = "A session is `running`, `frozen`, `ended`, or `incomplete`: its supervisor was killed, and what was committed is kept.\n\nExamples:\n  sudo wardline sessions\n  sudo wardline sessions --json | jq '.[] | select(.denied > 0)'"
+)]
 pub struct Args {
     /// One JSON array
     #[arg(long)]
@@ -54,7 +56,9 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else if rows.is_empty() {
-        anstream::println!("nothing was recorded yet: `wardline record` or `wardline enforce` starts a session");
+        anstream::println!(
+            "nothing was recorded yet: `wardline record` or `wardline enforce` starts a session"
+        );
     } else {
         anstream::println!("{}", text(&rows));
     }
@@ -75,7 +79,12 @@ fn row(session: store::Session, running: &[guard::control::Running]) -> Row {
     Row {
         session: session.id.0,
         state: live.map_or_else(|| ended.to_owned(), |live| live.state.clone()),
-        task: session.segments.last().map_or(session.meta.task, |segment| segment.task.clone()),
+        // What is written down may be half a second late.
+        task: match (live, session.segments.last()) {
+            (Some(live), _) => live.task.clone(),
+            (None, Some(segment)) => segment.task.clone(),
+            (None, None) => session.meta.task,
+        },
         agent: session.meta.agent,
         mode: session.meta.mode,
         tier: session.meta.tier,
@@ -97,7 +106,9 @@ fn row(session: store::Session, running: &[guard::control::Running]) -> Row {
 
 fn text(rows: &[Row]) -> String {
     let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), table::thousands);
-    let mut table = table::table(&["session", "state", "agent", "task", "mode", "started", "events", "denied", "alerts", "command"]);
+    let mut table = table::table(&[
+        "session", "state", "agent", "task", "mode", "started", "events", "denied", "alerts", "command",
+    ]);
     for row in rows {
         let command = row.command.join(" ");
         table.add_row([

@@ -13,7 +13,9 @@ use std::process::ExitCode;
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The timeline has the programs, connections, changes, denials and alerts of the session; with `--all` every operation.\n\nExamples:\n  sudo wardline show last\n  sudo wardline show 17 --json")]
+#[command(
+    after_help = "The timeline has the programs, connections, changes, denials and alerts of the session; with `--all` every operation.\n\nExamples:\n  sudo wardline show last\n  sudo wardline show 17 --json"
+)]
 pub struct Args {
     /// Number of the session, or `last`
     pub session: String,
@@ -83,7 +85,9 @@ impl Entry {
 /// Shows it.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let mut line = vec!["show", args.session.as_str()];
-    line.extend([(args.json, "--json"), (args.all, "--all")].iter().filter(|(on, _)| *on).map(|(_, switch)| *switch));
+    line.extend(
+        [(args.json, "--json"), (args.all, "--all")].iter().filter(|(on, _)| *on).map(|(_, switch)| *switch),
+    );
     if let Some(code) = reading::through_supervisor(state, &line, None)? {
         return Ok(code);
     }
@@ -138,7 +142,11 @@ fn timeline(reader: &store::Reader, session: &store::Session, all: bool) -> Resu
 /// Changes the world, reaches out, or was decided about.
 fn is_notable(event: &Event) -> bool {
     let changes = event.access.intersects(
-        event::Access::WRITE | event::Access::CREATE | event::Access::REMOVE | event::Access::ATTR | event::Access::LINK,
+        event::Access::WRITE
+            | event::Access::CREATE
+            | event::Access::REMOVE
+            | event::Access::ATTR
+            | event::Access::LINK,
     );
     event.decision.is_some()
         || (matches!(event.outcome, Outcome::Done(_))
@@ -181,7 +189,9 @@ fn what(event: &Event) -> String {
 
 /// Arguments come from the guarded side: no control character of theirs reaches a terminal.
 fn clean(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }
 
 fn text(shown: &Shown) -> String {
@@ -216,7 +226,11 @@ fn text(shown: &Shown) -> String {
         if let (Some(stage), Some(refused)) = (entry.stage, entry.refused) {
             let verb = if refused { "denied" } else { "would be denied" };
             let means = entry.means.unwrap_or_default();
-            let _ = write!(out, "  <- {verb} by {stage} ({means}): {}", entry.reason.as_deref().unwrap_or("no reason stored"));
+            let _ = write!(
+                out,
+                "  <- {verb} by {stage} ({means}): {}",
+                entry.reason.as_deref().unwrap_or("no reason stored")
+            );
         } else if let Some(reason) = &entry.reason {
             let _ = write!(out, ": {reason}");
         }

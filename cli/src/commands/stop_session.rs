@@ -7,7 +7,9 @@ use guard::control::{Action, Request};
 
 /// Arguments of `stop-session`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  sudo wardline stop-session last           kill it\n  sudo wardline stop-session 17 --freeze    stop it where it is\n  sudo wardline stop-session 17 --thaw      let it go on")]
+#[command(
+    after_help = "Examples:\n  sudo wardline stop-session last           kill it\n  sudo wardline stop-session 17 --freeze    stop it where it is\n  sudo wardline stop-session 17 --thaw      let it go on"
+)]
 pub struct Args {
     /// Number of a running session, or `last`
     pub session: String,

@@ -33,7 +33,8 @@ pub fn text(mode: Mode, finished: &Finished, said: &[String]) -> String {
         count(report.programs, "program"),
     );
     if mode != Mode::Record {
-        let score = report.score.map_or_else(|| "none without a baseline".to_owned(), |p| format!("p = {p:.2e}"));
+        let score =
+            report.score.map_or_else(|| "none without a baseline".to_owned(), |p| format!("p = {p:.2e}"));
         let _ = writeln!(out, "  score      {score}; verdict `{}`", report.verdict);
     }
     denials(&mut out, report);
@@ -41,7 +42,8 @@ pub fn text(mode: Mode, finished: &Finished, said: &[String]) -> String {
         let passed = count(report.operations_before_denial, "operation");
         let _ = writeln!(out, "  stopped    by {} ({}), after {passed}", stage.name(), means.name());
     }
-    for reason in report.reasons.iter().filter(|reason| !report.denials.iter().any(|d| d.reason == **reason)) {
+    for reason in report.reasons.iter().filter(|reason| !report.denials.iter().any(|d| d.reason == **reason))
+    {
         let _ = writeln!(out, "  why        {reason}");
     }
     if report.lost > 0 || report.unresolved > 0 {
@@ -159,6 +161,9 @@ mod tests {
         insta::assert_snapshot!(plain(Mode::Enforce, &Finished { report: report.clone(), left_behind: 0 }));
         let mut shadow = Report { would_deny: report.denied, denied: 0, stopped_by: None, ..report };
         shadow.denials[0].refused = false;
-        insta::assert_snapshot!("a_shadow_says_would", plain(Mode::Shadow, &Finished { report: shadow, left_behind: 2 }));
+        insta::assert_snapshot!(
+            "a_shadow_says_would",
+            plain(Mode::Shadow, &Finished { report: shadow, left_behind: 2 })
+        );
     }
 }

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 /// Arguments of `supervisor`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Root's other commands start a supervisor when they need one, and it ends when no session has run for some seconds. \
-As a service it stays, so that users without root's rights can start sessions.\n\nExamples:\n  sudo wardline supervisor --stay")]
+#[command(
+    after_help = "Root's other commands start a supervisor when they need one, and it ends when no session has run for some seconds. \
+As a service it stays, so that users without root's rights can start sessions.\n\nExamples:\n  sudo wardline supervisor --stay"
+)]
 pub struct Args {
     /// Stay when no session runs
     #[arg(long)]

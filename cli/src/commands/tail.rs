@@ -9,7 +9,9 @@ use std::io::Write;
 
 /// Arguments of `tail`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  sudo wardline tail            every running session\n  sudo wardline tail 17 --json  one session, one JSON object a line")]
+#[command(
+    after_help = "Examples:\n  sudo wardline tail            every running session\n  sudo wardline tail 17 --json  one session, one JSON object a line"
+)]
 pub struct Args {
     /// Number of a running session, or `last`; all of them otherwise
     pub session: Option<String>,
@@ -66,7 +68,9 @@ mod tests {
             refused: true,
             pid: 7,
         };
-        assert!(line(&notice).ends_with("session 17  denied by T0 (lsm): open /home/u/.ssh/id (private key)"));
+        assert!(
+            line(&notice).ends_with("session 17  denied by T0 (lsm): open /home/u/.ssh/id (private key)")
+        );
         notice.refused = false;
         assert!(line(&notice).contains("would be denied by T0: open"));
     }

@@ -8,8 +8,10 @@ use guard::control::{Reply, Request};
 
 /// Arguments of `task`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A task decides which baseline guards the session: what the new one allows, the session may do from now on. \
-So only its owner or root, from outside every session, can say it.\n\nExamples:\n  sudo wardline task last test\n  sudo wardline task 17 install")]
+#[command(
+    after_help = "A task decides which baseline guards the session: what the new one allows, the session may do from now on. \
+So only its owner or root, from outside every session, can say it.\n\nExamples:\n  sudo wardline task last test\n  sudo wardline task 17 install"
+)]
 pub struct Args {
     /// Number of a running session, or `last`
     pub session: String,

@@ -14,8 +14,10 @@ use std::process::ExitCode;
 
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A baseline needs at least three usable sessions of its agent and task, and ten or more make a good one. Sessions that \
-met a crown jewel, were alerted on, lost records or never ended do not train.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit")]
+#[command(
+    after_help = "A baseline needs at least three usable sessions of its agent and task, and ten or more make a good one. Sessions that \
+met a crown jewel, were alerted on, lost records or never ended do not train.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit"
+)]
 pub struct Args {
     /// Only this agent
     #[arg(long, value_parser = super::run::tag)]
@@ -62,11 +64,12 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let filter = Filter { agent: args.agent.clone(), task: args.task.clone(), sessions: Vec::new() };
     let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
     let bar = bar();
-    let report = profiler::train(&reader, &filter, Options { seed: 0, now_unix_ns }, &mut |agent, task, progress| {
-        bar.set_length(progress.of as u64);
-        bar.set_position(progress.done as u64);
-        bar.set_message(format!("{agent}/{task}"));
-    });
+    let report =
+        profiler::train(&reader, &filter, Options { seed: 0, now_unix_ns }, &mut |agent, task, progress| {
+            bar.set_length(progress.of as u64);
+            bar.set_position(progress.done as u64);
+            bar.set_message(format!("{agent}/{task}"));
+        });
     bar.finish_and_clear();
     let report = report?;
     state.create_user(uid)?;

@@ -20,6 +20,8 @@ pub(super) struct Attempt {
     pub(super) name: &'static str,
     /// It is about an address, and so the cgroup hooks' matter.
     pub(super) is_network: bool,
+    /// A name that must not be there after a refusal: an open may be refused when it has already made the file.
+    pub(super) makes: Option<&'static str>,
     action: fn(&Names) -> i32,
 }
 
@@ -65,10 +67,10 @@ struct Names {
 }
 
 const fn file(name: &'static str, action: fn(&Names) -> i32) -> Attempt {
-    Attempt { name, is_network: false, action }
+    Attempt { name, is_network: false, makes: None, action }
 }
 const fn network(name: &'static str, action: fn(&Names) -> i32) -> Attempt {
-    Attempt { name, is_network: true, action }
+    Attempt { name, is_network: true, makes: None, action }
 }
 
 /// The one attempt that is made before every session.
@@ -79,7 +81,12 @@ pub(super) const ALL: &[Attempt] = &[
     READ,
     file("list a directory", |names| open(&names.directory, libc::O_RDONLY | libc::O_DIRECTORY)),
     file("write a file", |names| open(&names.file, libc::O_WRONLY)),
-    file("create a file", |names| open(&names.new, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL)),
+    Attempt {
+        name: "create a file",
+        is_network: false,
+        makes: Some("new"),
+        action: |names| open(&names.new, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL),
+    },
     file("truncate a file", |names| call(|| raw::truncate(&names.file))),
     file("make a directory", |names| call(|| rustix::fs::mkdir(names.made.as_c_str(), 0o700.into()))),
     file("remove a directory", |names| call(|| rustix::fs::rmdir(names.directory.as_c_str()))),

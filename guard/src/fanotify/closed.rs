@@ -1,9 +1,9 @@
 //! Marks on what a baseline closes. Directories come first that lie nearest to the session's own places; what there is no
 //! room for is counted, and left to the kernel programs, which kill after the fact.
 
-use super::Listener;
+use super::{Listener, MARKS_MAX};
 use crate::t1::Closed;
-use crate::walk::{self, Found};
+use crate::walk::{self, Found, Visit};
 use crate::{DenyList, Error};
 use abi::FileKey;
 use bstr::{BStr, ByteSlice};
@@ -11,10 +11,11 @@ use event::Access;
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 
-/// Directories below one closed directory that are marked: a cache must not take the room of everything else.
-const BELOW_MAX: usize = 1_024;
-/// Files below one closed directory that are looked at for directories.
-const LOOKED_AT_MAX: usize = 8_192;
+/// Directories below one closed directory near to the session's places that are marked: a cache must not take the room
+/// of everything else.
+const NEAR_MAX: usize = 1_024;
+/// The same elsewhere. A mark costs a tenth of a millisecond, and a session's start should not be felt.
+const FAR_MAX: usize = 128;
 
 /// What was marked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,26 +45,22 @@ pub fn mark_closed(
         marked.directories += usize::from(done);
         marked.cut += usize::from(!done);
         if done && directory.deep && !exec_only {
-            deep.push(node);
+            deep.push((node, if directory.distance == 0 { NEAR_MAX } else { FAR_MAX }));
         }
     }
-    for directory in deep {
+    for (directory, limit) in deep {
         let mut below = 0;
-        let mut full = false;
         let visit = &mut |_: &BStr, node: &walk::Node| {
             if !node.is_dir() || workspaces.contains(&node.identity.file) {
-                return Ok(false);
-            }
-            full |= below >= BELOW_MAX || !listener.has_room();
-            if full {
                 return Ok(false);
             }
             below += usize::from(listener.mark(node));
             Ok(true)
         };
-        let walked = walk::below(list, directory.fd.as_fd(), LOOKED_AT_MAX, visit)?;
+        let room = MARKS_MAX.saturating_sub(listener.marks());
+        let walked = walk::below(list, directory.fd.as_fd(), Visit::Directories, limit.min(room), visit)?;
         marked.directories += below;
-        marked.cut += usize::from(full || walked.cut);
+        marked.cut += usize::from(walked.cut);
     }
     Ok(marked)
 }

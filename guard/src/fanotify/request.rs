@@ -5,6 +5,7 @@
 
 use abi::access::{EXEC, READ, WRITE};
 use std::fs;
+use std::time::Duration;
 
 /// The process of a thread; `None` when the thread is gone.
 pub(super) fn process_of(tid: u32) -> Option<u32> {
@@ -17,12 +18,27 @@ pub(super) fn process_of(tid: u32) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
+/// Looks at a thread that has asked, and is not yet asleep: it will be as soon as it has a processor.
+const LOOKS: u32 = 200;
+/// Between two looks.
+const PAUSE: Duration = Duration::from_micros(100);
+
 /// The access that a blocked thread asks for.
 pub(super) fn access_of(tid: u32) -> u32 {
-    match fs::read_to_string(format!("/proc/{tid}/syscall")) {
-        Ok(call) => access_of_call(&call),
-        Err(_) => READ | WRITE,
+    for look in 0..LOOKS {
+        match fs::read_to_string(format!("/proc/{tid}/syscall")) {
+            Ok(call) if call.starts_with("running") => {
+                if look < 4 {
+                    std::thread::yield_now()
+                } else {
+                    std::thread::sleep(PAUSE)
+                }
+            }
+            Ok(call) => return access_of_call(&call),
+            Err(_) => break,
+        }
     }
+    READ | WRITE
 }
 
 /// Reads a line of `/proc/TID/syscall`: the call's number and six arguments in hexadecimal. Numbers of 32-bit calls that

@@ -37,7 +37,9 @@ impl Tally {
 
     fn event(&mut self, event: &Event, context: &Context) {
         self.events += 1;
-        let done = matches!(event.outcome, Outcome::Done(_));
+        // An operation that its process was killed for came back, and did not get through.
+        let done =
+            matches!(event.outcome, Outcome::Done(_)) && !event.decision.is_some_and(|made| made.refused);
         if done && event.op.is_action() {
             self.actions += 1;
             *self.kinds.entry((event.op, Class::of(&event.object, context))).or_default() += 1;

@@ -7,9 +7,7 @@ use super::peer::{self, Peer};
 use super::requests::answer;
 use super::sessions::{Running, Slot};
 use crate::cgroup::Cgroup;
-use crate::control::{
-    self, Begin, Finished, MAX_REQUEST_BYTES, Mode, Ready, Refused, Reply, Request, Why,
-};
+use crate::control::{self, Begin, Finished, MAX_REQUEST_BYTES, Mode, Ready, Refused, Reply, Request, Why};
 use crate::session::{Recording, boot_ns};
 use crate::{Live, Opening, canary, workspace};
 use bstr::{BString, ByteSlice};
@@ -42,7 +40,7 @@ pub(super) fn serve(
 ) -> Result<Option<Reply>, Refused> {
     let [held] = <[OwnedFd; 1]>::try_from(fds)
         .map_err(|_| Refused::new(Why::Protocol, "the command's pidfd is missing"))?;
-    check(peer, &begin, &held)?;
+    admission::check(peer, &begin, &held)?;
     // Ending just now: hanging up lets the client start another supervisor.
     let Some(slot) = shared.sessions.slot()? else { return Ok(None) };
     let lease = shared.lease()?;
@@ -50,7 +48,7 @@ pub(super) fn serve(
     let mut opened = open(shared, &lease, &slot, peer, &begin)?;
     opened.ready.notes.extend(unproven);
     let running = opened.running;
-    let armed = enter(&lease, &running, begin.pid);
+    let armed = enter(&lease, &running, begin.pid, &held);
     let ready = armed.and_then(|()| {
         stream.set_read_timeout(None).map_err(failed)?;
         control::send(stream, &Reply::Ready(opened.ready), &[]).map_err(failed)
@@ -59,7 +57,13 @@ pub(super) fn serve(
         close(shared, &lease, &running, Leaving::Killed, None);
         return Err(refused);
     }
-    tracing::info!(session = running.id(), uid = running.uid, mode = begin.mode.name(), pid = begin.pid, "armed");
+    tracing::info!(
+        session = running.id(),
+        uid = running.uid,
+        mode = begin.mode.name(),
+        pid = begin.pid,
+        "armed"
+    );
     // Anything but the end of the command is the end of the client: nobody would take the session's report.
     let status = match control::receive::<Request>(stream, MAX_REQUEST_BYTES) {
         Ok(Some((Request::Ended { status }, _))) => Some(status),
@@ -76,45 +80,6 @@ pub(super) fn serve(
     Ok(None)
 }
 
-/// Believes nothing of the request that can be looked up, and refuses what policy refuses.
-fn check(peer: &Peer, begin: &Begin, held: &OwnedFd) -> Result<(), Refused> {
-    let not_yours = |what: &str| Refused::new(Why::NotOwner, format!("the held command is not the caller's: {what}"));
-    if peer::pid_of(held) != Some(begin.pid) {
-        return Err(not_yours("its pidfd stands for another process"));
-    }
-    if peer::parent(begin.pid) != Some(peer.pid) {
-        return Err(not_yours("it is no child of the caller"));
-    }
-    if peer::owner(begin.pid) != Some((begin.uid, begin.gid)) {
-        return Err(not_yours("it has another user or group than was said"));
-    }
-    if !peer.is_root() && peer.uid != begin.uid {
-        return Err(not_yours("it is another user's"));
-    }
-    if begin.uid == 0 && !begin.as_root {
-        return Err(Refused::new(Why::Policy, "an agent is not run as root: add `--as-root` if you mean it"));
-    }
-    if !is_tag(&begin.agent) || !is_tag(&begin.task) {
-        return Err(Refused::new(Why::Protocol, "agent and task are tags of letters, digits, `.`, `-` and `_`"));
-    }
-    if begin.workspaces.is_empty() {
-        return Err(Refused::new(Why::Protocol, "a session has a workspace"));
-    }
-    if !begin.force {
-        for path in &begin.workspaces {
-            workspace::check(&path_of(path), &path_of(&begin.home))
-                .map_err(|refusal| Refused::new(Why::Policy, refusal.to_string()))?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a name may become part of a file's name.
-pub(super) fn is_tag(text: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    !text.is_empty() && text.len() <= 64 && !text.starts_with('.') && text.chars().all(fits)
-}
-
 /// Has an operation refused before anything is called guarded. Where none is, nothing is enforced; a session that refuses
 /// nothing by itself goes on, and is told.
 fn show_a_denial(shared: &Shared, lease: &Lease, mode: Mode) -> Result<Option<String>, Refused> {
@@ -127,7 +92,9 @@ fn show_a_denial(shared: &Shared, lease: &Lease, mode: Mode) -> Result<Option<St
         Ok(row) => row.note,
         Err(error) => error.to_string(),
     };
-    let message = format!("a probe was not refused, so that nothing is guarded here: {why}; `wardline doctor` says more");
+    let message = format!(
+        "a probe was not refused, so that nothing is guarded here: {why}; `wardline doctor` says more"
+    );
     match mode {
         Mode::Enforce => Err(Refused::new(Why::CannotProtect, message)),
         Mode::Record | Mode::Shadow => Ok(Some(message)),
@@ -140,13 +107,7 @@ struct Opened {
     ready: Ready,
 }
 
-fn open(
-    shared: &Shared,
-    lease: &Lease,
-    slot: &Slot,
-    peer: &Peer,
-    begin: &Begin,
-) -> Result<Opened, Refused> {
+fn open(shared: &Shared, lease: &Lease, slot: &Slot, peer: &Peer, begin: &Begin) -> Result<Opened, Refused> {
     let baseline = match begin.mode {
         Mode::Record => None,
         _ => shared.baseline(begin.uid, &begin.agent, &begin.task)?,
@@ -158,7 +119,9 @@ fn open(
     let cgroup = match Cgroup::create(&format!("{}{}-{number}", shared.cgroup_prefix(), begin.uid)) {
         Ok(cgroup) => Some(cgroup),
         Err(error) => {
-            notes.push(format!("the session has no cgroup, so that it is stopped process by process: {error}"));
+            notes.push(format!(
+                "the session has no cgroup, so that it is stopped process by process: {error}"
+            ));
             None
         }
     };
@@ -178,8 +141,12 @@ fn open(
         .open(opening)
         .map_err(|e| Refused::new(Why::CannotProtect, format!("the session could not be armed: {e}")))?;
     notes.splice(0..0, live.notes());
-    let ready =
-        Ready { session: number.to_string(), tier: lease.kernel.tier().name().to_owned(), cgroup: path, notes };
+    let ready = Ready {
+        session: number.to_string(),
+        tier: lease.kernel.tier().name().to_owned(),
+        cgroup: path,
+        notes,
+    };
     let running = Arc::new(Running::new(slot.number, begin.uid, number, writer, live));
     shared.sessions.insert(Arc::clone(&running));
     lease.pump.wake();
@@ -187,20 +154,34 @@ fn open(
 }
 
 /// Puts the held command inside.
-fn enter(lease: &Lease, running: &Running, pid: u32) -> Result<(), Refused> {
+fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(), Refused> {
     let moved = running.with(|live| live.cgroup().map(|cgroup| cgroup.add(pid)));
     if let Some(Some(Err(error))) = moved {
-        return Err(Refused::new(Why::Failed, format!("the command could not be put into its cgroup: {error}")));
+        return Err(Refused::new(
+            Why::Failed,
+            format!("the command could not be put into its cgroup: {error}"),
+        ));
     }
-    lease
-        .kernel
-        .enroll(pid, running.slot)
-        .map_err(|e| Refused::new(Why::Failed, format!("the command could not be put into the session: {e}")))
+    lease.kernel.enroll(pid, running.slot).map_err(|e| {
+        Refused::new(Why::Failed, format!("the command could not be put into the session: {e}"))
+    })?;
+    if !peer::is_alive(held) {
+        // It was killed while it was held, and its end may have been missed.
+        evict(lease, pid);
+    }
+    Ok(())
+}
+
+fn evict(lease: &Lease, pid: u32) {
+    if let Err(error) = lease.kernel.evict(pid) {
+        tracing::error!(pid, %error, "a process that is gone is still counted");
+    }
 }
 
 /// What is said of the session.
 fn meta(lease: &Lease, peer: &Peer, begin: &Begin) -> SessionMeta {
-    let home = if peer.is_root() { begin.home.clone() } else { home_of(peer.uid).unwrap_or(begin.home.clone()) };
+    let home =
+        if peer.is_root() { begin.home.clone() } else { home_of(peer.uid).unwrap_or(begin.home.clone()) };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     SessionMeta {
         agent: begin.agent.clone(),
@@ -228,80 +209,14 @@ fn home_of(uid: u32) -> Option<BString> {
     Some(home.as_os_str().as_bytes().into())
 }
 
-/// How a session is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leaving {
-    /// Its command ended: what is left gets a moment.
-    Ended,
-    /// Everything ends now.
-    Killed,
-}
-
-/// Ends a session: nobody is inside, what was recorded is written, what was armed is taken back.
-fn close(
-    shared: &Shared,
-    lease: &Lease,
-    running: &Running,
-    leaving: Leaving,
-    status: Option<i32>,
-) -> Option<Finished> {
-    let left_behind = empty(lease, running, leaving);
-    if !lease.pump.flush() {
-        tracing::error!(session = running.id(), "the last records of the session may be missing");
-    }
-    let live = running.take();
-    shared.sessions.remove(running.slot);
-    let report = live.map(|live| sum_up(live, status));
-    if let Err(error) = running.writer.flush() {
-        tracing::error!(session = running.id(), %error, "the session was not written to its end");
-    }
-    report.map(|report| Finished { report, left_behind })
-}
-
-fn sum_up(live: Live, status: Option<i32>) -> crate::Report {
-    if let Some(cgroup) = live.cgroup()
-        && let Err(error) = cgroup.remove()
-    {
-        tracing::warn!(session = live.id(), %error, "the session's cgroup was left");
-    }
-    live.finish(status).0
-}
-
-/// Waits until nobody is inside, and kills who stays. Returns how many had to be killed after the command had ended.
-fn empty(lease: &Lease, running: &Running, leaving: Leaving) -> u32 {
-    let is_empty = || lease.kernel.members(running.slot).is_empty();
-    let frozen = running.with(|live| live.is_frozen()).unwrap_or(false);
-    if leaving == Leaving::Ended && !frozen && wait_until(GRACE, is_empty) {
-        return 0;
-    }
-    let left = u32::try_from(lease.kernel.members(running.slot).len()).unwrap_or(u32::MAX);
-    let until = Instant::now() + DEATH;
-    // Again and again: a process may leave the cgroup, or fork, between two looks.
-    while !is_empty() && Instant::now() < until {
-        if let Some(Err(error)) = running.with(|live| live.kill()) {
-            tracing::error!(session = running.id(), %error, "what the command left could not be killed");
-        }
-        if wait_until(POLL * 10, is_empty) {
-            break;
-        }
-    }
-    left
-}
-
-fn wait_until(limit: Duration, done: impl Fn() -> bool) -> bool {
-    let until = Instant::now() + limit;
-    while !done() {
-        if Instant::now() >= until {
-            return false;
-        }
-        std::thread::sleep(POLL);
-    }
-    true
-}
-
 impl Shared {
     /// The baseline of an agent at a task; of all its tasks where the task is unknown or has none.
-    pub(super) fn baseline(&self, uid: u32, agent: &str, task: &str) -> Result<Option<Arc<Baseline>>, Refused> {
+    pub(super) fn baseline(
+        &self,
+        uid: u32,
+        agent: &str,
+        task: &str,
+    ) -> Result<Option<Arc<Baseline>>, Refused> {
         let load = |task| {
             self.setup.baselines.load(uid, agent, task).map_err(|e| {
                 Refused::new(Why::CannotProtect, format!("the baseline of `{agent}` cannot be armed: {e}"))
@@ -365,4 +280,3 @@ fn failed(error: std::io::Error) -> Refused {
 fn unwritable(error: store::Error) -> Refused {
     Refused::new(Why::Failed, format!("the session cannot be written down: {error}"))
 }
-

@@ -54,7 +54,8 @@ impl Shared {
         if loaded.is_none() {
             *loaded = Some(self.load().map_err(cannot)?);
         }
-        let machine = loaded.as_mut().ok_or_else(|| Refused::new(Why::Failed, "the kernel side is not loaded"))?;
+        let machine =
+            loaded.as_mut().ok_or_else(|| Refused::new(Why::Failed, "the kernel side is not loaded"))?;
         machine.kernel.attach().map_err(|e| cannot(e.into()))?;
         machine.users += 1;
         Ok(Lease {
@@ -112,7 +113,9 @@ impl Shared {
         }
         tracing::error!("the keeper is gone: starting another one");
         let started = Keeper::start(&self.setup.keeper, &self.cgroup_prefix(), machine.kernel.members_fd());
-        match started.and_then(|keeper| machine.kernel.protect(keeper.pid()).map(|()| keeper).map_err(Error::from)) {
+        match started
+            .and_then(|keeper| machine.kernel.protect(keeper.pid()).map(|()| keeper).map_err(Error::from))
+        {
             Ok(keeper) => machine.keeper = keeper,
             Err(error) => {
                 tracing::error!(%error, "no keeper: every session ends");
@@ -136,4 +139,3 @@ impl Shared {
         }
     }
 }
-

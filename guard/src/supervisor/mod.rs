@@ -130,8 +130,12 @@ fn lock(setup: &Setup) -> Result<Option<File>, Error> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(fs::TryLockError::WouldBlock) if UnixStream::connect(&setup.socket).is_ok() => return Ok(None),
-            Err(fs::TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+            Err(fs::TryLockError::WouldBlock) if UnixStream::connect(&setup.socket).is_ok() => {
+                return Ok(None);
+            }
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10))
+            }
             Err(e) => return Err(Error::file(path, "locked", std::io::Error::from(e))),
         }
     }

@@ -25,8 +25,8 @@ impl Peer {
     /// The process that connected. Linux 6.5 hands out its pidfd; before, one is opened here, and the process must
     /// have begun before the connection was accepted, which the check for its life below assures as far as can be.
     pub fn of(stream: &UnixStream) -> Result<Self, Error> {
-        let credentials =
-            rustix::net::sockopt::socket_peercred(stream).map_err(|e| Error::io("the peer is not known", e))?;
+        let credentials = rustix::net::sockopt::socket_peercred(stream)
+            .map_err(|e| Error::io("the peer is not known", e))?;
         let pid = credentials.pid;
         let pidfd = nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::PeerPidfd)
             .map_err(std::io::Error::from)
@@ -49,19 +49,20 @@ impl Peer {
                 return Ok(true);
             }
             match parent(pid) {
-                Some(0 | 1) => return Ok(!self.is_alive()),
+                Some(0 | 1) => return Ok(!is_alive(&self.pidfd)),
                 Some(parent) => pid = parent,
                 None => return Ok(true),
             }
         }
         Ok(true)
     }
+}
 
-    fn is_alive(&self) -> bool {
-        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-        matches!(poll(&mut fds, Some(&now)), Ok(0))
-    }
+/// Whether the process of a pidfd still runs.
+pub(crate) fn is_alive(pidfd: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(poll(&mut fds, Some(&now)), Ok(0))
 }
 
 /// The parent of a process, from `/proc/PID/stat` (proc_pid_stat(5), field 4); 0 for one without a parent here.

@@ -68,8 +68,11 @@ impl Pump {
                 return false;
             }
             let wait = Duration::from_millis(5);
-            passes =
-                self.shared.passed.wait_timeout(passes, wait).map_or_else(|e| e.into_inner().0, |(guard, _)| guard);
+            passes = self
+                .shared
+                .passed
+                .wait_timeout(passes, wait)
+                .map_or_else(|e| e.into_inner().0, |(guard, _)| guard);
         }
         true
     }

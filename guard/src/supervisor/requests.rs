@@ -11,9 +11,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long sessions may take to end when the supervisor does.
@@ -86,7 +86,10 @@ impl Shared {
     fn named(&self, peer: &Peer, session: &str, owner: Option<u32>) -> Result<Arc<Running>, Refused> {
         let wanted = if peer.is_root() { owner } else { Some(peer.uid) };
         if owner.is_some_and(|owner| !peer.is_root() && owner != peer.uid) {
-            return Err(Refused::new(Why::NotOwner, "that session is another user's: only they and root may touch it"));
+            return Err(Refused::new(
+                Why::NotOwner,
+                "that session is another user's: only they and root may touch it",
+            ));
         }
         self.sessions.find(session, wanted)
     }
@@ -110,9 +113,17 @@ fn act(running: &Running, action: Action) -> Result<Reply, Refused> {
 }
 
 /// Ends the supervisor. Its sessions would run unguarded, so that they end first, or keep it.
-fn stop(shared: &Shared, stream: &UnixStream, peer: &Peer, kill_sessions: bool) -> Result<Option<Reply>, Refused> {
+fn stop(
+    shared: &Shared,
+    stream: &UnixStream,
+    peer: &Peer,
+    kill_sessions: bool,
+) -> Result<Option<Reply>, Refused> {
     if !peer.is_root() {
-        return Err(Refused::new(Why::NotOwner, "only root may end the supervisor: use `sudo wardline stop`"));
+        return Err(Refused::new(
+            Why::NotOwner,
+            "only root may end the supervisor: use `sudo wardline stop`",
+        ));
     }
     let running = shared.sessions.list(None).len();
     if running > 0 && !kill_sessions {
@@ -178,8 +189,11 @@ fn read(shared: &Shared, peer: &Peer, args: &[String], fds: Vec<OwnedFd>) -> Res
     let [out, err] = <[OwnedFd; 2]>::try_from(fds)
         .map_err(|_| Refused::new(Why::Protocol, "standard output and standard error are missing"))?;
     let failed = |e: std::io::Error| Refused::new(Why::Failed, format!("the command could not be run: {e}"));
-    let (program, first) =
-        shared.setup.read.split_first().ok_or_else(|| Refused::new(Why::Failed, "no reading command is set up"))?;
+    let (program, first) = shared
+        .setup
+        .read
+        .split_first()
+        .ok_or_else(|| Refused::new(Why::Failed, "no reading command is set up"))?;
     let status = Command::new(program)
         .args(first)
         .args(args)
@@ -200,7 +214,8 @@ fn check_reading(args: &[String]) -> Result<(), Refused> {
     const SWITCHES: [&str; 4] = ["--json", "--format", "--all", "--share"];
     let known = args.first().is_some_and(|command| READING_COMMANDS.contains(&command.as_str()));
     let word = |arg: &String| {
-        !arg.starts_with('-') && arg.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/'))
+        !arg.starts_with('-')
+            && arg.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/'))
     };
     if known && args.iter().all(|arg| SWITCHES.contains(&arg.as_str()) || word(arg)) {
         return Ok(());
@@ -214,7 +229,8 @@ mod tests {
 
     #[test]
     fn only_reading_is_done_for_others() {
-        let ok = |args: &[&str]| check_reading(&args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()).is_ok();
+        let ok =
+            |args: &[&str]| check_reading(&args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()).is_ok();
         assert!(ok(&["sessions", "--json"]));
         assert!(ok(&["baseline", "show", "codex/edit"]));
         assert!(ok(&["export", "17", "--format", "jsonl"]));

@@ -257,7 +257,10 @@ impl Sessions {
             running.with(|live| {
                 live.flush();
                 if !live.is_guarded() && !live.is_frozen() {
-                    tracing::error!(session = running.id(), "what answers permission events has died: the session is frozen");
+                    tracing::error!(
+                        session = running.id(),
+                        "what answers permission events has died: the session is frozen"
+                    );
                     if let Err(error) = live.freeze() {
                         self.fail_closed(running, live, &error);
                     }
@@ -333,7 +336,8 @@ mod tests {
     fn slots_run_out_come_back_and_close() {
         let sessions = Arc::new(Sessions::new(Arc::default()));
         assert!(sessions.is_empty());
-        let mut taken: Vec<Slot> = (1..abi::MAX_SESSIONS).map(|_| sessions.slot().unwrap().unwrap()).collect();
+        let mut taken: Vec<Slot> =
+            (1..abi::MAX_SESSIONS).map(|_| sessions.slot().unwrap().unwrap()).collect();
         assert!(taken.iter().all(|slot| slot.number != 0));
         assert_eq!(sessions.slot().map(|_| ()).unwrap_err().why, Why::Busy);
         assert!(!sessions.close_if_empty());

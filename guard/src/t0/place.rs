@@ -2,7 +2,7 @@
 //! the object is replaced.
 
 use super::{Arming, Key};
-use crate::walk::{self, Found, Node};
+use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, magic};
 use abi::{Label, access};
 use bstr::ByteSlice;
@@ -19,14 +19,15 @@ const OWN_LABELS: usize = 4_096;
 
 impl Arming<'_> {
     /// A jewel at a path: the object, and the name in its directory, since programs replace files atomically.
-    pub(super) fn named_path(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
+    pub(super) fn named_path(&mut self, path: &Path, label: &Label, of_user: bool) -> Result<(), Error> {
         self.path(path, label)?;
         let (Some(parent), Some(leaf)) = (path.parent(), path.file_name()) else { return Ok(()) };
         match walk::open(self.list, parent) {
             Found::Node(node) if node.is_dir() => {
                 self.name(node.identity.file, leaf.as_bytes(), label)?;
-                // A replaced file has no mark of its own: its directory's mark covers it.
-                if label.deny & (access::READ | access::WRITE) != 0 {
+                // A replaced file has no mark of its own: its directory's mark covers it. Not so in the system's
+                // directories, of which everybody opens files all the time, and where only root replaces any.
+                if label.deny & (access::READ | access::WRITE) != 0 && of_user {
                     self.mark(&node);
                 }
                 Ok(())
@@ -105,7 +106,7 @@ impl Arming<'_> {
     fn below(&mut self, path: &Path, directory: &Node, label: &Label) -> Result<(), Error> {
         let mut own_labels = 0;
         let list = self.list;
-        let walked = walk::below(list, directory.fd.as_fd(), BELOW_LIMIT, &mut |_, node| {
+        let walked = walk::below(list, directory.fd.as_fd(), Visit::All, BELOW_LIMIT, &mut |_, node| {
             let two_names = !node.is_dir() && node.identity.nlink > 1;
             if two_names || own_labels < OWN_LABELS {
                 own_labels += 1;

@@ -244,3 +244,17 @@ fn nothing_learned_closes_everything_but_the_workspace_and_what_is_public() {
     assert_eq!(policy.unlabelled & EXEC, EXEC);
     assert_eq!(policy.unknown_net, access::CONNECT);
 }
+
+#[test]
+fn another_project_that_lies_among_temporary_files_is_closed() {
+    let machine = Machine::new(&["/tmp/demo/app/x", "/tmp/demo/other/x", "/tmp/shared/x", "/home/u/x"]);
+    let context =
+        Context { workspaces: vec!["/tmp/demo/app".into()], home: "/home/u".into(), ..Context::default() };
+    let normal = Normal { agent: "a".into(), task: None };
+    let policy = compile(&baseline(), &normal, &context, &machine, &Reasons::default(), 1).unwrap();
+    let compiled = Compiled { machine, policy, reasons: Reasons::default() };
+    assert_eq!(compiled.denied("/tmp/demo/app/x"), 0);
+    assert_eq!(compiled.denied("/tmp/demo/new"), 0);
+    assert_eq!(compiled.denied("/tmp/demo/other/x") & READ, READ);
+    assert_eq!(compiled.denied("/tmp/shared/x") & (READ | WRITE), WRITE);
+}

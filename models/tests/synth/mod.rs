@@ -35,6 +35,8 @@ pub enum Task {
 pub enum Turn {
     /// Nothing.
     Clean,
+    /// It makes one tool call with a program that no session had run, over files that none had read.
+    NewProgram,
     /// From the middle on, it removes so many files of the workspace, one by one, by `rm`.
     Deletes(usize),
     /// The same within one process.
@@ -283,6 +285,22 @@ impl Generator {
         }
     }
 
+    /// Leaves the rest of the session as it would have been.
+    fn new_program(&mut self) {
+        let rng = self.rng.clone();
+        let shell = self.spawn(AGENT, "bash");
+        let child = self.spawn(shell, "jq");
+        self.read(child, "/usr/lib/x86_64-linux-gnu/libjq.so.1");
+        self.absent(child, &format!("{HOME}/.jq"));
+        for n in 0..4 {
+            let path = format!("{}/data/d{n}.json", self.workspace);
+            self.read(child, &path);
+        }
+        self.end(child);
+        self.end(shell);
+        self.rng = rng;
+    }
+
     fn pack(&mut self) {
         let shell = self.spawn(AGENT, "bash");
         let tar = self.spawn(shell, "tar");
@@ -322,6 +340,7 @@ pub fn session(task: Task, turn: Turn, seed: u64) -> Session {
             generator.turned = generator.records.len();
             match turn {
                 Turn::Clean => {}
+                Turn::NewProgram => generator.new_program(),
                 Turn::Deletes(count) => generator.remove(count, false),
                 Turn::DeletesAtOnce(count) => generator.remove(count, true),
                 Turn::Packs => generator.pack(),
@@ -395,7 +414,12 @@ impl Corpus for Sessions {
 
 /// A baseline of so many clean sessions.
 pub fn baseline(task: Task, sessions: u64, seed: u64) -> Arc<Baseline> {
-    let corpus = Sessions((0..sessions).map(|n| session(task, Turn::Clean, seed * 1000 + n)).collect());
+    baseline_of(task, (0..sessions).map(|n| session(task, Turn::Clean, seed * 1000 + n)).collect(), seed)
+}
+
+/// A baseline of these sessions.
+pub fn baseline_of(task: Task, sessions: Vec<Session>, seed: u64) -> Arc<Baseline> {
+    let corpus = Sessions(sessions);
     let options = models::train::Options {
         agent: "codex".into(),
         task: format!("{task:?}"),

@@ -1,0 +1,108 @@
+//! Which request for a session is taken: nothing of it is believed that can be looked up, and policy refuses.
+
+use super::peer::{self, Peer};
+use crate::control::{Begin, Refused, Why};
+use crate::workspace;
+use bstr::{BString, ByteSlice};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+/// Refuses a request whose held command is not the caller's, and one that policy refuses.
+pub(super) fn check(peer: &Peer, begin: &Begin, held: &OwnedFd) -> Result<(), Refused> {
+    let not_yours =
+        |what: &str| Refused::new(Why::NotOwner, format!("the held command is not the caller's: {what}"));
+    if peer::pid_of(held) != Some(begin.pid) {
+        return Err(not_yours("its pidfd stands for another process"));
+    }
+    if peer::parent(begin.pid) != Some(peer.pid) {
+        return Err(not_yours("it is no child of the caller"));
+    }
+    if peer::owner(begin.pid) != Some((begin.uid, begin.gid)) {
+        return Err(not_yours("it has another user or group than was said"));
+    }
+    if !peer.is_root() && peer.uid != begin.uid {
+        return Err(not_yours("it is another user's"));
+    }
+    if begin.uid == 0 && !begin.as_root {
+        return Err(Refused::new(Why::Policy, "an agent is not run as root: add `--as-root` if you mean it"));
+    }
+    if !is_tag(&begin.agent) || !is_tag(&begin.task) {
+        return Err(Refused::new(
+            Why::Protocol,
+            "agent and task are tags of letters, digits, `.`, `-` and `_`",
+        ));
+    }
+    if begin.workspaces.is_empty() {
+        return Err(Refused::new(Why::Protocol, "a session has a workspace"));
+    }
+    if !begin.force {
+        for path in &begin.workspaces {
+            workspace::check(&path_of(path), &path_of(&begin.home))
+                .map_err(|refusal| Refused::new(Why::Policy, refusal.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name may become part of a file's name.
+pub(super) fn is_tag(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.len() <= 64 && !text.starts_with('.') && text.chars().all(fits)
+}
+
+fn path_of(path: &BString) -> PathBuf {
+    PathBuf::from(path.to_os_str_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Mode;
+    use std::os::unix::net::UnixStream;
+
+    fn request(pid: u32) -> Begin {
+        let (uid, gid) = peer::owner(std::process::id()).unwrap();
+        Begin {
+            mode: Mode::Enforce,
+            agent: "a".into(),
+            task: "t".into(),
+            command: vec!["true".into()],
+            pid,
+            uid,
+            gid,
+            home: "/nonexistent".into(),
+            workspaces: vec!["/".into()],
+            agent_state: Vec::new(),
+            toolchains: Vec::new(),
+            variables: Vec::new(),
+            force: true,
+            as_root: true,
+        }
+    }
+
+    fn pidfd(pid: u32) -> OwnedFd {
+        let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap()
+    }
+
+    #[test]
+    fn only_a_child_of_the_caller_is_taken() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let (stream, _other) = UnixStream::pair().unwrap();
+        let peer = Peer::of(&stream).unwrap();
+        let refused = |begin: &Begin, held: u32| check(&peer, begin, &pidfd(held)).map_err(|refused| refused.why);
+        let good = request(child.id());
+        assert_eq!(refused(&good, child.id()), Ok(()));
+        assert_eq!(refused(&good, std::process::id()), Err(Why::NotOwner));
+        assert_eq!(refused(&request(std::process::id()), std::process::id()), Err(Why::NotOwner));
+        assert_eq!(refused(&Begin { uid: good.uid + 1, ..good.clone() }, child.id()), Err(Why::NotOwner));
+        assert_eq!(refused(&Begin { task: "../x".into(), ..good.clone() }, child.id()), Err(Why::Protocol));
+        assert_eq!(refused(&Begin { workspaces: Vec::new(), ..good.clone() }, child.id()), Err(Why::Protocol));
+        assert_eq!(refused(&Begin { force: false, ..good.clone() }, child.id()), Err(Why::Policy));
+        if good.uid == 0 {
+            assert_eq!(refused(&Begin { as_root: false, ..good }, child.id()), Err(Why::Policy));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,84 @@
+//! The end of a session: nobody is inside any more, what was recorded is written, what was armed is taken back.
+
+use super::Shared;
+use super::machine::Lease;
+use super::peer;
+use super::sessions::Running;
+use crate::Live;
+use crate::control::Finished;
+use std::time::{Duration, Instant};
+
+/// How a session is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    /// Its command ended: what is left gets a moment.
+    Ended,
+    /// Everything ends now.
+    Killed,
+}
+
+/// Ends a session: nobody is inside, what was recorded is written, what was armed is taken back.
+fn close(
+    shared: &Shared,
+    lease: &Lease,
+    running: &Running,
+    leaving: Leaving,
+    status: Option<i32>,
+) -> Option<Finished> {
+    let left_behind = empty(lease, running, leaving);
+    if !lease.pump.flush() {
+        tracing::error!(session = running.id(), "the last records of the session may be missing");
+    }
+    let live = running.take();
+    shared.sessions.remove(running.slot);
+    let report = live.map(|live| sum_up(live, status));
+    if let Err(error) = running.writer.flush() {
+        tracing::error!(session = running.id(), %error, "the session was not written to its end");
+    }
+    report.map(|report| Finished { report, left_behind })
+}
+
+fn sum_up(live: Live, status: Option<i32>) -> crate::Report {
+    if let Some(cgroup) = live.cgroup()
+        && let Err(error) = cgroup.remove()
+    {
+        tracing::warn!(session = live.id(), %error, "the session's cgroup was left");
+    }
+    live.finish(status).0
+}
+
+/// Waits until nobody is inside, and kills who stays. Returns how many had to be killed after the command had ended.
+fn empty(lease: &Lease, running: &Running, leaving: Leaving) -> u32 {
+    let is_empty = || lease.kernel.members(running.slot).is_empty();
+    let frozen = running.with(|live| live.is_frozen()).unwrap_or(false);
+    if leaving == Leaving::Ended && !frozen && wait_until(GRACE, is_empty) {
+        return 0;
+    }
+    let left = u32::try_from(lease.kernel.members(running.slot).len()).unwrap_or(u32::MAX);
+    let until = Instant::now() + DEATH;
+    // Again and again: a process may leave the cgroup, or fork, between two looks.
+    while !is_empty() && Instant::now() < until {
+        if let Some(Err(error)) = running.with(|live| live.kill()) {
+            tracing::error!(session = running.id(), %error, "what the command left could not be killed");
+        }
+        if wait_until(POLL * 10, is_empty) {
+            break;
+        }
+        // A process whose end was missed would be waited for in vain.
+        let gone = |pid: &u32| peer::Stat::read(*pid).is_none_or(|stat| stat.dead);
+        lease.kernel.members(running.slot).into_iter().filter(gone).for_each(|pid| evict(lease, pid));
+    }
+    left
+}
+
+fn wait_until(limit: Duration, done: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + limit;
+    while !done() {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(POLL);
+    }
+    true
+}
+
