@@ -2,10 +2,11 @@
 
 use crate::btf::Btf;
 use crate::maps::Maps;
-use crate::plan::PLANS;
+use crate::offsets::registers;
+use crate::plan::{PLANS, placed};
 use crate::{Error, Offsets, Reader};
 use abi::{FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, Verdict};
-use aya::maps::{Array, Map, MapData};
+use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{CgroupAttachMode, Lsm, Program, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun};
 use aya::{Ebpf, EbpfLoader};
 use std::any::Any;
@@ -63,6 +64,16 @@ const TRACEPOINTS: &[(&str, &str)] = &[
 ];
 /// Programs that answer questions; never attached.
 const QUESTIONS: &[&str] = &["identify", "judge"];
+/// Programs in which the end of a system call goes on, by `abi::form`.
+const FORMS: &[(&str, u8)] = &[
+    ("ended_open", abi::form::OPEN),
+    ("ended_path", abi::form::PATH),
+    ("ended_fd", abi::form::FD),
+    ("ended_map", abi::form::MAP),
+    ("ended_socket", abi::form::SOCKET),
+    ("ended_accept", abi::form::ACCEPT),
+    ("ended_raw", abi::form::RAW),
+];
 /// cgroup programs, and the hooks that they are for.
 const CGROUPS: &[(&str, &str)] = &[
     ("connect4", "cgroup/connect4"),
@@ -110,6 +121,15 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../ebpf/prebuilt/wardline
 /// Names an object to load in place of the prebuilt one: for the test of a rebuilt one.
 const OBJECT_VARIABLE: &str = "WARDLINE_BPF_OBJECT";
 
+/// What the running kernel's types say besides field offsets.
+#[derive(Clone, Copy)]
+struct Facts {
+    /// Offsets of the first five arguments in the saved registers.
+    registers: [u8; 5],
+    /// `inode_setattr` has its `idmap` argument.
+    setattr_idmap: bool,
+}
+
 /// The kernel side, loaded. Attached only between [`Kernel::attach`] and [`Kernel::detach`]; dropping it detaches too.
 pub struct Kernel {
     /// The lock also makes questions wait for each other: their answers lie in one place.
@@ -117,6 +137,8 @@ pub struct Kernel {
     answers: Mutex<(Array<MapData, Identity>, Array<MapData, Verdict>)>,
     maps: Maps,
     members: OwnedFd,
+    /// Keeps the programs in it: a program array is emptied when its last user-space holder is gone.
+    _forms: ProgramArray<MapData>,
     offsets: Offsets,
     setattr_idmap: bool,
     tier: Tier,
@@ -132,7 +154,10 @@ impl Kernel {
     pub fn load(options: &Options) -> Result<(Kernel, Reader), Error> {
         let btf = Btf::read()?;
         let offsets = Offsets::find(&btf)?;
-        let setattr_idmap = btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3);
+        let facts = Facts {
+            registers: registers(&btf)?,
+            setattr_idmap: btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3),
+        };
         let object = match std::env::var_os(OBJECT_VARIABLE) {
             Some(path) => {
                 let path = PathBuf::from(path);
@@ -141,7 +166,7 @@ impl Kernel {
             None => Cow::Borrowed(OBJECT),
         };
         if !options.without_lsm && lsm_is_active() {
-            let (kernel, reader) = Self::load_tier(&object, &offsets, setattr_idmap, Tier::Lsm)?;
+            let (kernel, reader) = Self::load_tier(&object, &offsets, facts, Tier::Lsm)?;
             let refused = |name: &&str| {
                 let programs = lock(&kernel.programs);
                 programs.iter().any(|program| program.name == **name && program.error.is_some())
@@ -151,17 +176,17 @@ impl Kernel {
             }
             let refused: Vec<_> = lock(&kernel.programs).iter().filter(|p| p.error.is_some()).cloned().collect();
             drop((kernel, reader));
-            let (kernel, reader) = Self::load_tier(&object, &offsets, setattr_idmap, Tier::Tracepoint)?;
+            let (kernel, reader) = Self::load_tier(&object, &offsets, facts, Tier::Tracepoint)?;
             lock(&kernel.programs).extend(refused);
             return Ok((kernel, reader));
         }
-        Self::load_tier(&object, &offsets, setattr_idmap, Tier::Tracepoint)
+        Self::load_tier(&object, &offsets, facts, Tier::Tracepoint)
     }
 
     fn load_tier(
         object: &[u8],
         offsets: &Offsets,
-        setattr_idmap: bool,
+        facts: Facts,
         tier: Tier,
     ) -> Result<(Kernel, Reader), Error> {
         let mut loader = EbpfLoader::new();
@@ -184,7 +209,9 @@ impl Kernel {
                 _ => Ok(()),
             }
         };
-        for (name, hook) in TRACEPOINTS.iter().copied().chain(QUESTIONS.iter().map(|name| (*name, "on request"))) {
+        let called = FORMS.iter().map(|(name, _)| (*name, "sys_exit"));
+        let asked = QUESTIONS.iter().map(|name| (*name, "on request"));
+        for (name, hook) in TRACEPOINTS.iter().copied().chain(called).chain(asked) {
             let program: &mut RawTracePoint = program(&mut bpf, name)?;
             note(name, hook.to_owned(), program.load(), true)?;
         }
@@ -198,7 +225,7 @@ impl Kernel {
         }
         if tier == Tier::Lsm {
             for name in LSM.iter().chain(LSM_MORE).copied() {
-                let program: &mut Lsm = program(&mut bpf, lsm_program(name, setattr_idmap))?;
+                let program: &mut Lsm = program(&mut bpf, lsm_program(name, facts.setattr_idmap))?;
                 let loaded = program.load(name, &types);
                 note(name, format!("lsm/{name}"), loaded, false)?;
             }
@@ -212,15 +239,17 @@ impl Kernel {
         };
         let maps = Maps::take(&mut bpf)?;
         let reader = Reader::take(&mut bpf)?;
-        write_plans(&mut bpf)?;
+        write_plans(&mut bpf, facts.registers)?;
+        let forms = fill_forms(&mut bpf)?;
         let answers = (array(&mut bpf, "IDENTITY")?, array(&mut bpf, "VERDICT")?);
         let kernel = Kernel {
             bpf: Mutex::new(bpf),
             answers: Mutex::new(answers),
             maps,
             members,
+            _forms: forms,
             offsets: offsets.clone(),
-            setattr_idmap,
+            setattr_idmap: facts.setattr_idmap,
             tier,
             programs: Mutex::new(programs),
             links: Mutex::new(Vec::new()),
@@ -552,10 +581,26 @@ fn array<V: aya::Pod>(bpf: &mut Ebpf, name: &'static str) -> Result<Array<MapDat
     Array::try_from(map).map_err(|source| Error::Map { name, what: "read", source: Box::new(source) })
 }
 
-fn write_plans(bpf: &mut Ebpf) -> Result<(), Error> {
+fn fill_forms(bpf: &mut Ebpf) -> Result<ProgramArray<MapData>, Error> {
+    let wrong = |source| Error::Map { name: "FORMS", what: "written", source: Box::new(source) };
+    let map = bpf.take_map("FORMS").ok_or(Error::Incomplete("FORMS"))?;
+    let mut forms = ProgramArray::try_from(map).map_err(wrong)?;
+    for (name, form) in FORMS {
+        let program: &mut RawTracePoint = program(bpf, name)?;
+        let fd = program.fd().map_err(|source| Error::Program {
+            name: (*name).to_owned(),
+            what: "loaded",
+            source: Box::new(source),
+        })?;
+        forms.set(u32::from(*form), fd, 0).map_err(wrong)?;
+    }
+    Ok(forms)
+}
+
+fn write_plans(bpf: &mut Ebpf, registers: [u8; 5]) -> Result<(), Error> {
     let mut plans: Array<MapData, abi::Plan> = array(bpf, "PLANS")?;
     for (number, plan) in PLANS {
-        plans.set(*number, plan, 0).map_err(|source| Error::Map {
+        plans.set(*number, placed(*plan, registers), 0).map_err(|source| Error::Map {
             name: "PLANS",
             what: "written",
             source: Box::new(source),

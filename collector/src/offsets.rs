@@ -76,13 +76,19 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("PROC_INODE_PID", "proc_inode:pid", false),
     ("PROC_INODE_VFS", "proc_inode:vfs_inode", false),
     ("PID_NUMBER", "pid:numbers", false),
-    ("REGS_DI", "pt_regs:di", false),
-    ("REGS_SI", "pt_regs:si", false),
-    ("REGS_DX", "pt_regs:dx", false),
-    ("REGS_R10", "pt_regs:r10", false),
-    ("REGS_R8", "pt_regs:r8", false),
     ("REGS_ORIG_AX", "pt_regs:orig_ax", false),
 ];
+
+/// Offsets of the registers that hold a system call's first five arguments, in `pt_regs`: the x86-64 calling convention.
+pub(crate) fn registers(btf: &Btf) -> Result<[u8; 5], Error> {
+    let names = [("di", "pt_regs:di"), ("si", "pt_regs:si"), ("dx", "pt_regs:dx"), ("r10", "pt_regs:r10"), ("r8", "pt_regs:r8")];
+    let mut offsets = [0; 5];
+    for (offset, (name, field)) in offsets.iter_mut().zip(names) {
+        let found = btf.offset("pt_regs", name).and_then(|offset| u8::try_from(offset).ok());
+        *offset = found.ok_or(Error::MissingField(field))?;
+    }
+    Ok(offsets)
+}
 
 impl Offsets {
     /// Finds every field in the running kernel; an error names the first required one that is missing.

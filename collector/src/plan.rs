@@ -40,6 +40,19 @@ const fn with_detail(mut plan: Plan, detail: u8) -> Plan {
     plan
 }
 
+/// A plan with the places of its arguments in the saved registers instead of their numbers.
+pub(crate) fn placed(plan: Plan, registers: [u8; 5]) -> Plan {
+    let place = |argument: u8| registers.get(usize::from(argument)).copied().unwrap_or(NO_ARG);
+    Plan {
+        dir: place(plan.dir),
+        path: place(plan.path),
+        second_dir: place(plan.second_dir),
+        second: place(plan.second),
+        detail: place(plan.detail),
+        ..plan
+    }
+}
+
 /// Every system call that is more than a number to Wardline.
 pub(crate) const PLANS: &[(u32, Plan)] = &[
     (libc::SYS_open as u32, open(NONE, 0, 1)),
@@ -89,7 +102,7 @@ pub(crate) const PLANS: &[(u32, Plan)] = &[
             path: NONE,
             second_dir: NONE,
             second: NONE,
-            detail: NONE,
+            detail: 2,
             access: a::EXEC,
         },
     ),

@@ -163,7 +163,7 @@ impl Work {
         }
         self.script.need(format!("git commit -q -m '{message}'"));
         self.script.need("git push -q origin HEAD");
-        self.script.need("git log -n 1 --stat");
+        self.script.need("git log --oneline -n 2");
     }
 
     /// Every source and test, in the order in which something could remove them.

@@ -5,15 +5,19 @@ use crate::home::{self, Secret};
 use crate::tools::PATH;
 use crate::{Error, Session, Tree, User};
 use std::ffi::OsString;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 /// The name of the pretended agent.
 pub const AGENT: &str = "demo-agent";
+
+/// How old the files of a workspace are.
+const OLD: Duration = Duration::from_secs(3_600);
 
 /// A directory with everything in it. Dropping it ends what still runs as its user, and removes it.
 #[derive(Debug)]
@@ -143,8 +147,13 @@ impl World {
     pub fn place(&self, session: &Session) -> Result<Placed, Error> {
         let workspace = self.home().join("projects").join(&session.name);
         at("make", &workspace, fs::create_dir(&workspace))?;
+        // As old as files are: git reads again what is no older than its index.
+        let times = FileTimes::new().set_modified(SystemTime::now() - OLD);
         for (path, text) in &session.tree.files {
             self.write(&workspace, path, text, 0o644)?;
+            let path = workspace.join(path);
+            let file = File::options().write(true).open(&path);
+            at("set the times of", &path, file.and_then(|file| file.set_times(times)))?;
         }
         self.give(&workspace)?;
         if session.tree.git {

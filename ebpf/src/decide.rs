@@ -29,31 +29,41 @@ const ALLOW: Decision = Decision { stage: STAGE_NONE, reason: 0 };
 /// Decides an operation on a file. `parent` says where a name that does not exist yet will be.
 #[inline(always)]
 pub fn file(inside: &Inside, object: Address, access: u32, means: u8) -> Verdict {
-    let decision = walk(inside, object, access & access::ALL);
+    let decision = self::object(inside, object, access & access::ALL);
     ring::verdict(inside, decision.stage, decision.reason, means)
 }
 
-/// Reason of the T0 name that the leaf has, and whether it holds in workspaces too; 0: none.
-#[inline(always)]
-fn named(inside: &Inside, object: Address, access: u32) -> (u32, u32) {
-    let Some(name) = dentry::short_name(object) else { return (0, 0) };
+/// Reason of the T0 name that an object has; in the upper half, of one that holds outside the workspaces only. 0: none.
+/// Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
+    let object = Address(object);
+    let (access, subjects) = (access as u32, subjects as u32);
+    // One key for all three look-ups: the stack is small.
+    let Some(name) = dentry::short_name(object) else { return 0 };
+    let mut key = NameKey { dir: ANY_DIR, name };
     // SAFETY: read only, and a stale value is as good as none.
-    if unsafe { INTERESTING.get(name) }.is_none() {
-        return (0, 0);
+    if unsafe { INTERESTING.get(&key.name) }.is_none() {
+        return 0;
     }
-    let Some(parent) = dentry::parent(object) else { return (0, 0) };
-    let subjects = inside.subjects();
-    let mut reason = 0;
+    let Some(parent) = dentry::parent(object) else { return 0 };
     if let Some(dir) = dentry::inode(parent).and_then(dentry::key) {
-        reason = name_reason(&NameKey { dir, name }, access, subjects);
+        key.dir = dir;
+        let reason = name_reason(&key, access, subjects);
+        if reason != 0 {
+            return u64::from(reason);
+        }
     }
-    if reason == 0
-        && let Some(parent_name) = dentry::short_name(parent)
-    {
-        reason = name_reason(&NameKey { dir: name_dir(&parent_name), name }, access, subjects);
+    if let Some(parent_name) = dentry::short_name(parent) {
+        key.dir = name_dir(&parent_name);
+        let reason = name_reason(&key, access, subjects);
+        if reason != 0 {
+            return u64::from(reason);
+        }
     }
-    let anywhere = name_reason(&NameKey { dir: ANY_DIR, name }, access, subjects);
-    (reason, anywhere)
+    key.dir = ANY_DIR;
+    u64::from(name_reason(&key, access, subjects)) << 32
 }
 
 #[inline(always)]
@@ -110,41 +120,68 @@ unsafe extern "C" fn step(_: u64, walk: *mut Walk) -> i64 {
     i64::from(parent == dentry)
 }
 
-#[inline(always)]
-fn walk(inside: &Inside, object: Address, access: u32) -> Decision {
-    let session = inside.session();
-    let (named, anywhere) = named(inside, object, access);
-    if named != 0 {
-        return Decision { stage: STAGE_T0, reason: named };
-    }
+/// Walks from an object to the root. The answer: a reason in the lower half, above it [`BY_T0`], [`BY_T1`] or
+/// [`UNLABELLED`], and the `LABEL_*` bits that were met. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, armed: u64) -> u64 {
     let mut walk = Walk {
-        dentry: object.0,
-        access,
-        subjects: inside.subjects(),
-        policy: session.policy,
+        dentry: object,
+        access: access as u32,
+        subjects: subjects as u32,
+        policy: policy as u32,
         t0_reason: 0,
-        t1_found: u32::from(session.flags & SESSION_T1 == 0),
+        t1_found: u32::from(armed == 0),
         t1_reason: 0,
         flags: 0,
         pad: 0,
     };
     each(MAX_DEPTH, step, &mut walk);
     if walk.t0_reason != 0 {
-        return Decision { stage: STAGE_T0, reason: walk.t0_reason };
+        return u64::from(walk.t0_reason) | BY_T0;
     }
-    if anywhere != 0 && walk.flags & LABEL_WORKSPACE == 0 {
+    let flags = u64::from(walk.flags & 0xff) << 40;
+    if walk.t1_reason != 0 {
+        return u64::from(walk.t1_reason) | BY_T1 | flags;
+    }
+    if walk.t1_found == 0 { UNLABELLED | flags } else { flags }
+}
+
+/// A T0 label refuses.
+const BY_T0: u64 = 1 << 32;
+/// The nearest label of the baseline refuses.
+const BY_T1: u64 = 1 << 33;
+/// No label of the baseline was met.
+const UNLABELLED: u64 = 1 << 34;
+
+#[inline(always)]
+fn object(inside: &Inside, object: Address, access: u32) -> Decision {
+    let session = inside.session();
+    let subjects = u64::from(inside.subjects());
+    let named = named(object.0, u64::from(access), subjects);
+    if named as u32 != 0 {
+        return Decision { stage: STAGE_T0, reason: named as u32 };
+    }
+    let armed = u64::from(session.flags & SESSION_T1);
+    let answer = walk(object.0, u64::from(access), subjects, u64::from(session.policy), armed);
+    let labels = (answer >> 40) as u32;
+    if answer & BY_T0 != 0 {
+        return Decision { stage: STAGE_T0, reason: answer as u32 };
+    }
+    let anywhere = (named >> 32) as u32;
+    if anywhere != 0 && labels & LABEL_WORKSPACE == 0 {
         return Decision { stage: STAGE_T0, reason: anywhere };
     }
     if session.restrict & access != 0 {
         return Decision { stage: STAGE_T2, reason: session.restrict_reason };
     }
-    if walk.t1_reason != 0 {
-        return Decision { stage: STAGE_T1, reason: walk.t1_reason };
+    if answer & BY_T1 != 0 {
+        return Decision { stage: STAGE_T1, reason: answer as u32 };
     }
-    if walk.t1_found == 0 && session.unlabelled & access != 0 {
+    if answer & UNLABELLED != 0 && session.unlabelled & access != 0 {
         return Decision { stage: STAGE_T1, reason: session.unlabelled_reason };
     }
-    if walk.flags & LABEL_SENSITIVE != 0 && access & access::READ != 0 {
+    if labels & LABEL_SENSITIVE != 0 && access & access::READ != 0 {
         set_state(inside, STATE_READ_SECRET);
     }
     ALLOW

@@ -1,6 +1,6 @@
 //! Files as the kernel knows them: identity, facts, and names up to the root of the superblock.
 
-use crate::maps::SCRATCH_LEN;
+use crate::maps::{SCRATCH, SCRATCH_LEN};
 use crate::offsets;
 use crate::read::{Address, each, opaque};
 use abi::{FileFacts, FileKey, MAX_DEPTH, NAME_LEN};
@@ -103,14 +103,35 @@ unsafe extern "C" fn name(_: u64, names: *mut Names) -> i64 {
     0
 }
 
-/// Appends the names of a dentry, leaf first, to a record of `len` bytes. Returns the new length and whether the
-/// walk ended before the root.
-#[inline(always)]
-pub fn append_names(buffer: *mut u8, len: usize, dentry: Address) -> (usize, bool) {
-    let limit = (len + NAMES_LEN - 256) as u64;
-    let mut names = Names { buffer, dentry: dentry.0, at: len as u64, limit, cut: 1 };
+/// Appends the names of a dentry, leaf first, to the `len` bytes of the record in buffer `slot` of this CPU. Returns the
+/// new length, with [`CUT`] set when the walk ended before the root.
+///
+/// A function with global linkage and plain integers is verified once, by itself: its branches do not multiply with
+/// those of every program that calls it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn append_names(slot: u64, len: u64, dentry: u64) -> u64 {
+    let len = len & (SCRATCH_LEN as u64 - 1);
+    let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return len | CUT };
+    let limit = len + (NAMES_LEN - 256) as u64;
+    let mut names = Names { buffer: scratch.cast(), dentry, at: len, limit, cut: CUT };
     each(MAX_DEPTH, name, &mut names);
-    (names.at as usize & (SCRATCH_LEN - 1), names.cut != 0)
+    names.at & (SCRATCH_LEN as u64 - 1) | names.cut
+}
+
+/// Set in the answer of [`append_names`] when names are missing at the upper end.
+pub const CUT: u64 = 1 << 32;
+
+/// Writes the facts of a dentry to byte `at` of the record in buffer `slot` of this CPU. 0: there were none to write.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn write_facts(slot: u64, at: u64, dentry: u64) -> u64 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
+    let Some(facts) = facts(Address(dentry)) else { return 0 };
+    let at = at as usize & 0xf8;
+    // SAFETY: `at` is a multiple of eight below 256, and the buffer is far larger.
+    unsafe { scratch.cast::<u8>().add(at).cast::<FileFacts>().write(facts) };
+    1
 }
 
 /// The dentry behind a descriptor of the current process.

@@ -10,7 +10,7 @@ use abi::{Exec, Exit, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE, VE
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use core::mem::size_of;
+use core::mem::{offset_of, size_of};
 
 const SIGKILL: u32 = 9;
 
@@ -83,11 +83,12 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
             unsafe { bpf_send_signal(SIGKILL) };
         }
     }
-    let mut facts = dentry::facts(dentry)?;
     let buffer = Buffer::claim()?;
-    let (mut len, cut) = buffer.append_names(size_of::<Exec>(), dentry);
-    facts.names_len = (len - size_of::<Exec>()) as u16;
-    facts.cut = u16::from(cut);
+    let Some(mut len) = buffer.append_file(offset_of!(Exec, exe), size_of::<Exec>(), dentry) else {
+        lose(u32::from(kind::EXEC));
+        buffer.discard();
+        return None;
+    };
     let start: u64 = mm.get(offsets::mm_arg_start()).unwrap_or(0);
     let end: u64 = mm.get(offsets::mm_arg_end()).unwrap_or(0);
     let mut args_len = end.saturating_sub(start);
@@ -104,7 +105,6 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
     let record: *mut Exec = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
-        (*record).exe = facts;
         (*record).verdict = decided;
         (*record).args_len = (len - place) as u32;
         (*record).args_cut = u32::from(args_cut);
@@ -123,20 +123,21 @@ fn subjects(dentry: Address, mm: Address) -> u32 {
     let Some(&bits) = (unsafe { SUBJECTS.get(key) }) else { return 0 };
     let start: u64 = mm.get(offsets::mm_env_start()).unwrap_or(0);
     let end: u64 = mm.get(offsets::mm_env_end()).unwrap_or(u64::MAX);
-    if loads_foreign_code(start, end) { 0 } else { bits }
+    if loads_foreign_code(start, end) != 0 { 0 } else { bits }
 }
 
-/// Whether an environment holds a variable that begins with `LD_`; true where it is too long to tell. The stack was
-/// just laid out by the kernel, and no other thread of this process exists.
-#[inline(always)]
-fn loads_foreign_code(start: u64, end: u64) -> bool {
+/// Non-zero when an environment holds a variable that begins with `LD_`, or is too long to tell. The stack was just
+/// laid out by the kernel, and no other thread of this process exists. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn loads_foreign_code(start: u64, end: u64) -> u64 {
     if end.wrapping_sub(start) > u64::from(ENV_STEPS) * ENV_STEP {
-        return true;
+        return 1;
     }
     // A variable begins behind a NUL byte: the last argument's, for the first one.
     let mut scan = Environment { at: start.wrapping_sub(1), end, found: 0 };
     each(ENV_STEPS, environment, &mut scan);
-    scan.found != 0
+    scan.found
 }
 
 /// Bytes that one step of the scan moves on: it reads eight and looks at five places, so that none is missed.

@@ -5,7 +5,7 @@ use abi::{
     NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session, T1Key, Verdict,
 };
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 
 /// Do not allocate all entries at once.
 const NO_PREALLOC: u32 = 1;
@@ -44,6 +44,9 @@ pub static NETS: LpmTrie<NetKey, NetLabel> = LpmTrie::with_max_entries(MAX_NETS,
 /// How to read each system call.
 #[map]
 pub static PLANS: Array<Plan> = Array::with_max_entries(PLAN_COUNT, 0);
+/// Where a system call's end goes on, by form.
+#[map]
+pub static FORMS: ProgramArray = ProgramArray::with_max_entries(16, 0);
 /// Threads whose running system call was refused here, so that its failure is not told twice.
 #[map]
 pub static REFUSED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0);

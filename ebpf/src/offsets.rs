@@ -75,11 +75,6 @@ offsets! {
     PROC_INODE_PID = proc_inode_pid;
     PROC_INODE_VFS = proc_inode_vfs;
     PID_NUMBER = pid_number;
-    REGS_DI = regs_di;
-    REGS_SI = regs_si;
-    REGS_DX = regs_dx;
-    REGS_R10 = regs_r10;
-    REGS_R8 = regs_r8;
     REGS_ORIG_AX = regs_orig_ax;
     TIER_LSM = tier_lsm;
 }

@@ -10,8 +10,8 @@ use abi::{
     File, FileFacts, Header, LOSS_SCRATCH, SESSION_ENFORCE, SESSION_SCORED, VERDICT_REFUSED, Verdict, kind,
 };
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
-use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use core::mem::size_of;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_probe_read_user_str};
+use core::mem::{offset_of, size_of};
 
 const NO_WAKEUP: u64 = 1;
 const FORCE_WAKEUP: u64 = 2;
@@ -31,7 +31,7 @@ pub enum Urgency {
 #[derive(Clone, Copy)]
 pub struct Buffer {
     base: *mut u8,
-    bit: u64,
+    slot: u32,
 }
 
 /// Counts a record that was not written.
@@ -53,7 +53,7 @@ impl Buffer {
                 continue;
             }
             if let Some(scratch) = SCRATCH.get_ptr_mut(slot) {
-                return Some(Buffer { base: scratch.cast(), bit });
+                return Some(Buffer { base: scratch.cast(), slot });
             }
             atomic::fetch_and(busy, !bit);
         }
@@ -73,17 +73,35 @@ impl Buffer {
         self.base
     }
 
-    /// Appends the names of a dentry; see [`dentry::append_names`].
+    /// Writes the facts of a dentry to byte `at` of the record, appends its names, and completes the facts by them.
+    /// Returns the new length; `None` where the dentry could not be read.
     #[inline(always)]
-    pub fn append_names(&self, len: usize, dentry: Address) -> (usize, bool) {
-        dentry::append_names(self.base, len, dentry)
+    pub fn append_file(&self, at: usize, len: usize, dentry: Address) -> Option<usize> {
+        if dentry::write_facts(u64::from(self.slot), at as u64, dentry.0) == 0 {
+            return None;
+        }
+        let answer = dentry::append_names(u64::from(self.slot), len as u64, dentry.0);
+        let end = answer as usize & (SCRATCH_LEN - 1);
+        // SAFETY: `at` is the constant offset of facts within a record.
+        unsafe {
+            let facts = self.base.add(at).cast::<FileFacts>();
+            (*facts).names_len = end.wrapping_sub(len) as u16;
+            (*facts).cut = (answer >> 32) as u16;
+        }
+        Some(end)
+    }
+
+    /// Appends a path of user memory behind `len` bytes. Returns its length without the NUL; 0 where it cannot be read.
+    #[inline(always)]
+    pub fn append_path(&self, len: usize, path: u64) -> u32 {
+        append_path(u64::from(self.slot), len as u64, path) as u32 & (PATH_LEN - 1)
     }
 
     /// Gives the buffer back.
     #[inline(always)]
     pub fn discard(self) {
         if let Some(busy) = BUSY.get_ptr_mut(0) {
-            atomic::fetch_and(busy, !self.bit);
+            atomic::fetch_and(busy, !(1u64 << (self.slot & 31)));
         }
     }
 
@@ -125,6 +143,23 @@ impl Buffer {
     }
 }
 
+/// Bytes of a path that a record carries at most, its NUL included.
+pub const PATH_LEN: u32 = 4096;
+
+/// See [`Buffer::append_path`]. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn append_path(slot: u64, len: u64, path: u64) -> u64 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
+    let place = len as usize & (SCRATCH_LEN - 1);
+    if place > SCRATCH_LEN - PATH_LEN as usize - 512 {
+        return 0;
+    }
+    // SAFETY: a whole path fits behind `place`.
+    let read = unsafe { bpf_probe_read_user_str(scratch.cast::<u8>().add(place).cast(), PATH_LEN, path as *const _) };
+    if read > 0 { read as u64 - 1 } else { 0 }
+}
+
 /// What is told of an operation on a file.
 #[derive(Clone, Copy)]
 pub struct FileOperation {
@@ -151,20 +186,7 @@ pub fn tell_file(
     second: Option<Address>,
     verdict: &Verdict,
 ) {
-    let Some(facts) = dentry::facts(dentry) else { return lose(u32::from(kind::FILE)) };
     let Some(buffer) = Buffer::claim() else { return };
-    let mut second_facts = NO_FACTS;
-    let (mut len, cut) = buffer.append_names(size_of::<File>(), dentry);
-    let names_len = len - size_of::<File>();
-    if let Some(second) = second
-        && let Some(facts) = dentry::facts(second)
-    {
-        second_facts = facts;
-        let (end, cut) = buffer.append_names(len, second);
-        second_facts.names_len = (end - len) as u16;
-        second_facts.cut = u16::from(cut);
-        len = end;
-    }
     let record: *mut File = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
@@ -173,12 +195,20 @@ pub fn tell_file(
         (*record).access = operation.access;
         (*record).ret = operation.ret;
         (*record).detail = operation.detail;
-        (*record).file = facts;
-        (*record).file.names_len = names_len as u16;
-        (*record).file.cut = u16::from(cut);
-        (*record).second = second_facts;
+        (*record).second = NO_FACTS;
         (*record).verdict = *verdict;
         (*record).pad = 0;
+    }
+    let Some(mut len) = buffer.append_file(offset_of!(File, file), size_of::<File>(), dentry) else {
+        lose(u32::from(kind::FILE));
+        return buffer.discard();
+    };
+    if let Some(second) = second {
+        let Some(end) = buffer.append_file(offset_of!(File, second), len, second) else {
+            lose(u32::from(kind::FILE));
+            return buffer.discard();
+        };
+        len = end;
     }
     let urgency = if verdict.stage == 0 { Urgency::Operation } else { Urgency::Control };
     buffer.submit(kind::FILE, inside, operation.syscall, len, urgency);

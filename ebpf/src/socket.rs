@@ -2,7 +2,7 @@
 
 use crate::maps::REFUSED;
 use crate::read::Address;
-use crate::ring::{Buffer, NO_FACTS, Urgency, verdict};
+use crate::ring::{Buffer, NO_FACTS, Urgency, lose, verdict};
 use crate::syscall::thread;
 use crate::task::{self, Inside};
 use crate::{decide, dentry, offsets};
@@ -10,7 +10,7 @@ use abi::{MEANS_CGROUP, Net, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SockAddrContext, SockContext};
-use core::mem::size_of;
+use core::mem::{offset_of, size_of};
 
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
@@ -152,17 +152,6 @@ pub fn tell(
     decided: &Verdict,
 ) {
     let Some(buffer) = Buffer::claim() else { return };
-    let mut facts = NO_FACTS;
-    let mut len = size_of::<Net>();
-    if let Some(dentry) = unix
-        && let Some(found) = dentry::facts(dentry)
-    {
-        facts = found;
-        let (end, cut) = buffer.append_names(len, dentry);
-        facts.names_len = (end - len) as u16;
-        facts.cut = u16::from(cut);
-        len = end;
-    }
     let record: *mut Net = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
@@ -173,10 +162,18 @@ pub fn tell(
         (*record).protocol = peer.protocol;
         (*record).ret = ret;
         (*record).addr = peer.addr;
-        (*record).file = facts;
+        (*record).file = NO_FACTS;
         (*record).verdict = *decided;
         (*record).before = u32::from(before);
         (*record).pad = 0;
+    }
+    let mut len = size_of::<Net>();
+    if let Some(dentry) = unix {
+        let Some(end) = buffer.append_file(offset_of!(Net, file), len, dentry) else {
+            lose(u32::from(kind::NET));
+            return buffer.discard();
+        };
+        len = end;
     }
     let urgency = if decided.stage == 0 { Urgency::Operation } else { Urgency::Control };
     buffer.submit(kind::NET, inside, syscall, len, urgency);

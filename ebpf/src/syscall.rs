@@ -1,17 +1,17 @@
 //! The raw system call sequence of every thread inside a session, and the operations that only a system call's end
 //! can tell: what it returned, which file a descriptor came to be, and paths that name nothing.
 
-use crate::maps::{PLANS, REFUSED, STASH, STASH_WORDS};
+use crate::maps::{FORMS, PLANS, REFUSED, STASH, STASH_WORDS};
 use crate::offsets;
 use crate::read::Address;
-use crate::ring::{Buffer, FileOperation, NO_FACTS, Urgency, lose, open_access, tell_file, verdict};
+use crate::ring::{Buffer, FileOperation, PATH_LEN, Urgency, lose, open_access, tell_file, verdict};
 use crate::task::{self, Inside};
 use crate::{decide, dentry, socket};
 use abi::{Claimed, Kernel, MEANS_KILL, NO_ARG, Plan, Syscall, VERDICT_REFUSED, access, form, kind};
 use aya_ebpf::helpers::generated::{bpf_probe_read_user_str, bpf_send_signal};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use core::mem::size_of;
+use core::mem::{offset_of, size_of};
 
 const SIGKILL: u32 = 9;
 const EPERM: i64 = 1;
@@ -19,10 +19,7 @@ const EPERM: i64 = 1;
 const TS_COMPAT: u32 = 2;
 /// Number of the first 32-bit call in `PLANS`.
 const COMPAT: u32 = 512;
-const AT_FDCWD: i32 = -100;
 const PROT_EXEC: u64 = 4;
-/// Bytes of a path that a record carries at most, its NUL included.
-const PATH_LEN: u32 = 4096;
 
 /// `TP_PROTO(struct pt_regs *regs, long id)`. Calls that never return are told here, and the beginning of a path is
 /// kept, so that its end can tell whether somebody swapped it.
@@ -47,15 +44,19 @@ fn on_enter(regs: Address, number: u32) -> Option<()> {
     Some(())
 }
 
-/// `TP_PROTO(struct pt_regs *regs, long ret)`. The registers still hold the arguments.
+/// `TP_PROTO(struct pt_regs *regs, long ret)`. The registers still hold the arguments. What is more than a number goes on
+/// in the program for its form: one program for all would be too large for the verifier of 6.1.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
-    let _ = on_exit(Address(ctx.arg(0)), ctx.arg::<u64>(1) as i64);
+    if let Some(form) = on_exit(Address(ctx.arg(0)), ctx.arg::<u64>(1) as i64) {
+        // SAFETY: the programs of the array are of this type; where one is missing, the call returns.
+        let _ = unsafe { FORMS.tail_call(&ctx, form) };
+    }
     0
 }
 
 #[inline(always)]
-fn on_exit(regs: Address, ret: i64) -> Option<()> {
+fn on_exit(regs: Address, ret: i64) -> Option<u32> {
     let inside = task::current()?;
     let compat = is_compat();
     let number = regs.get::<u64>(offsets::regs_orig_ax())? as u32;
@@ -65,15 +66,77 @@ fn on_exit(regs: Address, ret: i64) -> Option<()> {
         return None;
     }
     match plan.form {
-        form::OPEN if ret >= 0 => opened(&inside, number, ret as i32),
-        form::OPEN | form::PATH => named(&inside, regs, number, &plan, ret as i32),
-        form::FD => on_descriptor(&inside, regs, number, &plan, ret as i32),
-        form::MAP if ret >= 0 || ret < -4095 => mapped(&inside, regs, number, &plan),
-        form::SOCKET => socket::finished(&inside, argument(regs, plan.dir)? as i32, number, plan.op, ret as i32),
-        form::ACCEPT if ret >= 0 => socket::finished(&inside, ret as i32, number, plan.op, 0),
-        form::RAW => raw(&inside, regs, number, &plan, ret as i32),
-        _ => None,
+        form::OPEN if ret < 0 => Some(u32::from(form::PATH)),
+        form::MAP if (-4095..0).contains(&ret) => None,
+        form::ACCEPT if ret < 0 => None,
+        form::NONE | form::LAST => None,
+        form => Some(u32::from(form)),
     }
+}
+
+/// A system call that has ended, as the programs for its form need it.
+struct Ended {
+    inside: Inside,
+    regs: Address,
+    ret: i32,
+    number: u32,
+    plan: Plan,
+}
+
+impl Ended {
+    #[inline(always)]
+    fn new(ctx: &RawTracePointContext) -> Option<Ended> {
+        let regs = Address(ctx.arg(0));
+        let number = regs.get::<u64>(offsets::regs_orig_ax())? as u32;
+        let plan = plan(number, is_compat())?;
+        Some(Ended { inside: task::current()?, regs, ret: ctx.arg::<u64>(1) as i32, number, plan })
+    }
+
+    /// An argument, by its index in the plan.
+    #[inline(always)]
+    fn argument(&self, index: u8) -> Option<u64> {
+        argument(self.regs, index)
+    }
+}
+
+/// Declares the program for a form: what the call was, then what it did.
+macro_rules! ended {
+    ($($(#[$doc:meta])* $program:ident = $what:ident;)*) => {$(
+        $(#[$doc])*
+        #[raw_tracepoint(tracepoint = "sys_exit")]
+        pub fn $program(ctx: RawTracePointContext) -> i32 {
+            let _ = Ended::new(&ctx).and_then(|call| $what(&call));
+            0
+        }
+    )*};
+}
+
+ended! {
+    /// `form::OPEN`
+    ended_open = opened;
+    /// `form::PATH`
+    ended_path = named;
+    /// `form::FD`
+    ended_fd = on_descriptor;
+    /// `form::MAP`
+    ended_map = mapped;
+    /// `form::SOCKET`
+    ended_socket = on_socket;
+    /// `form::ACCEPT`
+    ended_accept = accepted;
+    /// `form::RAW`
+    ended_raw = raw;
+}
+
+#[inline(always)]
+fn on_socket(call: &Ended) -> Option<()> {
+    let fd = call.argument(call.plan.dir)? as i32;
+    socket::finished(&call.inside, fd, call.number, call.plan.op, call.ret)
+}
+
+#[inline(always)]
+fn accepted(call: &Ended) -> Option<()> {
+    socket::finished(&call.inside, call.ret, call.number, call.plan.op, 0)
 }
 
 /// Key of the current thread in the maps that hold what a call began.
@@ -95,18 +158,10 @@ fn plan(number: u32, compat: bool) -> Option<Plan> {
     PLANS.get(if compat { number + COMPAT } else { number }).copied()
 }
 
-/// An argument of the call, from the saved registers; 0 where there is none.
+/// An argument of the call, from the saved registers: a plan names it by its offset there.
 #[inline(always)]
-fn argument(regs: Address, index: u8) -> Option<u64> {
-    let offset = match index {
-        0 => offsets::regs_di(),
-        1 => offsets::regs_si(),
-        2 => offsets::regs_dx(),
-        3 => offsets::regs_r10(),
-        4 => offsets::regs_r8(),
-        _ => return Some(0),
-    };
-    regs.get(offset)
+fn argument(regs: Address, offset: u8) -> Option<u64> {
+    regs.get(offset as usize)
 }
 
 #[inline(always)]
@@ -125,96 +180,82 @@ fn tell_syscall(inside: &Inside, number: u32, ret: i64, compat: bool) {
 /// A descriptor came back: the file is the kernel's own, whatever path the caller gave. In the LSM tier `file_open` has
 /// told it; here what the deny-list refuses can only be answered with an end, before the caller sees the descriptor.
 #[inline(always)]
-fn opened(inside: &Inside, number: u32, fd: i32) -> Option<()> {
+fn opened(call: &Ended) -> Option<()> {
     if offsets::is_lsm_tier() {
         return None;
     }
-    let (file, dentry) = dentry::of_fd(fd)?;
+    let (file, dentry) = dentry::of_fd(call.ret)?;
     let (access, flags) = open_access(file)?;
-    let decided = decide::file(inside, dentry, access, MEANS_KILL);
+    let decided = decide::file(&call.inside, dentry, access, MEANS_KILL);
     if decided.flags & VERDICT_REFUSED != 0 && access & access::PATH_ONLY == 0 {
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_send_signal(SIGKILL) };
     }
     let operation =
-        FileOperation { op: abi::op::OPEN, access, ret: fd, detail: flags, before: false, syscall: number };
-    tell_file(inside, &operation, dentry, None, &decided);
+        FileOperation { op: abi::op::OPEN, access, ret: call.ret, detail: flags, before: false, syscall: call.number };
+    tell_file(&call.inside, &operation, dentry, None, &decided);
     Some(())
 }
 
 /// Only a path names the object: because the call failed, or because no hook saw it. Claimed.
 #[inline(always)]
-fn named(inside: &Inside, regs: Address, number: u32, plan: &Plan, ret: i32) -> Option<()> {
+fn named(call: &Ended) -> Option<()> {
+    let plan = &call.plan;
     // A started program is told by `sched_process_exec` in both tiers.
-    if ret >= 0 && (offsets::is_lsm_tier() || plan.op == abi::op::EXEC) {
+    if call.ret >= 0 && (offsets::is_lsm_tier() || plan.op == abi::op::EXEC) {
         return None;
     }
-    let path = argument(regs, plan.path)?;
-    let detail = argument(regs, plan.detail)? as u32;
-    let base = base(regs, plan.dir);
+    let path = call.argument(plan.path)?;
+    let detail = detail(call)?;
+    let base = base(call.regs, plan.dir)?;
+    let second = call.argument(plan.second)?;
     let Some(buffer) = Buffer::claim() else { return None };
-    let mut len = size_of::<Claimed>();
-    let mut facts = NO_FACTS;
-    if let Some(base) = base
-        && let Some(found) = dentry::facts(base)
-    {
-        facts = found;
-        let (end, cut) = buffer.append_names(len, base);
-        facts.names_len = (end - len) as u16;
-        facts.cut = u16::from(cut);
-        len = end;
-    }
-    let (path_len, end) = append_path(&buffer, len, path);
-    let (mut second_len, mut total) = (0, end);
-    if plan.second != NO_ARG {
-        (second_len, total) = append_path(&buffer, end, argument(regs, plan.second)?);
-    }
-    let swapped = swapped(inside, &buffer, path);
+    let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
+        lose(u32::from(kind::CLAIMED));
+        buffer.discard();
+        return None;
+    };
+    let path_len = buffer.append_path(len, path);
+    let end = len + path_len as usize;
+    let second_len = if plan.second == NO_ARG { 0 } else { buffer.append_path(end, second) };
+    let total = end + second_len as usize;
+    let swapped = swapped(&call.inside, &buffer, path);
     let record: *mut Claimed = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
         (*record).op = plan.op;
         (*record).swapped = u16::from(swapped);
         (*record).access = plan.access;
-        (*record).ret = ret;
+        (*record).ret = call.ret;
         (*record).detail = detail;
-        (*record).base = facts;
-        (*record).path_len = path_len;
-        (*record).second_len = second_len;
-        (*record).path_cut = u32::from(u32::from(path_len) >= PATH_LEN - 1);
+        (*record).path_len = path_len as u16;
+        (*record).second_len = second_len as u16;
+        (*record).path_cut = u32::from(path_len >= PATH_LEN - 1);
         (*record).pad = 0;
     }
-    buffer.submit(kind::CLAIMED, inside, number, total, Urgency::Operation);
+    buffer.submit(kind::CLAIMED, &call.inside, call.number, total, Urgency::Operation);
     Some(())
 }
 
-/// Where a relative path starts.
+/// What a plan says to tell besides; 0 where it says nothing.
+#[inline(always)]
+fn detail(call: &Ended) -> Option<u32> {
+    if call.plan.detail == NO_ARG {
+        return Some(0);
+    }
+    Some(call.argument(call.plan.detail)? as u32)
+}
+
+/// Where a relative path starts. A descriptor that names nothing counts as the working directory: the call has failed.
 #[inline(always)]
 fn base(regs: Address, dir: u8) -> Option<Address> {
     if dir == NO_ARG {
         return dentry::working_directory();
     }
-    let fd = argument(regs, dir)? as i32;
-    if fd == AT_FDCWD {
-        return dentry::working_directory();
+    match dentry::of_fd(argument(regs, dir)? as i32) {
+        Some((_, dentry)) => Some(dentry),
+        None => dentry::working_directory(),
     }
-    Some(dentry::of_fd(fd)?.1)
-}
-
-/// Appends a path of user memory. Returns its length without the NUL, and the new length of the record.
-#[inline(always)]
-fn append_path(buffer: &Buffer, len: usize, path: u64) -> (u16, usize) {
-    let place = len & 0x3fff;
-    if place > crate::maps::SCRATCH_LEN - PATH_LEN as usize - 8 {
-        return (0, len);
-    }
-    // SAFETY: a whole path fits behind `place`.
-    let read = unsafe { bpf_probe_read_user_str(buffer.base().add(place).cast(), PATH_LEN, path as *const _) };
-    if read <= 0 {
-        return (0, len);
-    }
-    let path_len = (read as usize - 1) & 0xfff;
-    (path_len as u16, place + path_len)
 }
 
 /// Whether the path that stood there when the call was entered is not the one that stands there now.
@@ -250,33 +291,35 @@ fn beginning(path: u64, start: &mut [u64; STASH_WORDS]) {
 
 /// An operation on a descriptor that was opened before: fchmod, ftruncate, ...
 #[inline(always)]
-fn on_descriptor(inside: &Inside, regs: Address, number: u32, plan: &Plan, ret: i32) -> Option<()> {
-    if offsets::is_lsm_tier() && ret >= 0 {
+fn on_descriptor(call: &Ended) -> Option<()> {
+    if offsets::is_lsm_tier() && call.ret >= 0 {
         return None;
     }
-    let (_, dentry) = dentry::of_fd(argument(regs, plan.dir)? as i32)?;
-    let detail = argument(regs, plan.detail)? as u32;
-    let operation = FileOperation { op: plan.op, access: plan.access, ret, detail, before: false, syscall: number };
-    tell_file(inside, &operation, dentry, None, &verdict(inside, 0, 0, 0));
+    let Plan { op, access, .. } = call.plan;
+    let (_, dentry) = dentry::of_fd(call.argument(call.plan.dir)? as i32)?;
+    let detail = detail(call)?;
+    let operation = FileOperation { op, access, ret: call.ret, detail, before: false, syscall: call.number };
+    tell_file(&call.inside, &operation, dentry, None, &verdict(&call.inside, 0, 0, 0));
     Some(())
 }
 
 /// A file was mapped executable. In the LSM tier `mmap_file` has told it.
 #[inline(always)]
-fn mapped(inside: &Inside, regs: Address, number: u32, plan: &Plan) -> Option<()> {
-    if offsets::is_lsm_tier() || argument(regs, 2)? & PROT_EXEC == 0 {
+fn mapped(call: &Ended) -> Option<()> {
+    if offsets::is_lsm_tier() || call.argument(call.plan.detail)? & PROT_EXEC == 0 {
         return None;
     }
-    let (_, dentry) = dentry::of_fd(argument(regs, plan.dir)? as i32)?;
-    drop_subjects_unless_system(inside, dentry);
-    let decided = decide::file(inside, dentry, access::EXEC, MEANS_KILL);
+    let (_, dentry) = dentry::of_fd(call.argument(call.plan.dir)? as i32)?;
+    drop_subjects_unless_system(&call.inside, dentry);
+    let decided = decide::file(&call.inside, dentry, access::EXEC, MEANS_KILL);
     if decided.flags & VERDICT_REFUSED != 0 {
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_send_signal(SIGKILL) };
     }
+    let op = call.plan.op;
     let operation =
-        FileOperation { op: plan.op, access: access::EXEC, ret: 0, detail: 0, before: false, syscall: number };
-    tell_file(inside, &operation, dentry, None, &decided);
+        FileOperation { op, access: access::EXEC, ret: 0, detail: 0, before: false, syscall: call.number };
+    tell_file(&call.inside, &operation, dentry, None, &decided);
     Some(())
 }
 
@@ -299,11 +342,11 @@ pub fn drop_subjects_unless_system(inside: &Inside, dentry: Address) {
 
 /// A call to a kernel interface, told by its first two arguments.
 #[inline(always)]
-fn raw(inside: &Inside, regs: Address, number: u32, plan: &Plan, ret: i32) -> Option<()> {
-    let first = argument(regs, plan.dir)?;
-    let second = argument(regs, plan.second)?;
+fn raw(call: &Ended) -> Option<()> {
+    let first = call.argument(call.plan.dir)?;
+    let second = call.argument(call.plan.second)?;
     let target_inside = match task::find(first as u32, 0) {
-        Some(target) => target.slot == inside.slot,
+        Some(target) => target.slot == call.inside.slot,
         None => false,
     };
     let Some(buffer) = Buffer::claim() else {
@@ -313,15 +356,15 @@ fn raw(inside: &Inside, regs: Address, number: u32, plan: &Plan, ret: i32) -> Op
     let record: *mut Kernel = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
-        (*record).op = plan.op;
+        (*record).op = call.plan.op;
         (*record).before = 0;
-        (*record).ret = ret;
+        (*record).ret = call.ret;
         (*record).first = first;
         (*record).second = second;
         (*record).inside = u32::from(target_inside);
         (*record).pad = 0;
-        (*record).verdict = verdict(inside, 0, 0, 0);
+        (*record).verdict = verdict(&call.inside, 0, 0, 0);
     }
-    buffer.submit(kind::KERNEL, inside, number, size_of::<Kernel>(), Urgency::Operation);
+    buffer.submit(kind::KERNEL, &call.inside, call.number, size_of::<Kernel>(), Urgency::Operation);
     Some(())
 }

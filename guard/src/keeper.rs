@@ -7,6 +7,7 @@
 use crate::supervisor::peer::Stat;
 use crate::{Error, cgroup};
 use abi::Member;
+use rustix::process::Signal;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
@@ -109,16 +110,17 @@ fn kill_everything(cgroups: &Path, prefix: &str, members: &[(u32, Member)]) {
         let processes = processes();
         let in_cgroups = sessions.iter().flat_map(|session| pids(session));
         known.extend(in_cgroups.filter_map(|pid| Some((pid, processes.get(&pid)?.start_ticks))));
+        // A number that was given to another process since must adopt nobody.
+        known.retain(|(pid, ticks)| {
+            processes.get(pid).is_some_and(|stat| !stat.dead && stat.start_ticks.abs_diff(*ticks) <= 1)
+        });
         adopt_children(&mut known, &processes);
-        let living = |pid: &u32, ticks: u64| {
-            processes.get(pid).is_some_and(|stat| !stat.dead && stat.start_ticks.abs_diff(ticks) <= 1)
-        };
-        known.retain(|(pid, ticks)| living(pid, *ticks));
         if known.is_empty() {
             break;
         }
-        for (pid, _) in &known {
-            cgroup::signal(*pid, rustix::process::Signal::KILL);
+        // All stand still before the first dies: a shell whose child was killed would go on to its next command.
+        for signal in [Signal::STOP, Signal::KILL] {
+            known.iter().for_each(|(pid, _)| cgroup::signal(*pid, signal));
         }
         std::thread::sleep(BETWEEN_PASSES);
     }
@@ -136,7 +138,7 @@ fn adopt_children(known: &mut HashSet<(u32, u64)>, processes: &HashMap<u32, Stat
         known.extend(
             processes
                 .iter()
-                .filter(|(_, stat)| parents.contains(&stat.parent))
+                .filter(|(_, stat)| !stat.dead && parents.contains(&stat.parent))
                 .map(|(pid, stat)| (*pid, stat.start_ticks)),
         );
         if known.len() == before {
@@ -188,27 +190,32 @@ mod tests {
         (pid, Member { start_ns, session: 1, subjects: 0, parent: 0, pad: 0 })
     }
 
-    #[test]
-    fn members_die_with_their_children_and_others_live() {
-        let mut bystander = Command::new("sleep").arg("60").spawn().unwrap();
-        let mut shell = Command::new("sh")
-            .args(["-c", "sleep 60 & echo $!; wait"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+    /// A shell that waits for a child, and the child's pid.
+    fn shell() -> (Child, u32) {
+        let mut command = Command::new("sh");
+        let mut shell =
+            command.args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut child = String::new();
         while !child.ends_with('\n') {
             let mut byte = [0];
             shell.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
             child.push(byte[0] as char);
         }
+        (shell, child.trim().parse().unwrap())
+    }
+
+    #[test]
+    fn members_die_with_their_children_and_others_live() {
+        let (mut bystander, its_child) = shell();
+        let (mut shell, child) = shell();
         let stale = Member { start_ns: 0, session: 1, subjects: 0, parent: 0, pad: 0 };
         kill_everything(Path::new("/nonexistent"), "x", &[member(shell.id()), (bystander.id(), stale)]);
         assert!(!shell.wait().unwrap().success());
-        let child: u32 = child.trim().parse().unwrap();
         assert!(Stat::read(child).is_none_or(|stat| stat.dead));
         assert!(bystander.try_wait().unwrap().is_none());
+        assert!(Stat::read(its_child).is_some_and(|stat| !stat.dead));
         bystander.kill().unwrap();
         bystander.wait().unwrap();
+        cgroup::signal(its_child, Signal::KILL);
     }
 }

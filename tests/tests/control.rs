@@ -4,6 +4,7 @@
 use anyhow::{Context, Result};
 use end_to_end::{World, wait_until, wardline};
 use rustix::process::{Pid, Signal, kill_process};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -142,5 +143,73 @@ fn a_supervisor_without_sessions_ends() -> Result<()> {
     world.run_script("record", &["--quiet"], "true")?;
     assert!(world.supervisor().is_some());
     assert!(wait_until(Duration::from_secs(20), || world.supervisor().is_none()));
+    Ok(())
+}
+
+/// The keeper is watched: one that was killed has a successor, which does its work.
+#[test]
+fn a_keeper_that_is_killed_has_a_successor() -> Result<()> {
+    let world = World::new()?;
+    let client = sleeping(&world, "enforce")?;
+    let supervisor = world.supervisor().context("no supervisor")?;
+    let first = keeper(supervisor).context("no keeper")?;
+    kill(first)?;
+    let succeeded = || keeper(supervisor).is_some_and(|pid| pid != first);
+    assert!(wait_until(Duration::from_secs(5), succeeded));
+    kill(client.id())?;
+    kill(supervisor)?;
+    assert!(wait_until(Duration::from_secs(1), || world.user_processes().is_empty()));
+    client.wait_with_output()?;
+    Ok(())
+}
+
+/// The keeper of a supervisor: its child of that name.
+fn keeper(supervisor: u32) -> Option<u32> {
+    let children = std::fs::read_dir(format!("/proc/{supervisor}/task"))
+        .ok()?
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<String> = children.collect();
+    children.iter().flat_map(|line| line.split_whitespace()).filter_map(|pid| pid.parse().ok()).find(
+        |pid: &u32| {
+            std::fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line.split(|&b| b == 0).any(|arg| arg == b"keeper"))
+        },
+    )
+}
+
+/// A user without root's rights starts sessions, and reads their own, through a supervisor that stays.
+#[test]
+fn a_user_is_served_by_a_supervisor_that_stays() -> Result<()> {
+    let world = World::new()?;
+    let mut service = world.wardline(["supervisor", "--stay"]).stderr(Stdio::null()).spawn()?;
+    let serves = || world.run(["sessions", "--json"]).is_ok_and(|output| output.status.success());
+    assert!(
+        wait_until(Duration::from_secs(10), || world.state().join("run/control.sock").exists() && serves())
+    );
+    let as_user = |args: &[&str]| -> Result<std::process::Output> {
+        let mut command = world.wardline(args);
+        let output = command.uid(world.user.id).gid(world.user.id).env("HOME", world.home()).output()?;
+        Ok(output)
+    };
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let output = as_user(&["enforce", "--quiet", "--agent", "mine", "--", "bash", "-c", "id -u; exit 6"])?;
+    assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said(&output), format!("{}\n", world.user.id));
+    let listed: serde_json::Value = serde_json::from_slice(&as_user(&["sessions", "--json"])?.stdout)?;
+    assert_eq!((&listed[0]["agent"], &listed[0]["exit_status"]), (&"mine".into(), &6.into()));
+    assert!(said(&as_user(&["show", "last"])?).contains("bash"));
+    let exported = as_user(&["export", "last"])?;
+    assert!(
+        said(&exported).starts_with("{\"type\":\"session\""),
+        "{}",
+        String::from_utf8_lossy(&exported.stderr)
+    );
+    for refused in [&["train"][..], &["db", "stats"], &["stop"], &["sessions", "--user", "0"]] {
+        let code = as_user(refused)?.status.code();
+        assert!(matches!(code, Some(121 | 122)), "{refused:?}: {code:?}");
+    }
+    world.run(["stop"])?;
+    assert!(wait_until(Duration::from_secs(5), || matches!(service.try_wait(), Ok(Some(_)))));
     Ok(())
 }

@@ -1,23 +1,19 @@
 //! `wardline baselines` and `wardline baseline show`: what was learned, readable. Also where the supervisor gets
 //! baselines from.
 
-use super::reading;
-use super::table::{self, count};
+mod shown;
+
+use super::{reading, table};
 use crate::exit::Exit;
 use crate::state::State;
 use crate::user;
 use anyhow::Result;
-use event::Reach;
-use models::channel::CHANNELS;
-use models::{Baseline, Region};
+use models::Baseline;
 use profiler::Library;
 use serde::Serialize;
-use std::fmt::Write;
+use shown::Learned;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-/// Regions of one kind that are listed for people; `--json` has all.
-const LISTED: usize = 12;
 
 /// Arguments of `baselines`.
 #[derive(Debug, clap::Args)]
@@ -96,7 +92,7 @@ struct Row {
 /// Lists them; one that cannot be read is listed with why.
 pub fn list(state: &State, args: &ListArgs) -> Result<ExitCode> {
     let line = if args.json { vec!["baselines", "--json"] } else { vec!["baselines"] };
-    if let Some(code) = reading::through_supervisor(state, &line, None)? {
+    if let Some(code) = reading::through_supervisor(state, args.user.as_deref(), &line, None)? {
         return Ok(code);
     }
     let library = Library::new(state.user(user::owner(args.user.as_deref(), state)?));
@@ -144,7 +140,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let Verb::Show { baseline, json, user } = &args.verb;
     let mut line = vec!["baseline", "show", baseline.as_str()];
     line.extend(json.then_some("--json"));
-    if let Some(code) = reading::through_supervisor(state, &line, None)? {
+    if let Some(code) = reading::through_supervisor(state, user.as_deref(), &line, None)? {
         return Ok(code);
     }
     let Some((agent, task)) = baseline.split_once('/') else {
@@ -160,186 +156,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     if *json {
         println!("{}", serde_json::to_string_pretty(&Learned::of(&shown))?);
     } else {
-        anstream::print!("{}", text(&shown));
+        anstream::print!("{}", shown::text(&Learned::of(&shown)));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A baseline as it is shown.
-#[derive(Debug, Serialize)]
-struct Learned<'b> {
-    agent: &'b str,
-    task: &'b str,
-    sessions: usize,
-    tokens: u64,
-    syscalls: u64,
-    workspaces: usize,
-    trained_at_unix_ns: i64,
-    tier: &'b str,
-    partial: bool,
-    used: &'b [i64],
-    left_out: &'b [(i64, String)],
-    denial_budget_bits: f64,
-    regions: Vec<Learnt>,
-    clusters: Vec<usize>,
-    calibration: Calibration,
-}
-
-/// A region of the novelty model.
-#[derive(Debug, Serialize)]
-struct Learnt {
-    reach: Reach,
-    place: String,
-    support: usize,
-    known: bool,
-    open: bool,
-    fresh_bits: f64,
-}
-
-#[derive(Debug, Serialize)]
-struct Calibration {
-    sessions: usize,
-    actions: u64,
-    denied_sessions: usize,
-    denied_places: usize,
-    smallest_provable: f64,
-    channels: Vec<ChannelScale>,
-}
-
-#[derive(Debug, Serialize)]
-struct ChannelScale {
-    name: &'static str,
-    blocks: usize,
-    highest: f64,
-}
-
-impl<'b> Learned<'b> {
-    fn of(baseline: &'b Baseline) -> Self {
-        Self {
-            agent: &baseline.agent,
-            task: &baseline.task,
-            sessions: baseline.sessions,
-            tokens: baseline.tokens,
-            syscalls: baseline.syscalls,
-            workspaces: baseline.workspaces,
-            trained_at_unix_ns: baseline.trained_at_unix_ns,
-            tier: &baseline.tier,
-            partial: baseline.partial,
-            used: &baseline.provenance.used,
-            left_out: &baseline.provenance.left_out,
-            denial_budget_bits: models::DENIAL_BUDGET_BITS,
-            regions: baseline.models.novelty.regions().map(|region| learnt(&region)).collect(),
-            clusters: baseline.models.clusters.iter().map(models::cluster::Clusters::len).collect(),
-            calibration: calibration(baseline),
-        }
-    }
-}
-
-fn learnt(region: &Region<'_>) -> Learnt {
-    let components = region.components.iter().map(|&name| name.to_owned()).collect();
-    Learnt {
-        reach: region.reach,
-        place: models::words(&event::Place { reach: region.reach, components }),
-        support: region.support,
-        known: region.known,
-        open: region.open,
-        fresh_bits: region.fresh_bits,
-    }
-}
-
-fn calibration(baseline: &Baseline) -> Calibration {
-    let calibration = &baseline.calibration;
-    let channels = CHANNELS.iter().zip(&calibration.scales).filter_map(|(channel, scale)| {
-        let scale = scale.as_ref()?;
-        Some(ChannelScale { name: channel.name, blocks: scale.blocks(), highest: scale.highest() })
-    });
-    Calibration {
-        sessions: calibration.sessions,
-        actions: calibration.actions,
-        denied_sessions: calibration.denied_sessions,
-        denied_places: calibration.denied_places,
-        smallest_provable: calibration.smallest_provable(),
-        channels: channels.collect(),
-    }
-}
-
-fn text(baseline: &Baseline) -> String {
-    let learned = Learned::of(baseline);
-    let mut out = String::new();
-    let _ = writeln!(out, "baseline {}/{}", learned.agent, learned.task);
-    let _ = writeln!(
-        out,
-        "  learned from {} in {}, {}, {}, trained {}",
-        count(learned.sessions as u64, "session"),
-        count(learned.workspaces as u64, "workspace"),
-        count(learned.tokens, "operation"),
-        count(learned.syscalls, "system call"),
-        table::time(learned.trained_at_unix_ns),
-    );
-    if learned.partial {
-        let _ = writeln!(out, "  partial: it may be looked at, and arms nothing");
-    }
-    for (title, reaches) in [
-        ("reads", &[Reach::Read][..]),
-        ("changes", &[Reach::Write, Reach::Create, Reach::Remove]),
-        ("programs", &[Reach::Exec]),
-        ("hosts and sockets", &[Reach::Connect, Reach::Unix, Reach::Listen]),
-    ] {
-        section(&mut out, title, &learned.regions, reaches);
-    }
-    let clusters: usize = learned.clusters.iter().sum();
-    let _ = writeln!(out, "\n{} of work", count(clusters as u64, "kind"));
-    let calibration = &learned.calibration;
-    let _ = writeln!(
-        out,
-        "\ncalibration: {} held out, {}; {} of them would have been denied something ({})",
-        count(calibration.sessions as u64, "session"),
-        count(calibration.actions, "action"),
-        calibration.denied_sessions,
-        count(calibration.denied_places as u64, "place"),
-    );
-    let _ = writeln!(
-        out,
-        "  smallest false-alarm rate that it can prove: p = {:.1e}",
-        calibration.smallest_provable
-    );
-    for channel in &calibration.channels {
-        let _ = writeln!(
-            out,
-            "  {:<14} {:>6} blocks, highest {:.2}",
-            channel.name, channel.blocks, channel.highest
-        );
-    }
-    out
-}
-
-/// The topmost places of a kind that are known or open, those that most sessions touched first.
-fn section(out: &mut String, title: &str, regions: &[Learnt], reaches: &[Reach]) {
-    let mut wanted: Vec<&Learnt> =
-        regions.iter().filter(|r| reaches.contains(&r.reach) && (r.open || r.known)).collect();
-    let below_an_open_one = |region: &Learnt| {
-        regions.iter().any(|other| {
-            other.open
-                && other.reach == region.reach
-                && region.place.strip_prefix(&other.place).is_some_and(|rest| rest.starts_with('/'))
-        })
-    };
-    wanted.retain(|region| !below_an_open_one(region));
-    wanted.sort_by(|a, b| b.support.cmp(&a.support).then_with(|| a.place.cmp(&b.place)));
-    let _ = writeln!(out, "\n{title}");
-    if wanted.is_empty() {
-        let _ = writeln!(out, "  none");
-    }
-    for region in wanted.iter().take(LISTED) {
-        let how = if region.open {
-            format!("open: something new below costs {:.1} bits", region.fresh_bits)
-        } else {
-            "itself".to_owned()
-        };
-        let reach = format!("{:?}", region.reach).to_lowercase();
-        let _ = writeln!(out, "  {reach:<8} {:<40} {:>3} sessions  {how}", region.place, region.support);
-    }
-    if wanted.len() > LISTED {
-        let _ = writeln!(out, "  and {} more: `--json` has them", wanted.len() - LISTED);
-    }
 }

@@ -40,7 +40,9 @@ pub enum Format {
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let file = args.output.as_deref().map(create).transpose()?;
     let line = ["export", args.session.as_str(), "--format", "jsonl"];
-    if let Some(code) = reading::through_supervisor(state, &line, file.as_ref().map(AsFd::as_fd))? {
+    if let Some(code) =
+        reading::through_supervisor(state, args.user.as_deref(), &line, file.as_ref().map(AsFd::as_fd))?
+    {
         return Ok(code);
     }
     let uid = user::owner(args.user.as_deref(), state)?;

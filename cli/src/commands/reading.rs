@@ -19,15 +19,19 @@ pub fn command(state: &State) -> Vec<OsString> {
     vec!["/proc/self/exe".into(), "--state-dir".into(), state.root().into()]
 }
 
-/// Reads through the supervisor when the caller is not root: `Some` is the outcome. `out` takes the output.
+/// Reads through the supervisor when the caller is not root: `Some` is the outcome. `out` takes the output; `user` is
+/// whose part was asked for.
 pub fn through_supervisor(
     state: &State,
+    user: Option<&str>,
     args: &[&str],
     out: Option<BorrowedFd<'_>>,
 ) -> Result<Option<ExitCode>> {
     if Uid::effective().is_root() {
         return Ok(None);
     }
+    // Their own: the supervisor goes by who asks.
+    crate::user::owner(user, state)?;
     let Some(supervisor) = connect::running(state)? else {
         return Err(Exit::CannotProtect.error(
             "sessions and baselines are root's, and no supervisor runs that could read them for you: use `sudo wardline`",

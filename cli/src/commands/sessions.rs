@@ -48,7 +48,7 @@ struct Row {
 /// Lists them.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let line = if args.json { vec!["sessions", "--json"] } else { vec!["sessions"] };
-    if let Some(code) = reading::through_supervisor(state, &line, None)? {
+    if let Some(code) = reading::through_supervisor(state, args.user.as_deref(), &line, None)? {
         return Ok(code);
     }
     let uid = user::owner(args.user.as_deref(), state)?;

@@ -88,7 +88,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     line.extend(
         [(args.json, "--json"), (args.all, "--all")].iter().filter(|(on, _)| *on).map(|(_, switch)| *switch),
     );
-    if let Some(code) = reading::through_supervisor(state, &line, None)? {
+    if let Some(code) = reading::through_supervisor(state, args.user.as_deref(), &line, None)? {
         return Ok(code);
     }
     let uid = user::owner(args.user.as_deref(), state)?;

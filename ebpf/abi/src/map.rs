@@ -167,21 +167,21 @@ wire! {
         pub ports: [u16; 8],
     }
 
-    /// How to read the arguments of a system call; the element type of `PLANS`, whose index is the call's number.
+    /// How to read the arguments of a system call, by the offsets of their registers in `pt_regs`; the element type of `PLANS`, whose index is the call's number.
     pub struct Plan: 12 {
         /// `op::*`
         pub op: u16,
         /// `form::*`
         pub form: u8,
-        /// Argument with the (first) directory descriptor, or with the descriptor itself.
+        /// Register with the (first) directory descriptor, or with the descriptor itself.
         pub dir: u8,
-        /// Argument with the (first) path.
+        /// Register with the (first) path.
         pub path: u8,
-        /// Argument with the second directory descriptor.
+        /// Register with the second directory descriptor.
         pub second_dir: u8,
-        /// Argument with the second path.
+        /// Register with the second path.
         pub second: u8,
-        /// Argument that `detail` is taken from.
+        /// Register that `detail` is taken from.
         pub detail: u8,
         /// Access bits.
         pub access: u32,

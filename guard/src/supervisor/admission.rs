@@ -4,11 +4,22 @@ use super::peer::{self, Peer};
 use crate::control::{Begin, Refused, Why};
 use crate::workspace;
 use bstr::{BString, ByteSlice};
+use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Refuses a request whose held command is not the caller's, and one that policy refuses.
-pub(super) fn check(peer: &Peer, begin: &Begin, held: &OwnedFd) -> Result<(), Refused> {
+/// Admits a request; one whose held command is not the caller's is refused, and one that policy refuses. Only root is
+/// believed where a home lies.
+pub(super) fn admit(peer: &Peer, mut begin: Begin, held: &OwnedFd) -> Result<Begin, Refused> {
+    if let Some(home) = home_of(begin.uid).filter(|_| !peer.is_root()) {
+        begin.home = home;
+    }
+    check(peer, &begin, held)?;
+    Ok(begin)
+}
+
+fn check(peer: &Peer, begin: &Begin, held: &OwnedFd) -> Result<(), Refused> {
     let not_yours =
         |what: &str| Refused::new(Why::NotOwner, format!("the held command is not the caller's: {what}"));
     if peer::pid_of(held) != Some(begin.pid) {
@@ -48,6 +59,13 @@ pub(super) fn check(peer: &Peer, begin: &Begin, held: &OwnedFd) -> Result<(), Re
 pub(super) fn is_tag(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     !text.is_empty() && text.len() <= 64 && !text.starts_with('.') && text.chars().all(fits)
+}
+
+/// The home that the password file knows.
+fn home_of(uid: u32) -> Option<BString> {
+    let account = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten()?;
+    let home = fs::canonicalize(&account.dir).unwrap_or(account.dir);
+    Some(home.as_os_str().as_bytes().into())
 }
 
 fn path_of(path: &BString) -> PathBuf {
@@ -90,14 +108,18 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let (stream, _other) = UnixStream::pair().unwrap();
         let peer = Peer::of(&stream).unwrap();
-        let refused = |begin: &Begin, held: u32| check(&peer, begin, &pidfd(held)).map_err(|refused| refused.why);
+        let refused =
+            |begin: &Begin, held: u32| check(&peer, begin, &pidfd(held)).map_err(|refused| refused.why);
         let good = request(child.id());
         assert_eq!(refused(&good, child.id()), Ok(()));
         assert_eq!(refused(&good, std::process::id()), Err(Why::NotOwner));
         assert_eq!(refused(&request(std::process::id()), std::process::id()), Err(Why::NotOwner));
         assert_eq!(refused(&Begin { uid: good.uid + 1, ..good.clone() }, child.id()), Err(Why::NotOwner));
         assert_eq!(refused(&Begin { task: "../x".into(), ..good.clone() }, child.id()), Err(Why::Protocol));
-        assert_eq!(refused(&Begin { workspaces: Vec::new(), ..good.clone() }, child.id()), Err(Why::Protocol));
+        assert_eq!(
+            refused(&Begin { workspaces: Vec::new(), ..good.clone() }, child.id()),
+            Err(Why::Protocol)
+        );
         assert_eq!(refused(&Begin { force: false, ..good.clone() }, child.id()), Err(Why::Policy));
         if good.uid == 0 {
             assert_eq!(refused(&Begin { as_root: false, ..good }, child.id()), Err(Why::Policy));

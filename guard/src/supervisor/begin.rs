@@ -1,34 +1,24 @@
 //! A session, from the client's request to the report: everything is armed before the command's first instruction, and
 //! nobody is inside any more when it is taken back.
 
-use super::Shared;
+use super::end::{self, Leaving};
 use super::machine::Lease;
 use super::peer::{self, Peer};
 use super::requests::answer;
 use super::sessions::{Running, Slot};
+use super::{Shared, admission};
 use crate::cgroup::Cgroup;
-use crate::control::{self, Begin, Finished, MAX_REQUEST_BYTES, Mode, Ready, Refused, Reply, Request, Why};
+use crate::control::{self, Begin, MAX_REQUEST_BYTES, Mode, Ready, Refused, Reply, Request, Why};
 use crate::session::{Recording, boot_ns};
-use crate::{Live, Opening, canary, workspace};
-use bstr::{BString, ByteSlice};
+use crate::{Opening, canary};
 use event::{Context, SessionMeta};
-use models::Baseline;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use store::Writer;
-
-/// What the command left running gets this long to end by itself.
-const GRACE: Duration = Duration::from_secs(2);
-/// How long killed processes may take to be gone.
-const DEATH: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(10);
-/// The task of a session of which none was said.
-const UNKNOWN: &str = "unknown";
 
 /// Serves a session's connection to its end.
 pub(super) fn serve(
@@ -40,12 +30,12 @@ pub(super) fn serve(
 ) -> Result<Option<Reply>, Refused> {
     let [held] = <[OwnedFd; 1]>::try_from(fds)
         .map_err(|_| Refused::new(Why::Protocol, "the command's pidfd is missing"))?;
-    admission::check(peer, &begin, &held)?;
+    let begin = admission::admit(peer, begin, &held)?;
     // Ending just now: hanging up lets the client start another supervisor.
     let Some(slot) = shared.sessions.slot()? else { return Ok(None) };
     let lease = shared.lease()?;
     let unproven = show_a_denial(shared, &lease, begin.mode)?;
-    let mut opened = open(shared, &lease, &slot, peer, &begin)?;
+    let mut opened = open(shared, &lease, &slot, &begin)?;
     opened.ready.notes.extend(unproven);
     let running = opened.running;
     let armed = enter(&lease, &running, begin.pid, &held);
@@ -54,7 +44,7 @@ pub(super) fn serve(
         control::send(stream, &Reply::Ready(opened.ready), &[]).map_err(failed)
     });
     if let Err(refused) = ready {
-        close(shared, &lease, &running, Leaving::Killed, None);
+        end::close(shared, &lease, &running, Leaving::Killed, None);
         return Err(refused);
     }
     tracing::info!(
@@ -70,7 +60,7 @@ pub(super) fn serve(
         _ => None,
     };
     let leaving = if status.is_some() { Leaving::Ended } else { Leaving::Killed };
-    let finished = close(shared, &lease, &running, leaving, status);
+    let finished = end::close(shared, &lease, &running, leaving, status);
     tracing::info!(session = running.id(), ?status, "over");
     // The slot is free, and the programs are detached, before the client hears of the end.
     drop((running, slot, lease));
@@ -107,12 +97,12 @@ struct Opened {
     ready: Ready,
 }
 
-fn open(shared: &Shared, lease: &Lease, slot: &Slot, peer: &Peer, begin: &Begin) -> Result<Opened, Refused> {
+fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Opened, Refused> {
     let baseline = match begin.mode {
         Mode::Record => None,
         _ => shared.baseline(begin.uid, &begin.agent, &begin.task)?,
     };
-    let meta = meta(lease, peer, begin);
+    let meta = meta(lease, begin);
     let writer = shared.writer(begin.uid)?;
     let number = writer.begin_session(meta.clone()).map_err(unwritable)?;
     let mut notes = Vec::new();
@@ -167,21 +157,13 @@ fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(
     })?;
     if !peer::is_alive(held) {
         // It was killed while it was held, and its end may have been missed.
-        evict(lease, pid);
+        end::evict(lease, pid);
     }
     Ok(())
 }
 
-fn evict(lease: &Lease, pid: u32) {
-    if let Err(error) = lease.kernel.evict(pid) {
-        tracing::error!(pid, %error, "a process that is gone is still counted");
-    }
-}
-
 /// What is said of the session.
-fn meta(lease: &Lease, peer: &Peer, begin: &Begin) -> SessionMeta {
-    let home =
-        if peer.is_root() { begin.home.clone() } else { home_of(peer.uid).unwrap_or(begin.home.clone()) };
+fn meta(lease: &Lease, begin: &Begin) -> SessionMeta {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     SessionMeta {
         agent: begin.agent.clone(),
@@ -189,7 +171,7 @@ fn meta(lease: &Lease, peer: &Peer, begin: &Begin) -> SessionMeta {
         command: begin.command.iter().map(ToString::to_string).collect(),
         context: Context {
             workspaces: begin.workspaces.clone(),
-            home,
+            home: begin.home.clone(),
             agent_state: begin.agent_state.clone(),
             toolchains: begin.toolchains.clone(),
             uid: begin.uid,
@@ -202,33 +184,7 @@ fn meta(lease: &Lease, peer: &Peer, begin: &Begin) -> SessionMeta {
     }
 }
 
-/// The home that the password file knows.
-fn home_of(uid: u32) -> Option<BString> {
-    let account = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten()?;
-    let home = fs::canonicalize(&account.dir).unwrap_or(account.dir);
-    Some(home.as_os_str().as_bytes().into())
-}
-
 impl Shared {
-    /// The baseline of an agent at a task; of all its tasks where the task is unknown or has none.
-    pub(super) fn baseline(
-        &self,
-        uid: u32,
-        agent: &str,
-        task: &str,
-    ) -> Result<Option<Arc<Baseline>>, Refused> {
-        let load = |task| {
-            self.setup.baselines.load(uid, agent, task).map_err(|e| {
-                Refused::new(Why::CannotProtect, format!("the baseline of `{agent}` cannot be armed: {e}"))
-            })
-        };
-        let own = if task == UNKNOWN { None } else { load(Some(task))? };
-        match own {
-            Some(baseline) => Ok(Some(baseline)),
-            None => load(None),
-        }
-    }
-
     /// Who writes the user's store: one thread for all their sessions.
     fn writer(&self, uid: u32) -> Result<Arc<Writer>, Refused> {
         let mut writers = self.writers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -241,36 +197,11 @@ impl Shared {
         writers.insert(uid, Arc::downgrade(&writer));
         Ok(writer)
     }
-
-    /// Opens a new segment of a running session.
-    pub(super) fn switch(&self, running: &Running, task: &str) -> Result<String, Refused> {
-        if !is_tag(task) {
-            return Err(Refused::new(Why::Protocol, "a task is a tag of letters, digits, `.`, `-` and `_`"));
-        }
-        let gone = || Refused::new(Why::NoSuchSession, "the session is over");
-        let (agent, mode) = running.with(|live| (live.meta().agent.clone(), live.mode())).ok_or_else(gone)?;
-        let baseline = if mode == Mode::Record { None } else { self.baseline(running.uid, &agent, task)? };
-        let armed = baseline.is_some();
-        running
-            .with(|live| live.switch(task, baseline))
-            .ok_or_else(gone)?
-            .map_err(|e| Refused::new(Why::CannotProtect, format!("the old task stays: {e}")))?;
-        let guarded = match (mode, armed) {
-            (Mode::Record, _) => "",
-            (_, true) => ", guarded by its baseline",
-            (_, false) => ", without a baseline: T0 alone",
-        };
-        Ok(format!("session {}: the task is now `{task}`{guarded}", running.id()))
-    }
 }
 
 fn create_closed(directory: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
-}
-
-fn path_of(path: &BString) -> PathBuf {
-    PathBuf::from(path.to_os_str_lossy().into_owned())
 }
 
 fn failed(error: std::io::Error) -> Refused {

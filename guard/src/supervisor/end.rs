@@ -8,9 +8,15 @@ use crate::Live;
 use crate::control::Finished;
 use std::time::{Duration, Instant};
 
+/// What the command left running gets this long to end by itself.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long killed processes may take to be gone.
+const DEATH: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(10);
+
 /// How a session is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leaving {
+pub(super) enum Leaving {
     /// Its command ended: what is left gets a moment.
     Ended,
     /// Everything ends now.
@@ -18,7 +24,7 @@ enum Leaving {
 }
 
 /// Ends a session: nobody is inside, what was recorded is written, what was armed is taken back.
-fn close(
+pub(super) fn close(
     shared: &Shared,
     lease: &Lease,
     running: &Running,
@@ -82,3 +88,9 @@ fn wait_until(limit: Duration, done: impl Fn() -> bool) -> bool {
     true
 }
 
+/// Counts a process that is gone as gone.
+pub(super) fn evict(lease: &Lease, pid: u32) {
+    if let Err(error) = lease.kernel.evict(pid) {
+        tracing::error!(pid, %error, "a process that is gone is still counted");
+    }
+}

@@ -5,13 +5,16 @@
 //! lives as long as the session and everything it asks for blocks on the kernel; the main thread accepts. A peer inside
 //! a session gets no thread: it is refused where it is accepted.
 
+mod admission;
 mod begin;
+mod end;
 mod machine;
 mod notices;
 pub(crate) mod peer;
 mod pump;
 mod requests;
 mod sessions;
+mod task;
 
 use crate::Error;
 use crate::control::{self, Refused, Reply, Why};

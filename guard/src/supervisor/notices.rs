@@ -1,7 +1,8 @@
 //! What `tail` follows: denials, alerts and verdicts, handed to whoever listens. A listener that does not keep up loses
 //! notices and is told how many: nobody can hold up the guard by not reading.
 
-use crate::control::Notice;
+use crate::Effect;
+use crate::control::{Mode, Notice};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,6 +77,51 @@ impl Notices {
     pub fn close(&self) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// A decision as a notice. `wall_ns` is the wall clock minus CLOCK_BOOTTIME, ns.
+pub fn of_effect(session: &str, mode: Mode, effect: &Effect, wall_ns: i64) -> Notice {
+    let mut notice = Notice {
+        session: session.to_owned(),
+        kind: "verdict".to_owned(),
+        unix_ns: 0,
+        stage: "T2".to_owned(),
+        means: String::new(),
+        op: String::new(),
+        object: String::new(),
+        reason: String::new(),
+        refused: mode != Mode::Shadow,
+        pid: 0,
+    };
+    let (time_ns, kind, means) = match effect {
+        Effect::Denied(denial) => {
+            notice.stage = denial.stage.name().to_owned();
+            notice.op.clone_from(&denial.op);
+            notice.object.clone_from(&denial.object);
+            notice.reason.clone_from(&denial.reason);
+            notice.refused = denial.refused;
+            notice.pid = denial.pid;
+            (denial.time_ns, "denial", denial.means.name())
+        }
+        Effect::Alert { time_ns, verdict, p, reasons } => {
+            notice.reason = format!("p = {p:.2e}: {}", reasons.join("; "));
+            notice.object = verdict.name().to_owned();
+            (*time_ns, "alert", "")
+        }
+        Effect::Restrict(answer) | Effect::Freeze(answer) | Effect::Kill(answer) => {
+            notice.reason.clone_from(&answer.reason);
+            let means = match effect {
+                Effect::Freeze(_) => "freeze",
+                Effect::Kill(_) => "kill",
+                _ => "restrict",
+            };
+            (answer.time_ns, "verdict", means)
+        }
+    };
+    notice.kind = kind.to_owned();
+    notice.means = means.to_owned();
+    notice.unix_ns = wall_ns.saturating_add(i64::try_from(time_ns).unwrap_or(i64::MAX));
+    notice
 }
 
 #[cfg(test)]

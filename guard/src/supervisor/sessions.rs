@@ -1,7 +1,7 @@
 //! The running sessions: who they are, and what becomes of what the kernel says of them.
 
-use super::notices::Notices;
-use crate::control::{Action, Mode, Notice, Refused, Running as Listed, Why};
+use super::notices::{self, Notices};
+use crate::control::{Action, Mode, Refused, Running as Listed, Why};
 use crate::session::boot_ns;
 use crate::{Effect, Error, Live};
 use collector::ALL_SESSIONS;
@@ -275,52 +275,8 @@ impl Sessions {
             tracing::warn!(session = running.id(), uid = running.uid, ?effect, "decided");
         }
         if self.notices.is_wanted() {
-            self.notices.tell(running.uid, &self.notice(running, mode, effect));
+            self.notices.tell(running.uid, &notices::of_effect(&running.id(), mode, effect, self.wall_ns));
         }
-    }
-
-    fn notice(&self, running: &Running, mode: Mode, effect: &Effect) -> Notice {
-        let mut notice = Notice {
-            session: running.id(),
-            kind: "verdict".to_owned(),
-            unix_ns: 0,
-            stage: "T2".to_owned(),
-            means: String::new(),
-            op: String::new(),
-            object: String::new(),
-            reason: String::new(),
-            refused: mode != Mode::Shadow,
-            pid: 0,
-        };
-        let (time_ns, kind, means) = match effect {
-            Effect::Denied(denial) => {
-                notice.stage = denial.stage.name().to_owned();
-                notice.op.clone_from(&denial.op);
-                notice.object.clone_from(&denial.object);
-                notice.reason.clone_from(&denial.reason);
-                notice.refused = denial.refused;
-                notice.pid = denial.pid;
-                (denial.time_ns, "denial", denial.means.name())
-            }
-            Effect::Alert { time_ns, verdict, p, reasons } => {
-                notice.reason = format!("p = {p:.2e}: {}", reasons.join("; "));
-                notice.object = verdict.name().to_owned();
-                (*time_ns, "alert", "")
-            }
-            Effect::Restrict(answer) | Effect::Freeze(answer) | Effect::Kill(answer) => {
-                notice.reason.clone_from(&answer.reason);
-                let means = match effect {
-                    Effect::Freeze(_) => "freeze",
-                    Effect::Kill(_) => "kill",
-                    _ => "restrict",
-                };
-                (answer.time_ns, "verdict", means)
-            }
-        };
-        notice.kind = kind.to_owned();
-        notice.means = means.to_owned();
-        notice.unix_ns = self.wall_ns.saturating_add(i64::try_from(time_ns).unwrap_or(i64::MAX));
-        notice
     }
 }
 

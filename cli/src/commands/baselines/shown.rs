@@ -1,0 +1,191 @@
+//! What one baseline learned, as it is shown.
+
+use crate::commands::table::{self, count};
+use event::Reach;
+use models::channel::CHANNELS;
+use models::{Baseline, Region};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Regions of one kind that are listed for people; `--json` has all.
+const LISTED: usize = 12;
+
+/// A baseline as it is shown.
+#[derive(Debug, Serialize)]
+pub struct Learned<'b> {
+    agent: &'b str,
+    task: &'b str,
+    sessions: usize,
+    tokens: u64,
+    syscalls: u64,
+    workspaces: usize,
+    trained_at_unix_ns: i64,
+    tier: &'b str,
+    partial: bool,
+    used: &'b [i64],
+    left_out: &'b [(i64, String)],
+    denial_budget_bits: f64,
+    regions: Vec<Learnt>,
+    clusters: Vec<usize>,
+    calibration: Calibration,
+}
+
+/// A region of the novelty model.
+#[derive(Debug, Serialize)]
+struct Learnt {
+    reach: Reach,
+    place: String,
+    support: usize,
+    known: bool,
+    open: bool,
+    fresh_bits: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Calibration {
+    sessions: usize,
+    actions: u64,
+    denied_sessions: usize,
+    denied_places: usize,
+    smallest_provable: f64,
+    channels: Vec<ChannelScale>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChannelScale {
+    name: &'static str,
+    blocks: usize,
+    highest: f64,
+}
+
+impl<'b> Learned<'b> {
+    /// Of a baseline.
+    pub fn of(baseline: &'b Baseline) -> Self {
+        Self {
+            agent: &baseline.agent,
+            task: &baseline.task,
+            sessions: baseline.sessions,
+            tokens: baseline.tokens,
+            syscalls: baseline.syscalls,
+            workspaces: baseline.workspaces,
+            trained_at_unix_ns: baseline.trained_at_unix_ns,
+            tier: &baseline.tier,
+            partial: baseline.partial,
+            used: &baseline.provenance.used,
+            left_out: &baseline.provenance.left_out,
+            denial_budget_bits: models::DENIAL_BUDGET_BITS,
+            regions: baseline.models.novelty.regions().map(|region| learnt(&region)).collect(),
+            clusters: baseline.models.clusters.iter().map(models::cluster::Clusters::len).collect(),
+            calibration: calibration(baseline),
+        }
+    }
+}
+
+fn learnt(region: &Region<'_>) -> Learnt {
+    let components = region.components.iter().map(|&name| name.to_owned()).collect();
+    Learnt {
+        reach: region.reach,
+        place: models::words(&event::Place { reach: region.reach, components }),
+        support: region.support,
+        known: region.known,
+        open: region.open,
+        fresh_bits: region.fresh_bits,
+    }
+}
+
+fn calibration(baseline: &Baseline) -> Calibration {
+    let calibration = &baseline.calibration;
+    let channels = CHANNELS.iter().zip(&calibration.scales).filter_map(|(channel, scale)| {
+        let scale = scale.as_ref()?;
+        Some(ChannelScale { name: channel.name, blocks: scale.blocks(), highest: scale.highest() })
+    });
+    Calibration {
+        sessions: calibration.sessions,
+        actions: calibration.actions,
+        denied_sessions: calibration.denied_sessions,
+        denied_places: calibration.denied_places,
+        smallest_provable: calibration.smallest_provable(),
+        channels: channels.collect(),
+    }
+}
+
+/// It for people.
+pub fn text(learned: &Learned<'_>) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "baseline {}/{}", learned.agent, learned.task);
+    let _ = writeln!(
+        out,
+        "  learned from {} in {}, {}, {}, trained {}",
+        count(learned.sessions as u64, "session"),
+        count(learned.workspaces as u64, "workspace"),
+        count(learned.tokens, "operation"),
+        count(learned.syscalls, "system call"),
+        table::time(learned.trained_at_unix_ns),
+    );
+    if learned.partial {
+        let _ = writeln!(out, "  partial: it may be looked at, and arms nothing");
+    }
+    for (title, reaches) in [
+        ("reads", &[Reach::Read][..]),
+        ("changes", &[Reach::Write, Reach::Create, Reach::Remove]),
+        ("programs", &[Reach::Exec]),
+        ("hosts and sockets", &[Reach::Connect, Reach::Unix, Reach::Listen]),
+    ] {
+        section(&mut out, title, &learned.regions, reaches);
+    }
+    let clusters: usize = learned.clusters.iter().sum();
+    let _ = writeln!(out, "\n{} of work", count(clusters as u64, "kind"));
+    let calibration = &learned.calibration;
+    let _ = writeln!(
+        out,
+        "\ncalibration: {} held out, {}; {} of them would have been denied something ({})",
+        count(calibration.sessions as u64, "session"),
+        count(calibration.actions, "action"),
+        calibration.denied_sessions,
+        count(calibration.denied_places as u64, "place"),
+    );
+    let _ = writeln!(
+        out,
+        "  smallest false-alarm rate that it can prove: p = {:.1e}",
+        calibration.smallest_provable
+    );
+    for channel in &calibration.channels {
+        let _ = writeln!(
+            out,
+            "  {:<14} {:>6} blocks, highest {:.2}",
+            channel.name, channel.blocks, channel.highest
+        );
+    }
+    out
+}
+
+/// The topmost places of a kind that are known or open, those that most sessions touched first.
+fn section(out: &mut String, title: &str, regions: &[Learnt], reaches: &[Reach]) {
+    let mut wanted: Vec<&Learnt> =
+        regions.iter().filter(|r| reaches.contains(&r.reach) && (r.open || r.known)).collect();
+    let below_an_open_one = |region: &Learnt| {
+        regions.iter().any(|other| {
+            other.open
+                && other.reach == region.reach
+                && region.place.strip_prefix(&other.place).is_some_and(|rest| rest.starts_with('/'))
+        })
+    };
+    wanted.retain(|region| !below_an_open_one(region));
+    wanted.sort_by(|a, b| b.support.cmp(&a.support).then_with(|| a.place.cmp(&b.place)));
+    let _ = writeln!(out, "\n{title}");
+    if wanted.is_empty() {
+        let _ = writeln!(out, "  none");
+    }
+    for region in wanted.iter().take(LISTED) {
+        let how = if region.open {
+            format!("open: something new below costs {:.1} bits", region.fresh_bits)
+        } else {
+            "itself".to_owned()
+        };
+        let reach = format!("{:?}", region.reach).to_lowercase();
+        let _ = writeln!(out, "  {reach:<8} {:<40} {:>3} sessions  {how}", region.place, region.support);
+    }
+    if wanted.len() > LISTED {
+        let _ = writeln!(out, "  and {} more: `--json` has them", wanted.len() - LISTED);
+    }
+}

@@ -1,0 +1,53 @@
+//! The task of a running session: a new segment, and the baseline that guards it.
+
+use super::Shared;
+use super::admission::is_tag;
+use super::sessions::Running;
+use crate::control::{Mode, Refused, Why};
+use models::Baseline;
+use std::sync::Arc;
+
+/// The task of a session of which none was said.
+const UNKNOWN: &str = "unknown";
+
+impl Shared {
+    /// The baseline of an agent at a task; of all its tasks where the task is unknown or has none.
+    pub(super) fn baseline(
+        &self,
+        uid: u32,
+        agent: &str,
+        task: &str,
+    ) -> Result<Option<Arc<Baseline>>, Refused> {
+        let load = |task| {
+            self.setup.baselines.load(uid, agent, task).map_err(|e| {
+                Refused::new(Why::CannotProtect, format!("the baseline of `{agent}` cannot be armed: {e}"))
+            })
+        };
+        let own = if task == UNKNOWN { None } else { load(Some(task))? };
+        match own {
+            Some(baseline) => Ok(Some(baseline)),
+            None => load(None),
+        }
+    }
+
+    /// Opens a new segment of a running session.
+    pub(super) fn switch(&self, running: &Running, task: &str) -> Result<String, Refused> {
+        if !is_tag(task) {
+            return Err(Refused::new(Why::Protocol, "a task is a tag of letters, digits, `.`, `-` and `_`"));
+        }
+        let gone = || Refused::new(Why::NoSuchSession, "the session is over");
+        let (agent, mode) = running.with(|live| (live.meta().agent.clone(), live.mode())).ok_or_else(gone)?;
+        let baseline = if mode == Mode::Record { None } else { self.baseline(running.uid, &agent, task)? };
+        let armed = baseline.is_some();
+        running
+            .with(|live| live.switch(task, baseline))
+            .ok_or_else(gone)?
+            .map_err(|e| Refused::new(Why::CannotProtect, format!("the old task stays: {e}")))?;
+        let guarded = match (mode, armed) {
+            (Mode::Record, _) => "",
+            (_, true) => ", guarded by its baseline",
+            (_, false) => ", without a baseline: T0 alone",
+        };
+        Ok(format!("session {}: the task is now `{task}`{guarded}", running.id()))
+    }
+}
