@@ -558,7 +558,9 @@ fn reason(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
-            let last = log.lines().rev().find(|line| !line.starts_with("processed")).unwrap_or_default();
+            let figures = ["processed", "stack depth", "verification time"];
+            let last = log.lines().rev().find(|line| !figures.iter().any(|figure| line.starts_with(figure)));
+            let last = last.unwrap_or_default();
             if last.is_empty() { io_error.to_string() } else { format!("{io_error}: {last}") }
         }
         other => other.to_string(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file of the world could not be written, read or changed.
-    #[error("{doing} {}: {source}", path.display())]
+    #[error("cannot {doing} `{}`", path.display())]
     File {
         /// What was tried: "write", "read", ...
         doing: &'static str,
@@ -17,7 +17,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The network namespace could not be made.
-    #[error("the network of the demo could not be made ({step}): {source}")]
+    #[error("the network of the demo could not be made ({step})")]
     Network {
         /// Which step failed.
         step: &'static str,

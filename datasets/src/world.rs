@@ -137,7 +137,7 @@ impl World {
             ("USER", "demo".into()),
             ("LOGNAME", "demo".into()),
             ("SHELL", "/bin/bash".into()),
-            ("LANG", "C.UTF-8".into()),
+            ("LANG", "C".into()),
             ("TERM", "dumb".into()),
             ("TMPDIR", self.tmp().into()),
         ]

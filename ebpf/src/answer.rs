@@ -3,26 +3,34 @@
 use crate::maps::{IDENTITY, REFUSED, VERDICT};
 use crate::ring::{FileOperation, tell_file};
 use crate::{decide, dentry, offsets, task};
-use abi::{Identity, MEANS_FANOTIFY, VERDICT_REFUSED, op};
+use abi::{MEANS_FANOTIFY, VERDICT_REFUSED, op};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
 /// What descriptor `arg 0` of the caller is.
 #[raw_tracepoint]
 pub fn identify(ctx: RawTracePointContext) -> i32 {
-    if let (Some(identity), Some(answer)) = (identity(ctx.arg::<u64>(0) as i32), IDENTITY.get_ptr_mut(0)) {
-        // SAFETY: points into an array; user space asks one question at a time.
-        unsafe { *answer = identity };
-    }
+    let fd: u64 = ctx.arg(0);
+    let _ = tell_identity(fd as i32);
     0
 }
 
 #[inline(always)]
-fn identity(fd: i32) -> Option<Identity> {
+fn tell_identity(fd: i32) -> Option<()> {
+    let answer = IDENTITY.get_ptr_mut(0)?;
     let (_, dentry) = dentry::of_fd(fd)?;
     let facts = dentry::facts(dentry)?;
     let magic: u64 = dentry.follow(offsets::dentry_sb())?.get(offsets::sb_magic())?;
-    Some(Identity { file: facts.file, magic, mode: facts.mode, nlink: facts.nlink, found: 1, uid: facts.uid })
+    // SAFETY: points into an array; user space asks one question at a time.
+    unsafe {
+        (*answer).file = facts.file;
+        (*answer).magic = magic;
+        (*answer).mode = facts.mode;
+        (*answer).nlink = facts.nlink;
+        (*answer).uid = facts.uid;
+        (*answer).found = 1;
+    }
+    Some(())
 }
 
 /// Whether process `arg 0`, by its thread `arg 1`, may do `arg 3` to what the caller has open as descriptor `arg 2`: the

@@ -6,14 +6,15 @@
 //! unlabelled.
 
 use crate::maps::{INTERESTING, NETS, T0, T0_NAMES, T1};
-use crate::read::{Address, each};
+use crate::read::{Address, clear, each, zeros};
 use crate::task::Inside;
 use crate::{atomic, dentry, ring};
 use abi::{
-    ANY_DIR, FileKey, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NameKey, NetKey, NetLabel, SESSION_T1, STAGE_NONE,
-    STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, Verdict, access, name_dir,
+    FileKey, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR, NAME_LEN, NameKey, NetKey, NetLabel, SESSION_T1, STAGE_NONE,
+    STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, Verdict, access,
 };
 use aya_ebpf::maps::lpm_trie::Key;
+use core::mem::size_of;
 
 /// A decision before its means are known.
 #[derive(Clone, Copy)]
@@ -41,8 +42,12 @@ pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
     let object = Address(object);
     let (access, subjects) = (access as u32, subjects as u32);
     // One key for all three look-ups: the stack is small.
-    let Some(name) = dentry::short_name(object) else { return 0 };
-    let mut key = NameKey { dir: ANY_DIR, name };
+    let mut place = zeros::<{ size_of::<NameKey>() / 8 }>();
+    // SAFETY: a key is integers, of the size and alignment of the words. The name lies two words in.
+    let key = unsafe { &mut *place.as_mut_ptr().cast::<NameKey>() };
+    if !dentry::short_name(object, (&raw mut key.name).cast()) {
+        return 0;
+    }
     // SAFETY: read only, and a stale value is as good as none.
     if unsafe { INTERESTING.get(&key.name) }.is_none() {
         return 0;
@@ -50,20 +55,34 @@ pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
     let Some(parent) = dentry::parent(object) else { return 0 };
     if let Some(dir) = dentry::inode(parent).and_then(dentry::key) {
         key.dir = dir;
-        let reason = name_reason(&key, access, subjects);
+        let reason = name_reason(key, access, subjects);
         if reason != 0 {
             return u64::from(reason);
         }
     }
-    if let Some(parent_name) = dentry::short_name(parent) {
-        key.dir = name_dir(&parent_name);
-        let reason = name_reason(&key, access, subjects);
+    let hash = name_hash(parent.0);
+    if hash != 0 {
+        key.dir = FileKey { ino: hash, ..NAME_DIR };
+        let reason = name_reason(key, access, subjects);
         if reason != 0 {
             return u64::from(reason);
         }
     }
-    key.dir = ANY_DIR;
-    u64::from(name_reason(&key, access, subjects)) << 32
+    // SAFETY: the directory is the first two words; none is any.
+    unsafe { clear::<2>((&raw mut key.dir).cast()) };
+    u64::from(name_reason(key, access, subjects)) << 32
+}
+
+/// [`abi::name_hash`] of a dentry's name; 0 where it is too long to matter. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn name_hash(dentry: u64) -> u64 {
+    let mut name = zeros::<{ NAME_LEN / 8 }>();
+    if !dentry::short_name(Address(dentry), name.as_mut_ptr()) {
+        return 0;
+    }
+    // SAFETY: the same bytes.
+    abi::name_hash(unsafe { &*name.as_ptr().cast() })
 }
 
 #[inline(always)]
@@ -196,13 +215,13 @@ pub fn set_state(inside: &Inside, bits: u32) {
 
 /// Decides an operation on an address (IPv4 is v4-mapped).
 #[inline(always)]
-pub fn address(inside: &Inside, addr: [u8; 16], port: u16, access: u32, means: u8) -> Verdict {
+pub fn address(inside: &Inside, addr: [u64; 2], port: u16, access: u32, means: u8) -> Verdict {
     let decision = net(inside, addr, port, access);
     ring::verdict(inside, decision.stage, decision.reason, means)
 }
 
 #[inline(always)]
-fn net(inside: &Inside, addr: [u8; 16], port: u16, access: u32) -> Decision {
+fn net(inside: &Inside, addr: [u64; 2], port: u16, access: u32) -> Decision {
     let session = inside.session();
     if let Some(label) = network(0, addr)
         && label.deny & access != 0
@@ -231,7 +250,9 @@ fn net(inside: &Inside, addr: [u8; 16], port: u16, access: u32) -> Decision {
 }
 
 #[inline(always)]
-fn network(policy: u32, addr: [u8; 16]) -> Option<&'static NetLabel> {
+fn network(policy: u32, addr: [u64; 2]) -> Option<&'static NetLabel> {
+    // SAFETY: the same sixteen bytes.
+    let addr = unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>(addr) };
     NETS.get(Key::new(160, NetKey { policy: policy.to_be_bytes(), addr }))
 }
 

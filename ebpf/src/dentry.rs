@@ -2,7 +2,7 @@
 
 use crate::maps::{SCRATCH, SCRATCH_LEN};
 use crate::offsets;
-use crate::read::{Address, each, opaque};
+use crate::read::{Address, clear, each, opaque};
 use abi::{FileFacts, FileKey, MAX_DEPTH, NAME_LEN};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
@@ -15,8 +15,8 @@ pub fn key(inode: Address) -> Option<FileKey> {
     let sb = inode.follow(offsets::inode_sb())?;
     Some(FileKey {
         ino: inode.get(offsets::inode_number())?,
-        dev: sb.get(offsets::sb_dev())?,
-        generation: inode.get(offsets::inode_generation())?,
+        dev: sb.word(offsets::sb_dev())?,
+        generation: inode.word(offsets::inode_generation())?,
     })
 }
 
@@ -32,18 +32,19 @@ pub fn parent(dentry: Address) -> Option<Address> {
     dentry.follow(offsets::dentry_parent())
 }
 
-/// A name of up to `NAME_LEN - 1` bytes, padded with zeros; `None` for a longer one.
+/// Reads a name of up to `NAME_LEN - 1` bytes, padded with zeros; false for a longer one. Into the caller's place of
+/// `NAME_LEN` bytes, since the stack is small.
 #[inline(always)]
-pub fn short_name(dentry: Address) -> Option<[u8; NAME_LEN]> {
-    let len: u32 = dentry.get(offsets::dentry_name_len())?;
+pub fn short_name(dentry: Address, name: *mut u64) -> bool {
+    let Some(len) = dentry.word(offsets::dentry_name_len()) else { return false };
+    let Some(from) = dentry.follow(offsets::dentry_name()) else { return false };
+    // SAFETY: the caller's place of `NAME_LEN` bytes.
+    unsafe { clear::<{ NAME_LEN / 8 }>(name) };
     if len == 0 || len as usize >= NAME_LEN {
-        return None;
+        return false;
     }
-    let from = dentry.follow(offsets::dentry_name())?;
-    let mut name = [0u8; NAME_LEN];
     // SAFETY: `len` is below the array's length; the source may be any address.
-    let failed = unsafe { bpf_probe_read_kernel(name.as_mut_ptr().cast(), opaque(len) & 31, from.0 as *const _) };
-    (failed == 0).then_some(name)
+    unsafe { bpf_probe_read_kernel(name.cast(), opaque(len) & 31, from.0 as *const _) == 0 }
 }
 
 /// Facts of a dentry. A name that does not exist yet has its directory's identity, and mode 0.
@@ -56,8 +57,8 @@ pub fn facts(dentry: Address) -> Option<FileFacts> {
     Some(FileFacts {
         file: key(inode)?,
         mode: if exists { u32::from(inode.get::<u16>(offsets::inode_mode())?) } else { 0 },
-        nlink: if exists { inode.get(offsets::inode_nlink())? } else { 0 },
-        uid: inode.get(offsets::inode_uid())?,
+        nlink: if exists { inode.word(offsets::inode_nlink())? } else { 0 },
+        uid: inode.word(offsets::inode_uid())?,
         names_len: 0,
         cut: 0,
     })
@@ -84,7 +85,7 @@ unsafe extern "C" fn name(_: u64, names: *mut Names) -> i64 {
         names.cut = 0;
         return 1;
     }
-    let Some(len) = dentry.get::<u32>(offsets::dentry_name_len()) else { return 1 };
+    let Some(len) = dentry.word(offsets::dentry_name_len()) else { return 1 };
     let Some(from) = dentry.follow(offsets::dentry_name()) else { return 1 };
     let len = len & 0xff;
     let place = names.at as usize & (SCRATCH_LEN - 1);
@@ -148,7 +149,7 @@ pub fn file_of_fd(fd: i32) -> Option<Address> {
         return None;
     }
     let fdt = crate::task::task().follow(offsets::task_files())?.follow(offsets::files_fdt())?;
-    if fd as u32 >= fdt.get::<u32>(offsets::fdt_max())? {
+    if fd as u32 >= fdt.word(offsets::fdt_max())? {
         return None;
     }
     // The lowest bits are never set in the table; masking them costs nothing.

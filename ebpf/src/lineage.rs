@@ -23,10 +23,10 @@ pub fn fork(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn on_fork(parent: Address, child: Address) -> Option<()> {
-    let tgid: u32 = parent.get(offsets::task_tgid())?;
-    let inside = task::find(tgid, parent.get(offsets::task_pid())?)?;
-    let child_tgid: u32 = child.get(offsets::task_tgid())?;
-    let child_tid: u32 = child.get(offsets::task_pid())?;
+    let tgid: u32 = parent.word(offsets::task_tgid())?;
+    let inside = task::find(tgid, parent.word(offsets::task_pid())?)?;
+    let child_tgid: u32 = child.word(offsets::task_tgid())?;
+    let child_tid: u32 = child.word(offsets::task_pid())?;
     let start_ns: u64 = child.follow(offsets::task_leader())?.get(offsets::task_start())?;
     let mut inherited = true;
     if child_tgid != tgid {
@@ -192,7 +192,7 @@ fn on_exit(task: Address) -> Option<()> {
     let inside = task::current()?;
     // Counted down before the tracepoint: 0 means that this was the last thread.
     let live: i32 = task.follow(offsets::task_signal())?.get(offsets::signal_live())?;
-    let code: u32 = task.get(offsets::task_exit_code()).unwrap_or(0);
+    let code: u32 = task.word(offsets::task_exit_code()).unwrap_or(0);
     if let Some(buffer) = Buffer::claim() {
         let record: *mut Exit = buffer.record();
         // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.

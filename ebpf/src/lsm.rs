@@ -5,13 +5,14 @@
 
 use crate::maps::{PROTECTED, REFUSED};
 use crate::offsets;
-use crate::read::Address;
+use crate::read::{Address, argument, zeros};
 use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdict};
 use crate::socket::{self, Peer};
 use crate::syscall::{drop_subjects_unless_system, thread};
 use crate::task::{self, Inside};
 use crate::{decide, dentry};
 use abi::{Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
+use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;
 use core::mem::size_of;
@@ -52,7 +53,7 @@ fn answer(inside: &Inside, decided: &Verdict) -> i32 {
 /// `file_open(struct file *file)`: every open but those of paths only; io_uring's too.
 #[lsm(hook = "file_open")]
 pub fn file_open(ctx: LsmContext) -> i32 {
-    let file = Address(ctx.arg(0));
+    let file = Address(argument(ctx.as_ptr(), 0));
     let Some((access, flags)) = open_access(file) else { return ALLOW };
     if flags & FMODE_EXEC != 0 {
         return ALLOW;
@@ -74,15 +75,13 @@ fn other_process(dentry: Address) -> bool {
     if magic != Some(PROC_SUPER_MAGIC) {
         return false;
     }
-    let Some(name) = dentry::short_name(dentry) else { return false };
-    if u64::from_le_bytes([name[0], name[1], name[2], name[3], name[4], name[5], name[6], name[7]])
-        != u64::from_le_bytes(*b"environ\0")
-    {
+    let mut name = zeros::<{ abi::NAME_LEN / 8 }>();
+    if !dentry::short_name(dentry, name.as_mut_ptr()) || name[0] != u64::from_le_bytes(*b"environ\0") {
         return false;
     }
     let Some(inode) = dentry::inode(dentry) else { return false };
     let pid = Address(inode.0 - offsets::proc_inode_vfs() as u64 + offsets::proc_inode_pid() as u64).follow(0);
-    let Some(number) = pid.and_then(|pid| pid.get::<u32>(offsets::pid_number())) else { return false };
+    let Some(number) = pid.and_then(|pid| pid.word(offsets::pid_number())) else { return false };
     match task::find(number, 0) {
         Some(target) => target.slot != inside.slot,
         // Only leaders are in the member map; a thread of one's own process is told from others by its number.
@@ -102,64 +101,64 @@ fn guard_outside(op: u16, access: u32, detail: u32, object: Address) -> i32 {
 /// `inode_create(struct inode *dir, struct dentry *dentry, umode_t mode)`: told by the open that follows.
 #[lsm(hook = "inode_create")]
 pub fn inode_create(ctx: LsmContext) -> i32 {
-    guard(op::CREATE, access::CREATE, ctx.arg::<u64>(2) as u32, Address(ctx.arg(1)), None, false)
+    guard(op::CREATE, access::CREATE, argument(ctx.as_ptr(), 2) as u32, Address(argument(ctx.as_ptr(), 1)), None, false)
 }
 
 /// `inode_mknod(struct inode *dir, struct dentry *dentry, umode_t mode, dev_t dev)`
 #[lsm(hook = "inode_mknod")]
 pub fn inode_mknod(ctx: LsmContext) -> i32 {
-    guard(op::CREATE, access::CREATE, ctx.arg::<u64>(2) as u32, Address(ctx.arg(1)), None, true)
+    guard(op::CREATE, access::CREATE, argument(ctx.as_ptr(), 2) as u32, Address(argument(ctx.as_ptr(), 1)), None, true)
 }
 
 /// `inode_mkdir(struct inode *dir, struct dentry *dentry, umode_t mode)`
 #[lsm(hook = "inode_mkdir")]
 pub fn inode_mkdir(ctx: LsmContext) -> i32 {
-    guard(op::MKDIR, access::CREATE | access::DIR, ctx.arg::<u64>(2) as u32, Address(ctx.arg(1)), None, true)
+    guard(op::MKDIR, access::CREATE | access::DIR, argument(ctx.as_ptr(), 2) as u32, Address(argument(ctx.as_ptr(), 1)), None, true)
 }
 
 /// `inode_symlink(struct inode *dir, struct dentry *dentry, const char *old_name)`
 #[lsm(hook = "inode_symlink")]
 pub fn inode_symlink(ctx: LsmContext) -> i32 {
-    guard(op::SYMLINK, access::CREATE, 0, Address(ctx.arg(1)), None, true)
+    guard(op::SYMLINK, access::CREATE, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
 }
 
 /// `inode_link(struct dentry *old_dentry, struct inode *dir, struct dentry *new_dentry)`
 #[lsm(hook = "inode_link")]
 pub fn inode_link(ctx: LsmContext) -> i32 {
-    guard(op::LINK, access::LINK, 0, Address(ctx.arg(0)), Some((Address(ctx.arg(2)), access::CREATE)), true)
+    guard(op::LINK, access::LINK, 0, Address(argument(ctx.as_ptr(), 0)), Some((Address(argument(ctx.as_ptr(), 2)), access::CREATE)), true)
 }
 
 /// `inode_rename(struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir, struct dentry *new_dentry)`
 #[lsm(hook = "inode_rename")]
 pub fn inode_rename(ctx: LsmContext) -> i32 {
-    let target = Address(ctx.arg(3));
+    let target = Address(argument(ctx.as_ptr(), 3));
     // What is replaced is removed.
     let replaced = if dentry::inode(target).is_some() { access::REMOVE } else { 0 };
-    guard(op::RENAME, access::REMOVE, 0, Address(ctx.arg(1)), Some((target, access::CREATE | replaced)), true)
+    guard(op::RENAME, access::REMOVE, 0, Address(argument(ctx.as_ptr(), 1)), Some((target, access::CREATE | replaced)), true)
 }
 
 /// `inode_unlink(struct inode *dir, struct dentry *dentry)`
 #[lsm(hook = "inode_unlink")]
 pub fn inode_unlink(ctx: LsmContext) -> i32 {
-    guard(op::UNLINK, access::REMOVE, 0, Address(ctx.arg(1)), None, true)
+    guard(op::UNLINK, access::REMOVE, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
 }
 
 /// `inode_rmdir(struct inode *dir, struct dentry *dentry)`
 #[lsm(hook = "inode_rmdir")]
 pub fn inode_rmdir(ctx: LsmContext) -> i32 {
-    guard(op::RMDIR, access::REMOVE | access::DIR, 0, Address(ctx.arg(1)), None, true)
+    guard(op::RMDIR, access::REMOVE | access::DIR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
 }
 
 /// `inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)`, since 6.9
 #[lsm(hook = "inode_setattr")]
 pub fn inode_setattr(ctx: LsmContext) -> i32 {
-    on_setattr(Address(ctx.arg(1)), Address(ctx.arg(2)))
+    on_setattr(Address(argument(ctx.as_ptr(), 1)), Address(argument(ctx.as_ptr(), 2)))
 }
 
 /// `inode_setattr(struct dentry *dentry, struct iattr *attr)`, before 6.9
 #[lsm(hook = "inode_setattr")]
 pub fn inode_setattr_without_idmap(ctx: LsmContext) -> i32 {
-    on_setattr(Address(ctx.arg(0)), Address(ctx.arg(1)))
+    on_setattr(Address(argument(ctx.as_ptr(), 0)), Address(argument(ctx.as_ptr(), 1)))
 }
 
 #[inline(always)]
@@ -169,7 +168,7 @@ fn on_setattr(dentry: Address, attr: Address) -> i32 {
     const ATTR_OWNER: u32 = 1 << 1 | 1 << 2;
     const ATTR_SIZE: u32 = 1 << 3;
     const ATTR_OPEN: u32 = 1 << 15;
-    let valid = attr.get::<u32>(offsets::iattr_valid()).unwrap_or(0);
+    let valid = attr.word(offsets::iattr_valid()).unwrap_or(0);
     let (op, access, told) = if valid & ATTR_SIZE != 0 {
         (op::TRUNCATE, access::WRITE, valid & ATTR_OPEN == 0)
     } else if valid & ATTR_OWNER != 0 {
@@ -183,14 +182,14 @@ fn on_setattr(dentry: Address, attr: Address) -> i32 {
 /// `inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name, ...)`
 #[lsm(hook = "inode_setxattr")]
 pub fn inode_setxattr(ctx: LsmContext) -> i32 {
-    guard(op::SETXATTR, access::ATTR, 0, Address(ctx.arg(1)), None, true)
+    guard(op::SETXATTR, access::ATTR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
 }
 
 /// `bprm_check_security(struct linux_binprm *bprm)`: for a script, once for it and once for its interpreter. An allowed
 /// one is told by `sched_process_exec`.
 #[lsm(hook = "bprm_check_security")]
 pub fn bprm_check_security(ctx: LsmContext) -> i32 {
-    let file = Address(ctx.arg(0)).follow(offsets::bprm_file());
+    let file = Address(argument(ctx.as_ptr(), 0)).follow(offsets::bprm_file());
     let Some(dentry) = file.and_then(|file| file.follow(offsets::file_dentry())) else { return ALLOW };
     guard(op::EXEC, access::EXEC, 0, dentry, None, false)
 }
@@ -199,8 +198,8 @@ pub fn bprm_check_security(ctx: LsmContext) -> i32 {
 /// started by their loader (`ld.so ./x`), and libraries.
 #[lsm(hook = "mmap_file")]
 pub fn mmap_file(ctx: LsmContext) -> i32 {
-    let file = Address(ctx.arg(0));
-    if file.is_null() || ctx.arg::<u64>(2) & PROT_EXEC == 0 {
+    let file = Address(argument(ctx.as_ptr(), 0));
+    if file.is_null() || argument(ctx.as_ptr(), 2) & PROT_EXEC == 0 {
         return ALLOW;
     }
     let Some(dentry) = file.follow(offsets::file_dentry()) else { return ALLOW };
@@ -213,14 +212,14 @@ pub fn mmap_file(ctx: LsmContext) -> i32 {
 /// `sb_mount(const char *dev_name, const struct path *path, const char *type, unsigned long flags, void *data)`
 #[lsm(hook = "sb_mount")]
 pub fn sb_mount(ctx: LsmContext) -> i32 {
-    let Some(dentry) = Address(ctx.arg(1)).follow(offsets::path_dentry()) else { return ALLOW };
-    guard(op::MOUNT, access::MOUNT, ctx.arg::<u64>(3) as u32, dentry, None, true)
+    let Some(dentry) = Address(argument(ctx.as_ptr(), 1)).follow(offsets::path_dentry()) else { return ALLOW };
+    guard(op::MOUNT, access::MOUNT, argument(ctx.as_ptr(), 3) as u32, dentry, None, true)
 }
 
 /// `move_mount(const struct path *from_path, const struct path *to_path)`
 #[lsm(hook = "move_mount")]
 pub fn move_mount(ctx: LsmContext) -> i32 {
-    let Some(to) = Address(ctx.arg(1)).follow(offsets::path_dentry()) else { return ALLOW };
+    let Some(to) = Address(argument(ctx.as_ptr(), 1)).follow(offsets::path_dentry()) else { return ALLOW };
     guard(op::MOUNT, access::MOUNT, 0, to, None, true)
 }
 
@@ -228,14 +227,14 @@ pub fn move_mount(ctx: LsmContext) -> i32 {
 /// allowed is told by the cgroup hook behind it.
 #[lsm(hook = "socket_connect")]
 pub fn socket_connect(ctx: LsmContext) -> i32 {
-    to_address(op::CONNECT, Address(ctx.arg(0)), Address(ctx.arg(1)))
+    to_address(op::CONNECT, Address(argument(ctx.as_ptr(), 0)), Address(argument(ctx.as_ptr(), 1)))
 }
 
 /// `socket_sendmsg(struct socket *sock, struct msghdr *msg, int size)`: a datagram with an address of its own.
 #[lsm(hook = "socket_sendmsg")]
 pub fn socket_sendmsg(ctx: LsmContext) -> i32 {
-    let Some(address) = Address(ctx.arg(1)).follow(offsets::msg_name()) else { return ALLOW };
-    to_address(op::SEND, Address(ctx.arg(0)), address)
+    let Some(address) = Address(argument(ctx.as_ptr(), 1)).follow(offsets::msg_name()) else { return ALLOW };
+    to_address(op::SEND, Address(argument(ctx.as_ptr(), 0)), address)
 }
 
 #[inline(always)]
@@ -245,8 +244,8 @@ fn to_address(op: u16, socket: Address, address: Address) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
     let Some(family) = address.get::<u16>(0) else { return ALLOW };
     let addr = match family {
-        AF_INET => socket::mapped(address.get(4).unwrap_or([0; 4])),
-        AF_INET6 => address.get(8).unwrap_or([0; 16]),
+        AF_INET => socket::mapped(address.word(4).unwrap_or(0)),
+        AF_INET6 => address.get(8).unwrap_or_else(zeros),
         _ => return ALLOW,
     };
     let port = u16::from_be(address.get(2).unwrap_or(0));
@@ -264,7 +263,7 @@ fn to_address(op: u16, socket: Address, address: Address) -> i32 {
 #[lsm(hook = "socket_create")]
 pub fn socket_create(ctx: LsmContext) -> i32 {
     const KNOWN: [u16; 4] = [1, 2, 10, 16];
-    let family = ctx.arg::<u64>(0) as u16;
+    let family = argument(ctx.as_ptr(), 0) as u16;
     let mut i = 0;
     while i < KNOWN.len() {
         if KNOWN[i] == family {
@@ -275,10 +274,10 @@ pub fn socket_create(ctx: LsmContext) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
     let peer = Peer {
         family,
-        kind: ctx.arg::<u64>(1) as u16,
+        kind: argument(ctx.as_ptr(), 1) as u16,
         port: 0,
-        protocol: ctx.arg::<u64>(2) as u32,
-        addr: [0; 16],
+        protocol: argument(ctx.as_ptr(), 2) as u32,
+        addr: zeros(),
     };
     let decided = socket::raw_socket(&inside, MEANS_LSM);
     let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
@@ -289,13 +288,13 @@ pub fn socket_create(ctx: LsmContext) -> i32 {
 /// `unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
 #[lsm(hook = "unix_stream_connect")]
 pub fn unix_stream_connect(ctx: LsmContext) -> i32 {
-    to_unix(op::CONNECT, Address(ctx.arg(1)))
+    to_unix(op::CONNECT, Address(argument(ctx.as_ptr(), 1)))
 }
 
 /// `unix_may_send(struct socket *sock, struct socket *other)`
 #[lsm(hook = "unix_may_send")]
 pub fn unix_may_send(ctx: LsmContext) -> i32 {
-    match Address(ctx.arg(1)).follow(offsets::socket_sk()) {
+    match Address(argument(ctx.as_ptr(), 1)).follow(offsets::socket_sk()) {
         Some(other) => to_unix(op::SEND, other),
         None => ALLOW,
     }
@@ -309,7 +308,7 @@ fn to_unix(op: u16, other: Address) -> i32 {
         Some(dentry) => decide::file(&inside, dentry, access::CONNECT, MEANS_LSM),
         None => verdict(&inside, 0, 0, 0),
     };
-    let peer = Peer { family: 1, kind: other.get(offsets::sk_type()).unwrap_or(0), port: 0, protocol: 0, addr: [0; 16] };
+    let peer = Peer { family: 1, kind: other.get(offsets::sk_type()).unwrap_or(0), port: 0, protocol: 0, addr: zeros() };
     let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
     socket::tell(&inside, op, &peer, file, ret, true, u32::MAX, &decided);
     answer(&inside, &decided)
@@ -318,7 +317,7 @@ fn to_unix(op: u16, other: Address) -> i32 {
 /// `task_kill(struct task_struct *p, struct kernel_siginfo *info, int sig, const struct cred *cred)`
 #[lsm(hook = "task_kill")]
 pub fn task_kill(ctx: LsmContext) -> i32 {
-    on_process(op::SIGNAL, Address(ctx.arg(0)), ctx.arg(2), false)
+    on_process(op::SIGNAL, Address(argument(ctx.as_ptr(), 0)), argument(ctx.as_ptr(), 2), false)
 }
 
 /// `ptrace_access_check(struct task_struct *child, unsigned int mode)`: attaching, and what reads or writes memory
@@ -327,17 +326,17 @@ pub fn task_kill(ctx: LsmContext) -> i32 {
 pub fn ptrace_access_check(ctx: LsmContext) -> i32 {
     /// include/linux/ptrace.h
     const PTRACE_MODE_ATTACH: u64 = 2;
-    let mode: u64 = ctx.arg(1);
+    let mode: u64 = argument(ctx.as_ptr(), 1);
     if mode & PTRACE_MODE_ATTACH == 0 {
         return ALLOW;
     }
-    on_process(op::PTRACE, Address(ctx.arg(0)), mode, true)
+    on_process(op::PTRACE, Address(argument(ctx.as_ptr(), 0)), mode, true)
 }
 
 #[inline(always)]
 fn on_process(op: u16, target: Address, detail: u64, outside_refused: bool) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
-    let Some(tgid) = target.get::<u32>(offsets::task_tgid()) else { return ALLOW };
+    let Some(tgid) = target.word(offsets::task_tgid()) else { return ALLOW };
     let same = match task::find(tgid, 0) {
         Some(other) => other.slot == inside.slot,
         None => false,
@@ -360,7 +359,7 @@ fn on_process(op: u16, target: Address, detail: u64, outside_refused: bool) -> i
 pub fn bpf(ctx: LsmContext) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
     let decided = verdict(&inside, STAGE_T0, abi::REASON_BPF, MEANS_LSM);
-    tell_kernel(&inside, op::BPF, ctx.arg(0), 0, false, &decided);
+    tell_kernel(&inside, op::BPF, argument(ctx.as_ptr(), 0), 0, false, &decided);
     answer(&inside, &decided)
 }
 

@@ -34,9 +34,31 @@ impl Address {
     /// The pointer at an offset; `None` where it cannot be read or is null.
     #[inline(always)]
     pub fn follow(self, offset: usize) -> Option<Address> {
-        let address = Address(self.get::<u64>(offset)?);
+        let address = Address(pointer_at(self.0.wrapping_add(offset as u64)));
         (!address.is_null()).then_some(address)
     }
+
+    /// The 32-bit value at an offset; `None` where it cannot be read.
+    #[inline(always)]
+    pub fn word(self, offset: usize) -> Option<u32> {
+        let answer = word_at(self.0.wrapping_add(offset as u64));
+        (answer <= u64::from(u32::MAX)).then_some(answer as u32)
+    }
+}
+
+/// The pointer at an address, 0 where it cannot be read. A function of its own with global linkage: it is verified once,
+/// and its place on the stack is used again and again.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn pointer_at(address: u64) -> u64 {
+    Address(address).get(0).unwrap_or(0)
+}
+
+/// The 32-bit value at an address, `u64::MAX` where it cannot be read. See [`pointer_at`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn word_at(address: u64) -> u64 {
+    Address(address).get::<u32>(0).map_or(u64::MAX, u64::from)
 }
 
 /// Calls `step` up to `times` times, until it returns 1. A loop that the verifier follows once, where one in the
@@ -52,4 +74,37 @@ pub fn each<C>(times: u32, step: unsafe extern "C" fn(u64, *mut C) -> i64, conte
 #[inline(always)]
 pub fn opaque(value: u32) -> u32 {
     core::hint::black_box(value)
+}
+
+/// Zeros words one by one. The compiler would make a call of `memset` of 16 bytes and more, whose loop the verifier
+/// follows in every program that has one.
+///
+/// # Safety
+/// `place` points to `WORDS` words, aligned to 8 bytes.
+#[inline(always)]
+pub unsafe fn clear<const WORDS: usize>(place: *mut u64) {
+    let mut i = 0;
+    while i < WORDS {
+        // SAFETY: the caller's promise.
+        unsafe { place.add(i).write_volatile(0) };
+        i += 1;
+    }
+}
+
+/// Words of zero; see [`clear`].
+#[inline(always)]
+pub fn zeros<const WORDS: usize>() -> [u64; WORDS] {
+    let mut words = MaybeUninit::<[u64; WORDS]>::uninit();
+    // SAFETY: the place of the words themselves, whose every word is written.
+    unsafe {
+        clear::<WORDS>(words.as_mut_ptr().cast());
+        words.assume_init()
+    }
+}
+
+/// An argument of a program as a plain number. Read directly it would be a pointer with a type, which functions of
+/// integers do not take.
+#[inline(always)]
+pub fn argument(context: *mut core::ffi::c_void, index: usize) -> u64 {
+    Address(context as u64).get(index * 8).unwrap_or(0)
 }

@@ -2,9 +2,9 @@
 
 use crate::atomic;
 use crate::dentry;
-use crate::maps::{BUSY, BULK, CONTROL, LOST, SCRATCH, SCRATCH_LEN, SCRATCHES, SEQUENCE};
+use crate::maps::{BULK, BUSY, CONTROL, LOST, SCRATCH, SCRATCH_LEN, SCRATCHES, SEQUENCE, SESSIONS};
 use crate::offsets;
-use crate::read::Address;
+use crate::read::{Address, clear};
 use crate::task::Inside;
 use abi::{
     File, FileFacts, Header, LOSS_SCRATCH, SESSION_ENFORCE, SESSION_SCORED, VERDICT_REFUSED, Verdict, kind,
@@ -18,6 +18,7 @@ const FORCE_WAKEUP: u64 = 2;
 
 /// Which ring, and whether its reader is woken.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Urgency {
     /// Control ring, reader woken: fork, exec, exit, refusals.
     Control,
@@ -42,23 +43,86 @@ pub fn lose(kind: u32) {
     }
 }
 
+/// Takes a free buffer of this CPU and returns its slot; [`SCRATCHES`], counted, when all are in use. Global linkage: see
+/// [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn claim() -> u64 {
+    if let Some(busy) = BUSY.get_ptr_mut(0) {
+        for slot in 0..SCRATCHES {
+            let bit = 1u64 << slot;
+            if atomic::fetch_or(busy, bit) & bit == 0 {
+                return u64::from(slot);
+            }
+        }
+    }
+    lose(LOSS_SCRATCH);
+    u64::from(SCRATCHES)
+}
+
+/// Gives a buffer back. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn release(slot: u64) -> u64 {
+    if let Some(busy) = BUSY.get_ptr_mut(0) {
+        atomic::fetch_and(busy, !(1u64 << (slot & 31)));
+    }
+    0
+}
+
+/// Completes the head of the record in buffer `slot`, writes `len` bytes to the ring, and gives the buffer back. `what` is
+/// the kind, and above it the [`Urgency`]; `thread` is tgid and tid, `place` the session's slot and the system call,
+/// each the upper and the lower half. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64) -> u64 {
+    let (kind, urgency) = (what as u16, what >> 16);
+    let session = (place >> 32) as u32;
+    let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
+    let ring = if urgency == Urgency::Control as u64 { 0 } else { 1 };
+    let sequence = SEQUENCE.get_ptr_mut(ring);
+    let state = SESSIONS.get_ptr(session);
+    let (Some(sequence), Some(state)) = (sequence, state) else { return release(slot) };
+    // SAFETY: arrays are never freed while the program runs.
+    let (segment, scored) = unsafe { ((*state).segment, (*state).flags & SESSION_SCORED != 0) };
+    let len = len as usize & (SCRATCH_LEN - 1);
+    let header = scratch.cast::<Header>();
+    // SAFETY: the buffer is larger than a head, and this program's own until it is given back; helpers without
+    // preconditions.
+    unsafe {
+        (*header).kind = kind;
+        (*header).cpu = bpf_get_smp_processor_id() as u16;
+        (*header).len = len as u32;
+        (*header).seq = atomic::fetch_add(sequence, 1);
+        (*header).time_ns = bpf_ktime_get_boot_ns();
+        (*header).session = session;
+        (*header).segment = segment;
+        (*header).tgid = (thread >> 32) as u32;
+        (*header).tid = thread as u32;
+        (*header).syscall = place as u32;
+        (*header).pad = 0;
+    }
+    // SAFETY: `len` is masked to the buffer's length.
+    let bytes = unsafe { core::slice::from_raw_parts(scratch.cast::<u8>(), len) };
+    let written = if urgency == Urgency::Control as u64 {
+        CONTROL.output::<[u8]>(bytes, FORCE_WAKEUP)
+    } else {
+        let wake = urgency == Urgency::Operation as u64 && scored;
+        BULK.output::<[u8]>(bytes, if wake { FORCE_WAKEUP } else { NO_WAKEUP })
+    };
+    if written.is_err() {
+        lose(u32::from(kind));
+    }
+    release(slot)
+}
+
 impl Buffer {
     /// Takes a free buffer; `None`, counted, when all are in use.
     #[inline(always)]
     pub fn claim() -> Option<Buffer> {
-        let busy = BUSY.get_ptr_mut(0)?;
-        for slot in 0..SCRATCHES {
-            let bit = 1u64 << slot;
-            if atomic::fetch_or(busy, bit) & bit != 0 {
-                continue;
-            }
-            if let Some(scratch) = SCRATCH.get_ptr_mut(slot) {
-                return Some(Buffer { base: scratch.cast(), slot });
-            }
-            atomic::fetch_and(busy, !bit);
-        }
-        lose(LOSS_SCRATCH);
-        None
+        let slot = claim() as u32;
+        let base = SCRATCH.get_ptr_mut(slot)?;
+        Some(Buffer { base: base.cast(), slot })
     }
 
     /// The fixed part of the record.
@@ -100,46 +164,16 @@ impl Buffer {
     /// Gives the buffer back.
     #[inline(always)]
     pub fn discard(self) {
-        if let Some(busy) = BUSY.get_ptr_mut(0) {
-            atomic::fetch_and(busy, !(1u64 << (self.slot & 31)));
-        }
+        release(u64::from(self.slot));
     }
 
     /// Completes the head, writes `len` bytes to the ring, and gives the buffer back.
     #[inline(always)]
     pub fn submit(self, kind: u16, inside: &Inside, syscall: u32, len: usize, urgency: Urgency) {
-        let ring = if urgency == Urgency::Control { 0 } else { 1 };
-        let Some(sequence) = SEQUENCE.get_ptr_mut(ring) else { return self.discard() };
-        let len = len & (SCRATCH_LEN - 1);
-        let session = inside.session();
-        let header = Header {
-            kind,
-            // SAFETY: the helper has no preconditions.
-            cpu: unsafe { bpf_get_smp_processor_id() } as u16,
-            len: len as u32,
-            seq: atomic::fetch_add(sequence, 1),
-            // SAFETY: as above.
-            time_ns: unsafe { bpf_ktime_get_boot_ns() },
-            session: inside.slot,
-            segment: session.segment,
-            tgid: inside.tgid,
-            tid: inside.tid,
-            syscall,
-            pad: 0,
-        };
-        // SAFETY: the buffer is larger than a head, and this program's own until it is given back.
-        unsafe { self.record::<Header>().write(header) };
-        // SAFETY: `len` is masked to the buffer's length.
-        let bytes = unsafe { core::slice::from_raw_parts(self.base, len) };
-        let written = match urgency {
-            Urgency::Control => CONTROL.output::<[u8]>(bytes, FORCE_WAKEUP),
-            Urgency::Operation if session.flags & SESSION_SCORED != 0 => BULK.output::<[u8]>(bytes, FORCE_WAKEUP),
-            Urgency::Operation | Urgency::Sequence => BULK.output::<[u8]>(bytes, NO_WAKEUP),
-        };
-        if written.is_err() {
-            lose(u32::from(kind));
-        }
-        self.discard();
+        let what = u64::from(kind) | (urgency as u64) << 16;
+        let thread = u64::from(inside.tgid) << 32 | u64::from(inside.tid);
+        let place = u64::from(inside.slot) << 32 | u64::from(syscall);
+        submit(u64::from(self.slot), len as u64, what, thread, place);
     }
 }
 
@@ -195,7 +229,7 @@ pub fn tell_file(
         (*record).access = operation.access;
         (*record).ret = operation.ret;
         (*record).detail = operation.detail;
-        (*record).second = NO_FACTS;
+        clear::<FACTS_WORDS>((&raw mut (*record).second).cast());
         (*record).verdict = *verdict;
         (*record).pad = 0;
     }
@@ -214,15 +248,8 @@ pub fn tell_file(
     buffer.submit(kind::FILE, inside, operation.syscall, len, urgency);
 }
 
-/// Facts of no file.
-pub const NO_FACTS: FileFacts = FileFacts {
-    file: abi::FileKey { ino: 0, dev: 0, generation: 0 },
-    mode: 0,
-    nlink: 0,
-    uid: 0,
-    names_len: 0,
-    cut: 0,
-};
+/// Words of facts; all zero: no file.
+pub const FACTS_WORDS: usize = size_of::<FileFacts>() / 8;
 
 /// A decision as the record and the caller need it: what was decided, by what means, and whether it counts.
 #[inline(always)]

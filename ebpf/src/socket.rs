@@ -1,8 +1,8 @@
 //! Sockets: cgroup hooks decide on addresses in both tiers, and the end of a call tells what became of a socket.
 
 use crate::maps::REFUSED;
-use crate::read::Address;
-use crate::ring::{Buffer, NO_FACTS, Urgency, lose, verdict};
+use crate::read::{Address, clear, zeros};
+use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, verdict};
 use crate::syscall::thread;
 use crate::task::{self, Inside};
 use crate::{decide, dentry, offsets};
@@ -31,13 +31,13 @@ pub struct Peer {
     /// `IPPROTO_*`
     pub protocol: u32,
     /// v4-mapped for IPv4.
-    pub addr: [u8; 16],
+    pub addr: [u64; 2],
 }
 
-/// IPv4 as IPv6: `::ffff:a.b.c.d`.
+/// IPv4 (in network byte order) as IPv6, `::ffff:a.b.c.d`.
 #[inline(always)]
-pub fn mapped(ip4: [u8; 4]) -> [u8; 16] {
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ip4[0], ip4[1], ip4[2], ip4[3]]
+pub fn mapped(ip4: u32) -> [u64; 2] {
+    [0, 0xffff_0000 | u64::from(ip4) << 32]
 }
 
 /// `connect(2)` of IPv4, and what implies it: TCP fast open, io_uring.
@@ -77,9 +77,9 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
                 core::ptr::read_volatile(&raw const addr.user_ip6[2]),
                 core::ptr::read_volatile(&raw const addr.user_ip6[3]),
             ];
-            core::mem::transmute::<[u32; 4], [u8; 16]>(words)
+            core::mem::transmute::<[u32; 4], [u64; 2]>(words)
         } else {
-            mapped(core::ptr::read_volatile(&raw const addr.user_ip4).to_ne_bytes())
+            mapped(core::ptr::read_volatile(&raw const addr.user_ip4))
         };
         Peer {
             family: if ipv6 { AF_INET6 } else { AF_INET },
@@ -110,7 +110,7 @@ pub fn sock_create(ctx: SockContext) -> i32 {
     if kind != SOCK_RAW {
         return ALLOW;
     }
-    let peer = Peer { family: family as u16, kind: kind as u16, port: 0, protocol, addr: [0; 16] };
+    let peer = Peer { family: family as u16, kind: kind as u16, port: 0, protocol, addr: zeros() };
     let decided = raw_socket(&inside, MEANS_CGROUP);
     tell(&inside, op::SOCKET, &peer, None, 0, true, u32::MAX, &decided);
     answer(&inside, &decided)
@@ -161,8 +161,8 @@ pub fn tell(
         (*record).port = peer.port;
         (*record).protocol = peer.protocol;
         (*record).ret = ret;
-        (*record).addr = peer.addr;
-        (*record).file = NO_FACTS;
+        (*record).addr = core::mem::transmute::<[u64; 2], [u8; 16]>(peer.addr);
+        clear::<FACTS_WORDS>((&raw mut (*record).file).cast());
         (*record).verdict = *decided;
         (*record).before = u32::from(before);
         (*record).pad = 0;
@@ -202,7 +202,7 @@ pub fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32) -> Opt
         kind: sk.get(offsets::sk_type())?,
         port: 0,
         protocol: u32::from(sk.get::<u16>(offsets::sk_protocol())?),
-        addr: [0; 16],
+        addr: zeros(),
     };
     let mut unix = None;
     match family {
@@ -224,7 +224,7 @@ pub fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32) -> Opt
                 u16::from_be(sk.get(offsets::sk_dport())?)
             };
             peer.addr = if family == AF_INET {
-                mapped(sk.get(if local { offsets::sk_rcv_saddr() } else { offsets::sk_daddr() })?)
+                mapped(sk.word(if local { offsets::sk_rcv_saddr() } else { offsets::sk_daddr() })?)
             } else {
                 sk.get(if local { offsets::sk_v6_rcv_saddr() } else { offsets::sk_v6_daddr() })?
             };

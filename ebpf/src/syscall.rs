@@ -3,7 +3,7 @@
 
 use crate::maps::{FORMS, PLANS, REFUSED, STASH, STASH_WORDS};
 use crate::offsets;
-use crate::read::Address;
+use crate::read::{Address, clear, zeros};
 use crate::ring::{Buffer, FileOperation, PATH_LEN, Urgency, lose, open_access, tell_file, verdict};
 use crate::task::{self, Inside};
 use crate::{decide, dentry, socket};
@@ -37,7 +37,7 @@ fn on_enter(regs: Address, number: u32) -> Option<()> {
         tell_syscall(&inside, number, 0, false);
     } else if plan.form == form::PATH && !offsets::is_lsm_tier() {
         let path = argument(regs, plan.path)?;
-        let mut start = [0u64; STASH_WORDS];
+        let mut start = zeros();
         beginning(path, &mut start);
         let _ = STASH.insert(thread(&inside), start, 0);
     }
@@ -147,7 +147,7 @@ pub fn thread(inside: &Inside) -> u64 {
 
 #[inline(always)]
 fn is_compat() -> bool {
-    task::task().get::<u32>(offsets::task_status()).unwrap_or(0) & TS_COMPAT != 0
+    task::task().word(offsets::task_status()).unwrap_or(0) & TS_COMPAT != 0
 }
 
 #[inline(always)]
@@ -272,7 +272,8 @@ fn swapped(inside: &Inside, buffer: &Buffer, path: u64) -> bool {
     let mut differs = 0;
     let mut i = 0;
     while i < STASH_WORDS {
-        differs |= before[i] ^ now[i];
+        // Sixteen comparisons would be followed in all their combinations.
+        differs |= core::hint::black_box(before[i] ^ now[i]);
         i += 1;
     }
     // A path on a page that was not there yet could not be read: nothing to compare with.
@@ -284,9 +285,11 @@ fn swapped(inside: &Inside, buffer: &Buffer, path: u64) -> bool {
 /// The beginning of a path of user memory, zeros behind its end; all zero where it cannot be read.
 #[inline(always)]
 fn beginning(path: u64, start: &mut [u64; STASH_WORDS]) {
-    *start = [0; STASH_WORDS];
-    // SAFETY: the destination is the whole array.
-    unsafe { bpf_probe_read_user_str(start.as_mut_ptr().cast(), 8 * STASH_WORDS as u32, path as *const _) };
+    // SAFETY: the place and the destination are the whole array.
+    unsafe {
+        clear::<STASH_WORDS>(start.as_mut_ptr());
+        bpf_probe_read_user_str(start.as_mut_ptr().cast(), 8 * STASH_WORDS as u32, path as *const _);
+    }
 }
 
 /// An operation on a descriptor that was opened before: fchmod, ftruncate, ...

@@ -44,7 +44,7 @@ impl Inside {
         if subjects == 0 {
             return 0;
         }
-        let traced = task().get::<u32>(offsets::task_ptrace()).unwrap_or(1);
+        let traced = task().word(offsets::task_ptrace()).unwrap_or(1);
         if traced == 0 { subjects } else { 0 }
     }
 }
@@ -67,7 +67,7 @@ pub fn current() -> Option<Inside> {
 #[inline(always)]
 pub fn current_by_task() -> Option<Inside> {
     let task = task();
-    find(task.get(offsets::task_tgid())?, task.get(offsets::task_pid())?)
+    find(task.word(offsets::task_tgid())?, task.word(offsets::task_pid())?)
 }
 
 /// A process by its tgid, when it is inside a session.

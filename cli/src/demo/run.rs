@@ -4,6 +4,7 @@ use super::client::{Client, Run};
 use super::report::{Clean, Outcome, Recorded, Report};
 use super::waiting::Interrupts;
 use super::{DemoArgs, judge};
+use crate::exit::Exit;
 use anyhow::{Result, ensure};
 use datasets::{Attack, Family, Plot, Services, Tools, World, network};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,7 +18,13 @@ pub fn run(args: &DemoArgs, interrupts: &Interrupts) -> Result<Report> {
     let began = Instant::now();
     let plot = Plot { seed: args.seed, profile: args.profile.profile(), tools: Tools::find()? };
     // Before any thread: only what is started from here on lives in the namespace.
-    network::isolate()?;
+    network::isolate().map_err(|error| {
+        Exit::CannotProtect.error(format!(
+            "{:#}: this root has not all of root's rights. Run the demo outside of the container, or give the container \
+             the capabilities SYS_ADMIN, NET_ADMIN and BPF",
+            anyhow::Error::new(error)
+        ))
+    })?;
     let world = World::create(args.seed)?;
     let services = Services::start(&world)?;
     let played = play(&plot, &world, &services, interrupts);

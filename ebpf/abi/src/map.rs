@@ -207,15 +207,24 @@ wire! {
 /// `NameKey::dir` of a name that matters in every directory.
 pub const ANY_DIR: FileKey = FileKey { ino: 0, dev: 0, generation: 0 };
 
-/// `NameKey::dir` of a name that matters in every directory which is itself called `name` (padded with zeros).
-/// FNV-1a, 64 bits; no real device has number `u32::MAX`.
+/// `NameKey::dir` of a name that matters in every directory of a certain name, but for the inode number: that is
+/// [`name_hash`] of the directory's name. No real device has number `u32::MAX`.
+pub const NAME_DIR: FileKey = FileKey { ino: 0, dev: u32::MAX, generation: 0 };
+
+/// FNV-1a, 64 bits, of a name padded with zeros.
 #[inline(always)]
-pub fn name_dir(name: &[u8; NAME_LEN]) -> FileKey {
+pub fn name_hash(name: &[u8; NAME_LEN]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     let mut i = 0;
     while i < NAME_LEN {
         hash = (hash ^ name[i] as u64).wrapping_mul(0x100_0000_01b3);
         i += 1;
     }
-    FileKey { ino: hash, dev: u32::MAX, generation: 0 }
+    hash
+}
+
+/// `NameKey::dir` of a name that matters in every directory which is itself called `name` (padded with zeros).
+#[inline(always)]
+pub fn name_dir(name: &[u8; NAME_LEN]) -> FileKey {
+    FileKey { ino: name_hash(name), ..NAME_DIR }
 }
