@@ -90,7 +90,7 @@ impl Btf {
         let at = *self.types.get(*self.functions.get(function)? as usize)?;
         let proto = *self.types.get(self.word(at + 8)? as usize)?;
         let info = self.word(proto + 4)?;
-        (kind(info) == KIND_FUNC_PROTO).then(|| info & 0xffff)
+        (kind(info) == KIND_FUNC_PROTO).then_some(info & 0xffff)
     }
 
     /// Offset in bits and type of a member, anonymous structures and unions included.

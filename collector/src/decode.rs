@@ -73,7 +73,12 @@ fn decision(verdict: &Verdict) -> Option<Decision> {
         abi::MEANS_FREEZE => Means::Freeze,
         _ => Means::Lsm,
     };
-    Some(Decision { stage, means, refused: verdict.flags & abi::VERDICT_REFUSED != 0, reason: verdict.reason })
+    Some(Decision {
+        stage,
+        means,
+        refused: verdict.flags & abi::VERDICT_REFUSED != 0,
+        reason: verdict.reason,
+    })
 }
 
 /// The tail of a record, taken apart piece by piece.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// the kernel has no type information at `{0}`: Wardline needs a kernel with CONFIG_DEBUG_INFO_BTF=y
-    #[error("the kernel has no type information at `{0}`: Wardline needs a kernel with CONFIG_DEBUG_INFO_BTF=y")]
+    #[error(
+        "the kernel has no type information at `{0}`: Wardline needs a kernel with CONFIG_DEBUG_INFO_BTF=y"
+    )]
     NoBtf(PathBuf),
     /// the kernel's type information is malformed: {0}
     #[error("the kernel's type information is malformed: {0}")]

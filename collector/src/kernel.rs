@@ -7,7 +7,9 @@ use crate::plan::{PLANS, placed};
 use crate::{Error, Offsets, Reader};
 use abi::{FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, Verdict};
 use aya::maps::{Array, Map, MapData, ProgramArray};
-use aya::programs::{CgroupAttachMode, Lsm, Program, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun};
+use aya::programs::{
+    CgroupAttachMode, Lsm, Program, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun,
+};
 use aya::{Ebpf, EbpfLoader};
 use std::any::Any;
 use std::borrow::Cow;
@@ -167,14 +169,11 @@ impl Kernel {
         };
         if !options.without_lsm && lsm_is_active() {
             let (kernel, reader) = Self::load_tier(&object, &offsets, facts, Tier::Lsm)?;
-            let refused = |name: &&str| {
-                let programs = lock(&kernel.programs);
-                programs.iter().any(|program| program.name == **name && program.error.is_some())
-            };
-            if !LSM.iter().any(|name| refused(&name)) {
+            let refused: Vec<_> =
+                lock(&kernel.programs).iter().filter(|p| p.error.is_some()).cloned().collect();
+            if !refused.iter().any(|program| LSM.contains(&program.name.as_str())) {
                 return Ok((kernel, reader));
             }
-            let refused: Vec<_> = lock(&kernel.programs).iter().filter(|p| p.error.is_some()).cloned().collect();
             drop((kernel, reader));
             let (kernel, reader) = Self::load_tier(&object, &offsets, facts, Tier::Tracepoint)?;
             lock(&kernel.programs).extend(refused);
@@ -368,7 +367,9 @@ impl Kernel {
     /// Runs a question. Its answer lies in a map: the return value of a test run is not handed on by every kernel.
     fn ask(&self, name: &'static str, args: [u64; 4]) -> Result<(), Error> {
         let bpf = lock(&self.bpf);
-        let Some(Program::RawTracePoint(program)) = bpf.program(name) else { return Err(Error::Incomplete(name)) };
+        let Some(Program::RawTracePoint(program)) = bpf.program(name) else {
+            return Err(Error::Incomplete(name));
+        };
         let mut options = RawTracePointRunOptions::new();
         options.args[..4].copy_from_slice(&args);
         program.test_run(options).map_err(|source| Error::Program {
@@ -543,7 +544,12 @@ fn program<'a, P>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, Error>
 where
     &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
 {
-    let known = [SETATTR_WITHOUT_IDMAP].iter().chain(TRACEPOINTS.iter().map(|(name, _)| name)).chain(QUESTIONS).chain(LSM).chain(LSM_MORE);
+    let known = [SETATTR_WITHOUT_IDMAP]
+        .iter()
+        .chain(TRACEPOINTS.iter().map(|(name, _)| name))
+        .chain(QUESTIONS)
+        .chain(LSM)
+        .chain(LSM_MORE);
     let missing = Error::Incomplete(known.copied().find(|known| *known == name).unwrap_or("program"));
     bpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(missing)
 }
@@ -569,7 +575,8 @@ fn reason(error: &ProgramError) -> String {
 
 /// Whether `bpf` is among the active security modules; unknown counts as yes, since a canary follows.
 fn lsm_is_active() -> bool {
-    std::fs::read_to_string("/sys/kernel/security/lsm").map_or(true, |list| list.split(',').any(|lsm| lsm.trim() == "bpf"))
+    std::fs::read_to_string("/sys/kernel/security/lsm")
+        .map_or(true, |list| list.split(',').any(|lsm| lsm.trim() == "bpf"))
 }
 
 /// Size of the bulk ring: 8 MiB, or 4 MiB a CPU where that is more; a power of two.
@@ -619,7 +626,8 @@ fn open_cgroup_root() -> Result<std::fs::File, Error> {
         .find(|line| line.split(" - ").nth(1).is_some_and(|rest| rest.starts_with("cgroup2 ")))
         .and_then(|line| line.split(' ').nth(4))
         .ok_or(Error::NoCgroup)?;
-    std::fs::File::open(point).map_err(|source| Error::Io { what: format!("opening the cgroup root `{point}`"), source })
+    std::fs::File::open(point)
+        .map_err(|source| Error::Io { what: format!("opening the cgroup root `{point}`"), source })
 }
 
 /// When a process started, ns of CLOCK_BOOTTIME in the kernel's clock ticks: field 22 of /proc/PID/stat.
@@ -627,7 +635,8 @@ fn start_ns(pid: u32) -> Result<u64, Error> {
     let missing = |source| Error::Io { what: format!("reading the start of process {pid}"), source };
     let stat = std::fs::read(format!("/proc/{pid}/stat")).map_err(missing)?;
     let rest = stat.rsplitn(2, |&byte| byte == b')').next().unwrap_or_default();
-    let ticks = std::str::from_utf8(rest).ok().and_then(|rest| rest.split_whitespace().nth(19)?.parse::<u64>().ok());
+    let ticks =
+        std::str::from_utf8(rest).ok().and_then(|rest| rest.split_whitespace().nth(19)?.parse::<u64>().ok());
     // SAFETY: the call has no preconditions.
     let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
     ticks

@@ -27,7 +27,8 @@ impl Mounts {
         let mut mounts: HashMap<u32, Vec<Mount>> = HashMap::new();
         for line in text.lines() {
             let mut fields = line.split_str(" ").skip(2);
-            let (Some(device), Some(root), Some(point)) = (fields.next(), fields.next(), fields.next()) else {
+            let (Some(device), Some(root), Some(point)) = (fields.next(), fields.next(), fields.next())
+            else {
                 continue;
             };
             let Some(device) = device.to_str().ok().and_then(|device| {

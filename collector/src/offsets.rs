@@ -81,7 +81,13 @@ const FIELDS: &[(&str, &str, bool)] = &[
 
 /// Offsets of the registers that hold a system call's first five arguments, in `pt_regs`: the x86-64 calling convention.
 pub(crate) fn registers(btf: &Btf) -> Result<[u8; 5], Error> {
-    let names = [("di", "pt_regs:di"), ("si", "pt_regs:si"), ("dx", "pt_regs:dx"), ("r10", "pt_regs:r10"), ("r8", "pt_regs:r8")];
+    let names = [
+        ("di", "pt_regs:di"),
+        ("si", "pt_regs:si"),
+        ("dx", "pt_regs:dx"),
+        ("r10", "pt_regs:r10"),
+        ("r8", "pt_regs:r8"),
+    ];
     let mut offsets = [0; 5];
     for (offset, (name, field)) in offsets.iter_mut().zip(names) {
         let found = btf.offset("pt_regs", name).and_then(|offset| u8::try_from(offset).ok());

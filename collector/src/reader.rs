@@ -34,7 +34,11 @@ impl Reader {
     pub(crate) fn take(bpf: &mut Ebpf) -> Result<Self, Error> {
         let mut ring = |name: &'static str| {
             let map = bpf.take_map(name).ok_or(Error::Incomplete(name))?;
-            RingBuf::try_from(map).map_err(|source| Error::Map { name, what: "read", source: Box::new(source) })
+            RingBuf::try_from(map).map_err(|source| Error::Map {
+                name,
+                what: "read",
+                source: Box::new(source),
+            })
         };
         let (control, bulk) = (ring("CONTROL")?, ring("BULK")?);
         let lost = bpf.take_map("LOST").ok_or(Error::Incomplete("LOST"))?;

@@ -49,7 +49,8 @@ impl Resolver {
 
     /// What a claimed path would name, from a directory that the kernel resolved.
     pub(crate) fn claimed(&mut self, base: &FileFacts, names: &[u8], path: &[u8]) -> File {
-        let mut whole = if path.first() == Some(&b'/') { Vec::new() } else { self.file(base, names).path.to_vec() };
+        let mut whole =
+            if path.first() == Some(&b'/') { Vec::new() } else { self.file(base, names).path.to_vec() };
         whole.push(b'/');
         whole.extend_from_slice(path);
         let (directory, leaf) = normalise(&whole);

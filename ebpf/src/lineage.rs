@@ -6,7 +6,9 @@ use crate::offsets;
 use crate::read::{Address, each};
 use crate::ring::{Buffer, Urgency, lose, verdict};
 use crate::{decide, dentry, task};
-use abi::{Exec, Exit, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE, VERDICT_REFUSED, access, kind};
+use abi::{
+    Exec, Exit, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE, VERDICT_REFUSED, access, kind,
+};
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -30,7 +32,13 @@ fn on_fork(parent: Address, child: Address) -> Option<()> {
     let start_ns: u64 = child.follow(offsets::task_leader())?.get(offsets::task_start())?;
     let mut inherited = true;
     if child_tgid != tgid {
-        let entry = Member { start_ns, session: inside.slot, subjects: inside.member().subjects, parent: tgid, pad: 0 };
+        let entry = Member {
+            start_ns,
+            session: inside.slot,
+            subjects: inside.member().subjects,
+            parent: tgid,
+            pad: 0,
+        };
         inherited = MEMBERS.insert(child_tgid, entry, 0).is_ok();
         if !inherited {
             lose(LOSS_MEMBER);

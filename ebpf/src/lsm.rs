@@ -25,7 +25,14 @@ const PROT_EXEC: u64 = 4;
 
 /// Decides and tells one operation. `told` says whether it is told when it is allowed, too.
 #[inline(always)]
-fn guard(op: u16, access: u32, detail: u32, object: Address, second: Option<(Address, u32)>, told: bool) -> i32 {
+fn guard(
+    op: u16,
+    access: u32,
+    detail: u32,
+    object: Address,
+    second: Option<(Address, u32)>,
+    told: bool,
+) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
     let mut decided = decide::file(&inside, object, access, MEANS_LSM);
     if decided.stage == 0
@@ -80,7 +87,8 @@ fn other_process(dentry: Address) -> bool {
         return false;
     }
     let Some(inode) = dentry::inode(dentry) else { return false };
-    let pid = Address(inode.0 - offsets::proc_inode_vfs() as u64 + offsets::proc_inode_pid() as u64).follow(0);
+    let pid =
+        Address(inode.0 - offsets::proc_inode_vfs() as u64 + offsets::proc_inode_pid() as u64).follow(0);
     let Some(number) = pid.and_then(|pid| pid.word(offsets::pid_number())) else { return false };
     match task::find(number, 0) {
         Some(target) => target.slot != inside.slot,
@@ -101,19 +109,40 @@ fn guard_outside(op: u16, access: u32, detail: u32, object: Address) -> i32 {
 /// `inode_create(struct inode *dir, struct dentry *dentry, umode_t mode)`: told by the open that follows.
 #[lsm(hook = "inode_create")]
 pub fn inode_create(ctx: LsmContext) -> i32 {
-    guard(op::CREATE, access::CREATE, argument(ctx.as_ptr(), 2) as u32, Address(argument(ctx.as_ptr(), 1)), None, false)
+    guard(
+        op::CREATE,
+        access::CREATE,
+        argument(ctx.as_ptr(), 2) as u32,
+        Address(argument(ctx.as_ptr(), 1)),
+        None,
+        false,
+    )
 }
 
 /// `inode_mknod(struct inode *dir, struct dentry *dentry, umode_t mode, dev_t dev)`
 #[lsm(hook = "inode_mknod")]
 pub fn inode_mknod(ctx: LsmContext) -> i32 {
-    guard(op::CREATE, access::CREATE, argument(ctx.as_ptr(), 2) as u32, Address(argument(ctx.as_ptr(), 1)), None, true)
+    guard(
+        op::CREATE,
+        access::CREATE,
+        argument(ctx.as_ptr(), 2) as u32,
+        Address(argument(ctx.as_ptr(), 1)),
+        None,
+        true,
+    )
 }
 
 /// `inode_mkdir(struct inode *dir, struct dentry *dentry, umode_t mode)`
 #[lsm(hook = "inode_mkdir")]
 pub fn inode_mkdir(ctx: LsmContext) -> i32 {
-    guard(op::MKDIR, access::CREATE | access::DIR, argument(ctx.as_ptr(), 2) as u32, Address(argument(ctx.as_ptr(), 1)), None, true)
+    guard(
+        op::MKDIR,
+        access::CREATE | access::DIR,
+        argument(ctx.as_ptr(), 2) as u32,
+        Address(argument(ctx.as_ptr(), 1)),
+        None,
+        true,
+    )
 }
 
 /// `inode_symlink(struct inode *dir, struct dentry *dentry, const char *old_name)`
@@ -125,7 +154,14 @@ pub fn inode_symlink(ctx: LsmContext) -> i32 {
 /// `inode_link(struct dentry *old_dentry, struct inode *dir, struct dentry *new_dentry)`
 #[lsm(hook = "inode_link")]
 pub fn inode_link(ctx: LsmContext) -> i32 {
-    guard(op::LINK, access::LINK, 0, Address(argument(ctx.as_ptr(), 0)), Some((Address(argument(ctx.as_ptr(), 2)), access::CREATE)), true)
+    guard(
+        op::LINK,
+        access::LINK,
+        0,
+        Address(argument(ctx.as_ptr(), 0)),
+        Some((Address(argument(ctx.as_ptr(), 2)), access::CREATE)),
+        true,
+    )
 }
 
 /// `inode_rename(struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir, struct dentry *new_dentry)`
@@ -134,7 +170,14 @@ pub fn inode_rename(ctx: LsmContext) -> i32 {
     let target = Address(argument(ctx.as_ptr(), 3));
     // What is replaced is removed.
     let replaced = if dentry::inode(target).is_some() { access::REMOVE } else { 0 };
-    guard(op::RENAME, access::REMOVE, 0, Address(argument(ctx.as_ptr(), 1)), Some((target, access::CREATE | replaced)), true)
+    guard(
+        op::RENAME,
+        access::REMOVE,
+        0,
+        Address(argument(ctx.as_ptr(), 1)),
+        Some((target, access::CREATE | replaced)),
+        true,
+    )
 }
 
 /// `inode_unlink(struct inode *dir, struct dentry *dentry)`
@@ -173,8 +216,11 @@ fn on_setattr(dentry: Address, attr: Address) -> i32 {
         (op::TRUNCATE, access::WRITE, valid & ATTR_OPEN == 0)
     } else if valid & ATTR_OWNER != 0 {
         (op::CHOWN, access::ATTR, true)
+    } else if valid & ATTR_MODE != 0 {
+        (op::CHMOD, access::ATTR, true)
     } else {
-        (op::CHMOD, access::ATTR, valid & ATTR_MODE != 0)
+        // Times only: every write sets them.
+        return ALLOW;
     };
     guard(op, access, 0, dentry, None, told)
 }
@@ -212,7 +258,9 @@ pub fn mmap_file(ctx: LsmContext) -> i32 {
 /// `sb_mount(const char *dev_name, const struct path *path, const char *type, unsigned long flags, void *data)`
 #[lsm(hook = "sb_mount")]
 pub fn sb_mount(ctx: LsmContext) -> i32 {
-    let Some(dentry) = Address(argument(ctx.as_ptr(), 1)).follow(offsets::path_dentry()) else { return ALLOW };
+    let Some(dentry) = Address(argument(ctx.as_ptr(), 1)).follow(offsets::path_dentry()) else {
+        return ALLOW;
+    };
     guard(op::MOUNT, access::MOUNT, argument(ctx.as_ptr(), 3) as u32, dentry, None, true)
 }
 
@@ -308,7 +356,13 @@ fn to_unix(op: u16, other: Address) -> i32 {
         Some(dentry) => decide::file(&inside, dentry, access::CONNECT, MEANS_LSM),
         None => verdict(&inside, 0, 0, 0),
     };
-    let peer = Peer { family: 1, kind: other.get(offsets::sk_type()).unwrap_or(0), port: 0, protocol: 0, addr: zeros() };
+    let peer = Peer {
+        family: 1,
+        kind: other.get(offsets::sk_type()).unwrap_or(0),
+        port: 0,
+        protocol: 0,
+        addr: zeros(),
+    };
     let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
     socket::tell(&inside, op, &peer, file, ret, true, u32::MAX, &decided);
     answer(&inside, &decided)

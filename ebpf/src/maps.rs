@@ -1,8 +1,8 @@
 //! The maps. User space writes the deny-list, the programs write members and rings.
 
 use abi::{
-    FileKey, Identity, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_SESSIONS, MAX_T0, MAX_T1, Member, NAME_LEN, NameKey,
-    NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session, T1Key, Verdict,
+    FileKey, Identity, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_SESSIONS, MAX_T0, MAX_T1, Member, NAME_LEN,
+    NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session, T1Key, Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};

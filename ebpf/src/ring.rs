@@ -190,7 +190,9 @@ pub extern "C" fn append_path(slot: u64, len: u64, path: u64) -> u64 {
         return 0;
     }
     // SAFETY: a whole path fits behind `place`.
-    let read = unsafe { bpf_probe_read_user_str(scratch.cast::<u8>().add(place).cast(), PATH_LEN, path as *const _) };
+    let read = unsafe {
+        bpf_probe_read_user_str(scratch.cast::<u8>().add(place).cast(), PATH_LEN, path as *const _)
+    };
     if read > 0 { read as u64 - 1 } else { 0 }
 }
 

@@ -140,7 +140,10 @@ fn answer(inside: &Inside, decided: &Verdict) -> i32 {
 
 /// Writes a [`kind::NET`] record. A refusal goes to the control ring.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "one record, one call; a structure would only be filled and emptied")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one record, one call; a structure would only be filled and emptied"
+)]
 pub fn tell(
     inside: &Inside,
     op: u16,
@@ -218,11 +221,8 @@ pub fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32) -> Opt
             if op == op::CONNECT && (ret == 0 || ret == -115) {
                 return None;
             }
-            peer.port = if local {
-                sk.get(offsets::sk_num())?
-            } else {
-                u16::from_be(sk.get(offsets::sk_dport())?)
-            };
+            peer.port =
+                if local { sk.get(offsets::sk_num())? } else { u16::from_be(sk.get(offsets::sk_dport())?) };
             peer.addr = if family == AF_INET {
                 mapped(sk.word(if local { offsets::sk_rcv_saddr() } else { offsets::sk_daddr() })?)
             } else {

@@ -191,8 +191,14 @@ fn opened(call: &Ended) -> Option<()> {
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_send_signal(SIGKILL) };
     }
-    let operation =
-        FileOperation { op: abi::op::OPEN, access, ret: call.ret, detail: flags, before: false, syscall: call.number };
+    let operation = FileOperation {
+        op: abi::op::OPEN,
+        access,
+        ret: call.ret,
+        detail: flags,
+        before: false,
+        syscall: call.number,
+    };
     tell_file(&call.inside, &operation, dentry, None, &decided);
     Some(())
 }

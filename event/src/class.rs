@@ -140,7 +140,8 @@ impl Class {
     fn of_system(path: &[u8]) -> Class {
         let top = path.strip_prefix(b"/").and_then(|rest| rest.split_str("/").next()).unwrap_or_default();
         match top {
-            b"bin" | b"sbin" | b"lib" | b"lib32" | b"lib64" | b"libx32" | b"usr" | b"opt" | b"nix" | b"snap" => Class::System,
+            b"bin" | b"sbin" | b"lib" | b"lib32" | b"lib64" | b"libx32" | b"usr" | b"opt" | b"nix"
+            | b"snap" => Class::System,
             b"etc" => Class::SystemConfig,
             b"tmp" => Class::Tmp,
             b"var" if below(path, b"/var/tmp").is_some() => Class::Tmp,

@@ -35,7 +35,11 @@ pub struct Subject {
 /// Every subject.
 pub const SUBJECTS: &[Subject] = &[
     Subject { bit: SSH, name: "ssh", paths: &["/usr/bin/ssh", "/bin/ssh"] },
-    Subject { bit: GPG, name: "gpg", paths: &["/usr/bin/gpg", "/usr/bin/gpg-agent", "/usr/bin/gpgsm", "/usr/bin/gpg2"] },
+    Subject {
+        bit: GPG,
+        name: "gpg",
+        paths: &["/usr/bin/gpg", "/usr/bin/gpg-agent", "/usr/bin/gpgsm", "/usr/bin/gpg2"],
+    },
 ];
 
 const SSH: u32 = 1 << 0;
@@ -67,8 +71,9 @@ const fn home_write(path: &'static str, what: &'static str) -> Jewel {
 const fn name_in(dir: &'static str, name: &'static str, deny: Access, what: &'static str) -> Jewel {
     Jewel { site: Site::NameIn(dir, name), deny, subjects: 0, what }
 }
-const fn name(name: &'static str, what: &'static str) -> Jewel {
-    Jewel { site: Site::Name(name), deny: TOUCH, subjects: 0, what }
+/// A private key of `ssh`, wherever it lies.
+const fn ssh_key(name: &'static str) -> Jewel {
+    Jewel { site: Site::Name(name), deny: TOUCH, subjects: SSH, what: KEY }
 }
 const fn socket(path: &'static str, what: &'static str) -> Jewel {
     Jewel { site: Site::System(path), deny: REACH, subjects: 0, what }
@@ -138,12 +143,12 @@ pub const JEWELS: &[Jewel] = &[
     home(".electrum", WALLET),
     home(".config/solana", WALLET),
     home(".config/Exodus", WALLET),
-    name("id_rsa", KEY),
-    name("id_dsa", KEY),
-    name("id_ecdsa", KEY),
-    name("id_ecdsa_sk", KEY),
-    name("id_ed25519", KEY),
-    name("id_ed25519_sk", KEY),
+    ssh_key("id_rsa"),
+    ssh_key("id_dsa"),
+    ssh_key("id_ecdsa"),
+    ssh_key("id_ecdsa_sk"),
+    ssh_key("id_ed25519"),
+    ssh_key("id_ed25519_sk"),
     name_in(".aws", "credentials", TOUCH, CLOUD),
     name_in(".docker", "config.json", TOUCH, "container registry credentials"),
     home_write(".bashrc", START),
@@ -206,7 +211,7 @@ pub const JEWELS: &[Jewel] = &[
     runtime("systemd/private", DELEGATE),
     runtime("docker.sock", DELEGATE),
     runtime("podman/podman.sock", DELEGATE),
-    runtime("gnupg", DELEGATE),
+    Jewel { site: Site::Runtime("gnupg"), deny: REACH, subjects: GPG, what: DELEGATE },
     runtime("keyring", DELEGATE),
     Jewel { site: Site::Variable("SSH_AUTH_SOCK"), deny: REACH, subjects: SSH, what: DELEGATE },
     Jewel { site: Site::Variable("DOCKER_HOST"), deny: REACH, subjects: 0, what: DELEGATE },

@@ -107,7 +107,9 @@ impl Object {
             Object::None => String::new(),
             Object::File(file) => escape(&file.path),
             Object::Exe(exe) => escape(&exe.file.path),
-            Object::Unix(file) if file.path.first() == Some(&0) => format!("unix:@{}", escape(&file.path[1..])),
+            Object::Unix(file) if file.path.first() == Some(&0) => {
+                format!("unix:@{}", escape(&file.path[1..]))
+            }
             Object::Unix(file) => format!("unix:{}", escape(&file.path)),
             Object::Address(Address { ip: IpAddr::V6(ip), port, .. }) => format!("[{ip}]:{port}"),
             Object::Address(Address { ip, port, .. }) => format!("{ip}:{port}"),

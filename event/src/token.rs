@@ -133,7 +133,9 @@ impl Tokeniser {
         };
         let Some(file) = object.and_then(Object::file) else { return };
         self.own_names.insert(file.path.clone());
-        if event.op == Op::Open && let Some(key) = file.key {
+        if event.op == Op::Open
+            && let Some(key) = file.key
+        {
             self.own.insert(key);
         }
     }
@@ -152,7 +154,9 @@ impl Tokeniser {
         let components = match object {
             Object::File(file) => self.symbolic(&file.path),
             Object::Exe(exe) => self.symbolic(&exe.file.path),
-            Object::Unix(file) if file.path.first() == Some(&0) => vec!["$abstract".into(), file.path[1..].into()],
+            Object::Unix(file) if file.path.first() == Some(&0) => {
+                vec!["$abstract".into(), file.path[1..].into()]
+            }
             Object::Unix(file) => self.symbolic(&file.path),
             Object::Address(address) => network(address.ip, address.port),
             _ => return None,
@@ -192,7 +196,9 @@ fn reach(event: &Event) -> Option<Reach> {
         Op::Truncate | Op::Chmod | Op::Chown | Op::Setxattr | Op::Mount => Some(Reach::Write),
         Op::Unlink | Op::Rmdir | Op::Rename => Some(Reach::Remove),
         Op::Exec | Op::MapExec => Some(Reach::Exec),
-        Op::Connect | Op::Send => Some(if matches!(event.object, Object::Unix(_)) { Reach::Unix } else { Reach::Connect }),
+        Op::Connect | Op::Send => {
+            Some(if matches!(event.object, Object::Unix(_)) { Reach::Unix } else { Reach::Connect })
+        }
         Op::Bind if matches!(event.object, Object::Address(_)) => Some(Reach::Listen),
         _ => None,
     }
@@ -200,8 +206,12 @@ fn reach(event: &Event) -> Option<Reach> {
 
 fn network(ip: IpAddr, port: u16) -> Vec<BString> {
     let mut components: Vec<BString> = match ip.to_canonical() {
-        IpAddr::V4(ip) => std::iter::once("$net4".into()).chain(ip.octets().map(|o| o.to_string().into())).collect(),
-        IpAddr::V6(ip) => std::iter::once("$net6".into()).chain(ip.segments().map(|s| format!("{s:x}").into())).collect(),
+        IpAddr::V4(ip) => {
+            std::iter::once("$net4".into()).chain(ip.octets().map(|o| o.to_string().into())).collect()
+        }
+        IpAddr::V6(ip) => {
+            std::iter::once("$net6".into()).chain(ip.segments().map(|s| format!("{s:x}").into())).collect()
+        }
     };
     components.push(port.to_string().into());
     components
@@ -218,7 +228,13 @@ fn token(event: &Event, class: Class, own: bool) -> Token {
         | u32::from(event.access.intersects(Access::WRITE | Access::TRUNC)) << 1
         | u32::from(event.access.contains(Access::NEW)) << 2
         | u32::from(own) << 3;
-    Token(outcome | flags << 2 | (class as u32) << 6 | u32::from(event.op as u16) << 11 | program(event, class) << 17)
+    Token(
+        outcome
+            | flags << 2
+            | (class as u32) << 6
+            | u32::from(event.op as u16) << 11
+            | program(event, class) << 17,
+    )
 }
 
 /// Twelve bits that tell the system's programs apart by path; 0 for those that the user or the session brought.
@@ -253,7 +269,12 @@ mod tests {
             tid: 10,
             op,
             access,
-            object: Object::File(File { path: path.into(), key: None, mode: 0o100644, origin: Origin::Trusted }),
+            object: Object::File(File {
+                path: path.into(),
+                key: None,
+                mode: 0o100644,
+                origin: Origin::Trusted,
+            }),
             second: None,
             outcome: Outcome::Done(3),
             decision: None,
@@ -263,7 +284,11 @@ mod tests {
     }
 
     fn tokeniser() -> Tokeniser {
-        Tokeniser::new(Context { workspaces: vec!["/w/app".into()], home: "/home/u".into(), ..Context::default() })
+        Tokeniser::new(Context {
+            workspaces: vec!["/w/app".into()],
+            home: "/home/u".into(),
+            ..Context::default()
+        })
     }
 
     #[test]
