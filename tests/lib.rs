@@ -3,7 +3,10 @@
 //! The tests drive the binary as users do, as root, against the running kernel; so they run as well in a virtual machine
 //! that has bash, coreutils and git and nothing else.
 
+pub mod attempt;
+mod processes;
 pub mod pty;
+pub mod scene;
 mod world;
 
 pub use world::{User, World, wait_until, wardline};

@@ -214,7 +214,7 @@ fn named(call: &Ended) -> Option<()> {
     let path = call.argument(plan.path)?;
     let detail = detail(call)?;
     let base = base(call.regs, plan.dir)?;
-    let second = call.argument(plan.second)?;
+    let second = if plan.second == NO_ARG { 0 } else { call.argument(plan.second)? };
     let Some(buffer) = Buffer::claim() else { return None };
     let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
         lose(u32::from(kind::CLAIMED));
@@ -353,7 +353,7 @@ pub fn drop_subjects_unless_system(inside: &Inside, dentry: Address) {
 #[inline(always)]
 fn raw(call: &Ended) -> Option<()> {
     let first = call.argument(call.plan.dir)?;
-    let second = call.argument(call.plan.second)?;
+    let second = if call.plan.second == NO_ARG { 0 } else { call.argument(call.plan.second)? };
     let target_inside = match task::find(first as u32, 0) {
         Some(target) => target.slot == call.inside.slot,
         None => false,

@@ -4,10 +4,17 @@ use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+/// Columns below which a table is not squeezed to fit.
+const NARROWEST: u16 = 40;
+
 /// A table with a head and no lines.
 pub fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
+    table.load_preset(presets::NOTHING).set_header(head);
+    // A terminal that does not know its width, as a serial console, says 0: the table keeps its own then.
+    if table.width().is_some_and(|width| width >= NARROWEST) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

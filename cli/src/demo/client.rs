@@ -122,11 +122,16 @@ impl<'w> Client<'w> {
         });
         let status = self.or_end(&mut child, status)?;
         self.cannot_protect(status, &said)?;
-        let summary =
-            read(&summary).and_then(|text| Ok(serde_json::from_slice(&text)?)).with_context(|| {
-                let said = fs::read_to_string(&said).unwrap_or_default();
-                format!("`{how}` of {} left no summary ({status}): {}", session.name, said.trim())
-            })?;
+        let summary = read(&summary).and_then(|text| Ok(serde_json::from_slice(&text)?));
+        let summary = summary.with_context(|| {
+            let said = fs::read_to_string(&said).unwrap_or_default();
+            format!(
+                "`{how}` of {} left no summary ({status}): {}{}",
+                session.name,
+                said.trim(),
+                self.last_words()
+            )
+        })?;
         Ok(Run { placed, status, summary, printed: read(&printed)?, frozen })
     }
 
@@ -200,6 +205,13 @@ impl<'w> Client<'w> {
         let said = fs::read_to_string(said).unwrap_or_default();
         let said = said.trim().trim_start_matches("error: ");
         Err(Exit::CannotProtect.error(format!("{said}\n`wardline doctor` says what is missing")))
+    }
+
+    /// The end of the supervisor's log, for when a step failed.
+    fn last_words(&self) -> String {
+        let log = fs::read_to_string(self.world.state().join("supervisor.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(8).collect();
+        lines.into_iter().rev().map(|line| format!("\n  {line}")).collect()
     }
 
     /// Ends the supervisor and every session.

@@ -20,7 +20,7 @@ impl Shared {
     ) -> Result<Option<Arc<Baseline>>, Refused> {
         let load = |task| {
             self.setup.baselines.load(uid, agent, task).map_err(|e| {
-                Refused::new(Why::CannotProtect, format!("the baseline of `{agent}` cannot be armed: {e}"))
+                Refused::new(Why::Failed, format!("the baseline of `{agent}` cannot be armed: {e}"))
             })
         };
         let own = if task == UNKNOWN { None } else { load(Some(task))? };

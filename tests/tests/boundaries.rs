@@ -1,0 +1,164 @@
+//! What a session does not change, reach or end: the places of jewels, sockets of delegated authority, processes
+//! outside of it, the supervisor.
+
+use anyhow::{Context, Result};
+use end_to_end::attempt;
+use end_to_end::scene::{Scene, assert_denials, is_lsm, rows};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command};
+
+const EPERM: i32 = libc::EPERM;
+
+/// The program that makes the attempts: this one.
+#[test]
+fn attempts() -> Result<()> {
+    attempt::serve()
+}
+
+/// Changes of the jewels' places. Where LSM programs are to be had none of them does anything.
+#[test]
+fn nothing_of_a_jewel_is_changed() -> Result<()> {
+    let changes = |scene: &Scene| {
+        let p = |path: &str| scene.path(path);
+        let (key, directory, new) = (&*p(".ssh/id_ed25519"), &*p(".ssh"), &*p(".ssh/new"));
+        let settings = &*p(".claude/settings.json");
+        rows([
+            ("chmod", "chmod", &[key]),
+            ("chmod-directory", "chmod", &[directory]),
+            ("setxattr", "setxattr", &[&p(".ssh/config")]),
+            ("link-in", "link", &[&p("notes.txt"), &p(".ssh/linked")]),
+            ("symlink-in", "symlink", &["/etc/passwd", &p(".ssh/pointer")]),
+            ("mkdir-in", "mkdir", &[&p(".ssh/directory")]),
+            ("create", "create", &[&p(".ssh/authorized_keys")]),
+            ("rename-in", "rename", &[&p("projects/app/main.txt"), new]),
+            ("rename-within", "rename", &[&p(".ssh/config"), &p(".ssh/renamed")]),
+            ("rename-out", "rename", &[key, &p("out")]),
+            ("link-out", "link", &[&p("old-link"), &p("another-link")]),
+            ("truncate", "truncate", &[&p("old-link")]),
+            ("unlink", "unlink", &[&p("old-link")]),
+            ("start-up-append", "append", &[&p(".bashrc")]),
+            ("start-up-rename", "rename", &[&p("notes.txt"), &p(".bashrc")]),
+            ("hooks-create", "create", &[settings]),
+            ("hooks-rename", "rename", &[&p(".claude/notes"), settings]),
+        ])
+    };
+    // Only their opens are refused where LSM programs are not to be had.
+    let opens = ["create", "start-up-append"];
+    for as_root in [false, true] {
+        let scene = Scene::new(as_root)?;
+        for (name, errno) in scene.free(&changes(&scene))? {
+            // There is none on every kernel's tmpfs.
+            let missing = name == "setxattr" && errno == libc::EOPNOTSUPP;
+            assert!(errno == 0 || missing, "no test: {name} fails without a guard: {errno}");
+        }
+        drop(scene);
+        let scene = Scene::new(as_root)?;
+        let state = || -> Result<_> {
+            Ok((scene.keys()?, listing(&scene.path(""))?, listing(&scene.path(".claude"))?))
+        };
+        let before = state()?;
+        let (came, summary, output) = scene.guarded("enforce", &changes(&scene))?;
+        let lsm = is_lsm(&summary)?;
+        for change in changes(&scene) {
+            let errno = *came.get(&change.name).with_context(|| format!("{output:?}"))?;
+            let refused = lsm || opens.contains(&change.name.as_str());
+            assert!(errno == EPERM || !refused, "{}: {errno}", change.name);
+        }
+        if lsm {
+            assert_eq!(state()?, before);
+            assert_eq!(fs::read_to_string(scene.path(".bashrc"))?, "plain\n");
+        }
+        assert_denials(&summary, opens.len())?;
+    }
+    Ok(())
+}
+
+/// Names in a directory.
+fn listing(path: &str) -> Result<Vec<String>> {
+    let names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = names.collect::<Result<_>>()?;
+    names.sort();
+    Ok(names)
+}
+
+#[test]
+fn an_agents_socket_is_not_connected_to() -> Result<()> {
+    let scene = Scene::new(false)?;
+    let socket = scene.world.path().join("agent.sock");
+    let listener = UnixListener::bind(&socket)?;
+    listener.set_nonblocking(true)?;
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o777))?;
+    let connect = rows([("connect", "connect", &[socket.to_str().context("path")?])]);
+    assert_eq!(scene.free(&connect)?["connect"], 0);
+    listener.accept()?;
+    let (came, summary, output) = scene.guarded("enforce", &connect)?;
+    if is_lsm(&summary)? {
+        assert_eq!(came["connect"], EPERM);
+        assert!(listener.accept().is_err(), "a connection was made");
+        return assert_denials(&summary, 1);
+    }
+    assert_eq!((came.len(), output.status.signal()), (0, Some(libc::SIGKILL)), "{output:?}");
+    let denial = &summary["denials"][0];
+    assert_eq!((&denial["stage"], &denial["means"]), (&"T0".into(), &"kill".into()), "{summary}");
+    Ok(())
+}
+
+/// A process that ends with its scope.
+struct Outside(Child);
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_environment_of_a_process_outside_is_not_read() -> Result<()> {
+    for as_root in [false, true] {
+        let scene = Scene::new(as_root)?;
+        let mut command = Command::new("sleep");
+        command.arg("1000").uid(scene.world.user.id).gid(scene.world.user.id);
+        let outside = Outside(command.spawn()?);
+        let process = format!("/proc/{}", outside.0.id());
+        let reads = rows([
+            ("environment", "open", &[&format!("{process}/environ")]),
+            ("memory", "write", &[&format!("{process}/mem")]),
+            ("own-environment", "open", &["/proc/self/environ"]),
+            ("status", "open", &[&format!("{process}/status")]),
+        ]);
+        assert!(scene.free(&reads)?.values().all(|errno| *errno == 0));
+        let (came, summary, _) = scene.guarded("enforce", &reads)?;
+        assert_eq!((came["own-environment"], came["status"]), (0, 0));
+        if is_lsm(&summary)? {
+            assert_eq!(came["environment"], EPERM, "as root: {as_root}");
+            // The kernel makes EACCES of what refuses access to memory.
+            assert!([EPERM, libc::EACCES].contains(&came["memory"]), "as root: {as_root}: {came:?}");
+            assert_denials(&summary, 2)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the signal cannot be refused, the supervisor's end is the session's.
+#[test]
+fn root_inside_does_not_end_the_supervisor() -> Result<()> {
+    let scene = Scene::new(true)?;
+    let (_, summary, _) = scene.guarded("enforce", &rows([("null", "write", &["/dev/null"])]))?;
+    let supervisor = scene.world.supervisor().context("no supervisor")?;
+    let kill = rows([("kill", "kill", &[&supervisor.to_string()]), ("wait", "wait", &["5"])]);
+    if is_lsm(&summary)? {
+        let (came, summary, _) = scene.guarded("enforce", &kill[..1])?;
+        assert_eq!(came["kill"], EPERM);
+        assert_eq!(scene.world.supervisor(), Some(supervisor));
+        return assert_denials(&summary, 1);
+    }
+    fs::remove_file(scene.world.path().join("summary.json"))?;
+    let lost = scene.guarded("enforce", &kill);
+    let said = format!("{lost:?}");
+    assert!(lost.is_err() && said.contains("the supervisor ended"), "{said}");
+    Ok(())
+}

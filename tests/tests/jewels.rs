@@ -1,0 +1,181 @@
+//! A crown jewel is refused at the first attempt, by whatever way it is reached for, with the exact error; and what
+//! is next to it is not. Each way is first shown to work where nobody guards.
+
+use anyhow::{Result, ensure};
+use end_to_end::attempt::{self, Attempt, SECRET};
+use end_to_end::scene::{Came, LINKS, Scene, assert_denials, is_lsm, rows};
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::Path;
+
+const EPERM: i32 = libc::EPERM;
+
+/// The program that makes the attempts: this one.
+#[test]
+fn attempts() -> Result<()> {
+    attempt::serve()
+}
+
+/// Ways to a key. What begins with `try-` prepares the next one: where it is not refused it must not help.
+fn ways(scene: &Scene) -> Vec<Attempt> {
+    let p = |path: &str| scene.path(path);
+    let (key, directory, moved) = (&*p(".ssh/id_ed25519"), &*p(".ssh"), &*p("moved"));
+    rows([
+        ("plain", "read", &[key]),
+        ("again", "read", &[key]),
+        ("symlink", "read", &[&p("link-1")]),
+        ("symlinked-directory", "read", &[&p("keys/id_ed25519")]),
+        ("forty-symlinks", "read", &[&p(&format!("link-{LINKS}"))]),
+        ("bind-mount", "read", &[&p("bound/id_ed25519")]),
+        ("proc-self-root", "read", &[&format!("/proc/self/root{key}")]),
+        ("dot-dot", "read", &["../../.ssh/id_ed25519"]),
+        ("more-dot-dot", "read", &["./../app/../../projects/../.ssh//./id_ed25519"]),
+        ("from-inside", "read-in", &[directory, "id_ed25519"]),
+        ("hard-link", "read", &[&p("old-link")]),
+        ("reopen", "reopen", &[key]),
+        ("openat", "read-at", &[directory, "id_ed25519"]),
+        ("openat-dot-dot", "read-at", &[&p("projects"), "../.ssh/id_ed25519"]),
+        ("list", "list", &[directory]),
+        ("write", "write", &[key]),
+        ("try-chmod", "chmod", &[key]),
+        ("after-chmod", "read", &[key]),
+        ("try-link", "link", &[key, &p("new-link")]),
+        ("after-link", "read", &[&p("new-link"), key]),
+        ("try-rename", "rename", &[key, moved]),
+        ("after-rename", "read", &[moved, key]),
+        ("try-rename-directory", "rename", &[directory, &p("x")]),
+        ("after-rename-directory", "read", &[moved, key, &p("x/id_ed25519")]),
+        ("append", "append", &[&p("old-link")]),
+        ("truncating-open", "cut", &[&p("old-link")]),
+    ])
+}
+
+/// What an agent needs.
+fn ordinary(scene: &Scene) -> Vec<Attempt> {
+    let p = |path: &str| scene.path(path);
+    rows([
+        ("null", "write", &["/dev/null"]),
+        ("passwd", "open", &["/etc/passwd"]),
+        ("workspace", "open", &["main.txt"]),
+        ("workspace-append", "append", &["main.txt"]),
+        ("workspace-create", "create", &["new.txt"]),
+        ("workspace-mkdir", "mkdir", &["new"]),
+        ("workspace-rename", "rename", &["new.txt", "new/renamed.txt"]),
+        ("home", "open", &[&p("notes.txt")]),
+        ("home-list", "list", &[&p("")]),
+        ("home-create", "create", &[&p("new.txt")]),
+        ("home-unlink", "unlink", &[&p("new.txt")]),
+        ("read-start-up", "open", &[&p(".bashrc")]),
+    ])
+}
+
+fn every_way_is_refused(as_root: bool, verb: &str) -> Result<()> {
+    let scene = Scene::new(as_root)?;
+    let ways_then_ordinary = [ways(&scene), ordinary(&scene)].concat();
+    for (name, errno) in scene.free(&ways_then_ordinary)? {
+        assert_eq!(errno, 0, "no test: {name} fails without a guard");
+    }
+    drop(scene);
+    let scene = Scene::new(as_root)?;
+    let before = scene.keys()?;
+    let (ways, ordinary) = (ways(&scene), ordinary(&scene));
+    let (came, summary, output) = scene.guarded(verb, &[ways.clone(), ordinary.clone()].concat())?;
+    assert_eq!(came.len(), ways.len() + ordinary.len(), "{output:?}");
+    let lsm = is_lsm(&summary)?;
+    let mut refused = 0;
+    for way in &ways {
+        let errno = came[&way.name];
+        refused += usize::from(errno == EPERM);
+        let may_pass = !lsm && way.name.starts_with("try-");
+        assert!(errno == EPERM || may_pass && errno == 0, "{}: {errno}", way.name);
+    }
+    for fine in &ordinary {
+        assert_eq!(came[&fine.name], 0, "{}", fine.name);
+    }
+    if lsm {
+        assert_eq!(scene.keys()?, before);
+    }
+    assert_eq!(fs::read_to_string(scene.path("old-link"))?, SECRET);
+    assert_denials(&summary, refused)
+}
+
+#[test]
+fn a_user_gets_to_a_key_by_no_way() -> Result<()> {
+    every_way_is_refused(false, "enforce")
+}
+
+#[test]
+fn root_gets_to_a_key_by_no_way() -> Result<()> {
+    every_way_is_refused(true, "enforce")
+}
+
+#[test]
+fn neither_does_who_is_recorded() -> Result<()> {
+    every_way_is_refused(false, "record")
+}
+
+/// A file over which root binds the key: either the mount is refused, or what is then there.
+#[test]
+fn a_bind_mount_made_inside_shows_no_key() -> Result<()> {
+    let scene = Scene::new(true)?;
+    let cover = scene.path("projects/app/cover");
+    let key = scene.path(".ssh/id_ed25519");
+    let attempts = rows([("bind", "bind", &[&key, &cover]), ("read", "read", &[&cover])]);
+    assert!(scene.free(&attempts)?.values().all(|errno| *errno == 0));
+    let (came, summary, _) = scene.guarded("enforce", &attempts)?;
+    match came["bind"] {
+        0 => assert_eq!(came["read"], EPERM),
+        errno => assert_eq!((errno, came["read"]), (EPERM, attempt::OTHER_CONTENT)),
+    }
+    assert_denials(&summary, 1)
+}
+
+#[test]
+fn ten_thousand_attempts_from_eight_threads_get_nothing() -> Result<()> {
+    let scene = Scene::new(false)?;
+    let key = scene.path(".ssh/id_ed25519");
+    let many = rows([("many", "threads", &["8", "1250", &key])]);
+    assert_eq!(scene.free(&many)?["many:done"], 10_000);
+    let (came, summary, _) = scene.guarded("enforce", &many)?;
+    assert_eq!((came["many:done"], came["many:refused"]), (0, 10_000));
+    assert_eq!(summary["denied"], 10_000);
+    assert_denials(&summary, 10_000)
+}
+
+/// `ssh` reads its configuration in every session, and a baseline learns it. The key next to it stays refused.
+#[test]
+fn a_baseline_opens_no_jewel() -> Result<()> {
+    if !Path::new("/usr/bin/ssh").exists() {
+        println!("skipped: there is no ssh");
+        return Ok(());
+    }
+    let scene = Scene::new(true)?;
+    let world = &scene.world;
+    let config = scene.path(".ssh/config");
+    chown(&config, Some(0), Some(0))?;
+    let session = |verb: &str, attempts: &[Attempt]| -> Result<Came> {
+        let ssh = format!("/usr/bin/ssh -G -F {config} box | grep '^user '; exec \"$0\" \"$@\"");
+        scene.through(verb, &["bash", "-c", &ssh], &["--task", "fetch"], attempts)
+    };
+    for _ in 0..4 {
+        let (_, summary, output) =
+            session("record", &rows([("notes", "open", &[&scene.path("notes.txt")])]))?;
+        assert!(String::from_utf8_lossy(&output.stdout).contains("user somebody"), "{output:?}");
+        assert_eq!(summary["denied"], 0, "{summary}");
+    }
+    let trained = world.run(["train", "--agent", "test-agent", "--json"])?;
+    let said = String::from_utf8_lossy(&trained.stdout);
+    ensure!(trained.status.success(), "{said}{}", String::from_utf8_lossy(&trained.stderr));
+    println!("{said}");
+    let reads = [
+        rows([("notes", "open", &[&scene.path("notes.txt")]), ("config", "open", &[&config])]),
+        ways(&scene).into_iter().take(12).collect(),
+    ]
+    .concat();
+    let (came, summary, output) = session("enforce", &reads)?;
+    println!("{summary:#}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("user somebody"), "{output:?}");
+    assert_eq!(came["notes"], 0);
+    assert!(came.iter().all(|(name, errno)| name == "notes" || *errno == EPERM), "{came:?}");
+    assert_denials(&summary, came.len() - 1)
+}

@@ -1,0 +1,83 @@
+//! A session is its whole process tree, however it forks, detaches or moves: what is executed in it is recorded, all
+//! of it and nothing else.
+
+use anyhow::{Result, ensure};
+use end_to_end::attempt::{self, Attempt};
+use end_to_end::scene::Scene;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Short children.
+const CHILDREN: usize = 200;
+/// So long a detached grandchild lives on, in seconds: the last one outlives the command.
+const LIVES_ON: &str = "0.518";
+
+/// The program that makes the processes: this one.
+#[test]
+fn attempts() -> Result<()> {
+    attempt::serve()
+}
+
+/// Ways in which processes come to be, and how many of each. Each executes one program, whose last argument is the way.
+fn ways(as_root: bool) -> Vec<(&'static str, usize)> {
+    let mut ways = vec![("detach", 1), ("fork", 5), ("vfork", CHILDREN), ("thread", 3), ("detach", 1)];
+    if as_root {
+        // And what is begun from there.
+        ways.extend([("leave-cgroup", 1), ("detach", 1)]);
+    }
+    ways
+}
+
+/// How often each last argument occurs among the programs that were executed.
+fn executed(events: &[Value]) -> BTreeMap<String, usize> {
+    let mut executed = BTreeMap::new();
+    for event in events.iter().filter(|event| event["op"] == "exec") {
+        let arguments = event["object"]["args"].as_array();
+        let last = arguments.and_then(|list| list.last()?.as_str()).unwrap_or_default();
+        *executed.entry(last.to_owned()).or_default() += 1;
+    }
+    executed
+}
+
+fn a_session_is_recorded_whole(as_root: bool, verb: &str) -> Result<()> {
+    let scene = Scene::new(as_root)?;
+    let mut processes = Vec::new();
+    let mut expected = BTreeMap::from([("--test-threads=1".to_owned(), 1)]);
+    for (way, count) in ways(as_root) {
+        let arguments = if way == "detach" { ["sleep", LIVES_ON] } else { ["true", way] };
+        processes
+            .extend((0..count).map(|_| Attempt::new(&format!("{way}-{}", expected.len()), way, arguments)));
+        *expected.entry(arguments[1].to_owned()).or_default() += count;
+    }
+    let (came, summary, output) = scene.guarded(verb, &processes)?;
+    assert!(!came.is_empty() && came.values().all(|errno| *errno == 0), "{came:?}\n{output:?}");
+    let exported = scene.world.run(["export", "last"])?;
+    ensure!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    let lines = String::from_utf8_lossy(&exported.stdout);
+    let events: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    assert_eq!(executed(&events), expected);
+    let all: usize = expected.values().sum();
+    assert_eq!((&summary["execs"], &summary["lost"]), (&all.into(), &0.into()), "{summary}");
+    assert!(!events.iter().any(|event| event["type"] == "loss"));
+    // Each ended inside, the detached ones too.
+    let of = |op: &str| {
+        events.iter().filter(|event| event["op"] == op).map(|event| event["pid"].as_u64()).collect()
+    };
+    let (began, ended): (BTreeSet<_>, BTreeSet<_>) = (of("exec"), of("exit"));
+    assert_eq!(began.difference(&ended).count(), 0);
+    // A detached process has had a parent that executed nothing.
+    let forked = |event: &&Value| event["op"] == "fork" && event["fork"]["pid"] != event["pid"];
+    let between = expected[LIVES_ON];
+    assert_eq!(events.iter().filter(forked).count(), all - 1 + between);
+    Ok(())
+}
+
+#[test]
+fn root_is_recorded_whole() -> Result<()> {
+    a_session_is_recorded_whole(true, "record")
+}
+
+#[test]
+fn a_user_is_recorded_whole() -> Result<()> {
+    a_session_is_recorded_whole(false, "enforce")
+}
