@@ -103,9 +103,9 @@ impl Scene {
         Ok((attempt::outcomes(&output), summary, output))
     }
 
-    /// Everything below `~/.ssh`, and what could be changed of it.
+    /// `~/.ssh` and everything in it, with what could be changed of it.
     pub fn keys(&self) -> Result<Vec<String>> {
-        let mut keys = Vec::new();
+        let mut keys = vec![format!("{:o}", fs::metadata(self.path(".ssh"))?.permissions().mode())];
         for entry in fs::read_dir(self.path(".ssh"))? {
             let path = entry?.path();
             let mut names = [0; 256];

@@ -93,7 +93,7 @@ impl Profile {
         readings: (9, 14),
         rounds: (2, 3),
         modules: (6, 16),
-        wiped: 24,
+        wiped: 40,
     };
 }
 

@@ -9,7 +9,7 @@ use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramAr
 
 /// Do not allocate all entries at once.
 const NO_PREALLOC: u32 = 1;
-/// Control ring: fork, exec, exit, refusals. Never fills up while it is read at all.
+/// Control ring: fork, exec, exit, refusals. 4 MiB hold some 40,000 of them.
 const CONTROL_BYTES: u32 = 4 << 20;
 /// Bulk ring; user space sets the real size from the number of CPUs.
 const BULK_BYTES: u32 = 8 << 20;

@@ -87,7 +87,7 @@ fn score(label: &str, session: &Recorded, baseline: Arc<Baseline>) -> u32 {
         "{label} #{} actions {actions} alerts {alerts} acted {crossed:?} | {} | {:?}",
         session.id,
         words.join(", "),
-        scorer.channels().tally()
+        scorer.channels().tally().sample()
     );
     alerts
 }
@@ -100,7 +100,8 @@ fn main() {
             let mut clean = Vec::new();
             let mut led_astray = Vec::new();
             for session in reader.sessions().unwrap().iter().filter(|session| session.meta.task == task) {
-                let mut recorded = Recorded { id: session.id.0, workspace: session.id.0 as u64, records: vec![] };
+                let mut recorded =
+                    Recorded { id: session.id.0, workspace: session.id.0 as u64, records: vec![] };
                 profiler::replay(&reader, session, &mut |_, reading| {
                     recorded.records.push(match reading {
                         Reading::Step(step) => Record::Step(Box::new(step.clone())),

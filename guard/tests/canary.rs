@@ -7,7 +7,7 @@ use std::sync::Arc;
 #[test]
 fn every_operation_has_its_means_and_those_that_matter_are_refused() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("not run: loading kernel programs needs root");
+        eprintln!("skipped: loading kernel programs needs root");
         return;
     }
     let (kernel, mut reader) = Kernel::load(&Options::default()).unwrap();

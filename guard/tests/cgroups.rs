@@ -7,7 +7,7 @@ use std::time::Duration;
 #[test]
 fn a_session_is_frozen_thawed_and_killed_with_what_it_forked() {
     if !rustix::process::geteuid().is_root() || cgroup::root().is_err() {
-        eprintln!("not run: needs root and cgroup v2");
+        eprintln!("skipped: needs root and cgroup v2");
         return;
     }
     let cgroup = Cgroup::create(&format!("test-{}", std::process::id())).unwrap();

@@ -119,7 +119,7 @@ fn thousands_of_attempts_from_many_threads_get_nothing() {
     );
     let output = scene.inside(&format!("python3 -c \"{script}\""));
     if output.stderr.contains_str("not found") {
-        eprintln!("not run: no python3");
+        eprintln!("skipped: no python3");
         return;
     }
     assert_eq!(output.stdout.trim_end().as_bstr(), "0 2000", "{output:?}");
@@ -148,7 +148,7 @@ fn a_shadow_session_and_everybody_else_read_on() {
 fn a_program_for_which_a_jewel_exists_may_use_it_and_nobody_through_it() {
     let Some(mut scene) = scene() else { return };
     if !std::path::Path::new("/usr/bin/ssh").exists() {
-        eprintln!("not run: no ssh");
+        eprintln!("skipped: no ssh");
         return;
     }
     scene.write("home/.ssh/config", "Host box\n  User somebody\n");

@@ -1,9 +1,11 @@
-//! From a channel's value to a p-value: what share of clean stretches of work would have looked at least as bad.
+//! From a channel's value to a p-value: what share of clean sessions would ever have looked at least as bad.
 //!
-//! A block is a fixed number of actions of a session that the model was not trained on. The p-value of a value is
+//! A block is a fixed number of actions of a session that the model was not trained on. The p-value of a block is
 //! conformal: `(1 + blocks whose maximum was as high) / (1 + blocks)` (Vovk, Gammerman and Shafer 2005), valid whatever
-//! the distribution, and one-sided. Channels are combined by the smallest p, times their number (Bonferroni). Nothing
-//! below channels / (blocks + 1) can be proved so; past it see [`crate::tail`].
+//! the distribution, and one-sided. But a session is scored after each of its actions, and one of sixty blocks has sixty
+//! tries at being the most unusual one: its p is that of a block times the blocks that it had, or that a session
+//! usually has, whichever is more. Channels are combined by the smallest p, times their number (both Bonferroni). Nothing
+//! below channels / sessions, about, can be proved so; past it see [`crate::tail`].
 
 use crate::tail::Tail;
 use serde::{Deserialize, Serialize};
@@ -70,6 +72,8 @@ pub struct P {
 pub struct Scale {
     /// Maxima of the blocks, ascending.
     blocks: Vec<f64>,
+    /// Blocks that a session had, on average: at least one. `None` where its values take its length into account.
+    tries: Option<f64>,
     /// The tail past them.
     tail: Tail,
 }
@@ -83,6 +87,8 @@ pub struct Reading {
     pub modelled: bool,
     /// Differences below this are noise, in the value's unit.
     pub unit: f64,
+    /// Its tail may be extrapolated. Where not, the channel says what held-out sessions prove, and no more.
+    pub tail: bool,
 }
 
 impl Scale {
@@ -93,21 +99,36 @@ impl Scale {
         let mut blocks =
             if reading.cumulative { maxima.clone() } else { sessions.iter().flatten().copied().collect() };
         blocks.sort_unstable_by(f64::total_cmp);
-        Self { blocks, tail: Tail::fit(&maxima, reading) }
+        let each = (blocks.len() as f64 / maxima.len().max(1) as f64).max(1.0);
+        let tries = (!reading.cumulative).then_some(each);
+        Self { blocks, tries, tail: if reading.tail { Tail::fit(&maxima, reading) } else { Tail::None } }
     }
 
-    /// The p-value of a value.
-    pub fn p(&self, value: f64) -> P {
+    /// The p-value of a value in a session that is in its block with this number, counted from one.
+    pub fn p(&self, value: f64, block: f64) -> P {
+        let longer = self.tries.map_or(1.0, |tries| (block / tries).max(1.0));
         let below = self.blocks.partition_point(|&block| block < value);
-        let proved = (1 + self.blocks.len() - below) as f64 / (1 + self.blocks.len()) as f64;
-        match self.tail.p(value) {
-            Some(p) if p < proved => P { p, extrapolated: true },
-            _ => P { p: proved, extrapolated: false },
+        let each = (1 + self.blocks.len() - below) as f64 / (1 + self.blocks.len()) as f64;
+        let proved = each * self.tries.unwrap_or(1.0) * longer;
+        // The tail is that of whole sessions.
+        match self.tail.p(value).map(|p| p * longer) {
+            Some(p) if p < proved => P { p: p.min(1.0), extrapolated: true },
+            _ => P { p: proved.min(1.0), extrapolated: false },
         }
+    }
+
+    /// The smallest p that held-out blocks can prove for a session of the usual length.
+    fn smallest(&self) -> f64 {
+        self.tries.unwrap_or(1.0) / (self.blocks.len() as f64 + 1.0)
     }
 
     /// Adds the blocks of another baseline.
     fn merge(&mut self, other: &Scale) {
+        let blocks = (self.blocks.len() + other.blocks.len()) as f64;
+        self.tries = self.tries.zip(other.tries).map(|(mine, theirs)| {
+            let sessions = self.blocks.len() as f64 / mine + other.blocks.len() as f64 / theirs;
+            (blocks / sessions.max(1.0)).max(1.0)
+        });
         self.blocks.extend(&other.blocks);
         self.blocks.sort_unstable_by(f64::total_cmp);
         self.tail = self.tail.wider(other.tail);
@@ -158,6 +179,7 @@ impl Calibration {
     pub(crate) fn is_sound(&self) -> bool {
         self.scales.iter().flatten().all(|scale| {
             scale.tail.is_sound()
+                && scale.tries.is_none_or(|tries| tries.is_finite() && tries >= 1.0)
                 && scale.blocks.iter().all(|block| block.is_finite())
                 && scale.blocks.windows(2).all(|pair| pair[0] <= pair[1])
         })
@@ -168,20 +190,23 @@ impl Calibration {
         self.scales.iter().flatten().count()
     }
 
-    /// The smallest combined p that held-out blocks can prove: channels / (blocks + 1).
+    /// The smallest combined p that held-out blocks can prove, for a session of the usual length.
     pub fn smallest_provable(&self) -> f64 {
-        let blocks = self.scales.iter().flatten().map(Scale::blocks).max().unwrap_or(0);
-        (self.channels() as f64 / (blocks as f64 + 1.0)).min(1.0)
+        let least = self.scales.iter().flatten().map(Scale::smallest).fold(1.0, f64::min);
+        (self.channels() as f64 * least).min(1.0)
     }
 
-    /// Each channel's p, times the number of channels: `None` for channels that do not count.
-    pub fn p(&self, values: &[f64]) -> Vec<Option<P>> {
+    /// Each channel's p after so many actions of a session, times the number of channels: `None` for channels that do
+    /// not count.
+    pub fn p(&self, values: &[f64], actions: u64) -> Vec<Option<P>> {
+        // A block that is hardly begun is no try of its own.
+        let block = (actions as f64 / BLOCK_ACTIONS as f64).max(1.0);
         let channels = self.channels() as f64;
         let corrected = |p: P| P { p: (p.p * channels).min(1.0), ..p };
         self.scales
             .iter()
             .zip(values)
-            .map(|(scale, &value)| scale.as_ref().map(|s| corrected(s.p(value))))
+            .map(|(scale, &value)| scale.as_ref().map(|s| corrected(s.p(value, block))))
             .collect()
     }
 }
@@ -190,7 +215,7 @@ impl Calibration {
 mod tests {
     use super::*;
 
-    const PLAIN: Reading = Reading { cumulative: false, modelled: false, unit: 0.1 };
+    const PLAIN: Reading = Reading { cumulative: false, modelled: false, unit: 0.1, tail: true };
 
     fn scale(sessions: &[&[f64]]) -> Scale {
         let sessions: Vec<Vec<f64>> = sessions.iter().map(|blocks| blocks.to_vec()).collect();
@@ -198,17 +223,36 @@ mod tests {
     }
 
     #[test]
-    fn p_is_the_share_of_clean_blocks_that_were_as_bad() {
-        let scale = scale(&[&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0], &[7.0, 8.0, 9.0]]);
-        assert_eq!(scale.p(0.5), P { p: 1.0, extrapolated: false });
-        assert_eq!(scale.p(7.0), P { p: 0.4, extrapolated: false });
-        assert_eq!(scale.p(9.01), P { p: 0.1, extrapolated: false });
+    fn p_is_the_share_of_clean_blocks_that_were_as_bad_times_the_tries_of_a_session() {
+        let flat = scale(&[&[1.0], &[2.0], &[3.0], &[4.0], &[5.0], &[6.0], &[7.0], &[8.0], &[9.0]]);
+        assert_eq!(flat.p(0.5, 1.0), P { p: 1.0, extrapolated: false });
+        assert_eq!(flat.p(7.0, 1.0), P { p: 0.4, extrapolated: false });
+        assert_eq!(flat.p(9.01, 1.0), P { p: 0.1, extrapolated: false });
+        assert_eq!(flat.p(9.01, 4.0), P { p: 0.4, extrapolated: false });
+        let long = scale(&[&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0], &[7.0, 8.0, 9.0]]);
+        assert_eq!(long.p(9.01, 1.0).p, 0.3 * 1.0);
+        assert_eq!(long.p(9.01, 6.0).p, 0.6);
+    }
+
+    #[test]
+    fn a_session_that_goes_on_has_more_tries() {
+        let scale = scale(&[&[1.0, 2.0], &[1.5, 2.5], &[0.5, 1.0], &[2.0, 1.1]]);
+        let at = |block| scale.p(9.0, block).p;
+        assert_eq!(at(1.0), at(2.0));
+        assert!((at(20.0) / at(2.0) - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_channel_without_a_tail_claims_no_more_than_was_proved() {
+        let sessions = [vec![1.0], vec![2.0], vec![3.0]];
+        let scale = Scale::fit(&sessions, Reading { tail: false, ..PLAIN });
+        assert_eq!(scale.p(1e9, 1.0), P { p: 0.25, extrapolated: false });
     }
 
     #[test]
     fn more_is_never_more_probable() {
         let scale = scale(&[&[1.0, 2.0], &[1.5, 2.5], &[0.5, 1.0], &[2.0], &[1.1]]);
-        let p: Vec<f64> = (0..2000).map(|value| scale.p(f64::from(value) * 0.05).p).collect();
+        let p: Vec<f64> = (0..2000).map(|value| scale.p(f64::from(value) * 0.05, 1.0).p).collect();
         assert!(p.windows(2).all(|pair| pair[0] >= pair[1]));
         assert!(p[1999] < 1e-4 && p[1999] > 0.0);
     }

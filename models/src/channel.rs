@@ -18,7 +18,7 @@ use crate::calibration::Reading;
 use crate::group::Group;
 use crate::ngram::{History, Ngram};
 use crate::novelty::DENIAL_BUDGET_BITS;
-use crate::thread::{Threads, syscall_symbol};
+use crate::thread::Threads;
 use crate::volume::Tally;
 use crate::window::Window;
 use event::{Place, Step, Token};
@@ -36,7 +36,7 @@ pub struct Channel {
 }
 
 const fn running(name: &'static str, unit: f64) -> Channel {
-    Channel { name, reading: Reading { cumulative: false, modelled: false, unit } }
+    Channel { name, reading: Reading { cumulative: false, modelled: false, unit, tail: true } }
 }
 
 /// Every channel, in the order of [`Channels::values`]. The units are such that sessions that were all alike do not make
@@ -49,8 +49,12 @@ pub const CHANNELS: [Channel; 8] = [
     running("syscalls", 0.6),
     running("syscalls-slow", 0.25),
     running("novelty", 4.0),
-    Channel { name: "volume", reading: Reading { cumulative: true, modelled: true, unit: 1.0 } },
-    running("cluster", 0.25),
+    Channel { name: "volume", reading: Reading { cumulative: true, modelled: true, unit: 1.0, tail: true } },
+    // A dozen sessions have not shown every kind of window: one that is far from all of them is no proof of anything.
+    Channel {
+        name: "cluster",
+        reading: Reading { cumulative: false, modelled: false, unit: 0.25, tail: false },
+    },
 ];
 
 const SEQUENCE: usize = 0;
@@ -229,8 +233,8 @@ impl Channels {
             return;
         }
         let models = &self.models;
-        let symbol = syscall_symbol(number, ret);
         let thread = self.threads.get(tid);
+        let Some(symbol) = thread.syscall(number, ret) else { return };
         let background = models.background.as_ref().map(|b| &b.syscalls);
         let bits = surprise(&models.syscalls, background, &thread.syscalls, symbol);
         for (scale, half_life) in SYSCALL_HALF_LIVES.iter().enumerate() {

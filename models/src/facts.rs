@@ -2,7 +2,7 @@
 
 use crate::baseline::{ACTION_ORDER, SYSCALL_ORDER, TOKEN_ORDER};
 use crate::ngram::{History, Ngram};
-use crate::thread::{Threads, syscall_symbol};
+use crate::thread::Threads;
 use crate::train::{Corpus, Item};
 use crate::volume::{Sample, Tally};
 use crate::window::{Features, WINDOW_STRIDE, Window};
@@ -75,9 +75,10 @@ impl Learner {
             Item::Step(step) => self.step(step),
             Item::Syscall { tid, number, ret } => {
                 let thread = self.threads.get(tid);
-                let symbol = syscall_symbol(number, ret);
-                self.syscalls.learn(&thread.syscalls, symbol);
-                thread.syscalls.push(symbol);
+                if let Some(symbol) = thread.syscall(number, ret) {
+                    self.syscalls.learn(&thread.syscalls, symbol);
+                    thread.syscalls.push(symbol);
+                }
             }
             Item::Loss(_) => {
                 self.threads.interrupt();

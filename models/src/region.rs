@@ -25,7 +25,8 @@ const PUBLIC_BITS: f64 = 4.0;
 
 /// Directories of the root that every user may read, and whose secrets (if any) the static stage refuses.
 const PUBLIC: [&str; 14] = [
-    "bin", "dev", "etc", "li", "lib32", "lib64", "libx32", "nix", "opt", "proc", "sbin", "snap", "sys", "usr",
+    "bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt", "proc", "sbin", "snap", "sys",
+    "usr",
 ];
 
 fn is_public(top: &[u8]) -> bool {

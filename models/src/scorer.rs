@@ -24,7 +24,7 @@ pub struct ChannelScore {
 /// How unlike the baseline the session is just now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// The share of clean blocks that would look at least as bad, in (0, 1].
+    /// The share of clean sessions of this length that would ever look at least as bad, in (0, 1].
     pub p: f64,
     /// `p` rests on an extrapolation: it may alert, ask, restrict or freeze, and never kills.
     pub extrapolated: bool,
@@ -48,6 +48,7 @@ pub struct Scorer {
     channels: Channels,
     evidence: Evidence,
     last: Option<f64>,
+    actions: u64,
     lost: f64,
     actions_since_loss: usize,
 }
@@ -61,6 +62,7 @@ impl Scorer {
             channels,
             evidence: Evidence::default(),
             last: None,
+            actions: 0,
             lost: 0.0,
             actions_since_loss: BLOCK_ACTIONS,
         }
@@ -84,13 +86,14 @@ impl Scorer {
             return None;
         }
         let was_lossy = self.is_lossy();
+        self.actions += 1;
         self.actions_since_loss = self.actions_since_loss.saturating_add(1);
         self.lost *= (-1.0 / BLOCK_ACTIONS as f64).exp2();
         self.changed(&effect, was_lossy)
     }
 
     fn changed(&mut self, effect: &Effect, was_lossy: bool) -> Option<Score> {
-        let p = self.baseline.calibration.p(self.channels.values());
+        let p = self.baseline.calibration.p(self.channels.values(), self.actions);
         let least = least(&p).p;
         let unchanged = self.last == Some(least) && was_lossy == self.is_lossy() && effect.group.is_none();
         self.last = Some(least);
@@ -99,7 +102,7 @@ impl Scorer {
 
     /// The score as it stands.
     pub fn score(&self) -> Score {
-        self.score_of(&self.baseline.calibration.p(self.channels.values()))
+        self.score_of(&self.baseline.calibration.p(self.channels.values(), self.actions))
     }
 
     fn score_of(&self, p: &[Option<P>]) -> Score {

@@ -5,7 +5,7 @@
 //! shape cannot be told from zero: the tail is taken as exponential (shape 0, heavier than that of any bounded or
 //! Gaussian score), and its scale not as estimated but as the upper end of its 90 % interval, `2 k mean / chi2(2k)`.
 //! A tail begins at the highest value seen plus a margin, with the probability that one more session exceeds all
-//! others, 1 / (sessions + 1).
+//! others, 1 / (sessions + 1). Its shape is assumed all the same, so that what it says of p counts for ten times as much.
 //!
 //! For channels whose value is a modelled -log2 p, the model is the tail, slowed by as much as held-out sessions show
 //! it to be too sure.
@@ -18,6 +18,10 @@ const SESSIONS_MIN: usize = 3;
 
 /// What a value must exceed the highest clean one by, as a share of the scale.
 const MARGIN: f64 = 0.5;
+
+/// What an exponential tail may be wrong by far out: with a shape of a quarter instead of zero, a value that it gives
+/// one session in ten thousand has one in a thousand.
+const DOUBT: f64 = 10.0;
 
 /// Bits that a modelled surprise may exceed log2(sessions + 1) by, before the model is held to be too sure.
 const SLACK_BITS: f64 = 2.0;
@@ -100,7 +104,7 @@ impl Tail {
             Tail::None => None,
             Tail::Exponential { from, scale, p } => {
                 let past = (value - from) / scale - MARGIN;
-                (past > 0.0).then(|| (p * (-past).exp()).max(P_MIN))
+                (past > 0.0).then(|| (p * (-past).exp() * DOUBT).clamp(P_MIN, 1.0))
             }
             Tail::Modelled { from, slope, p } => {
                 (value > from + 1.0).then(|| (-value * slope).exp2().clamp(P_MIN, p))
@@ -135,13 +139,13 @@ mod tests {
 
     #[test]
     fn two_sessions_are_not_extrapolated_from() {
-        let reading = Reading { cumulative: false, modelled: false, unit: 0.1 };
+        let reading = Reading { cumulative: false, modelled: false, unit: 0.1, tail: true };
         assert_eq!(Tail::fit(&[1.0, 2.0], reading), Tail::None);
     }
 
     #[test]
     fn a_model_that_was_too_sure_is_slowed() {
-        let reading = Reading { cumulative: true, modelled: true, unit: 1.0 };
+        let reading = Reading { cumulative: true, modelled: true, unit: 1.0, tail: true };
         let sober = Tail::fit(&[1.0, 0.0, 3.0, 2.0], reading);
         let rash = Tail::fit(&[1.0, 0.0, 30.0, 2.0], reading);
         assert_eq!(sober.p(14.0), Some((-14.0f64).exp2()));

@@ -38,7 +38,7 @@ impl Verdict {
     }
 }
 
-/// Budgets of false alarms, each as a p: the share of clean blocks of work that may come this far.
+/// Budgets of false alarms, each as a p: the share of clean sessions that may come this far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Thresholds {
     /// From here it is said.
@@ -48,7 +48,8 @@ pub struct Thresholds {
 }
 
 impl Default for Thresholds {
-    /// An agent at work does some ten blocks an hour: one false alert in ten hours, one false restriction in a hundred.
+    /// An agent's session is some half an hour of work: one false alert in fifty hours, one false restriction in five
+    /// hundred.
     fn default() -> Self {
         Self { alert: 1e-2, act: 1e-3 }
     }

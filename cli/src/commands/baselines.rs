@@ -123,13 +123,18 @@ pub fn list(state: &State, args: &ListArgs) -> Result<ExitCode> {
     }
     let mut table = table::table(&["baseline", "sessions", "operations", "trained", ""]);
     for row in rows {
-        table.add_row([
-            format!("{}/{}", row.agent, row.task),
-            row.sessions.to_string(),
-            table::thousands(row.tokens),
-            table::time(row.trained_at_unix_ns),
-            row.error.unwrap_or_default(),
-        ]);
+        let name = format!("{}/{}", row.agent, row.task);
+        table.add_row(match row.error {
+            // Nothing of it can be trusted, its numbers neither.
+            Some(error) => [name, String::new(), String::new(), String::new(), error],
+            None => [
+                name,
+                row.sessions.to_string(),
+                table::thousands(row.tokens),
+                table::time(row.trained_at_unix_ns),
+                String::new(),
+            ],
+        });
     }
     anstream::println!("{}", table::plain(&table));
     Ok(ExitCode::SUCCESS)

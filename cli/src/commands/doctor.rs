@@ -112,7 +112,8 @@ fn words(findings: &Findings) -> Vec<String> {
     if !missed.is_empty() && !findings.probes.is_empty() {
         words.push(format!("not refused: {missed}"));
     }
-    if findings.tier == Some(Tier::Tracepoint) && !findings.facts.lsm.iter().any(|lsm| lsm == "bpf") {
+    let lsm = &findings.facts.lsm;
+    if findings.tier == Some(Tier::Tracepoint) && !lsm.is_empty() && !lsm.iter().any(|lsm| lsm == "bpf") {
         words.push("`bpf` is not among the active LSMs: boot with `lsm=...,bpf` for the tier lsm".to_owned());
     }
     if findings.facts.cgroup2.is_none() {
@@ -130,7 +131,11 @@ fn text(findings: &Findings) -> String {
     let _ = writeln!(
         out,
         "active LSMs   {}",
-        if facts.lsm.is_empty() { "not known".to_owned() } else { facts.lsm.join(", ") }
+        if facts.lsm.is_empty() {
+            "not known (securityfs is not mounted)".to_owned()
+        } else {
+            facts.lsm.join(", ")
+        }
     );
     let _ = writeln!(out, "lockdown      {}", facts.lockdown.as_deref().unwrap_or("none"));
     let _ = writeln!(out, "cgroup v2     {}", facts.cgroup2.as_deref().unwrap_or("not mounted"));

@@ -4,7 +4,7 @@
 pub const MAX_SESSIONS: u32 = 256;
 /// Processes that can be inside sessions at once; Linux' default `pid_max` is 32,768.
 pub const MAX_MEMBERS: u32 = 65_536;
-/// Entries of the static deny-list: every file below every jewel directory fits.
+/// Entries of the static deny-list: jewels, and what lies below them.
 pub const MAX_T0: u32 = 65_536;
 /// Entries of the compiled baselines of all running sessions.
 pub const MAX_T1: u32 = 262_144;
@@ -102,7 +102,7 @@ wire! {
         pub flags: u32,
         /// `STATE_*` bits, set by the kernel side with an atomic or.
         pub state: u32,
-        /// First half of the keys of `T1`, `NET4` and `NET6`; 0 where no baseline is armed.
+        /// First half of the keys of `T1`, `NETS`; 0 where no baseline is armed.
         pub policy: u32,
         /// Access bits that T2 has taken away from the whole session.
         pub restrict: u32,
@@ -118,7 +118,7 @@ wire! {
         pub unknown_net_reason: u32,
     }
 
-    /// A label of the deny-list; the value of `T0`, `NAMES` and `T1`.
+    /// A label of the deny-list; the value of `T0`, `T0_NAMES` and `T1`.
     pub struct Label: 16 {
         /// Access bits that are refused; every other one is allowed.
         pub deny: u32,
@@ -140,7 +140,7 @@ wire! {
         pub pad: u32,
     }
 
-    /// Key of `NAMES`: an exact name in a directory, in a directory of a given name, or anywhere.
+    /// Key of `T0_NAMES`: an exact name in a directory, in a directory of a given name, or anywhere.
     pub struct NameKey: 48 {
         /// The directory; or [`name_dir`] of the directory's name; or [`ANY_DIR`].
         pub dir: FileKey,
@@ -148,7 +148,7 @@ wire! {
         pub name: [u8; NAME_LEN],
     }
 
-    /// Key data of `NET4` and `NET6` behind the prefix length: policy first, so that one trie serves all sessions.
+    /// Key data of `NETS` behind the prefix length: policy first, so that one trie serves all sessions.
     /// Policy 0 belongs to T0. IPv4 is stored v4-mapped, so that one key serves both.
     pub struct NetKey: 20 {
         /// `Session::policy`, in network byte order (a trie compares from the first bit on).

@@ -1,9 +1,10 @@
 //! The supervisor: the one process of a machine with root's rights. It loads the kernel side with the first session,
 //! guards every session, writes down what they do, and answers the control socket.
 //!
-//! Threads: the pump empties the rings; one thread a connection serves the control socket, since a session's connection
-//! lives as long as the session and everything it asks for blocks on the kernel; the main thread accepts. A peer inside
-//! a session gets no thread: it is refused where it is accepted.
+//! Threads: the pump empties the rings, and stays synchronous; the main thread accepts on the control socket, in a tokio
+//! runtime; a connection is served on one of the runtime's blocking threads, since a session's connection lives as long
+//! as the session and everything it asks for blocks on the kernel. A peer inside a session gets no thread: it is refused
+//! where it is accepted.
 
 mod admission;
 mod begin;
@@ -23,7 +24,6 @@ use machine::Machine;
 use models::Baseline;
 use notices::Notices;
 use peer::Peer;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sessions::Sessions;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -39,7 +39,7 @@ use store::Writer;
 /// Connections served at once: every session has one, and what is left is for the commands that last milliseconds.
 const MAX_CONNECTIONS: usize = abi::MAX_SESSIONS as usize + 64;
 /// How often the main thread looks up from accepting: whether to end, and whether the keeper lives.
-const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+const TICK: Duration = Duration::from_millis(250);
 /// How long a supervisor that ends may take to detach its programs.
 const HANDOVER: Duration = Duration::from_secs(8);
 /// A peer that says nothing after connecting is no client of ours.
@@ -110,13 +110,13 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         setup,
     });
     tracing::info!(socket = %shared.setup.socket.display(), "serving");
-    accept_all(&shared, &listener);
+    let accepted = accept_all(&shared, listener);
     // From here on a client finds no socket and starts another supervisor, which waits for the lock's release.
     let _ = fs::remove_file(&shared.setup.socket);
     shared.notices.close();
     shared.unload();
     tracing::info!("ended");
-    Ok(())
+    accepted.map_err(|e| Error::file(&shared.setup.socket, "served", e))
 }
 
 /// Takes the lock; `None`: another supervisor serves. One that is just ending is waited for.
@@ -155,24 +155,43 @@ fn listen(path: &Path) -> Result<UnixListener, Error> {
     Ok(listener)
 }
 
-fn accept_all(shared: &Arc<Shared>, listener: &UnixListener) {
-    let mut busy = Instant::now();
-    while !shared.stop.load(Ordering::Acquire) {
-        let mut fds = [PollFd::new(listener, PollFlags::IN)];
-        let _ = poll(&mut fds, Some(&TICK));
-        while let Ok((stream, _)) = listener.accept() {
-            accept(shared, stream);
-            busy = Instant::now();
+/// Accepts until idle or told to stop.
+fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_CONNECTIONS)
+        .thread_name("peer")
+        .build()?;
+    let ended = runtime.block_on(async {
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        let mut tick = tokio::time::interval(TICK);
+        let mut busy = Instant::now();
+        while !shared.stop.load(Ordering::Acquire) {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    if let Ok(stream) = accepted.and_then(|(stream, _)| stream.into_std()) {
+                        accept(shared, stream);
+                        busy = Instant::now();
+                    }
+                }
+                _ = tick.tick() => {}
+            }
+            shared.look_after_keeper();
+            if !shared.sessions.is_empty() {
+                busy = Instant::now();
+            }
+            if shared.setup.idle.is_some_and(|idle| busy.elapsed() >= idle)
+                && shared.sessions.close_if_empty()
+            {
+                tracing::info!("no session for a while");
+                break;
+            }
         }
-        shared.look_after_keeper();
-        if !shared.sessions.is_empty() {
-            busy = Instant::now();
-        }
-        if shared.setup.idle.is_some_and(|idle| busy.elapsed() >= idle) && shared.sessions.close_if_empty() {
-            tracing::info!("no session for a while");
-            return;
-        }
-    }
+        Ok(())
+    });
+    // Who still waits is answered by the end of its connection.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Gives a connection a thread, unless its peer is inside a session or there are too many.
@@ -207,12 +226,8 @@ fn accept(shared: &Arc<Shared>, stream: UnixStream) {
         return;
     }
     let serving = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name(format!("peer {}", peer.pid)).spawn(move || {
+    tokio::task::spawn_blocking(move || {
         requests::serve(&serving, &stream, &peer);
         serving.connections.fetch_sub(1, Ordering::AcqRel);
     });
-    if let Err(error) = thread {
-        shared.connections.fetch_sub(1, Ordering::AcqRel);
-        tracing::error!(%error, "a connection got no thread");
-    }
 }

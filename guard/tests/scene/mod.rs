@@ -30,7 +30,7 @@ impl Scene {
     /// `None` where it cannot be: says why.
     pub fn new(name: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            eprintln!("not run: loading kernel programs needs root");
+            eprintln!("skipped: loading kernel programs needs root");
             return None;
         }
         let one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -28,7 +28,7 @@ fn a_full_disk_stops_cleanly_and_keeps_what_was_committed() {
         .arg(directory.path())
         .output();
     if !probe.is_ok_and(|probe| probe.status.success()) {
-        eprintln!("not run: no mount namespace can be had here (unshare -r -m)");
+        eprintln!("skipped: no mount namespace can be had here (unshare -r -m)");
         return;
     }
     let output = Command::new("unshare")
