@@ -35,13 +35,13 @@ const LATENCIES: usize = 4_096;
 /// each policy: dropping it removes its marks.
 pub struct Listener {
     shared: Arc<Shared>,
-    stop: OwnedFd,
     thread: Option<JoinHandle<()>>,
 }
 
 struct Shared {
     list: Arc<dyn DenyList>,
     group: Fanotify,
+    stop: OwnedFd,
     alive: AtomicBool,
     marks: AtomicUsize,
     skipped: AtomicUsize,
@@ -84,6 +84,7 @@ impl Listener {
         let shared = Arc::new(Shared {
             list,
             group,
+            stop,
             alive: AtomicBool::new(true),
             marks: AtomicUsize::new(0),
             skipped: AtomicUsize::new(0),
@@ -91,18 +92,20 @@ impl Listener {
             refused: AtomicU64::new(0),
             latencies_ns: Mutex::default(),
         });
-        let stopped = stop.try_clone().map_err(|e| Error::io("eventfd", e))?;
         let thread = std::thread::Builder::new()
             .name("fanotify".into())
             .spawn({
                 let shared = Arc::clone(&shared);
                 move || {
-                    shared.answer_all(stopped.as_fd());
+                    match own_descriptors() {
+                        Ok(()) => shared.answer_all(shared.stop.as_fd()),
+                        Err(error) => tracing::error!(%error, "the fanotify listener cannot begin"),
+                    }
                     shared.alive.store(false, Relaxed);
                 }
             })
             .map_err(|e| Error::io("the answering thread could not be started", e))?;
-        Ok(Self { shared, stop, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Marks an object: opens of it, and of the files in it when it is a directory, ask first. Says whether it has a mark.
@@ -161,11 +164,37 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         // The counter of an eventfd that nobody reads has room for this one.
-        let _ = rustix::io::write(&self.stop, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.shared.stop, &1u64.to_ne_bytes());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
+}
+
+/// Gives the calling thread a table of descriptors of its own.
+///
+/// An event brings an open descriptor of its object, and closing any descriptor of a file drops every POSIX lock that the
+/// table's owner holds on it, fcntl_locking(2). When the object was the store's own database, SQLite lost its locks that
+/// way, another process took the shared memory of its log for abandoned and cut it, and the supervisor died of SIGBUS.
+///
+/// Sockets and pipes are closed in the copy, so that their other ends still hear when the supervisor closes them.
+fn own_descriptors() -> std::io::Result<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES)?;
+    let mut inherited = Vec::new();
+    for entry in std::fs::read_dir("/proc/thread-self/fd")?.flatten() {
+        let target = std::fs::read_link(entry.path()).unwrap_or_default();
+        let target = target.to_string_lossy();
+        if (target.starts_with("socket:") || target.starts_with("pipe:"))
+            && let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok())
+            && fd > 2
+        {
+            inherited.push(fd);
+        }
+    }
+    for fd in inherited {
+        let _ = nix::unistd::close(fd);
+    }
+    Ok(())
 }
 
 impl Shared {
