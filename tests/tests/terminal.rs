@@ -4,8 +4,9 @@
 use anyhow::{Context, Result};
 use end_to_end::pty::Pty;
 use end_to_end::{World, wait_until, wardline};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// An interactive shell with job control in front of a terminal.
@@ -73,11 +74,7 @@ fn ctrl_z_stops_both_and_fg_continues_both() -> Result<()> {
     pty.send("\x1a")?;
     pty.expect("Stopped")?;
     pty.expect("PROMPT> ")?;
-    let stopped = |pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('T'))
-    };
-    assert!(wait_until(Duration::from_secs(5), || world.user_processes().iter().all(stopped)));
+    assert!(wait_until(Duration::from_secs(5), || world.user_processes().iter().all(is_stopped)));
     pty.send("fg\n")?;
     pty.expect("TICK")?;
     pty.expect("TICK")?;
@@ -155,17 +152,51 @@ fn full_screen(command: Command) -> Result<String> {
     pty.finish()
 }
 
-/// Ctrl-Z while the session is still being armed: the shell gets control back, and `fg` starts the command.
+/// Ctrl-Z while the session is still being armed: the shell gets control back, and `fg` starts the command. The
+/// supervisor is stopped meanwhile, so that the session is being armed for as long as it takes to type.
 #[test]
 fn ctrl_z_before_the_command_has_started() -> Result<()> {
     let world = World::new()?;
+    let mut service = world.wardline(["supervisor", "--stay"]).stderr(Stdio::null()).spawn()?;
+    assert!(wait_until(Duration::from_secs(20), || world.state().join("run/control.sock").exists()));
+    let supervisor = Paused::new(world.supervisor().context("no supervisor")?)?;
     let mut pty = shell(&world)?;
     pty.send(&line(&world, "echo READ''Y\n")?)?;
-    std::thread::sleep(Duration::from_millis(300));
+    let held = || world.user_processes().len() == 1;
+    assert!(wait_until(Duration::from_secs(20), held), "no process is held: {}", pty.printed);
     pty.send("\x1a")?;
+    assert!(wait_until(Duration::from_secs(20), || world.user_processes().iter().all(is_stopped)));
+    drop(supervisor);
     pty.expect("Stopped")?;
     pty.expect("PROMPT> ")?;
+    assert!(!pty.printed.contains("READY"), "it has started: {}", pty.printed);
     pty.send("fg\n")?;
     pty.expect("READY")?;
-    pty.expect("PROMPT> ")
+    pty.expect("PROMPT> ")?;
+    world.run(["stop"])?;
+    service.wait()?;
+    Ok(())
+}
+
+/// A process that is stopped until this is dropped.
+struct Paused(Pid);
+
+impl Paused {
+    fn new(pid: u32) -> Result<Self> {
+        let pid = Pid::from_raw(i32::try_from(pid)?).context("no pid")?;
+        kill_process(pid, Signal::STOP)?;
+        Ok(Self(pid))
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+/// Whether a process is stopped, or gone.
+fn is_stopped(pid: &u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('T'))
 }
