@@ -10,6 +10,7 @@
 //! the kernel's tracing, or touch a file outside its own directory.
 
 mod attack;
+pub mod corpus;
 mod deck;
 mod edit;
 mod error;
@@ -37,6 +38,7 @@ pub use home::Secret;
 pub use index::Index;
 pub use network::Services;
 pub use observe::Observation;
+pub use script::{Script, Step};
 pub use session::{Attack, Family, Plot, Profile, Session};
 pub use sink::Sink;
 pub use tools::Tools;
