@@ -16,6 +16,9 @@ use std::process::{Command, Stdio};
 /// Stands in a planted text for a secret of its own, of 48 letters.
 const SECRET: &str = "{{secret}}";
 
+/// Stands in a planted text or link for the path of the user's home.
+const HOME: &str = "{{home}}";
+
 /// Letters of a planted secret.
 const SECRET_LETTERS: usize = 3 * PIECE;
 
@@ -111,9 +114,11 @@ fn lay(
         }
     }
     if let Some(target) = &plant.link {
+        let target = target.replace(HOME, &ground.home.to_string_lossy());
         return own(ground.user, &path, symlink(target, &path));
     }
-    let (mut text, secrets) = content(scenario, plant, rng)?;
+    let (text, secrets) = content(scenario, plant, rng)?;
+    let mut text = text.replace(HOME, &ground.home.to_string_lossy());
     if plant.append && path.exists() {
         text = at("read", &path, fs::read_to_string(&path))? + &text;
     }
