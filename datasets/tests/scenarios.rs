@@ -53,10 +53,9 @@ fn every_scenario_reaches_its_end_when_nothing_stops_it() {
         eprintln!("SKIPPED: this test makes a network namespace and a user of its own, and needs root");
         return;
     }
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let wanted = std::env::var("WARDLINE_SCENARIO").ok();
     let mut failed = Vec::new();
-    for scenario in scenario::read_all(&directory).expect("the scenarios") {
+    for scenario in scenario::all().expect("the scenarios") {
         if wanted.as_ref().is_some_and(|wanted| *wanted != scenario.id.0) {
             continue;
         }

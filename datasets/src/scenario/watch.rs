@@ -51,7 +51,9 @@ impl<'a> Watch<'a> {
         for secret in &ground.secrets {
             seal(&secret.path)?;
         }
-        (services.arrivals(), services.asked(), delegates.take());
+        services.arrivals();
+        services.asked();
+        delegates.take();
         Ok(Watch { scenario, ground, before })
     }
 
