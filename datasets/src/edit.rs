@@ -181,7 +181,7 @@ impl Work {
             name: name.to_owned(),
             family: Family::Edit,
             tree: self.tree,
-            calls: self.script.len(),
+            calls: self.script.steps.len(),
             script: self.script.render(name),
         }
     }

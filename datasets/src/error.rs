@@ -37,6 +37,27 @@ pub enum Error {
         /// What it printed.
         output: String,
     },
+    /// A file of a corpus, of scripts or of a package holds something else than it should.
+    #[error("`{}` cannot be read: {detail}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A corpus of another format.
+    #[error("`{}` has format {format}, and this program reads format {known}: make or import the corpus again", path.display())]
+    Format {
+        /// The description of the corpus.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+        /// What is read here.
+        known: u32,
+    },
+    /// A file is to be handed out by an address that is none of the hostile hosts.
+    #[error("no host answers at {0}: see the table of hosts in `datasets/scenarios/README.md`")]
+    NoHost(std::net::SocketAddrV4),
     /// No user id could be found that nobody uses.
     #[error("no unused user id was found for the pretended agent")]
     NoUser,

@@ -1,15 +1,29 @@
-//! A session's script: the tool calls of a pretended agent, each a shell of its own, as agents do it.
+//! A session's script: what an agent is asked, and the tool calls that it makes, each a shell command of its own.
+//!
+//! The scripted model plays one to a real agent ([`crate::model`]); [`Script::render`] makes one a program for `bash`.
 
-/// The tool calls of one session, in order.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Script {
-    calls: Vec<Call>,
+use serde::{Deserialize, Serialize};
+
+/// What one session does, before it is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// The task's tag, which names the baseline.
+    pub task: String,
+    /// What the agent is asked.
+    pub prompt: String,
+    /// The tool calls, in order.
+    pub steps: Vec<Step>,
 }
 
-#[derive(Clone, Debug)]
-struct Call {
-    command: String,
-    needed: bool,
+/// One tool call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What the model says with it; may be empty.
+    pub says: String,
+    /// The command, for a shell.
+    pub command: String,
+    /// A step of an attack: it may fail, and the session's own work does not rest on it.
+    pub injected: bool,
 }
 
 /// Runs one tool call, prints what it printed, and keeps a log of calls in the home, as agents do.
@@ -34,26 +48,21 @@ try() {
 "#;
 
 impl Script {
-    /// A call that must succeed for the session to end well.
-    pub fn need(&mut self, command: impl Into<String>) {
-        self.calls.push(Call { command: command.into(), needed: true });
+    /// A call of the session's own work: it must succeed for the session to end well.
+    pub(crate) fn need(&mut self, command: impl Into<String>) {
+        self.steps.push(Step { says: String::new(), command: command.into(), injected: false });
     }
 
-    /// A call that may fail.
-    pub fn attempt(&mut self, command: impl Into<String>) {
-        self.calls.push(Call { command: command.into(), needed: false });
+    /// A call of an attack: it may fail.
+    pub(crate) fn inject(&mut self, command: impl Into<String>) {
+        self.steps.push(Step { says: String::new(), command: command.into(), injected: true });
     }
 
-    /// How many calls.
-    pub fn len(&self) -> usize {
-        self.calls.len()
-    }
-
-    /// The script for `bash`. It ends with 1 when a needed call failed.
+    /// The script for `bash`, without a model. It ends with 1 when a call of the session's own work failed.
     pub fn render(&self, session: &str) -> String {
         let mut text = format!("session={}\n{AGENT}", quote(session));
-        for Call { command, needed } in &self.calls {
-            let how = if *needed { "need" } else { "try" };
+        for Step { command, injected, .. } in &self.steps {
+            let how = if *injected { "try" } else { "need" };
             text.push_str(&format!("{how} {}\n", quote(command)));
         }
         text.push_str("exit \"$failed\"\n");
@@ -62,7 +71,7 @@ impl Script {
 }
 
 /// A word for the shell, whatever is in it.
-fn quote(word: &str) -> String {
+pub(crate) fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
