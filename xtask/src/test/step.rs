@@ -161,7 +161,7 @@ fn counted(command: &mut Command) -> Result<Tally> {
 }
 
 fn format(context: &Context) -> Result<Tally> {
-    for manifest in ["Cargo.toml", "ebpf/Cargo.toml"] {
+    for manifest in ["Cargo.toml", "ebpf/Cargo.toml", "bench/floor/Cargo.toml"] {
         let mut command = cargo(context);
         host::run(command.args(["fmt", "--all", "--check", "--manifest-path", manifest]))?;
     }
@@ -244,7 +244,7 @@ fn in_machine(context: &Context, series: Series) -> Result<Tally> {
     );
     files.extend(context.rebuilt.clone());
     let mut tally = Tally::default();
-    for environment in context.environments(&format!("/opt/{}", ebpf::OBJECT)) {
+    for environment in context.environments(&format!("/opt/{}", ebpf::WARDLINE.object)) {
         let payload = Payload {
             wardline: Some(context.wardline()),
             files: files.clone(),
