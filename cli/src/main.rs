@@ -11,6 +11,7 @@ mod demo;
 mod environment;
 mod exit;
 mod log;
+mod retention;
 mod state;
 mod style;
 mod user;

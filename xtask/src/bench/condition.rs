@@ -2,7 +2,7 @@
 
 use super::floor::{Empty, Floor};
 use super::inside::Measured;
-use super::peer::Peer;
+use super::peer::{self, Peer};
 use super::supervisor::{Counting, Runs, Supervisor};
 use super::workload::{Profile, Workload};
 use super::world::World;
@@ -130,6 +130,7 @@ pub struct Bench {
 impl Bench {
     /// Makes it.
     pub fn new(profile: Profile) -> Result<Bench> {
+        peer::quiet_audit();
         let world = World::new()?;
         let supervisor = Supervisor::start(&world)?;
         Ok(Bench { world, supervisor, profile })

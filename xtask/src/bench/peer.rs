@@ -174,10 +174,22 @@ struct AuditOff;
 
 impl Drop for AuditOff {
     fn drop(&mut self) {
-        for words in [["-D", ""], ["-e", "0"]] {
-            let words = words.into_iter().filter(|word| !word.is_empty());
+        for words in [&["-D"][..], &["-e", "0"], &NO_TASK] {
             let _ = Command::new("auditctl").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
         }
+    }
+}
+
+/// The rule that no new process is audited. A kernel that has audited once looks at every system call of every process
+/// that begins later, though there is nothing to look for: bare would not be bare.
+const NO_TASK: [&str; 2] = ["-a", "never,task"];
+
+/// Has no new process audited, where auditing is off. Somebody else's auditing is left alone.
+pub fn quiet_audit() {
+    let status = host::output(Command::new("auditctl").arg("-s")).unwrap_or_default();
+    let rules = host::output(Command::new("auditctl").arg("-l")).unwrap_or_default();
+    if status.contains("enabled 0") && rules.contains("No rules") {
+        let _ = Command::new("auditctl").args(NO_TASK).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 
