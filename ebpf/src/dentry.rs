@@ -3,11 +3,13 @@
 use crate::maps::{SCRATCH, SCRATCH_LEN};
 use crate::offsets;
 use crate::read::{Address, clear, each, opaque};
-use abi::{FileFacts, FileKey, MAX_DEPTH, NAME_LEN};
+use abi::{FileFacts, FileKey, NAME_LEN};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
 /// Bytes that the names of one path may take.
 pub const NAMES_LEN: usize = 4096;
+/// Names of one path that are told.
+const NAMES: u32 = 512;
 
 /// Identity of an inode.
 #[inline(always)]
@@ -116,7 +118,7 @@ pub extern "C" fn append_names(slot: u64, len: u64, dentry: u64) -> u64 {
     let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return len | CUT };
     let limit = len + (NAMES_LEN - 256) as u64;
     let mut names = Names { buffer: scratch.cast(), dentry, at: len, limit, cut: CUT };
-    each(MAX_DEPTH, name, &mut names);
+    each(NAMES, name, &mut names);
     names.at & (SCRATCH_LEN as u64 - 1) | names.cut
 }
 
