@@ -226,8 +226,9 @@ fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Dec
     };
     let mut event = event(header, op, object, outcome(record.ret));
     event.access = Access::from_bits_truncate(record.access);
-    if op == Op::Open && i64::from(header.syscall) != libc::SYS_openat2 {
-        event.access |= asked(record.detail);
+    // An open whose flags are its own says what it wants beforehand.
+    if op == Op::Open && record.access == 0 {
+        event.access = asked(record.detail);
     }
     event.second = (!second.is_empty()).then(|| Object::File(resolver.claimed(&record.base, names, second)));
     event.detail = record.detail;

@@ -54,6 +54,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("INODE_UID", "inode:i_uid", false),
     ("SB_DEV", "super_block:s_dev", false),
     ("SB_MAGIC", "super_block:s_magic", false),
+    ("SB_ROOT", "super_block:s_root", false),
     ("MM_ARG_START", "mm_struct:arg_start", false),
     ("MM_ARG_END", "mm_struct:arg_end", false),
     ("MM_ENV_START", "mm_struct:env_start", false),

@@ -73,6 +73,8 @@ pub(crate) const fn map(fd: u8, protection: u8) -> Plan {
     }
 }
 
+/// An open with flags of its own.
+pub(crate) const CREAT: Plan = Plan { access: a::WRITE | a::TRUNC, ..open(NONE, 0, NONE) };
 /// Changes the root directory.
 pub(crate) const ROOT: Plan = Plan { form: form::ROOT, ..path(op::CHROOT, NONE, 0, a::MOUNT) };
 /// Makes a file that has no name.
@@ -111,9 +113,9 @@ pub(crate) const REMOVEXATTRAT: u32 = 466;
 /// Every 64-bit system call that is more than a number to Wardline.
 pub(crate) const PLANS: &[(u32, Plan)] = &[
     (libc::SYS_open as u32, open(NONE, 0, 1)),
-    (libc::SYS_creat as u32, open(NONE, 0, NONE)),
+    (libc::SYS_creat as u32, CREAT),
     (libc::SYS_openat as u32, open(0, 1, 2)),
-    (libc::SYS_openat2 as u32, open(0, 1, NONE)),
+    (libc::SYS_openat2 as u32, open(0, 1, 2)),
     (libc::SYS_open_by_handle_at as u32, open(NONE, NONE, 2)),
     (libc::SYS_memfd_create as u32, MEMFD),
     (libc::SYS_truncate as u32, path(op::TRUNCATE, NONE, 0, a::WRITE)),

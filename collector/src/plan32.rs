@@ -4,7 +4,8 @@
 //! `old_mmap` and the sends of `socketcall` keep their arguments in memory, and are numbers only.
 
 use crate::plan::{
-    LAST, MEMFD, NONE, PRCTL, ROOT, address, fd, map, mount, open, path, paths, raw, socket, with_detail,
+    CREAT, LAST, MEMFD, NONE, PRCTL, ROOT, address, fd, map, mount, open, path, paths, raw, socket,
+    with_detail,
 };
 use abi::{Plan, access as a, form, op};
 
@@ -15,7 +16,7 @@ pub(crate) const PLANS: &[(u32, Plan)] = &[
     // open
     (5, open(NONE, 0, 1)),
     // creat
-    (8, open(NONE, 0, NONE)),
+    (8, CREAT),
     // link
     (9, paths(op::LINK, NONE, 0, NONE, 1, a::LINK)),
     // unlink
@@ -209,7 +210,7 @@ pub(crate) const PLANS: &[(u32, Plan)] = &[
     // move_mount
     (429, mount(2, 3, 0, 4)),
     // openat2
-    (437, open(0, 1, NONE)),
+    (437, open(0, 1, 2)),
     // pidfd_getfd
     (438, raw(op::PTRACE)),
     // mount_setattr

@@ -83,7 +83,9 @@ unsafe extern "C" fn name(_: u64, names: *mut Names) -> i64 {
     let names = unsafe { &mut *names };
     let dentry = Address(names.dentry);
     let Some(parent) = parent(dentry) else { return 1 };
-    if parent == dentry {
+    // A file in memory only is its own parent, too, and so is one that a handle has led to past its directories.
+    let ends = parent == dentry;
+    if ends && is_root(dentry) {
         names.cut = 0;
         return 1;
     }
@@ -103,7 +105,13 @@ unsafe extern "C" fn name(_: u64, names: *mut Names) -> i64 {
     }
     names.at = (place + 1 + len as usize) as u64;
     names.dentry = parent.0;
-    0
+    i64::from(ends)
+}
+
+/// Whether a dentry is the root of its superblock.
+#[inline(always)]
+fn is_root(dentry: Address) -> bool {
+    dentry.follow(offsets::dentry_sb()).and_then(|sb| sb.follow(offsets::sb_root())) == Some(dentry)
 }
 
 /// Appends the names of a dentry, leaf first, to the `len` bytes of the record in buffer `slot` of this CPU. Returns the

@@ -19,14 +19,23 @@ pub fn opened(call: &Ended) -> Option<()> {
     if offsets::is_lsm_tier() {
         return None;
     }
-    tell_open(&call.inside, call.ret, call.number)
+    tell_open(&call.inside, call.ret, call.number, call.detail()?, call.plan.access)
 }
 
-/// Decides and tells a file that was opened as descriptor `fd`.
+/// Decides and tells a file that was opened as descriptor `fd`. What the file itself does not keep comes from the `asked`
+/// flags and `access`.
 #[inline(always)]
-pub fn tell_open(inside: &Inside, fd: i32, syscall: u32) -> Option<()> {
+pub fn tell_open(inside: &Inside, fd: i32, syscall: u32, asked: u32, access: u32) -> Option<()> {
+    /// `O_CREAT`, `O_EXCL`, `O_TRUNC`
+    const FORGOTTEN: u32 = 0o100 | 0o200 | 0o1000;
+    const O_TRUNC: u32 = 0o1000;
     let (file, dentry) = dentry::of_fd(fd)?;
-    let (access, flags) = open_access(file)?;
+    let (kept, flags) = open_access(file)?;
+    let flags = flags | asked & FORGOTTEN;
+    let mut access = access | kept;
+    if flags & O_TRUNC != 0 {
+        access |= access::TRUNC | access::WRITE;
+    }
     let decided = decide::file(inside, dentry, access, MEANS_KILL);
     if decided.flags & VERDICT_REFUSED != 0 && access & access::PATH_ONLY == 0 {
         // SAFETY: the helper has no preconditions.

@@ -53,6 +53,7 @@ offsets! {
     INODE_UID = inode_uid;
     SB_DEV = sb_dev;
     SB_MAGIC = sb_magic;
+    SB_ROOT = sb_root;
     MM_ARG_START = mm_arg_start;
     MM_ARG_END = mm_arg_end;
     MM_ENV_START = mm_env_start;

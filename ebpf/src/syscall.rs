@@ -8,11 +8,14 @@ use crate::ring::{Buffer, Urgency};
 use crate::task::{self, Inside};
 use crate::{descriptor, endpoint, mount, named, process};
 use abi::{NO_ARG, PLANS_32, Plan, Syscall, form, kind};
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use core::mem::size_of;
 
 const EPERM: i64 = 1;
+/// `openat2`, the same number in both tables.
+const OPENAT2: u32 = 437;
 /// `TS_COMPAT`, arch/x86/include/asm/thread_info.h: a 32-bit call is running.
 const TS_COMPAT: u32 = 2;
 
@@ -109,7 +112,15 @@ impl Ended {
         if self.plan.detail == NO_ARG {
             return Some(0);
         }
-        Some(self.argument(self.plan.detail)? as u32)
+        let detail = self.argument(self.plan.detail)?;
+        if self.number != OPENAT2 {
+            return Some(detail as u32);
+        }
+        // Its flags lie in the caller's memory: claimed.
+        let mut flags = 0u64;
+        // SAFETY: the destination is eight bytes of this stack; the helper checks the source.
+        unsafe { bpf_probe_read_user((&raw mut flags).cast(), 8, detail as *const _) };
+        Some(flags as u32)
     }
 }
 

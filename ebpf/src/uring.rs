@@ -45,5 +45,5 @@ fn on_completion(request: Address, entry: Address) -> Option<()> {
     if fd <= 0 {
         return None;
     }
-    tell_open(&inside, fd, u32::MAX)
+    tell_open(&inside, fd, u32::MAX, 0, 0)
 }
