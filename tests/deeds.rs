@@ -59,7 +59,6 @@ pub const DIRECTORIES: [&str; 12] = [
     "tree",
     "root",
     "jail",
-    "jail",
     "pivot/old",
     "bound",
     "shown",

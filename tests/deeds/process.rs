@@ -37,7 +37,8 @@ pub(super) const DEEDS: &[Deed] = &[
             let mut byte = 0u8;
             let here = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
             let there = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-            call!(libc::SYS_process_vm_readv, pid, &raw const here, 1, &raw const there, 1, 0).map(drop)
+            call!(libc::SYS_process_vm_readv, pid, &raw const here, 1usize, &raw const there, 1usize, 0usize)
+                .map(drop)
         })
     }),
     ("pidfd_getfd", |_| {

@@ -115,6 +115,7 @@ const ROWS: &[Row] = &[
     Row("tgkill", "signal", Is::Process("tgkill", 12), &[], Some(0)),
     Row("ptrace", "ptrace", Is::Process("ptrace", 0x4206), &[], Some(0)),
     Row("ptrace, absent", "ptrace", Is::NoProcess(0x4206), &[], Some(libc::ESRCH)),
+    Row("process_vm_readv", "ptrace", Is::Process("process_vm_readv", 0), &[], Some(0)),
     Row("pidfd_getfd", "ptrace", Is::Process("pidfd_getfd", 0), &[], Some(0)),
     Row("setresuid", "credentials", Is::Interface(Some(12_345), Some(12_346)), &[], Some(0)),
     Row("unshare", "namespace", Is::Interface(Some(libc::CLONE_NEWIPC as u64), None), &[], Some(0)),
@@ -161,6 +162,9 @@ const ROWS: &[Row] = &[
     Row("32-bit unlink, absent", "unlink", Is::File("absent32"), &["remove"], Some(libc::ENOENT)),
     Row("32-bit connect", "connect", Is::Fixed("127.0.0.1", 1), &["connect"], Some(libc::ECONNREFUSED)),
 ];
+
+/// Deeds whose second argument is an address, or a descriptor.
+const ADDRESSED: [&str; 2] = ["process_vm_readv", "pidfd_getfd"];
 
 /// Rows that are another step of a deed than the one that it is called by.
 const STEPS: &[(&str, &str)] = &[
@@ -260,7 +264,7 @@ impl Recorded {
             }
             Is::Process(name, detail) => {
                 let is = object["pid"] == self.value(name) && object["inside"] == true;
-                is && (object["detail"] == detail || name == "pidfd_getfd")
+                is && (object["detail"] == detail || ADDRESSED.contains(&name))
             }
             Is::NoProcess(detail) => {
                 object["pid"] == i32::MAX && object["inside"] == false && object["detail"] == detail
