@@ -266,7 +266,7 @@ fn in_machine(context: &Context, series: Series) -> Result<Tally> {
 
 /// Tests that run in the machines too: what the tier decides. The others prove the same on the host, and emulation is
 /// twenty times slower.
-const MACHINE_TESTS: [&str; 3] = ["boundaries", "jewels", "lineage"];
+const MACHINE_TESTS: [&str; 4] = ["boundaries", "jewels", "lineage", "operations"];
 
 /// Builds the tests that need a kernel, and returns the programs that run in the machines.
 fn kernel_tests(context: &Context) -> Result<Vec<PathBuf>> {
