@@ -138,6 +138,7 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
             rustix::mount::mount_change("/", private | rustix::mount::MountPropagationFlags::REC)?;
             Ok(rustix::mount::mount_bind(*from, *to)?)
         }
+        ("children", [count]) => processes::children(count.parse().map_err(io::Error::other)?),
         ("kill", [pid]) => {
             let pid = pid.parse().ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
             Ok(kill_process(pid, Signal::KILL)?)

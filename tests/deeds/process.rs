@@ -2,6 +2,7 @@
 
 use super::file::owned;
 use super::{Deed, Place, call, check, in_child, say, wait};
+use crate::processes::cgroup_root;
 use std::fs;
 use std::io::{self, Error};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -134,10 +135,7 @@ fn clone3(flags: u64, cgroup: u64, name: &str) -> io::Result<()> {
 }
 
 fn into_cgroup(_: &Place) -> io::Result<()> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let root =
-        mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
-    let group = format!("{}/deed-{}", root.unwrap_or_default(), std::process::id());
+    let group = cgroup_root()?.join(format!("deed-{}", std::process::id()));
     fs::create_dir(&group)?;
     let directory: OwnedFd = fs::File::open(&group)?.into();
     const INTO_CGROUP: u64 = 1 << 33;
