@@ -177,7 +177,10 @@ fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32, claimed: (
             unsafe { bpf_send_signal(SIGKILL) };
         }
     }
-    let operation = NetOperation { op, ret, before: false, syscall: number, unix, claimed };
+    // A socket keeps its peer's process itself, from the moment on that it is connected.
+    let connected = family == AF_UNIX && ret == 0 && (op == op::CONNECT || op == op::ACCEPT);
+    let behind = if connected { sk } else { Address(0) };
+    let operation = NetOperation { op, ret, before: false, syscall: number, unix, behind, claimed };
     tell(inside, &operation, &peer, &decided);
     Some(())
 }

@@ -384,7 +384,7 @@ fn to_unix(op: u16, other: Address, told: bool) -> i32 {
             addr: zeros(),
         };
         let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
-        let operation = NetOperation { unix: other, ..NetOperation::before(op, ret) };
+        let operation = NetOperation { unix: other, behind: other, ..NetOperation::before(op, ret) };
         socket::tell(&inside, &operation, &peer, &decided);
     }
     answer(&inside, &decided)

@@ -151,8 +151,10 @@ pub struct NetOperation {
     pub before: bool,
     /// System call, or `u32::MAX`.
     pub syscall: u32,
-    /// The unix socket that tells its file, its name and who is behind it; null for none.
+    /// The unix socket that tells its file and its name; null for none.
     pub unix: Address,
+    /// The unix socket that tells which process is on the other side; null for none.
+    pub behind: Address,
     /// Where the caller's `sockaddr` lies, and its length; 0 where the kernel's own was there.
     pub claimed: (u64, u32),
 }
@@ -161,7 +163,15 @@ impl NetOperation {
     /// One that a hook tells before it happens.
     #[inline(always)]
     pub fn before(op: u16, ret: i32) -> Self {
-        Self { op, ret, before: true, syscall: u32::MAX, unix: Address(0), claimed: (0, 0) }
+        Self {
+            op,
+            ret,
+            before: true,
+            syscall: u32::MAX,
+            unix: Address(0),
+            behind: Address(0),
+            claimed: (0, 0),
+        }
     }
 }
 
@@ -170,7 +180,7 @@ impl NetOperation {
 pub fn tell(inside: &Inside, operation: &NetOperation, peer: &Peer, decided: &Verdict) {
     let Some(buffer) = Buffer::claim() else { return };
     let record: *mut Net = buffer.record();
-    let behind = endpoint::behind(operation.unix);
+    let behind = endpoint::behind(operation.behind);
     let peer_inside = match task::find(behind, 0) {
         Some(other) => other.slot == inside.slot,
         None => false,

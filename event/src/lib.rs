@@ -7,6 +7,7 @@
 mod class;
 mod context;
 pub mod jewel;
+mod leave;
 mod object;
 mod operation;
 pub mod secret;
@@ -17,6 +18,7 @@ mod token;
 pub use abi::FileKey;
 pub use class::Class;
 pub use context::Context;
+pub use leave::Outside;
 pub use object::{Address, Exe, File, Object, Origin};
 pub use operation::{Access, Op};
 pub use session::{

@@ -4,7 +4,7 @@ use super::{reading, table};
 use crate::state::State;
 use crate::user;
 use anyhow::Result;
-use event::{Event, Object, Op, Outcome};
+use event::{Event, Object, Op, Outcome, Outside};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -181,8 +181,15 @@ fn what(event: &Event) -> String {
         }
         object => object.display(),
     };
-    match &event.second {
+    let object = match &event.second {
         Some(second) => format!("{object} -> {}", second.display()),
+        None => object,
+    };
+    match event.outside() {
+        Some(Outside::Process(_)) => format!("{object}, outside of the session"),
+        Some(Outside::Service(directory)) => {
+            format!("{object}, for a service that runs what lies in {directory}")
+        }
         None => object,
     }
 }
