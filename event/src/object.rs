@@ -64,7 +64,7 @@ pub enum Object {
     Exe(Exe),
     /// An Internet socket address.
     Address(Address),
-    /// A unix socket: its file, or its abstract name (claimed, with a leading NUL).
+    /// A unix socket: its file, or its abstract name with a leading NUL; empty where it is bound to nothing.
     Unix(File),
     /// A socket of another family, by `AF_*`, and its `SOCK_*`.
     Socket {

@@ -175,7 +175,8 @@ pub struct Event {
     pub access: Access,
     /// What it acted on.
     pub object: Object,
-    /// Target of a rename, link or symlink.
+    /// Target of a rename, link or symlink; of an exec the script that the program interprets; of a connection through a
+    /// unix socket the process on the other side.
     pub second: Option<Object>,
     /// How it came out.
     pub outcome: Outcome,
@@ -183,7 +184,7 @@ pub struct Event {
     pub decision: Option<Decision>,
     /// The child of a fork.
     pub fork: Option<Fork>,
-    /// `O_*` flags of an open, mode of a chmod, exit code of an exit.
+    /// `O_*` flags of an open, mode of a chmod, exit code of an exit, `FORK_*` bits of a fork.
     pub detail: u32,
 }
 
