@@ -88,7 +88,7 @@ impl Join {
         }
     }
 
-    /// Tells what has waited too long at `now_ns`.
+    /// Tells what has waited too long, when everything up to `now_ns` was read.
     pub(crate) fn expire(&mut self, now_ns: u64, sink: &mut Sink<'_>) {
         self.0.retain(|_, thread| {
             let old = |event: &Event| now_ns.saturating_sub(event.time_ns) > WAIT_NS;
@@ -100,7 +100,8 @@ impl Join {
                     sink(slot, Captured::Event(event));
                 }
             }
-            !(thread.held.is_empty() && thread.under_way.is_empty() && thread.touched.is_empty())
+            let empty = thread.held.is_empty() && thread.under_way.is_empty();
+            !(empty && thread.failed.is_empty() && thread.touched.is_empty())
         });
     }
 }

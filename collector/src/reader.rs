@@ -93,7 +93,7 @@ impl Reader {
     /// Hands on what the rings hold, in the order of time, with the slot of its session ([`ALL_SESSIONS`] for a loss).
     /// Returns how many records there were.
     pub fn drain(&mut self, sink: &mut dyn FnMut(u32, Captured)) -> usize {
-        self.read();
+        let read_to_ns = self.read();
         let count = self.order.len();
         for place in &self.order {
             let bytes = &self.bytes[place.at..place.at + place.len];
@@ -102,15 +102,16 @@ impl Reader {
                 _ => self.malformed += 1,
             }
         }
-        self.join.expire(boot_ns(), sink);
+        self.join.expire(read_to_ns, sink);
         if self.counted_at.elapsed() >= COUNT_EVERY {
             self.count(sink);
         }
         count
     }
 
-    /// Takes the next batch out of the rings, and orders it.
-    fn read(&mut self) {
+    /// Takes the next batch out of the rings, and orders it. Returns up to which time that is all there was.
+    fn read(&mut self) -> u64 {
+        let now_ns = boot_ns();
         self.bytes.clear();
         self.order.clear();
         for record in std::mem::take(&mut self.early) {
@@ -153,7 +154,9 @@ impl Reader {
                 }
                 stays
             });
+            return last.unwrap_or(0);
         }
+        now_ns
     }
 
     fn place(&mut self, record: &[u8], control: bool) {

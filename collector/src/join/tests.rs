@@ -68,6 +68,18 @@ fn what_a_hook_told_takes_the_outcome_of_its_call_and_is_told_once() {
 }
 
 #[test]
+fn a_failure_is_told_once_though_its_records_come_in_two_batches() {
+    let mut told = 0;
+    let mut sink = |_, captured| told += usize::from(matches!(captured, Captured::Event(_)));
+    let mut join = Join::default();
+    join.take(0, TID, Decoded::Before(event(Op::Rmdir, "/d", 0)), &mut sink);
+    join.take(0, TID, call(-39), &mut sink);
+    join.expire(10, &mut sink);
+    join.take(0, TID, Decoded::Claimed(event(Op::Rmdir, "/d", -39), 0), &mut sink);
+    assert_eq!(told, 1);
+}
+
+#[test]
 fn a_removed_file_is_the_one_that_is_gone_whatever_was_claimed() {
     let records = vec![
         touched(2, "/d", false),
