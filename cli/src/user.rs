@@ -60,6 +60,14 @@ impl UserArgs {
         Ok(identity)
     }
 
+    /// Who a process that runs already is.
+    pub fn of_process(&self, uid: u32, gid: u32) -> Result<Identity> {
+        if self.home.is_some() && !Uid::effective().is_root() {
+            return Err(Exit::Usage.error("`--home` is for root: use `sudo wardline`"));
+        }
+        Ok(Identity { change: false, ..self.account(uid, Some(gid))? })
+    }
+
     fn myself(&self) -> Result<Identity> {
         if self.user.is_some() || self.home.is_some() || self.as_root {
             return Err(

@@ -23,6 +23,7 @@ pub use object::{Address, Exe, File, Object, Origin};
 pub use operation::{Access, Op};
 pub use session::{
     Captured, Decision, Event, Fork, Loss, Means, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
+    Unseen,
 };
 pub use step::{Place, Reach, Step};
 pub use token::{Token, Tokeniser, vocabulary_hash};

@@ -70,6 +70,18 @@ pub struct Summary {
     pub verdict: String,
     /// Duration, ns.
     pub duration_ns: u64,
+    /// What came before; `None` for a session that began with its command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<Unseen>,
+}
+
+/// What a session that was attached to a running process tree did not see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// Processes that ran before they were taken in.
+    pub processes: u32,
+    /// How long the oldest of them had run, ns.
+    pub since_ns: u64,
 }
 
 /// Which decision.

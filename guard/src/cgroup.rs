@@ -193,6 +193,19 @@ fn make(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// The cgroup (v2) that a process is in; `None`: it is gone, or there is none.
+pub(crate) fn of(pid: u32) -> Option<PathBuf> {
+    let lines = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = lines.lines().find_map(|line| line.strip_prefix(b"0::/"))?;
+    Some(root().ok()?.join(std::ffi::OsStr::from_bytes(path)))
+}
+
+/// Moves a process into any cgroup.
+pub(crate) fn put(cgroup: &Path, pid: u32) -> Result<(), Error> {
+    let path = cgroup.join("cgroup.procs");
+    fs::write(&path, pid.to_string()).map_err(|e| Error::file(path, "written", e))
+}
+
 /// Sends a signal; a process that is gone is no error, since then there is nothing left to stop.
 pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {

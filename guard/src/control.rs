@@ -74,6 +74,8 @@ pub struct Begin {
     pub force: bool,
     /// The command may run as root.
     pub as_root: bool,
+    /// `pid` runs already: it is taken in with everything that descends from it, and nothing is held.
+    pub attach: bool,
 }
 
 /// What is done to a running session.
@@ -98,6 +100,10 @@ pub enum Request {
         /// The code.
         status: i32,
     },
+    /// The process that the session was attached to ended. Follows [`Request::Begin`] like [`Request::Ended`].
+    Gone,
+    /// Leaves an attached session: its processes go on, unseen and unguarded. Refused while it is frozen.
+    Detach,
     /// Opens a new segment.
     Task {
         /// Its number, or `last`.
@@ -167,6 +173,8 @@ pub struct Ready {
     pub tier: String,
     /// Its cgroup, where there is one.
     pub cgroup: Option<BString>,
+    /// Processes that were taken in by an attachment; 0 for a session that begins with its command.
+    pub processes: u32,
     /// What the user should know, said after the command ended.
     pub notes: Vec<String>,
 }

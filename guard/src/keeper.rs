@@ -172,7 +172,7 @@ fn pids(cgroup: &Path) -> Vec<u32> {
 }
 
 /// Every process.
-fn processes() -> HashMap<u32, Stat> {
+pub(crate) fn processes() -> HashMap<u32, Stat> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())

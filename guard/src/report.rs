@@ -1,7 +1,7 @@
 //! What a session amounted to, as the client prints it when the command has ended.
 
 use crate::fanotify::Latency;
-use event::{Means, Stage};
+use event::{Means, Stage, Unseen};
 use serde::{Deserialize, Serialize};
 
 /// Denials that a report carries one by one; more are only counted.
@@ -87,6 +87,8 @@ pub struct Report {
     pub exit_status: Option<i32>,
     /// Duration, ns.
     pub duration_ns: u64,
+    /// What came before the session was attached.
+    pub unseen: Option<Unseen>,
     /// The stage that refused or stopped first.
     pub stopped_by: Option<Stage>,
     /// By what.

@@ -14,12 +14,16 @@ use crate::guard::Shared;
 use crate::ladder::Step;
 use crate::report::{Denial, Report};
 use crate::{cgroup::Cgroup, t0, t1};
-use event::{Access, Captured, Class, Op, Segment, SessionMeta, Tokeniser};
+use event::{Access, Captured, Class, Op, Segment, SessionMeta, Tokeniser, Unseen};
 use models::{Baseline, Scorer, Verdict};
 pub use recording::Recording;
 use std::sync::Arc;
 pub(crate) use stop::{boot_ns, no_session};
 use tally::Tally;
+
+/// What is unseen of an attached session counts as so many lost records: the score's confidence begins at a fifth, and
+/// needs more than six blocks of actions to be enough to act on.
+const UNSEEN_RECORDS: u64 = 128;
 
 /// What the supervisor has to do, or to show. Those that stop something are done by [`Live::apply`].
 #[derive(Clone, Debug, PartialEq)]
@@ -219,6 +223,14 @@ impl Live {
             recording.take(captured);
         }
         effects
+    }
+
+    /// The session was attached to processes that ran before: the score is worth less for a while.
+    pub fn attached(&mut self, unseen: Unseen) {
+        self.report.unseen = Some(unseen);
+        if let Some(scorer) = &mut self.scorer {
+            scorer.note_loss(UNSEEN_RECORDS);
+        }
     }
 
     /// Hands on what waits to be written: after each reading of the rings.

@@ -1,6 +1,7 @@
 //! The client: the user's own process around the command. It forks the command held, hands it to the supervisor,
 //! releases it once everything is armed, and gives it the terminal until it ends.
 
+mod attach;
 pub mod connect;
 mod held;
 mod lost;
@@ -8,5 +9,6 @@ mod run;
 mod signals;
 mod terminal;
 
+pub use attach::{Left, attach};
 pub use run::{Ended, How, Session, run};
 pub use signals::die_by;

@@ -16,6 +16,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -73,7 +74,7 @@ pub fn run(state: &State, verbose: u8, session: Session<'_>, started: impl FnOnc
     let mut begin = session.begin;
     begin.pid = command.as_raw().unsigned_abs();
     // An error drops `held`: its pipe closes, and the process ends without having executed anything.
-    let (supervisor, ready) = arm(state, verbose, begin, &held)?;
+    let (supervisor, ready) = arm(state, verbose, begin, held.pidfd())?;
     started(&ready);
     let cgroup = ready.cgroup.as_ref().and_then(|cgroup| cgroup.to_path().ok()).map(PathBuf::from);
     held.release();
@@ -89,13 +90,19 @@ pub fn run(state: &State, verbose: u8, session: Session<'_>, started: impl FnOnc
     Ok(Ended { how, finished })
 }
 
-/// Has the held command's session armed. A supervisor that was just ending hangs up, and another one is started.
-fn arm(state: &State, verbose: u8, begin: Begin, held: &Held) -> Result<(UnixStream, Ready)> {
+/// Has the session of the process behind `pidfd` armed. A supervisor that was just ending hangs up, and another one is
+/// started.
+pub(super) fn arm(
+    state: &State,
+    verbose: u8,
+    begin: Begin,
+    pidfd: BorrowedFd<'_>,
+) -> Result<(UnixStream, Ready)> {
     const TRIES: u32 = 5;
     let request = Request::Begin(Box::new(begin));
     for _ in 0..TRIES {
         let supervisor = connect::or_start(state, verbose)?;
-        match connect::try_ask(&supervisor, &request, &[held.pidfd()])? {
+        match connect::try_ask(&supervisor, &request, &[pidfd])? {
             Some(Reply::Ready(ready)) => return Ok((supervisor, ready)),
             Some(_) => bail!("the supervisor answered something else than was asked"),
             None => std::thread::sleep(Duration::from_millis(50)),
@@ -140,7 +147,7 @@ fn finish(supervisor: &UnixStream, how: How) -> Result<Finished> {
     }
 }
 
-fn lost() -> anyhow::Error {
+pub(super) fn lost() -> anyhow::Error {
     Exit::GuardLost.error(
         "the supervisor ended while the command ran: the command was killed, since nothing guarded it any more",
     )

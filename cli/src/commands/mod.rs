@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod attach;
 pub mod baselines;
 pub mod completions;
 pub mod db;

@@ -1,6 +1,6 @@
 //! `wardline record` and `wardline enforce`: a command in a session.
 
-use super::summary;
+use super::{attach, summary};
 use crate::client::{self, Ended, How, Session};
 use crate::exit::Exit;
 use crate::state::State;
@@ -8,6 +8,7 @@ use crate::style;
 use crate::user::{Identity, UserArgs};
 use crate::{agent, environment};
 use anyhow::{Context, Result};
+use guard::Report;
 use guard::control::{Begin, Mode, Ready};
 use std::ffi::OsString;
 use std::fs::File;
@@ -40,8 +41,11 @@ pub struct SessionArgs {
     /// Say nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
+    /// Take in a process that runs already, with everything that descends from it, instead of starting a command
+    #[arg(long, value_name = "PID", conflicts_with_all = ["command", "user"])]
+    pub attach: Option<u32>,
     /// The command and its arguments
-    #[arg(required = true, last = true, value_name = "COMMAND")]
+    #[arg(required_unless_present = "attach", last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
 
@@ -49,7 +53,9 @@ pub struct SessionArgs {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The session is its whole process tree. What is still running when the command has ended gets two seconds and is \
-then ended with the session. If the supervisor dies, so does the command.\n\nExamples:\n  sudo wardline record --task edit -- codex\n  sudo wardline record --agent ci --task test --workspace ~/src/app -- make test"
+then ended with the session. If the supervisor dies, so does the command.\n\nWith \
+--attach, Ctrl-C leaves the processes to themselves, and so does the end of this command; what they did before is \
+unseen.\n\nExamples:\n  sudo wardline record --task edit -- codex\n  sudo wardline record --agent ci --task test --workspace ~/src/app -- make test\n  sudo wardline record --attach 4711          until it ends, or Ctrl-C"
 )]
 pub struct RecordArgs {
     /// The session
@@ -62,7 +68,9 @@ pub struct RecordArgs {
 #[command(
     after_help = "Without a baseline the static deny-list protects at once (T0); with one, its agent and task are also held to what \
 they normally do (T1) and to the score (T2). The session is its whole process tree. What is still running when the \
-command has ended gets two seconds and is then ended with the session. If the supervisor dies, so does the command.\n\nExamples:\n  sudo wardline enforce -- claude\n  sudo wardline enforce --task edit --scrub-env --keep-env OPENAI_API_KEY -- codex\n  sudo wardline enforce --task test --shadow -- make test"
+command has ended gets two seconds and is then ended with the session. If the supervisor dies, so does the command.\n\nWith \
+--attach, Ctrl-C leaves the processes to themselves, unguarded; if this command or the supervisor is killed, so are they.\n\n\
+Examples:\n  sudo wardline enforce -- claude\n  sudo wardline enforce --task edit --scrub-env --keep-env OPENAI_API_KEY -- codex\n  sudo wardline enforce --task test --shadow -- make test\n  sudo wardline enforce --agent codex --attach 4711"
 )]
 pub struct EnforceArgs {
     /// The session
@@ -72,7 +80,7 @@ pub struct EnforceArgs {
     #[arg(long)]
     pub shadow: bool,
     /// Drop the environment variables that look like secrets
-    #[arg(long)]
+    #[arg(long, conflicts_with = "attach")]
     pub scrub_env: bool,
     /// Keep this variable although `--scrub-env` would drop it
     #[arg(long, value_name = "NAME", requires = "scrub_env")]
@@ -92,6 +100,9 @@ pub fn tag(text: &str) -> Result<String, String> {
 
 /// Records.
 pub fn record(state: &State, verbose: u8, args: RecordArgs) -> Result<ExitCode> {
+    if let Some(pid) = args.session.attach {
+        return attach::attach(state, verbose, &args.session, Mode::Record, pid);
+    }
     let user = args.session.user.resolve()?;
     let environment = environment::of_command(&user, &[]);
     run(state, verbose, &args.session, Mode::Record, &user, &environment)
@@ -99,6 +110,10 @@ pub fn record(state: &State, verbose: u8, args: RecordArgs) -> Result<ExitCode> 
 
 /// Enforces.
 pub fn enforce(state: &State, verbose: u8, args: EnforceArgs) -> Result<ExitCode> {
+    let mode = if args.shadow { Mode::Shadow } else { Mode::Enforce };
+    if let Some(pid) = args.session.attach {
+        return attach::attach(state, verbose, &args.session, mode, pid);
+    }
     let user = args.session.user.resolve()?;
     let mut environment = environment::of_command(&user, &[]);
     let mut secrets =
@@ -117,7 +132,6 @@ pub fn enforce(state: &State, verbose: u8, args: EnforceArgs) -> Result<ExitCode
             )
         });
     }
-    let mode = if args.shadow { Mode::Shadow } else { Mode::Enforce };
     run(state, verbose, &args.session, mode, &user, &environment)
 }
 
@@ -130,7 +144,8 @@ fn run(
     environment: &[(OsString, OsString)],
 ) -> Result<ExitCode> {
     let summary_file = args.summary_file.as_deref().map(create).transpose()?;
-    let begin = begin(args, mode, user, environment)?;
+    let directory = std::env::current_dir().unwrap_or_default();
+    let begin = begin(args, mode, &args.command, &directory, user, environment)?;
     let session = Session { begin, command: &args.command, environment, user };
     let mut said = Vec::new();
     let ended = client::run(state, verbose, session, |ready| {
@@ -139,29 +154,41 @@ fn run(
             announce(ready);
         }
     })?;
-    if let Some(mut file) = summary_file {
-        serde_json::to_writer_pretty(&mut file, &ended.finished.report)?;
-        file.write_all(b"\n").context("the summary cannot be written")?;
-    }
+    write_summary(summary_file, &ended.finished.report)?;
     if !args.quiet {
         anstream::eprintln!("{}", summary::text(mode, &ended.finished, &said));
     }
     Ok(pass_on(&ended))
 }
 
-/// The request, but for the pid.
-fn begin(
+/// Writes what the session amounted to where that was asked for.
+pub(super) fn write_summary(file: Option<File>, report: &Report) -> Result<()> {
+    if let Some(mut file) = file {
+        serde_json::to_writer_pretty(&mut file, report)?;
+        file.write_all(b"\n").context("the summary cannot be written")?;
+    }
+    Ok(())
+}
+
+/// The request, but for the pid. `directory` is where the command works, if nothing else is said.
+pub(super) fn begin(
     args: &SessionArgs,
     mode: Mode,
+    command: &[OsString],
+    directory: &Path,
     user: &Identity,
     environment: &[(OsString, OsString)],
 ) -> Result<Begin> {
-    let program = args.command.first().context("no command was given")?;
+    let program = command.first().context("no command was given")?;
     let agent = args.agent.clone().unwrap_or_else(|| agent::guess(program.as_bytes()));
     let home = canonical(&user.home).unwrap_or_else(|_| user.home.clone());
     let home = home.as_os_str().as_bytes();
     let workspaces = if args.workspace.is_empty() {
-        vec![std::env::current_dir().context("the current directory is gone: name one with `--workspace`")?]
+        anyhow::ensure!(
+            directory.is_absolute(),
+            "the current directory is gone: name one with `--workspace`"
+        );
+        vec![directory.to_owned()]
     } else {
         args.workspace.clone()
     };
@@ -172,7 +199,7 @@ fn begin(
         toolchains: agent::toolchains(home),
         agent,
         task: args.task.clone(),
-        command: args.command.iter().map(|argument| argument.as_bytes().into()).collect(),
+        command: command.iter().map(|argument| argument.as_bytes().into()).collect(),
         pid: 0,
         uid: user.uid,
         gid: user.gid,
@@ -181,6 +208,7 @@ fn begin(
         variables: environment::delegates(environment),
         force: args.force,
         as_root: args.user.as_root,
+        attach: false,
     })
 }
 
@@ -189,18 +217,18 @@ fn canonical(path: &Path) -> Result<PathBuf> {
         .map_err(|e| Exit::Usage.error(format!("`{}` is no directory: {e}", path.display())))
 }
 
-fn create(path: &Path) -> Result<File> {
+pub(super) fn create(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("`{}` cannot be written", path.display()))
 }
 
 /// What the user is told before the command has the terminal.
-fn announce(ready: &Ready) {
+pub(super) fn announce(ready: &Ready) {
     for note in summary::unsaid(&ready.notes, &[]) {
         say(note);
     }
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     anstream::eprintln!("{} {text}", style::name("wardline:"));
 }
 

@@ -219,6 +219,13 @@ fn text(shown: &Shown) -> String {
                 table::count(summary.syscalls, "system call"),
                 table::count(summary.denied, "denial"),
             );
+            if let Some(unseen) = summary.unseen {
+                let (processes, before) = (unseen.processes, table::duration(unseen.since_ns));
+                let _ = writeln!(
+                    out,
+                    "  unseen     it was attached to {processes} running processes, after {before}"
+                );
+            }
         }
         None if shown.complete => {}
         None => {

@@ -46,6 +46,15 @@ pub fn text(mode: Mode, finished: &Finished, said: &[String]) -> String {
     {
         let _ = writeln!(out, "  why        {reason}");
     }
+    if let Some(unseen) = report.unseen {
+        let _ = writeln!(
+            out,
+            "  {} attached: what {} did before, for up to {}, was not seen, nor what they had open",
+            style::warning("unseen    "),
+            count(u64::from(unseen.processes), "process").replace("processs", "processes"),
+            duration(unseen.since_ns),
+        );
+    }
     if report.lost > 0 || report.unresolved > 0 {
         let _ = writeln!(
             out,

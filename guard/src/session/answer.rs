@@ -75,7 +75,10 @@ impl Live {
         self.report.alerts += 1;
         let mut reasons = score.reasons.clone();
         if score.lossy {
-            reasons.push(format!("records were lost: the score is worth {:.0} %", score.confidence * 100.0));
+            reasons.push(format!(
+                "not everything was seen: the score is worth {:.0} %",
+                score.confidence * 100.0
+            ));
         }
         if let Some(recording) = &mut self.recording {
             recording.alert(store::Alert {

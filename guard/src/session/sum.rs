@@ -60,6 +60,7 @@ impl Live {
             score: report.score,
             verdict: report.verdict.clone(),
             duration_ns: report.duration_ns,
+            unseen: report.unseen,
         };
         if let Some(recording) = &mut self.recording {
             recording.end(summary.clone());

@@ -21,11 +21,11 @@ pub(super) fn admit(peer: &Peer, mut begin: Begin, held: &OwnedFd) -> Result<Beg
 
 fn check(peer: &Peer, begin: &Begin, held: &OwnedFd) -> Result<(), Refused> {
     let not_yours =
-        |what: &str| Refused::new(Why::NotOwner, format!("the held command is not the caller's: {what}"));
+        |what: &str| Refused::new(Why::NotOwner, format!("the command is not the caller's: {what}"));
     if peer::pid_of(held) != Some(begin.pid) {
         return Err(not_yours("its pidfd stands for another process"));
     }
-    if peer::parent(begin.pid) != Some(peer.pid) {
+    if !begin.attach && peer::parent(begin.pid) != Some(peer.pid) {
         return Err(not_yours("it is no child of the caller"));
     }
     if peer::owner(begin.pid) != Some((begin.uid, begin.gid)) {
@@ -95,6 +95,7 @@ mod tests {
             variables: Vec::new(),
             force: true,
             as_root: true,
+            attach: false,
         }
     }
 
@@ -113,6 +114,9 @@ mod tests {
         let good = request(child.id());
         assert_eq!(refused(&good, child.id()), Ok(()));
         assert_eq!(refused(&good, std::process::id()), Err(Why::NotOwner));
+        let own = Begin { attach: true, ..request(std::process::id()) };
+        assert_eq!(refused(&own, std::process::id()), Ok(()), "one that runs need be no child");
+        assert_eq!(refused(&Begin { gid: own.gid + 1, ..own }, std::process::id()), Err(Why::NotOwner));
         assert_eq!(refused(&request(std::process::id()), std::process::id()), Err(Why::NotOwner));
         assert_eq!(refused(&Begin { uid: good.uid + 1, ..good.clone() }, child.id()), Err(Why::NotOwner));
         assert_eq!(refused(&Begin { task: "../x".into(), ..good.clone() }, child.id()), Err(Why::Protocol));

@@ -1,6 +1,7 @@
 //! A session, from the client's request to the report: everything is armed before the command's first instruction, and
 //! nobody is inside any more when it is taken back.
 
+use super::attach::{self, Taken};
 use super::end::{self, Leaving};
 use super::machine::Lease;
 use super::peer::{self, Peer};
@@ -35,17 +36,30 @@ pub(super) fn serve(
     // Ending just now: hanging up lets the client start another supervisor.
     let Some(slot) = shared.sessions.slot()? else { return Ok(None) };
     let lease = shared.lease()?;
+    if begin.attach {
+        attach::check(&lease, peer, begin.pid)?;
+    }
     let unproven = show_a_denial(shared, &lease, begin.mode)?;
     let mut opened = open(shared, &lease, &slot, &begin)?;
     opened.ready.notes.extend(unproven);
     let running = opened.running;
-    let armed = enter(&lease, &running, begin.pid, &held);
+    let mut taken = begin.attach.then(Taken::default);
+    let armed = match &mut taken {
+        Some(taken) => attach::take_in(&lease, &running, peer, begin.pid, taken),
+        None => enter(&lease, &running, begin.pid, &held),
+    };
+    if let Some(Taken { unseen, .. }) = &taken {
+        running.with(|live| live.attached(*unseen));
+        opened.ready.processes = unseen.processes;
+    }
     let ready = armed.and_then(|()| {
         stream.set_read_timeout(None).map_err(failed)?;
         control::send(stream, &Reply::Ready(opened.ready), &[]).map_err(failed)
     });
     if let Err(refused) = ready {
-        end::close(shared, &lease, &running, Leaving::Killed, None);
+        // What ran before goes on.
+        let leaving = taken.map_or(Leaving::Killed, |taken| attach::let_go(&lease, &running, &taken));
+        end::close(shared, &lease, &running, leaving, None);
         return Err(refused);
     }
     tracing::info!(
@@ -55,12 +69,14 @@ pub(super) fn serve(
         pid = begin.pid,
         "armed"
     );
-    // Anything but the end of the command is the end of the client: nobody would take the session's report.
-    let status = match control::receive::<Request>(stream, MAX_REQUEST_BYTES) {
-        Ok(Some((Request::Ended { status }, _))) => Some(status),
-        _ => None,
+    let (leaving, status) = match taken {
+        Some(taken) => (leave(stream, &lease, &running, begin.mode, &taken), None),
+        // Anything but the end of the command is the end of the client: nobody would take the session's report.
+        None => match control::receive::<Request>(stream, MAX_REQUEST_BYTES) {
+            Ok(Some((Request::Ended { status }, _))) => (Leaving::Ended, Some(status)),
+            _ => (Leaving::Killed, None),
+        },
     };
-    let leaving = if status.is_some() { Leaving::Ended } else { Leaving::Killed };
     let finished = end::close(shared, &lease, &running, leaving, status);
     tracing::info!(session = running.id(), ?status, "over");
     // The slot is free, and the programs are detached, before the client hears of the end.
@@ -69,6 +85,26 @@ pub(super) fn serve(
         answer(stream, &Reply::Finished(Box::new(finished)));
     }
     Ok(None)
+}
+
+/// Waits until an attached session is left, and how. Without its client an enforced one is killed, as every other; a
+/// recorded one goes on by itself.
+fn leave(stream: &UnixStream, lease: &Lease, running: &Running, mode: Mode, taken: &Taken) -> Leaving {
+    loop {
+        return match (control::receive::<Request>(stream, MAX_REQUEST_BYTES), mode) {
+            (Ok(Some((Request::Detach, _))), _) => {
+                if running.with(|live| live.is_frozen()).unwrap_or(false) {
+                    let message = "the session is frozen, and would go on unguarded: thaw or kill it with `wardline stop-session`";
+                    answer(stream, &Refused::new(Why::Policy, message).into());
+                    continue;
+                }
+                attach::let_go(lease, running, taken)
+            }
+            (_, Mode::Record) => attach::let_go(lease, running, taken),
+            (Ok(Some((Request::Gone, _))), _) => Leaving::Ended,
+            _ => Leaving::Killed,
+        };
+    }
 }
 
 /// Has an operation refused before anything is called guarded. Where none is, nothing is enforced; a session that refuses
@@ -138,6 +174,7 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         session: number.to_string(),
         tier: lease.kernel.tier().name().to_owned(),
         cgroup: path,
+        processes: 0,
         notes,
     };
     let running = Arc::new(Running::new(slot.number, begin.uid, number, writer, live));

@@ -21,6 +21,8 @@ pub(super) enum Leaving {
     Ended,
     /// Everything ends now.
     Killed,
+    /// It was attached, and everybody was let go.
+    LetGo,
 }
 
 /// Ends a session: nobody is inside, what was recorded is written, what was armed is taken back.
@@ -55,6 +57,9 @@ fn sum_up(live: Live, status: Option<i32>) -> crate::Report {
 
 /// Waits until nobody is inside, and kills who stays. Returns how many had to be killed after the command had ended.
 fn empty(lease: &Lease, running: &Running, leaving: Leaving) -> u32 {
+    if leaving == Leaving::LetGo {
+        return 0;
+    }
     let is_empty = || lease.kernel.members(running.slot).is_empty();
     let frozen = running.with(|live| live.is_frozen()).unwrap_or(false);
     if leaving == Leaving::Ended && !frozen && wait_until(GRACE, is_empty) {

@@ -7,6 +7,7 @@
 //! where it is accepted.
 
 mod admission;
+mod attach;
 mod begin;
 mod end;
 mod machine;

@@ -44,7 +44,9 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Peer) {
             shared.named(peer, &session, owner).and_then(|running| act(&running, action)).map(Some)
         }
         Request::Read { args } => read(shared, peer, &args, fds).map(Some),
-        Request::Ended { .. } => Err(Refused::new(Why::Protocol, "no session was begun on this connection")),
+        Request::Ended { .. } | Request::Gone | Request::Detach => {
+            Err(Refused::new(Why::Protocol, "no session was begun on this connection"))
+        }
     };
     match reply {
         Ok(Some(reply)) => answer(stream, &reply),
@@ -67,6 +69,8 @@ fn name(request: &Request) -> &'static str {
     match request {
         Request::Begin(_) => "begin",
         Request::Ended { .. } => "ended",
+        Request::Gone => "gone",
+        Request::Detach => "detach",
         Request::Task { .. } => "task",
         Request::Tail { .. } => "tail",
         Request::Sessions => "sessions",

@@ -1,0 +1,91 @@
+//! `wardline record --attach PID` and `wardline enforce --attach PID`: a process that runs already, and what is to be
+//! known of it from `/proc`.
+
+use super::run::{self, SessionArgs, announce, say};
+use super::summary;
+use crate::client::{self, Left};
+use crate::exit::Exit;
+use crate::state::State;
+use crate::user::Identity;
+use anyhow::{Context, Result};
+use guard::control::{Mode, Ready};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What is to be known of a process.
+struct Process {
+    command: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    directory: PathBuf,
+    user: Identity,
+}
+
+/// Attaches, and stays until the process ends or the user leaves.
+pub fn attach(state: &State, verbose: u8, args: &SessionArgs, mode: Mode, pid: u32) -> Result<ExitCode> {
+    let summary_file = args.summary_file.as_deref().map(run::create).transpose()?;
+    let process = read(pid, args)?;
+    let mut begin =
+        run::begin(args, mode, &process.command, &process.directory, &process.user, &process.environment)?;
+    begin.pid = pid;
+    begin.attach = true;
+    let mut said = Vec::new();
+    let started = |ready: &Ready| {
+        said.clone_from(&ready.notes);
+        if !args.quiet {
+            announce(ready);
+            let processes =
+                super::table::count(u64::from(ready.processes), "process").replace("processs", "processes");
+            say(&format!(
+                "session {}: {processes} taken in; Ctrl-C leaves them to themselves",
+                ready.session
+            ));
+        }
+    };
+    let (left, finished) = client::attach(state, verbose, begin, started, say)?;
+    run::write_summary(summary_file, &finished.report)?;
+    if !args.quiet {
+        anstream::eprintln!("{}", summary::text(mode, &finished, &said));
+        match (left, mode) {
+            (Left::Detached, Mode::Enforce) => say(&format!("left: nothing guards process {pid} any more")),
+            (Left::Detached, _) => say(&format!("left: process {pid} goes on, and is not recorded any more")),
+            (Left::Ended, _) => {}
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(pid: u32, args: &SessionArgs) -> Result<Process> {
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let missing = |what: &str, error: std::io::Error| {
+        Exit::Usage.error(format!("the {what} of process {pid} cannot be read: {error}"))
+    };
+    let words = |bytes: &[u8]| -> Vec<OsString> {
+        let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+        bytes.split(|byte| *byte == 0).map(|word| OsStr::from_bytes(word).to_owned()).collect()
+    };
+    let command = words(&fs::read(proc.join("cmdline")).map_err(|e| missing("command", e))?);
+    // Of another user's, or one that may not be looked at: its sockets are then those of the user's runtime directory.
+    let environment = fs::read(proc.join("environ")).unwrap_or_default();
+    let environment = words(&environment).iter().filter_map(|word| split(word)).collect();
+    let directory = fs::read_link(proc.join("cwd")).map_err(|e| missing("directory", e))?;
+    Ok(Process { command, environment, directory, user: user(&proc, args)? })
+}
+
+fn split(variable: &OsStr) -> Option<(OsString, OsString)> {
+    let at = variable.as_bytes().iter().position(|byte| *byte == b'=')?;
+    let (name, value) = variable.as_bytes().split_at(at);
+    Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(&value[1..]).to_owned()))
+}
+
+/// Whose the process is.
+fn user(proc: &Path, args: &SessionArgs) -> Result<Identity> {
+    let status = fs::read_to_string(proc.join("status")).context("the process ended")?;
+    let real = |name: &str| -> Option<u32> {
+        status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+    };
+    let (uid, gid) = real("Uid:").zip(real("Gid:")).context("the process has no user")?;
+    args.user.of_process(uid, gid)
+}

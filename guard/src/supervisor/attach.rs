@@ -1,0 +1,211 @@
+//! Taking a running process tree into a session, and letting it go again.
+//!
+//! Once a process is a member, what it forks is one by the kernel's own lineage. So children are looked for again and again
+//! until nobody new is found: each pass can only find who was forked before its parent was taken in. Who was forked then
+//! and orphaned at once, before any pass saw its parent, is known by its session cgroup, or by having begun meanwhile in a
+//! cgroup of the tree.
+
+use super::end::{Leaving, evict};
+use super::machine::Lease;
+use super::peer::{self, Peer, Stat};
+use super::sessions::Running;
+use crate::control::{Refused, Why};
+use crate::keeper::processes;
+use crate::session::boot_ns;
+use crate::{Error, cgroup};
+use event::Unseen;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Ticks of `/proc/PID/stat` are 10 ms on every architecture (USER_HZ = 100).
+const NS_PER_TICK: u64 = 10_000_000;
+/// How long the tree may go on growing faster than it is taken in, and how long letting go may take.
+const LIMIT: Duration = Duration::from_secs(5);
+/// Ancestors of a process that are looked at.
+const MAX_ANCESTORS: usize = 4096;
+
+/// A tree that was taken in, or a part of one.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// Processes, and the age of the oldest.
+    pub(super) unseen: Unseen,
+    /// The cgroup that each came from, and that of the first.
+    origins: HashMap<u32, PathBuf>,
+    origin: Option<PathBuf>,
+}
+
+/// Whether a process may be attached to by who asks. Nothing is taken in yet.
+pub(super) fn check(lease: &Lease, peer: &Peer, pid: u32) -> Result<(), Refused> {
+    let policy = |message: String| Refused::new(Why::Policy, message);
+    if pid == 1 || fs::read_link(format!("/proc/{pid}/exe")).is_err() {
+        return Err(policy(format!("process {pid} is the system's own: it is not attached to")));
+    }
+    let ancestors = ancestors(peer.pid);
+    if pid == peer.pid || ancestors.contains(&pid) {
+        let message = format!("this command runs inside process {pid}: attach to it from another terminal");
+        return Err(policy(message));
+    }
+    let own = std::process::id();
+    if pid == own || peer::parent(pid) == Some(own) {
+        return Err(policy(format!("process {pid} is Wardline's own")));
+    }
+    if is_elsewhere(lease, pid)? {
+        return Err(Refused::new(Why::Busy, format!("process {pid} is inside a session already")));
+    }
+    Ok(())
+}
+
+fn is_elsewhere(lease: &Lease, pid: u32) -> Result<bool, Refused> {
+    let member = lease.kernel.member(pid).map_err(|e| failed(&e))?;
+    Ok(member.is_some())
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Refused {
+    Refused::new(Why::Failed, format!("the process could not be taken into the session: {error}"))
+}
+
+/// Takes in a process and everything that descends from it. After an error, `taken` is what there is to let go.
+pub(super) fn take_in(
+    lease: &Lease,
+    running: &Running,
+    peer: &Peer,
+    root: u32,
+    taken: &mut Taken,
+) -> Result<(), Refused> {
+    let began = boot_ns();
+    let reapers = ancestors(root);
+    let stat = Stat::read(root).ok_or_else(|| failed(&"it has ended"))?;
+    if !taken.take(lease, running, root, &stat, began)? {
+        return Err(failed(&"it has ended"));
+    }
+    taken.origin = taken.origins.get(&root).cloned();
+    let until = Instant::now() + LIMIT;
+    loop {
+        let members: HashSet<u32> = lease.kernel.members(running.slot).into_iter().collect();
+        let inside: HashSet<u32> = in_cgroup(running).into_iter().collect();
+        let mut changed = false;
+        for (pid, stat) in processes() {
+            let own = pid == peer.pid || pid == std::process::id() || stat.parent == std::process::id();
+            if own || stat.dead && !inside.contains(&pid) {
+                continue;
+            }
+            if members.contains(&pid) {
+                // Forked after its parent had been enrolled, and before that was moved.
+                if !inside.contains(&pid) && !stat.dead {
+                    changed |= taken.adopt(running, pid)?;
+                }
+                continue;
+            }
+            let descends = members.contains(&stat.parent) || inside.contains(&pid);
+            if (descends || taken.is_orphan(pid, &stat, began, &reapers)) && !is_elsewhere(lease, pid)? {
+                changed |= taken.take(lease, running, pid, &stat, began)?;
+            }
+        }
+        if !changed {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            return Err(failed(&"it forks faster than it can be taken in"));
+        }
+    }
+}
+
+impl Taken {
+    /// Takes in one process; `false`: it is gone.
+    fn take(
+        &mut self,
+        lease: &Lease,
+        running: &Running,
+        pid: u32,
+        stat: &Stat,
+        began: u64,
+    ) -> Result<bool, Refused> {
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let Some(Ok(pidfd)) = raw.map(|raw| pidfd_open(raw, PidfdFlags::empty())) else { return Ok(false) };
+        // The pidfd holds the number: from here on it is this process' or nobody's.
+        if Stat::read(pid).is_none_or(|now| now.start_ticks != stat.start_ticks) || !peer::is_alive(&pidfd) {
+            return Ok(false);
+        }
+        self.adopt(running, pid)?;
+        if let Err(error) = lease.kernel.enroll(pid, running.slot) {
+            return if peer::is_alive(&pidfd) { Err(failed(&error)) } else { Ok(false) };
+        }
+        if !peer::is_alive(&pidfd) {
+            // Its end may have been missed.
+            evict(lease, pid);
+            return Ok(false);
+        }
+        self.unseen.processes += 1;
+        let age = began.saturating_sub(stat.start_ticks * NS_PER_TICK);
+        self.unseen.since_ns = self.unseen.since_ns.max(age);
+        Ok(true)
+    }
+
+    /// Moves a process into the session's cgroup, and notes where it was. `false`: it is gone, or there is no cgroup.
+    fn adopt(&mut self, running: &Running, pid: u32) -> Result<bool, Refused> {
+        let origin = cgroup::of(pid);
+        let moved = running.with(|live| live.cgroup().map(|cgroup| cgroup.add(pid))).flatten();
+        match moved {
+            None => Ok(false),
+            Some(Ok(())) => {
+                if let Some(origin) = origin {
+                    self.origins.entry(pid).or_insert(origin);
+                }
+                Ok(true)
+            }
+            Some(Err(Error::File { source, .. })) if source.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+            Some(Err(error)) => Err(failed(&error)),
+        }
+    }
+
+    /// A process whose parent was never seen: it began since, in a cgroup of the tree, and was left to a reaper.
+    fn is_orphan(&self, pid: u32, stat: &Stat, began: u64, reapers: &HashSet<u32>) -> bool {
+        (stat.start_ticks + 1) * NS_PER_TICK >= began
+            && reapers.contains(&stat.parent)
+            && cgroup::of(pid).is_some_and(|origin| self.origins.values().any(|known| *known == origin))
+    }
+}
+
+/// Lets everybody go: nothing that they do from now on is seen, and each is back in the cgroup that it came from.
+pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving {
+    let until = Instant::now() + LIMIT;
+    loop {
+        let (members, inside) = (lease.kernel.members(running.slot), in_cgroup(running));
+        if members.is_empty() && inside.is_empty() {
+            return Leaving::LetGo;
+        }
+        if Instant::now() >= until {
+            tracing::error!(
+                session = running.id(),
+                "processes of a session that was left are still counted in it"
+            );
+            return Leaving::LetGo;
+        }
+        members.iter().for_each(|pid| evict(lease, *pid));
+        for pid in inside {
+            let origin = taken.origins.get(&pid).or(taken.origin.as_ref());
+            let back = origin.is_some_and(|origin| cgroup::put(origin, pid).is_ok());
+            if !back && let Err(error) = cgroup::root().and_then(|root| cgroup::put(&root, pid)) {
+                tracing::debug!(pid, %error, "a process could not be moved back");
+            }
+        }
+    }
+}
+
+fn in_cgroup(running: &Running) -> Vec<u32> {
+    running.with(|live| live.cgroup().and_then(|cgroup| cgroup.pids().ok())).flatten().unwrap_or_default()
+}
+
+/// The ancestors of a process, the first process included.
+fn ancestors(pid: u32) -> HashSet<u32> {
+    let mut found = HashSet::from([1]);
+    let mut next = peer::parent(pid);
+    while let Some(pid) = next.filter(|pid| *pid > 1 && found.len() < MAX_ANCESTORS) {
+        found.insert(pid);
+        next = peer::parent(pid);
+    }
+    found
+}
