@@ -18,6 +18,7 @@ mod git_remote;
 mod home;
 mod index;
 mod language;
+pub mod model;
 pub mod network;
 pub mod observe;
 mod script;
