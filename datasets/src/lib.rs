@@ -9,7 +9,9 @@
 //! Recording and enforcing are driven through the binary by whoever uses this crate. Must never load a model, talk to
 //! the kernel's tracing, or touch a file outside its own directory.
 
+pub mod agent;
 mod attack;
+pub mod cache;
 pub mod corpus;
 mod deck;
 mod edit;
@@ -21,12 +23,14 @@ mod language;
 pub mod model;
 pub mod network;
 pub mod observe;
+pub mod repository;
 mod script;
 mod seed;
 mod service;
 mod session;
 mod sink;
 mod summarize;
+pub mod template;
 mod tools;
 mod tree;
 mod user;

@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// The package index.
 pub const INDEX: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 8080);
+/// The scripted model.
+pub const MODEL: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 30), 8000);
 /// The git remote, at git's own port.
 pub const REMOTE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 20), 9418);
 /// Where the stolen key goes.
@@ -62,7 +64,7 @@ pub fn isolate() -> Result<(), Error> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
         .map_err(|errno| failed("make a network namespace")(errno.into()))?;
     request(&link_up()).map_err(failed("bring loopback up"))?;
-    for address in [INDEX, REMOTE, SINK, COLLECTOR] {
+    for address in [INDEX, REMOTE, MODEL, SINK, COLLECTOR] {
         request(&add_address(*address.ip())).map_err(failed("add an address"))?;
     }
     Ok(())

@@ -1,0 +1,7 @@
+//! Driving this same binary as a user would, one process a session: for the demo, and for corpora of real agents.
+
+mod client;
+mod waiting;
+
+pub use client::{Baseline, Client, Job, Run};
+pub use waiting::Interrupts;
