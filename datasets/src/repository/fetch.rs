@@ -26,11 +26,13 @@ impl Repository {
         let file = file.ok_or_else(|| self.missing("its client left no package behind"))?;
         let found = blake3::hash(&at("read", &file, fs::read(&file))?).to_hex();
         if found.as_str() != self.hash {
-            return Err(self.missing(&format!(
-                "`{}` has the hash {found}, and {} is expected: remove it and try again",
-                file.display(),
-                self.hash
-            )));
+            return Err(Error::Parse {
+                path: file,
+                detail: format!(
+                    "its hash is {found}, and {} is expected: remove it and try again",
+                    self.hash
+                ),
+            });
         }
         Ok(file)
     }
@@ -93,5 +95,17 @@ impl Repository {
             what: format!("the package {} {}", self.name, self.version),
             detail: detail.to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[ignore = "fetches every package from its registry: run it after a change of scripts/repositories.toml"]
+    fn every_package_has_its_hash() {
+        let repositories = crate::repository::all().unwrap();
+        let failed = repositories.iter().filter_map(|repository| repository.fetch().err());
+        let failed: Vec<String> = failed.map(|error| error.to_string()).collect();
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
     }
 }

@@ -20,7 +20,7 @@ pub struct Prepared {
 }
 
 /// A history with a few commits, as the world's user: what describes the package, then the rest, then a small change.
-const BEGIN: &str = "git init -q --template= && git add ./*.* && git commit -q -m 'Describe the package' \
+const BEGIN: &str = "git init -q --template= && git add -f \"$3\" && git commit -q -m 'Describe the package' \
     && git add -A && git commit -q -m 'Import the sources' \
     && printf '\\n' >> \"$3\" && git commit -q -a -m 'Tidy the end of a file' \
     && git clone -q --bare --template= . \"$1\" && git remote add origin \"$2\" \

@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn a_slot_that_nobody_knows_is_an_error() {
         let mut rng = stream(1, "test", 0);
-        let mut slots = Slots::draw(Ecosystem::Npm, &survey(), &mut rng);
+        let survey = survey();
+        let mut slots = Slots::draw(Ecosystem::Npm, &survey, &mut rng);
         assert!(slots.fill("cat @nothing@", &mut rng).is_err());
         assert_eq!(slots.fill("mail a@b.c and @manifest@", &mut rng).unwrap(), "mail a@b.c and setup.py");
     }
