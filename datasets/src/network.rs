@@ -1,6 +1,6 @@
 //! A network of its own: a namespace whose loopback carries the addresses of a small Internet.
 
-use crate::{Error, GitRemote, Index, Sink, Tools, World};
+use crate::{Error, GitRemote, Index, PackageIndex, Packages, Sink, Tools, World};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, send, socket};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -37,16 +37,27 @@ pub(crate) fn fetch(tools: &Tools, page: &str) -> String {
 #[derive(Debug)]
 pub struct Services {
     sinks: [Sink; 2],
-    _index: Index,
+    _index: Option<Index>,
+    _packages: Option<PackageIndex>,
     _remote: GitRemote,
 }
 
 impl Services {
     /// Starts them, in the namespace of the calling thread.
     pub fn start(world: &World) -> Result<Services, Error> {
+        Services::with(world, Some(Index::start(INDEX)?), None)
+    }
+
+    /// Starts them with packages that can really be installed.
+    pub fn start_with(world: &World, packages: Packages) -> Result<Services, Error> {
+        Services::with(world, None, Some(PackageIndex::start(packages)?))
+    }
+
+    fn with(world: &World, index: Option<Index>, packages: Option<PackageIndex>) -> Result<Services, Error> {
         Ok(Services {
             sinks: [Sink::start(SINK)?, Sink::start(COLLECTOR)?],
-            _index: Index::start(INDEX)?,
+            _index: index,
+            _packages: packages,
             _remote: GitRemote::start(REMOTE, world)?,
         })
     }

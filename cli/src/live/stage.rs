@@ -9,7 +9,7 @@ use datasets::corpus::{Corpus, Mode, Observed, Run};
 use datasets::model::Model;
 use datasets::repository::{Prepared, Repository};
 use datasets::template::Family;
-use datasets::{Script, Services, User, World, network};
+use datasets::{PackageIndex, Packages, Script, Services, User, World, network};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -51,10 +51,11 @@ impl<'i> Stage<'i> {
             said(&format!("fetching {} {}", repository.name, repository.version));
             prepared.insert(repository.name.clone(), repository.prepare(&world)?);
         }
+        let packages = Packages::fetch(repositories)?;
         said("placing the toolchain");
         let path = datasets::place_toolchain(&world)?;
         network::isolate().context("the network of the sessions cannot be made")?;
-        let services = Services::start(&world)?;
+        let services = Services::start_with(&world, packages)?;
         let client = Client::new(&world, corpus.state(), interrupts)?;
         Ok(Stage { world, services, client, agents: placed, repositories: prepared, families, path, seed })
     }
@@ -83,6 +84,7 @@ impl<'i> Stage<'i> {
         let command = agent.command(installed, &script.prompt);
         let mut environment = agent.environment();
         environment.push(("PATH", self.path.clone()));
+        environment.extend(PackageIndex::environment().into_iter().map(|(name, value)| (name, value.into())));
         let model = Model::start(network::MODEL, script, agent.finish())?;
         let name = planned.id.replace('/', "-");
         let job = Job {

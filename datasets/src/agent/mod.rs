@@ -8,7 +8,7 @@ mod opencode;
 mod shell;
 
 use crate::model::Finish;
-use crate::{Error, World, cache};
+use crate::{Error, PackageIndex, World, cache};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -87,9 +87,10 @@ pub fn place(agent: &dyn Agent, world: &World) -> Result<PathBuf, Error> {
     Ok(place)
 }
 
-/// Writes the agent's own files into the home.
+/// Writes the agent's own files into the home, and what its tools need.
 pub fn configure(agent: &dyn Agent, world: &World) -> Result<(), Error> {
     let home = world.home();
+    world.write(&home, ".cargo/config.toml", &PackageIndex::cargo_configuration(), 0o644)?;
     for (path, text) in agent.configuration() {
         world.write(&home, path, &text, 0o644)?;
     }

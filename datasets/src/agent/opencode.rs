@@ -27,7 +27,9 @@ impl Agent for Opencode {
     }
 
     fn configuration(&self) -> Vec<(&'static str, String)> {
+        // Without the first field opencode writes its own configuration at the first start, which is a jewel.
         let configuration = json!({
+            "$schema": "https://opencode.ai/config.json",
             "model": "local/scripted",
             "autoupdate": false,
             "share": "disabled",

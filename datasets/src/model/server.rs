@@ -3,6 +3,7 @@
 use super::conversation::{Conversation, Turn};
 use super::play::{self, Finish};
 use super::{chat, messages, responses};
+use crate::http::Server;
 use crate::{Error, Script};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
@@ -11,11 +12,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
-use std::io;
-use std::net::{SocketAddr, SocketAddrV4, TcpListener};
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use tokio::sync::oneshot;
 
 /// Whole conversations come with each request.
 const LARGEST_REQUEST_BYTES: usize = 64 << 20;
@@ -23,10 +21,8 @@ const LARGEST_REQUEST_BYTES: usize = 64 << 20;
 /// A model that plays one script. Dropping it stops it.
 #[derive(Debug)]
 pub struct Model {
-    address: SocketAddr,
+    server: Server,
     play: Arc<Play>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -40,32 +36,14 @@ struct Play {
 impl Model {
     /// Begins to listen, in the network namespace of the calling thread.
     pub fn start(address: SocketAddrV4, script: Script, finish: Finish) -> Result<Model, Error> {
-        let failed = |step| move |source: io::Error| Error::Network { step, source };
-        let listener = TcpListener::bind(address).map_err(failed("listen as the model"))?;
-        let address = listener.local_addr().map_err(failed("name the model's address"))?;
-        listener.set_nonblocking(true).map_err(failed("listen as the model"))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(failed("start the model"))?;
         let sent = Mutex::new(vec![None; script.steps.len()]);
         let play = Arc::new(Play { script, finish, sent });
-        let (stop, stopped) = oneshot::channel();
-        let router = router(play.clone());
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                // Agents keep connections open: it is not waited for them.
-                tokio::select! {
-                    _ = async { axum::serve(listener, router).await } => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Ok(Model { address, play, stop: Some(stop), thread: Some(thread) })
+        Ok(Model { server: Server::start(address, router(play.clone()))?, play })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address
     }
 
     /// When each step was first sent, CLOCK_BOOTTIME, ns; `None` for those that were not.
@@ -78,17 +56,6 @@ impl Model {
         let sent = self.sent();
         let steps = self.play.script.steps.iter().zip(sent);
         steps.filter(|(step, _)| step.injected).find_map(|(_, sent)| sent)
-    }
-}
-
-impl Drop for Model {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

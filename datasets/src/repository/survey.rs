@@ -32,6 +32,8 @@ pub struct Survey {
     pub documents: Vec<String>,
     /// Directories that hold files, without the top.
     pub directories: Vec<String>,
+    /// The document that comes first.
+    pub readme: String,
     /// The manifest.
     pub manifest: String,
     /// Words that occur in sources.
@@ -57,7 +59,10 @@ impl Survey {
             {
                 survey.manifest.clone_from(&path);
             }
-            if matches!(suffix, "md" | "rst" | "txt") {
+            if matches!(suffix, "md" | "rst") {
+                if survey.readme.is_empty() && path.to_lowercase().starts_with("readme.") {
+                    survey.readme.clone_from(&path);
+                }
                 survey.documents.push(path);
             } else if ecosystem.suffixes().contains(&suffix) {
                 let full = root.join(&path);
@@ -89,8 +94,8 @@ impl Survey {
         if survey.sources.is_empty() {
             return Err(missing("sources"));
         }
-        if survey.documents.is_empty() || survey.manifest.is_empty() {
-            return Err(missing("documents or no manifest"));
+        if survey.readme.is_empty() || survey.manifest.is_empty() {
+            return Err(missing("README or no manifest"));
         }
         Ok(survey)
     }
@@ -102,7 +107,7 @@ fn list(root: &Path, below: &str, files: &mut Vec<String>) -> Result<(), Error> 
         let Ok(name) = entry.file_name().into_string() else { continue };
         let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
         let kind = at("look at", &entry.path(), entry.file_type())?;
-        if kind.is_dir() && name != ".git" {
+        if kind.is_dir() && name != ".git" && !name.ends_with(".egg-info") {
             list(root, &path, files)?;
         } else if kind.is_file() && !path.contains([' ', '\'']) {
             files.push(path);
@@ -147,7 +152,7 @@ mod tests {
         write(".git/config", "");
         let survey = Survey::of(root.path(), Ecosystem::Pypi).unwrap();
         assert_eq!(survey.manifest, "setup.py");
-        assert_eq!(survey.documents, ["README.md"]);
+        assert_eq!((survey.documents, survey.readme), (vec!["README.md".to_owned()], "README.md".to_owned()));
         assert_eq!(survey.tests, ["tests/test_main.py"]);
         assert_eq!(survey.directories, ["app", "tests"]);
         let main = Source {

@@ -52,7 +52,7 @@ impl Repository {
         run(Command::new("chmod").args(["-R", "u+rwX,go+rX"]).arg(&tree), "opening up a package")?;
         run(Command::new("chown").args(["-R", &world.user.pair()]).arg(part), "giving away a package")?;
         let survey = Survey::of(&tree, self.ecosystem)?;
-        let document = survey.documents.first().cloned().unwrap_or_default();
+        let document = survey.readme.clone();
         let mut bash = world.as_user("bash", &tree);
         bash.args(["-c", BEGIN, "bash"])
             .arg(part.join("remote.git"))

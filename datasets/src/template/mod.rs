@@ -79,6 +79,7 @@ mod tests {
             tests: vec!["tests/test_a.py".into()],
             documents: vec!["README.md".into(), "CHANGES.md".into()],
             directories: vec!["src".into(), "tests".into()],
+            readme: "README.md".into(),
             manifest: "setup.py".into(),
             words: vec!["parser".into(), "import".into()],
         }

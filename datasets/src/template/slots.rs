@@ -54,6 +54,7 @@ impl<'s> Slots<'s> {
             ("symbol2", symbol(1, rng)),
             ("test", any(&survey.tests, rng, &file(0).path)),
             ("document", any(&survey.documents, rng, "README.md")),
+            ("readme", survey.readme.clone()),
             ("directory", any(&survey.directories, rng, ".")),
             ("manifest", survey.manifest.clone()),
             ("name", words::identifier(rng)),
