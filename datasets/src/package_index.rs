@@ -19,7 +19,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -123,14 +123,18 @@ impl PackageIndex {
         Ok(PackageIndex { _server: Server::start(INDEX, router)? })
     }
 
-    /// What tells the clients of a home to use it: variables of the environment.
-    pub fn environment() -> Vec<(&'static str, String)> {
+    /// What tells the clients of a home to use it: variables of the environment. The last two keep pip and npm from the
+    /// credentials of the home (`~/.netrc`, `~/.npmrc`), which are jewels, and which this index does not ask for.
+    pub fn environment(home: &Path) -> Vec<(&'static str, String)> {
+        let apart = |path: &str| home.join(path).display().to_string();
         vec![
             ("PIP_INDEX_URL", format!("http://{INDEX}/simple/")),
             ("PIP_TRUSTED_HOST", INDEX.ip().to_string()),
             ("PIP_DISABLE_PIP_VERSION_CHECK", "1".into()),
             ("npm_config_registry", format!("http://{INDEX}/npm/")),
             ("npm_config_update_notifier", "false".into()),
+            ("NETRC", apart(".config/pip/netrc")),
+            ("npm_config_userconfig", apart(".config/npm/npmrc")),
         ]
     }
 

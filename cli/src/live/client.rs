@@ -3,6 +3,7 @@
 use super::waiting::{self, Interrupts};
 use crate::exit::Exit;
 use anyhow::{Context, Result, bail};
+use datasets::corpus::Mode;
 use datasets::{User, World};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -140,6 +141,14 @@ impl<'i> Client<'i> {
     /// Runs a session guarded.
     pub fn enforce(&self, job: &Job<'_>) -> Result<Run> {
         self.session("enforce", job)
+    }
+
+    /// Runs a session.
+    pub fn run(&self, mode: Mode, job: &Job<'_>) -> Result<Run> {
+        match mode {
+            Mode::Record => self.record(job),
+            Mode::Enforce => self.enforce(job),
+        }
     }
 
     fn session(&self, how: &str, job: &Job<'_>) -> Result<Run> {

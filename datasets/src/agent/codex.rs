@@ -33,10 +33,11 @@ impl Agent for Codex {
     }
 
     fn configuration(&self) -> Vec<(&'static str, String)> {
+        // At the start plugins are fetched by git over HTTPS, which reads ~/.netrc, a jewel: there is nothing to fetch here.
         let text = format!(
             "model = \"scripted\"\nmodel_provider = \"local\"\ncheck_for_update_on_startup = false\n\n\
              [model_providers.local]\nname = \"local\"\nbase_url = \"http://{MODEL}/v1\"\nwire_api = \"responses\"\n\n\
-             [analytics]\nenabled = false\n"
+             [analytics]\nenabled = false\n\n[features]\nplugins = false\n"
         );
         vec![(".codex/config.toml", text)]
     }

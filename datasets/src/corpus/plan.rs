@@ -1,9 +1,10 @@
 //! Which sessions a corpus has, and what each is: a function of the seed.
 
-use super::{Kind, Split};
+use super::{Kind, Split, Variant};
 use crate::Error;
 use crate::repository::{Ecosystem, Repository};
-use crate::seed::stream;
+use crate::scenario::Scenario;
+use crate::seed::{Rng, stream};
 use crate::template::Family;
 use rand::Rng as _;
 use rand::seq::SliceRandom;
@@ -51,6 +52,34 @@ pub fn clean(
     Ok(planned)
 }
 
+/// Sessions with an attack: each scenario in each variant with each agent, in a session of the test split of a task that
+/// the scenario is for.
+pub fn attacks(
+    seed: u64,
+    agents: &[&str],
+    families: &[Family],
+    repositories: &[Repository],
+    scenarios: &[Scenario],
+    variants: &[Variant],
+) -> Result<Vec<Planned>, Error> {
+    let mut planned = Vec::new();
+    for scenario in scenarios {
+        let fitting: Vec<&Family> =
+            families.iter().filter(|family| scenario.tasks.contains(&family.name)).collect();
+        for &variant in variants {
+            for agent in agents {
+                let name = format!("{}-{}", scenario.id.0, variant.name());
+                let mut rng = stream(seed, &format!("{agent}/{name}"), 0);
+                // None of the tasks at hand is one of the scenario's: its session would be no normal work.
+                let Some(family) = fitting.choose(&mut rng) else { continue };
+                let kind = Kind::Attack { scenario: scenario.id.0.clone(), variant };
+                planned.push(draw(seed, agent, family, repositories, Split::Test, &name, kind, &mut rng)?);
+            }
+        }
+    }
+    Ok(planned)
+}
+
 /// One session; `index` counts those of its agent and task.
 fn session(
     seed: u64,
@@ -61,23 +90,37 @@ fn session(
 ) -> Result<Planned, Error> {
     let split = TURNS[index % TURNS.len()];
     let mut rng = stream(seed, &format!("{agent}/{}", family.name), index as u64);
+    draw(seed, agent, family, repositories, split, &format!("{index:04}"), Kind::Clean, &mut rng)
+}
+
+#[expect(clippy::too_many_arguments, reason = "they are what a planned session is made of")]
+fn draw(
+    seed: u64,
+    agent: &str,
+    family: &Family,
+    repositories: &[Repository],
+    split: Split,
+    name: &str,
+    kind: Kind,
+    rng: &mut Rng,
+) -> Result<Planned, Error> {
     let pool = repositories_of(split, seed, repositories);
     let names = templates_of(split, seed, family);
     let nothing = || Error::Missing {
         what: format!("a repository or a template of `{}` for each split", family.name),
         detail: "there must be three templates, and three repositories of each ecosystem".into(),
     };
-    let repository = pool.choose(&mut rng).ok_or_else(nothing)?;
-    let template = names.choose(&mut rng).ok_or_else(nothing)?;
+    let repository = pool.choose(rng).ok_or_else(nothing)?;
+    let template = names.choose(rng).ok_or_else(nothing)?;
     Ok(Planned {
-        id: format!("{agent}/{}/{}/{index:04}", family.name, repository.name),
+        id: format!("{agent}/{}/{}/{name}", family.name, repository.name),
         agent: agent.to_owned(),
         task: family.name.clone(),
         repository: repository.name.clone(),
         template: (*template).to_owned(),
         seed: rng.r#gen(),
         split,
-        kind: Kind::Clean,
+        kind,
     })
 }
 
@@ -147,6 +190,21 @@ mod tests {
         };
         assert_eq!(of("codex", "edit", 20), 12);
         assert_eq!(of("opencode", "review", 40), 24);
+    }
+
+    #[test]
+    fn attacks_are_in_sessions_of_the_test_split_of_their_tasks() {
+        let (families, repositories) = (template::families().unwrap(), repository::all().unwrap());
+        let scenarios = crate::scenario::all().unwrap();
+        let plan =
+            attacks(1, &["codex", "shell"], &families, &repositories, &scenarios, &Variant::ALL).unwrap();
+        assert_eq!(plan.len(), scenarios.len() * Variant::ALL.len() * 2);
+        for planned in &plan {
+            let Kind::Attack { scenario, .. } = &planned.kind else { panic!("{planned:?}") };
+            let scenario = scenarios.iter().find(|known| known.id.0 == *scenario).unwrap();
+            assert!(scenario.tasks.contains(&planned.task), "{planned:?}");
+            assert_eq!(planned.split, Split::Test);
+        }
     }
 
     #[test]

@@ -4,13 +4,14 @@ use crate::exit::Exit;
 use crate::live::{Interrupts, Stage};
 use anyhow::{Context, Result};
 use datasets::agent::{self, Agent};
-use datasets::corpus::{AgentVersion, Corpus, Description, FORMAT, Mode, RepositoryVersion, plan};
+use datasets::corpus::{AgentVersion, Corpus, Description, FORMAT, Mode, RepositoryVersion, Variant, plan};
 use datasets::repository::{self, Repository};
+use datasets::scenario::{self, Scenario};
 use datasets::template::{self, Family};
 use datasets::{User, corpus};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Arguments of `corpus make`.
@@ -33,6 +34,12 @@ pub struct Args {
     /// Only these tasks
     #[arg(long, value_name = "TASK")]
     pub task: Vec<String>,
+    /// Only these scenarios of attacks
+    #[arg(long, value_name = "S01")]
+    pub scenario: Vec<String>,
+    /// Normal work only, without attacks
+    #[arg(long, conflicts_with = "scenario")]
+    pub clean: bool,
     /// Clean sessions of each agent and task
     #[arg(long, value_name = "N")]
     pub sessions: Option<usize>,
@@ -77,6 +84,17 @@ impl Profile {
         }
     }
 
+    /// Scenarios of attacks, and in which variants. The first ten meet each of what a session can be stopped by: jewels,
+    /// configuration of agents, sockets of delegated authority, hosts, and only the score.
+    fn attacks(self) -> (&'static [&'static str], &'static [Variant]) {
+        const QUICK: [&str; 10] = ["S01", "S04", "S08", "S25", "S03", "S06", "S15", "S20", "S21", "S26"];
+        match self {
+            Profile::Smoke => (&QUICK[..4], &[Variant::Immediate]),
+            Profile::Quick => (&QUICK, &[Variant::Immediate, Variant::Delayed]),
+            Profile::Full => (&[], &Variant::ALL),
+        }
+    }
+
     fn sessions(self) -> usize {
         match self {
             Profile::Smoke => 5,
@@ -109,8 +127,38 @@ pub fn run(args: &Args) -> Result<()> {
     let corpus = open(args, &agents, &repositories)?;
     let sessions = args.sessions.unwrap_or_else(|| args.profile.sessions());
     let names: Vec<&str> = agents.iter().map(|agent| agent.name()).collect();
-    let planned = plan::clean(args.seed, &names, &families, &repositories, sessions)?;
+    let mut planned = plan::clean(args.seed, &names, &families, &repositories, sessions)?;
+    if !args.clean {
+        let (wanted, variants) = args.profile.attacks();
+        let scenarios = scenarios(&args.scenario, wanted)?;
+        planned.extend(plan::attacks(args.seed, &names, &families, &repositories, &scenarios, variants)?);
+    }
     make(corpus, &agents, &repositories, families, &planned)
+}
+
+/// The scenarios that are asked for by name, else those of the profile; an empty list is all of them.
+fn scenarios(asked: &[String], wanted: &[&str]) -> Result<Vec<Scenario>> {
+    let all = scenario::all()?;
+    if let Some(unknown) = asked.iter().find(|id| !all.iter().any(|known| known.id.0 == **id)) {
+        return Err(Exit::Usage.error(format!("there is no scenario `{unknown}`")));
+    }
+    let is_wanted = |id: &str| match asked {
+        [] => wanted.is_empty() || wanted.contains(&id),
+        asked => asked.iter().any(|name| name == id),
+    };
+    let chosen: Vec<Scenario> = all.into_iter().filter(|scenario| is_wanted(&scenario.id.0)).collect();
+    let is_here = |name: &str| {
+        ["/usr/local/bin", "/usr/bin", "/bin"].iter().any(|dir| Path::new(dir).join(name).exists())
+    };
+    for scenario in &chosen {
+        if let Some(missing) = scenario.needs.iter().find(|name| !is_here(name)) {
+            return Err(Exit::CannotProtect.error(format!(
+                "{} needs `{missing}`, which is not in /usr/local/bin, /usr/bin or /bin: install it, or leave the scenario out",
+                scenario.id.0
+            )));
+        }
+    }
+    Ok(chosen)
 }
 
 fn make(
@@ -126,6 +174,12 @@ fn make(
         anstream::println!("{}: all {} runs are there", corpus.path().display(), planned.len());
         return Ok(());
     }
+    anstream::eprintln!(
+        "{} runs, {} of them to be made: about {} minutes, besides what has to be installed",
+        planned.len(),
+        left.len(),
+        left.iter().map(|planned| seconds(&planned.agent)).sum::<u64>().div_ceil(60)
+    );
     let interrupts = Interrupts::take()?;
     let progress = Progress::new(left.len());
     let staged = Stage::open(&corpus, agents, repositories, families, &interrupts, |what| progress.say(what));
@@ -133,8 +187,7 @@ fn make(
         for planned in &left {
             interrupts.check()?;
             progress.say(&planned.id);
-            let script = stage.script(planned)?;
-            let run = stage.run(planned, script, Mode::Record)?;
+            let run = stage.run(planned, Mode::Record)?;
             note_tier(&mut corpus, &run)?;
             corpus.append(&run)?;
             progress.step();
@@ -149,6 +202,16 @@ fn make(
     made?;
     anstream::println!("{}: {} runs, {} of them new", corpus.path().display(), planned.len(), left.len());
     Ok(())
+}
+
+/// What a session of an agent takes on two cores of today, with everything around it, in seconds.
+fn seconds(agent: &str) -> u64 {
+    match agent {
+        "shell" => 2,
+        "codex" | "codex-sandbox" => 4,
+        "opencode" => 8,
+        _ => 9,
+    }
 }
 
 fn note_tier(corpus: &mut Corpus, run: &corpus::Run) -> Result<()> {
