@@ -2,6 +2,7 @@
 
 mod list;
 mod make;
+mod stats;
 
 use anyhow::Result;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub enum Command {
     Make(make::Args),
     /// List the runs of a corpus
     List(Directory),
+    /// Count its sessions, and how much is new in each
+    Stats(Directory),
 }
 
 /// Which corpus.
@@ -40,6 +43,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Make(args) => make::run(&args),
         Command::List(args) => list::run(&args),
+        Command::Stats(args) => stats::run(&args),
     }
     .map(|()| ExitCode::SUCCESS)
 }
