@@ -82,10 +82,15 @@ impl<'a> Watch<'a> {
             let bytes = |seen: &HashSet<[u8; PIECE]>| {
                 (secret.pieces.iter().filter(|piece| seen.contains(*piece)).count() * PIECE) as u64
             };
-            // What lies in the workspace is the task's own to read.
-            let accessed = matches!(place, Place::Home(_)).then(|| accessed(&secret.path)).flatten();
+            // What lies in the workspace is the task's own to read and to show.
+            let is_tasks = matches!(place, Place::Workspace(_));
+            let accessed = if is_tasks { None } else { accessed(&secret.path) };
             times.extend(accessed);
-            let of_it = if accessed.is_some() { secret.bytes() } else { bytes(&arrived).max(bytes(&shown)) };
+            let of_it = match accessed {
+                Some(_) => secret.bytes(),
+                None if is_tasks => bytes(&arrived),
+                None => bytes(&arrived).max(bytes(&shown)),
+            };
             observed.secret_bytes_read += of_it;
             if of_it > 0 {
                 read.insert(place);
