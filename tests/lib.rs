@@ -4,6 +4,7 @@
 //! that has bash, coreutils and git and nothing else.
 
 pub mod attempt;
+pub mod deeds;
 mod processes;
 pub mod pty;
 pub mod scene;

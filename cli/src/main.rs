@@ -12,6 +12,7 @@ mod environment;
 mod exit;
 mod live;
 mod log;
+mod retention;
 mod state;
 mod style;
 mod user;

@@ -44,6 +44,11 @@ impl State {
         self.run().join("supervisor.lock")
     }
 
+    /// What the administrator configured: see [`crate::retention`].
+    pub fn configuration(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
     /// The supervisor's log.
     pub fn log(&self) -> PathBuf {
         self.root.join("supervisor.log")

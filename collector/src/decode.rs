@@ -3,7 +3,10 @@
 
 use crate::resolve::Resolver;
 use abi::{Claimed, Exec, Exit, FileFacts, Fork, Header, Kernel, Net, Syscall, Verdict, kind};
-use event::{Access, Address, Captured, Decision, Event, Exe, Means, Object, Op, Outcome, Stage};
+use bstr::BString;
+use event::{
+    Access, Address, Captured, Decision, Event, Exe, File, Means, Object, Op, Origin, Outcome, Stage,
+};
 use std::net::{IpAddr, Ipv6Addr};
 use zerocopy::FromBytes;
 
@@ -17,8 +20,32 @@ pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
     (header.len as usize == bytes.len()).then_some(header)
 }
 
-/// The record as an event; `None` for bytes that do not add up.
-pub(crate) fn decode(bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> {
+/// What a record says, as `join` needs it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Decoded {
+    /// All that there is to say.
+    Captured(Captured),
+    /// A hook told it before it happened: how it came out is told by the end of the call.
+    Before(Box<Event>),
+    /// Only the caller's path names the object; with the call, where what it changed was looked for.
+    Claimed(Box<Event>, u64),
+    /// What a call has changed.
+    Touched(Touched),
+}
+
+/// A file that a call has changed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Touched {
+    /// Which call.
+    pub(crate) call: u64,
+    /// As it stands when the call ends, rather than while it changed it.
+    pub(crate) after: bool,
+    /// The file.
+    pub(crate) file: File,
+}
+
+/// The record, read; `None` for bytes that do not add up.
+pub(crate) fn decode(bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
     let header = header(bytes)?;
     match header.kind {
         kind::SYSCALL => syscall(bytes),
@@ -29,6 +56,7 @@ pub(crate) fn decode(bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> 
         kind::CLAIMED => claimed(&header, bytes, resolver),
         kind::NET => net(&header, bytes, resolver),
         kind::KERNEL => kernel(&header, bytes),
+        kind::TOUCHED => touched(bytes, resolver),
         _ => None,
     }
 }
@@ -51,8 +79,13 @@ fn event(header: &Header, op: Op, object: Object, outcome: Outcome) -> Event {
     }
 }
 
-fn captured(event: Event) -> Option<Captured> {
-    Some(Captured::Event(Box::new(event)))
+fn captured(event: Event) -> Option<Decoded> {
+    Some(Decoded::Captured(Captured::Event(Box::new(event))))
+}
+
+/// An event that a hook told beforehand waits for its outcome, unless it was decided: that is one.
+fn told(event: Event, before: bool) -> Option<Decoded> {
+    if before && event.decision.is_none() { Some(Decoded::Before(Box::new(event))) } else { captured(event) }
 }
 
 fn outcome(ret: i32) -> Outcome {
@@ -96,30 +129,38 @@ impl<'a> Tail<'a> {
     }
 }
 
-fn syscall(bytes: &[u8]) -> Option<Captured> {
+fn syscall(bytes: &[u8]) -> Option<Decoded> {
     let (record, _) = Syscall::read_from_prefix(bytes).ok()?;
-    Some(Captured::Syscall(event::Syscall {
+    Some(Decoded::Captured(Captured::Syscall(event::Syscall {
         time_ns: record.header.time_ns,
         tid: record.header.tid,
         number: record.header.syscall,
         compat: record.compat != 0,
         ret: record.ret,
-    }))
+    })))
 }
 
-fn fork(header: &Header, bytes: &[u8]) -> Option<Captured> {
+fn fork(header: &Header, bytes: &[u8]) -> Option<Decoded> {
     let (record, _) = Fork::read_from_prefix(bytes).ok()?;
     let mut event = event(header, Op::Fork, Object::None, Outcome::Done(i64::from(record.child_tid)));
     event.fork = Some(event::Fork { pid: record.child_tgid, tid: record.child_tid });
+    event.detail = record.flags;
     captured(event)
 }
 
-fn exec(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> {
+fn exec(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
     let (record, tail) = Exec::read_from_prefix(bytes).ok()?;
     let mut tail = Tail(tail);
     let names = tail.names(&record.exe)?;
     let args = tail.take(record.args_len as usize)?;
     let args = args.strip_suffix(&[0]).unwrap_or(args);
+    let script = match record.script_len {
+        0 => None,
+        len => {
+            let base = tail.names(&record.base)?;
+            Some(Object::File(resolver.claimed(&record.base, base, tail.take(len as usize)?)))
+        }
+    };
     let exe = Exe {
         file: resolver.file(&record.exe, names),
         args: args.split(|&byte| byte == 0).map(Into::into).collect(),
@@ -130,21 +171,26 @@ fn exec(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Captur
     let ended = if refused { Outcome::Failed(libc::EPERM) } else { Outcome::Done(0) };
     let mut event = event(header, Op::Exec, Object::Exe(exe), ended);
     event.access = Access::EXEC;
+    event.second = script;
     event.decision = decided;
     captured(event)
 }
 
-fn exit(header: &Header, bytes: &[u8]) -> Option<Captured> {
+fn exit(header: &Header, bytes: &[u8]) -> Option<Decoded> {
     let (record, _) = Exit::read_from_prefix(bytes).ok()?;
     let mut event = event(header, Op::Exit, Object::None, Outcome::Done(i64::from(record.group_dead)));
     event.detail = record.code;
     captured(event)
 }
 
-fn file(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> {
+fn file(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
     let (record, tail) = abi::File::read_from_prefix(bytes).ok()?;
     let mut tail = Tail(tail);
-    let file = resolver.file(&record.file, tail.names(&record.file)?);
+    let mut file = resolver.file(&record.file, tail.names(&record.file)?);
+    // Nothing has this name any more, or ever had.
+    if record.file.nlink == 0 && record.file.mode != 0 {
+        file.origin = Origin::Unresolved;
+    }
     let second = match record.second.file.dev {
         0 if record.second.file.ino == 0 => None,
         _ => Some(Object::File(resolver.file(&record.second, tail.names(&record.second)?))),
@@ -154,16 +200,25 @@ fn file(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Captur
     event.second = second;
     event.detail = record.detail;
     event.decision = decision(&record.verdict);
-    captured(event)
+    told(event, record.before != 0)
 }
 
-fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> {
+fn touched(bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
+    let (record, tail) = abi::Touched::read_from_prefix(bytes).ok()?;
+    let file = resolver.file(&record.file, Tail(tail).names(&record.file)?);
+    Some(Decoded::Touched(Touched { call: record.call, after: record.after != 0, file }))
+}
+
+fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
     let (record, tail) = Claimed::read_from_prefix(bytes).ok()?;
     let mut tail = Tail(tail);
     let names = tail.names(&record.base)?;
     let path = tail.take(usize::from(record.path_len))?;
     let second = tail.take(usize::from(record.second_len))?;
-    let op = Op::from_number(record.op)?;
+    let op = match Op::from_number(record.op)? {
+        Op::Unlink if record.detail & libc::AT_REMOVEDIR as u32 != 0 => Op::Rmdir,
+        op => op,
+    };
     let file = resolver.claimed(&record.base, names, path);
     let object = match op {
         Op::Exec => Object::Exe(Exe { file, args: Vec::new(), args_cut: false }),
@@ -171,18 +226,51 @@ fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Cap
     };
     let mut event = event(header, op, object, outcome(record.ret));
     event.access = Access::from_bits_truncate(record.access);
+    // An open whose flags are its own says what it wants beforehand.
+    if op == Op::Open && record.access == 0 {
+        event.access = asked(record.detail);
+    }
     event.second = (!second.is_empty()).then(|| Object::File(resolver.claimed(&record.base, names, second)));
     event.detail = record.detail;
-    captured(event)
+    Some(Decoded::Claimed(Box::new(event), record.call))
 }
 
-fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Captured> {
+/// What the flags of an open ask for.
+fn asked(flags: u32) -> Access {
+    let flags = flags as i32;
+    if flags & libc::O_PATH != 0 {
+        return Access::PATH_ONLY;
+    }
+    let mut access = match flags & libc::O_ACCMODE {
+        libc::O_RDONLY => Access::READ,
+        libc::O_WRONLY => Access::WRITE,
+        _ => Access::READ | Access::WRITE,
+    };
+    access.set(Access::CREATE, flags & libc::O_CREAT != 0);
+    if flags & libc::O_TRUNC != 0 {
+        access |= Access::TRUNC | Access::WRITE;
+    }
+    access
+}
+
+fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
     let (record, tail) = Net::read_from_prefix(bytes).ok()?;
     let mut tail = Tail(tail);
     let op = Op::from_number(record.op)?;
+    let names = tail.names(&record.file)?;
+    let name = tail.take(usize::from(record.name_len))?;
+    let address = tail.take(usize::from(record.claimed_len))?;
     let object = match record.family {
-        AF_UNIX => Object::Unix(resolver.file(&record.file, tail.names(&record.file)?)),
-        AF_INET | AF_INET6 if op != Op::Socket => Object::Address(Address {
+        AF_UNIX | AF_INET | AF_INET6 if op == Op::Socket => {
+            Object::Socket { family: record.family, kind: record.kind }
+        }
+        AF_UNIX | AF_INET | AF_INET6 if !address.is_empty() => said(&record, names, address, resolver)?,
+        AF_UNIX if record.file.mode != 0 => Object::Unix(resolver.file(&record.file, names)),
+        // An abstract name is the kernel's own; a socket that is bound to nothing has an empty one.
+        AF_UNIX => {
+            Object::Unix(File { path: BString::from(name), key: None, mode: 0, origin: Origin::Trusted })
+        }
+        AF_INET | AF_INET6 => Object::Address(Address {
             ip: IpAddr::V6(Ipv6Addr::from(record.addr)).to_canonical(),
             port: record.port,
             protocol: record.protocol as u16,
@@ -194,14 +282,44 @@ fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Capture
         Op::Bind | Op::Listen | Op::Accept => Access::LISTEN,
         _ => Access::CONNECT,
     };
+    event.second = (record.peer != 0).then_some(Object::Process {
+        pid: record.peer,
+        inside: record.peer_inside != 0,
+        detail: 0,
+    });
     event.decision = decision(&record.verdict);
     if event.decision.is_some_and(|decision| decision.refused) {
         event.outcome = Outcome::Failed(libc::EPERM);
     }
-    captured(event)
+    told(event, record.before != 0)
 }
 
-fn kernel(header: &Header, bytes: &[u8]) -> Option<Captured> {
+/// The address that only the caller has said: of an attempt that failed, or of a datagram whose receiver no hook saw.
+fn said(record: &Net, names: &[u8], address: &[u8], resolver: &mut Resolver) -> Option<Object> {
+    let (family, rest) = address.split_first_chunk::<2>()?;
+    let protocol = record.protocol as u16;
+    let port = || Some(u16::from_be_bytes(rest.first_chunk::<2>().copied()?));
+    Some(match u16::from_ne_bytes(*family) {
+        AF_INET => {
+            let ip = IpAddr::from(*rest.get(2..)?.first_chunk::<4>()?);
+            Object::Address(Address { ip, port: port()?, protocol })
+        }
+        AF_INET6 => {
+            let ip = IpAddr::from(*rest.get(6..)?.first_chunk::<16>()?).to_canonical();
+            Object::Address(Address { ip, port: port()?, protocol })
+        }
+        AF_UNIX if rest.first().is_none_or(|&byte| byte == 0) => {
+            Object::Unix(File { path: BString::from(rest), key: None, mode: 0, origin: Origin::Claimed })
+        }
+        AF_UNIX => {
+            let path = rest.split(|&byte| byte == 0).next().unwrap_or_default();
+            Object::Unix(resolver.claimed(&record.file, names, path))
+        }
+        family => Object::Socket { family, kind: record.kind },
+    })
+}
+
+fn kernel(header: &Header, bytes: &[u8]) -> Option<Decoded> {
     let (record, _) = Kernel::read_from_prefix(bytes).ok()?;
     let op = Op::from_number(record.op)?;
     let object = match op {

@@ -3,16 +3,24 @@
 //! One direction: ring record, decoded, resolved to an [`event::Event`], handed on. Only this crate and `guard` touch
 //! the kernel side. Must never decide anything, and never believe what the guarded side wrote.
 
+mod attach;
 mod btf;
 mod decode;
 mod error;
+mod join;
 mod kernel;
+mod load;
 mod maps;
 mod mounts;
 mod offsets;
 mod plan;
+mod plan32;
+mod programs;
+mod question;
 mod reader;
 mod resolve;
+mod sequence;
+mod tables;
 
 pub use error::Error;
 pub use kernel::{Attached, Kernel, Options, Tier};

@@ -54,6 +54,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("INODE_UID", "inode:i_uid", false),
     ("SB_DEV", "super_block:s_dev", false),
     ("SB_MAGIC", "super_block:s_magic", false),
+    ("SB_ROOT", "super_block:s_root", false),
     ("MM_ARG_START", "mm_struct:arg_start", false),
     ("MM_ARG_END", "mm_struct:arg_end", false),
     ("MM_ENV_START", "mm_struct:env_start", false),
@@ -77,23 +78,60 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("PROC_INODE_VFS", "proc_inode:vfs_inode", false),
     ("PID_NUMBER", "pid:numbers", false),
     ("REGS_ORIG_AX", "pt_regs:orig_ax", false),
+    ("TASK_THREAD_PID", "task_struct:thread_pid", false),
+    ("TASK_PTRACED", "task_struct:ptraced", false),
+    ("TASK_PTRACE_ENTRY", "task_struct:ptrace_entry", false),
+    ("TASK_PARENT", "task_struct:real_parent", false),
+    ("TASK_NSPROXY", "task_struct:nsproxy", false),
+    ("TASK_CGROUPS", "task_struct:cgroups", false),
+    ("TASK_CRED", "task_struct:real_cred", false),
+    ("CRED_USER_NS", "cred:user_ns", false),
+    ("PID_LEVEL", "pid:level", false),
+    ("NSPROXY_MNT", "nsproxy:mnt_ns", false),
+    ("NAMESPACE_LAST_MOUNT", "mnt_namespace:mnt_last_node", true),
+    ("MOUNT_NODE", "mount:mnt_node", true),
+    ("MOUNT_POINT", "mount:mnt_mountpoint", false),
+    ("MOUNT_MNT", "mount:mnt", false),
+    ("FILE_MNT", "file:f_path.mnt", false),
+    ("FS_ROOT_DENTRY", "fs_struct:root.dentry", false),
+    ("INODE_ALIASES", "inode:i_dentry", false),
+    ("INODE_PRIVATE", "inode:i_private", false),
+    ("DENTRY_ALIAS", "dentry:d_u.d_alias", false),
+    ("DENTRY_HASHED", "dentry:d_hash.pprev", false),
+    ("SK_PEER_PID", "sock:sk_peer_pid", false),
+    ("UNIX_ADDR", "unix_sock:addr", false),
+    ("UNIX_ADDR_LEN", "unix_address:len", false),
+    ("UNIX_ADDR_NAME", "unix_address:name", false),
+    ("SIGINFO_CODE", "kernel_siginfo:si_code", false),
+    ("BPRM_FILENAME", "linux_binprm:filename", false),
+    ("BPRM_INTERP", "linux_binprm:interp", false),
+    ("KIOCB_OPCODE", "io_kiocb:opcode", true),
+    ("CQE_RES", "io_uring_cqe:res", true),
 ];
 
-/// Offsets of the registers that hold a system call's first five arguments, in `pt_regs`: the x86-64 calling convention.
-pub(crate) fn registers(btf: &Btf) -> Result<[u8; 5], Error> {
-    let names = [
-        ("di", "pt_regs:di"),
-        ("si", "pt_regs:si"),
-        ("dx", "pt_regs:dx"),
-        ("r10", "pt_regs:r10"),
-        ("r8", "pt_regs:r8"),
-    ];
-    let mut offsets = [0; 5];
-    for (offset, (name, field)) in offsets.iter_mut().zip(names) {
-        let found = btf.offset("pt_regs", name).and_then(|offset| u8::try_from(offset).ok());
-        *offset = found.ok_or(Error::MissingField(field))?;
-    }
-    Ok(offsets)
+/// Offsets in `pt_regs` of the registers that hold a system call's six arguments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registers {
+    /// Of the 64-bit calling convention.
+    pub(crate) wide: [u8; 6],
+    /// Of the 32-bit one.
+    pub(crate) narrow: [u8; 6],
+}
+
+/// Finds the registers.
+pub(crate) fn registers(btf: &Btf) -> Result<Registers, Error> {
+    let find = |names: [&'static str; 6]| -> Result<[u8; 6], Error> {
+        let mut offsets = [0; 6];
+        for (offset, name) in offsets.iter_mut().zip(names) {
+            let found = btf.offset("pt_regs", name).and_then(|offset| u8::try_from(offset).ok());
+            *offset = found.ok_or(Error::MissingField(name))?;
+        }
+        Ok(offsets)
+    };
+    Ok(Registers {
+        wide: find(["di", "si", "dx", "r10", "r8", "r9"])?,
+        narrow: find(["bx", "cx", "dx", "si", "di", "bp"])?,
+    })
 }
 
 impl Offsets {
@@ -104,7 +142,7 @@ impl Offsets {
             let (structure, member) = field.split_once(':').unwrap_or((field, ""));
             let offset = match btf.offset(structure, member) {
                 Some(offset) => offset,
-                // Reads there fail, and the record says that nothing was found.
+                // Reads there fail, or are not tried.
                 None if optional => u32::MAX,
                 None => return Err(Error::MissingField(field)),
             };

@@ -1,47 +1,100 @@
 //! How to read the arguments of each system call: the table that the kernel side follows.
 //!
-//! Numbers: arch/x86/entry/syscalls/syscall_64.tbl. 32-bit calls have no plans: their raw sequence is recorded, and in
-//! the LSM tier their operations are, since hooks do not depend on the call.
+//! Numbers: arch/x86/entry/syscalls/syscall_64.tbl; those of 32-bit calls are in `plan32`.
 
-use abi::{NO_ARG, Plan, access as a, form, op};
+use crate::offsets::Registers;
+use abi::{NO_ARG, PLANS_32, Plan, access as a, form, op};
 
-const NONE: u8 = NO_ARG;
+pub(crate) const NONE: u8 = NO_ARG;
 
 /// Acts on a path, relative to a directory descriptor or the working directory.
-const fn path(op: u16, dir: u8, path: u8, access: u32) -> Plan {
+pub(crate) const fn path(op: u16, dir: u8, path: u8, access: u32) -> Plan {
     Plan { op, form: form::PATH, dir, path, second_dir: NONE, second: NONE, detail: NONE, access }
 }
 
 /// Acts on two paths.
-const fn paths(op: u16, dir: u8, first: u8, second_dir: u8, second: u8, access: u32) -> Plan {
+pub(crate) const fn paths(op: u16, dir: u8, first: u8, second_dir: u8, second: u8, access: u32) -> Plan {
     Plan { op, form: form::PATH, dir, path: first, second_dir, second, detail: NONE, access }
 }
 
 /// Acts on a descriptor.
-const fn fd(op: u16, access: u32) -> Plan {
+pub(crate) const fn fd(op: u16, access: u32) -> Plan {
     Plan { op, form: form::FD, dir: 0, path: NONE, second_dir: NONE, second: NONE, detail: NONE, access }
 }
 
 /// Told by its first two arguments.
-const fn raw(op: u16) -> Plan {
+pub(crate) const fn raw(op: u16) -> Plan {
     Plan { op, form: form::RAW, dir: 0, path: NONE, second_dir: NONE, second: 1, detail: NONE, access: 0 }
 }
 
-const fn open(dir: u8, path: u8, detail: u8) -> Plan {
+pub(crate) const fn open(dir: u8, path: u8, detail: u8) -> Plan {
     Plan { op: op::OPEN, form: form::OPEN, dir, path, second_dir: NONE, second: NONE, detail, access: 0 }
 }
 
-const fn socket(op: u16, form: u8) -> Plan {
+pub(crate) const fn socket(op: u16, form: u8) -> Plan {
     Plan { op, form, dir: 0, path: NONE, second_dir: NONE, second: NONE, detail: NONE, access: 0 }
 }
 
-const fn with_detail(mut plan: Plan, detail: u8) -> Plan {
+pub(crate) const fn with_detail(mut plan: Plan, detail: u8) -> Plan {
     plan.detail = detail;
     plan
 }
 
+/// Mounts at a path. The second argument is a descriptor of what is mounted, where there is one.
+pub(crate) const fn mount(dir: u8, at: u8, second: u8, detail: u8) -> Plan {
+    Plan {
+        op: op::MOUNT,
+        form: form::MOUNT,
+        dir,
+        path: at,
+        second_dir: NONE,
+        second,
+        detail,
+        access: a::MOUNT,
+    }
+}
+
+/// Acts on a socket descriptor and an address.
+pub(crate) const fn address(op: u16) -> Plan {
+    Plan { path: 1, second: 2, ..socket(op, form::SOCKET) }
+}
+
+/// mmap, with the places of the descriptor and of the protection.
+pub(crate) const fn map(fd: u8, protection: u8) -> Plan {
+    Plan {
+        op: op::MAP_EXEC,
+        form: form::MAP,
+        dir: fd,
+        path: NONE,
+        second_dir: NONE,
+        second: NONE,
+        detail: protection,
+        access: a::EXEC,
+    }
+}
+
+/// An open with flags of its own.
+pub(crate) const CREAT: Plan = Plan { access: a::WRITE | a::TRUNC, ..open(NONE, 0, NONE) };
+/// Changes the root directory.
+pub(crate) const ROOT: Plan = Plan { form: form::ROOT, ..path(op::CHROOT, NONE, 0, a::MOUNT) };
+/// Makes a file that has no name.
+pub(crate) const MEMFD: Plan =
+    Plan { form: form::MADE, ..fd(op::CREATE, a::CREATE | a::NEW | a::READ | a::WRITE) };
+/// Sets a system call filter, by the number for that.
+pub(crate) const PRCTL: Plan = Plan { form: form::PRCTL, ..raw(op::SECCOMP) };
+/// Never returns.
+pub(crate) const LAST: Plan = Plan { form: form::LAST, ..raw(op::EXIT) };
+
+/// The whole table, as the kernel side wants it: 64-bit calls, then 32-bit ones.
+pub(crate) fn table(registers: &Registers) -> Vec<(u32, Plan)> {
+    let wide = PLANS.iter().map(|(number, plan)| (*number, placed(*plan, &registers.wide)));
+    let narrow = crate::plan32::PLANS.iter();
+    let narrow = narrow.map(|(number, plan)| (PLANS_32 + number, placed(*plan, &registers.narrow)));
+    wide.chain(narrow).collect()
+}
+
 /// A plan with the places of its arguments in the saved registers instead of their numbers.
-pub(crate) fn placed(plan: Plan, registers: [u8; 5]) -> Plan {
+fn placed(plan: Plan, registers: &[u8; 6]) -> Plan {
     let place = |argument: u8| registers.get(usize::from(argument)).copied().unwrap_or(NO_ARG);
     Plan {
         dir: place(plan.dir),
@@ -53,12 +106,18 @@ pub(crate) fn placed(plan: Plan, registers: [u8; 5]) -> Plan {
     }
 }
 
-/// Every system call that is more than a number to Wardline.
+/// Not in `libc` yet; the same numbers in both tables.
+pub(crate) const SETXATTRAT: u32 = 463;
+pub(crate) const REMOVEXATTRAT: u32 = 466;
+
+/// Every 64-bit system call that is more than a number to Wardline.
 pub(crate) const PLANS: &[(u32, Plan)] = &[
     (libc::SYS_open as u32, open(NONE, 0, 1)),
-    (libc::SYS_creat as u32, open(NONE, 0, NONE)),
+    (libc::SYS_creat as u32, CREAT),
     (libc::SYS_openat as u32, open(0, 1, 2)),
-    (libc::SYS_openat2 as u32, open(0, 1, NONE)),
+    (libc::SYS_openat2 as u32, open(0, 1, 2)),
+    (libc::SYS_open_by_handle_at as u32, open(NONE, NONE, 2)),
+    (libc::SYS_memfd_create as u32, MEMFD),
     (libc::SYS_truncate as u32, path(op::TRUNCATE, NONE, 0, a::WRITE)),
     (libc::SYS_ftruncate as u32, fd(op::TRUNCATE, a::WRITE)),
     (libc::SYS_unlink as u32, path(op::UNLINK, NONE, 0, a::REMOVE)),
@@ -86,29 +145,27 @@ pub(crate) const PLANS: &[(u32, Plan)] = &[
     (libc::SYS_setxattr as u32, path(op::SETXATTR, NONE, 0, a::ATTR)),
     (libc::SYS_lsetxattr as u32, path(op::SETXATTR, NONE, 0, a::ATTR)),
     (libc::SYS_fsetxattr as u32, fd(op::SETXATTR, a::ATTR)),
-    (libc::SYS_mount as u32, path(op::MOUNT, NONE, 1, a::MOUNT)),
-    (libc::SYS_umount2 as u32, path(op::MOUNT, NONE, 0, a::MOUNT)),
-    (libc::SYS_move_mount as u32, path(op::MOUNT, 2, 3, a::MOUNT)),
-    (libc::SYS_pivot_root as u32, path(op::CHROOT, NONE, 0, a::MOUNT)),
-    (libc::SYS_chroot as u32, path(op::CHROOT, NONE, 0, a::MOUNT)),
+    (SETXATTRAT, path(op::SETXATTR, 0, 1, a::ATTR)),
+    (libc::SYS_removexattr as u32, path(op::REMOVEXATTR, NONE, 0, a::ATTR)),
+    (libc::SYS_lremovexattr as u32, path(op::REMOVEXATTR, NONE, 0, a::ATTR)),
+    (libc::SYS_fremovexattr as u32, fd(op::REMOVEXATTR, a::ATTR)),
+    (REMOVEXATTRAT, path(op::REMOVEXATTR, 0, 1, a::ATTR)),
+    (libc::SYS_mount as u32, mount(NONE, 1, NONE, 3)),
+    (libc::SYS_move_mount as u32, mount(2, 3, 0, 4)),
+    (libc::SYS_mount_setattr as u32, path(op::MOUNT, 0, 1, a::MOUNT)),
+    (libc::SYS_umount2 as u32, with_detail(path(op::UMOUNT, NONE, 0, a::MOUNT), 1)),
+    (libc::SYS_pivot_root as u32, ROOT),
+    (libc::SYS_chroot as u32, ROOT),
     (libc::SYS_execve as u32, path(op::EXEC, NONE, 0, a::EXEC)),
     (libc::SYS_execveat as u32, path(op::EXEC, 0, 1, a::EXEC)),
-    (
-        libc::SYS_mmap as u32,
-        Plan {
-            op: op::MAP_EXEC,
-            form: form::MAP,
-            dir: 4,
-            path: NONE,
-            second_dir: NONE,
-            second: NONE,
-            detail: 2,
-            access: a::EXEC,
-        },
-    ),
-    (libc::SYS_connect as u32, socket(op::CONNECT, form::SOCKET)),
-    (libc::SYS_bind as u32, socket(op::BIND, form::SOCKET)),
+    (libc::SYS_mmap as u32, map(4, 2)),
+    (libc::SYS_socket as u32, socket(op::SOCKET, form::ACCEPT)),
+    (libc::SYS_connect as u32, address(op::CONNECT)),
+    (libc::SYS_bind as u32, address(op::BIND)),
     (libc::SYS_listen as u32, socket(op::LISTEN, form::SOCKET)),
+    (libc::SYS_sendto as u32, Plan { path: 4, second: 5, ..socket(op::SEND, form::SEND) }),
+    (libc::SYS_sendmsg as u32, Plan { path: 1, ..socket(op::SEND, form::SEND) }),
+    (libc::SYS_sendmmsg as u32, Plan { path: 1, ..socket(op::SEND, form::SEND) }),
     (libc::SYS_accept as u32, socket(op::ACCEPT, form::ACCEPT)),
     (libc::SYS_accept4 as u32, socket(op::ACCEPT, form::ACCEPT)),
     (libc::SYS_kill as u32, raw(op::SIGNAL)),
@@ -132,6 +189,7 @@ pub(crate) const PLANS: &[(u32, Plan)] = &[
     (libc::SYS_unshare as u32, raw(op::NAMESPACE)),
     (libc::SYS_setns as u32, raw(op::NAMESPACE)),
     (libc::SYS_seccomp as u32, raw(op::SECCOMP)),
+    (libc::SYS_prctl as u32, PRCTL),
     (libc::SYS_bpf as u32, raw(op::BPF)),
     (libc::SYS_perf_event_open as u32, raw(op::PERF)),
     (libc::SYS_io_uring_setup as u32, raw(op::IO_URING)),
@@ -143,8 +201,8 @@ pub(crate) const PLANS: &[(u32, Plan)] = &[
     (libc::SYS_finit_module as u32, raw(op::MODULE)),
     (libc::SYS_kexec_load as u32, raw(op::MODULE)),
     (libc::SYS_kexec_file_load as u32, raw(op::MODULE)),
-    (libc::SYS_exit as u32, Plan { form: form::LAST, ..raw(op::EXIT) }),
-    (libc::SYS_exit_group as u32, Plan { form: form::LAST, ..raw(op::EXIT) }),
+    (libc::SYS_exit as u32, LAST),
+    (libc::SYS_exit_group as u32, LAST),
 ];
 
 #[cfg(test)]
@@ -154,10 +212,21 @@ mod tests {
 
     #[test]
     fn plans_fit_the_table_and_name_known_operations() {
-        for (number, plan) in PLANS {
-            assert!(*number < 512, "{number}");
-            assert!(Op::from_number(plan.op).is_some());
-            assert_eq!(PLANS.iter().filter(|(other, _)| other == number).count(), 1, "{number}");
+        for table in [PLANS, crate::plan32::PLANS] {
+            for (number, plan) in table {
+                assert!(*number < PLANS_32, "{number}");
+                assert!(Op::from_number(plan.op).is_some());
+                assert_eq!(table.iter().filter(|(other, _)| other == number).count(), 1, "{number}");
+            }
         }
+    }
+
+    #[test]
+    fn both_tables_know_the_same_operations() {
+        let operations = |table: &[(u32, Plan)]| {
+            let found: std::collections::BTreeSet<u16> = table.iter().map(|(_, plan)| plan.op).collect();
+            found
+        };
+        assert_eq!(operations(PLANS), operations(crate::plan32::PLANS));
     }
 }

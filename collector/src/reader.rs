@@ -2,7 +2,9 @@
 
 use crate::Error;
 use crate::decode::{decode, header};
+use crate::join::Join;
 use crate::resolve::Resolver;
+use crate::sequence::Sequences;
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray, RingBuf};
 use event::{Captured, Loss};
@@ -26,8 +28,22 @@ pub struct Reader {
     counted_at: Instant,
     resolver: Resolver,
     bytes: Vec<u8>,
-    order: Vec<(u64, usize, usize)>,
+    order: Vec<Place>,
+    /// Control records from after what was read of the bulk ring.
+    early: Vec<Vec<u8>>,
+    sequences: Sequences,
+    join: Join,
+    /// Of each CPU: records missing from the sequence and in no counter, at the last count; and how many were told.
+    uncounted: Vec<(u64, u64)>,
     malformed: u64,
+}
+
+/// Where a record of a batch lies.
+struct Place {
+    time_ns: u64,
+    at: usize,
+    len: usize,
+    control: bool,
 }
 
 impl Reader {
@@ -56,6 +72,10 @@ impl Reader {
             resolver: Resolver::new(),
             bytes: Vec::new(),
             order: Vec::new(),
+            early: Vec::new(),
+            sequences: Sequences::default(),
+            join: Join::default(),
+            uncounted: Vec::new(),
             malformed: 0,
         })
     }
@@ -73,33 +93,79 @@ impl Reader {
     /// Hands on what the rings hold, in the order of time, with the slot of its session ([`ALL_SESSIONS`] for a loss).
     /// Returns how many records there were.
     pub fn drain(&mut self, sink: &mut dyn FnMut(u32, Captured)) -> usize {
+        self.read();
+        let count = self.order.len();
+        for place in &self.order {
+            let bytes = &self.bytes[place.at..place.at + place.len];
+            match (header(bytes), decode(bytes, &mut self.resolver)) {
+                (Some(header), Some(decoded)) => self.join.take(header.session, header.tid, decoded, sink),
+                _ => self.malformed += 1,
+            }
+        }
+        self.join.expire(boot_ns(), sink);
+        if self.counted_at.elapsed() >= COUNT_EVERY {
+            self.count(sink);
+        }
+        count
+    }
+
+    /// Takes the next batch out of the rings, and orders it.
+    fn read(&mut self) {
         self.bytes.clear();
         self.order.clear();
-        for ring in [&mut self.control, &mut self.bulk] {
+        for record in std::mem::take(&mut self.early) {
+            self.place(&record, true);
+        }
+        let mut cut = false;
+        for control in [true, false] {
             let end = self.bytes.len() + BATCH_BYTES;
-            while self.bytes.len() < end
-                && let Some(item) = ring.next()
-            {
+            loop {
+                if self.bytes.len() >= end {
+                    cut = cut || !control;
+                    break;
+                }
+                let ring = if control { &mut self.control } else { &mut self.bulk };
+                let Some(item) = ring.next() else { break };
                 let Some(header) = header(&item) else {
                     self.malformed += 1;
                     continue;
                 };
-                self.order.push((header.time_ns, self.bytes.len(), item.len()));
+                self.sequences.saw(u8::from(!control), &header);
+                self.order.push(Place {
+                    time_ns: header.time_ns,
+                    at: self.bytes.len(),
+                    len: item.len(),
+                    control,
+                });
                 self.bytes.extend_from_slice(&item);
             }
         }
-        self.order.sort_by_key(|&(time_ns, at, _)| (time_ns, at));
-        for &(_, at, len) in &self.order {
-            let bytes = &self.bytes[at..at + len];
-            match (header(bytes), decode(bytes, &mut self.resolver)) {
-                (Some(header), Some(captured)) => sink(header.session, captured),
-                _ => self.malformed += 1,
-            }
+        self.order.sort_by_key(|place| (place.time_ns, place.at));
+        if cut {
+            // What a thread did before still lies in the bulk ring: the end of the thread waits for it.
+            let last = self.order.iter().filter(|place| !place.control).map(|place| place.time_ns).max();
+            let bytes = &self.bytes;
+            let early = &mut self.early;
+            self.order.retain(|place| {
+                let stays = !place.control || Some(place.time_ns) <= last;
+                if !stays {
+                    early.push(bytes[place.at..place.at + place.len].to_vec());
+                }
+                stays
+            });
         }
-        if self.counted_at.elapsed() >= COUNT_EVERY {
-            self.count(sink);
+    }
+
+    fn place(&mut self, record: &[u8], control: bool) {
+        if let Some(header) = header(record) {
+            self.order.push(Place {
+                time_ns: header.time_ns,
+                at: self.bytes.len(),
+                len: record.len(),
+                control,
+            });
+            self.bytes.extend_from_slice(record);
         }
-        self.order.len()
     }
 
     /// Hands on what the loss counters have grown by.
@@ -115,6 +181,29 @@ impl Reader {
                     *before = now;
                     sink(ALL_SESSIONS, Captured::Loss(loss));
                 }
+            }
+        }
+        self.check(time_ns, sink);
+    }
+
+    /// Hands on what is missing from the sequences beyond what was counted, when it was so at the last count, too: a
+    /// record takes its number a moment before it is counted as lost.
+    fn check(&mut self, time_ns: u64, sink: &mut dyn FnMut(u32, Captured)) {
+        let cpus = self.known.iter().map(Vec::len).max().unwrap_or(0);
+        self.uncounted.resize(cpus, (0, 0));
+        for (cpu, (before, told)) in self.uncounted.iter_mut().enumerate() {
+            // What found no buffer never had a number.
+            let numbered = |kind: u32| kind != abi::LOSS_SCRATCH && kind != abi::LOSS_MEMBER;
+            let counts = (0..).zip(&self.known).filter(|(kind, _)| numbered(*kind));
+            let counted: u64 = counts.filter_map(|(_, counts)| counts.get(cpu)).sum();
+            let now = self.sequences.missing(cpu as u32).saturating_sub(counted);
+            let sure = now.min(*before);
+            *before = now;
+            if sure > *told {
+                let (cpu, count) = (cpu as u32, sure - *told);
+                *told = sure;
+                let loss = Loss { time_ns, cpu, kind: abi::LOSS_UNCOUNTED, count };
+                sink(ALL_SESSIONS, Captured::Loss(loss));
             }
         }
     }

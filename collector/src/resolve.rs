@@ -93,18 +93,17 @@ impl Resolver {
 
 /// `/a/b` from names that stand leaf first; empty for the root of the superblock. Bytes that do not add up end it.
 fn inside(names: &[u8]) -> Vec<u8> {
-    let mut parts = Vec::new();
-    let mut rest = names;
+    // A slash stands for each length, so that the path is as long as the names; it is filled from its end on.
+    let mut path = vec![0; names.len()];
+    let (mut start, mut rest) = (path.len(), names);
     while let [len, tail @ ..] = rest {
         let Some(name) = tail.get(..usize::from(*len)) else { break };
-        parts.push(name);
+        start -= 1 + name.len();
+        path[start] = b'/';
+        path[start + 1..start + 1 + name.len()].copy_from_slice(name);
         rest = &tail[name.len()..];
     }
-    let mut path = Vec::with_capacity(names.len());
-    for name in parts.iter().rev() {
-        path.push(b'/');
-        path.extend_from_slice(name);
-    }
+    path.drain(..start);
     path
 }
 

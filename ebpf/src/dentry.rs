@@ -3,11 +3,13 @@
 use crate::maps::{SCRATCH, SCRATCH_LEN};
 use crate::offsets;
 use crate::read::{Address, clear, each, opaque};
-use abi::{FileFacts, FileKey, MAX_DEPTH, NAME_LEN};
+use abi::{FileFacts, FileKey, NAME_LEN};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
 /// Bytes that the names of one path may take.
 pub const NAMES_LEN: usize = 4096;
+/// Names of one path that are told.
+const NAMES: u32 = 512;
 
 /// Identity of an inode.
 #[inline(always)]
@@ -81,7 +83,9 @@ unsafe extern "C" fn name(_: u64, names: *mut Names) -> i64 {
     let names = unsafe { &mut *names };
     let dentry = Address(names.dentry);
     let Some(parent) = parent(dentry) else { return 1 };
-    if parent == dentry {
+    // A file in memory only is its own parent, too, and so is one that a handle has led to past its directories.
+    let ends = parent == dentry;
+    if ends && is_root(dentry) {
         names.cut = 0;
         return 1;
     }
@@ -101,7 +105,13 @@ unsafe extern "C" fn name(_: u64, names: *mut Names) -> i64 {
     }
     names.at = (place + 1 + len as usize) as u64;
     names.dentry = parent.0;
-    0
+    i64::from(ends)
+}
+
+/// Whether a dentry is the root of its superblock.
+#[inline(always)]
+fn is_root(dentry: Address) -> bool {
+    dentry.follow(offsets::dentry_sb()).and_then(|sb| sb.follow(offsets::sb_root())) == Some(dentry)
 }
 
 /// Appends the names of a dentry, leaf first, to the `len` bytes of the record in buffer `slot` of this CPU. Returns the
@@ -116,7 +126,7 @@ pub extern "C" fn append_names(slot: u64, len: u64, dentry: u64) -> u64 {
     let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return len | CUT };
     let limit = len + (NAMES_LEN - 256) as u64;
     let mut names = Names { buffer: scratch.cast(), dentry, at: len, limit, cut: CUT };
-    each(MAX_DEPTH, name, &mut names);
+    each(NAMES, name, &mut names);
     names.at & (SCRATCH_LEN as u64 - 1) | names.cut
 }
 

@@ -3,11 +3,12 @@
 
 use crate::maps::{MEMBERS, SUBJECTS};
 use crate::offsets;
-use crate::read::{Address, each};
-use crate::ring::{Buffer, Urgency, lose, verdict};
+use crate::read::{Address, clear, each};
+use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, verdict};
 use crate::{decide, dentry, task};
 use abi::{
-    Exec, Exit, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE, VERDICT_REFUSED, access, kind,
+    Exec, Exit, FORK_CGROUP, FORK_NAMESPACES, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE,
+    VERDICT_REFUSED, access, kind,
 };
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
 use aya_ebpf::macros::raw_tracepoint;
@@ -57,10 +58,28 @@ fn on_fork(parent: Address, child: Address) -> Option<()> {
         (*record).child_tid = child_tid;
         (*record).start_ns = start_ns;
         (*record).member = u32::from(inherited);
-        (*record).pad = 0;
+        (*record).flags = moved(parent, child);
     }
     buffer.submit(kind::FORK, &inside, u32::MAX, size_of::<Fork>(), Urgency::Control);
     Some(())
+}
+
+/// `FORK_*`: what the child does not share with its parent.
+#[inline(always)]
+fn moved(parent: Address, child: Address) -> u32 {
+    let users = |task: Address| {
+        task.follow(offsets::task_cred()).and_then(|cred| cred.follow(offsets::cred_user_ns()))
+    };
+    let mut flags = 0;
+    if child.follow(offsets::task_nsproxy()) != parent.follow(offsets::task_nsproxy())
+        || users(child) != users(parent)
+    {
+        flags |= FORK_NAMESPACES;
+    }
+    if child.follow(offsets::task_cgroups()) != parent.follow(offsets::task_cgroups()) {
+        flags |= FORK_CGROUP;
+    }
+    flags
 }
 
 /// Bytes of arguments that a record carries at most.
@@ -110,11 +129,27 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
     if unsafe { bpf_probe_read_user(buffer.base().add(place).cast(), args_len, start as *const _) } == 0 {
         len = place + args_len as usize;
     }
+    let args_end = len;
+    let mut script_len = 0;
     let record: *mut Exec = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
+    unsafe { clear::<FACTS_WORDS>((&raw mut (*record).base).cast()) };
+    // An interpreter has changed the one name and left the other, which is the kernel's copy of what the caller gave.
+    let (script, interpreter) = (bprm.follow(offsets::bprm_filename()), bprm.follow(offsets::bprm_interp()));
+    if script != interpreter
+        && let Some(script) = script
+        && let Some(base) = dentry::working_directory()
+        && let Some(end) = buffer.append_file(offset_of!(Exec, base), len, base)
+    {
+        script_len = buffer.append_script(end, script);
+        len = end + script_len as usize;
+    }
+    // SAFETY: as above.
     unsafe {
         (*record).verdict = decided;
-        (*record).args_len = (len - place) as u32;
+        (*record).args_len = (args_end - place) as u32;
+        (*record).script_len = script_len;
+        (*record).pad = 0;
         (*record).args_cut = u32::from(args_cut);
         (*record).subjects = subjects;
         (*record).old_tid = old_tid;

@@ -3,14 +3,15 @@
 //! BPF comes last in the LSM order: what permissions or another LSM refuse never arrives here, and is told at the end of
 //! the system call. Prototypes are those of include/linux/lsm_hook_defs.h. Nothing but 0 and -EPERM is returned.
 
+use crate::descriptor::drop_subjects_unless_system;
 use crate::maps::{PROTECTED, REFUSED};
 use crate::offsets;
 use crate::read::{Address, argument, zeros};
 use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdict};
-use crate::socket::{self, Peer};
-use crate::syscall::{drop_subjects_unless_system, thread};
+use crate::socket::{self, NetOperation, Peer};
+use crate::syscall::thread;
 use crate::task::{self, Inside};
-use crate::{decide, dentry};
+use crate::{decide, dentry, endpoint};
 use abi::{Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
@@ -106,7 +107,8 @@ fn guard_outside(op: u16, access: u32, detail: u32, object: Address) -> i32 {
     answer(&inside, &decided)
 }
 
-/// `inode_create(struct inode *dir, struct dentry *dentry, umode_t mode)`: told by the open that follows.
+/// `inode_create(struct inode *dir, struct dentry *dentry, umode_t mode)`: told by the open that follows,
+/// where one does (user space leaves out the other).
 #[lsm(hook = "inode_create")]
 pub fn inode_create(ctx: LsmContext) -> i32 {
     guard(
@@ -115,7 +117,7 @@ pub fn inode_create(ctx: LsmContext) -> i32 {
         argument(ctx.as_ptr(), 2) as u32,
         Address(argument(ctx.as_ptr(), 1)),
         None,
-        false,
+        true,
     )
 }
 
@@ -231,6 +233,12 @@ pub fn inode_setxattr(ctx: LsmContext) -> i32 {
     guard(op::SETXATTR, access::ATTR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
 }
 
+/// `inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name)`
+#[lsm(hook = "inode_removexattr")]
+pub fn inode_removexattr(ctx: LsmContext) -> i32 {
+    guard(op::REMOVEXATTR, access::ATTR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
+}
+
 /// `bprm_check_security(struct linux_binprm *bprm)`: for a script, once for it and once for its interpreter. An allowed
 /// one is told by `sched_process_exec`.
 #[lsm(hook = "bprm_check_security")]
@@ -262,6 +270,14 @@ pub fn sb_mount(ctx: LsmContext) -> i32 {
         return ALLOW;
     };
     guard(op::MOUNT, access::MOUNT, argument(ctx.as_ptr(), 3) as u32, dentry, None, true)
+}
+
+/// `sb_umount(struct vfsmount *mnt, int flags)`
+#[lsm(hook = "sb_umount")]
+pub fn sb_umount(ctx: LsmContext) -> i32 {
+    let mount = Address(argument(ctx.as_ptr(), 0).wrapping_sub(offsets::mount_mnt() as u64));
+    let Some(point) = mount.follow(offsets::mount_point()) else { return ALLOW };
+    guard(op::UMOUNT, access::MOUNT, argument(ctx.as_ptr(), 1) as u32, point, None, true)
 }
 
 /// `move_mount(const struct path *from_path, const struct path *to_path)`
@@ -302,7 +318,7 @@ fn to_address(op: u16, socket: Address, address: Address) -> i32 {
         let sk = socket.follow(offsets::socket_sk());
         let kind = sk.and_then(|sk| sk.get(offsets::sk_type())).unwrap_or(0);
         let peer = Peer { family, kind, port, protocol: 0, addr };
-        socket::tell(&inside, op, &peer, None, EPERM, true, u32::MAX, &decided);
+        socket::tell(&inside, &NetOperation::before(op, EPERM), &peer, &decided);
     }
     answer(&inside, &decided)
 }
@@ -328,43 +344,49 @@ pub fn socket_create(ctx: LsmContext) -> i32 {
         addr: zeros(),
     };
     let decided = socket::raw_socket(&inside, MEANS_LSM);
-    let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
-    socket::tell(&inside, op::SOCKET, &peer, None, ret, true, u32::MAX, &decided);
+    // The end of the call tells what was allowed.
+    if decided.stage != 0 {
+        let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
+        socket::tell(&inside, &NetOperation::before(op::SOCKET, ret), &peer, &decided);
+    }
     answer(&inside, &decided)
 }
 
 /// `unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
 #[lsm(hook = "unix_stream_connect")]
 pub fn unix_stream_connect(ctx: LsmContext) -> i32 {
-    to_unix(op::CONNECT, Address(argument(ctx.as_ptr(), 1)))
+    to_unix(op::CONNECT, Address(argument(ctx.as_ptr(), 1)), true)
 }
 
-/// `unix_may_send(struct socket *sock, struct socket *other)`
+/// `unix_may_send(struct socket *sock, struct socket *other)`: every datagram, and every connect of a datagram socket.
 #[lsm(hook = "unix_may_send")]
 pub fn unix_may_send(ctx: LsmContext) -> i32 {
-    match Address(argument(ctx.as_ptr(), 1)).follow(offsets::socket_sk()) {
-        Some(other) => to_unix(op::SEND, other),
-        None => ALLOW,
-    }
+    let Some(other) = Address(argument(ctx.as_ptr(), 1)).follow(offsets::socket_sk()) else { return ALLOW };
+    let own = Address(argument(ctx.as_ptr(), 0)).follow(offsets::socket_sk());
+    // What goes to the peer was told when it was connected.
+    let connected = own.is_some_and(|own| own.follow(offsets::unix_peer()) == Some(other));
+    to_unix(op::SEND, other, !connected)
 }
 
 #[inline(always)]
-fn to_unix(op: u16, other: Address) -> i32 {
+fn to_unix(op: u16, other: Address, told: bool) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
-    let file = socket::unix_file(other);
-    let decided = match file {
+    let decided = match endpoint::file(other) {
         Some(dentry) => decide::file(&inside, dentry, access::CONNECT, MEANS_LSM),
         None => verdict(&inside, 0, 0, 0),
     };
-    let peer = Peer {
-        family: 1,
-        kind: other.get(offsets::sk_type()).unwrap_or(0),
-        port: 0,
-        protocol: 0,
-        addr: zeros(),
-    };
-    let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
-    socket::tell(&inside, op, &peer, file, ret, true, u32::MAX, &decided);
+    if told || decided.stage != 0 {
+        let peer = Peer {
+            family: 1,
+            kind: other.get(offsets::sk_type()).unwrap_or(0),
+            port: 0,
+            protocol: 0,
+            addr: zeros(),
+        };
+        let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
+        let operation = NetOperation { unix: other, ..NetOperation::before(op, ret) };
+        socket::tell(&inside, &operation, &peer, &decided);
+    }
     answer(&inside, &decided)
 }
 
@@ -429,7 +451,7 @@ fn tell_kernel(inside: &Inside, op: u16, first: u64, second: u64, same: bool, de
         (*record).first = first;
         (*record).second = second;
         (*record).inside = u32::from(same);
-        (*record).pad = 0;
+        (*record).claimed = 0;
         (*record).verdict = *decided;
     }
     buffer.submit(kind::KERNEL, inside, u32::MAX, size_of::<Kernel>(), Urgency::Control);

@@ -11,17 +11,24 @@
 
 mod answer;
 mod atomic;
+mod change;
 mod decide;
 mod dentry;
+mod descriptor;
+mod endpoint;
 mod lineage;
 mod lsm;
 mod maps;
+mod mount;
+mod named;
 mod offsets;
+mod process;
 mod read;
 mod ring;
 mod socket;
 mod syscall;
 mod task;
+mod uring;
 
 /// Needed by `no_std`; the verifier refuses programs in which it could be reached.
 #[panic_handler]

@@ -50,9 +50,9 @@ pub static FORMS: ProgramArray = ProgramArray::with_max_entries(16, 0);
 /// Threads whose running system call was refused here, so that its failure is not told twice.
 #[map]
 pub static REFUSED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0);
-/// Beginnings of paths as they were when the call was entered, by thread.
+/// Calls on paths that are running, by thread.
 #[map]
-pub static STASH: LruHashMap<u64, [u64; STASH_WORDS]> = LruHashMap::with_max_entries(8192, 0);
+pub static BEGUN: LruHashMap<u64, Begun> = LruHashMap::with_max_entries(8192, 0);
 /// Answer of `identify`.
 #[map]
 pub static IDENTITY: Array<Identity> = Array::with_max_entries(1, 0);
@@ -78,8 +78,24 @@ pub static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES, 0);
 
-/// Words of a path that are compared before and after a call: 128 bytes.
-pub const STASH_WORDS: usize = 16;
+/// A call on paths, from its entry to its end.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Begun {
+    /// When it was entered: which call it is.
+    pub call: u64,
+    /// Newest mount of the namespace then.
+    pub mount: u64,
+    /// Inodes in `inodes`.
+    pub count: u64,
+    /// Addresses of the inodes that it has changed.
+    pub inodes: [u64; INODES],
+}
+
+/// Words of [`Begun`].
+pub const BEGUN_WORDS: usize = 3 + INODES;
+/// Inodes of one call that are remembered: a rename through overlayfs changes six. A power of two.
+pub const INODES: usize = 8;
 /// Buffers a CPU: LSM programs can be preempted by one another, and four deep is more than was ever seen.
 pub const SCRATCHES: u32 = 4;
 /// Bytes of a buffer: the largest head, names, and two paths; a power of two, so that bounds are masks.

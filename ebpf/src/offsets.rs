@@ -53,6 +53,7 @@ offsets! {
     INODE_UID = inode_uid;
     SB_DEV = sb_dev;
     SB_MAGIC = sb_magic;
+    SB_ROOT = sb_root;
     MM_ARG_START = mm_arg_start;
     MM_ARG_END = mm_arg_end;
     MM_ENV_START = mm_env_start;
@@ -76,6 +77,35 @@ offsets! {
     PROC_INODE_VFS = proc_inode_vfs;
     PID_NUMBER = pid_number;
     REGS_ORIG_AX = regs_orig_ax;
+    TASK_THREAD_PID = task_thread_pid;
+    TASK_PTRACED = task_ptraced;
+    TASK_PTRACE_ENTRY = task_ptrace_entry;
+    TASK_PARENT = task_parent;
+    TASK_NSPROXY = task_nsproxy;
+    TASK_CGROUPS = task_cgroups;
+    TASK_CRED = task_cred;
+    CRED_USER_NS = cred_user_ns;
+    PID_LEVEL = pid_level;
+    NSPROXY_MNT = nsproxy_mnt;
+    NAMESPACE_LAST_MOUNT = namespace_last_mount;
+    MOUNT_NODE = mount_node;
+    MOUNT_POINT = mount_point;
+    MOUNT_MNT = mount_mnt;
+    FILE_MNT = file_mnt;
+    FS_ROOT_DENTRY = fs_root_dentry;
+    INODE_ALIASES = inode_aliases;
+    INODE_PRIVATE = inode_private;
+    DENTRY_ALIAS = dentry_alias;
+    DENTRY_HASHED = dentry_hashed;
+    SK_PEER_PID = sk_peer_pid;
+    UNIX_ADDR = unix_addr;
+    UNIX_ADDR_LEN = unix_addr_len;
+    UNIX_ADDR_NAME = unix_addr_name;
+    SIGINFO_CODE = siginfo_code;
+    BPRM_FILENAME = bprm_filename;
+    BPRM_INTERP = bprm_interp;
+    KIOCB_OPCODE = kiocb_opcode;
+    CQE_RES = cqe_res;
     TIER_LSM = tier_lsm;
 }
 

@@ -4,13 +4,16 @@ use crate::atomic;
 use crate::dentry;
 use crate::maps::{BULK, BUSY, CONTROL, LOST, SCRATCH, SCRATCH_LEN, SCRATCHES, SEQUENCE, SESSIONS};
 use crate::offsets;
-use crate::read::{Address, clear};
+use crate::read::{Address, clear, opaque};
 use crate::task::Inside;
 use abi::{
     File, FileFacts, Header, LOSS_SCRATCH, SESSION_ENFORCE, SESSION_SCORED, VERDICT_REFUSED, Verdict, kind,
 };
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
-use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_probe_read_user_str};
+use aya_ebpf::helpers::generated::{
+    bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
+    bpf_probe_read_user_str,
+};
 use core::mem::{offset_of, size_of};
 
 const NO_WAKEUP: u64 = 1;
@@ -161,6 +164,31 @@ impl Buffer {
         append_path(u64::from(self.slot), len as u64, path) as u32 & (PATH_LEN - 1)
     }
 
+    /// Appends a path of kernel memory behind `len` bytes. Returns its length without the NUL; 0 where there is none.
+    #[inline(always)]
+    pub fn append_script(&self, len: usize, path: Address) -> u32 {
+        append_script(u64::from(self.slot), len as u64, path.0) as u32 & (PATH_LEN - 1)
+    }
+
+    /// Appends the abstract name of a unix socket behind `len` bytes. Returns its length; 0 where it has none.
+    #[inline(always)]
+    pub fn append_name(&self, len: usize, sk: Address) -> u32 {
+        if sk.is_null() {
+            return 0;
+        }
+        append_name(u64::from(self.slot), len as u64, sk.0) as u32 & (ADDRESS_LEN - 1)
+    }
+
+    /// Appends a `sockaddr` of user memory behind `len` bytes. Returns its length; 0 where there is none to read.
+    #[inline(always)]
+    pub fn append_address(&self, len: usize, address: u64, address_len: u32) -> u32 {
+        if address == 0 {
+            return 0;
+        }
+        let answer = append_address(u64::from(self.slot), len as u64, address, u64::from(address_len));
+        answer as u32 & (ADDRESS_LEN - 1)
+    }
+
     /// Gives the buffer back.
     #[inline(always)]
     pub fn discard(self) {
@@ -194,6 +222,66 @@ pub extern "C" fn append_path(slot: u64, len: u64, path: u64) -> u64 {
         bpf_probe_read_user_str(scratch.cast::<u8>().add(place).cast(), PATH_LEN, path as *const _)
     };
     if read > 0 { read as u64 - 1 } else { 0 }
+}
+
+/// See [`Buffer::append_script`]. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn append_script(slot: u64, len: u64, path: u64) -> u64 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
+    let place = len as usize & (SCRATCH_LEN - 1);
+    if place > SCRATCH_LEN - PATH_LEN as usize - 512 {
+        return 0;
+    }
+    // SAFETY: a whole path fits behind `place`.
+    let read = unsafe {
+        bpf_probe_read_kernel_str(scratch.cast::<u8>().add(place).cast(), PATH_LEN, path as *const _)
+    };
+    if read > 0 { read as u64 - 1 } else { 0 }
+}
+
+/// Bytes of an address that a record carries at most, and one: the largest that anybody means is a `sockaddr_un` of 110.
+const ADDRESS_LEN: u32 = 128;
+
+/// See [`Buffer::append_name`]. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn append_name(slot: u64, len: u64, sk: u64) -> u64 {
+    /// `sun_family`
+    const FAMILY: u32 = 2;
+    let Some(address) = Address(sk).follow(offsets::unix_addr()) else { return 0 };
+    let Some(size) = address.word(offsets::unix_addr_len()) else { return 0 };
+    let name = Address(address.0.wrapping_add(offsets::unix_addr_name() as u64 + u64::from(FAMILY)));
+    // A name with a file behind it says no more than the file.
+    if size <= FAMILY || size - FAMILY >= ADDRESS_LEN || name.get::<u8>(0) != Some(0) {
+        return 0;
+    }
+    let size = opaque(size - FAMILY) & (ADDRESS_LEN - 1);
+    let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
+    let place = len as usize & (SCRATCH_LEN - 1);
+    if place > SCRATCH_LEN - 512 {
+        return 0;
+    }
+    // SAFETY: `place` is at least 512 bytes before the end of the buffer, and the name has fewer than 128.
+    let failed =
+        unsafe { bpf_probe_read_kernel(scratch.cast::<u8>().add(place).cast(), size, name.0 as *const _) };
+    if failed == 0 { u64::from(size) } else { 0 }
+}
+
+/// See [`Buffer::append_address`]. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn append_address(slot: u64, len: u64, address: u64, address_len: u64) -> u64 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
+    let place = len as usize & (SCRATCH_LEN - 1);
+    if address_len >= u64::from(ADDRESS_LEN) || place > SCRATCH_LEN - 512 {
+        return 0;
+    }
+    let size = opaque(address_len as u32) & (ADDRESS_LEN - 1);
+    // SAFETY: as above; the helper checks the source.
+    let failed =
+        unsafe { bpf_probe_read_user(scratch.cast::<u8>().add(place).cast(), size, address as *const _) };
+    if failed == 0 { u64::from(size) } else { 0 }
 }
 
 /// What is told of an operation on a file.

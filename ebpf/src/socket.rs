@@ -1,18 +1,17 @@
-//! Sockets: cgroup hooks decide on addresses in both tiers, and the end of a call tells what became of a socket.
+//! Sockets: cgroup hooks decide on addresses in both tiers.
 
 use crate::maps::REFUSED;
 use crate::read::{Address, clear, zeros};
 use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, verdict};
 use crate::syscall::thread;
 use crate::task::{self, Inside};
-use crate::{decide, dentry, offsets};
+use crate::{decide, dentry, endpoint};
 use abi::{MEANS_CGROUP, Net, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SockAddrContext, SockContext};
 use core::mem::{offset_of, size_of};
 
-const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const SOCK_RAW: u32 = 3;
@@ -90,7 +89,7 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
         }
     };
     let decided = decide::address(&inside, peer.addr, peer.port, access::CONNECT, MEANS_CGROUP);
-    tell(&inside, op, &peer, None, 0, true, u32::MAX, &decided);
+    tell(&inside, &NetOperation::before(op, 0), &peer, &decided);
     answer(&inside, &decided)
 }
 
@@ -112,7 +111,10 @@ pub fn sock_create(ctx: SockContext) -> i32 {
     }
     let peer = Peer { family: family as u16, kind: kind as u16, port: 0, protocol, addr: zeros() };
     let decided = raw_socket(&inside, MEANS_CGROUP);
-    tell(&inside, op::SOCKET, &peer, None, 0, true, u32::MAX, &decided);
+    // The end of the call tells what was allowed.
+    if decided.stage != 0 {
+        tell(&inside, &NetOperation::before(op::SOCKET, 0), &peer, &decided);
+    }
     answer(&inside, &decided)
 }
 
@@ -138,113 +140,74 @@ fn answer(inside: &Inside, decided: &Verdict) -> i32 {
     REFUSE
 }
 
+/// What is told of an operation on a socket besides its peer.
+#[derive(Clone, Copy)]
+pub struct NetOperation {
+    /// `op::*`
+    pub op: u16,
+    /// What it returned.
+    pub ret: i32,
+    /// Told before the operation.
+    pub before: bool,
+    /// System call, or `u32::MAX`.
+    pub syscall: u32,
+    /// The unix socket that tells its file, its name and who is behind it; null for none.
+    pub unix: Address,
+    /// Where the caller's `sockaddr` lies, and its length; 0 where the kernel's own was there.
+    pub claimed: (u64, u32),
+}
+
+impl NetOperation {
+    /// One that a hook tells before it happens.
+    #[inline(always)]
+    pub fn before(op: u16, ret: i32) -> Self {
+        Self { op, ret, before: true, syscall: u32::MAX, unix: Address(0), claimed: (0, 0) }
+    }
+}
+
 /// Writes a [`kind::NET`] record. A refusal goes to the control ring.
 #[inline(always)]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one record, one call; a structure would only be filled and emptied"
-)]
-pub fn tell(
-    inside: &Inside,
-    op: u16,
-    peer: &Peer,
-    unix: Option<Address>,
-    ret: i32,
-    before: bool,
-    syscall: u32,
-    decided: &Verdict,
-) {
+pub fn tell(inside: &Inside, operation: &NetOperation, peer: &Peer, decided: &Verdict) {
     let Some(buffer) = Buffer::claim() else { return };
     let record: *mut Net = buffer.record();
+    let behind = endpoint::behind(operation.unix);
+    let peer_inside = match task::find(behind, 0) {
+        Some(other) => other.slot == inside.slot,
+        None => false,
+    };
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
-        (*record).op = op;
+        (*record).op = operation.op;
         (*record).family = peer.family;
         (*record).kind = peer.kind;
         (*record).port = peer.port;
         (*record).protocol = peer.protocol;
-        (*record).ret = ret;
+        (*record).ret = operation.ret;
         (*record).addr = core::mem::transmute::<[u64; 2], [u8; 16]>(peer.addr);
         clear::<FACTS_WORDS>((&raw mut (*record).file).cast());
         (*record).verdict = *decided;
-        (*record).before = u32::from(before);
-        (*record).pad = 0;
+        (*record).before = u32::from(operation.before);
+        (*record).peer = behind;
+        (*record).peer_inside = u32::from(peer_inside);
     }
     let mut len = size_of::<Net>();
-    if let Some(dentry) = unix {
+    let claimed = operation.claimed.0 != 0;
+    let file = if claimed { dentry::working_directory() } else { endpoint::file(operation.unix) };
+    if let Some(dentry) = file {
         let Some(end) = buffer.append_file(offset_of!(Net, file), len, dentry) else {
             lose(u32::from(kind::NET));
             return buffer.discard();
         };
         len = end;
     }
+    let named = buffer.append_name(len, operation.unix);
+    let address = buffer.append_address(len + named as usize, operation.claimed.0, operation.claimed.1);
+    // SAFETY: as above.
+    unsafe {
+        (*record).name_len = named as u16;
+        (*record).claimed_len = address as u16;
+    }
     let urgency = if decided.stage == 0 { Urgency::Operation } else { Urgency::Control };
-    buffer.submit(kind::NET, inside, syscall, len, urgency);
-}
-
-/// The file of a unix socket, where it is bound to one.
-#[inline(always)]
-pub fn unix_file(sk: Address) -> Option<Address> {
-    sk.follow(offsets::unix_dentry())
-}
-
-/// A call on a socket came back. Internet connects were told by the cgroup hooks, with their decision.
-#[inline(always)]
-pub fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32) -> Option<()> {
-    // The descriptor may be anything: only a socket's `struct file` has a `struct socket` as private data.
-    const S_IFMT: u16 = 0o170000;
-    const S_IFSOCK: u16 = 0o140000;
-    let (file, dentry) = dentry::of_fd(fd)?;
-    if dentry::inode(dentry)?.get::<u16>(offsets::inode_mode())? & S_IFMT != S_IFSOCK {
-        return None;
-    }
-    let sk = file.follow(offsets::file_private())?.follow(offsets::socket_sk())?;
-    let family: u16 = sk.get(offsets::sk_family())?;
-    let mut peer = Peer {
-        family,
-        kind: sk.get(offsets::sk_type())?,
-        port: 0,
-        protocol: u32::from(sk.get::<u16>(offsets::sk_protocol())?),
-        addr: zeros(),
-    };
-    let mut unix = None;
-    match family {
-        AF_UNIX => {
-            if op == op::CONNECT && offsets::is_lsm_tier() && ret == 0 {
-                return None;
-            }
-            let bound = if op == op::CONNECT { sk.follow(offsets::unix_peer()) } else { Some(sk) };
-            unix = bound.and_then(unix_file);
-        }
-        AF_INET | AF_INET6 => {
-            let local = op == op::BIND || op == op::LISTEN;
-            if op == op::CONNECT && (ret == 0 || ret == -115) {
-                return None;
-            }
-            peer.port =
-                if local { sk.get(offsets::sk_num())? } else { u16::from_be(sk.get(offsets::sk_dport())?) };
-            peer.addr = if family == AF_INET {
-                mapped(sk.word(if local { offsets::sk_rcv_saddr() } else { offsets::sk_daddr() })?)
-            } else {
-                sk.get(if local { offsets::sk_v6_rcv_saddr() } else { offsets::sk_v6_daddr() })?
-            };
-            if op == op::CONNECT {
-                return None;
-            }
-        }
-        _ => {}
-    }
-    let mut decided = verdict(inside, 0, 0, 0);
-    if op == op::CONNECT
-        && let Some(dentry) = unix
-    {
-        decided = decide::file(inside, dentry, access::CONNECT, abi::MEANS_KILL);
-        if decided.flags & VERDICT_REFUSED != 0 {
-            // The connection is there, and its maker ends before it can use it.
-            // SAFETY: the helper has no preconditions.
-            unsafe { aya_ebpf::helpers::generated::bpf_send_signal(9) };
-        }
-    }
-    tell(inside, op, &peer, unix, ret, false, number, &decided);
-    Some(())
+    let len = len + named as usize + address as usize;
+    buffer.submit(kind::NET, inside, operation.syscall, len, urgency);
 }

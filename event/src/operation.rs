@@ -100,12 +100,21 @@ operations! {
     Userfaultfd = USERFAULTFD, "userfaultfd";
     /// A kernel module was loaded, or another kernel.
     Module = MODULE, "module";
+    /// A mount was taken away.
+    Umount = UMOUNT, "umount";
+    /// An extended attribute was removed.
+    Removexattr = REMOVEXATTR, "removexattr";
+    /// A request was made through io_uring.
+    IoRequest = IO_REQUEST, "io-request";
 }
 
 impl Op {
     /// Part of the session's action stream: what changes the world outside the thread, or reaches for it.
     pub fn is_action(self) -> bool {
-        !matches!(self, Op::Fork | Op::Exit | Op::MapExec | Op::Socket | Op::Seccomp | Op::Accept)
+        !matches!(
+            self,
+            Op::Fork | Op::Exit | Op::MapExec | Op::Socket | Op::Seccomp | Op::Accept | Op::IoRequest
+        )
     }
 }
 

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 pub struct Token(pub u32);
 
 /// Raised by hand when the reading of an event changes in a way that names do not show.
-const READING: u32 = 1;
+const READING: u32 = 2;
 
 /// Names of the outcomes, in the order of their numbers.
 const OUTCOMES: [&str; 4] = ["ok", "absent", "refused", "failed"];
@@ -193,7 +193,9 @@ fn reach(event: &Event) -> Option<Reach> {
         Op::Open if event.access.contains(Access::PATH_ONLY) => None,
         Op::Open => Some(Reach::Read),
         Op::Create | Op::Mkdir | Op::Symlink | Op::Link => Some(Reach::Create),
-        Op::Truncate | Op::Chmod | Op::Chown | Op::Setxattr | Op::Mount => Some(Reach::Write),
+        Op::Truncate | Op::Chmod | Op::Chown | Op::Setxattr | Op::Removexattr | Op::Mount | Op::Umount => {
+            Some(Reach::Write)
+        }
         Op::Unlink | Op::Rmdir | Op::Rename => Some(Reach::Remove),
         Op::Exec | Op::MapExec => Some(Reach::Exec),
         Op::Connect | Op::Send => {

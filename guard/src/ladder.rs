@@ -57,7 +57,7 @@ fn kind(event: &Event) -> Access {
         | Op::Symlink
         | Op::Mkdir
         | Op::Rmdir => modify,
-        Op::Chmod | Op::Chown | Op::Setxattr | Op::Mount => modify,
+        Op::Chmod | Op::Chown | Op::Setxattr | Op::Removexattr | Op::Mount | Op::Umount => modify,
         Op::Exec | Op::MapExec => Access::EXEC,
         Op::Connect | Op::Send | Op::Bind | Op::Listen | Op::Accept => Access::CONNECT | Access::LISTEN,
         Op::Open => Access::CONNECT,

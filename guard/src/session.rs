@@ -194,11 +194,14 @@ impl Live {
         match &captured {
             Captured::Event(event) => {
                 self.last_ns = self.last_ns.max(event.time_ns);
-                let class = Class::of(&event.object, &self.meta.context);
                 self.decided(event, &mut effects);
-                let step = self.tokeniser.read(event);
-                if let Some(score) = self.scorer.as_mut().and_then(|scorer| scorer.push(&step)) {
-                    self.scored(event, class, &score, &mut effects);
+                // Others may get a baseline with their next task, and the tokeniser must have seen all before.
+                if self.mode != Mode::Record || self.scorer.is_some() {
+                    let step = self.tokeniser.read(event);
+                    if let Some(score) = self.scorer.as_mut().and_then(|scorer| scorer.push(&step)) {
+                        let class = Class::of(&event.object, &self.meta.context);
+                        self.scored(event, class, &score, &mut effects);
+                    }
                 }
             }
             Captured::Syscall(call) => {

@@ -83,15 +83,18 @@ fn best(run: &dyn Fn(&Path) -> Took) -> Took {
     })
 }
 
-/// The operations of a usual session, as they lie in the table, without objects, from one prepared statement.
+/// A row for each operation of a usual session, with all its fields but without objects, from one prepared statement.
 fn bare(path: &Path, rows: u64) -> Took {
-    let recorder = Recorder::open(path).expect("a store");
-    drop(recorder);
     let conn = Connection::open(path).expect("a database");
     conn.execute_batch(
-        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4096; PRAGMA cache_size = -32768",
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4096;
+         PRAGMA cache_size = -32768;
+         CREATE TABLE operation (id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, segment INTEGER NOT NULL,
+             pid INTEGER NOT NULL, tid INTEGER NOT NULL, op INTEGER NOT NULL, access INTEGER NOT NULL,
+             detail INTEGER NOT NULL, object INTEGER, second INTEGER, returned INTEGER, errno INTEGER, stage INTEGER,
+             means INTEGER, refused INTEGER, reason INTEGER, fork_pid INTEGER, fork_tid INTEGER) STRICT",
     )
-    .expect("pragmas");
+    .expect("a table");
     let timer = Timer::start();
     let mut insert = conn
         .prepare(

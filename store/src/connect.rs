@@ -29,7 +29,7 @@ const CHECKPOINT_PAGES: i64 = 4096;
 const LOG_BYTES: i64 = 64 << 20;
 
 /// Page cache, KiB, as SQLite counts it (negative): enough for the inner pages of the paths' index.
-const CACHE_KIB: i64 = -32 * 1024;
+const CACHE_KIB: i64 = -16 * 1024;
 
 /// How a database begins.
 const MAGIC: &[u8] = b"SQLite format 3\0";

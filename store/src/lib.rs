@@ -20,6 +20,8 @@ pub mod export;
 mod intern;
 mod line;
 pub mod maintenance;
+mod merge;
+mod migration;
 mod open;
 mod operation;
 mod reader;
@@ -28,6 +30,7 @@ mod schema;
 mod session;
 mod share;
 mod stream;
+mod varint;
 mod writer;
 
 pub use error::{Error, Result};

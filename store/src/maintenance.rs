@@ -2,6 +2,7 @@
 
 use crate::chunk::unpack;
 use crate::connect::{self, log_of};
+use crate::operation::{self, Stored};
 use crate::{Error, Reader, Result, SessionId};
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::fs;
@@ -26,6 +27,10 @@ pub struct Stats {
     pub free_bytes: u64,
     /// Size of the write-ahead log beside it, bytes.
     pub log_bytes: u64,
+    /// Bytes of the pages that hold operations, their objects and the indexes of both.
+    pub operation_bytes: u64,
+    /// Bytes of the pages that hold system calls.
+    pub syscall_bytes: u64,
 }
 
 /// Which sessions are removed: each that any of the two names.
@@ -43,18 +48,20 @@ pub struct Prune {
 const PROBLEMS: usize = 100;
 
 /// What no key of SQLite watches over: a table, and which of its rows name what is not there.
-const ORPHANS: [(&str, &str); 8] = [
-    ("operation", "(id >> 40) NOT IN (SELECT id FROM session)"),
+const ORPHANS: [(&str, &str); 6] = [
+    ("block", "(id >> 40) NOT IN (SELECT id FROM session)"),
     ("chunk", "(id >> 40) NOT IN (SELECT id FROM session)"),
     ("loss", "(id >> 40) NOT IN (SELECT id FROM session)"),
     ("alert", "(id >> 40) NOT IN (SELECT id FROM session)"),
-    ("operation", "object IS NOT NULL AND object NOT IN (SELECT id FROM object)"),
-    ("operation", "second IS NOT NULL AND second NOT IN (SELECT id FROM object)"),
     ("object", "path IS NOT NULL AND path NOT IN (SELECT id FROM path)"),
     ("object", "arguments IS NOT NULL AND arguments NOT IN (SELECT id FROM arguments)"),
 ];
 
-/// How large a store is. Counts rows: takes time in proportion.
+/// Pages by the table that they belong to (<https://sqlite.org/dbstat.html>), an index with its own table.
+const PAGES: &str = "SELECT ifnull(sum(pgsize), 0) FROM dbstat('main', 1) \
+     JOIN sqlite_schema USING (name) WHERE tbl_name IN ";
+
+/// How large a store is. Counts rows and pages: takes time in proportion.
 pub fn stats(reader: &Reader) -> Result<Stats> {
     let _snapshot = reader.snapshot()?;
     let number = |sql: &str| -> Result<u64> {
@@ -65,12 +72,14 @@ pub fn stats(reader: &Reader) -> Result<Stats> {
     Ok(Stats {
         sessions: number("SELECT count(*) FROM session")?,
         incomplete: number("SELECT count(*) FROM session WHERE summary IS NULL")?,
-        events: number("SELECT count(*) FROM operation")?,
+        events: number("SELECT ifnull(sum(count), 0) FROM block")?,
         syscalls: number("SELECT ifnull(sum(calls), 0) FROM chunk")?,
         paths: number("SELECT count(*) FROM path")?,
         bytes: page * number("PRAGMA page_count")?,
         free_bytes: page * number("PRAGMA freelist_count")?,
         log_bytes: fs::metadata(log_of(&reader.path)).map_or(0, |log| log.len()),
+        operation_bytes: number(&format!("{PAGES} ('block', 'object', 'path', 'arguments')"))?,
+        syscall_bytes: number(&format!("{PAGES} ('chunk')"))?,
     })
 }
 
@@ -108,7 +117,8 @@ pub fn check(reader: &Reader) -> Result<Vec<String>> {
                 ));
             }
         }
-        check_chunks(conn, &mut problems)
+        check_chunks(conn, &mut problems)?;
+        check_blocks(conn, &mut problems)
     };
     match look() {
         Ok(()) => {}
@@ -139,6 +149,76 @@ fn check_chunks(conn: &Connection, problems: &mut Vec<String>) -> rusqlite::Resu
         }
     }
     Ok(())
+}
+
+/// Every block can be unpacked, and the objects of its operations are there.
+fn check_blocks(conn: &Connection, problems: &mut Vec<String>) -> rusqlite::Result<()> {
+    let mut there = Numbers::default();
+    let mut statement = conn.prepare("SELECT id FROM object")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        there.insert(row.get(0)?);
+    }
+    let mut orphans = (0, 0);
+    each_block(conn, |id, operations| match operations {
+        Err(wrong) if problems.len() < PROBLEMS => {
+            problems.push(format!("block {id} of operations: {wrong}"))
+        }
+        Err(_) => {}
+        Ok(operations) => {
+            let missing = |object: Option<i64>| object.is_some_and(|object| !there.contains(object));
+            let found = operations.iter().filter(|stored| missing(stored.object) || missing(stored.second));
+            for stored in found {
+                orphans = (orphans.0 + 1, if orphans.0 == 0 { stored.number } else { orphans.1 });
+            }
+        }
+    })?;
+    if orphans.0 > 0 {
+        problems.push(format!(
+            "{} operations name what is not there, the first is operation {}",
+            orphans.0, orphans.1
+        ));
+    }
+    Ok(())
+}
+
+/// Hands on every block with its operations, or with what is wrong with it.
+fn each_block(
+    conn: &Connection,
+    mut each: impl FnMut(i64, std::result::Result<Vec<Stored>, &'static str>),
+) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare("SELECT id, count, body FROM block")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = row.get(0)?;
+        each(id, operation::unpack(id, row.get(1)?, row.get_ref(2)?.as_blob()?));
+    }
+    Ok(())
+}
+
+/// Row numbers, a bit each: objects are numbered from 1 on without large gaps.
+#[derive(Default)]
+struct Numbers(Vec<u64>);
+
+impl Numbers {
+    /// Numbers past this one are not kept: a damaged store must not take all memory.
+    const MAX: i64 = 1 << 36;
+
+    fn insert(&mut self, number: i64) {
+        let Some(word) = usize::try_from(number / 64).ok().filter(|_| (0..Self::MAX).contains(&number))
+        else {
+            return;
+        };
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (number % 64);
+    }
+
+    fn contains(&self, number: i64) -> bool {
+        let word = usize::try_from(number / 64).ok().and_then(|word| self.0.get(word));
+        number >= 0 && word.is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
 }
 
 /// Every session, alert and operation has a meaning.
@@ -216,7 +296,7 @@ fn oldest(conn: &Connection, prune: &Prune) -> rusqlite::Result<Option<SessionId
 fn remove(conn: &mut Connection, id: SessionId) -> rusqlite::Result<()> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let rows = id.rows();
-    for table in ["operation", "chunk", "loss", "alert"] {
+    for table in ["block", "chunk", "loss", "alert"] {
         transaction
             .execute(&format!("DELETE FROM {table} WHERE id >= ?1 AND id < ?2"), [rows.start, rows.end])?;
     }
@@ -230,10 +310,25 @@ fn remove(conn: &mut Connection, id: SessionId) -> rusqlite::Result<()> {
 /// Removes objects, paths and arguments that nothing names, and tells recorders that numbers became void.
 fn sweep(conn: &mut Connection) -> rusqlite::Result<()> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let (mut named, mut damaged) = (Numbers::default(), false);
+    each_block(&transaction, |_, operations| match operations {
+        Ok(operations) => {
+            let objects = operations.iter().flat_map(|stored| [stored.object, stored.second]);
+            objects.flatten().for_each(|object| named.insert(object));
+        }
+        Err(_) => damaged = true,
+    })?;
+    // What a block that cannot be read names is not known: then everything stays.
+    if !damaged {
+        let mut objects = transaction.prepare("SELECT id FROM object")?;
+        let objects: Vec<i64> = objects.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let mut delete = transaction.prepare("DELETE FROM object WHERE id = ?1")?;
+        for object in objects.into_iter().filter(|&object| !named.contains(object)) {
+            delete.execute([object])?;
+        }
+    }
     transaction.execute_batch(
-        "DELETE FROM object WHERE id NOT IN (SELECT object FROM operation WHERE object IS NOT NULL \
-             UNION ALL SELECT second FROM operation WHERE second IS NOT NULL);
-         DELETE FROM path WHERE id NOT IN (SELECT path FROM object WHERE path IS NOT NULL);
+        "DELETE FROM path WHERE id NOT IN (SELECT path FROM object WHERE path IS NOT NULL);
          DELETE FROM arguments WHERE id NOT IN (SELECT arguments FROM object WHERE arguments IS NOT NULL);
          UPDATE upkeep SET sweeps = sweeps + 1;",
     )?;

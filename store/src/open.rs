@@ -1,13 +1,16 @@
 //! A session that is being written.
 
 use crate::SessionId;
+use crate::operation::Block;
 use event::Syscall;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
 
-/// The next row number of each table, and the calls that wait for their chunk to fill, by thread.
+/// The next row number of each table, the block that is being filled, and the calls that wait for their chunk to fill, by
+/// thread.
 pub(crate) struct Open {
     pub(crate) operation: i64,
+    pub(crate) block: Option<Block>,
     pub(crate) chunk: i64,
     pub(crate) loss: i64,
     pub(crate) alert: i64,
@@ -33,7 +36,8 @@ impl Open {
             Ok(last.unwrap_or(rows.start) + 1)
         };
         Ok(Some(Open {
-            operation: next("SELECT max(id) FROM operation WHERE id >= ?1 AND id < ?2")?,
+            operation: next("SELECT max(id + count - 1) FROM block WHERE id >= ?1 AND id < ?2")?,
+            block: None,
             chunk: next("SELECT max(id) FROM chunk WHERE id >= ?1 AND id < ?2")?,
             loss: next("SELECT max(id) FROM loss WHERE id >= ?1 AND id < ?2")?,
             alert: next("SELECT max(id) FROM alert WHERE id >= ?1 AND id < ?2")?,

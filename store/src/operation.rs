@@ -1,34 +1,34 @@
-//! Operations as rows of numbers.
+//! Blocks of operations: one blob for some seventy operations of a session, in the order of arrival.
+//!
+//! Operation by operation, each number as in `varint.rs`: what is there besides (the bits of [`has`]), the operation, its
+//! access, and then those fields that are there. Times, processes and objects are written as the difference from the
+//! operation before, which is 0 for the first, so that a block is read without any other.
 
 use crate::intern::Objects;
+use crate::varint::{Numbers, put, put_signed};
 use crate::{Error, Result};
 use event::{Access, Decision, Event, Fork, Means, Object, Op, Outcome, Stage};
-use rusqlite::{Connection, Row, Statement, params};
+use rusqlite::Connection;
 use std::path::Path;
 
-pub(crate) const INSERT: &str = "INSERT INTO operation (id, time_ns, segment, pid, tid, op, access, detail, object, \
-     second, returned, errno, stage, means, refused, reason, fork_pid, fork_tid) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+/// Bytes at which a block is full: four of them fill a page.
+const BODY_BYTES: usize = 930;
+/// Operations of a block at most: none takes less than four bytes.
+pub(crate) const OPERATIONS: usize = BODY_BYTES / 4 + 1;
 
-/// The columns that [`read`] takes.
-macro_rules! columns {
-    () => {
-        "SELECT id, time_ns, segment, pid, tid, op, access, detail, object, second, returned, errno, stage, means, \
-         refused, reason, fork_pid, fork_tid FROM operation "
-    };
+/// Which fields of an operation are written. The usual ones come first: below 128 the bits take one byte.
+mod has {
+    pub(super) const PID: u64 = 1 << 0;
+    pub(super) const TID: u64 = 1 << 1;
+    pub(super) const OBJECT: u64 = 1 << 2;
+    pub(super) const DETAIL: u64 = 1 << 3;
+    pub(super) const FAILED: u64 = 1 << 4;
+    pub(super) const SECOND: u64 = 1 << 5;
+    pub(super) const SEGMENT: u64 = 1 << 6;
+    pub(super) const DECISION: u64 = 1 << 7;
+    pub(super) const FORK: u64 = 1 << 8;
+    pub(super) const ALL: u64 = (1 << 9) - 1;
 }
-
-/// Of a range of rows, in time order.
-pub(crate) const BY_TIME: &str = concat!(columns!(), "WHERE id >= ?1 AND id < ?2 ORDER BY time_ns, id");
-
-/// Of a range of rows, in the order of arrival.
-pub(crate) const BY_ARRIVAL: &str = concat!(columns!(), "WHERE id >= ?1 AND id < ?2 ORDER BY id");
-
-/// Of a range of rows, those with a decision, in time order.
-pub(crate) const DECIDED: &str = concat!(
-    columns!(),
-    "INDEXED BY operation_decided WHERE stage IS NOT NULL AND id >= ?1 AND id < ?2 ORDER BY time_ns, id"
-);
 
 const STAGES: [Stage; 3] = [Stage::T0, Stage::T1, Stage::T2];
 const MEANS: [Means; 6] =
@@ -39,130 +39,236 @@ pub(crate) fn stage(number: i64) -> Option<Stage> {
     usize::try_from(number).ok().and_then(|number| STAGES.get(number)).copied()
 }
 
-/// An operation whose objects have their numbers, ready to be written.
-pub(crate) struct Pending {
-    pub(crate) id: i64,
+/// What the next operation is written against.
+#[derive(Clone, Copy, Default)]
+struct Before {
     time_ns: u64,
     segment: u32,
     pid: u32,
-    tid: u32,
-    op: Op,
-    access: Access,
-    detail: u32,
-    object: Option<i64>,
-    second: Option<i64>,
-    outcome: Outcome,
-    decision: Option<Decision>,
-    fork: Option<Fork>,
+    object: i64,
 }
 
-impl Pending {
-    pub(crate) fn new(id: i64, event: &Event, object: Option<i64>, second: Option<i64>) -> Self {
+/// A block that is being filled.
+pub(crate) struct Block {
+    /// Number of its first operation.
+    pub(crate) id: i64,
+    pub(crate) count: usize,
+    /// The earliest and the latest time in it.
+    pub(crate) first_ns: u64,
+    pub(crate) last_ns: u64,
+    /// How many have a decision.
+    pub(crate) decided: usize,
+    pub(crate) body: Vec<u8>,
+    before: Before,
+}
+
+impl Block {
+    /// An empty one, whose first operation will have this number.
+    pub(crate) fn new(id: i64) -> Self {
         Self {
             id,
+            count: 0,
+            first_ns: u64::MAX,
+            last_ns: 0,
+            decided: 0,
+            body: Vec::with_capacity(BODY_BYTES + 64),
+            before: Before::default(),
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.body.len() >= BODY_BYTES
+    }
+
+    /// Appends an operation whose objects have these numbers.
+    pub(crate) fn push(&mut self, event: &Event, object: Option<i64>, second: Option<i64>) {
+        let before = self.before;
+        let (failed, outcome) = match event.outcome {
+            Outcome::Done(returned) => (false, returned),
+            Outcome::Failed(errno) => (true, i64::from(errno)),
+        };
+        let bit = |there: bool, bit: u64| if there { bit } else { 0 };
+        let has = bit(event.pid != before.pid, has::PID)
+            | bit(event.tid != event.pid, has::TID)
+            | bit(object.is_some(), has::OBJECT)
+            | bit(event.detail != 0, has::DETAIL)
+            | bit(failed, has::FAILED)
+            | bit(second.is_some(), has::SECOND)
+            | bit(event.segment != before.segment, has::SEGMENT)
+            | bit(event.decision.is_some(), has::DECISION)
+            | bit(event.fork.is_some(), has::FORK);
+        let out = &mut self.body;
+        put(out, has);
+        put(out, event.op as u64);
+        put(out, u64::from(event.access.bits()));
+        put_signed(out, event.time_ns.wrapping_sub(before.time_ns) as i64);
+        put_signed(out, outcome);
+        if has & has::PID != 0 {
+            put_signed(out, i64::from(event.pid) - i64::from(before.pid));
+        }
+        if has & has::TID != 0 {
+            put_signed(out, i64::from(event.tid) - i64::from(event.pid));
+        }
+        if let Some(object) = object {
+            put_signed(out, object.wrapping_sub(before.object));
+        }
+        if has & has::DETAIL != 0 {
+            put(out, u64::from(event.detail));
+        }
+        if let Some(second) = second {
+            put_signed(out, second.wrapping_sub(before.object));
+        }
+        if has & has::SEGMENT != 0 {
+            put(out, u64::from(event.segment));
+        }
+        if let Some(decision) = event.decision {
+            put(out, decision.stage as u64);
+            put(out, decision.means as u64);
+            put(out, u64::from(decision.refused));
+            put(out, u64::from(decision.reason));
+            self.decided += 1;
+        }
+        if let Some(fork) = event.fork {
+            put_signed(out, i64::from(fork.pid) - i64::from(event.pid));
+            put_signed(out, i64::from(fork.tid) - i64::from(fork.pid));
+        }
+        self.count += 1;
+        self.first_ns = self.first_ns.min(event.time_ns);
+        self.last_ns = self.last_ns.max(event.time_ns);
+        self.before = Before {
             time_ns: event.time_ns,
             segment: event.segment,
             pid: event.pid,
-            tid: event.tid,
-            op: event.op,
-            access: event.access,
-            detail: event.detail,
-            object,
-            second,
-            outcome: event.outcome,
-            decision: event.decision,
-            fork: event.fork,
-        }
-    }
-
-    /// Writes it with a statement of [`INSERT`].
-    pub(crate) fn insert(&self, statement: &mut Statement<'_>) -> rusqlite::Result<()> {
-        let (returned, errno) = match self.outcome {
-            Outcome::Done(returned) => (Some(returned), None),
-            Outcome::Failed(errno) => (None, Some(errno)),
+            object: object.unwrap_or(before.object),
         };
-        statement
-            .execute(params![
-                self.id,
-                self.time_ns as i64,
-                self.segment,
-                self.pid,
-                self.tid,
-                self.op as u16,
-                self.access.bits(),
-                self.detail,
-                self.object,
-                self.second,
-                returned,
-                errno,
-                self.decision.map(|decision| decision.stage as i64),
-                self.decision.map(|decision| decision.means as i64),
-                self.decision.map(|decision| decision.refused),
-                self.decision.map(|decision| decision.reason),
-                self.fork.map(|fork| fork.pid),
-                self.fork.map(|fork| fork.tid),
-            ])
-            .map(drop)
     }
 }
 
-/// The row number and the operation of a row of one of the statements above.
-pub(crate) fn read(
-    row: &Row<'_>,
-    conn: &Connection,
-    path: &Path,
-    objects: &mut Objects,
-) -> Result<(i64, Event)> {
-    let wrap = |error| Error::sqlite(path, error);
-    let id = row.get(0).map_err(wrap)?;
-    let mut object = |column: usize| -> Result<Option<Object>> {
-        let number: Option<i64> = row.get(column).map_err(wrap)?;
-        number.map(|number| objects.get(conn, path, number)).transpose()
-    };
-    let (first, second) = (object(8)?.unwrap_or(Object::None), object(9)?);
-    let event = fields(row, first, second)
-        .map_err(wrap)?
-        .ok_or_else(|| Error::corrupt(path, format!("operation {id} has a number without a meaning")))?;
-    Ok((id, event))
+/// An operation as it is stored: its objects are numbers.
+pub(crate) struct Stored {
+    /// Its row number.
+    pub(crate) number: i64,
+    pub(crate) object: Option<i64>,
+    pub(crate) second: Option<i64>,
+    /// All else; its objects are empty.
+    pub(crate) event: Event,
 }
 
-fn fields(row: &Row<'_>, object: Object, second: Option<Object>) -> rusqlite::Result<Option<Event>> {
-    let Some(op) = Op::from_number(row.get(5)?) else { return Ok(None) };
-    let outcome = match row.get::<_, Option<i32>>(11)? {
-        Some(errno) => Outcome::Failed(errno),
-        None => Outcome::Done(row.get(10)?),
+impl Stored {
+    /// With its objects.
+    pub(crate) fn resolve(self, conn: &Connection, path: &Path, objects: &mut Objects) -> Result<Event> {
+        let mut event = self.event;
+        if let Some(object) = self.object {
+            event.object = objects.get(conn, path, object)?;
+        }
+        event.second = self.second.map(|second| objects.get(conn, path, second)).transpose()?;
+        Ok(event)
+    }
+}
+
+/// The operations of a block in the order of arrival; what is wrong with it otherwise.
+pub(crate) fn unpack(id: i64, count: i64, body: &[u8]) -> Result<Vec<Stored>, &'static str> {
+    let count = usize::try_from(count).ok().filter(|count| (1..=OPERATIONS).contains(count));
+    let count = count.ok_or("it says that it has more operations than a block can have, or none")?;
+    let mut numbers = Numbers(body);
+    let mut before = Before::default();
+    let mut operations = Vec::with_capacity(count);
+    for number in (id..).take(count) {
+        operations.push(next(number, &mut before, &mut numbers)?);
+    }
+    if numbers.0.is_empty() { Ok(operations) } else { Err("it has more than its operations") }
+}
+
+fn next(number: i64, before: &mut Before, numbers: &mut Numbers<'_>) -> Result<Stored, &'static str> {
+    const MEANINGLESS: &str = "an operation has a number without a meaning";
+    let has = numbers.take()?;
+    if has & !has::ALL != 0 {
+        return Err("an operation has fields that this version does not know");
+    }
+    let op = Op::from_number(numbers.take_as()?).ok_or(MEANINGLESS)?;
+    let access = Access::from_bits_retain(numbers.take_as()?);
+    let time_ns = before.time_ns.wrapping_add(numbers.take_signed()? as u64);
+    let outcome = numbers.take_signed()?;
+    let outcome = match has & has::FAILED {
+        0 => Outcome::Done(outcome),
+        _ => Outcome::Failed(i32::try_from(outcome).map_err(|_| MEANINGLESS)?),
     };
-    let decision = match row.get::<_, Option<i64>>(12)? {
-        None => None,
-        Some(number) => {
-            let means = usize::try_from(row.get::<_, i64>(13)?).ok().and_then(|number| MEANS.get(number));
-            let (Some(stage), Some(&means)) = (stage(number), means) else { return Ok(None) };
-            Some(Decision { stage, means, refused: row.get(14)?, reason: row.get(15)? })
+    let pid = if has & has::PID != 0 { moved(before.pid, numbers)? } else { before.pid };
+    let tid = if has & has::TID != 0 { moved(pid, numbers)? } else { pid };
+    let object = |bit: u64, numbers: &mut Numbers<'_>| -> Result<Option<i64>, &'static str> {
+        if has & bit == 0 { Ok(None) } else { Ok(Some(before.object.wrapping_add(numbers.take_signed()?))) }
+    };
+    let first = object(has::OBJECT, numbers)?;
+    let detail = if has & has::DETAIL != 0 { numbers.take_as()? } else { 0 };
+    let second = object(has::SECOND, numbers)?;
+    let segment = if has & has::SEGMENT != 0 { numbers.take_as()? } else { before.segment };
+    let decision = match has & has::DECISION {
+        0 => None,
+        _ => {
+            let stage = STAGES.get(numbers.take_as::<usize>()?).ok_or(MEANINGLESS)?;
+            let means = MEANS.get(numbers.take_as::<usize>()?).ok_or(MEANINGLESS)?;
+            let refused = numbers.take()? != 0;
+            Some(Decision { stage: *stage, means: *means, refused, reason: numbers.take_as()? })
         }
     };
-    let fork = match row.get::<_, Option<u32>>(16)? {
-        None => None,
-        Some(pid) => Some(Fork { pid, tid: row.get(17)? }),
+    let fork = match has & has::FORK {
+        0 => None,
+        _ => {
+            let child = moved(pid, numbers)?;
+            Some(Fork { pid: child, tid: moved(child, numbers)? })
+        }
     };
-    Ok(Some(Event {
-        time_ns: row.get::<_, i64>(1)? as u64,
-        segment: row.get(2)?,
-        pid: row.get(3)?,
-        tid: row.get(4)?,
+    *before = Before { time_ns, segment, pid, object: first.unwrap_or(before.object) };
+    let object = Object::None;
+    let event = Event {
+        time_ns,
+        segment,
+        pid,
+        tid,
         op,
-        access: Access::from_bits_retain(row.get(6)?),
-        detail: row.get(7)?,
+        access,
         object,
-        second,
+        second: None,
         outcome,
         decision,
         fork,
-    }))
+        detail,
+    };
+    Ok(Stored { number, object: first, second, event })
+}
+
+/// A number that was written as the difference from another one.
+fn moved(from: u32, numbers: &mut Numbers<'_>) -> Result<u32, &'static str> {
+    let to = i64::from(from).checked_add(numbers.take_signed()?);
+    to.and_then(|to| u32::try_from(to).ok()).ok_or("an operation has a process that is out of range")
+}
+
+/// What a block that cannot be unpacked is called in an error.
+pub(crate) fn wrong(path: &Path, id: i64, wrong: &str) -> Error {
+    Error::corrupt(path, format!("block {id} of operations: {wrong}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn open(time_ns: u64) -> Event {
+        Event {
+            time_ns,
+            segment: 0,
+            pid: 4242,
+            tid: 4242,
+            op: Op::Open,
+            access: Access::READ,
+            object: Object::None,
+            second: None,
+            outcome: Outcome::Done(3),
+            decision: None,
+            fork: None,
+            detail: 0o100_0000,
+        }
+    }
 
     #[test]
     fn stages_and_means_have_their_numbers() {
@@ -171,6 +277,54 @@ mod tests {
         }
         for (number, means) in MEANS.into_iter().enumerate() {
             assert_eq!(means as usize, number);
+        }
+    }
+
+    #[test]
+    fn a_usual_operation_takes_at_most_fourteen_bytes_and_a_full_block_a_quarter_of_a_page() {
+        let mut block = Block::new(1);
+        while !block.is_full() {
+            block.push(
+                &open(5_000_000_000_000 + block.count as u64 * 90_000),
+                Some(block.id * 500 % 977),
+                None,
+            );
+        }
+        assert!(block.body.len() <= 14 * block.count, "{} of {}", block.body.len(), block.count);
+        // Four of them, with the head of their row, on a page of 4,096 bytes.
+        assert!(4 * (block.body.len() + 40) <= 4096, "{}", block.body.len());
+        assert!(unpack(1, block.count as i64, &block.body).is_ok());
+    }
+
+    #[test]
+    fn a_damaged_block_says_what_is_wrong() {
+        let mut block = Block::new(7);
+        block.push(&open(u64::MAX), Some(9), Some(3));
+        block.push(&open(5), None, None);
+        let body = &block.body;
+        let whole = unpack(7, 2, body).unwrap();
+        assert_eq!((whole[0].number, whole[1].number), (7, 8));
+        assert_eq!((whole[0].object, whole[0].second, whole[1].object), (Some(9), Some(3), None));
+        assert_eq!((whole[0].event.time_ns, whole[1].event.time_ns), (u64::MAX, 5));
+        assert_eq!((block.first_ns, block.last_ns), (5, u64::MAX));
+        for count in [-1, 0, 1, 3, i64::MAX] {
+            assert!(unpack(7, count, body).is_err(), "{count}");
+        }
+        for end in 0..body.len() {
+            assert!(unpack(7, 2, &body[..end]).is_err(), "{end}");
+        }
+        let mut bad = body.clone();
+        bad[1] = 0x7f;
+        assert_eq!(unpack(7, 2, &bad).err(), Some("an operation has a number without a meaning"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_block_or_an_error(
+            count in 0i64..300,
+            body in proptest::collection::vec(any::<u8>(), 0..400),
+        ) {
+            let _ = unpack(1, count, &body);
         }
     }
 }

@@ -83,10 +83,10 @@ impl Reader {
                 .map_err(|error| self.wrap(error))
         };
         Ok(Counts {
-            events: count("SELECT count(*) FROM operation WHERE id >= ?1 AND id < ?2")?,
+            events: count("SELECT ifnull(sum(count), 0) FROM block WHERE id >= ?1 AND id < ?2")?,
             decisions: count(
-                "SELECT count(*) FROM operation INDEXED BY operation_decided \
-                 WHERE stage IS NOT NULL AND id >= ?1 AND id < ?2",
+                "SELECT ifnull(sum(decided), 0) FROM block INDEXED BY block_decided \
+                 WHERE decided > 0 AND id >= ?1 AND id < ?2",
             )?,
             syscalls: count("SELECT ifnull(sum(calls), 0) FROM chunk WHERE id >= ?1 AND id < ?2")?,
             losses: count("SELECT count(*) FROM loss WHERE id >= ?1 AND id < ?2")?,

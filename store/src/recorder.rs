@@ -2,7 +2,7 @@
 
 use crate::intern::Interner;
 use crate::open::Open;
-use crate::operation::{self, Pending};
+use crate::operation::Block;
 use crate::{Alert, Error, Result, SessionId, chunk, connect};
 use event::{Captured, Event, Loss, Object, Segment, SessionMeta, Summary, Syscall};
 use rusqlite::{Connection, params};
@@ -12,6 +12,9 @@ use std::time::Duration;
 
 /// Rows in a transaction. Below some hundreds the cost of a commit shows; past a thousand nothing is gained.
 const BATCH_ROWS: usize = 1000;
+
+pub(crate) const INSERT_BLOCK: &str =
+    "INSERT INTO block (id, count, first_ns, last_ns, decided, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 /// System calls that wait in memory for their thread's chunk to fill, over all threads: 2 MB.
 const WAITING_CALLS: usize = 1 << 16;
@@ -29,9 +32,10 @@ pub struct Recorder {
     path: PathBuf,
     conn: Connection,
     interner: Interner,
-    operations: Vec<Pending>,
     sessions: HashMap<SessionId, Open>,
     waiting_calls: usize,
+    /// There are operations in blocks that are not full.
+    waiting_operations: bool,
     /// Rows written or waiting in the open transaction; `None`: no transaction is open.
     batch: Option<usize>,
     /// Removals of objects, as `upkeep` counts them, for which the interner's memory holds.
@@ -50,9 +54,9 @@ impl Recorder {
             path,
             conn,
             interner: Interner::new(),
-            operations: Vec::with_capacity(BATCH_ROWS),
             sessions: HashMap::new(),
             waiting_calls: 0,
+            waiting_operations: false,
             batch: None,
             sweeps: 0,
             failed: None,
@@ -92,8 +96,8 @@ impl Recorder {
         })
     }
 
-    /// Notes what the kernel said, with the next batch. System calls wait for their thread's chunk, at longest until
-    /// [`Recorder::flush`].
+    /// Notes what the kernel said. Operations wait for their block to fill and system calls for their thread's chunk, at
+    /// longest until [`Recorder::flush`].
     pub fn write(&mut self, id: SessionId, captured: &Captured) -> Result<()> {
         self.guard(|this| match captured {
             Captured::Event(event) => this.write_event(id, event),
@@ -172,7 +176,6 @@ impl Recorder {
             tracing::error!(%error, "roll-back failed");
         }
         self.interner.clear();
-        self.operations.clear();
         self.sessions.clear();
         self.batch = None;
         self.failed = Some(error);
@@ -186,7 +189,12 @@ impl Recorder {
             object => Some(self.intern(object)?),
         };
         let second = event.second.as_ref().map(|object| self.intern(object)).transpose()?;
-        self.operations.push(Pending::new(row, event, object, second));
+        let block = self.opened(id)?.block.get_or_insert_with(|| Block::new(row));
+        block.push(event, object, second);
+        self.waiting_operations = true;
+        if block_is_full(self.opened(id)?) {
+            self.write_block(id)?;
+        }
         self.count_row()
     }
 
@@ -236,13 +244,30 @@ impl Recorder {
         Ok(id)
     }
 
+    /// Writes the block that is being filled.
+    fn write_block(&mut self, id: SessionId) -> Result<()> {
+        let Some(block) = self.opened(id)?.block.take() else { return Ok(()) };
+        self.conn
+            .prepare_cached(INSERT_BLOCK)
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    block.id,
+                    block.count as i64,
+                    block.first_ns as i64,
+                    block.last_ns as i64,
+                    block.decided as i64,
+                    block.body
+                ])
+            })
+            .map(drop)
+            .map_err(|error| self.wrap(error))
+    }
+
     /// Writes what waits of one thread as a chunk.
     fn write_chunk(&mut self, id: SessionId, tid: u32) -> Result<()> {
         let Some(mut calls) = self.opened(id)?.calls.remove(&tid) else { return Ok(()) };
         self.waiting_calls -= calls.len();
-        let packed = chunk::pack(&mut calls)
-            .map_err(|error| Error::Io { path: self.path.clone(), detail: error.to_string() })?;
-        let Some(chunk) = packed else { return Ok(()) };
+        let Some(chunk) = chunk::pack(&mut calls) else { return Ok(()) };
         let row = self.number(id, |open| &mut open.chunk)?;
         let count = chunk.calls as i64;
         self.conn
@@ -300,15 +325,17 @@ impl Recorder {
         if self.batch.is_none() {
             return Ok(());
         }
-        let commit = || -> rusqlite::Result<()> {
-            let mut insert = self.conn.prepare_cached(operation::INSERT)?;
-            for operation in &self.operations {
-                operation.insert(&mut insert)?;
+        if self.waiting_operations {
+            // In the transaction of their objects: what nothing names yet, another process may sweep away.
+            let waiting: Vec<SessionId> =
+                self.sessions.iter().filter(|(_, open)| open.block.is_some()).map(|(&id, _)| id).collect();
+            for id in waiting {
+                self.write_block(id)?;
             }
-            self.conn.prepare_cached("COMMIT")?.execute([]).map(drop)
-        };
-        commit().map_err(|error| self.wrap(error))?;
-        self.operations.clear();
+            self.waiting_operations = false;
+        }
+        let committed = self.conn.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
+        committed.map_err(|error| self.wrap(error))?;
         self.batch = None;
         Ok(())
     }
@@ -363,6 +390,10 @@ impl Recorder {
         }
         self.sessions.get_mut(&id).ok_or_else(|| Error::NoSession { path: self.path.clone(), id })
     }
+}
+
+fn block_is_full(open: &Open) -> bool {
+    open.block.as_ref().is_some_and(Block::is_full)
 }
 
 impl Drop for Recorder {

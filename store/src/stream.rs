@@ -1,24 +1,23 @@
 //! The events of a session in time order: three tables merged, in bounded memory.
 //!
-//! Operations and losses are sorted by SQLite, which spills to a temporary file; chunks of system calls are opened
-//! when their time comes, so that only those lie in memory that overlap it: at most the calls of the span between
-//! two flushes of the recorder.
+//! Losses are sorted by SQLite; blocks of operations and chunks of system calls are opened when their time comes (see
+//! `merge.rs`): at most those of the span between two flushes of the recorder lie in memory.
 
 use crate::chunk::unpack;
-use crate::operation::{self, BY_ARRIVAL, BY_TIME, DECIDED};
+use crate::merge::{Merged, Timed};
+use crate::operation::{self, Stored};
 use crate::{Error, Reader, Result, SessionId};
 use event::{Captured, Event, Loss, Syscall};
 use rusqlite::{Rows, Statement};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
 use std::ops::ControlFlow;
-use std::vec::IntoIter;
 
 const LOSSES: &str =
     "SELECT time_ns, cpu, kind, count FROM loss WHERE id >= ?1 AND id < ?2 ORDER BY time_ns, id";
-const STARTS: &str =
-    "SELECT first_ns, tid, id FROM chunk WHERE id >= ?1 AND id < ?2 ORDER BY first_ns, tid, id";
-const CHUNK: &str = "SELECT tid, first_ns, last_ns, calls, body FROM chunk WHERE id = ?1";
+const CHUNKS: &str = "SELECT first_ns, id FROM chunk WHERE id >= ?1 AND id < ?2 ORDER BY first_ns, tid, id";
+const BLOCKS: &str = "SELECT first_ns, id FROM block WHERE id >= ?1 AND id < ?2 ORDER BY first_ns, id";
+const DECIDED: &str = "SELECT first_ns, id FROM block INDEXED BY block_decided \
+     WHERE decided > 0 AND id >= ?1 AND id < ?2 ORDER BY first_ns, id";
+const BY_ARRIVAL: &str = "SELECT id, count, body FROM block WHERE id >= ?1 AND id < ?2 ORDER BY id";
 
 impl Reader {
     /// Everything that the kernel said of a session, in time order, until `each` breaks. At the same time operations
@@ -29,21 +28,24 @@ impl Reader {
     pub fn events(&self, id: SessionId, each: &mut dyn FnMut(Captured) -> ControlFlow<()>) -> Result<()> {
         let _snapshot = self.snapshot()?;
         self.require(id)?;
-        let mut operations = self.prepare(BY_TIME)?;
+        let mut blocks = self.prepare(BLOCKS)?;
         let mut losses = self.prepare(LOSSES)?;
-        let mut starts = self.prepare(STARTS)?;
+        let mut chunks = self.prepare(CHUNKS)?;
         let rows = id.rows();
         let range = [rows.start, rows.end];
         let mut operations =
-            Operations::new(self, operations.query(range).map_err(|error| self.wrap(error))?)?;
+            Merged::<Stored>::new(self, blocks.query(range).map_err(|error| self.wrap(error))?)?;
         let mut losses = Losses::new(self, losses.query(range).map_err(|error| self.wrap(error))?)?;
-        let mut calls = Calls::new(self, starts.query(range).map_err(|error| self.wrap(error))?)?;
+        let mut calls = Merged::<Syscall>::new(self, chunks.query(range).map_err(|error| self.wrap(error))?)?;
         loop {
-            let operation = operations.head.as_ref().map(|event| (event.time_ns, 0));
-            let call = calls.head.map(|call| (call.time_ns, 1));
+            let operation = operations.time_ns().map(|time_ns| (time_ns, 0));
+            let call = calls.time_ns().map(|time_ns| (time_ns, 1));
             let loss = losses.head.map(|loss| (loss.time_ns, 2));
             let captured = match [operation, call, loss].into_iter().flatten().min() {
-                Some((_, 0)) => operations.take()?.map(|event| Captured::Event(Box::new(event))),
+                Some((_, 0)) => match operations.take()? {
+                    Some(stored) => Some(Captured::Event(Box::new(self.resolve(stored)?))),
+                    None => None,
+                },
                 Some((_, 1)) => calls.take()?.map(Captured::Syscall),
                 Some(_) => losses.take()?.map(Captured::Loss),
                 None => None,
@@ -57,12 +59,16 @@ impl Reader {
 
     /// The operations of a session alone, in time order, until `each` breaks.
     pub fn events_only(&self, id: SessionId, each: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<()> {
-        self.operations(BY_TIME, id, id.rows().start, &mut |_, event| each(event)).map(drop)
+        self.operations(BLOCKS, id, each)
     }
 
-    /// The operations of a session that a stage decided on, in time order, until `each` breaks. Reads only those.
+    /// The operations of a session that a stage decided on, in time order, until `each` breaks. Reads only the blocks with
+    /// some of them.
     pub fn decisions(&self, id: SessionId, each: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<()> {
-        self.operations(DECIDED, id, id.rows().start, &mut |_, event| each(event)).map(drop)
+        self.operations(DECIDED, id, &mut |event| match event.decision {
+            Some(_) => each(event),
+            None => ControlFlow::Continue(()),
+        })
     }
 
     /// For following a session: the operations that were committed after row `after`, in the order of arrival, each
@@ -73,32 +79,56 @@ impl Reader {
         after: i64,
         each: &mut dyn FnMut(i64, Event) -> ControlFlow<()>,
     ) -> Result<i64> {
-        let start = after.saturating_add(1).max(id.rows().start);
-        Ok(self.operations(BY_ARRIVAL, id, start, each)?.unwrap_or(after))
+        let _snapshot = self.snapshot()?;
+        self.require(id)?;
+        let rows = id.rows();
+        // The block that holds the next one may begin before it.
+        let start = after.saturating_sub(operation::OPERATIONS as i64).max(rows.start);
+        let mut statement = self.prepare(BY_ARRIVAL)?;
+        let mut blocks = statement.query([start, rows.end]).map_err(|error| self.wrap(error))?;
+        let mut last = after;
+        while let Some(row) = blocks.next().map_err(|error| self.wrap(error))? {
+            for stored in self.unpack(row)?.into_iter().filter(|stored| stored.number > after) {
+                last = stored.number;
+                if each(last, self.resolve(stored)?).is_break() {
+                    return Ok(last);
+                }
+            }
+        }
+        Ok(last)
     }
 
-    /// Returns the number of the last row that `each` was given.
     fn operations(
         &self,
         sql: &str,
         id: SessionId,
-        start: i64,
-        each: &mut dyn FnMut(i64, Event) -> ControlFlow<()>,
-    ) -> Result<Option<i64>> {
+        each: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<()> {
         let _snapshot = self.snapshot()?;
         self.require(id)?;
         let mut statement = self.prepare(sql)?;
-        let rows = statement.query([start, id.rows().end]).map_err(|error| self.wrap(error))?;
-        let mut operations = Operations { reader: self, rows, row: 0, head: None };
-        let mut last = None;
-        loop {
-            operations.take()?;
-            let Some(event) = operations.head.take() else { return Ok(last) };
-            last = Some(operations.row);
-            if each(operations.row, event).is_break() {
-                return Ok(last);
+        let rows = id.rows();
+        let blocks = statement.query([rows.start, rows.end]).map_err(|error| self.wrap(error))?;
+        let mut operations = Merged::<Stored>::new(self, blocks)?;
+        while let Some(stored) = operations.take()? {
+            if each(self.resolve(stored)?).is_break() {
+                break;
             }
         }
+        Ok(())
+    }
+
+    fn resolve(&self, stored: Stored) -> Result<Event> {
+        stored.resolve(&self.conn, &self.path, &mut self.objects.borrow_mut())
+    }
+
+    /// The operations of a row with number, count and body of a block.
+    fn unpack(&self, row: &rusqlite::Row<'_>) -> Result<Vec<Stored>> {
+        let id = row.get(0).map_err(|error| self.wrap(error))?;
+        let unpack =
+            || -> rusqlite::Result<_> { Ok(operation::unpack(id, row.get(1)?, row.get_ref(2)?.as_blob()?)) };
+        let unpacked = unpack().map_err(|error| self.wrap(error))?;
+        unpacked.map_err(|wrong| operation::wrong(&self.path, id, wrong))
     }
 
     fn prepare(&self, sql: &str) -> Result<rusqlite::CachedStatement<'_>> {
@@ -106,34 +136,41 @@ impl Reader {
     }
 }
 
-/// Operations of a statement, one looked at ahead.
-struct Operations<'r> {
-    reader: &'r Reader,
-    rows: Rows<'r>,
-    /// Row number of `head`.
-    row: i64,
-    head: Option<Event>,
-}
+impl Timed for Stored {
+    const ROW: &'static str = "SELECT id, count, body FROM block WHERE id = ?1";
 
-impl<'r> Operations<'r> {
-    fn new(reader: &'r Reader, rows: Rows<'r>) -> Result<Self> {
-        let mut operations = Self { reader, rows, row: 0, head: None };
-        operations.take()?;
-        Ok(operations)
+    fn key(&self) -> (u64, i64) {
+        (self.event.time_ns, self.number)
     }
 
-    /// Hands out the head and reads the next.
-    fn take(&mut self) -> Result<Option<Event>> {
-        let Reader { path, conn, objects } = self.reader;
-        let next = match self.rows.next().map_err(|error| self.reader.wrap(error))? {
-            Some(row) => {
-                let (number, event) = operation::read(row, conn, path, &mut objects.borrow_mut())?;
-                self.row = number;
-                Some(event)
-            }
-            None => None,
+    fn load(reader: &Reader, statement: &mut Statement<'_>, row: i64) -> Result<Vec<Self>> {
+        let mut rows = statement.query([row]).map_err(|error| reader.wrap(error))?;
+        let mut operations = match rows.next().map_err(|error| reader.wrap(error))? {
+            Some(row) => reader.unpack(row)?,
+            None => Vec::new(),
         };
-        Ok(std::mem::replace(&mut self.head, next))
+        operations.sort_by_key(Timed::key);
+        Ok(operations)
+    }
+}
+
+impl Timed for Syscall {
+    const ROW: &'static str = "SELECT tid, first_ns, last_ns, calls, body FROM chunk WHERE id = ?1";
+
+    fn key(&self) -> (u64, i64) {
+        (self.time_ns, i64::from(self.tid))
+    }
+
+    fn load(reader: &Reader, statement: &mut Statement<'_>, row: i64) -> Result<Vec<Self>> {
+        let path = &reader.path;
+        let calls = statement.query_row([row], |row| {
+            let count = usize::try_from(row.get::<_, i64>(3)?).unwrap_or(usize::MAX);
+            let (first, last) = (row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64);
+            Ok(unpack(row.get(0)?, first, last, count, row.get_ref(4)?.as_blob()?))
+        });
+        calls
+            .map_err(|error| reader.wrap(error))?
+            .map_err(|wrong| Error::corrupt(path, format!("chunk {row}: {wrong}")))
     }
 }
 
@@ -163,78 +200,5 @@ impl<'r> Losses<'r> {
         };
         let next = next().map_err(|error| self.reader.wrap(error))?;
         Ok(std::mem::replace(&mut self.head, next))
-    }
-}
-
-/// System calls of all threads, one looked at ahead.
-struct Calls<'r> {
-    reader: &'r Reader,
-    chunk: Statement<'r>,
-    starts: Rows<'r>,
-    /// Start and row number of the next chunk that is not open.
-    waiting: Option<(u64, i64)>,
-    /// Open chunks by their next call: time, thread, row number.
-    order: BinaryHeap<Reverse<(u64, u32, i64)>>,
-    open: HashMap<i64, (Syscall, IntoIter<Syscall>)>,
-    head: Option<Syscall>,
-}
-
-impl<'r> Calls<'r> {
-    fn new(reader: &'r Reader, starts: Rows<'r>) -> Result<Self> {
-        let chunk = reader.conn.prepare(CHUNK).map_err(|error| reader.wrap(error))?;
-        let (order, open) = (BinaryHeap::new(), HashMap::new());
-        let mut calls = Self { reader, chunk, starts, waiting: None, order, open, head: None };
-        calls.look()?;
-        calls.take()?;
-        Ok(calls)
-    }
-
-    /// Looks at the next chunk that is not open.
-    fn look(&mut self) -> Result<()> {
-        let mut look = || -> rusqlite::Result<_> {
-            let Some(row) = self.starts.next()? else { return Ok(None) };
-            Ok(Some((row.get::<_, i64>(0)? as u64, row.get(2)?)))
-        };
-        self.waiting = look().map_err(|error| self.reader.wrap(error))?;
-        Ok(())
-    }
-
-    fn take(&mut self) -> Result<Option<Syscall>> {
-        while let Some((start, row)) = self.waiting
-            && self.order.peek().is_none_or(|Reverse((time, ..))| start <= *time)
-        {
-            let mut calls = self.load(row)?.into_iter();
-            if let Some(first) = calls.next() {
-                self.order.push(Reverse((first.time_ns, first.tid, row)));
-                self.open.insert(row, (first, calls));
-            }
-            self.look()?;
-        }
-        let next = self.earliest();
-        Ok(std::mem::replace(&mut self.head, next))
-    }
-
-    /// Takes the earliest call out of the open chunks.
-    fn earliest(&mut self) -> Option<Syscall> {
-        let Reverse((_, tid, row)) = self.order.pop()?;
-        let (call, rest) = self.open.remove(&row)?;
-        let mut rest = rest;
-        if let Some(next) = rest.next() {
-            self.order.push(Reverse((next.time_ns, tid, row)));
-            self.open.insert(row, (next, rest));
-        }
-        Some(call)
-    }
-
-    fn load(&mut self, row: i64) -> Result<Vec<Syscall>> {
-        let path = &self.reader.path;
-        let calls = self.chunk.query_row([row], |row| {
-            let count = usize::try_from(row.get::<_, i64>(3)?).unwrap_or(usize::MAX);
-            let (first, last) = (row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64);
-            Ok(unpack(row.get(0)?, first, last, count, row.get_ref(4)?.as_blob()?))
-        });
-        calls
-            .map_err(|error| self.reader.wrap(error))?
-            .map_err(|wrong| Error::corrupt(path, format!("chunk {row}: {wrong}")))
     }
 }

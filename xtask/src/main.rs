@@ -2,6 +2,7 @@
 //!
 //! One module a job. Nothing here is needed at run time, and nothing here decides what Wardline does.
 
+mod bench;
 mod ebpf;
 mod host;
 mod test;
@@ -28,6 +29,9 @@ enum Job {
     /// Run commands on other kernels
     #[command(subcommand)]
     Vm(vm::Job),
+    /// Measure what it costs to be watched
+    #[command(subcommand)]
+    Bench(bench::Job),
     /// Run every check and test that this machine can run
     Test(test::Test),
 }
@@ -47,6 +51,7 @@ fn run(job: &Job) -> Result<i32> {
     match job {
         Job::Ebpf(job) => ebpf::run(job).map(|()| 0),
         Job::Vm(job) => vm::run(job),
+        Job::Bench(job) => bench::run(job).map(|()| 0),
         Job::Test(arguments) => test::run(arguments),
     }
 }

@@ -3,9 +3,12 @@
 use super::table::{self, count};
 use crate::exit::Exit;
 use crate::state::State;
-use crate::user;
+use crate::{retention, user};
 use anyhow::Result;
+use guard::supervisor::Retention;
 use nix::unistd::Uid;
+use serde_json::json;
+use std::time::Duration;
 use store::maintenance;
 
 /// Arguments of `db`.
@@ -17,30 +20,29 @@ pub struct Args {
     /// Whose database
     #[arg(long, global = true)]
     pub user: Option<String>,
+    /// One JSON object
+    #[arg(long, global = true)]
+    pub json: bool,
 }
 
 /// What can be done with the database.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
-    /// Say how large it is
-    Stats {
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    /// Say how large it is, and what an operation and a system call take
+    Stats,
     /// Look whether it is sound
     Check,
     /// Remove old sessions
     #[command(
-        after_help = "Examples:\n  sudo wardline db prune --older-than-days 30\n  sudo wardline db prune --keep-mib 500"
+        after_help = "`config.toml` in the state directory does the same by itself, when no session runs:\n\n  [retention]\n  older-than = \"90d\"\n  max-size = \"4G\"\n\nExamples:\n  sudo wardline db prune --older-than 30d\n  sudo wardline db prune --max-size 1G"
     )]
     Prune {
-        /// Those that began so many days ago, or longer
-        #[arg(long, value_name = "DAYS")]
-        older_than_days: Option<u32>,
-        /// The oldest, until what is left takes at most so many MiB
-        #[arg(long, value_name = "MIB", required_unless_present = "older_than_days")]
-        keep_mib: Option<u64>,
+        /// Those that began so long ago, or longer: `30d`, `12h`, `2w`
+        #[arg(long, value_name = "AGE", value_parser = retention::age)]
+        older_than: Option<Duration>,
+        /// The oldest, until what is left takes at most so much: `1G`, `500M`
+        #[arg(long, value_name = "SIZE", value_parser = retention::size, required_unless_present = "older_than")]
+        max_size: Option<u64>,
         /// Also sessions without an end; only while none is running
         #[arg(long)]
         incomplete: bool,
@@ -58,9 +60,12 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
     let reader = super::reading::existing_store(state, uid)?;
     let path = state.sessions(uid);
     match &args.verb {
-        Verb::Stats { json } => stats(&maintenance::stats(&reader)?, *json)?,
+        Verb::Stats => stats(&maintenance::stats(&reader)?, args.json),
         Verb::Check => {
             let problems = maintenance::check(&reader)?;
+            if args.json {
+                say(&json!({ "sound": problems.is_empty(), "problems": problems }))?;
+            }
             if !problems.is_empty() {
                 return Err(Exit::Failed.error(format!(
                     "`{}` is damaged:\n  {}",
@@ -68,37 +73,52 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
                     problems.join("\n  ")
                 )));
             }
-            anstream::println!("`{}` is sound", path.display());
+            if !args.json {
+                anstream::println!("`{}` is sound", path.display());
+            }
+            Ok(())
         }
-        Verb::Prune { older_than_days, keep_mib, incomplete } => {
+        Verb::Prune { older_than, max_size, incomplete } => {
             if *incomplete && !super::reading::running(state)?.is_empty() {
                 return Err(Exit::Refused.error("sessions are running, and a running session has no end yet"));
             }
-            const DAY_NS: i64 = 24 * 3600 * 1_000_000_000;
-            let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-            let prune = maintenance::Prune {
-                before_unix_ns: older_than_days.map(|days| now.saturating_sub(i64::from(days) * DAY_NS)),
-                keep_bytes: keep_mib.map(|mib| mib.saturating_mul(1 << 20)),
-                incomplete: *incomplete,
-            };
+            let retention = Retention { older_than: *older_than, max_bytes: *max_size };
+            let prune = maintenance::Prune { incomplete: *incomplete, ..retention.prune() };
             drop(reader);
             let removed = maintenance::prune(&path, &prune)?;
+            if args.json {
+                let removed: Vec<i64> = removed.iter().map(|id| id.0).collect();
+                return say(&json!({ "removed": removed }));
+            }
             anstream::println!(
                 "removed {}; `wardline db vacuum` gives the space back",
                 count(removed.len() as u64, "session")
             );
+            Ok(())
         }
         Verb::Vacuum => {
             drop(reader);
-            anstream::println!("gave back {}", size(maintenance::vacuum(&path)?));
+            let bytes = maintenance::vacuum(&path)?;
+            if args.json {
+                return say(&json!({ "freed_bytes": bytes }));
+            }
+            anstream::println!("gave back {}", size(bytes));
+            Ok(())
         }
     }
+}
+
+fn say(value: &serde_json::Value) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
 fn stats(stats: &maintenance::Stats, json: bool) -> Result<()> {
+    let each = |bytes: u64, count: u64| if count == 0 { 0.0 } else { bytes as f64 / count as f64 };
+    let operation = each(stats.operation_bytes, stats.events);
+    let call = each(stats.syscall_bytes, stats.syscalls);
     if json {
-        let stats = serde_json::json!({
+        return say(&json!({
             "sessions": stats.sessions,
             "incomplete": stats.incomplete,
             "events": stats.events,
@@ -107,12 +127,15 @@ fn stats(stats: &maintenance::Stats, json: bool) -> Result<()> {
             "bytes": stats.bytes,
             "free_bytes": stats.free_bytes,
             "log_bytes": stats.log_bytes,
-        });
-        println!("{}", serde_json::to_string_pretty(&stats)?);
-        return Ok(());
+            "operation_bytes": stats.operation_bytes,
+            "syscall_bytes": stats.syscall_bytes,
+            "bytes_per_operation": operation,
+            "bytes_per_syscall": call,
+        }));
     }
     anstream::println!(
-        "{} ({} without an end), {}, {}, {}\n{}, of which {} are free, and a log of {}",
+        "{} ({} without an end), {}, {}, {}\n{}, of which {} are free, and a log of {}\n\
+         {operation:.1} bytes an operation with its objects, {call:.1} bytes a system call",
         count(stats.sessions, "session"),
         stats.incomplete,
         count(stats.events, "operation"),

@@ -44,6 +44,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         lock: state.lock(),
         state: state.root().to_owned(),
         idle: (!args.stay).then(|| Duration::from_secs(args.idle)),
+        retention: crate::retention::read(&state.configuration())?,
         without_lsm: args.without_lsm,
         baselines: Arc::new(super::baselines::Source::new(state)),
         read: super::reading::command(state),

@@ -61,10 +61,24 @@ pub mod form {
     pub const RAW: u8 = 7;
     /// Never returns: recorded when it is entered.
     pub const LAST: u8 = 8;
+    /// Sends from a socket, perhaps to an address.
+    pub const SEND: u8 = 9;
+    /// Changes the root directory.
+    pub const ROOT: u8 = 10;
+    /// Mounts.
+    pub const MOUNT: u8 = 11;
+    /// prctl: as `RAW`, where it sets a system call filter.
+    pub const PRCTL: u8 = 12;
+    /// Returns a descriptor of a file that no open made.
+    pub const MADE: u8 = 13;
+    /// socketcall: which call, and where its arguments lie.
+    pub const SOCKETCALL: u8 = 14;
 }
 
 /// `Plan::*`: the system call has no such argument.
 pub const NO_ARG: u8 = 0xff;
+/// Number of the first 32-bit system call in `PLANS`.
+pub const PLANS_32: u32 = 512;
 /// Length of `PLANS`: 512 system calls of the 64-bit table, then 512 of the 32-bit one.
 pub const PLANS: u32 = 1024;
 
@@ -175,11 +189,11 @@ wire! {
         pub form: u8,
         /// Register with the (first) directory descriptor, or with the descriptor itself.
         pub dir: u8,
-        /// Register with the (first) path.
+        /// Register with the (first) path, or with an address.
         pub path: u8,
         /// Register with the second directory descriptor.
         pub second_dir: u8,
-        /// Register with the second path.
+        /// Register with the second path, or with the length of an address.
         pub second: u8,
         /// Register that `detail` is taken from.
         pub detail: u8,

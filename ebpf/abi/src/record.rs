@@ -23,6 +23,8 @@ pub mod kind {
     pub const NET: u16 = 7;
     /// An operation on another process or on a kernel interface. [`super::Kernel`]
     pub const KERNEL: u16 = 8;
+    /// An inode that a system call on paths has changed, as the kernel itself says. [`super::Touched`], names
+    pub const TOUCHED: u16 = 11;
 }
 
 /// `Verdict::stage`: nothing was decided.
@@ -76,7 +78,7 @@ pub mod op {
     pub const SETXATTR: u16 = 12;
     /// mmap of a file with PROT_EXEC
     pub const MAP_EXEC: u16 = 13;
-    /// mount, move_mount
+    /// mount, move_mount, mount_setattr
     pub const MOUNT: u16 = 14;
     /// pivot_root, chroot
     pub const CHROOT: u16 = 15;
@@ -120,6 +122,12 @@ pub mod op {
     pub const USERFAULTFD: u16 = 34;
     /// init_module, finit_module, kexec_load
     pub const MODULE: u16 = 35;
+    /// umount
+    pub const UMOUNT: u16 = 36;
+    /// removexattr
+    pub const REMOVEXATTR: u16 = 37;
+    /// A request through io_uring, by its opcode.
+    pub const IO_REQUEST: u16 = 38;
 }
 
 wire! {
@@ -189,12 +197,13 @@ wire! {
         pub start_ns: u64,
         /// 1 when the child is inside the session; 0: the member map was full.
         pub member: u32,
-        /// Zero.
-        pub pad: u32,
+        /// `FORK_*`
+        pub flags: u32,
     }
 
-    /// [`kind::EXEC`]; the tail is the names of the executable, then `args_len` bytes of arguments.
-    pub struct Exec: 104 {
+    /// [`kind::EXEC`]; the tail is the names of the executable, then `args_len` bytes of arguments, then the names of
+    /// `base` and `script_len` bytes.
+    pub struct Exec: 144 {
         /// Head.
         pub header: Header,
         /// The executable as mapped: for a script, its interpreter.
@@ -209,6 +218,12 @@ wire! {
         pub subjects: u32,
         /// tid before the call, where a thread other than the leader called.
         pub old_tid: u32,
+        /// Where a relative path of a script starts; all zero where no interpreter was needed.
+        pub base: FileFacts,
+        /// Bytes of the script's path, as the caller named it (claimed); 0 where no interpreter was needed.
+        pub script_len: u32,
+        /// Zero.
+        pub pad: u32,
     }
 
     /// [`kind::EXIT`]
@@ -263,8 +278,8 @@ wire! {
         pub header: Header,
         /// `op::*`
         pub op: u16,
-        /// Non-zero when the path read before and after the call differ: somebody swapped it.
-        pub swapped: u16,
+        /// Zero.
+        pub pad: u16,
         /// Access bits.
         pub access: u32,
         /// What it returned.
@@ -279,12 +294,27 @@ wire! {
         pub second_len: u16,
         /// Non-zero when a path was longer than the space.
         pub path_cut: u32,
-        /// Zero.
-        pub pad: u64,
+        /// [`Touched::call`] of what this call has changed; 0 where nothing was looked for.
+        pub call: u64,
     }
 
-    /// [`kind::NET`]; the tail is the names of a unix socket's file.
-    pub struct Net: 128 {
+    /// [`kind::TOUCHED`]; the tail is the names. Written while the call runs: a name as it was then, or is afterwards.
+    pub struct Touched: 96 {
+        /// Head.
+        pub header: Header,
+        /// When the call was entered, CLOCK_BOOTTIME, ns: with the thread, which call it was.
+        pub call: u64,
+        /// 0: as it stood while the call changed it. 1: as it stands when the call ends.
+        pub after: u32,
+        /// Zero.
+        pub pad: u32,
+        /// The file.
+        pub file: FileFacts,
+    }
+
+    /// [`kind::NET`]; the tail is the names of a unix socket's file (or of `base`, see `claimed_len`), then `name_len`
+    /// bytes, then `claimed_len` bytes.
+    pub struct Net: 136 {
         /// Head.
         pub header: Header,
         /// `op::*`
@@ -301,14 +331,21 @@ wire! {
         pub ret: i32,
         /// Address; IPv4 is v4-mapped.
         pub addr: [u8; 16],
-        /// A unix socket's file; all zero for an abstract or unnamed one.
+        /// A unix socket's file; all zero for an abstract or unnamed one. With `claimed_len`, where a relative path of
+        /// the claimed address starts.
         pub file: FileFacts,
         /// What was decided.
         pub verdict: Verdict,
         /// Non-zero when the record came from a hook before the operation.
         pub before: u32,
-        /// Zero.
-        pub pad: u32,
+        /// Bytes of a unix socket's abstract name, as the kernel holds it, NUL at its head.
+        pub name_len: u16,
+        /// Bytes of the `sockaddr` that the caller gave, where the kernel holds none (claimed).
+        pub claimed_len: u16,
+        /// Of a unix socket: the process that listens on the other side, or has connected; 0 where it is not known.
+        pub peer: u32,
+        /// 1 when that process is inside the same session.
+        pub peer_inside: u32,
     }
 
     /// [`kind::KERNEL`]
@@ -327,18 +364,23 @@ wire! {
         pub second: u64,
         /// 1 when the target is inside the same session.
         pub inside: u32,
-        /// Zero.
-        pub pad: u32,
+        /// Non-zero when the target is the number that the caller gave, since no such process was found.
+        pub claimed: u32,
         /// What was decided.
         pub verdict: Verdict,
     }
 }
 
-/// Kinds that loss is counted by: index into the loss counters. A record's kind is its index.
-pub const KINDS: u32 = 9;
-/// Index into the loss counters: the scratch buffers of a CPU were all in use.
+/// `Fork::flags`: the child has namespaces of its own.
+pub const FORK_NAMESPACES: u32 = 1 << 0;
+/// `Fork::flags`: the child is in another cgroup.
+pub const FORK_CGROUP: u32 = 1 << 1;
+
+/// Index into the loss counters: the scratch buffers of a CPU were all in use. Otherwise a record's kind is its index.
 pub const LOSS_SCRATCH: u32 = 9;
 /// Index into the loss counters: a process could not be taken into the member map.
 pub const LOSS_MEMBER: u32 = 10;
 /// Length of the array of loss counters.
-pub const LOSSES: u32 = 11;
+pub const LOSSES: u32 = 12;
+/// `Loss::kind` of records that are missing from the sequence and in no counter: told by the reader.
+pub const LOSS_UNCOUNTED: u32 = LOSSES;

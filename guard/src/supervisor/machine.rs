@@ -69,6 +69,9 @@ impl Shared {
     fn load(&self) -> Result<Machine, Error> {
         let (kernel, reader) = Kernel::load(&Options { without_lsm: self.setup.without_lsm })?;
         tracing::info!(tier = kernel.tier().name(), "kernel programs loaded");
+        // The kernel's types were read for it: some 50 MB that the allocator would keep.
+        // SAFETY: the call has no preconditions.
+        unsafe { libc::malloc_trim(0) };
         let kernel = Arc::new(kernel);
         let keeper = Keeper::start(&self.setup.keeper, &self.cgroup_prefix(), kernel.members_fd())?;
         let own = t0::Own { files: self.own_files(), processes: vec![std::process::id(), keeper.pid()] };

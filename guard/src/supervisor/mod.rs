@@ -14,6 +14,7 @@ mod notices;
 pub(crate) mod peer;
 mod pump;
 mod requests;
+mod retention;
 mod secrets;
 mod sessions;
 mod task;
@@ -25,6 +26,7 @@ use machine::Machine;
 use models::Baseline;
 use notices::Notices;
 use peer::Peer;
+pub use retention::Retention;
 use sessions::Sessions;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -63,6 +65,8 @@ pub struct Setup {
     pub state: PathBuf,
     /// Time without a session after which it ends; `None`: never.
     pub idle: Option<Duration>,
+    /// How long recordings are kept.
+    pub retention: Retention,
     /// Stay in the tracepoint tier.
     pub without_lsm: bool,
     /// Where baselines come from.
@@ -168,6 +172,7 @@ fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<(
         let listener = tokio::net::UnixListener::from_std(listener)?;
         let mut tick = tokio::time::interval(TICK);
         let mut busy = Instant::now();
+        let mut pruned: Option<Instant> = None;
         while !shared.stop.load(Ordering::Acquire) {
             tokio::select! {
                 accepted = listener.accept() => {
@@ -181,6 +186,12 @@ fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<(
             shared.look_after_keeper();
             if !shared.sessions.is_empty() {
                 busy = Instant::now();
+            } else if busy.elapsed() >= retention::QUIET
+                && pruned.is_none_or(|pruned| pruned.elapsed() >= retention::INTERVAL)
+            {
+                pruned = Some(Instant::now());
+                let shared = Arc::clone(shared);
+                tokio::task::spawn_blocking(move || shared.keep_to_retention());
             }
             if shared.setup.idle.is_some_and(|idle| busy.elapsed() >= idle)
                 && shared.sessions.close_if_empty()

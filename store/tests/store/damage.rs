@@ -88,8 +88,8 @@ fn foreign() {
 fn newer() {
     let (_directory, path) = place();
     filled(&path);
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
-    let expected = Error::Newer { path: path.clone(), found: 2, supported: 1 };
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
+    let expected = Error::Newer { path: path.clone(), found: 3, supported: 2 };
     assert_eq!(both(&path), [expected.clone(), expected]);
 }
 
@@ -101,12 +101,12 @@ fn an_older_schema_is_migrated_by_a_recorder() {
     conn.execute_batch("CREATE TABLE t (x); DROP TABLE t").unwrap();
     drop(conn);
     assert!(fs::metadata(&path).unwrap().len() > 0);
-    let expected = Error::Outdated { path: path.clone(), found: 0, supported: 1 };
+    let expected = Error::Outdated { path: path.clone(), found: 0, supported: 2 };
     assert_eq!(Reader::open(&path).map(drop), Err(expected));
     let id = Recorder::open(&path).unwrap().begin_session(&meta("edit")).unwrap();
     assert_eq!(Reader::open(&path).unwrap().session(id).unwrap().meta, meta("edit"));
     let conn = Connection::open(&path).unwrap();
-    assert_eq!(conn.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)), Ok(1));
+    assert_eq!(conn.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)), Ok(2));
     assert_eq!(conn.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0)), Ok(0x5764_4c6e));
 }
 
@@ -173,11 +173,11 @@ fn a_store_that_was_not_closed_is_checked_when_it_is_opened() {
 #[test]
 fn rows_without_a_meaning_are_corrupt() {
     for (damage, said) in [
-        ("UPDATE operation SET op = 9999 WHERE id = (SELECT min(id) FROM operation)", "has a number without"),
+        ("UPDATE block SET body = x'00ff7f000000', count = 1", "has a number without"),
         ("DELETE FROM object WHERE id = 5", "object 5 is missing"),
         ("UPDATE object SET kind = 99 WHERE id = 5", "object 5 is missing or cannot"),
         ("UPDATE object SET origin = 99 WHERE id = 5", "object 5 is missing or cannot"),
-        ("UPDATE operation SET pid = -1 WHERE id = (SELECT min(id) FROM operation)", "out of range"),
+        ("UPDATE block SET body = x'010100000001', count = 1", "out of range"),
     ] {
         let (_directory, path) = place();
         filled(&path);

@@ -100,12 +100,12 @@ fn what_is_wrong_is_found() {
             "DELETE FROM segment; DELETE FROM reason; DELETE FROM session WHERE id = 1",
             "of `chunk` name what is not",
         ),
-        ("DELETE FROM object WHERE id = 3", "1 rows of `operation` name what is not there"),
+        ("DELETE FROM object WHERE id = 3", "1 operations name what is not there"),
         ("DELETE FROM path WHERE id = 3", "`object` name what is not there, the first is row 3"),
-        ("UPDATE chunk SET calls = 9", "chunk 1099511627777: its columns differ"),
+        ("UPDATE chunk SET calls = 9", "chunk 1099511627777: it "),
         ("UPDATE chunk SET body = x'00'", "chunk 1099511627777: "),
         ("UPDATE session SET meta = x'00' WHERE id = 1", "description 1: "),
-        ("UPDATE operation SET op = 60000 WHERE id = 1099511627777", "operation 1099511627777 has a number"),
+        ("UPDATE block SET count = 1", "block 1099511627777 of operations: it has more"),
     ] {
         let (_directory, path) = place();
         sessions(&path, 1);

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::{
-    OBJECT,
+    Programs,
     manifest::{self, Manifest},
     toolchain::Toolchain,
 };
@@ -30,24 +30,25 @@ pub const RECIPE: [&str; 4] =
 /// The target: little-endian eBPF.
 const TARGET: &str = "bpfel-unknown-none";
 
-/// Builds into `out`, or into `ebpf/prebuilt`.
-pub fn build(out: Option<&Path>) -> Result<()> {
+/// Builds into a folder of `out`, or into `prebuilt` beside the sources.
+pub fn build(programs: &Programs, out: Option<&Path>) -> Result<()> {
     let workspace = host::workspace()?;
     let toolchain = Toolchain::find()?;
-    let directory = out.map_or_else(|| workspace.join("ebpf/prebuilt"), Path::to_path_buf);
+    let beside = || workspace.join(programs.folder).join("prebuilt");
+    let directory = out.map_or_else(beside, |out| out.join(programs.binary));
     // Before the build: a source that changes while it runs must make the manifest stale, not fresh.
-    let sources = manifest::sources(&workspace)?;
-    let object = object(&workspace, &toolchain)?;
-    host::write(&directory.join(OBJECT), &object)?;
-    let objects = [(OBJECT.to_owned(), manifest::hash(&object))].into();
+    let sources = manifest::sources(&workspace, programs)?;
+    let object = object(&workspace, programs, &toolchain)?;
+    host::write(&directory.join(programs.object), &object)?;
+    let objects = [(programs.object.to_owned(), manifest::hash(&object))].into();
     Manifest { sources, tools: toolchain.versions.clone(), objects }.write(&directory)?;
-    println!("wrote {} ({} bytes)", directory.join(OBJECT).display(), object.len());
+    println!("wrote {} ({} bytes)", directory.join(programs.object).display(), object.len());
     Ok(())
 }
 
 /// Builds the object and returns its bytes.
-pub fn object(workspace: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
-    let source = workspace.join("ebpf");
+pub fn object(workspace: &Path, programs: &Programs, toolchain: &Toolchain) -> Result<Vec<u8>> {
+    let source = workspace.join(programs.folder);
     let target = host::target()?.join("ebpf");
     // The names of the unpacked registries are known only once the crates are here.
     host::run(toolchain.cargo().current_dir(&source).args(["fetch", "--quiet", "--locked"]))?;
@@ -68,7 +69,7 @@ pub fn object(workspace: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
         "--release",
         "--locked",
         "--bin",
-        "wardline",
+        programs.binary,
         "--target",
         TARGET,
         "-Zbuild-std=core",
@@ -76,8 +77,8 @@ pub fn object(workspace: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
     cargo.arg("--target-dir").arg(&target);
     host::run(&mut cargo)?;
 
-    let linked = target.join(TARGET).join("release/wardline");
-    let stripped = target.join(OBJECT);
+    let linked = target.join(TARGET).join("release").join(programs.binary);
+    let stripped = target.join(programs.object);
     let mut strip = host::foreign_toolchain(&toolchain.objcopy);
     host::run(strip.arg("--strip-debug").arg(&linked).arg(&stripped))?;
     let bytes = host::read(&stripped)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::{
-    OBJECT, build,
+    ALL, Programs, WARDLINE, build,
     manifest::{self, Manifest},
     setup,
     toolchain::Toolchain,
@@ -24,35 +24,50 @@ pub enum Freshness {
     NotRebuilt,
 }
 
-/// Compares hashes, then rebuilds where the toolchain is there, or where `install` may bring it.
+/// Compares hashes, then rebuilds where the toolchain is there, or where `install` may bring it. Returns what became of
+/// Wardline's own programs.
 pub fn check(install: bool) -> Result<Freshness> {
-    let workspace = host::workspace()?;
-    let prebuilt = workspace.join("ebpf/prebuilt");
-    let manifest = Manifest::read(&prebuilt)?;
-    let again = "run `cargo xtask ebpf build` and commit ebpf/prebuilt";
-    if manifest::sources(&workspace)? != manifest.sources {
-        bail!("the sources in ebpf/ are not those that ebpf/prebuilt/{OBJECT} was built from: {again}");
-    }
-    let committed = host::read(&prebuilt.join(OBJECT))?;
-    if manifest.objects.get(OBJECT) != Some(&manifest::hash(&committed)) {
-        bail!("ebpf/prebuilt/{OBJECT} is not the object that its manifest names: {again}");
-    }
     if install {
         setup::setup()?;
+    }
+    let mut found = Freshness::NotRebuilt;
+    for programs in &ALL {
+        let freshness = check_one(programs)?;
+        if programs.object == WARDLINE.object {
+            found = freshness;
+        }
+    }
+    Ok(found)
+}
+
+fn check_one(programs: &Programs) -> Result<Freshness> {
+    let Programs { folder, object, .. } = programs;
+    let workspace = host::workspace()?;
+    let prebuilt = workspace.join(folder).join("prebuilt");
+    let manifest = Manifest::read(&prebuilt)?;
+    let again = format!("run `cargo xtask ebpf build` and commit {folder}/prebuilt");
+    if manifest::sources(&workspace, programs)? != manifest.sources {
+        bail!(
+            "the sources in {folder}/ are not those that {folder}/prebuilt/{object} was built from: {again}"
+        );
+    }
+    let committed = host::read(&prebuilt.join(object))?;
+    if manifest.objects.get(*object) != Some(&manifest::hash(&committed)) {
+        bail!("{folder}/prebuilt/{object} is not the object that its manifest names: {again}");
     }
     let toolchain = match Toolchain::find() {
         Ok(toolchain) => toolchain,
         Err(reason) => {
-            println!("the sources match; NOT REBUILT: {reason:#}");
+            println!("{object}: the sources match; NOT REBUILT: {reason:#}");
             return Ok(Freshness::NotRebuilt);
         }
     };
-    let rebuilt = build::object(&workspace, &toolchain)?;
+    let rebuilt = build::object(&workspace, programs, &toolchain)?;
     if rebuilt == committed {
-        println!("the sources match, and the rebuilt object is the same ({} bytes)", rebuilt.len());
+        println!("{object}: the sources match, and the rebuilt object is the same ({} bytes)", rebuilt.len());
         return Ok(Freshness::Rebuilt);
     }
-    let kept = host::target()?.join("rebuilt").join(OBJECT);
+    let kept = host::target()?.join("rebuilt").join(object);
     host::write(&kept, &rebuilt)?;
     if toolchain.versions == manifest.tools {
         bail!(

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{build, toolchain::Versions};
+use super::{Programs, build, toolchain::Versions};
 use crate::host;
 
 /// The manifest's name, beside the object.
@@ -55,8 +55,8 @@ pub fn hash(bytes: &[u8]) -> String {
 ///
 /// Each path and each content goes in behind its length, so that no two trees share a hash by moving bytes
 /// from one file to the next.
-pub fn sources(workspace: &Path) -> Result<String> {
-    let root = workspace.join("ebpf");
+pub fn sources(workspace: &Path, programs: &Programs) -> Result<String> {
+    let root = workspace.join(programs.folder);
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();

@@ -161,7 +161,7 @@ fn counted(command: &mut Command) -> Result<Tally> {
 }
 
 fn format(context: &Context) -> Result<Tally> {
-    for manifest in ["Cargo.toml", "ebpf/Cargo.toml"] {
+    for manifest in ["Cargo.toml", "ebpf/Cargo.toml", "bench/floor/Cargo.toml"] {
         let mut command = cargo(context);
         host::run(command.args(["fmt", "--all", "--check", "--manifest-path", manifest]))?;
     }
@@ -244,7 +244,7 @@ fn in_machine(context: &Context, series: Series) -> Result<Tally> {
     );
     files.extend(context.rebuilt.clone());
     let mut tally = Tally::default();
-    for environment in context.environments(&format!("/opt/{}", ebpf::OBJECT)) {
+    for environment in context.environments(&format!("/opt/{}", ebpf::WARDLINE.object)) {
         let payload = Payload {
             wardline: Some(context.wardline()),
             files: files.clone(),
@@ -266,7 +266,7 @@ fn in_machine(context: &Context, series: Series) -> Result<Tally> {
 
 /// Tests that run in the machines too: what the tier decides. The others prove the same on the host, and emulation is
 /// twenty times slower.
-const MACHINE_TESTS: [&str; 3] = ["boundaries", "jewels", "lineage"];
+const MACHINE_TESTS: [&str; 4] = ["boundaries", "jewels", "lineage", "operations"];
 
 /// Builds the tests that need a kernel, and returns the programs that run in the machines.
 fn kernel_tests(context: &Context) -> Result<Vec<PathBuf>> {

@@ -1,0 +1,101 @@
+//! How long recordings are kept: by age and by size, from a command line or from the configuration.
+
+use anyhow::{Context, Result};
+use guard::supervisor::Retention;
+use serde::Deserialize;
+use std::path::Path;
+use std::time::Duration;
+
+/// The configuration, in the state directory. All of it may be left out.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Configuration {
+    #[serde(default)]
+    retention: Section,
+}
+
+/// `[retention]`
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Section {
+    #[serde(default, deserialize_with = "age_text")]
+    older_than: Option<Duration>,
+    #[serde(default, deserialize_with = "size_text")]
+    max_size: Option<u64>,
+}
+
+/// What the file `config.toml` says; nothing where there is none.
+pub fn read(path: &Path) -> Result<Retention> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Retention::default()),
+        Err(error) => return Err(error).with_context(|| format!("`{}` cannot be read", path.display())),
+    };
+    let configuration: Configuration =
+        toml::from_str(&text).with_context(|| format!("`{}` is no configuration", path.display()))?;
+    let Section { older_than, max_size } = configuration.retention;
+    Ok(Retention { older_than, max_bytes: max_size })
+}
+
+/// An age, as `30d`, `12h` or `2w`; a day has 24 hours.
+pub fn age(text: &str) -> Result<Duration, String> {
+    let wrong = |_| "an age is a number with a unit: `30d`, `12h`, `2w`".to_owned();
+    let span: jiff::Span = text.parse().map_err(wrong)?;
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    Duration::try_from(span.to_duration(days).map_err(wrong)?)
+        .map_err(|_| "an age is not negative".to_owned())
+}
+
+/// A size, as `1G`, `500M` or a number of bytes; a unit is 1024 of the one before.
+pub fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(char, u32); 4] = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let unit = UNITS.iter().find(|(unit, _)| text.ends_with([*unit, unit.to_ascii_lowercase()]));
+    let (number, shift) = unit.map_or((text, 0), |&(_, shift)| (&text[..text.len() - 1], shift));
+    let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    number.ok_or_else(|| "a size is a number with a unit: `1G`, `500M`".to_owned())
+}
+
+fn age_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    age(&String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn size_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    size(&String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_sizes_have_units() {
+        assert_eq!(age("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(age("12h"), Ok(Duration::from_secs(12 * 3600)));
+        assert_eq!(age("2w"), Ok(Duration::from_secs(14 * 86_400)));
+        assert!(age("30").is_err() && age("-1d").is_err() && age("").is_err() && age("1mo").is_err());
+        assert_eq!(size("1G"), Ok(1 << 30));
+        assert_eq!(size("500m"), Ok(500 << 20));
+        assert_eq!(size("77"), Ok(77));
+        assert!(
+            size("G").is_err()
+                && size("-1G").is_err()
+                && size("1.5G").is_err()
+                && size("99999999999T").is_err()
+        );
+    }
+
+    #[test]
+    fn a_configuration_is_read_or_refused_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        assert_eq!(read(&path).unwrap(), Retention::default());
+        std::fs::write(&path, "[retention]\nolder-than = \"90d\"\n").unwrap();
+        let kept = Retention { older_than: Some(Duration::from_secs(90 * 86_400)), max_bytes: None };
+        assert_eq!(read(&path).unwrap(), kept);
+        std::fs::write(&path, "[retention]\nmax-size = \"4X\"\n").unwrap();
+        let error = format!("{:#}", read(&path).unwrap_err());
+        assert!(error.contains("config.toml") && error.contains("a size is a number with a unit"), "{error}");
+        std::fs::write(&path, "[retention]\nkeep = 3\n").unwrap();
+        assert!(read(&path).is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! Attaches the kernel programs while sessions run, and detaches them.
+
+use crate::Error;
+use crate::kernel::{Kernel, Tier, lock};
+use crate::programs::{CGROUPS, LSM, LSM_MORE, TRACEPOINTS, TRACEPOINTS_MORE, lsm_program, program};
+use aya::programs::{CgroupAttachMode, Lsm, Program, ProgramError, RawTracePoint};
+use std::any::Any;
+use std::collections::HashSet;
+
+impl Kernel {
+    /// Attaches every program that loaded. Nothing happens when they are attached already.
+    ///
+    /// # Errors
+    /// No cgroup v2, or a program that the kernel will not attach; nothing stays attached then.
+    pub fn attach(&self) -> Result<(), Error> {
+        let mut links = lock(&self.links);
+        if !links.is_empty() {
+            return Ok(());
+        }
+        let mut bpf = lock(&self.bpf);
+        let mut made: Vec<Box<dyn Any + Send>> = Vec::new();
+        let loaded: HashSet<String> =
+            lock(&self.programs).iter().filter(|p| p.error.is_none()).map(|p| p.name.clone()).collect();
+        let cgroup = open_cgroup_root()?;
+        let wrong = |name: &str, source: ProgramError| Error::Program {
+            name: name.to_owned(),
+            what: "attached",
+            source: Box::new(source),
+        };
+        // A link allows others beside it whatever the mode says: the kernel wants no flags there.
+        for (name, _) in CGROUPS.iter().filter(|(name, _)| loaded.contains(*name)) {
+            let link: Box<dyn Any + Send> = match bpf.program_mut(name) {
+                Some(Program::CgroupSockAddr(program)) => {
+                    let id = program.attach(&cgroup, CgroupAttachMode::Single).map_err(|e| wrong(name, e))?;
+                    Box::new(program.take_link(id).map_err(|e| wrong(name, e))?)
+                }
+                Some(Program::CgroupSock(program)) => {
+                    let id = program.attach(&cgroup, CgroupAttachMode::Single).map_err(|e| wrong(name, e))?;
+                    Box::new(program.take_link(id).map_err(|e| wrong(name, e))?)
+                }
+                _ => return Err(Error::Incomplete(name)),
+            };
+            made.push(link);
+        }
+        if self.tier == Tier::Lsm {
+            for name in LSM.iter().chain(LSM_MORE).filter(|name| loaded.contains(**name)) {
+                let program: &mut Lsm = program(&mut bpf, lsm_program(name, self.setattr_idmap))?;
+                let id = program.attach().map_err(|e| wrong(name, e))?;
+                made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?));
+            }
+        }
+        for (name, tracepoint) in TRACEPOINTS {
+            let program: &mut RawTracePoint = program(&mut bpf, name)?;
+            let id = program.attach(tracepoint).map_err(|e| wrong(name, e))?;
+            made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?));
+        }
+        let mut missing = Vec::new();
+        for (name, tracepoints) in TRACEPOINTS_MORE.iter().filter(|(name, _)| loaded.contains(*name)) {
+            let program: &mut RawTracePoint = program(&mut bpf, name)?;
+            let before = made.len();
+            for tracepoint in *tracepoints {
+                // The names of one that moved: whichever this kernel has.
+                if let Ok(id) = program.attach(tracepoint) {
+                    made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?));
+                }
+            }
+            if made.len() == before {
+                missing.push(*name);
+            }
+        }
+        for program in lock(&self.programs).iter_mut().filter(|p| missing.contains(&p.name.as_str())) {
+            program.error = Some("this kernel has no such tracepoint".to_owned());
+        }
+        *links = made;
+        Ok(())
+    }
+
+    /// Detaches every program.
+    pub fn detach(&self) {
+        lock(&self.links).clear();
+    }
+
+    /// Whether programs are attached.
+    pub fn is_attached(&self) -> bool {
+        !lock(&self.links).is_empty()
+    }
+}
+
+/// Where cgroup v2 is mounted, from /proc/self/mountinfo.
+fn open_cgroup_root() -> Result<std::fs::File, Error> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(|_| Error::NoCgroup)?;
+    let point = mounts
+        .lines()
+        .find(|line| line.split(" - ").nth(1).is_some_and(|rest| rest.starts_with("cgroup2 ")))
+        .and_then(|line| line.split(' ').nth(4))
+        .ok_or(Error::NoCgroup)?;
+    std::fs::File::open(point)
+        .map_err(|source| Error::Io { what: format!("opening the cgroup root `{point}`"), source })
+}

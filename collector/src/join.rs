@@ -1,0 +1,221 @@
+//! Puts together what several records say of one operation: hooks know the object before the outcome, the end of the
+//! call knows the outcome, and what the call has changed is told beside the path that its caller claimed.
+//!
+//! Everything is kept by thread, whose records are in order. Must never use a claimed path for more than to choose
+//! among objects that the kernel named.
+
+use crate::decode::{Decoded, Touched};
+use event::{Access, Captured, Event, File, Object, Op, Outcome, Syscall};
+use std::collections::HashMap;
+
+/// So long an operation waits for its outcome, ns; then it is told as under way, and once more should it fail.
+const WAIT_NS: u64 = 100_000_000;
+/// Files that one call is remembered to have changed: eight inodes by four names, twice.
+const TOUCHED: usize = 64;
+/// `io_uring_enter`: what it returns is no operation's outcome.
+const IO_URING_ENTER: u32 = 426;
+
+/// Where events go, with the slot of their session.
+pub(crate) type Sink<'a> = dyn FnMut(u32, Captured) + 'a;
+
+/// What is known of one thread's running call.
+#[derive(Default)]
+struct Thread {
+    /// Events in order; the flag says that one waits for its outcome.
+    held: Vec<(u32, Box<Event>, bool)>,
+    /// Told as under way.
+    under_way: Vec<(u32, Box<Event>)>,
+    /// Operations that the end of the call has told to have failed.
+    failed: Vec<Op>,
+    touched: Vec<Touched>,
+}
+
+/// The threads that have something under way.
+#[derive(Default)]
+pub(crate) struct Join(HashMap<u32, Thread>);
+
+impl Join {
+    /// The next record of a thread, at the time that it says.
+    pub(crate) fn take(&mut self, slot: u32, tid: u32, decoded: Decoded, sink: &mut Sink<'_>) {
+        match decoded {
+            Decoded::Captured(Captured::Syscall(call)) => {
+                if let Some(thread) = self.0.get_mut(&tid) {
+                    thread.end(Some(&call), sink);
+                    if thread.failed.is_empty() && thread.touched.is_empty() {
+                        self.0.remove(&tid);
+                    }
+                }
+                sink(slot, Captured::Syscall(call));
+            }
+            Decoded::Captured(Captured::Event(event)) => {
+                let Some(thread) = self.0.get_mut(&tid) else { return sink(slot, Captured::Event(event)) };
+                if event.op == Op::Exit {
+                    thread.end(None, sink);
+                    self.0.remove(&tid);
+                    return sink(slot, Captured::Event(event));
+                }
+                if thread.failed.contains(&event.op) && matches!(event.outcome, Outcome::Failed(_)) {
+                    return;
+                }
+                thread.hold(slot, event, false, sink);
+            }
+            Decoded::Captured(other) => sink(slot, other),
+            Decoded::Before(event) => self.0.entry(tid).or_default().hold(slot, event, true, sink),
+            Decoded::Touched(touched) => {
+                let thread = self.0.entry(tid).or_default();
+                if thread.touched.first().is_some_and(|first| first.call != touched.call) {
+                    thread.touched.clear();
+                }
+                if thread.touched.len() < TOUCHED {
+                    thread.touched.push(touched);
+                }
+            }
+            Decoded::Claimed(mut event, call) => {
+                if let Some(thread) = self.0.get_mut(&tid) {
+                    let failed = matches!(event.outcome, Outcome::Failed(_));
+                    if failed && thread.failed.contains(&event.op) {
+                        return;
+                    }
+                    let mut touched = std::mem::take(&mut thread.touched);
+                    touched.retain(|touched| touched.call == call);
+                    if !failed {
+                        resolve(&mut event, &touched);
+                    }
+                    return thread.hold(slot, event, false, sink);
+                }
+                sink(slot, Captured::Event(event));
+            }
+        }
+    }
+
+    /// Tells what has waited too long at `now_ns`.
+    pub(crate) fn expire(&mut self, now_ns: u64, sink: &mut Sink<'_>) {
+        self.0.retain(|_, thread| {
+            let old = |event: &Event| now_ns.saturating_sub(event.time_ns) > WAIT_NS;
+            if thread.held.first().is_some_and(|(_, event, _)| old(event)) {
+                for (slot, event, waits) in std::mem::take(&mut thread.held) {
+                    if waits {
+                        thread.under_way.push((slot, event.clone()));
+                    }
+                    sink(slot, Captured::Event(event));
+                }
+            }
+            !(thread.held.is_empty() && thread.under_way.is_empty() && thread.touched.is_empty())
+        });
+    }
+}
+
+impl Thread {
+    /// Tells an event now, or behind those that wait.
+    fn hold(&mut self, slot: u32, event: Box<Event>, waits: bool, sink: &mut Sink<'_>) {
+        if waits || !self.held.is_empty() {
+            self.held.push((slot, event, waits));
+        } else {
+            sink(slot, Captured::Event(event));
+        }
+    }
+
+    /// The call has ended, or the thread with it.
+    fn end(&mut self, call: Option<&Syscall>, sink: &mut Sink<'_>) {
+        self.failed.clear();
+        let ret = call.filter(|call| call.compat || call.number != IO_URING_ENTER).map(|call| call.ret);
+        let held = std::mem::take(&mut self.held);
+        let made: Vec<File> = held
+            .iter()
+            .filter(|(_, event, _)| opened_new(event))
+            .filter_map(|(_, e, _)| e.object.file().cloned())
+            .collect();
+        for (slot, mut event, waits) in held {
+            if !waits {
+                sink(slot, Captured::Event(event));
+                continue;
+            }
+            // The open that made it says so itself.
+            if event.op == Op::Create
+                && event.object.file().is_some_and(|file| made.iter().any(|made| made.path == file.path))
+            {
+                continue;
+            }
+            event.outcome = outcome(&event, ret);
+            if matches!(event.outcome, Outcome::Failed(_)) {
+                self.failed.push(event.op);
+            }
+            sink(slot, Captured::Event(event));
+        }
+        for (slot, mut event) in std::mem::take(&mut self.under_way) {
+            event.outcome = outcome(&event, ret);
+            if let (Outcome::Failed(_), Some(call)) = (event.outcome, call) {
+                self.failed.push(event.op);
+                event.time_ns = call.time_ns;
+                sink(slot, Captured::Event(event));
+            }
+        }
+    }
+}
+
+fn opened_new(event: &Event) -> bool {
+    event.op == Op::Open && event.access.contains(Access::NEW)
+}
+
+/// How an operation came out, by what its call returned.
+fn outcome(event: &Event, ret: Option<i64>) -> Outcome {
+    match ret {
+        // The connection is under way.
+        Some(ret) if ret == -i64::from(libc::EINPROGRESS) => Outcome::Done(0),
+        Some(ret @ -4095..=-1) => Outcome::Failed(-ret as i32),
+        Some(ret) if event.op != Op::MapExec => Outcome::Done(ret),
+        _ => Outcome::Done(0),
+    }
+}
+
+/// Puts the objects that the kernel named in the place of those that the caller claimed.
+fn resolve(event: &mut Event, touched: &[Touched]) {
+    let leaf = event.object.file().map(|file| leaf(file).to_vec()).unwrap_or_default();
+    let (after, before): (Vec<&Touched>, Vec<&Touched>) = touched.iter().partition(|touched| touched.after);
+    let stood = |file: &File| before.iter().any(|other| other.file.key == file.key);
+    let had = |file: &File| before.iter().any(|other| same(&other.file, file));
+    let has = |file: &File| after.iter().any(|other| same(&other.file, file));
+    let files = |list: &[&Touched]| list.iter().map(|touched| touched.file.clone()).collect::<Vec<File>>();
+    let (before_files, after_files) = (files(&before), files(&after));
+    let found = match event.op {
+        Op::Create | Op::Mkdir | Op::Symlink => {
+            choose(&after_files, &leaf, |file| !stood(file)).map(|file| (file, None))
+        }
+        Op::Unlink | Op::Rmdir => choose(&before_files, &leaf, |file| !has(file)).map(|file| (file, None)),
+        Op::Rename => choose(&before_files, &leaf, |file| {
+            !has(file) && after_files.iter().any(|now| now.key == file.key && !had(now))
+        })
+        .and_then(|file| {
+            let now = after_files.iter().find(|now| now.key == file.key && !had(now))?;
+            Some((file, Some(now.clone())))
+        }),
+        Op::Link => after_files.iter().find(|now| stood(now) && !had(now)).and_then(|now| {
+            let file = choose(&before_files, &leaf, |file| file.key == now.key)?;
+            Some((file, Some(now.clone())))
+        }),
+        _ => choose(&before_files, &leaf, |_| true).map(|file| (file, None)),
+    };
+    if let Some((file, second)) = found {
+        event.object = Object::File(file);
+        if let Some(second) = second {
+            event.second = Some(Object::File(second));
+        }
+    }
+}
+
+/// The file that fits, and of several the one that has the name which was claimed.
+fn choose(files: &[File], name: &[u8], fits: impl Fn(&File) -> bool) -> Option<File> {
+    let fitting: Vec<&File> = files.iter().filter(|file| fits(file)).collect();
+    fitting.iter().find(|file| leaf(file) == name).or(fitting.first()).map(|file| (*file).clone())
+}
+
+fn same(one: &File, other: &File) -> bool {
+    one.key == other.key && one.path == other.path
+}
+
+fn leaf(file: &File) -> &[u8] {
+    file.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

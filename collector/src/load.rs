@@ -1,0 +1,190 @@
+//! Loads the kernel programs: offsets written into them, every program offered to the verifier, tables filled.
+
+use crate::btf::Btf;
+use crate::kernel::{Attached, Kernel, Tier};
+use crate::maps::Maps;
+use crate::offsets::{Registers, registers};
+use crate::programs::{
+    CGROUPS, CHANGED, FORMS, IO_COMPLETE, LSM, LSM_MORE, QUESTIONS, TRACEPOINTS, TRACEPOINTS_MORE,
+    lsm_program, program,
+};
+use crate::{Error, Offsets, Reader, plan};
+use aya::maps::{Array, Map, MapData, ProgramArray};
+use aya::programs::{Lsm, Program, ProgramError, RawTracePoint};
+use aya::{Ebpf, EbpfLoader};
+use std::os::fd::AsFd;
+use std::sync::Mutex;
+
+/// What the running kernel's types say besides field offsets.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts {
+    /// Registers of a system call.
+    registers: Registers,
+    /// `inode_setattr` has its `idmap` argument.
+    pub(crate) setattr_idmap: bool,
+    /// The tracepoints that say which inodes change.
+    says_changes: bool,
+    /// `io_uring_complete` has the arguments that are read.
+    says_completions: bool,
+}
+
+impl Facts {
+    pub(crate) fn find(btf: &Btf) -> Result<Self, Error> {
+        // A program of a tracepoint has the kernel's own context before the tracepoint's arguments.
+        let arguments = |tracepoint: &str| btf.parameters(&format!("__bpf_trace_{tracepoint}"));
+        Ok(Self {
+            registers: registers(btf)?,
+            setattr_idmap: btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3),
+            says_changes: arguments("ctime_ns_xchg").is_some(),
+            says_completions: arguments("io_uring_complete") == Some(4),
+        })
+    }
+
+    fn wants(&self, program: &str, tier: Tier) -> bool {
+        match program {
+            CHANGED => tier == Tier::Tracepoint && self.says_changes,
+            IO_COMPLETE => tier == Tier::Tracepoint && self.says_completions,
+            _ => true,
+        }
+    }
+}
+
+impl Kernel {
+    pub(crate) fn load_tier(
+        object: &[u8],
+        offsets: &Offsets,
+        facts: Facts,
+        tier: Tier,
+    ) -> Result<(Kernel, Reader), Error> {
+        let mut loader = EbpfLoader::new();
+        for field in &offsets.0 {
+            loader.override_global(field.global, &field.offset, true);
+        }
+        let is_lsm = u32::from(tier == Tier::Lsm);
+        loader.override_global("TIER_LSM", &is_lsm, true);
+        loader.map_max_entries("BULK", bulk_bytes());
+        let mut bpf = loader.load(object)?;
+        let types = aya::Btf::from_sys_fs().map_err(|error| Error::Btf(error.to_string()))?;
+        let mut programs = Vec::new();
+        let mut note = |name: &str, hook: String, loaded: Result<(), ProgramError>, needed: bool| {
+            let error = loaded.as_ref().err().map(reason);
+            programs.push(Attached { name: name.to_owned(), hook, error });
+            match loaded {
+                Err(source) if needed => {
+                    Err(Error::Program { name: name.to_owned(), what: "loaded", source: Box::new(source) })
+                }
+                _ => Ok(()),
+            }
+        };
+        let more = TRACEPOINTS_MORE.iter().filter(|(name, _)| facts.wants(name, tier));
+        let called = FORMS.iter().map(|(name, _)| (*name, "sys_exit"));
+        let asked = QUESTIONS.iter().map(|name| (*name, "on request"));
+        for (name, hook) in TRACEPOINTS.iter().copied().chain(called).chain(asked) {
+            let program: &mut RawTracePoint = program(&mut bpf, name)?;
+            note(name, hook.to_owned(), program.load(), true)?;
+        }
+        for (name, hooks) in more {
+            let program: &mut RawTracePoint = program(&mut bpf, name)?;
+            note(name, hooks.join(" "), program.load(), false)?;
+        }
+        for (name, hook) in CGROUPS.iter().copied() {
+            let loaded = match bpf.program_mut(name) {
+                Some(Program::CgroupSockAddr(program)) => program.load(),
+                Some(Program::CgroupSock(program)) => program.load(),
+                _ => return Err(Error::Incomplete(name)),
+            };
+            note(name, hook.to_owned(), loaded, false)?;
+        }
+        if tier == Tier::Lsm {
+            for name in LSM.iter().chain(LSM_MORE).copied() {
+                let program: &mut Lsm = program(&mut bpf, lsm_program(name, facts.setattr_idmap))?;
+                let loaded = program.load(name, &types);
+                note(name, format!("lsm/{name}"), loaded, false)?;
+            }
+        }
+        let members = match bpf.map("MEMBERS") {
+            Some(Map::HashMap(map)) => map.fd().as_fd().try_clone_to_owned().map_err(|source| Error::Io {
+                what: "duplicating the descriptor of the member map".to_owned(),
+                source,
+            })?,
+            _ => return Err(Error::Incomplete("MEMBERS")),
+        };
+        let maps = Maps::take(&mut bpf)?;
+        let reader = Reader::take(&mut bpf)?;
+        write_plans(&mut bpf, &facts.registers)?;
+        let forms = fill_forms(&mut bpf)?;
+        let answers = (array(&mut bpf, "IDENTITY")?, array(&mut bpf, "VERDICT")?);
+        let kernel = Kernel {
+            bpf: Mutex::new(bpf),
+            answers: Mutex::new(answers),
+            maps,
+            members,
+            _forms: forms,
+            offsets: offsets.clone(),
+            setattr_idmap: facts.setattr_idmap,
+            tier,
+            programs: Mutex::new(programs),
+            links: Mutex::new(Vec::new()),
+        };
+        Ok((kernel, reader))
+    }
+}
+
+/// Why a program did not load: the kernel's errno, and the verifier's last words where it spoke.
+fn reason(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            let log = verifier_log.to_string();
+            let figures = ["processed", "stack depth", "verification time"];
+            let last = log.lines().rev().find(|line| !figures.iter().any(|figure| line.starts_with(figure)));
+            let last = last.unwrap_or_default();
+            if last.is_empty() { io_error.to_string() } else { format!("{io_error}: {last}") }
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Whether `bpf` is among the active security modules; unknown counts as yes, since a canary follows.
+pub(crate) fn lsm_is_active() -> bool {
+    std::fs::read_to_string("/sys/kernel/security/lsm")
+        .map_or(true, |list| list.split(',').any(|lsm| lsm.trim() == "bpf"))
+}
+
+/// Size of the bulk ring: 8 MiB, or 4 MiB a CPU where that is more; a power of two.
+fn bulk_bytes() -> u32 {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+    (cpus.min(64) * (4 << 20)).max(8 << 20).next_power_of_two()
+}
+
+fn array<V: aya::Pod>(bpf: &mut Ebpf, name: &'static str) -> Result<Array<MapData, V>, Error> {
+    let map = bpf.take_map(name).ok_or(Error::Incomplete(name))?;
+    Array::try_from(map).map_err(|source| Error::Map { name, what: "read", source: Box::new(source) })
+}
+
+fn fill_forms(bpf: &mut Ebpf) -> Result<ProgramArray<MapData>, Error> {
+    let wrong = |source| Error::Map { name: "FORMS", what: "written", source: Box::new(source) };
+    let map = bpf.take_map("FORMS").ok_or(Error::Incomplete("FORMS"))?;
+    let mut forms = ProgramArray::try_from(map).map_err(wrong)?;
+    for (name, form) in FORMS {
+        let program: &mut RawTracePoint = program(bpf, name)?;
+        let fd = program.fd().map_err(|source| Error::Program {
+            name: (*name).to_owned(),
+            what: "loaded",
+            source: Box::new(source),
+        })?;
+        forms.set(u32::from(*form), fd, 0).map_err(wrong)?;
+    }
+    Ok(forms)
+}
+
+fn write_plans(bpf: &mut Ebpf, registers: &Registers) -> Result<(), Error> {
+    let mut plans: Array<MapData, abi::Plan> = array(bpf, "PLANS")?;
+    for (number, plan) in plan::table(registers) {
+        plans.set(number, plan, 0).map_err(|source| Error::Map {
+            name: "PLANS",
+            what: "written",
+            source: Box::new(source),
+        })?;
+    }
+    Ok(())
+}

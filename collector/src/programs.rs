@@ -1,0 +1,106 @@
+//! The kernel programs by name: where each goes, and which of them a kernel may lack.
+
+use crate::Error;
+use aya::Ebpf;
+use aya::programs::{Program, ProgramError};
+
+/// Raw tracepoint programs, and where they go.
+pub(crate) const TRACEPOINTS: &[(&str, &str)] = &[
+    ("fork", "sched_process_fork"),
+    ("exec", "sched_process_exec"),
+    ("exit", "sched_process_exit"),
+    ("sys_enter", "sys_enter"),
+    ("sys_exit", "sys_exit"),
+];
+/// Programs that answer questions; never attached.
+pub(crate) const QUESTIONS: &[&str] = &["identify", "judge"];
+/// Programs in which the end of a system call goes on, by `abi::form`.
+pub(crate) const FORMS: &[(&str, u8)] = &[
+    ("ended_open", abi::form::OPEN),
+    ("ended_path", abi::form::PATH),
+    ("ended_fd", abi::form::FD),
+    ("ended_map", abi::form::MAP),
+    ("ended_socket", abi::form::SOCKET),
+    ("ended_accept", abi::form::ACCEPT),
+    ("ended_raw", abi::form::RAW),
+    ("ended_send", abi::form::SEND),
+    ("ended_root", abi::form::ROOT),
+    ("ended_mount", abi::form::MOUNT),
+    ("ended_made", abi::form::MADE),
+    ("ended_socketcall", abi::form::SOCKETCALL),
+];
+/// Raw tracepoint programs that a kernel may have no place for, and the places, of which each that exists is taken.
+pub(crate) const TRACEPOINTS_MORE: &[(&str, &[&str])] = &[
+    ("signal", &["signal_generate"]),
+    ("io_request", &["io_uring_submit_req", "io_uring_submit_sqe"]),
+    (CHANGED, &["inode_set_ctime_to_ts", "ctime_ns_xchg", "ctime_xchg_skip"]),
+    (IO_COMPLETE, &["io_uring_complete"]),
+];
+/// Says which inodes a call changes: only where no LSM hook does.
+pub(crate) const CHANGED: &str = "changed";
+/// Says what came of requests through io_uring: only where no LSM hook does, and only with the arguments of 6.15.
+pub(crate) const IO_COMPLETE: &str = "io_complete";
+/// cgroup programs, and the hooks that they are for.
+pub(crate) const CGROUPS: &[(&str, &str)] = &[
+    ("connect4", "cgroup/connect4"),
+    ("connect6", "cgroup/connect6"),
+    ("sendmsg4", "cgroup/sendmsg4"),
+    ("sendmsg6", "cgroup/sendmsg6"),
+    ("sock_create", "cgroup/sock_create"),
+];
+/// LSM programs without which a kernel is no `lsm` tier.
+pub(crate) const LSM: &[&str] = &[
+    "file_open",
+    "inode_create",
+    "inode_mkdir",
+    "inode_link",
+    "inode_symlink",
+    "inode_rename",
+    "inode_unlink",
+    "inode_rmdir",
+    SETATTR,
+    "bprm_check_security",
+    "mmap_file",
+    "socket_connect",
+    "socket_sendmsg",
+];
+/// The hook whose arguments moved in 6.9, and the program for kernels before that.
+pub(crate) const SETATTR: &str = "inode_setattr";
+pub(crate) const SETATTR_WITHOUT_IDMAP: &str = "inode_setattr_without_idmap";
+/// LSM programs that a kernel may lack; `doctor` says so.
+pub(crate) const LSM_MORE: &[&str] = &[
+    "inode_mknod",
+    "inode_setxattr",
+    "inode_removexattr",
+    "sb_mount",
+    "sb_umount",
+    "move_mount",
+    "socket_create",
+    "unix_stream_connect",
+    "unix_may_send",
+    "task_kill",
+    "ptrace_access_check",
+    "bpf",
+];
+
+/// A program of the object, as one of its kind.
+pub(crate) fn program<'a, P>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, Error>
+where
+    &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
+{
+    let known = [SETATTR_WITHOUT_IDMAP]
+        .iter()
+        .chain(TRACEPOINTS.iter().map(|(name, _)| name))
+        .chain(FORMS.iter().map(|(name, _)| name))
+        .chain(TRACEPOINTS_MORE.iter().map(|(name, _)| name))
+        .chain(QUESTIONS)
+        .chain(LSM)
+        .chain(LSM_MORE);
+    let missing = Error::Incomplete(known.copied().find(|known| *known == name).unwrap_or("program"));
+    bpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(missing)
+}
+
+/// The program for an LSM hook on this kernel.
+pub(crate) fn lsm_program(hook: &'static str, setattr_idmap: bool) -> &'static str {
+    if hook == SETATTR && !setattr_idmap { SETATTR_WITHOUT_IDMAP } else { hook }
+}

@@ -1,0 +1,181 @@
+//! What the kernel side obeys, as it is read and written: members, sessions, and the deny-list.
+
+use crate::Error;
+use crate::kernel::Kernel;
+use abi::{FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key};
+
+impl Kernel {
+    /// Takes a process into a session; what it forks from now on is inside too.
+    ///
+    /// # Errors
+    /// No such process, or a full map.
+    pub fn enroll(&self, pid: u32, slot: u32) -> Result<(), Error> {
+        let start_ns = start_ns(pid)?;
+        let member = Member { start_ns, session: slot, subjects: 0, parent: 0, pad: 0 };
+        self.maps.members.insert(&pid, &member)
+    }
+
+    /// The entry of a process, when it is inside a session.
+    ///
+    /// # Errors
+    /// The map could not be read.
+    pub fn member(&self, pid: u32) -> Result<Option<Member>, Error> {
+        self.maps.members.get(&pid)
+    }
+
+    /// The processes of a session.
+    pub fn members(&self, slot: u32) -> Vec<u32> {
+        let entries = self.maps.members.entries();
+        entries.into_iter().filter(|(_, member)| member.session == slot).map(|(pid, _)| pid).collect()
+    }
+
+    /// Lets a process out of its session.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn evict(&self, pid: u32) -> Result<(), Error> {
+        self.maps.members.remove(&pid)
+    }
+
+    /// Refuses signals to, and tracing of, one of Wardline's own processes.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn protect(&self, pid: u32) -> Result<(), Error> {
+        self.maps.protected.insert(&pid, &1)
+    }
+
+    /// Undoes [`Kernel::protect`].
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn unprotect(&self, pid: u32) -> Result<(), Error> {
+        self.maps.protected.remove(&pid)
+    }
+
+    /// The entry of a session.
+    ///
+    /// # Errors
+    /// The map could not be read.
+    pub fn session(&self, slot: u32) -> Result<Session, Error> {
+        self.maps.session(slot)
+    }
+
+    /// Writes the entry of a session.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn set_session(&self, slot: u32, session: &Session) -> Result<(), Error> {
+        self.maps.set_session(slot, session)
+    }
+
+    /// Adds a label to the static deny-list.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error> {
+        self.maps.t0.insert(key, label)
+    }
+
+    /// Removes a label from the static deny-list.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_t0(&self, key: &FileKey) -> Result<(), Error> {
+        self.maps.t0.remove(key)
+    }
+
+    /// Adds an exact name to the static deny-list.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_name(&self, key: &NameKey, label: &Label) -> Result<(), Error> {
+        self.maps.t0_names.insert(key, label)?;
+        self.maps.interesting.insert(&key.name, &1)
+    }
+
+    /// Removes an exact name from the static deny-list.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_name(&self, key: &NameKey) -> Result<(), Error> {
+        self.maps.t0_names.remove(key)?;
+        if !self.maps.t0_names.entries().iter().any(|(other, _)| other.name == key.name) {
+            self.maps.interesting.remove(&key.name)?;
+        }
+        Ok(())
+    }
+
+    /// Says which T0 subjects an executable is.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_subject(&self, key: &FileKey, bits: u32) -> Result<(), Error> {
+        self.maps.subjects.insert(key, &bits)
+    }
+
+    /// Undoes [`Kernel::insert_subject`].
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_subject(&self, key: &FileKey) -> Result<(), Error> {
+        self.maps.subjects.remove(key)
+    }
+
+    /// Adds a label to a compiled baseline.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error> {
+        self.maps.t1.insert(key, label)
+    }
+
+    /// Removes a label from a compiled baseline.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_t1(&self, key: &T1Key) -> Result<(), Error> {
+        self.maps.t1.remove(key)
+    }
+
+    /// Adds a network: the first `addr_bits` bits of the (v4-mapped) address.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_net(&self, addr_bits: u32, key: NetKey, label: &NetLabel) -> Result<(), Error> {
+        self.maps.insert_net(addr_bits, key, label)
+    }
+
+    /// Removes a network.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_net(&self, addr_bits: u32, key: NetKey) -> Result<(), Error> {
+        self.maps.remove_net(addr_bits, key)
+    }
+}
+
+/// When a process started, ns of CLOCK_BOOTTIME in the kernel's clock ticks: field 22 of /proc/PID/stat.
+fn start_ns(pid: u32) -> Result<u64, Error> {
+    let missing = |source| Error::Io { what: format!("reading the start of process {pid}"), source };
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).map_err(missing)?;
+    let rest = stat.rsplitn(2, |&byte| byte == b')').next().unwrap_or_default();
+    let ticks =
+        std::str::from_utf8(rest).ok().and_then(|rest| rest.split_whitespace().nth(19)?.parse::<u64>().ok());
+    // SAFETY: the call has no preconditions.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
+    ticks
+        .map(|ticks| ticks * (1_000_000_000 / per_second))
+        .ok_or_else(|| missing(std::io::Error::from(std::io::ErrorKind::InvalidData)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_a_start() {
+        assert!(start_ns(std::process::id()).unwrap() > 0);
+        assert!(start_ns(u32::MAX).is_err());
+    }
+}

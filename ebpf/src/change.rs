@@ -1,0 +1,99 @@
+//! Which inodes a call on paths really changes: the kernel stamps each with the time of its change, and says so in a
+//! tracepoint (since 6.13). The inode is its own, whatever path the caller's memory holds; its names are those of its
+//! dentries, told while the call runs and once more when it ends.
+
+use crate::maps::{BEGUN, Begun, INODES};
+use crate::offsets;
+use crate::read::Address;
+use crate::ring::{Buffer, Urgency, lose};
+use crate::syscall::thread;
+use crate::{dentry, task};
+use abi::{Touched, kind};
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
+use core::mem::{offset_of, size_of};
+
+/// Names of one inode that are told: hard links that are in use at the same time.
+const NAMES: u32 = 4;
+
+/// `TP_PROTO(struct inode *inode, ...)` of `inode_set_ctime_to_ts`, `ctime_ns_xchg` and `ctime_xchg_skip`: between them
+/// they cover every file system.
+#[raw_tracepoint(tracepoint = "ctime_ns_xchg")]
+pub fn changed(ctx: RawTracePointContext) -> i32 {
+    let _ = on_change(ctx.arg(0));
+    0
+}
+
+#[inline(always)]
+fn on_change(inode: u64) -> Option<()> {
+    let inside = task::current()?;
+    let begun = BEGUN.get_ptr_mut(thread(&inside))?;
+    // SAFETY: only this thread writes its entry.
+    let begun: &mut Begun = unsafe { &mut *begun };
+    let count = begun.count as usize;
+    if count >= INODES {
+        return None;
+    }
+    let mut i = 0;
+    while i < INODES {
+        if begun.inodes[i] == inode {
+            return None;
+        }
+        i += 1;
+    }
+    begun.inodes[count & (INODES - 1)] = inode;
+    begun.count += 1;
+    tell_names(inode, begun.call, 0);
+    Some(())
+}
+
+/// Tells the names that the inodes of a call have when it ends.
+#[inline(always)]
+pub fn tell_after(begun: &Begun) {
+    let mut i = 0;
+    while i < INODES {
+        if begun.inodes[i] != 0 {
+            tell_names(begun.inodes[i], begun.call, 1);
+        }
+        i += 1;
+    }
+}
+
+/// Tells an inode by each of its names, where it has any. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn tell_names(inode: u64, call: u64, after: u64) -> u64 {
+    let mut node = Address(inode).follow(offsets::inode_aliases());
+    for _ in 0..NAMES {
+        let Some(alias) = node else { break };
+        tell_name(alias.0.wrapping_sub(offsets::dentry_alias() as u64), inode, call, after);
+        node = alias.follow(0);
+    }
+    0
+}
+
+/// Tells one name, unless it is gone. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn tell_name(dentry: u64, inode: u64, call: u64, after: u64) -> u64 {
+    let dentry = Address(dentry);
+    if dentry::inode(dentry) != Some(Address(inode)) || dentry.follow(offsets::dentry_hashed()).is_none() {
+        return 0;
+    }
+    let Some(inside) = task::current() else { return 0 };
+    let Some(buffer) = Buffer::claim() else { return 0 };
+    let record: *mut Touched = buffer.record();
+    // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
+    unsafe {
+        (*record).call = call;
+        (*record).after = after as u32;
+        (*record).pad = 0;
+    }
+    let Some(len) = buffer.append_file(offset_of!(Touched, file), size_of::<Touched>(), dentry) else {
+        lose(u32::from(kind::TOUCHED));
+        buffer.discard();
+        return 0;
+    };
+    buffer.submit(kind::TOUCHED, &inside, u32::MAX, len, Urgency::Sequence);
+    1
+}

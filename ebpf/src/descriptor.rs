@@ -1,0 +1,112 @@
+//! Operations that a descriptor names: the file is the kernel's own, whatever path the caller gave.
+
+use crate::offsets;
+use crate::read::Address;
+use crate::ring::{FileOperation, open_access, tell_file, verdict};
+use crate::syscall::Ended;
+use crate::task::Inside;
+use crate::{decide, dentry};
+use abi::{MEANS_KILL, Plan, VERDICT_REFUSED, access};
+use aya_ebpf::helpers::generated::bpf_send_signal;
+
+const SIGKILL: u32 = 9;
+const PROT_EXEC: u64 = 4;
+
+/// A descriptor came back. In the LSM tier `file_open` has told it; here what the deny-list refuses can only be answered
+/// with an end, before the caller sees the descriptor.
+#[inline(always)]
+pub fn opened(call: &Ended) -> Option<()> {
+    if offsets::is_lsm_tier() {
+        return None;
+    }
+    tell_open(&call.inside, call.ret, call.number, call.detail()?, call.plan.access)
+}
+
+/// Decides and tells a file that was opened as descriptor `fd`. What the file itself does not keep comes from the `asked`
+/// flags and `access`.
+#[inline(always)]
+pub fn tell_open(inside: &Inside, fd: i32, syscall: u32, asked: u32, access: u32) -> Option<()> {
+    /// `O_CREAT`, `O_EXCL`, `O_TRUNC`
+    const FORGOTTEN: u32 = 0o100 | 0o200 | 0o1000;
+    const O_TRUNC: u32 = 0o1000;
+    let (file, dentry) = dentry::of_fd(fd)?;
+    let (kept, flags) = open_access(file)?;
+    let flags = flags | asked & FORGOTTEN;
+    let mut access = access | kept;
+    if flags & O_TRUNC != 0 {
+        access |= access::TRUNC | access::WRITE;
+    }
+    let decided = decide::file(inside, dentry, access, MEANS_KILL);
+    if decided.flags & VERDICT_REFUSED != 0 && access & access::PATH_ONLY == 0 {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_send_signal(SIGKILL) };
+    }
+    let op = abi::op::OPEN;
+    let operation = FileOperation { op, access, ret: fd, detail: flags, before: false, syscall };
+    tell_file(inside, &operation, dentry, None, &decided);
+    Some(())
+}
+
+/// A descriptor of a file that no open made came back: no hook has seen it, in either tier.
+#[inline(always)]
+pub fn made(call: &Ended) -> Option<()> {
+    let (_, dentry) = dentry::of_fd(call.ret)?;
+    tell(call, dentry)
+}
+
+/// An operation on a descriptor that was opened before: fchmod, ftruncate, ...
+#[inline(always)]
+pub fn on_descriptor(call: &Ended) -> Option<()> {
+    if offsets::is_lsm_tier() && call.ret >= 0 {
+        return None;
+    }
+    let (_, dentry) = dentry::of_fd(call.argument(call.plan.dir)? as i32)?;
+    tell(call, dentry)
+}
+
+/// Tells what a call did to a file, by its plan.
+#[inline(always)]
+pub fn tell(call: &Ended, dentry: Address) -> Option<()> {
+    let Plan { op, access, .. } = call.plan;
+    let detail = call.detail()?;
+    let operation = FileOperation { op, access, ret: call.ret, detail, before: false, syscall: call.number };
+    tell_file(&call.inside, &operation, dentry, None, &verdict(&call.inside, 0, 0, 0));
+    Some(())
+}
+
+/// A file was mapped executable. In the LSM tier `mmap_file` has told it.
+#[inline(always)]
+pub fn mapped(call: &Ended) -> Option<()> {
+    if offsets::is_lsm_tier() || call.argument(call.plan.detail)? & PROT_EXEC == 0 {
+        return None;
+    }
+    let (_, dentry) = dentry::of_fd(call.argument(call.plan.dir)? as i32)?;
+    drop_subjects_unless_system(&call.inside, dentry);
+    let decided = decide::file(&call.inside, dentry, access::EXEC, MEANS_KILL);
+    if decided.flags & VERDICT_REFUSED != 0 {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_send_signal(SIGKILL) };
+    }
+    let op = call.plan.op;
+    let operation =
+        FileOperation { op, access: access::EXEC, ret: 0, detail: 0, before: false, syscall: call.number };
+    tell_file(&call.inside, &operation, dentry, None, &decided);
+    Some(())
+}
+
+/// A process that maps code which is not root's, or which others may write, is no subject any more.
+#[inline(always)]
+pub fn drop_subjects_unless_system(inside: &Inside, dentry: Address) {
+    const OTHERS_MAY_WRITE: u32 = 0o022;
+    if inside.member().subjects == 0 {
+        return;
+    }
+    let foreign = match dentry::facts(dentry) {
+        Some(facts) => facts.uid != 0 || facts.mode & OTHERS_MAY_WRITE != 0,
+        None => true,
+    };
+    if foreign {
+        // SAFETY: points into the map's entry of this process.
+        unsafe { (*inside.member).subjects = 0 };
+    }
+}

@@ -1,0 +1,183 @@
+//! What became of a socket, told at the end of a call, and who is behind a unix socket.
+
+use crate::read::{Address, zeros};
+use crate::ring::verdict;
+use crate::socket::{NetOperation, Peer, mapped, tell};
+use crate::syscall::Ended;
+use crate::task::Inside;
+use crate::{decide, dentry, offsets};
+use abi::{MEANS_KILL, NO_ARG, VERDICT_REFUSED, access, op};
+use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
+
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const SOCK_STREAM: u16 = 1;
+const SOCK_SEQPACKET: u16 = 5;
+const SIGKILL: u32 = 9;
+const EINPROGRESS: i32 = -115;
+
+/// The file of a unix socket, where it is bound to one.
+#[inline(always)]
+pub fn file(sk: Address) -> Option<Address> {
+    if sk.is_null() { None } else { sk.follow(offsets::unix_dentry()) }
+}
+
+/// The process that listens at, or has connected to, a unix socket: what the kernel keeps for `SO_PEERCRED`. 0 where it
+/// keeps none.
+#[inline(always)]
+pub fn behind(sk: Address) -> u32 {
+    if sk.is_null() {
+        return 0;
+    }
+    sk.follow(offsets::sk_peer_pid()).and_then(|pid| pid.word(offsets::pid_number())).unwrap_or(0)
+}
+
+/// connect, bind, listen.
+#[inline(always)]
+pub fn on_socket(call: &Ended) -> Option<()> {
+    let fd = call.argument(call.plan.dir)? as i32;
+    let mut claimed = (0, 0);
+    if call.ret < 0 && call.plan.path != NO_ARG {
+        claimed = (call.argument(call.plan.path)?, call.argument(call.plan.second)? as u32);
+    }
+    finished(&call.inside, fd, call.number, call.plan.op, call.ret, claimed)
+}
+
+/// accept, socket: the descriptor is what came back.
+#[inline(always)]
+pub fn accepted(call: &Ended) -> Option<()> {
+    finished(&call.inside, call.ret, call.number, call.plan.op, 0, (0, 0))
+}
+
+/// The many calls of the 32-bit table that are one: its arguments lie in the caller's memory, so which socket it was is
+/// claimed; what became of that socket is not.
+#[inline(always)]
+pub fn called(call: &Ended) -> Option<()> {
+    let which = call.argument(call.plan.dir)?;
+    let mut fd = 0i32;
+    // SAFETY: the destination is four bytes of this stack; the helper checks the source.
+    if unsafe { bpf_probe_read_user((&raw mut fd).cast(), 4, call.argument(call.plan.second)? as *const _) }
+        != 0
+    {
+        return None;
+    }
+    // include/uapi/linux/net.h
+    let (op, made) = match which {
+        1 => (op::SOCKET, true),
+        2 => (op::BIND, false),
+        3 => (op::CONNECT, false),
+        4 => (op::LISTEN, false),
+        5 | 18 => (op::ACCEPT, true),
+        _ => return None,
+    };
+    if made && call.ret < 0 {
+        return None;
+    }
+    let fd = if made { call.ret } else { fd };
+    finished(&call.inside, fd, call.number, op, if made { 0 } else { call.ret }, (0, 0))
+}
+
+/// A datagram of a unix socket to an address of its own. Internet addresses were told by the cgroup hooks, and in the
+/// LSM tier unix ones by theirs.
+#[inline(always)]
+pub fn sent(call: &Ended) -> Option<()> {
+    if offsets::is_lsm_tier() && call.ret >= 0 {
+        return None;
+    }
+    let fd = call.argument(call.plan.dir)? as i32;
+    let sk = of_fd(fd)?;
+    if sk.get::<u16>(offsets::sk_family())? != AF_UNIX {
+        return None;
+    }
+    let mut place = call.argument(call.plan.path)?;
+    let mut len = 0;
+    if call.plan.second == NO_ARG {
+        // `msg_name` and `msg_namelen` of a `struct msghdr`, whose fields are half as wide in a 32-bit one.
+        let width = if call.compat { 4 } else { 8 };
+        let mut head = [0u64; 2];
+        // SAFETY: the destination is sixteen bytes of this stack; the helper checks the source.
+        if unsafe { bpf_probe_read_user((&raw mut head).cast(), width * 2, place as *const _) } != 0 {
+            return None;
+        }
+        if call.compat {
+            place = head[0] & 0xffff_ffff;
+            len = (head[0] >> 32) as u32;
+        } else {
+            place = head[0];
+            len = head[1] as u32;
+        }
+    } else {
+        len = len.max(call.argument(call.plan.second)? as u32);
+    }
+    if place == 0 || len == 0 {
+        return None;
+    }
+    finished(&call.inside, fd, call.number, op::SEND, if call.ret < 0 { call.ret } else { 0 }, (place, len))
+}
+
+/// The `struct sock` behind a descriptor. It may be anything: only a socket's `struct file` has a `struct socket` as
+/// private data.
+#[inline(always)]
+fn of_fd(fd: i32) -> Option<Address> {
+    const S_IFMT: u16 = 0o170000;
+    const S_IFSOCK: u16 = 0o140000;
+    let (file, dentry) = dentry::of_fd(fd)?;
+    if dentry::inode(dentry)?.get::<u16>(offsets::inode_mode())? & S_IFMT != S_IFSOCK {
+        return None;
+    }
+    file.follow(offsets::file_private())?.follow(offsets::socket_sk())
+}
+
+/// A call on a socket came back. Internet connects were told by the cgroup hooks, with their decision.
+#[inline(always)]
+fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32, claimed: (u64, u32)) -> Option<()> {
+    let sk = of_fd(fd)?;
+    let family: u16 = sk.get(offsets::sk_family())?;
+    let mut peer = Peer {
+        family,
+        kind: sk.get(offsets::sk_type())?,
+        port: 0,
+        protocol: u32::from(sk.get::<u16>(offsets::sk_protocol())?),
+        addr: zeros(),
+    };
+    let mut unix = Address(0);
+    match family {
+        AF_UNIX if op == op::CONNECT => {
+            let stream = peer.kind == SOCK_STREAM || peer.kind == SOCK_SEQPACKET;
+            if offsets::is_lsm_tier() && ret == 0 && stream {
+                return None;
+            }
+            if ret == 0 {
+                unix = sk.follow(offsets::unix_peer()).unwrap_or(Address(0));
+            }
+        }
+        AF_UNIX if op == op::ACCEPT || claimed.0 == 0 && op != op::SOCKET => unix = sk,
+        AF_INET | AF_INET6 if op == op::CONNECT && (ret == 0 || ret == EINPROGRESS) => return None,
+        AF_INET | AF_INET6 if op != op::SOCKET && op != op::CONNECT => {
+            let local = op == op::BIND || op == op::LISTEN;
+            peer.port =
+                if local { sk.get(offsets::sk_num())? } else { u16::from_be(sk.get(offsets::sk_dport())?) };
+            peer.addr = if family == AF_INET {
+                mapped(sk.word(if local { offsets::sk_rcv_saddr() } else { offsets::sk_daddr() })?)
+            } else {
+                sk.get(if local { offsets::sk_v6_rcv_saddr() } else { offsets::sk_v6_daddr() })?
+            };
+        }
+        _ => {}
+    }
+    let mut decided = verdict(inside, 0, 0, 0);
+    if op == op::CONNECT
+        && let Some(dentry) = file(unix)
+    {
+        decided = decide::file(inside, dentry, access::CONNECT, MEANS_KILL);
+        if decided.flags & VERDICT_REFUSED != 0 {
+            // The connection is there, and its maker ends before it can use it.
+            // SAFETY: the helper has no preconditions.
+            unsafe { bpf_send_signal(SIGKILL) };
+        }
+    }
+    let operation = NetOperation { op, ret, before: false, syscall: number, unix, claimed };
+    tell(inside, &operation, &peer, &decided);
+    Some(())
+}

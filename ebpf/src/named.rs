@@ -1,0 +1,98 @@
+//! Operations on paths. The paths are the caller's memory, and so claimed; what the kernel has changed meanwhile is told
+//! beside them (see `change`).
+
+use crate::maps::{BEGUN, BEGUN_WORDS, Begun};
+use crate::read::{Address, zeros};
+use crate::ring::{Buffer, PATH_LEN, Urgency, lose};
+use crate::syscall::{Ended, argument, thread};
+use crate::task::Inside;
+use crate::{change, dentry, mount, offsets};
+use abi::{Claimed, NO_ARG, kind};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use core::mem::{offset_of, size_of};
+
+/// A call on paths begins: what it changes is looked for until it ends.
+#[inline(always)]
+pub fn begin(inside: &Inside) {
+    let mut begun = zeros::<BEGUN_WORDS>();
+    // SAFETY: the words are of the size and alignment of the structure, which is integers.
+    let begun = unsafe { &mut *begun.as_mut_ptr().cast::<Begun>() };
+    // SAFETY: the helper has no preconditions.
+    begun.call = unsafe { bpf_ktime_get_boot_ns() };
+    begun.mount = mount::newest().map_or(0, |mount| mount.0);
+    let _ = BEGUN.insert(thread(inside), &*begun, 0);
+}
+
+/// Only a path names the object: because the call failed, or because no hook saw it. Claimed.
+#[inline(always)]
+pub fn named(call: &Ended) -> Option<()> {
+    let key = thread(&call.inside);
+    let begun = BEGUN.get_ptr(key);
+    let told = tell(call, begun);
+    if begun.is_some() {
+        let _ = BEGUN.remove(key);
+    }
+    told
+}
+
+#[inline(always)]
+fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
+    let plan = &call.plan;
+    // A started program is told by `sched_process_exec` in both tiers.
+    if call.ret >= 0 && (offsets::is_lsm_tier() || plan.op == abi::op::EXEC) {
+        return None;
+    }
+    if plan.path == NO_ARG {
+        return None;
+    }
+    let path = call.argument(plan.path)?;
+    let detail = call.detail()?;
+    let base = base(call, plan.dir)?;
+    let second = if plan.second == NO_ARG { 0 } else { call.argument(plan.second)? };
+    let mut which = 0;
+    if let Some(begun) = begun {
+        // SAFETY: points into the map's entry of this thread, which nobody else writes.
+        let begun = unsafe { &*begun };
+        which = begun.call;
+        if call.ret >= 0 {
+            change::tell_after(begun);
+        }
+    }
+    let Some(buffer) = Buffer::claim() else { return None };
+    let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
+        lose(u32::from(kind::CLAIMED));
+        buffer.discard();
+        return None;
+    };
+    let path_len = buffer.append_path(len, path);
+    let end = len + path_len as usize;
+    let second_len = if plan.second == NO_ARG { 0 } else { buffer.append_path(end, second) };
+    let total = end + second_len as usize;
+    let record: *mut Claimed = buffer.record();
+    // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
+    unsafe {
+        (*record).op = plan.op;
+        (*record).pad = 0;
+        (*record).access = plan.access;
+        (*record).ret = call.ret;
+        (*record).detail = detail;
+        (*record).path_len = path_len as u16;
+        (*record).second_len = second_len as u16;
+        (*record).path_cut = u32::from(path_len >= PATH_LEN - 1);
+        (*record).call = which;
+    }
+    buffer.submit(kind::CLAIMED, &call.inside, call.number, total, Urgency::Operation);
+    Some(())
+}
+
+/// Where a relative path starts. A descriptor that names nothing counts as the working directory: the call has failed.
+#[inline(always)]
+fn base(call: &Ended, dir: u8) -> Option<Address> {
+    if dir == NO_ARG {
+        return dentry::working_directory();
+    }
+    match dentry::of_fd(argument(call.regs, dir, call.compat)? as i32) {
+        Some((_, dentry)) => Some(dentry),
+        None => dentry::working_directory(),
+    }
+}

@@ -1,0 +1,424 @@
+//! Each operation is done for real in a recorded session, and must be there exactly as it was done: which operation, on
+//! what, with which outcome, and how far its object can be believed. What each tier tells is a table in ARCHITECTURE.md,
+//! which is compared with what was seen.
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::deeds::{self, Done, FILES, IMPOSSIBLE, OPENAT, Outside};
+use end_to_end::{World, scene};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::linux::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The program that does the deeds: this one.
+#[test]
+fn deeds() -> Result<()> {
+    deeds::serve()
+}
+
+/// What an event must have acted on. Names are of the deeds' directory, and of what a deed has said.
+#[derive(Clone, Copy, Debug)]
+enum Is {
+    /// A file, by its path.
+    File(&'static str),
+    /// A file, by its identity only: its path is longer than any.
+    Deep,
+    /// A file, by the last part of its path.
+    Ends(&'static str),
+    /// An executable, by its path, and its last argument.
+    Exe(&'static str, &'static str),
+    /// An executable, by the last part of its path, and its last argument.
+    ExeEnds(&'static str, &'static str),
+    /// An Internet address: the port is a deed's.
+    At(&'static str, &'static str),
+    /// An Internet address.
+    Fixed(&'static str, u64),
+    /// A unix socket's file.
+    Unix(&'static str),
+    /// A unix socket's abstract name.
+    Abstract(&'static str),
+    /// A family and a kind.
+    Socket(i32, i32),
+    /// A deed's process, inside the session, and the signal or request.
+    Process(&'static str, u64),
+    /// No process there is.
+    NoProcess(u64),
+    /// The child of a fork, and what it does not share.
+    Child(&'static str, u64),
+    /// The end of a process, with its code.
+    Exit(u64),
+    /// The arguments of a kernel interface.
+    Interface(Option<u64>, Option<u64>),
+}
+
+/// A deed, and the event that it must have become.
+struct Row(&'static str, &'static str, Is, &'static [&'static str], Option<i32>);
+
+/// -1 as an `int` stands in a register.
+const MINUS_ONE: u64 = u32::MAX as u64;
+
+/// Deed, operation, object, access, and the errno that it must have come to (`None`: whatever it came to).
+const ROWS: &[Row] = &[
+    Row("open", "open", Is::File("open"), &["read"], Some(0)),
+    Row("open, cut", "open", Is::File("cut"), &["write", "trunc"], Some(0)),
+    Row("open, made", "open", Is::File("made"), &["write", "create", "new"], Some(0)),
+    Row("open, absent", "open", Is::File("absent"), &["read", "write"], Some(libc::ENOENT)),
+    Row("openat2", "open", Is::File("openat2"), &["read"], Some(0)),
+    Row("open_by_handle_at", "open", Is::File("handle"), &["read"], Some(0)),
+    Row("open, deleted", "open", Is::File("deleted"), &["read", "write"], Some(0)),
+    Row("open, through a bind mount", "open", Is::File("bound/below"), &["read"], Some(0)),
+    Row("open, in a chroot", "open", Is::File("root/inside"), &["read"], Some(0)),
+    Row("open, longer than a path", "open", Is::Deep, &["read", "write", "create", "new"], Some(0)),
+    Row("memfd_create", "create", Is::Ends("memfd:deed"), &["read", "write", "create", "new"], Some(0)),
+    Row("truncate", "truncate", Is::File("truncate"), &["write"], Some(0)),
+    Row("ftruncate", "truncate", Is::File("ftruncate"), &["write"], Some(0)),
+    Row("unlink", "unlink", Is::File("unlink"), &["remove"], Some(0)),
+    Row("unlink, absent", "unlink", Is::File("absent"), &["remove"], Some(libc::ENOENT)),
+    Row("unlinkat", "unlink", Is::File("unlinkat"), &["remove"], Some(0)),
+    Row("rename", "rename", Is::File("rename"), &["remove"], Some(0)),
+    Row("rename, over", "rename", Is::File("over-from"), &["remove"], Some(0)),
+    Row("rename, absent", "rename", Is::File("absent"), &["remove"], Some(libc::ENOENT)),
+    Row("link", "link", Is::File("link"), &["link"], Some(0)),
+    Row("link, there", "link", Is::File("link"), &["link"], Some(libc::EEXIST)),
+    Row("symlink", "symlink", Is::File("symlink"), &["create"], Some(0)),
+    Row("mkdir", "mkdir", Is::File("mkdir"), &["create", "dir"], Some(0)),
+    Row("mkdir, there", "mkdir", Is::File("directory"), &["create", "dir"], Some(libc::EEXIST)),
+    Row("rmdir", "rmdir", Is::File("rmdir"), &["remove", "dir"], Some(0)),
+    Row("rmdir, full", "rmdir", Is::File("full"), &["remove", "dir"], Some(libc::ENOTEMPTY)),
+    Row("mknod", "create", Is::File("fifo"), &["create"], Some(0)),
+    Row("mknod, regular", "create", Is::File("regular"), &["create"], Some(0)),
+    Row("chmod", "chmod", Is::File("chmod"), &["attr"], Some(0)),
+    Row("fchmod", "chmod", Is::File("fchmod"), &["attr"], Some(0)),
+    Row("chown", "chown", Is::File("chown"), &["attr"], Some(0)),
+    Row("setxattr", "setxattr", Is::File("setxattr"), &["attr"], Some(0)),
+    Row("removexattr", "removexattr", Is::File("removexattr"), &["attr"], Some(0)),
+    Row("mmap, executable", "map-exec", Is::File("code"), &["exec"], Some(0)),
+    Row("mount", "mount", Is::File("mnt"), &["mount"], Some(0)),
+    Row("mount, absent", "mount", Is::File("absent"), &["mount"], Some(libc::ENOENT)),
+    Row("move_mount", "mount", Is::File("moved"), &["mount"], Some(0)),
+    Row("umount", "umount", Is::File("tree"), &["mount"], Some(0)),
+    Row("chroot", "chroot", Is::File("jail"), &["mount"], Some(0)),
+    Row("chroot, absent", "chroot", Is::File("absent"), &["mount"], Some(libc::ENOENT)),
+    Row("pivot_root", "chroot", Is::File("pivot"), &["mount"], Some(0)),
+    Row("fork", "fork", Is::Child("fork", 0), &[], Some(0)),
+    Row("clone3, namespaces", "fork", Is::Child("clone3, namespaces", 1), &[], Some(0)),
+    Row("clone3, cgroup", "fork", Is::Child("clone3, cgroup", 2), &[], Some(0)),
+    Row("exec", "exec", Is::ExeEnds("/env", "the-deed"), &["exec"], Some(0)),
+    Row("exec, script", "exec", Is::ExeEnds("sh", "the-script"), &["exec"], Some(0)),
+    Row("exec, memfd", "exec", Is::ExeEnds("memfd:program", "in-memory"), &["exec"], Some(0)),
+    Row("exec, absent", "exec", Is::Exe("absent", ""), &["exec"], Some(libc::ENOENT)),
+    Row("exit", "exit", Is::Exit(77 << 8), &[], Some(0)),
+    Row("kill", "signal", Is::Process("kill", 10), &[], Some(0)),
+    Row("kill, 0", "signal", Is::Process("kill, 0", 0), &[], Some(0)),
+    Row("tgkill", "signal", Is::Process("tgkill", 12), &[], Some(0)),
+    Row("ptrace", "ptrace", Is::Process("ptrace", 0x4206), &[], Some(0)),
+    Row("ptrace, absent", "ptrace", Is::NoProcess(0x4206), &[], Some(libc::ESRCH)),
+    Row("process_vm_readv", "ptrace", Is::Process("process_vm_readv", 0), &[], Some(0)),
+    Row("pidfd_getfd", "ptrace", Is::Process("pidfd_getfd", 0), &[], Some(0)),
+    Row("setresuid", "credentials", Is::Interface(Some(12_345), Some(12_346)), &[], Some(0)),
+    Row("unshare", "namespace", Is::Interface(Some(libc::CLONE_NEWIPC as u64), None), &[], Some(0)),
+    Row("setns", "namespace", Is::Interface(None, Some(libc::CLONE_NEWUTS as u64)), &[], Some(0)),
+    Row("socket", "socket", Is::Socket(libc::AF_INET6, libc::SOCK_DGRAM), &["connect"], Some(0)),
+    Row("socket, unix", "socket", Is::Socket(libc::AF_UNIX, libc::SOCK_SEQPACKET), &["connect"], Some(0)),
+    Row("raw socket", "socket", Is::Socket(libc::AF_INET, libc::SOCK_RAW), &["connect"], Some(0)),
+    Row("bind", "bind", Is::At("127.0.0.1", "tcp"), &["listen"], Some(0)),
+    Row("listen", "listen", Is::At("127.0.0.1", "tcp"), &["listen"], Some(0)),
+    Row("connect", "connect", Is::At("127.0.0.1", "tcp"), &["connect"], Some(0)),
+    Row("accept", "accept", Is::At("127.0.0.1", "client"), &["listen"], Some(0)),
+    Row(
+        "connect, refused",
+        "connect",
+        Is::At("127.0.0.1", "refused"),
+        &["connect"],
+        Some(libc::ECONNREFUSED),
+    ),
+    Row("bind, taken", "bind", Is::At("127.0.0.1", "taken"), &["listen"], Some(libc::EADDRINUSE)),
+    Row("connect, IPv6", "connect", Is::At("::1", "tcp6"), &["connect"], Some(0)),
+    Row("connect, v4-mapped", "connect", Is::At("127.0.0.1", "mapped"), &["connect"], Some(0)),
+    Row("sendto", "send", Is::At("127.0.0.1", "udp"), &["connect"], Some(0)),
+    Row("sendmsg", "send", Is::At("127.0.0.1", "sendmsg"), &["connect"], Some(0)),
+    Row("bind, unix", "bind", Is::Unix("bound.sock"), &["listen"], Some(0)),
+    Row("connect, unix, outside", "connect", Is::Unix("outside.sock"), &["connect"], Some(0)),
+    Row("connect, unix, inside", "connect", Is::Unix("inside.sock"), &["connect"], Some(0)),
+    Row("connect, unix, absent", "connect", Is::Unix("absent"), &["connect"], Some(libc::ENOENT)),
+    Row("connect, unix, abstract", "connect", Is::Abstract("deed-outside"), &["connect"], Some(0)),
+    Row("send, unix", "send", Is::Unix("datagram.sock"), &["connect"], Some(0)),
+    Row("send, unix, abstract", "send", Is::Abstract("deed-datagram"), &["connect"], Some(0)),
+    Row("bpf", "bpf", Is::Interface(Some(11), None), &[], None),
+    Row("perf_event_open", "perf", Is::Interface(None, Some(0)), &[], None),
+    Row("io_uring_setup", "io-uring", Is::Interface(Some(4), None), &[], None),
+    Row("io_uring, request", "io-request", Is::Interface(Some(OPENAT as u64), None), &[], Some(0)),
+    Row("io_uring, open", "open", Is::File("uring"), &["read"], Some(0)),
+    Row("keyctl", "key", Is::Interface(Some(0), Some(MINUS_ONE - 2)), &[], None),
+    Row("userfaultfd", "userfaultfd", Is::Interface(Some(libc::O_CLOEXEC as u64), None), &[], None),
+    Row("finit_module", "module", Is::Interface(Some(MINUS_ONE), None), &[], None),
+    Row("seccomp", "seccomp", Is::Interface(Some(2), Some(0)), &[], None),
+    Row("prctl, seccomp", "seccomp", Is::Interface(Some(22), Some(2)), &[], None),
+    Row("32-bit open", "open", Is::File("o32"), &["read"], Some(0)),
+    Row("32-bit mkdir", "mkdir", Is::File("m32"), &["create", "dir"], Some(0)),
+    Row("32-bit unlink", "unlink", Is::File("u32"), &["remove"], Some(0)),
+    Row("32-bit unlink, absent", "unlink", Is::File("absent32"), &["remove"], Some(libc::ENOENT)),
+    Row("32-bit connect", "connect", Is::Fixed("127.0.0.1", 1), &["connect"], Some(libc::ECONNREFUSED)),
+];
+
+/// Deeds whose second argument is an address, or a descriptor.
+const ADDRESSED: [&str; 2] = ["process_vm_readv", "pidfd_getfd"];
+
+/// Rows that are another step of a deed than the one that it is called by.
+const STEPS: &[(&str, &str)] = &[
+    ("bind", "bind, listen, connect, accept"),
+    ("listen", "bind, listen, connect, accept"),
+    ("connect", "bind, listen, connect, accept"),
+    ("accept", "bind, listen, connect, accept"),
+    ("io_uring, request", "io_uring"),
+    ("io_uring, open", "io_uring"),
+];
+
+/// A session in which all of it was done.
+struct Recorded {
+    directory: PathBuf,
+    done: Done,
+    events: Vec<Value>,
+    identities: BTreeMap<String, (u64, u64)>,
+    summary: Value,
+    _outside: Outside,
+    _world: World,
+}
+
+impl Recorded {
+    fn new() -> Result<Recorded> {
+        let world = World::new()?;
+        let directory = world.workspace().join("deeds");
+        for name in deeds::DIRECTORIES {
+            fs::create_dir_all(directory.join(name))?;
+        }
+        for name in FILES {
+            fs::write(directory.join(name), "content\n")?;
+        }
+        fs::write(directory.join("code"), vec![0x90; 4096])?;
+        let script = directory.join("script");
+        fs::write(&script, "#!/bin/sh\nexit 0\n")?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+        let outside = Outside::open(&directory)?;
+        let mut identities = identities(&directory)?;
+        let program = world.path().join("program");
+        fs::copy(std::env::current_exe()?, &program)?;
+        let summary = world.path().join("summary.json");
+        let summary_text = summary.to_str().context("path")?;
+        let mut args = world.session("record", &["--quiet", "--summary-file", summary_text]);
+        let user = args.iter().position(|arg| arg == "--user").context("no --user")?;
+        args.splice(user..user + 2, ["--as-root".to_owned()]);
+        let mut command = world.wardline(args);
+        command.arg(&program).args(["--exact", "deeds", "--nocapture", "--test-threads=1"]);
+        let output = command.env(deeds::VARIABLE, &directory).output()?;
+        let done = Done::read(&output);
+        ensure!(done.errnos.len() > 50, "{output:?}");
+        identities.extend(self::identities(&directory)?);
+        let exported = world.run(["export", "last"])?;
+        ensure!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+        let lines = String::from_utf8_lossy(&exported.stdout);
+        let events = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        let summary = serde_json::from_slice(&fs::read(summary)?)?;
+        Ok(Recorded { directory, done, events, identities, summary, _outside: outside, _world: world })
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.directory.join(name).display().to_string()
+    }
+
+    /// The errno that the deed of a row came to.
+    fn errno(&self, row: &str) -> Result<i32> {
+        let deed = STEPS.iter().find(|(step, _)| *step == row).map_or(row, |(_, deed)| deed);
+        let deed = if row == "io_uring_setup" { "io_uring" } else { deed };
+        self.done.errnos.get(deed).copied().with_context(|| format!("`{deed}` was not done"))
+    }
+
+    fn value(&self, name: &str) -> u64 {
+        self.done.values.get(name).copied().unwrap_or(-1) as u64
+    }
+
+    fn fits(&self, event: &Value, is: Is) -> bool {
+        let object = &event["object"];
+        let path = object["path"].as_str().unwrap_or_default();
+        let exe = object["file"]["path"].as_str().unwrap_or_default();
+        let argument =
+            || object["args"].as_array().and_then(|list| list.last()?.as_str()).unwrap_or_default();
+        match is {
+            Is::File(name) => object["kind"] == "file" && path == self.path(name),
+            Is::Deep => object["kind"] == "file" && object["key"]["ino"] == self.value("deep"),
+            Is::Ends(end) => object["kind"] == "file" && path.ends_with(end),
+            Is::Exe(name, last) => exe == self.path(name) && argument() == last,
+            Is::ExeEnds(end, last) => exe.ends_with(end) && argument() == last,
+            Is::At(ip, port) => {
+                object["kind"] == "address" && object["ip"] == ip && object["port"] == self.value(port)
+            }
+            Is::Fixed(ip, port) => {
+                object["kind"] == "address" && object["ip"] == ip && object["port"] == port
+            }
+            Is::Unix(name) => object["kind"] == "unix" && path == self.path(name),
+            Is::Abstract(name) => object["kind"] == "unix" && path == format!("\0{name}"),
+            Is::Socket(family, kind) => {
+                object["kind"] == "socket" && object["family"] == family && object["socket"] == kind
+            }
+            Is::Process(name, detail) => {
+                let is = object["pid"] == self.value(name) && object["inside"] == true;
+                is && (object["detail"] == detail || ADDRESSED.contains(&name))
+            }
+            Is::NoProcess(detail) => {
+                object["pid"] == i32::MAX && object["inside"] == false && object["detail"] == detail
+            }
+            Is::Child(name, flags) => event["fork"]["pid"] == self.value(name) && event["detail"] == flags,
+            Is::Exit(code) => event["detail"] == code && event["outcome"]["done"] == 1,
+            Is::Interface(first, second) => {
+                object["kind"] == "interface"
+                    && first.is_none_or(|first| object["first"] == first)
+                    && second.is_none_or(|second| object["second"] == second)
+            }
+        }
+    }
+
+    /// The one event of a row.
+    fn event(&self, row: &Row) -> Result<&Value> {
+        let Row(name, op, is, access, expected) = row;
+        let errno = self.errno(name)?;
+        ensure!(expected.is_none_or(|expected| errno == expected), "`{name}` came to {errno}");
+        let of_op: Vec<&Value> = self.events.iter().filter(|event| event["op"] == *op).collect();
+        let fitting = of_op.iter().filter(|event| {
+            // A setup is one deed with its request, which may fail by itself.
+            let came = match &event["outcome"]["failed"] {
+                Value::Null => *name == "io_uring_setup" || errno == 0,
+                failed => failed == errno,
+            };
+            came && self.fits(event, *is) && (*op != "open" || has(event, access))
+        });
+        let fitting: Vec<&&Value> = fitting.collect();
+        let near: Vec<String> = of_op.iter().rev().take(12).map(ToString::to_string).collect();
+        ensure!(
+            fitting.len() == 1,
+            "`{name}`: {} events like {is:?}, errno {errno}, in\n{}",
+            fitting.len(),
+            near.join("\n")
+        );
+        let event = fitting[0];
+        ensure!(has(event, access), "`{name}`: access of {event}");
+        Ok(event)
+    }
+
+    /// That a file which is said to be trusted is the one that lies there.
+    fn identity(&self, row: &Row, event: &Value) -> Result<()> {
+        let key = &event["object"]["key"];
+        if let (Is::File(name), Some(&(dev, ino))) = (row.2, self.identities.get(&self.key_name(row.2)))
+            && event["object"]["origin"] == "trusted"
+            && !key.is_null()
+        {
+            ensure!(key["ino"] == ino && key["dev"] == dev, "`{name}` is {dev}:{ino}, and {event}");
+        }
+        Ok(())
+    }
+
+    fn key_name(&self, is: Is) -> String {
+        if let Is::File(name) = is { name.to_owned() } else { String::new() }
+    }
+
+    fn tier(&self) -> Result<&'static str> {
+        Ok(if scene::is_lsm(&self.summary)? { "lsm" } else { "tracepoint" })
+    }
+}
+
+/// Device and inode of everything in a directory, by its path there.
+fn identities(directory: &Path) -> Result<BTreeMap<String, (u64, u64)>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(next) = left.pop() {
+        for entry in fs::read_dir(&next)? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            let name = entry.path().strip_prefix(directory)?.display().to_string();
+            let dev = metadata.st_dev();
+            let dev = u64::from(libc::major(dev)) << 20 | u64::from(libc::minor(dev));
+            found.insert(name.clone(), (dev, metadata.st_ino()));
+            // What is deeper than a path can say is not gone into.
+            if metadata.is_dir() && name.len() < 100 {
+                left.push(entry.path());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether an event's access is exactly this.
+fn has(event: &Value, access: &[&str]) -> bool {
+    let of_event = event["access"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let (mut of_event, mut wanted) = (of_event.collect::<Vec<_>>(), access.to_vec());
+    of_event.sort_unstable();
+    wanted.sort_unstable();
+    of_event == wanted
+}
+
+/// How far an event's object can be believed.
+fn origin(event: &Value) -> &str {
+    // The kernel keeps no address that was not bound: what is told is the caller's.
+    if event["op"] == "bind" && !event["outcome"]["failed"].is_null() {
+        return "claimed";
+    }
+    let object = &event["object"];
+    object["origin"].as_str().or(object["file"]["origin"].as_str()).unwrap_or("trusted")
+}
+
+/// The table in ARCHITECTURE.md: each operation with a column a tier.
+fn committed(tier: &str) -> BTreeMap<String, String> {
+    let text = include_str!("../../ARCHITECTURE.md");
+    let table = text.split("<!-- operations -->").nth(1).unwrap_or_default();
+    let column = if tier == "lsm" { 2 } else { 3 };
+    let cells = |line: &str| -> Option<(String, String)> {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        Some((cells.get(1)?.to_string(), cells.get(column)?.to_string()))
+    };
+    table.lines().filter_map(cells).collect()
+}
+
+#[test]
+fn each_operation_is_told_as_it_was_done() -> Result<()> {
+    let recorded = Recorded::new()?;
+    let tier = recorded.tier()?;
+    let committed = committed(tier);
+    let mut wrong = Vec::new();
+    for row in ROWS {
+        if recorded.errno(row.0)? == IMPOSSIBLE {
+            println!("skipped: `{}` cannot be done on this kernel", row.0);
+            continue;
+        }
+        match recorded.event(row).and_then(|event| recorded.identity(row, event).map(|()| origin(event))) {
+            Ok(origin) => {
+                println!("{tier}: {}: {origin}", row.0);
+                if committed.get(row.0).map(String::as_str) != Some(origin) {
+                    wrong.push(format!("`{}`: ARCHITECTURE.md does not say that it is {origin}", row.0));
+                }
+            }
+            Err(error) => wrong.push(format!("{error:#}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), ROWS.len(), wrong.join("\n"));
+    let second = |name: &str| -> Result<&Value> {
+        let row = ROWS.iter().find(|row| row.0 == name).context("no such row")?;
+        Ok(&recorded.event(row)?["second"])
+    };
+    assert_eq!(second("rename")?["path"], recorded.path("renamed"));
+    assert_eq!(second("rename, over")?["path"], recorded.path("over-to"));
+    assert_eq!(second("link")?["path"], recorded.path("linked"));
+    assert_eq!(second("exec, script")?["path"], recorded.path("script"));
+    // What goes to a process outside of the session says so.
+    let (outside, inside) = (second("connect, unix, outside")?, second("connect, unix, inside")?);
+    assert_eq!((&outside["pid"], &outside["inside"]), (&std::process::id().into(), &false.into()));
+    assert_eq!((&inside["pid"], &inside["inside"]), (&recorded.value("inside").into(), &true.into()));
+    // 32-bit calls are in the sequence by their own numbers.
+    if recorded.errno("32-bit mkdir")? != IMPOSSIBLE {
+        let narrow =
+            |event: &&Value| event["type"] == "syscall" && event["compat"] == true && event["number"] == 39;
+        assert_eq!(recorded.events.iter().filter(narrow).count(), 1);
+    }
+    assert_eq!(recorded.summary["lost"], 0, "{}", recorded.summary);
+    Ok(())
+}

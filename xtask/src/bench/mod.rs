@@ -1,0 +1,39 @@
+//! Measures what it costs to be watched: `cargo xtask bench`.
+
+mod capture;
+mod condition;
+mod flood;
+mod floor;
+mod inside;
+mod machine;
+mod micro;
+mod peer;
+mod report;
+mod statistics;
+mod supervisor;
+mod workload;
+mod world;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What to measure.
+#[derive(Subcommand)]
+pub enum Job {
+    /// Compare workloads bare, under Wardline, and under every other tool found here
+    Capture(capture::Capture),
+    /// Flood a session, and see what is kept; overhead by the number of sessions and the size of the database
+    Flood(flood::Flood),
+    /// The workload's own side
+    #[command(hide = true)]
+    Inside(inside::Inside),
+}
+
+/// Does it.
+pub fn run(job: &Job) -> Result<()> {
+    match job {
+        Job::Capture(arguments) => capture::run(arguments),
+        Job::Flood(arguments) => flood::run(arguments),
+        Job::Inside(arguments) => inside::run(arguments),
+    }
+}

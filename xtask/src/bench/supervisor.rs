@@ -1,0 +1,147 @@
+//! Wardline's supervisor, started for the benchmark, and what it uses.
+
+use super::world::World;
+use crate::host;
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A supervisor that stays; ended with its value.
+pub struct Supervisor {
+    child: Child,
+    program: PathBuf,
+    state: PathBuf,
+}
+
+/// What one kernel program did while the kernel counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Runs {
+    /// Time in it, ns.
+    pub time_ns: u64,
+    /// How often it ran.
+    pub count: u64,
+}
+
+impl Supervisor {
+    /// Starts it, and waits for its socket.
+    pub fn start(world: &World) -> Result<Supervisor> {
+        let program = host::target()?.join("release/wardline");
+        if !program.is_file() {
+            bail!("{} is not there: run `cargo build --release` first", program.display());
+        }
+        let state = world.state();
+        fs::create_dir_all(&state)?;
+        let log = fs::File::create(world.path().join("supervisor.log"))?;
+        let child = Command::new(&program)
+            .arg("--state-dir")
+            .arg(&state)
+            .args(["supervisor", "--stay"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("the supervisor cannot be started")?;
+        let supervisor = Supervisor { child, program, state };
+        let socket = supervisor.state.join("run/control.sock");
+        let until = Instant::now() + Duration::from_secs(20);
+        while !socket.exists() {
+            if Instant::now() > until {
+                bail!("the supervisor made no socket within 20 s");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(supervisor)
+    }
+
+    /// Its pid.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `wardline --state-dir ...`
+    pub fn wardline(&self, world: &World) -> Command {
+        let mut command = world.command(&self.program);
+        command.arg("--state-dir").arg(&self.state);
+        command
+    }
+
+    /// Processor time that it has used, ns.
+    pub fn processor_ns(&self) -> Result<u64> {
+        processor_ns(self.pid())
+    }
+
+    /// Its resident memory, KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or(0)
+    }
+
+    /// What its kernel programs did so far, summed over them.
+    pub fn runs(&self) -> Runs {
+        runs_of(self.pid())
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let stopped = Command::new(&self.program)
+            .arg("--state-dir")
+            .arg(&self.state)
+            .args(["stop", "--kill-sessions"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if !stopped.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// Processor time of a process and all its threads, those that ended included, ns: fields 14 and 15 of /proc/PID/stat.
+pub fn processor_ns(pid: u32) -> Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the supervisor is gone")?;
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<u64>().ok());
+    let (Some(user), Some(system)) = (ticks(11), ticks(12)) else { bail!("/proc/{pid}/stat has no times") };
+    // A clock tick of user space is a hundredth of a second on every Linux (USER_HZ).
+    Ok((user + system) * 10_000_000)
+}
+
+/// Sums over the kernel programs that a process holds, from /proc/PID/fdinfo.
+pub fn runs_of(pid: u32) -> Runs {
+    let mut seen = std::collections::HashMap::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten() {
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|value| value.trim().parse::<u64>().ok())
+        };
+        // A link has its program's number too, and no times.
+        if let (Some(id), Some(time_ns), Some(count)) =
+            (field("prog_id:"), field("run_time_ns:"), field("run_cnt:"))
+        {
+            seen.insert(id, Runs { time_ns, count });
+        }
+    }
+    seen.values().fold(Runs::default(), |sum, runs| Runs {
+        time_ns: sum.time_ns + runs.time_ns,
+        count: sum.count + runs.count,
+    })
+}
+
+/// Has the kernel count the time of its programs while this lives. Counting itself costs some tens of ns a run.
+pub struct Counting(#[expect(dead_code, reason = "held for what its end does")] std::os::fd::OwnedFd);
+
+impl Counting {
+    /// Begins.
+    pub fn start() -> Result<Counting> {
+        let fd = aya::sys::enable_stats(aya::sys::Stats::RunTime);
+        Ok(Counting(fd.context("the kernel does not count the time of its programs")?))
+    }
+}
