@@ -1,13 +1,13 @@
 //! Live scenarios: a throw-away world, sessions of a pretended agent in it, attacks, and an observer of its own.
 //!
 //! A [`World`] is a directory with a home full of fake secrets, an ordinary user that owns nothing else, and
-//! workspaces. [`network`] is a namespace of its own with a package index, a git remote and two hosts that only attacks
+//! workspaces. [`network`] is a namespace of its own with a package index, a git remote and hosts that only attacks
 //! talk to. A [`Session`] is a generated script, a pure function of its seed; clean ones are drawn so that every habit
 //! that a fresh session may show was shown by several earlier ones. [`observe`] tells what an attack achieved from the
 //! files' own state and from what arrived, without asking Wardline.
 //!
 //! Recording and enforcing are driven through the binary by whoever uses this crate. Must never load a model, talk to
-//! the kernel's tracing, or touch a file outside its own directory.
+//! the kernel's tracing, or touch a file outside its own directory, but for `/run/user/UID` of the user that it made up.
 
 pub mod agent;
 mod attack;
