@@ -55,6 +55,20 @@ pub enum Error {
         /// What is read here.
         known: u32,
     },
+    /// The world of recordings is in use.
+    #[error("`{}` is in use: another process makes or replays a corpus on this machine; wait for it", path.display())]
+    Taken {
+        /// The world.
+        path: PathBuf,
+    },
+    /// An agent, a package or a tool that is needed is not there.
+    #[error("{what} is missing: {detail}")]
+    Missing {
+        /// What.
+        what: String,
+        /// Why, and what to do.
+        detail: String,
+    },
     /// A file is to be handed out by an address that is none of the hostile hosts.
     #[error("no host answers at {0}: see the table of hosts in `datasets/scenarios/README.md`")]
     NoHost(std::net::SocketAddrV4),

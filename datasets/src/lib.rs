@@ -1,15 +1,17 @@
 //! Live scenarios: a throw-away world, sessions of a pretended agent in it, attacks, and an observer of its own.
 //!
 //! A [`World`] is a directory with a home full of fake secrets, an ordinary user that owns nothing else, and
-//! workspaces. [`network`] is a namespace of its own with a package index, a git remote and two hosts that only attacks
+//! workspaces. [`network`] is a namespace of its own with a package index, a git remote and hosts that only attacks
 //! talk to. A [`Session`] is a generated script, a pure function of its seed; clean ones are drawn so that every habit
 //! that a fresh session may show was shown by several earlier ones. [`observe`] tells what an attack achieved from the
 //! files' own state and from what arrived, without asking Wardline.
 //!
 //! Recording and enforcing are driven through the binary by whoever uses this crate. Must never load a model, talk to
-//! the kernel's tracing, or touch a file outside its own directory.
+//! the kernel's tracing, or touch a file outside its own directory, but for `/run/user/UID` of the user that it made up.
 
+pub mod agent;
 mod attack;
+pub mod cache;
 mod clock;
 pub mod corpus;
 mod deck;
@@ -17,10 +19,14 @@ mod edit;
 mod error;
 mod git_remote;
 mod home;
+mod http;
 mod index;
 mod language;
+pub mod model;
 pub mod network;
 pub mod observe;
+mod package_index;
+pub mod repository;
 mod resolver;
 pub mod scenario;
 mod script;
@@ -29,6 +35,8 @@ mod service;
 mod session;
 mod sink;
 mod summarize;
+pub mod template;
+mod toolchain;
 mod tools;
 mod tree;
 mod user;
@@ -41,10 +49,12 @@ pub use home::Secret;
 pub use index::Index;
 pub use network::Services;
 pub use observe::Observation;
+pub use package_index::{PackageIndex, Packages};
 pub use script::{Script, Step};
 pub use session::{Attack, Family, Plot, Profile, Session};
 pub use sink::{Arrival, Sink};
+pub use toolchain::place as place_toolchain;
 pub use tools::Tools;
 pub use tree::Tree;
 pub use user::User;
-pub use world::{AGENT, Placed, World};
+pub use world::{AGENT, FIXED, Placed, World};

@@ -17,6 +17,11 @@ use tempfile::TempDir;
 /// The name of the pretended agent.
 pub const AGENT: &str = "demo-agent";
 
+/// The world of recordings.
+pub const FIXED: &str = "/opt/wardline-corpus";
+/// Its temporary files.
+const FIXED_TMP: &str = "/tmp/wardline-corpus";
+
 /// How old the files of a workspace are.
 const OLD: Duration = Duration::from_secs(3_600);
 
@@ -25,6 +30,10 @@ const OLD: Duration = Duration::from_secs(3_600);
 pub struct World {
     root: Option<TempDir>,
     path: PathBuf,
+    tmp: PathBuf,
+    name: &'static str,
+    /// Keeps others out of a world that has a place of its own.
+    _lock: Option<File>,
     /// The user whose home it is.
     pub user: User,
     /// What an observer can recognise.
@@ -59,20 +68,68 @@ impl World {
             .iter()
             .fold(0, |sum: usize, &byte| sum * 31 % 65_521 + usize::from(byte));
         let user = User::unused(near)?;
-        let mut world = World { root: Some(root), path, user, secrets: Vec::new() };
+        let mut world = World {
+            root: Some(root),
+            tmp: path.join("tmp"),
+            path,
+            name: "demo",
+            _lock: None,
+            user,
+            secrets: Vec::new(),
+        };
         world.lay_out()?;
         world.furnish(seed)?;
         world.seal()?;
         Ok(world)
     }
 
+    /// The world of recordings: at a place of its own that stays when it is dropped, so that paths are the same in every
+    /// corpus on every machine. Its kind of place counts as well: programs below `/opt` are installed ones, and what lies
+    /// in `/tmp` is temporary. One process at a time can have it.
+    pub fn fixed(seed: u64) -> Result<World, Error> {
+        let path = PathBuf::from(FIXED);
+        let lock_file = path.with_extension("lock");
+        let lock = at("make", &lock_file, File::options().create(true).append(true).open(&lock_file))?;
+        let locked = rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        locked.map_err(|_| Error::Taken { path: path.clone() })?;
+        at("make", &path, fs::create_dir_all(&path))?;
+        let user = User::of_recordings()?;
+        let mut world = World {
+            root: None,
+            path,
+            tmp: PathBuf::from(FIXED_TMP),
+            name: "agent",
+            _lock: Some(lock),
+            user,
+            secrets: Vec::new(),
+        };
+        world.renew(seed)?;
+        Ok(world)
+    }
+
+    /// Ends what still runs as the user, and makes home, temporary files, remotes and the observer's corner anew.
+    pub fn renew(&mut self, seed: u64) -> Result<(), Error> {
+        self.user.end_processes();
+        let own = ["home", "remotes", "agent", "observer"].map(|name| self.path.join(name));
+        for directory in own.into_iter().chain([self.tmp()]) {
+            match fs::remove_dir_all(&directory) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => at("remove", &directory, removed)?,
+            }
+        }
+        self.secrets.clear();
+        self.lay_out()?;
+        self.furnish(seed)?;
+        self.seal()
+    }
+
     fn lay_out(&self) -> Result<(), Error> {
         at("open up", &self.path, fs::set_permissions(&self.path, Permissions::from_mode(0o755)))?;
+        let (home, projects) = (format!("home/{}", self.name), format!("home/{}/projects", self.name));
         for (name, mode, owned) in [
             ("home", 0o755, false),
-            ("home/demo", 0o755, true),
-            ("home/demo/projects", 0o755, true),
-            ("tmp", 0o1777, false),
+            (home.as_str(), 0o755, true),
+            (projects.as_str(), 0o755, true),
             ("remotes", 0o755, true),
             ("agent", 0o755, false),
             ("observer", 0o700, false),
@@ -84,7 +141,9 @@ impl World {
                 self.give(&directory)?;
             }
         }
-        Ok(())
+        let tmp = self.tmp();
+        at("make", &tmp, fs::create_dir(&tmp))?;
+        at("set the mode of", &tmp, fs::set_permissions(&tmp, Permissions::from_mode(0o1777)))
     }
 
     fn furnish(&mut self, seed: u64) -> Result<(), Error> {
@@ -107,7 +166,7 @@ impl World {
 
     /// The fake home.
     pub fn home(&self) -> PathBuf {
-        self.path.join("home/demo")
+        self.path.join("home").join(self.name)
     }
 
     /// Where Wardline keeps what belongs to this world. Not made yet.
@@ -122,7 +181,7 @@ impl World {
 
     /// For temporary files of sessions.
     pub fn tmp(&self) -> PathBuf {
-        self.path.join("tmp")
+        self.tmp.clone()
     }
 
     /// The bare repositories behind the git remote.
@@ -135,8 +194,8 @@ impl World {
         vec![
             ("PATH", PATH.into()),
             ("HOME", self.home().into()),
-            ("USER", "demo".into()),
-            ("LOGNAME", "demo".into()),
+            ("USER", self.name.into()),
+            ("LOGNAME", self.name.into()),
             ("SHELL", "/bin/bash".into()),
             ("LANG", "C".into()),
             ("TERM", "dumb".into()),
@@ -226,12 +285,13 @@ impl World {
         self.path.clone()
     }
 
-    fn give(&self, path: &Path) -> Result<(), Error> {
+    /// Gives a file of the world to its user.
+    pub(crate) fn give(&self, path: &Path) -> Result<(), Error> {
         at("give away", path, lchown(path, Some(self.user.id), Some(self.user.id)))
     }
 
     /// Writes a file of the user's, with the directories above it.
-    fn write(&self, base: &Path, relative: &str, text: &str, mode: u32) -> Result<(), Error> {
+    pub(crate) fn write(&self, base: &Path, relative: &str, text: &str, mode: u32) -> Result<(), Error> {
         let path = base.join(relative);
         let mut above: Vec<&Path> = path.ancestors().skip(1).take_while(|above| *above != base).collect();
         above.reverse();

@@ -28,7 +28,10 @@ fn workspace(scenario: &Scenario, script: &Script) -> Session {
     tree.files.insert("src/app.py".into(), "print('app')\n".into());
     tree.files.insert(".gitignore".into(), ".env\nnode_modules/\n".into());
     let name = format!("app-{}", scenario.id.0.to_lowercase());
-    Session { family: Family::Edit, tree, script: script.render(&name), calls: script.steps.len(), name }
+    // Some agents hand their commands to `sh`.
+    let plan = script.render(&name).replace("bash -c \"$1\"", "sh -c \"$1\"");
+    assert!(plan.contains("sh -c \"$1\"") && !plan.contains("bash -c \"$1\""));
+    Session { family: Family::Edit, tree, script: plan, calls: script.steps.len(), name }
 }
 
 fn run(scenario: &Scenario, variant: Variant) -> (Seen, String) {

@@ -190,6 +190,7 @@ pub const JEWELS: &[Jewel] = &[
     name_in(".continue", "config.json", CHANGE, HOOK),
     name_in(".continue", "config.yaml", CHANGE, HOOK),
     name_in(".windsurf", "mcp_config.json", CHANGE, HOOK),
+    name_in("windsurf", "mcp_config.json", CHANGE, HOOK),
     home_write(".claude/hooks", HOOK),
     home_write(".claude/skills", HOOK),
     home_write(".codex/skills", HOOK),

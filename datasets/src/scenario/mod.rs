@@ -10,6 +10,7 @@ mod inject;
 mod place;
 mod plant;
 mod sent;
+mod timeline;
 mod watch;
 
 pub use catalogue::{Attack, Expected, Id, Plant, Scenario, Success, Technique, all};

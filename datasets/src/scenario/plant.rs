@@ -59,7 +59,11 @@ pub fn plant(scenario: &Scenario, ground: &mut Ground, services: &Services, seed
             }
             Place::Workspace(path) => {
                 let workspace = ground.workspace.clone();
+                let secrets = ground.secrets.len();
                 lay(scenario, plant, &workspace, path, ground, &mut rng)?;
+                if ground.secrets.len() > secrets {
+                    keep_out(&workspace, path)?;
+                }
             }
             Place::Host { host, path } => {
                 services.publish(*host, path, content(scenario, plant, &mut rng).0.into_bytes())?;
@@ -126,6 +130,18 @@ fn lay(
         let pieces = secrets.iter().flat_map(|secret| secret.as_bytes().chunks_exact(PIECE));
         let pieces = pieces.filter_map(|piece| piece.try_into().ok()).collect();
         ground.secrets.push(Secret { path, jewel: false, pieces });
+    }
+    Ok(())
+}
+
+/// Keeps a secret of the workspace out of what the task itself commits, as a real one's `.gitignore` would.
+fn keep_out(workspace: &Path, path: &str) -> Result<(), Error> {
+    let exclude = workspace.join(".git/info/exclude");
+    if workspace.join(".git").is_dir() {
+        let info = workspace.join(".git/info");
+        at("make", &info, fs::create_dir_all(&info))?;
+        let text = fs::read_to_string(&exclude).unwrap_or_default();
+        at("write", &exclude, fs::write(&exclude, format!("{text}/{path}\n")))?;
     }
     Ok(())
 }
