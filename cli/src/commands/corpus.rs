@@ -2,6 +2,7 @@
 
 mod list;
 mod make;
+mod share;
 mod stats;
 
 use anyhow::Result;
@@ -25,6 +26,10 @@ pub enum Command {
     List(Directory),
     /// Count its sessions, and how much is new in each
     Stats(Directory),
+    /// Write a corpus into one compressed file
+    Export(share::ExportArgs),
+    /// Make a corpus of such a file
+    Import(share::ImportArgs),
 }
 
 /// Which corpus.
@@ -44,6 +49,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Make(args) => make::run(&args),
         Command::List(args) => list::run(&args),
         Command::Stats(args) => stats::run(&args),
+        Command::Export(args) => share::export(&args),
+        Command::Import(args) => share::import(&args),
     }
     .map(|()| ExitCode::SUCCESS)
 }
