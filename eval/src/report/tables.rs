@@ -1,0 +1,259 @@
+//! The tables of the page.
+
+use super::{plot, section};
+use crate::Error;
+use crate::metrics::incident::Outcomes;
+use crate::metrics::proportion::Proportion;
+use crate::result::{Arm, Breakdown, EvalResult, Source};
+use crate::words;
+use maud::{Markup, html};
+
+/// A bar of what became of attacks, with the numbers in words.
+fn outcome_bar(outcomes: Outcomes) -> Markup {
+    let parts = [
+        ("prevented", outcomes.prevented),
+        ("before", outcomes.detected_before),
+        ("after", outcomes.detected_after),
+        ("missed", outcomes.missed),
+        ("inert", outcomes.inert),
+    ];
+    let all: u64 = parts.iter().map(|part| part.1).sum();
+    let names = ["prevented", "detected before impact", "detected after impact", "missed", "came to nothing"];
+    let said: Vec<String> =
+        parts.iter().zip(names).filter(|(part, _)| part.1 > 0).map(|(part, name)| format!("{} {name}", part.1)).collect();
+    html! {
+        @if all == 0 { span.quiet { "–" } } @else {
+            span.bar role="img" aria-label=(said.join(", ")) title=(said.join(", ")) {
+                @for (class, count) in parts {
+                    @if count > 0 { i class=(class) style={ "flex:" (count) } { (count) } }
+                }
+            }
+        }
+    }
+}
+
+fn share(proportion: Proportion) -> Markup {
+    html! {
+        @if proportion.of == 0 { span.quiet { "–" } } @else {
+            (words::percent(proportion.share()))
+            small { " " (words::of(proportion)) }
+        }
+    }
+}
+
+/// What became of the attacks, by scenario.
+pub fn scenarios(result: &EvalResult) -> Markup {
+    let Some(breakdown) = result.breakdowns.iter().find(|breakdown| breakdown.by == "scenario") else {
+        return html! {};
+    };
+    let body = html! {
+        p.legend {
+            span { i.prevented {} "prevented" } span { i.before {} "detected before impact" }
+            span { i.after {} "detected after impact" } span { i.missed {} "missed" }
+            span { i.inert {} "came to nothing by itself" }
+        }
+        (breakdown_table(breakdown, "scenarios"))
+    };
+    section(
+        "attacks",
+        "What became of the attacks",
+        "Harm is judged by an observer outside Wardline: the first secret byte read, or the first change that cannot be undone. Replayed: detected at thresholds that 1, 5 and 10 % of all clean sessions reach.",
+        &body,
+    )
+}
+
+fn breakdown_table(breakdown: &Breakdown, class: &str) -> Markup {
+    html! {
+        div.scroll { table class=(class) {
+            thead { tr {
+                th { (breakdown.by) } th { "live" } th { "replayed" }
+                th.number { "at 1 %" } th.number { "at 5 %" } th.number { "at 10 %" }
+                th.number { "floor at 5 %" } th.number { "median time" }
+            } }
+            tbody { @for row in &breakdown.rows { tr {
+                td { b { (row.key) } @if !row.words.is_empty() { " " span.quiet { (row.words) } } }
+                td { (outcome_bar(row.live)) }
+                td { (outcome_bar(row.offline)) }
+                @for detected in row.detection { td.number { (share(detected)) } }
+                td.number.quiet { (words::percent(row.floor.share())) }
+                td.number { (words::ms(row.median_ms)) }
+            } } }
+        } }
+    }
+}
+
+/// By technique, agent, and so on.
+pub fn breakdowns(result: &EvalResult) -> Markup {
+    let body = html! {
+        @for breakdown in result.breakdowns.iter().filter(|breakdown| breakdown.by != "scenario") {
+            h3 { "By " (breakdown.by) }
+            (breakdown_table(breakdown, "breakdown"))
+        }
+    };
+    section(
+        "breakdowns",
+        "The same, cut otherwise",
+        "Stage and means: who spoke first, and by what it was stopped; `none` is nobody. Nothing is learned from attacks, so that each technique here is one that was never seen.",
+        &body,
+    )
+}
+
+fn arm_table<'a>(arms: impl IntoIterator<Item = &'a Arm>, result: Option<&EvalResult>) -> Markup {
+    html! {
+        div.scroll { table.arms {
+            thead { tr {
+                th { "" } th.number { "AUC" } th.number { "at 1 %" } th.number { "at 5 %" } th.number { "at 10 %" }
+                th.number { "attacks alerted on" } th.number { "clean alerted on" }
+            } }
+            tbody {
+                @for arm in arms { tr {
+                    td { (arm.name) }
+                    td.number { (words::three(arm.auc)) br; small { (words::three_range(arm.auc_interval)) } }
+                    @for (detected, interval) in arm.detection.iter().zip(arm.detection_intervals) {
+                        td.number { (words::percent(*detected)) br; small { (words::range(interval)) } }
+                    }
+                    td.number { (share(arm.alerted)) }
+                    td.number { (share(arm.false_alarms)) }
+                } }
+                @if let Some(result) = result { @for floor in &result.floors { tr.floor {
+                    td { "floor: " (floor.name) }
+                    td.number { (words::three(floor.auc)) }
+                    @for detected in floor.detection { td.number { (words::percent(detected)) } }
+                    td {} td {}
+                } } }
+            }
+        } }
+    }
+}
+
+/// What each part is worth.
+pub fn ablations(result: &EvalResult) -> Markup {
+    let families = [
+        ("stages", "Stages"),
+        ("scope", "Whose sessions share a baseline"),
+        ("channels", "Channels of the score"),
+        ("calibration", "Where the scale comes from"),
+    ];
+    let body = html! {
+        @for (family, title) in families {
+            h3 { (title) }
+            (arm_table(result.arms.iter().filter(|arm| arm.family == family), Some(result)))
+        }
+    };
+    section(
+        "parts",
+        "What each part is worth",
+        "Each row is the same test sessions with something left out or shared. Intervals are bootstrapped over clusters of sessions. The floors know nothing but length, vocabulary and chance.",
+        &body,
+    )
+}
+
+/// Learning, poison, drift, loss, growth and cost.
+pub fn more(result: &EvalResult) -> Result<Markup, Error> {
+    let learning = plot::learning(&result.learning)?;
+    let body = html! {
+        div.columns {
+            figure { (learning) figcaption { "Detection by the number of normal sessions that taught each baseline" } }
+            div.scroll { table {
+                thead { tr {
+                    th.number { "sessions" } th.number { "AUC" } th.number { "at 1 %" } th.number { "at 5 %" }
+                    th.number { "clean denied" } th.number { "clean alerted" } th.number { "proves p" }
+                } }
+                tbody { @for row in &result.learning { tr {
+                    td.number { (row.sessions) } td.number { (words::three(row.arm.auc)) }
+                    td.number { (words::percent(row.arm.detection[0])) } td.number { (words::percent(row.arm.detection[1])) }
+                    td.number { (share(row.denied)) } td.number { (share(row.arm.false_alarms)) }
+                    td.number { (words::p(row.smallest_provable)) }
+                } } }
+            } }
+        }
+        h3 { "Poisoned: attacks among the sessions that taught" }
+        p.lead { "Further attacks of the same scenarios are looked for. Screened is what `train` does: sessions that met a jewel, raised an alert or were not seen whole are left out." }
+        (arm_table(result.poisoning.iter().map(|row| &row.arm), None))
+        p.quiet { @for row in &result.poisoning { @if !row.screened {
+            (format!("{:.0} %: {} of {} training sessions. ", row.share * 100.0, row.poisoned, row.of))
+        } @else { (format!("Screening let {} of them in. ", row.trained)) } } }
+        h3 { "Something is new" }
+        div.scroll { table {
+            thead { tr { th { "clean sessions of" } th.number { "sessions" } th.number { "alerted on" } th.number { "denied something" }
+                @for row in result.drift.first().map(|row| row.calibrated.as_slice()).unwrap_or_default() { th.number { "p ≤ " (row.target) } } } }
+            tbody { @for row in &result.drift { tr {
+                td { (row.what) } td.number { (row.sessions) } td.number { (share(row.alerted)) } td.number { (share(row.denied)) }
+                @for target in &row.calibrated { td.number { (words::percent(target.realised.share())) } }
+            } } }
+        } }
+        h3 { "Records are lost" }
+        (arm_table(result.loss.iter().map(|row| &row.arm), None))
+        h3 { "Do sessions differ?" }
+        div.scroll { table {
+            thead { tr { th { "" } th.number { "places after one session" } th.number { "after all" } th.number { "Heaps' exponent" } th.number { "new in a held-out session, median" } } }
+            tbody { @for row in &result.growth { tr {
+                td { (row.agent) "/" (row.task) }
+                td.number { (row.growth.distinct.first().copied().unwrap_or(0)) }
+                td.number { (row.growth.distinct.last().copied().unwrap_or(0)) " (" (row.growth.distinct.len()) ")" }
+                td.number { (row.growth.beta.map_or_else(|| "–".to_owned(), |beta| format!("{beta:.2}"))) }
+                td.number { (row.growth.median_fresh.map_or_else(|| "–".to_owned(), |median| median.to_string())) }
+            } } }
+        } }
+        h3 { "Baselines, and what they cost" }
+        p.lead {
+            (format!("{:.0} ns for each event scored with its system calls, {:.0} ns for each record; {:.1} s to train all of them.",
+                result.timing.cost.ns_per_event, result.timing.cost.ns_per_record, result.timing.cost.training_s))
+        }
+        div.scroll { table {
+            thead { tr { th { "" } th.number { "sessions" } th.number { "calibrated on" } th.number { "events" } th.number { "MB" } th.number { "proves p" } th { "left out" } } }
+            tbody { @for row in &result.baselines { tr {
+                td { (row.agent) "/" (row.task) @if let Some(missing) = &row.missing { " " span.quiet { (missing) } } }
+                td.number { (row.sessions) } td.number { (row.calibrated_on) } td.number { (words::thousands(row.events)) }
+                td.number { (format!("{:.2}", row.bytes as f64 / 1e6)) } td.number { (words::p(row.smallest_provable)) }
+                td { @for (run, why) in &row.left_out { div { code { (run) } ": " (why) } } }
+            } } }
+        } }
+    };
+    Ok(section("learning", "Learning, poison, drift, loss, cost", "", &body))
+}
+
+/// What the result rests on.
+pub fn basis(result: &EvalResult) -> Markup {
+    let basis = &result.basis;
+    let rows = [
+        ("profile", basis.profile.clone()),
+        ("sessions", format!("{} to train on, {} to calibrate on, {} held out, {} replayed attacks; live: {} clean, {} attacks", basis.train, basis.calibrate, basis.clean, basis.attacks, basis.live_clean, basis.live_attacks)),
+        ("copies", format!("{} test sessions have the tokens of another one, and count with it as one", basis.duplicates)),
+        ("seeds", format!("corpus {}, evaluation {}", basis.corpus_seed, basis.seed)),
+        ("recorded", format!("by Wardline {} on Linux {}, tier {}", basis.recorded_by, basis.kernel, basis.tier)),
+        ("evaluated", format!("by Wardline {}{} on {}, {} cores, {} GiB, in {:.0} s", basis.wardline, basis.commit.as_ref().map(|commit| format!(" ({commit})")).unwrap_or_default(), basis.processor, basis.cores, basis.memory_gib, result.timing.seconds)),
+        ("agents", basis.agents.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ")),
+        ("repositories", basis.repositories.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ")),
+        ("configuration", basis.configuration_hash.clone()),
+        ("data", basis.data_hash.clone()),
+    ];
+    let body = html! { dl { @for (name, value) in rows { dt { (name) } dd { (value) } } } };
+    section("basis", "What it rests on", "", &body)
+}
+
+/// Every run.
+pub fn runs(result: &EvalResult) -> Markup {
+    let body = html! { details { summary { (words::count(result.runs.len() as u64, "run")) } div.scroll { table.runs {
+        thead { tr {
+            th { "run" } th { "split" } th { "attack" } th { "" } th.number { "session" } th.number { "events" } th.number { "lost" }
+            th.number { "p" } th { "spoke first" } th { "outcome" } th.number { "after" }
+        } }
+        tbody { @for run in &result.runs { tr {
+            td { code { (run.id) } } td { (run.split) }
+            td { @if let Some((scenario, variant)) = &run.attack { (scenario) " " span.quiet { (variant) } } }
+            td { (run.source.words()) }
+            td.number { (run.session) } td.number { (words::thousands(run.events)) } td.number { (run.lost) }
+            td.number { @if let Some(p) = run.p { (words::p(p)) } }
+            td { @if let Some(stage) = &run.stage { (stage) " " span.quiet { (run.means.as_deref().unwrap_or("")) } } }
+            td {
+                @if let Some(outcome) = run.outcome { (outcome.words()) }
+                @if let Some(why) = &run.left_out { span.quiet { (why) } }
+            }
+            td.number { (words::ms(run.delay_ms).replace('–', "")) }
+        } } }
+    } } } };
+    let live = result.runs.iter().filter(|run| run.source == Source::Live).count();
+    let lead = format!("Every run of the corpus; {live} of them live under `enforce`, the others recorded and replayed.");
+    section("runs", "Every run", &lead, &body)
+}
