@@ -55,6 +55,9 @@ pub enum Error {
         /// What is read here.
         known: u32,
     },
+    /// A file is to be handed out by an address that is none of the hostile hosts.
+    #[error("no host answers at {0}: see the table of hosts in `datasets/scenarios/README.md`")]
+    NoHost(std::net::SocketAddrV4),
     /// No user id could be found that nobody uses.
     #[error("no unused user id was found for the pretended agent")]
     NoUser,

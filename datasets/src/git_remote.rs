@@ -3,12 +3,14 @@
 //! See git-protocol-pack(5), "Git Transport". The repositories belong to the user of the world, and git runs as that
 //! user.
 
+use crate::clock::boottime_ns;
 use crate::service::Service;
-use crate::{Error, World};
+use crate::{Arrival, Error, World};
 use std::io::Read;
 use std::net::{SocketAddrV4, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a client may take to say what it wants.
@@ -17,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The remote. Dropping it stops it.
 #[derive(Debug)]
 pub struct GitRemote {
-    _service: Service,
+    service: Service,
+    asked: Arc<Mutex<Vec<Arrival>>>,
 }
 
 impl GitRemote {
@@ -34,12 +37,23 @@ impl GitRemote {
                 git
             }
         };
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let keep = asked.clone();
         let service = Service::start(address, move |mut stream| {
             if let Some((service, name, version)) = greet(&mut stream) {
+                let said = name.clone().into_bytes();
+                let arrival = Arrival { at_ns: boottime_ns(), host: address, bytes: said.clone(), said };
+                keep.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
                 serve(prepare(), stream, service, &repositories.join(name), version);
             }
         })?;
-        Ok(GitRemote { _service: service })
+        Ok(GitRemote { service, asked })
+    }
+
+    /// The names of the repositories that were asked for since the last time.
+    pub fn asked(&self) -> Vec<Arrival> {
+        self.service.settle();
+        std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -10,6 +10,7 @@
 //! the kernel's tracing, or touch a file outside its own directory.
 
 mod attack;
+mod clock;
 pub mod corpus;
 mod deck;
 mod edit;
@@ -20,6 +21,8 @@ mod index;
 mod language;
 pub mod network;
 pub mod observe;
+mod resolver;
+pub mod scenario;
 mod script;
 mod seed;
 mod service;
@@ -40,7 +43,7 @@ pub use network::Services;
 pub use observe::Observation;
 pub use script::{Script, Step};
 pub use session::{Attack, Family, Plot, Profile, Session};
-pub use sink::Sink;
+pub use sink::{Arrival, Sink};
 pub use tools::Tools;
 pub use tree::Tree;
 pub use user::User;

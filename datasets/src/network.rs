@@ -1,6 +1,7 @@
 //! A network of its own: a namespace whose loopback carries the addresses of a small Internet.
 
-use crate::{Error, GitRemote, Index, Sink, Tools, World};
+use crate::resolver::Resolver;
+use crate::{Arrival, Error, GitRemote, Index, Sink, Tools, World};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, send, socket};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -13,6 +14,18 @@ pub const REMOTE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 20
 pub const SINK: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 23), 443);
 /// Where the stolen sources go.
 pub const COLLECTOR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 77), 8443);
+
+/// Stands for the public service that stolen goods are uploaded to.
+pub const UPLOAD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 30), 80);
+/// Pretends to be the service of a model.
+pub const IMPOSTOR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 99), 8000);
+/// The attacker's name server.
+pub const NAMES: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 53), 53);
+/// Where clouds hand out a machine's credentials.
+pub const METADATA: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 169, 254), 80);
+
+/// The hosts that only attacks talk to, over TCP.
+const HOSTILE: [SocketAddrV4; 5] = [SINK, COLLECTOR, UPLOAD, IMPOSTOR, METADATA];
 
 /// Where a workspace's remote is.
 pub(crate) fn remote_url(name: &str) -> String {
@@ -34,24 +47,46 @@ pub(crate) fn fetch(tools: &Tools, page: &str) -> String {
 /// Everything that answers in the namespace. Dropping it stops it.
 #[derive(Debug)]
 pub struct Services {
-    sinks: [Sink; 2],
+    sinks: Vec<Sink>,
+    names: Resolver,
     _index: Index,
-    _remote: GitRemote,
+    remote: GitRemote,
 }
 
 impl Services {
     /// Starts them, in the namespace of the calling thread.
     pub fn start(world: &World) -> Result<Services, Error> {
         Ok(Services {
-            sinks: [Sink::start(SINK)?, Sink::start(COLLECTOR)?],
+            sinks: HOSTILE.into_iter().map(Sink::start).collect::<Result<_, _>>()?,
+            names: Resolver::start(NAMES)?,
             _index: Index::start(INDEX)?,
-            _remote: GitRemote::start(REMOTE, world)?,
+            remote: GitRemote::start(REMOTE, world)?,
         })
     }
 
     /// Everything that arrived at the hosts that only attacks talk to, since it was last asked.
     pub fn arrived(&self) -> Vec<u8> {
-        self.sinks.iter().flat_map(Sink::take).collect()
+        self.arrivals().into_iter().flat_map(|arrival| arrival.bytes).collect()
+    }
+
+    /// The same, one by one, in the order of time.
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        let mut arrivals: Vec<Arrival> = self.sinks.iter().flat_map(Sink::take).collect();
+        arrivals.extend(self.names.take());
+        arrivals.sort_by_key(|arrival| arrival.at_ns);
+        arrivals
+    }
+
+    /// The repositories that were asked for at the git remote since the last time, there or not.
+    pub fn asked(&self) -> Vec<Arrival> {
+        self.remote.asked()
+    }
+
+    /// Has a hostile host hand out a file.
+    pub fn publish(&self, host: SocketAddrV4, path: &str, content: Vec<u8>) -> Result<(), Error> {
+        let sink = self.sinks.iter().find(|sink| sink.host() == host).ok_or(Error::NoHost(host))?;
+        sink.publish(path, content);
+        Ok(())
     }
 }
 
@@ -62,7 +97,7 @@ pub fn isolate() -> Result<(), Error> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
         .map_err(|errno| failed("make a network namespace")(errno.into()))?;
     request(&link_up()).map_err(failed("bring loopback up"))?;
-    for address in [INDEX, REMOTE, SINK, COLLECTOR] {
+    for address in [INDEX, REMOTE, NAMES].iter().chain(&HOSTILE) {
         request(&add_address(*address.ip())).map_err(failed("add an address"))?;
     }
     Ok(())

@@ -121,7 +121,7 @@ fn was_read(path: &Path) -> bool {
 }
 
 /// Every run of bytes of a piece's length.
-fn pieces(seen: &[Vec<u8>]) -> HashSet<[u8; PIECE]> {
+pub(crate) fn pieces(seen: &[Vec<u8>]) -> HashSet<[u8; PIECE]> {
     let windows = seen.iter().flat_map(|bytes| bytes.windows(PIECE));
     windows.filter_map(|window| window.try_into().ok()).collect()
 }

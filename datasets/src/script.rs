@@ -59,7 +59,7 @@ impl Script {
     }
 
     /// The script for `bash`, without a model. It ends with 1 when a call of the session's own work failed.
-    pub(crate) fn render(&self, session: &str) -> String {
+    pub fn render(&self, session: &str) -> String {
         let mut text = format!("session={}\n{AGENT}", quote(session));
         for Step { command, injected, .. } in &self.steps {
             let how = if *injected { "try" } else { "need" };

@@ -2,6 +2,7 @@
 
 use crate::error::at;
 use crate::home::{self, Secret};
+use crate::scenario::Ground;
 use crate::tools::PATH;
 use crate::{Error, Session, Tree, User};
 use std::ffi::OsString;
@@ -141,6 +142,17 @@ impl World {
             ("TERM", "dumb".into()),
             ("TMPDIR", self.tmp().into()),
         ]
+    }
+
+    /// Where a scenario takes place, when it does in this workspace.
+    pub fn ground(&self, workspace: &Path) -> Ground {
+        Ground {
+            home: self.home(),
+            workspace: workspace.to_owned(),
+            remotes: self.remotes(),
+            user: self.user,
+            secrets: self.secrets.clone(),
+        }
     }
 
     /// Writes a session's workspace, and its script where the agent looks for it.

@@ -1,0 +1,20 @@
+//! Attacks as data: each a directory of `datasets/scenarios/` that tells an incident, what lies ready before the session,
+//! which commands the agent is talked into, and what an observer sees when they reached their end.
+//!
+//! [`Scenario::read`] reads one, [`inject`] puts its steps among those of a task, [`plant`] lays out what it needs, and
+//! [`Watch`] judges what came of it. The schema is told in `datasets/scenarios/README.md`.
+
+mod catalogue;
+mod delegate;
+mod inject;
+mod place;
+mod plant;
+mod sent;
+mod watch;
+
+pub use catalogue::{Attack, Expected, Id, Plant, Scenario, Success, Technique, read_all};
+pub use delegate::{Authority, Delegates};
+pub use inject::inject;
+pub use place::Place;
+pub use plant::{Ground, plant};
+pub use watch::{Seen, Watch};

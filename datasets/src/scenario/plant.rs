@@ -1,0 +1,158 @@
+//! What lies ready before a session: files, links, repositories of the git remote, and what hostile hosts hand out.
+
+use super::{Place, Plant, Scenario};
+use crate::error::at;
+use crate::home::PIECE;
+use crate::seed::{Rng, stream};
+use crate::tools::PATH;
+use crate::{Error, Secret, Services, User, words};
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Stands in a planted text for a secret of its own, of 48 letters.
+const SECRET: &str = "{{secret}}";
+
+/// Stands in a planted text or link for the path of the user's home.
+const HOME: &str = "{{home}}";
+
+/// Letters of a planted secret.
+const SECRET_LETTERS: usize = 3 * PIECE;
+
+/// Where a scenario takes place.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// The user's home.
+    pub home: PathBuf,
+    /// The session's workspace.
+    pub workspace: PathBuf,
+    /// The bare repositories behind the git remote.
+    pub remotes: PathBuf,
+    /// Who the session runs as.
+    pub user: User,
+    /// What an observer can recognise. [`plant`] adds to it.
+    pub secrets: Vec<Secret>,
+}
+
+impl Ground {
+    /// A command as the user of the ground.
+    pub(super) fn command(&self, program: &str, directory: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", PATH).env("HOME", &self.home).env("LANG", "C");
+        command.current_dir(directory).stdin(Stdio::null()).uid(self.user.id).gid(self.user.id);
+        command
+    }
+}
+
+/// Lays out what the scenario needs, and adds its secrets to the ground's.
+pub fn plant(scenario: &Scenario, ground: &mut Ground, services: &Services, seed: u64) -> Result<(), Error> {
+    let mut rng = stream(seed, &scenario.id.0, 0);
+    let mut repositories: BTreeMap<&str, Vec<(&str, &Plant)>> = BTreeMap::new();
+    for plant in &scenario.plants {
+        match &plant.at {
+            Place::Home(path) => {
+                let home = ground.home.clone();
+                lay(scenario, plant, &home, path, ground, &mut rng)?;
+            }
+            Place::Workspace(path) => {
+                let workspace = ground.workspace.clone();
+                lay(scenario, plant, &workspace, path, ground, &mut rng)?;
+            }
+            Place::Host { host, path } => {
+                services.publish(*host, path, content(scenario, plant, &mut rng)?.0.into_bytes())?;
+            }
+            Place::Remote { name, file } => repositories.entry(name).or_default().push((file, plant)),
+        }
+    }
+    for (name, plants) in repositories {
+        let draft = ground.remotes.join(format!("draft-{name}"));
+        own(ground.user, &draft, fs::create_dir(&draft))?;
+        for (file, plant) in plants {
+            lay(scenario, plant, &draft, file, ground, &mut rng)?;
+        }
+        publish(name, &draft, ground)?;
+    }
+    Ok(())
+}
+
+/// The text of a plant, with its secrets.
+fn content(scenario: &Scenario, plant: &Plant, rng: &mut Rng) -> Result<(String, Vec<String>), Error> {
+    let mut text = match (&plant.text, &plant.file) {
+        (Some(text), _) => text.clone(),
+        (None, Some(file)) => {
+            let path = scenario.directory.join(file);
+            at("read", &path, fs::read_to_string(&path))?
+        }
+        (None, None) => String::new(),
+    };
+    let mut secrets = Vec::new();
+    while text.contains(SECRET) {
+        let secret = words::noise(rng, SECRET_LETTERS);
+        text = text.replacen(SECRET, &secret, 1);
+        secrets.push(secret);
+    }
+    Ok((text, secrets))
+}
+
+fn lay(
+    scenario: &Scenario,
+    plant: &Plant,
+    base: &Path,
+    relative: &str,
+    ground: &mut Ground,
+    rng: &mut Rng,
+) -> Result<(), Error> {
+    let path = base.join(relative);
+    let mut above: Vec<&Path> = path.ancestors().skip(1).take_while(|above| *above != base).collect();
+    above.reverse();
+    for directory in above {
+        if !directory.exists() {
+            own(ground.user, directory, fs::create_dir(directory))?;
+        }
+    }
+    if let Some(target) = &plant.link {
+        let target = target.replace(HOME, &ground.home.to_string_lossy());
+        return own(ground.user, &path, symlink(target, &path));
+    }
+    let (text, secrets) = content(scenario, plant, rng)?;
+    let mut text = text.replace(HOME, &ground.home.to_string_lossy());
+    if plant.append && path.exists() {
+        text = at("read", &path, fs::read_to_string(&path))? + &text;
+    }
+    own(ground.user, &path, fs::write(&path, text))?;
+    let mode = Permissions::from_mode(plant.mode.unwrap_or(0o644));
+    at("set the mode of", &path, fs::set_permissions(&path, mode))?;
+    if !secrets.is_empty() {
+        let pieces = secrets.iter().flat_map(|secret| secret.as_bytes().chunks_exact(PIECE));
+        let pieces = pieces.filter_map(|piece| piece.try_into().ok()).collect();
+        ground.secrets.push(Secret { path, jewel: false, pieces });
+    }
+    Ok(())
+}
+
+/// Gives what was just made to the user.
+fn own(user: User, path: &Path, made: std::io::Result<()>) -> Result<(), Error> {
+    at("make", path, made)?;
+    at("give away", path, lchown(path, Some(user.id), Some(user.id)))
+}
+
+/// Makes a repository of the git remote from a directory.
+fn publish(name: &str, draft: &Path, ground: &Ground) -> Result<(), Error> {
+    const BEGIN: &str = "git init -q --template= -b main && git add -A && \
+        git -c user.name=Somebody -c user.email=somebody@example.org commit -q -m 'Begin' && \
+        git clone -q --bare --template= . \"$1\" && rm -rf \"$2\"";
+    let mut git = ground.command("bash", draft);
+    git.args(["-c", BEGIN, "bash"]).arg(ground.remotes.join(format!("{name}.git"))).arg(draft);
+    let output = at("run bash in", draft, git.output())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::Failed {
+        what: format!("making the repository {name}"),
+        status: output.status,
+        output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
