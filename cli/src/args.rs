@@ -81,7 +81,7 @@ pub enum Command {
     Baselines(baselines::ListArgs),
     /// Show one baseline: what was learned
     Baseline(baselines::Args),
-    /// Replay recorded sessions through the score
+    /// Measure what Wardline detects and prevents, on a corpus or on your own recordings
     Eval(eval::Args),
     /// Look after the database of recorded sessions
     Db(db::Args),

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 /// A scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scenario {
+    /// What happens, in a few words.
+    pub title: String,
     /// The incident or published technique that it re-enacts.
     pub incident: String,
     /// ATT&CK techniques, by number.

@@ -2,6 +2,7 @@
 
 use crate::metrics::bootstrap::Interval;
 use crate::metrics::proportion::Proportion;
+use crate::result::EvalResult;
 
 /// A share in percent, with as many digits as it can bear; `-` for none.
 pub fn percent(share: Option<f64>) -> String {
@@ -69,6 +70,36 @@ pub fn thousands(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// One sentence that may be quoted: what was stopped, and what it cost.
+pub fn headline(result: &EvalResult) -> String {
+    let live = &result.live;
+    let attacks = live.attacks;
+    if attacks.told() == 0 {
+        return match result.offline.told() {
+            0 => "No attack was evaluated.".to_owned(),
+            told => format!(
+                "Of {}, the replay noticed {} before harm was done and missed {}. Nothing ran live.",
+                count(told, "recorded attack"),
+                result.offline.prevented + result.offline.detected_before,
+                result.offline.missed
+            ),
+        };
+    }
+    let cost = match (live.clean_denied.hits, live.clean_denied.of) {
+        (_, 0) => "No clean session ran live beside them.".to_owned(),
+        (0, of) => format!("None of {} was denied anything.", count(of, "clean session")),
+        (hits, of) => format!("{hits} of {} were denied something.", count(of, "clean session")),
+    };
+    format!(
+        "Of {}, {} prevented and {} noticed before harm was done; {} noticed too late, {} missed. {cost}",
+        count(attacks.told(), "live attack"),
+        attacks.prevented,
+        attacks.detected_before,
+        attacks.detected_after,
+        attacks.missed
+    )
 }
 
 #[cfg(test)]

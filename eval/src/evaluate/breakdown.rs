@@ -72,7 +72,7 @@ pub fn breakdowns(entries: &[Entry<'_>], live: &[&Item], scenarios: &Scenarios) 
                 }
             }
             let words = |key: &str| match by {
-                "scenario" => scenarios.get(key).map(|known| known.incident.clone()).unwrap_or_default(),
+                "scenario" => scenarios.get(key).map(|known| known.title.clone()).unwrap_or_default(),
                 _ => String::new(),
             };
             let rows = rows.into_iter().map(|(key, attacks)| row(&key, words(&key), &attacks, &cut));

@@ -95,13 +95,20 @@ pub fn live(live: &[&Item], scenarios: &Scenarios) -> Live {
         .filter(|item| item.is_attack())
         .map(|item| (item, judge(item, first_live(item, item.from_ns()))))
         .collect();
-    let claimed = attacks.iter().filter(|(item, _)| {
-        item.attack().is_some_and(|(name, _)| scenarios.get(name).is_some_and(|known| known.claimed))
-    });
+    let of = |is: fn(&crate::Scenario) -> bool| {
+        let known = |item: &Item| item.attack().and_then(|(name, _)| scenarios.get(name)).is_some_and(is);
+        Outcomes::count(attacks.iter().filter(|(item, _)| known(item)).map(|(_, outcome)| *outcome))
+    };
+    let known_apart = |item: &Item| {
+        item.attack().and_then(|(name, _)| scenarios.get(name)).is_some_and(|known| known.apart)
+    };
     let clean = || live.iter().filter(|item| !item.is_attack());
     Live {
-        attacks: Outcomes::count(attacks.iter().map(|(_, outcome)| *outcome)),
-        claimed: Outcomes::count(claimed.map(|(_, outcome)| *outcome)),
+        claimed: of(|known| known.claimed),
+        apart: of(|known| known.apart),
+        attacks: Outcomes::count(
+            attacks.iter().filter(|(item, _)| !known_apart(item)).map(|(_, outcome)| *outcome),
+        ),
         clean_denied: Proportion::count(clean().map(|item| incident::denied(item))),
         clean_alerted: Proportion::count(clean().map(|item| incident::alerted(item))),
         clean_stopped: Proportion::count(clean().map(|item| incident::stopped(item))),

@@ -101,9 +101,11 @@ fn thresholds(tracks: &[&Track]) -> Vec<f64> {
     all.dedup();
     let lowest = all.first().copied().unwrap_or(0.5);
     let mut tried = vec![lowest / 2.0, lowest * (1.0 - 1e-9)];
-    // The low end decides; further up, two in a thousand apart are the same.
+    // What is less than two in a thousand apart is the same.
+    let mut last = 0.0;
     for p in all {
-        if tried.last().is_none_or(|last| p > last * 1.002) {
+        if p > last * 1.002 {
+            last = p;
             tried.push(p);
         }
     }

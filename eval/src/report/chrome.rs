@@ -36,7 +36,7 @@ pub fn verdict(result: &EvalResult) -> Markup {
     let live = &result.live;
     html! {
         section.verdict {
-            h1 { (headline(result)) }
+            h1 { (words::headline(result)) }
             div.cards {
                 (card("prevented", &words::percent(live.attacks.stopped().share()), &format!("{} live attacks, no secret byte read, no byte sent", words::of(live.attacks.stopped())), grade(live.attacks.stopped().share(), true)))
                 (card("stopped or noticed before harm", &words::percent(live.attacks.in_time().share()), &format!("{} live attacks; 95 %: {}", words::of(live.attacks.in_time()), words::range(live.attacks.in_time().interval())), grade(live.attacks.in_time().share(), true)))
@@ -49,36 +49,6 @@ pub fn verdict(result: &EvalResult) -> Markup {
             }
         }
     }
-}
-
-/// One sentence that may be quoted: what was stopped, and what it cost.
-fn headline(result: &EvalResult) -> String {
-    let live = &result.live;
-    let attacks = live.attacks;
-    if attacks.told() == 0 {
-        return match result.offline.told() {
-            0 => "No attack was evaluated.".to_owned(),
-            told => format!(
-                "Of {}, the replay noticed {} before harm was done and missed {}. Nothing ran live.",
-                words::count(told, "recorded attack"),
-                result.offline.prevented + result.offline.detected_before,
-                result.offline.missed
-            ),
-        };
-    }
-    let cost = match (live.clean_denied.hits, live.clean_denied.of) {
-        (_, 0) => "No clean session ran live beside them.".to_owned(),
-        (0, of) => format!("None of {} was denied anything.", words::count(of, "clean session")),
-        (hits, of) => format!("{hits} of {} were denied something.", words::count(of, "clean session")),
-    };
-    format!(
-        "Of {}, {} prevented and {} noticed before harm was done; {} noticed too late, {} missed. {cost}",
-        words::count(attacks.told(), "live attack"),
-        attacks.prevented,
-        attacks.detected_before,
-        attacks.detected_after,
-        attacks.missed
-    )
 }
 
 fn card(title: &str, value: &str, note: &str, grade: &str) -> Markup {

@@ -15,7 +15,26 @@ use crate::metrics::incident::Outcomes;
 use crate::metrics::operating::Operating;
 use crate::metrics::proportion::Proportion;
 use crate::metrics::roc::RocPoint;
+use crate::Error;
 use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The file of a result that was named by itself or by its directory.
+pub fn result_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("result.json") } else { path.to_owned() }
+}
+
+/// Reads a result.
+pub fn read(path: &Path) -> Result<EvalResult, Error> {
+    let text = fs::read(path).map_err(|error| Error::File { doing: "reading", path: path.to_owned(), error })?;
+    let parse = |detail: String| Error::Parse { path: path.to_owned(), detail };
+    let result: EvalResult = serde_json::from_slice(&text).map_err(|error| parse(error.to_string()))?;
+    if result.format != FORMAT {
+        return Err(parse(format!("its format is {}, and this program reads {FORMAT}", result.format)));
+    }
+    Ok(result)
+}
 
 /// The format that is written and read here.
 pub const FORMAT: u32 = 1;
@@ -123,10 +142,12 @@ pub struct Basis {
 /// What became of live sessions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Live {
-    /// Attacks.
+    /// Attacks, but for those that are reported apart.
     pub attacks: Outcomes,
     /// Those of scenarios that Wardline claims to prevent, each run.
     pub claimed: Outcomes,
+    /// Those of scenarios that no kernel can tell from normal work by what they touch.
+    pub apart: Outcomes,
     /// Clean sessions with a denial.
     pub clean_denied: Proportion,
     /// Clean sessions with an alert or more.
