@@ -12,7 +12,9 @@ pub enum Error {
     #[error(transparent)]
     Corpus(#[from] datasets::Error),
     /// A run names a session that the store does not have.
-    #[error("the run `{run}` names session {session}, and the corpus' store has none of that number: make the corpus again")]
+    #[error(
+        "the run `{run}` names session {session}, and the corpus' store has none of that number: make the corpus again"
+    )]
     NoSession {
         /// The run.
         run: String,

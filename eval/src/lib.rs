@@ -22,8 +22,8 @@ mod trace;
 mod words;
 
 pub use error::Error;
-pub use result::{read, result_file};
-pub use words::headline;
 pub use evaluate::{Options, evaluate};
 pub use replay::{Peak, SessionScore, Summary, replay, summarise};
+pub use result::{read, result_file};
 pub use scenario::{Scenario, Scenarios};
+pub use words::headline;

@@ -91,7 +91,12 @@ impl Stages {
 const T0_P: f64 = 0.0;
 
 /// Scores a trace. `from_ns`: where what is worth telling begins.
-pub fn score(trace: &Trace, baseline: &Arc<Baseline>, thresholds: models::Thresholds, from_ns: u64) -> Scored {
+pub fn score(
+    trace: &Trace,
+    baseline: &Arc<Baseline>,
+    thresholds: models::Thresholds,
+    from_ns: u64,
+) -> Scored {
     let mut scorer = Scorer::new(Arc::clone(baseline));
     let mut scored =
         Scored { samples: Vec::new(), touches: Vec::new(), nearly: None, lowest: None, alerted: None };

@@ -84,7 +84,9 @@ fn attacks(out: &mut String, scenarios: &Breakdown, result: &EvalResult) {
     );
     let line = |name: String, live: &crate::metrics::incident::Outcomes, more: [String; 3]| {
         let mut cells = vec![name];
-        cells.extend([live.prevented, live.detected_before, live.detected_after, live.missed].map(|n| n.to_string()));
+        cells.extend(
+            [live.prevented, live.detected_before, live.detected_after, live.missed].map(|n| n.to_string()),
+        );
         cells.extend(more);
         cells
     };

@@ -143,7 +143,13 @@ impl Trace {
 
     /// Everything but the records.
     pub fn clone_without_records(&self) -> Trace {
-        Trace { records: Vec::new(), said: self.said.clone(), tier: self.tier.clone(), left_out: self.left_out.clone(), ..*self }
+        Trace {
+            records: Vec::new(),
+            said: self.said.clone(),
+            tier: self.tier.clone(),
+            left_out: self.left_out.clone(),
+            ..*self
+        }
     }
 
     /// The events.
@@ -188,9 +194,9 @@ fn said(reader: &Reader, session: &Session) -> Result<Vec<Said>, Error> {
                 means: Some(decision.means),
                 intervened: decision.refused,
                 what: operation(&tokeniser, &event),
-                why: reasons.get(&decision.reason).map_or_else(String::new, |why| {
-                    plain(why, &session.meta.context)
-                }),
+                why: reasons
+                    .get(&decision.reason)
+                    .map_or_else(String::new, |why| plain(why, &session.meta.context)),
             });
         }
         ControlFlow::Continue(())
@@ -241,7 +247,9 @@ impl Corpus for Traces<'_> {
         for record in &self.0[session].records {
             sink(match record {
                 Record::Step(step) => Item::Step(step),
-                Record::Syscall { tid, number, ret } => Item::Syscall { tid: *tid, number: *number, ret: *ret },
+                Record::Syscall { tid, number, ret } => {
+                    Item::Syscall { tid: *tid, number: *number, ret: *ret }
+                }
                 Record::Loss(count) => Item::Loss(*count),
             });
         }

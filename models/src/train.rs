@@ -232,12 +232,7 @@ impl Default for HeldOut {
 
 impl HeldOut {
     /// Scores a session under models that do not know it.
-    fn score<C: Corpus>(
-        &mut self,
-        corpus: &C,
-        session: usize,
-        models: &Arc<Models>,
-    ) -> Result<(), C::Error> {
+    fn score<C: Corpus>(&mut self, corpus: &C, session: usize, models: &Arc<Models>) -> Result<(), C::Error> {
         let mut channels = Channels::new(Arc::clone(models));
         let mut blocks = Blocks::new(CHANNELS.len());
         let mut actions = 0;

@@ -28,18 +28,21 @@ pub fn arms(data: &Data, entries: &[Entry<'_>], tests: &[usize], seed: u64) -> V
     for channel in CHANNELS {
         arms.push(arm("channels", &format!("{} alone", channel.name), entries, seed, |entry| {
             let others = CHANNELS.iter().filter(|other| other.name != channel.name);
-            let alone = others.fold(entry.fitted.baseline.calibration.clone(), |rest, other| {
-                rest.without(other.name)
-            });
+            let alone = others
+                .fold(entry.fitted.baseline.calibration.clone(), |rest, other| rest.without(other.name));
             entry.track(&alone, Stages::T2)
         }));
     }
     arms.push(arm("calibration", "T2, calibrated on sessions kept apart", entries, seed, |entry| {
         entry.shipped(Stages::T2)
     }));
-    arms.push(arm("calibration", "T2, calibrated on folds of the training sessions", entries, seed, |entry| {
-        entry.track(&entry.fitted.folds, Stages::T2)
-    }));
+    arms.push(arm(
+        "calibration",
+        "T2, calibrated on folds of the training sessions",
+        entries,
+        seed,
+        |entry| entry.track(&entry.fitted.folds, Stages::T2),
+    ));
     for scope in Scope::ALL {
         let scoped;
         let entries = if scope == Scope::AgentTask {

@@ -47,8 +47,12 @@ fn of(entry: &Entry<'_>, kind: CaseKind, first: Option<First>, headline: String)
         ));
         observed.extend(seen.changes.iter().map(|change| format!("changed: {change}")));
         observed.push(
-            if seen.succeeded { "it reached what it was after" } else { "it did not reach what it was after" }
-                .to_owned(),
+            if seen.succeeded {
+                "it reached what it was after"
+            } else {
+                "it did not reach what it was after"
+            }
+            .to_owned(),
         );
     }
     let mut reasons: Vec<String> = Vec::new();
@@ -86,6 +90,21 @@ fn of(entry: &Entry<'_>, kind: CaseKind, first: Option<First>, headline: String)
     }
 }
 
+/// Makes the directory that the sessions' world lay in symbolic: where that was says nothing, and is nobody's business.
+pub fn hide(case: &mut Case, world: &str) {
+    if world.len() < 2 {
+        return;
+    }
+    let explained = case.explained.iter_mut().map(|(_, said)| said);
+    let marks = case.timeline.marks.iter_mut().map(|mark| &mut mark.words);
+    let texts = explained.chain(marks).chain(&mut case.reasons).chain(&mut case.observed);
+    for text in texts.chain([&mut case.headline]) {
+        if text.contains(world) {
+            *text = text.replace(world, "$world");
+        }
+    }
+}
+
 fn missed_headline(entry: &Entry<'_>) -> String {
     let p = entry.scored.lowest.as_ref().map_or(1.0, |lowest| lowest.score.p);
     format!(
@@ -103,7 +122,9 @@ fn late_headline(item: &Item, first: Option<First>) -> String {
             first.stage.name(),
             first.time_ns.saturating_sub(impact) as f64 / 1e6
         ),
-        None => format!("{} spoke, but harm was done, and the observer could not tell when", first.stage.name()),
+        None => {
+            format!("{} spoke, but harm was done, and the observer could not tell when", first.stage.name())
+        }
     }
 }
 
@@ -111,7 +132,11 @@ fn false_headline(entry: &Entry<'_>, first: First) -> String {
     match first.stage {
         Stage::T0 => "clean work met a crown jewel".to_owned(),
         Stage::T1 => match entry.scored.touches.first() {
-            Some(touch) => format!("{} for the first time: {} bits, budget {DENIAL_BUDGET_BITS}", place(touch), touch.bits.round()),
+            Some(touch) => format!(
+                "{} for the first time: {} bits, budget {DENIAL_BUDGET_BITS}",
+                place(touch),
+                touch.bits.round()
+            ),
             None => "something was denied that the replayed baseline allows".to_owned(),
         },
         Stage::T2 => {
@@ -124,15 +149,17 @@ fn false_headline(entry: &Entry<'_>, first: First) -> String {
 fn t0(item: &Item) -> String {
     let mut hits = item.trace.said.iter().filter(|said| said.stage == Stage::T0);
     match hits.next() {
-        Some(first) => format!("refused {} operations, the first: {}", hits.count() + 1, first.what),
+        Some(first) => {
+            let refused = crate::words::count(hits.count() as u64 + 1, "operation");
+            format!("refused {refused}, the first: {}", first.what)
+        }
         None => "met no crown jewel".to_owned(),
     }
 }
 
 fn t1(entry: &Entry<'_>) -> String {
     let from_ns = entry.item.from_ns();
-    let touches: Vec<&Touch> =
-        entry.scored.touches.iter().filter(|touch| touch.time_ns >= from_ns).collect();
+    let touches: Vec<&Touch> = entry.scored.touches.iter().filter(|touch| touch.time_ns >= from_ns).collect();
     if touches.is_empty() {
         return match &entry.scored.nearly {
             Some((bits, reach, place)) => format!(
@@ -145,7 +172,7 @@ fn t1(entry: &Entry<'_>) -> String {
     let named: Vec<String> = touches.iter().take(PLACES).map(|touch| place(touch)).collect();
     let more = touches.len() - named.len();
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    format!("denies {} places: {}{more}", touches.len(), named.join(", "))
+    format!("denies {}: {}{more}", crate::words::count(touches.len() as u64, "place"), named.join(", "))
 }
 
 fn t2(entry: &Entry<'_>) -> String {
@@ -153,9 +180,9 @@ fn t2(entry: &Entry<'_>) -> String {
     let channel = lowest.score.channels.iter().min_by(|a, b| a.p.total_cmp(&b.p));
     let Some(channel) = channel else { return "no channel counts".to_owned() };
     format!(
-        "lowest p = {} after {} actions, by the channel `{}` (value {:.2}{})",
+        "lowest p = {} after {}, by the channel `{}` (value {:.2}{})",
         p_words(lowest.score.p),
-        lowest.action,
+        crate::words::count(lowest.action, "action"),
         channel.name,
         channel.value,
         if channel.extrapolated { ", past what held-out sessions prove" } else { "" }
@@ -169,8 +196,10 @@ fn lacking(entry: &Entry<'_>, kind: CaseKind) -> String {
     let threshold = incident::alert_threshold();
     match kind {
         CaseKind::FalseAlarm if !entry.scored.touches.is_empty() => format!(
-            "{} sessions in {} workspaces taught this baseline, and none went there from `{}`",
-            baseline.sessions, baseline.workspaces, entry.item.run.repository
+            "{} in {} taught this baseline, and none went there; `{}` taught it nothing",
+            crate::words::count(baseline.sessions as u64, "session"),
+            crate::words::count(baseline.workspaces as u64, "workspace"),
+            entry.item.run.repository
         ),
         CaseKind::FalseAlarm => format!(
             "the scale rests on {} held-out sessions, which prove no p below {}: what lies past it is extrapolated",
@@ -183,7 +212,10 @@ fn lacking(entry: &Entry<'_>, kind: CaseKind) -> String {
             p_words(provable),
             (baseline.calibration.sessions as f64 * provable / threshold).ceil()
         ),
-        _ => "nothing that a place, an order of operations or a count says: only what travels inside tells it".to_owned(),
+        _ => {
+            "nothing that a place, an order of operations or a count says: only what travels inside tells it"
+                .to_owned()
+        }
     }
 }
 
@@ -212,7 +244,8 @@ fn timeline(entry: &Entry<'_>) -> Timeline {
     let (start, end) = item.trace.span_ns;
     let ms = |time_ns: u64| time_ns.saturating_sub(start) as f64 / 1e6;
     let mut marks = Vec::new();
-    let mut mark = |time_ns: u64, kind: MarkKind, words: String| marks.push(Mark { at_ms: ms(time_ns), kind, words });
+    let mut mark =
+        |time_ns: u64, kind: MarkKind, words: String| marks.push(Mark { at_ms: ms(time_ns), kind, words });
     if let Some(onset) = item.run.onset_ns.filter(|_| item.is_attack()) {
         mark(onset, MarkKind::Onset, "the attack begins".to_owned());
     }

@@ -100,7 +100,9 @@ impl Data {
             };
             let trace = Trace::read(&reader, &session)?;
             hasher.update(run.id.as_bytes());
-            hasher.update(&serde_json::to_vec(&(&run.observed, run.onset_ns, run.impact_ns)).unwrap_or_default());
+            hasher.update(
+                &serde_json::to_vec(&(&run.observed, run.onset_ns, run.impact_ns)).unwrap_or_default(),
+            );
             hasher.update(&trace.digest);
             let script = format!("{}/{}/{}", run.agent, run.task, run.seed);
             let cluster = labels.entry(trace.shape).or_insert(script).clone();

@@ -25,7 +25,9 @@ pub fn drift(data: &Data, entries: &[Entry<'_>], seed: u64) -> Vec<Drifted> {
         let held_out: Vec<usize> = data
             .groups
             .values()
-            .flat_map(|group| group.train.iter().enumerate().filter(|(at, _)| in_fold(*at)).map(|(_, &item)| item))
+            .flat_map(|group| {
+                group.train.iter().enumerate().filter(|(at, _)| in_fold(*at)).map(|(_, &item)| item)
+            })
             .collect();
         known.extend(score_all(data, &held_out, &fits, Scope::AgentTask));
     }

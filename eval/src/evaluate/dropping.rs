@@ -35,7 +35,11 @@ pub fn dropping(entries: &[Entry<'_>], seed: u64) -> Vec<Lossy> {
             let dropped = scored.iter().map(|(_, dropped)| dropped).sum();
             let entries = scored.iter().map(|(entry, _)| entry);
             let name = format!("{:.0} % of records dropped", share * 100.0);
-            Lossy { share, dropped, arm: arm("loss", &name, entries, seed, |entry| entry.shipped(Stages::T2)) }
+            Lossy {
+                share,
+                dropped,
+                arm: arm("loss", &name, entries, seed, |entry| entry.shipped(Stages::T2)),
+            }
         })
         .collect()
 }

@@ -111,8 +111,7 @@ pub fn fit_all(
     let fits: Vec<(Key, Option<Fitted>)> = sessions
         .into_par_iter()
         .map(|(key, (train, calibrate))| {
-            let traces =
-                |all: &[usize]| all.iter().map(|&at| &data.items[at].trace).collect::<Vec<&Trace>>();
+            let traces = |all: &[usize]| all.iter().map(|&at| &data.items[at].trace).collect::<Vec<&Trace>>();
             let fitted = fit(&key, &traces(&train), &traces(&calibrate), seed);
             (key, fitted)
         })

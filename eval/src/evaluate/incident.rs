@@ -47,9 +47,11 @@ pub fn first_replayed(entry: &Entry<'_>) -> Option<First> {
         intervened: said.intervened,
     });
     let t1 = entry.scored.touches.iter().find(|touch| from(touch.time_ns));
-    let t1 = t1.map(|touch| First { time_ns: touch.time_ns, stage: Stage::T1, means: None, intervened: false });
+    let t1 =
+        t1.map(|touch| First { time_ns: touch.time_ns, stage: Stage::T1, means: None, intervened: false });
     let t2 = entry.scored.alerted.as_ref();
-    let t2 = t2.map(|moment| First { time_ns: moment.time_ns, stage: Stage::T2, means: None, intervened: false });
+    let t2 =
+        t2.map(|moment| First { time_ns: moment.time_ns, stage: Stage::T2, means: None, intervened: false });
     let intervened = t0.is_some_and(|first| first.intervened);
     let first = [t0, t1, t2].into_iter().flatten().min_by_key(|first| (first.time_ns, first.stage))?;
     Some(First { intervened, ..first })
@@ -133,11 +135,7 @@ pub fn row(item: &Item, entry: Option<&Entry<'_>>) -> RunRow {
         means: first.as_ref().map(means_words),
         outcome: judged.then(|| judge(item, first)),
         delay_ms: first.filter(|_| judged).map(|_| delays(item, first)[2].after),
-        harm: (
-            run.observed.secret_bytes_read,
-            run.observed.bytes_sent,
-            run.observed.changes.len() as u64,
-        ),
+        harm: (run.observed.secret_bytes_read, run.observed.bytes_sent, run.observed.changes.len() as u64),
     }
 }
 

@@ -32,9 +32,7 @@ fn learned(data: &Data, tests: &[usize], size: usize, seed: u64) -> Learned {
     Learned {
         sessions: size as u64,
         baselines: full as u64,
-        arm: arm("learning", &format!("{size} sessions"), &entries, seed, |entry| {
-            entry.shipped(Stages::ALL)
-        }),
+        arm: arm("learning", &format!("{size} sessions"), &entries, seed, |entry| entry.shipped(Stages::ALL)),
         denied,
         smallest_provable: proved / fits.len().max(1) as f64,
     }

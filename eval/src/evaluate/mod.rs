@@ -29,6 +29,7 @@ use models::Thresholds;
 use models::channel::CHANNELS;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What the corpus does not say.
@@ -83,11 +84,14 @@ pub fn evaluate(
     told("writing it down", 0, 0);
     let tracks: Vec<Track> = entries.iter().map(|entry| entry.shipped(Stages::ALL)).collect();
     let tracks: Vec<&Track> = tracks.iter().collect();
-    let trivia = |entries: &[&Entry<'_>]| entries.iter().map(|entry| trivia(entry.item, seed)).collect::<Vec<_>>();
+    let trivia =
+        |entries: &[&Entry<'_>]| entries.iter().map(|entry| trivia(entry.item, seed)).collect::<Vec<_>>();
     let mut basis = machine::basis(corpus, options);
     basis.configuration_hash = configuration_hash(options);
     summary::count(&data, &mut basis);
     let mut cases: Vec<_> = entries.iter().chain(&live_entries).filter_map(case::case).collect();
+    let world = Path::new(&corpus.description.home).ancestors().nth(2).unwrap_or(Path::new(""));
+    cases.iter_mut().for_each(|case| case::hide(case, &world.to_string_lossy()));
     cases.sort_by(|a, b| (a.kind, a.source, &a.run).cmp(&(b.kind, b.source, &b.run)));
     let (ns, events, syscalls) = time_scoring(&entries);
     Ok(EvalResult {

@@ -57,7 +57,8 @@ fn poisoned(data: &Data, share: f64, screened: bool, seed: u64) -> Poisoned {
         .copied()
         .collect();
     let entries = score_all(data, &tests, &fits, Scope::AgentTask);
-    let name = format!("{:.0} % of training sessions{}", share * 100.0, if screened { ", screened" } else { "" });
+    let name =
+        format!("{:.0} % of training sessions{}", share * 100.0, if screened { ", screened" } else { "" });
     Poisoned {
         share,
         poisoned: poisons.values().map(|poison| poison.teach.len() as u64).sum(),

@@ -9,9 +9,7 @@ use crate::metrics::delay::{self, Delay};
 use crate::metrics::growth::growth as grown;
 use crate::metrics::incident::{Outcome, Outcomes};
 use crate::metrics::proportion::Proportion;
-use crate::result::{
-    BaselineRow, Basis, CalibratedBy, Delays, GrowthOf, Live, Quantiles, RunRow,
-};
+use crate::result::{BaselineRow, Basis, CalibratedBy, Delays, GrowthOf, Live, Quantiles, RunRow};
 use crate::scenario::Scenarios;
 use crate::score::Stages;
 use datasets::corpus::{Mode, Split};
@@ -64,18 +62,24 @@ pub fn gaps(data: &Data, fits: &Fits, scenarios: &Scenarios) -> Vec<String> {
     if !tests.iter().any(|item| item.run.mode == Mode::Enforce) {
         gaps.push("the corpus has no enforced sessions: nothing is said of prevention".to_owned());
     }
-    let versions: BTreeMap<&str, BTreeSet<&str>> = data.items.iter().fold(BTreeMap::new(), |mut all, item| {
-        all.entry(item.run.agent.as_str()).or_default().insert(item.run.agent_version.as_str());
-        all
-    });
+    let versions: BTreeMap<&str, BTreeSet<&str>> =
+        data.items.iter().fold(BTreeMap::new(), |mut all, item| {
+            all.entry(item.run.agent.as_str()).or_default().insert(item.run.agent_version.as_str());
+            all
+        });
     if versions.values().all(|versions| versions.len() < 2) {
-        gaps.push("one version of each agent was recorded: drift by a new version was not measured".to_owned());
+        gaps.push(
+            "one version of each agent was recorded: drift by a new version was not measured".to_owned(),
+        );
     }
     let known: BTreeSet<&str> =
         data.items.iter().filter_map(|item| item.attack().map(|attack| attack.0)).collect();
     let undescribed: Vec<&str> = known.into_iter().filter(|name| !scenarios.contains_key(*name)).collect();
     if !undescribed.is_empty() {
-        gaps.push(format!("no description of the scenarios {}: they have no technique", undescribed.join(", ")));
+        gaps.push(format!(
+            "no description of the scenarios {}: they have no technique",
+            undescribed.join(", ")
+        ));
     }
     gaps.push(
         "nothing in Wardline is learned from attacks, so that every technique is left out by construction: the tables by technique are the leave-one-technique-out result"

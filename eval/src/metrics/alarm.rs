@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn a_trembling_score_is_one_alarm_and_a_quiet_stretch_ends_it() {
-        let points = points(&[(1, 0.5), (2, 0.01), (3, 0.09), (4, 0.2), (5, 0.008), (36, 0.5), (38, 0.5), (40, 0.01)]);
+        let points =
+            points(&[(1, 0.5), (2, 0.01), (3, 0.09), (4, 0.2), (5, 0.008), (36, 0.5), (38, 0.5), (40, 0.01)]);
         let alarms = alarms(&points, 0.01);
         assert_eq!(alarms.len(), 2);
         assert_eq!((alarms[0].opened.action, alarms[0].last.action, alarms[0].lowest), (2, 5, 0.008));

@@ -18,7 +18,11 @@ pub struct Cost {
 pub fn cost(scoring: Duration, events: u64, syscalls: u64, training: Duration) -> Cost {
     let ns = scoring.as_nanos() as f64;
     let per = |count: u64| if count > 0 { ns / count as f64 } else { 0.0 };
-    Cost { ns_per_event: per(events), ns_per_record: per(events + syscalls), training_s: training.as_secs_f64() }
+    Cost {
+        ns_per_event: per(events),
+        ns_per_record: per(events + syscalls),
+        training_s: training.as_secs_f64(),
+    }
 }
 
 #[cfg(test)]

@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn every_outcome_by_hand() {
-        let of = |harm, impact_ns, said_ns, intervened| outcome(Facts { harm, impact_ns, said_ns, intervened });
+        let of =
+            |harm, impact_ns, said_ns, intervened| outcome(Facts { harm, impact_ns, said_ns, intervened });
         assert_eq!(of(false, None, Some(5), true), Outcome::Prevented);
         assert_eq!(of(false, None, Some(5), false), Outcome::DetectedBefore);
         assert_eq!(of(true, Some(9), Some(5), true), Outcome::DetectedBefore);
@@ -139,7 +140,8 @@ mod tests {
 
     #[test]
     fn what_came_to_nothing_by_itself_is_in_no_share() {
-        let outcomes = Outcomes::count([Outcome::Prevented, Outcome::Inert, Outcome::Missed, Outcome::Prevented]);
+        let outcomes =
+            Outcomes::count([Outcome::Prevented, Outcome::Inert, Outcome::Missed, Outcome::Prevented]);
         assert_eq!(outcomes.in_time(), Proportion { hits: 2, of: 3 });
         assert_eq!(outcomes.detected(), Proportion { hits: 2, of: 3 });
     }

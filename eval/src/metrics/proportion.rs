@@ -46,7 +46,10 @@ mod tests {
     #[test]
     fn the_interval_is_that_of_the_tables() {
         let interval = Proportion { hits: 8, of: 10 }.interval().unwrap();
-        assert!((interval.low - 0.4902).abs() < 1e-3 && (interval.high - 0.9433).abs() < 1e-3, "{interval:?}");
+        assert!(
+            (interval.low - 0.4902).abs() < 1e-3 && (interval.high - 0.9433).abs() < 1e-3,
+            "{interval:?}"
+        );
         let all = Proportion { hits: 20, of: 20 }.interval().unwrap();
         assert!((all.low - 0.8389).abs() < 1e-3 && all.high > 0.999_999, "{all:?}");
         assert_eq!(Proportion::default().interval(), None);

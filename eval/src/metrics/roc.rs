@@ -99,7 +99,11 @@ fn counts(clean: &[f64], attack: &[f64]) -> Vec<(usize, usize)> {
     let (mut fp, mut tp) = (0, 0);
     let mut counts = Vec::new();
     for (at, &(score, is_attack)) in all.iter().enumerate() {
-        if is_attack { tp += 1 } else { fp += 1 }
+        if is_attack {
+            tp += 1
+        } else {
+            fp += 1
+        }
         if all.get(at + 1).is_none_or(|next| next.0 < score) {
             counts.push((fp, tp));
         }
@@ -120,7 +124,15 @@ mod tests {
         let third = 1.0 / 3.0;
         assert_eq!(
             at,
-            [(0.0, 0.0), (0.0, third), (0.25, third), (0.5, 2.0 * third), (0.5, 1.0), (0.75, 1.0), (1.0, 1.0)]
+            [
+                (0.0, 0.0),
+                (0.0, third),
+                (0.25, third),
+                (0.5, 2.0 * third),
+                (0.5, 1.0),
+                (0.75, 1.0),
+                (1.0, 1.0)
+            ]
         );
         assert_eq!(detection_at(&clean, &attack, 0.1), Some(third));
         assert_eq!(detection_at(&clean, &attack, 0.5), Some(1.0));

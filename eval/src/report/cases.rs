@@ -29,23 +29,28 @@ pub fn section_of(kind: CaseKind, cases: &[&Case]) -> Result<Markup, Error> {
                         None => { "clean work" }
                     } }
                     span.where { (case.agent) "/" (case.task) " in " (case.repository) }
-                    span.headline { (case.headline) }
+                    span.headline { (ticks(&case.headline)) }
                 }
                 figure.timeline { (plot) }
                 div.explained {
                     dl {
-                        @for (stage, said) in &case.explained { dt { (stage) } dd { (said) } }
+                        @for (stage, said) in &case.explained { dt { (stage) } dd { (ticks(said)) } }
                         @if let Some(stage) = &case.stage {
-                            dt { "first" } dd { (stage) @if let Some(means) = &case.means { ", by means of " (means) } }
+                            dt { "first" } dd { (stage) @if let Some(means) = &case.means { " (" (means) ")" } }
                         }
                     }
-                    @if !case.observed.is_empty() { div { h4 { "Observed from outside" } ul { @for seen in &case.observed { li { (seen) } } } } }
-                    @if !case.reasons.is_empty() { div { h4 { "In Wardline's words" } ul { @for reason in &case.reasons { li { (reason) } } } } }
+                    @if !case.observed.is_empty() { div { h4 { "Observed from outside" } ul { @for seen in &case.observed { li { (ticks(seen)) } } } } }
+                    @if !case.reasons.is_empty() { div { h4 { "In Wardline's words" } ul { @for reason in &case.reasons { li { (ticks(reason)) } } } } }
                 }
                 p.quiet { "run " code { (case.run) } ", session " (case.session) ", " (words::ms(Some(case.timeline.length_ms))) }
             }
         }
     })
+}
+
+/// A text in which what stands in back-ticks is code.
+fn ticks(text: &str) -> Markup {
+    html! { @for (at, part) in text.split('`').enumerate() { @if at % 2 == 1 { code { (part) } } @else { (part) } } }
 }
 
 fn class(kind: CaseKind) -> &'static str {

@@ -21,11 +21,8 @@ pub fn section_of(result: &EvalResult) -> Result<Markup, Error> {
     .zip(SERIES)
     .filter_map(|(name, ink)| Some((result.arms.iter().find(|arm| arm.name == *name)?, ink)))
     .collect();
-    let mut lines: Vec<Line<'_>> = result
-        .floors
-        .iter()
-        .map(|floor| Line { points: &floor.roc, ink: FLOOR, floor: true })
-        .collect();
+    let mut lines: Vec<Line<'_>> =
+        result.floors.iter().map(|floor| Line { points: &floor.roc, ink: FLOOR, floor: true }).collect();
     lines.extend(shown.iter().rev().map(|(arm, ink)| Line { points: &arm.roc, ink: *ink, floor: false }));
     let whole = plot::roc(&lines, 1.0, "ROC curves")?;
     let low = plot::roc(&lines, LOW, "ROC curves up to one clean session in five")?;
@@ -101,7 +98,7 @@ fn operating(result: &EvalResult) -> Markup {
         } } }
     } }
     @if let Some(row) = result.operating.first() { @if row.budget < row.resolution {
-        p.quiet { (format!("One false alarm in these {:.2} hours is already {:.1} an hour: smaller budgets are met by none at all, and what they promise is the column `at most`.", row.hours, row.resolution)) }
+        p.quiet { (format!("One false alarm in these {:.2} hours is already {:.1} an hour: smaller budgets are met by none at all, and what they promise is the last column but one.", row.hours, row.resolution)) }
     } } }
 }
 

@@ -20,8 +20,7 @@ pub const QUIET: Ink = Ink(2, "quiet");
 /// Grid.
 pub const GRID: Ink = Ink(3, "line");
 /// The first series, and the four after it.
-pub const SERIES: [Ink; 5] =
-    [Ink(4, "s1"), Ink(5, "s2"), Ink(6, "s3"), Ink(7, "s4"), Ink(8, "s5")];
+pub const SERIES: [Ink; 5] = [Ink(4, "s1"), Ink(5, "s2"), Ink(6, "s3"), Ink(7, "s4"), Ink(8, "s5")];
 /// Harm.
 pub const HARM: Ink = Ink(9, "missed");
 /// The onset of an attack.
@@ -32,8 +31,8 @@ pub const STAGES: [Ink; 3] = [Ink(11, "t0"), Ink(12, "t1"), Ink(13, "t2")];
 pub const FLOOR: Ink = Ink(14, "floor");
 
 const ALL: [Ink; 14] = [
-    INK, QUIET, GRID, SERIES[0], SERIES[1], SERIES[2], SERIES[3], SERIES[4], HARM, ONSET, STAGES[0], STAGES[1],
-    STAGES[2], FLOOR,
+    INK, QUIET, GRID, SERIES[0], SERIES[1], SERIES[2], SERIES[3], SERIES[4], HARM, ONSET, STAGES[0],
+    STAGES[1], STAGES[2], FLOOR,
 ];
 
 impl Ink {
@@ -84,6 +83,7 @@ pub fn roc(lines: &[Line<'_>], most: f64, label: &str) -> Result<PreEscaped<Stri
     drawn(label, (520, 400), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(10)
+            .margin_right(26)
             .x_label_area_size(40)
             .y_label_area_size(52)
             .build_cartesian_2d(0.0..most, 0.0..1.0)
@@ -125,11 +125,7 @@ fn clipped(points: &[RocPoint], most: f64) -> Vec<(f64, f64)> {
 }
 
 /// Share of attacks found within a delay, on a logarithmic axis.
-pub fn delays(
-    lines: &[(&[Step], Ink)],
-    unit: &str,
-    label: &str,
-) -> Result<PreEscaped<String>, Error> {
+pub fn delays(lines: &[(&[Step], Ink)], unit: &str, label: &str) -> Result<PreEscaped<String>, Error> {
     let all = || lines.iter().flat_map(|(steps, _)| steps.iter().map(|step| step.after));
     let least = all().filter(|after| *after > 0.0).fold(f64::INFINITY, f64::min).clamp(0.1, 1e6);
     let most = all().fold(10.0 * least, f64::max) * 1.6;
@@ -137,6 +133,7 @@ pub fn delays(
     drawn(label, (520, 400), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(10)
+            .margin_right(26)
             .x_label_area_size(40)
             .y_label_area_size(52)
             .build_cartesian_2d((least..most).log_scale(), 0.0..1.0)
@@ -166,12 +163,16 @@ pub fn calibrated(
     drawn(label, (520, 400), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(10)
+            .margin_right(26)
             .x_label_area_size(40)
             .y_label_area_size(52)
             .build_cartesian_2d((0.0008..0.25f64).log_scale(), (least..1.0f64).log_scale())
             .map_err(words)?;
         mesh(&mut chart, "promised: p at most", "clean sessions that came so far", &short, &percent)?;
-        let same = LineSeries::new([(least.max(0.0008), least.max(0.0008)), (0.25, 0.25)], GRID.rgb().stroke_width(2));
+        let same = LineSeries::new(
+            [(least.max(0.0008), least.max(0.0008)), (0.25, 0.25)],
+            GRID.rgb().stroke_width(2),
+        );
         chart.draw_series(same).map_err(words)?;
         for (points, ink) in lines {
             let points: Vec<(f64, f64)> = points.iter().map(|&(x, y)| (x, y.max(least))).collect();
@@ -190,6 +191,7 @@ pub fn learning(rows: &[Learned]) -> Result<PreEscaped<String>, Error> {
     drawn(label, (520, 400), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(10)
+            .margin_right(26)
             .x_label_area_size(40)
             .y_label_area_size(52)
             .build_cartesian_2d(0.0..most, 0.0..1.0)

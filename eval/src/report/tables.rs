@@ -19,8 +19,12 @@ fn outcome_bar(outcomes: Outcomes) -> Markup {
     ];
     let all: u64 = parts.iter().map(|part| part.1).sum();
     let names = ["prevented", "detected before impact", "detected after impact", "missed", "came to nothing"];
-    let said: Vec<String> =
-        parts.iter().zip(names).filter(|(part, _)| part.1 > 0).map(|(part, name)| format!("{} {name}", part.1)).collect();
+    let said: Vec<String> = parts
+        .iter()
+        .zip(names)
+        .filter(|(part, _)| part.1 > 0)
+        .map(|(part, name)| format!("{} {name}", part.1))
+        .collect();
     html! {
         @if all == 0 { span.quiet { "–" } } @else {
             span.bar role="img" aria-label=(said.join(", ")) title=(said.join(", ")) {
@@ -218,13 +222,60 @@ pub fn basis(result: &EvalResult) -> Markup {
     let basis = &result.basis;
     let rows = [
         ("profile", basis.profile.clone()),
-        ("sessions", format!("{} to train on, {} to calibrate on, {} held out, {} replayed attacks; live: {} clean, {} attacks", basis.train, basis.calibrate, basis.clean, basis.attacks, basis.live_clean, basis.live_attacks)),
-        ("copies", format!("{} test sessions have the tokens of another one, and count with it as one", basis.duplicates)),
+        (
+            "sessions",
+            format!(
+                "{} to train on, {} to calibrate on, {} held out, {} replayed attacks; live: {} clean, {} attacks",
+                basis.train,
+                basis.calibrate,
+                basis.clean,
+                basis.attacks,
+                basis.live_clean,
+                basis.live_attacks
+            ),
+        ),
+        (
+            "copies",
+            format!(
+                "{} test sessions have the tokens of another one, and count with it as one",
+                basis.duplicates
+            ),
+        ),
         ("seeds", format!("corpus {}, evaluation {}", basis.corpus_seed, basis.seed)),
-        ("recorded", format!("by Wardline {} on Linux {}, tier {}", basis.recorded_by, basis.kernel, basis.tier)),
-        ("evaluated", format!("by Wardline {}{} on {}, {} cores, {} GiB, in {:.0} s", basis.wardline, basis.commit.as_ref().map(|commit| format!(" ({commit})")).unwrap_or_default(), basis.processor, basis.cores, basis.memory_gib, result.timing.seconds)),
-        ("agents", basis.agents.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ")),
-        ("repositories", basis.repositories.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ")),
+        (
+            "recorded",
+            format!("by Wardline {} on Linux {}, tier {}", basis.recorded_by, basis.kernel, basis.tier),
+        ),
+        (
+            "evaluated",
+            format!(
+                "by Wardline {}{} on {}, {} cores, {} GiB, in {:.0} s",
+                basis.wardline,
+                basis.commit.as_ref().map(|commit| format!(" ({commit})")).unwrap_or_default(),
+                basis.processor,
+                basis.cores,
+                basis.memory_gib,
+                result.timing.seconds
+            ),
+        ),
+        (
+            "agents",
+            basis
+                .agents
+                .iter()
+                .map(|(name, version)| format!("{name} {version}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
+        (
+            "repositories",
+            basis
+                .repositories
+                .iter()
+                .map(|(name, version)| format!("{name} {version}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
         ("configuration", basis.configuration_hash.clone()),
         ("data", basis.data_hash.clone()),
     ];
@@ -254,6 +305,8 @@ pub fn runs(result: &EvalResult) -> Markup {
         } } }
     } } } };
     let live = result.runs.iter().filter(|run| run.source == Source::Live).count();
-    let lead = format!("Every run of the corpus; {live} of them live under `enforce`, the others recorded and replayed.");
+    let lead = format!(
+        "Every run of the corpus; {live} of them live under `enforce`, the others recorded and replayed."
+    );
     section("runs", "Every run", &lead, &body)
 }

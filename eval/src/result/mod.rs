@@ -7,6 +7,7 @@ mod row;
 pub use case::{Case, CaseKind, Mark, MarkKind, Timeline};
 pub use row::{BaselineRow, Breakdown, BreakdownRow, Delays, Quantiles, RunRow, Source};
 
+use crate::Error;
 use crate::metrics::bootstrap::Interval;
 use crate::metrics::calibrated::Calibrated;
 use crate::metrics::cost::Cost;
@@ -15,7 +16,6 @@ use crate::metrics::incident::Outcomes;
 use crate::metrics::operating::Operating;
 use crate::metrics::proportion::Proportion;
 use crate::metrics::roc::RocPoint;
-use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,8 @@ pub fn result_file(path: &Path) -> PathBuf {
 
 /// Reads a result.
 pub fn read(path: &Path) -> Result<EvalResult, Error> {
-    let text = fs::read(path).map_err(|error| Error::File { doing: "reading", path: path.to_owned(), error })?;
+    let text =
+        fs::read(path).map_err(|error| Error::File { doing: "reading", path: path.to_owned(), error })?;
     let parse = |detail: String| Error::Parse { path: path.to_owned(), detail };
     let result: EvalResult = serde_json::from_slice(&text).map_err(|error| parse(error.to_string()))?;
     if result.format != FORMAT {

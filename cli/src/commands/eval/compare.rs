@@ -41,15 +41,22 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn text(comparison: &Comparison, all: bool) -> String {
     let mut lines = Vec::new();
     if !comparison.same_data {
-        lines.push("The two rest on different data: what differs may be the sessions' doing, not Wardline's.".to_owned());
+        lines.push(
+            "The two rest on different data: what differs may be the sessions' doing, not Wardline's."
+                .to_owned(),
+        );
     }
     let counted = |change: Change| comparison.differences.iter().filter(|d| d.change == change).count();
-    let shown: Vec<&Difference> =
-        comparison.differences.iter().filter(|d| all || matches!(d.change, Change::Better | Change::Worse)).collect();
+    let shown: Vec<&Difference> = comparison
+        .differences
+        .iter()
+        .filter(|d| all || matches!(d.change, Change::Better | Change::Worse))
+        .collect();
     if !shown.is_empty() {
         let mut rows = table::table(&["", "before", "after", "figure"]);
         for difference in shown {
-            let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
+            let number =
+                |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
             let word = match difference.change {
                 Change::Better => "better",
                 Change::Worse => "worse",
@@ -65,7 +72,10 @@ fn text(comparison: &Comparison, all: bool) -> String {
         }
         lines.push(table::plain(&rows));
     }
-    for (runs, what) in [(&comparison.lost, "no longer stopped or noticed in time"), (&comparison.won, "now stopped or noticed in time")] {
+    for (runs, what) in [
+        (&comparison.lost, "no longer stopped or noticed in time"),
+        (&comparison.won, "now stopped or noticed in time"),
+    ] {
         if !runs.is_empty() {
             lines.push(format!("{what}: {}", runs.join(", ")));
         }

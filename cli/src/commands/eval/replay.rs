@@ -43,7 +43,9 @@ struct Outcome {
 /// Replays them.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     if !Uid::effective().is_root() {
-        return Err(Exit::CannotProtect.error("sessions and baselines are root's: use `sudo wardline eval replay`"));
+        return Err(
+            Exit::CannotProtect.error("sessions and baselines are root's: use `sudo wardline eval replay`")
+        );
     }
     let uid = user::owner(args.user.as_deref(), state)?;
     let reader = reading::existing_store(state, uid)?;

@@ -143,7 +143,9 @@ fn text(result: &EvalResult, out: &Path) -> String {
     let live = &result.live;
     let mut lines = vec![eval::headline(result)];
     if let Some(arm) = result.arms.first() {
-        let percent = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0));
+        let percent = |share: Option<f64>| {
+            share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+        };
         lines.push(format!(
             "replayed: AUC {}; {} detected at 1 % of clean sessions, {} at 5 %, {} at 10 %",
             arm.auc.map_or_else(|| "-".to_owned(), |auc| format!("{auc:.3}")),
