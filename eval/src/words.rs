@@ -93,7 +93,7 @@ pub fn headline(result: &EvalResult) -> String {
         (hits, of) => format!("{hits} of {} were denied something.", count(of, "clean session")),
     };
     format!(
-        "Of {}, {} were prevented and {} noticed before harm was done; {} were noticed too late and {} missed. {cost}",
+        "{}: {} prevented, {} noticed before harm was done, {} noticed too late, {} missed. {cost}",
         count(attacks.told(), "live attack"),
         attacks.prevented,
         attacks.detected_before,
