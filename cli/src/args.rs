@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::commands::{
-    baselines, completions, db, doctor, eval, export, keeper, run, sessions, show, stop, stop_session,
-    supervisor, tail, task, train,
+    baselines, completions, corpus, db, doctor, eval, export, keeper, run, sessions, show, stop,
+    stop_session, supervisor, tail, task, train,
 };
 use crate::demo::DemoArgs;
 use crate::exit::EXIT_HELP;
@@ -83,6 +83,8 @@ pub enum Command {
     Baseline(baselines::Args),
     /// Measure what Wardline detects and prevents, on a corpus or on your own recordings
     Eval(eval::Args),
+    /// Record real agents against a scripted model: a corpus
+    Corpus(corpus::Args),
     /// Look after the database of recorded sessions
     Db(db::Args),
     /// Print the completions of a shell

@@ -26,22 +26,6 @@ const WORDS: [&str; 13] = [
     "TOKEN",
 ];
 
-/// Beginnings of a value that make it a secret whatever its name.
-const BEGINNINGS: [&str; 12] = [
-    "AKIA",
-    "AIza",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "npm_",
-    "sk-",
-    "xoxb-",
-    "xoxp-",
-    "-----BEGIN ",
-];
-
 /// Names that only look like a secret's.
 const HARMLESS: [&str; 3] = ["OLDPWD", "PWD", "GPG_KEY"];
 
@@ -64,7 +48,7 @@ fn is_secret(name: &str, value: &str) -> bool {
         || ["APIKEY", "TOKEN", "SECRET", "PASSWORD"].iter().any(|end| upper.ends_with(end));
     // A path to a socket or a file is no secret by itself; the file is watched where it lies.
     (named && !value.starts_with('/'))
-        || BEGINNINGS.iter().any(|b| value.starts_with(b))
+        || event::secret::begins_like_a_key(value.as_bytes())
         || carries_password(value)
 }
 

@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod environment;
 mod exit;
+mod live;
 mod log;
 mod state;
 mod style;

@@ -55,6 +55,22 @@ pub enum Error {
         /// What is read here.
         known: u32,
     },
+    /// A world that its user could not reach.
+    #[error("`{}` cannot be used: other users cannot pass through `{}`, and agents run as one; choose another directory", path.display(), above.display())]
+    Closed {
+        /// The world.
+        path: PathBuf,
+        /// The directory above it that is closed.
+        above: PathBuf,
+    },
+    /// An agent, a package or a tool that is needed is not there.
+    #[error("{what} is missing: {detail}")]
+    Missing {
+        /// What.
+        what: String,
+        /// Why, and what to do.
+        detail: String,
+    },
     /// A file is to be handed out by an address that is none of the hostile hosts.
     #[error("no host answers at {0}: see the table of hosts in `datasets/scenarios/README.md`")]
     NoHost(std::net::SocketAddrV4),

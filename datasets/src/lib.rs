@@ -9,7 +9,9 @@
 //! Recording and enforcing are driven through the binary by whoever uses this crate. Must never load a model, talk to
 //! the kernel's tracing, or touch a file outside its own directory.
 
+pub mod agent;
 mod attack;
+pub mod cache;
 mod clock;
 pub mod corpus;
 mod deck;
@@ -17,10 +19,14 @@ mod edit;
 mod error;
 mod git_remote;
 mod home;
+mod http;
 mod index;
 mod language;
+pub mod model;
 pub mod network;
 pub mod observe;
+mod package_index;
+pub mod repository;
 mod resolver;
 pub mod scenario;
 mod script;
@@ -29,6 +35,8 @@ mod service;
 mod session;
 mod sink;
 mod summarize;
+pub mod template;
+mod toolchain;
 mod tools;
 mod tree;
 mod user;
@@ -41,9 +49,11 @@ pub use home::Secret;
 pub use index::Index;
 pub use network::Services;
 pub use observe::Observation;
+pub use package_index::{PackageIndex, Packages};
 pub use script::{Script, Step};
 pub use session::{Attack, Family, Plot, Profile, Session};
 pub use sink::{Arrival, Sink};
+pub use toolchain::place as place_toolchain;
 pub use tools::Tools;
 pub use tree::Tree;
 pub use user::User;

@@ -1,13 +1,15 @@
 //! A network of its own: a namespace whose loopback carries the addresses of a small Internet.
 
 use crate::resolver::Resolver;
-use crate::{Arrival, Error, GitRemote, Index, Sink, Tools, World};
+use crate::{Arrival, Error, GitRemote, Index, PackageIndex, Packages, Sink, Tools, World};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, send, socket};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// The package index.
 pub const INDEX: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 8080);
+/// The scripted model.
+pub const MODEL: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 30), 8000);
 /// The git remote, at git's own port.
 pub const REMOTE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 20), 9418);
 /// Where the stolen key goes.
@@ -49,17 +51,28 @@ pub(crate) fn fetch(tools: &Tools, page: &str) -> String {
 pub struct Services {
     sinks: Vec<Sink>,
     names: Resolver,
-    _index: Index,
+    _index: Option<Index>,
+    _packages: Option<PackageIndex>,
     remote: GitRemote,
 }
 
 impl Services {
     /// Starts them, in the namespace of the calling thread.
     pub fn start(world: &World) -> Result<Services, Error> {
+        Services::with(world, Some(Index::start(INDEX)?), None)
+    }
+
+    /// Starts them with packages that can really be installed.
+    pub fn start_with(world: &World, packages: Packages) -> Result<Services, Error> {
+        Services::with(world, None, Some(PackageIndex::start(packages)?))
+    }
+
+    fn with(world: &World, index: Option<Index>, packages: Option<PackageIndex>) -> Result<Services, Error> {
         Ok(Services {
             sinks: HOSTILE.into_iter().map(Sink::start).collect::<Result<_, _>>()?,
             names: Resolver::start(NAMES)?,
-            _index: Index::start(INDEX)?,
+            _index: index,
+            _packages: packages,
             remote: GitRemote::start(REMOTE, world)?,
         })
     }
@@ -97,7 +110,7 @@ pub fn isolate() -> Result<(), Error> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
         .map_err(|errno| failed("make a network namespace")(errno.into()))?;
     request(&link_up()).map_err(failed("bring loopback up"))?;
-    for address in [INDEX, REMOTE, NAMES].iter().chain(&HOSTILE) {
+    for address in [INDEX, REMOTE, MODEL, NAMES].iter().chain(&HOSTILE) {
         request(&add_address(*address.ip())).map_err(failed("add an address"))?;
     }
     Ok(())

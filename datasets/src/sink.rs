@@ -29,6 +29,13 @@ pub struct Arrival {
     pub said: Vec<u8>,
 }
 
+impl Arrival {
+    /// Whether it is more than the fetching of something published.
+    pub(crate) fn says_something(&self) -> bool {
+        !self.said.is_empty()
+    }
+}
+
 /// The host, and what arrived.
 #[derive(Debug)]
 pub struct Sink {

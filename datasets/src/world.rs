@@ -25,6 +25,7 @@ const OLD: Duration = Duration::from_secs(3_600);
 pub struct World {
     root: Option<TempDir>,
     path: PathBuf,
+    name: &'static str,
     /// The user whose home it is.
     pub user: User,
     /// What an observer can recognise.
@@ -59,19 +60,49 @@ impl World {
             .iter()
             .fold(0, |sum: usize, &byte| sum * 31 % 65_521 + usize::from(byte));
         let user = User::unused(near)?;
-        let mut world = World { root: Some(root), path, user, secrets: Vec::new() };
+        let mut world = World { root: Some(root), path, name: "demo", user, secrets: Vec::new() };
         world.lay_out()?;
         world.furnish(seed)?;
         world.seal()?;
         Ok(world)
     }
 
+    /// A world at a place of its own that stays when it is dropped, for recordings in which paths should not change from
+    /// one making to the next. Other users must be able to reach the place.
+    pub fn at(path: &Path, user: User, seed: u64) -> Result<World, Error> {
+        at("make", path, fs::create_dir_all(path))?;
+        let path = at("resolve", path, path.canonicalize())?;
+        if let Some(closed) = path.ancestors().skip(1).find(|above| !passable(above)) {
+            return Err(Error::Closed { path: path.clone(), above: closed.to_owned() });
+        }
+        let mut world = World { root: None, path, name: "agent", user, secrets: Vec::new() };
+        world.renew(seed)?;
+        Ok(world)
+    }
+
+    /// Ends what still runs as the user, and makes home, temporary files, remotes and the observer's corner anew.
+    pub fn renew(&mut self, seed: u64) -> Result<(), Error> {
+        self.user.end_processes();
+        for name in ["home", "tmp", "remotes", "agent", "observer"] {
+            let directory = self.path.join(name);
+            match fs::remove_dir_all(&directory) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => at("remove", &directory, removed)?,
+            }
+        }
+        self.secrets.clear();
+        self.lay_out()?;
+        self.furnish(seed)?;
+        self.seal()
+    }
+
     fn lay_out(&self) -> Result<(), Error> {
         at("open up", &self.path, fs::set_permissions(&self.path, Permissions::from_mode(0o755)))?;
+        let (home, projects) = (format!("home/{}", self.name), format!("home/{}/projects", self.name));
         for (name, mode, owned) in [
             ("home", 0o755, false),
-            ("home/demo", 0o755, true),
-            ("home/demo/projects", 0o755, true),
+            (home.as_str(), 0o755, true),
+            (projects.as_str(), 0o755, true),
             ("tmp", 0o1777, false),
             ("remotes", 0o755, true),
             ("agent", 0o755, false),
@@ -107,7 +138,7 @@ impl World {
 
     /// The fake home.
     pub fn home(&self) -> PathBuf {
-        self.path.join("home/demo")
+        self.path.join("home").join(self.name)
     }
 
     /// Where Wardline keeps what belongs to this world. Not made yet.
@@ -135,8 +166,8 @@ impl World {
         vec![
             ("PATH", PATH.into()),
             ("HOME", self.home().into()),
-            ("USER", "demo".into()),
-            ("LOGNAME", "demo".into()),
+            ("USER", self.name.into()),
+            ("LOGNAME", self.name.into()),
             ("SHELL", "/bin/bash".into()),
             ("LANG", "C".into()),
             ("TERM", "dumb".into()),
@@ -226,12 +257,13 @@ impl World {
         self.path.clone()
     }
 
-    fn give(&self, path: &Path) -> Result<(), Error> {
+    /// Gives a file of the world to its user.
+    pub(crate) fn give(&self, path: &Path) -> Result<(), Error> {
         at("give away", path, lchown(path, Some(self.user.id), Some(self.user.id)))
     }
 
     /// Writes a file of the user's, with the directories above it.
-    fn write(&self, base: &Path, relative: &str, text: &str, mode: u32) -> Result<(), Error> {
+    pub(crate) fn write(&self, base: &Path, relative: &str, text: &str, mode: u32) -> Result<(), Error> {
         let path = base.join(relative);
         let mut above: Vec<&Path> = path.ancestors().skip(1).take_while(|above| *above != base).collect();
         above.reverse();
@@ -245,6 +277,11 @@ impl World {
         at("set the mode of", &path, fs::set_permissions(&path, Permissions::from_mode(mode)))?;
         self.give(&path)
     }
+}
+
+/// Whether other users can pass through a directory.
+fn passable(directory: &Path) -> bool {
+    fs::metadata(directory).is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0)
 }
 
 impl Drop for World {

@@ -9,6 +9,7 @@ mod context;
 pub mod jewel;
 mod object;
 mod operation;
+pub mod secret;
 mod session;
 mod step;
 mod token;

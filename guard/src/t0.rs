@@ -184,6 +184,7 @@ impl Arming<'_> {
                 self.named_path(&runtime.join(path), label, false)
             }
             Site::NameIn(directory, name) => {
+                self.mark_directories(directory, label, guarded);
                 let Some(directory) = padded(directory.as_bytes()) else { return Ok(()) };
                 self.name(abi::name_dir(&directory), name.as_bytes(), label)
             }

@@ -20,21 +20,43 @@
 //! ```
 
 use crate::line::Line;
+use crate::share::{Names, Share};
 use crate::{Error, Reader, Result, SessionId};
 use std::io::Write;
 use std::ops::ControlFlow;
 
 /// Writes a session as lines of JSON. Bounded memory; see the module for the lines.
 pub fn export_jsonl(reader: &Reader, id: SessionId, out: &mut impl Write) -> Result<()> {
+    export(reader, id, None, out)
+}
+
+/// The same for others: without the names of user, home and machine. See [`Names`].
+pub fn export_shared(reader: &Reader, id: SessionId, names: &Names, out: &mut impl Write) -> Result<()> {
+    export(reader, id, Some(names), out)
+}
+
+fn export(reader: &Reader, id: SessionId, names: Option<&Names>, out: &mut impl Write) -> Result<()> {
     let _snapshot = reader.snapshot()?;
-    write(out, &Line::session(&reader.session(id)?, reader.reasons(id)?))?;
+    let (mut session, mut reasons) = (reader.session(id)?, reader.reasons(id)?);
+    let mut share = names.map(|names| Share::new(names, &session));
+    if let Some(share) = &mut share {
+        share.session(&mut session);
+        share.reasons(&mut reasons);
+    }
+    write(out, &Line::session(&session, reasons))?;
     let mut written = Ok(());
-    reader.events(id, &mut |captured| {
+    reader.events(id, &mut |mut captured| {
+        if let Some(share) = &mut share {
+            share.captured(&mut captured);
+        }
         written = write(out, &Line::from(&captured));
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     written?;
-    for alert in reader.alerts(id)? {
+    for mut alert in reader.alerts(id)? {
+        if let Some(share) = &mut share {
+            share.alert(&mut alert);
+        }
         write(out, &Line::from(&alert))?;
     }
     out.flush().map_err(|error| sink(&error))

@@ -26,14 +26,16 @@ mod reader;
 mod recorder;
 mod schema;
 mod session;
+mod share;
 mod stream;
 mod writer;
 
 pub use error::{Error, Result};
 pub use escape::{escape, unescape};
-pub use export::export_jsonl;
+pub use export::{export_jsonl, export_shared};
 pub use line::Line;
 pub use reader::Reader;
 pub use recorder::Recorder;
 pub use session::{Alert, Counts, Session, SessionId};
+pub use share::Names;
 pub use writer::{Writer, WriterMessage};

@@ -4,16 +4,20 @@ use super::reading;
 use crate::state::State;
 use crate::user;
 use anyhow::{Context, Result};
+use bstr::BString;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use store::Names;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  sudo wardline export last -o session.jsonl\n  sudo wardline export 17 | jq 'select(.op == \"connect\")'"
+    after_help = "Examples:\n  sudo wardline export last -o session.jsonl\n  sudo wardline export 17 | jq 'select(.op == \"connect\")'\n  sudo wardline export last --share -o for-others.jsonl"
 )]
 pub struct Args {
     /// Number of the session, or `last`
@@ -24,6 +28,10 @@ pub struct Args {
     /// Write to this file; standard output otherwise
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Leave out the names of user, home and machine: home becomes `/home/user`, uid and gid 1000. Names of workspaces,
+    /// addresses and everything else stay
+    #[arg(long)]
+    pub share: bool,
     /// Whose session
     #[arg(long)]
     pub user: Option<String>,
@@ -39,7 +47,8 @@ pub enum Format {
 /// Writes it.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let file = args.output.as_deref().map(create).transpose()?;
-    let line = ["export", args.session.as_str(), "--format", "jsonl"];
+    let mut line = vec!["export", args.session.as_str(), "--format", "jsonl"];
+    line.extend(args.share.then_some("--share"));
     if let Some(code) =
         reading::through_supervisor(state, args.user.as_deref(), &line, file.as_ref().map(AsFd::as_fd))?
     {
@@ -53,10 +62,26 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         None => Box::new(BufWriter::new(std::io::stdout().lock())),
     };
     match args.format {
+        Format::Jsonl if args.share => {
+            store::export_shared(&reader, session.id, &names(session.meta.context.uid), &mut out)?;
+        }
         Format::Jsonl => store::export_jsonl(&reader, session.id, &mut out)?,
-    };
+    }
     out.flush().context("the export cannot be written")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What this machine knows of the session's user and of itself. The session's own home is known from the session.
+fn names(uid: u32) -> Names {
+    let account = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
+    let bytes = |text: &OsStr| BString::from(text.as_bytes());
+    let etc = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    Names {
+        homes: account.iter().map(|account| bytes(account.dir.as_os_str())).collect(),
+        users: account.iter().map(|account| account.name.as_str().into()).collect(),
+        hosts: vec![rustix::system::uname().nodename().to_bytes().into(), etc.trim().into()],
+        ids: account.iter().map(|account| account.gid.as_raw()).collect(),
+    }
 }
 
 fn create(path: &Path) -> Result<File> {

@@ -2,6 +2,7 @@
 
 pub mod baselines;
 pub mod completions;
+pub mod corpus;
 pub mod db;
 pub mod doctor;
 pub mod eval;
@@ -53,6 +54,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Baselines(args) => baselines::list(&state, &args),
         Command::Baseline(args) => baselines::run(&state, &args),
         Command::Eval(args) => eval::run(&state, &args),
+        Command::Corpus(args) => corpus::run(args),
         Command::Db(args) => done(db::run(&state, &args)),
         Command::Completions(args) => done(completions::run(&args)),
         Command::Supervisor(args) => done(supervisor::run(&state, &args)),

@@ -4,14 +4,13 @@
 //! It drives this same binary as a user would, one process a step. What an attack achieved is judged by the world's
 //! observer; Wardline's own word is only taken for which stage and means it says stopped it.
 
-mod client;
 mod judge;
 mod report;
 mod run;
 mod story;
-mod waiting;
 
 use crate::exit::Exit;
+use crate::live::Interrupts;
 use anyhow::Result;
 use datasets::Profile;
 use std::process::ExitCode;
@@ -70,7 +69,7 @@ pub fn run(args: DemoArgs) -> Result<ExitCode> {
              Try `sudo wardline demo`, or `sudo target/release/wardline demo` after `cargo build --release`",
         ));
     }
-    let interrupts = waiting::Interrupts::take()?;
+    let interrupts = Interrupts::take()?;
     let outcome = run::run(&args, &interrupts);
     if let Some(signal) = interrupts.arrived() {
         // Everything was cleaned up on the way here.

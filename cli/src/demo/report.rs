@@ -1,5 +1,6 @@
 //! What the demo found, as `--json` prints it.
 
+use crate::live::Baseline;
 use serde::Serialize;
 
 /// Everything.
@@ -37,19 +38,6 @@ pub struct Recorded {
     pub events: u64,
     /// Records lost.
     pub lost: u64,
-}
-
-/// One baseline.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Baseline {
-    /// The agent.
-    pub agent: String,
-    /// The task.
-    pub task: String,
-    /// Sessions that it was made of.
-    pub sessions: u64,
-    /// Tokens in them.
-    pub tokens: u64,
 }
 
 /// A clean run.

@@ -1,12 +1,11 @@
 //! The demo from beginning to end.
 
-use super::client::{Client, Run};
 use super::report::{Clean, Outcome, Recorded, Report};
-use super::waiting::Interrupts;
 use super::{DemoArgs, judge};
 use crate::exit::Exit;
+use crate::live::{Client, Interrupts, Job, Run};
 use anyhow::{Result, ensure};
-use datasets::{Attack, Family, Plot, Services, Tools, World, network};
+use datasets::{AGENT, Attack, Family, Placed, Plot, Services, Session, Tools, World, network};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Instant;
 
@@ -45,14 +44,14 @@ pub fn run(args: &DemoArgs, interrupts: &Interrupts) -> Result<Report> {
 
 /// Records, trains, and enforces.
 fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts) -> Result<Report> {
-    let client = Client::new(world, interrupts)?;
+    let client = Client::new(world, world.state(), interrupts)?;
     let home = world.home().to_string_lossy().into_owned();
     let sessions = plot.recorded();
     let progress = Progress::new(sessions.len() + 1 + Family::ALL.len() + Attack::ALL.len());
     let mut report = Report::default();
     for session in &sessions {
         progress.step(&format!("recording {}", session.name));
-        let run = client.record(session)?;
+        let run = client.record(&job(session, &world.place(session)?))?;
         ensure!(run.status.success(), "the recorded session {} failed: {}", session.name, tail(&run.printed));
         count(&mut report.recorded, &run);
     }
@@ -60,7 +59,8 @@ fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts
     report.baselines = client.train()?;
     for family in Family::ALL {
         progress.step(&format!("a clean {} run", family.task()));
-        let run = client.enforce(&plot.fresh(family, 0))?;
+        let session = plot.fresh(family, 0);
+        let run = client.enforce(&job(&session, &world.place(&session)?))?;
         report.tier.clone_from(&run.summary.tier);
         report.clean.push(clean(family, &run, &home));
     }
@@ -69,6 +69,18 @@ fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts
         report.attacks.push(attacked(attack, plot, world, services, &client)?);
     }
     Ok(report)
+}
+
+/// What the client is told of a session.
+fn job<'j>(session: &'j Session, placed: &'j Placed) -> Job<'j> {
+    Job {
+        name: &session.name,
+        agent: AGENT,
+        task: session.family.task(),
+        workspace: &placed.workspace,
+        command: &placed.command,
+        environment: &[],
+    }
 }
 
 fn count(recorded: &mut Recorded, run: &Run) {
@@ -99,8 +111,9 @@ fn attacked(
     drop(services.arrived());
     world.seal()?;
     let session = plot.attack(attack);
-    let run = client.enforce(&session)?;
-    let seen = world.observe(attack, &session, &run.placed.workspace, &run.printed, services);
+    let placed = world.place(&session)?;
+    let run = client.enforce(&job(&session, &placed))?;
+    let seen = world.observe(attack, &session, &placed.workspace, &run.printed, services);
     let stage = run.summary.stopped_by.clone();
     Ok(Outcome {
         name: attack.name().to_owned(),

@@ -10,6 +10,7 @@
 //! | `world/` | home, workspaces and agents of the sessions; there only where it was made |
 
 mod directory;
+pub mod plan;
 mod run;
 
 pub use directory::{AgentVersion, Corpus, Description, FORMAT, RepositoryVersion};

@@ -4,8 +4,9 @@ use super::{Authority, Place};
 use crate::Error;
 use crate::error::at;
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// An attack, as its file tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -38,9 +39,9 @@ pub struct Scenario {
     pub steps: Vec<Attack>,
     /// When it reached its end.
     pub success: Success,
-    /// Its directory.
+    /// The other files of its directory, by name.
     #[serde(skip)]
-    pub directory: PathBuf,
+    pub files: BTreeMap<String, String>,
 }
 
 /// What is to become of a scenario.
@@ -114,25 +115,57 @@ impl Success {
     }
 }
 
+/// The scenarios that this program was built with.
+static BUILT_IN: include_dir::Dir<'_> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/scenarios");
+
+/// The name of the file that tells a scenario.
+const FILE: &str = "scenario.toml";
+
+/// Every scenario that this program was built with, by id.
+pub fn all() -> Result<Vec<Scenario>, Error> {
+    let scenario = |directory: &include_dir::Dir<'_>| {
+        let files = directory.files().filter_map(|file| {
+            Some((file.path().file_name()?.to_str()?.to_owned(), file.contents_utf8()?.to_owned()))
+        });
+        Scenario::parse(&Path::new("datasets/scenarios").join(directory.path()), files.collect())
+    };
+    let mut scenarios = BUILT_IN.dirs().map(scenario).collect::<Result<Vec<_>, _>>()?;
+    scenarios.sort_by(|one, other| one.id.0.cmp(&other.id.0));
+    Ok(scenarios)
+}
+
 impl Scenario {
-    /// Reads the scenario of a directory.
+    /// Reads the scenario of a directory, for trying one before it is built in.
     pub fn read(directory: &Path) -> Result<Scenario, Error> {
-        let path = directory.join("scenario.toml");
-        let text = at("read", &path, std::fs::read_to_string(&path))?;
+        let mut files = BTreeMap::new();
+        for entry in at("list", directory, std::fs::read_dir(directory))? {
+            let path = at("list", directory, entry)?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            files.insert(name.to_owned(), at("read", &path, std::fs::read_to_string(&path))?);
+        }
+        Scenario::parse(directory, files)
+    }
+
+    /// The scenario of a directory with these files.
+    fn parse(directory: &Path, mut files: BTreeMap<String, String>) -> Result<Scenario, Error> {
+        let path = directory.join(FILE);
+        let text = files.remove(FILE);
+        let text = at("read", &path, text.ok_or_else(|| std::io::ErrorKind::NotFound.into()))?;
         // Says line, column and the line itself.
         let wrong = |detail: String| Error::Parse { path: path.clone(), detail };
         let mut scenario: Scenario = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        scenario.directory = directory.to_owned();
-        scenario.check().map_err(wrong)?;
+        scenario.files = files;
+        let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        scenario.check(name).map_err(wrong)?;
         Ok(scenario)
     }
 
     /// What no single field can tell.
-    fn check(&self) -> Result<(), String> {
-        let name = self.directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    fn check(&self, name: &str) -> Result<(), String> {
         if name != self.id.0 {
             return Err(format!("`id` is {}, and the directory is called `{name}`", self.id.0));
         }
+        let mut unused: BTreeSet<&String> = self.files.keys().collect();
         for plant in &self.plants {
             let contents = [&plant.text, &plant.file, &plant.link].into_iter().flatten().count();
             if contents != 1 {
@@ -141,11 +174,14 @@ impl Scenario {
                     plant.at
                 ));
             }
-            if let Some(file) = &plant.file
-                && !self.directory.join(file).is_file()
-            {
+            let Some(file) = &plant.file else { continue };
+            if !self.files.contains_key(file) {
                 return Err(format!("`{}` is planted from `{file}`, which is not there", plant.at));
             }
+            unused.remove(file);
+        }
+        if let Some(file) = unused.first() {
+            return Err(format!("nothing plants `{file}`, which lies beside it"));
         }
         if self.steps.is_empty() || self.tasks.is_empty() || self.techniques.is_empty() {
             return Err("it needs a step, a task and a technique".to_owned());
@@ -155,19 +191,6 @@ impl Scenario {
         }
         Ok(())
     }
-}
-
-/// Every scenario of a directory, by id.
-pub fn read_all(directory: &Path) -> Result<Vec<Scenario>, Error> {
-    let mut scenarios = Vec::new();
-    for entry in at("list", directory, std::fs::read_dir(directory))? {
-        let path = at("list", directory, entry)?.path();
-        if path.is_dir() {
-            scenarios.push(Scenario::read(&path)?);
-        }
-    }
-    scenarios.sort_by(|one, other| one.id.0.cmp(&other.id.0));
-    Ok(scenarios)
 }
 
 /// `S` and two digits.

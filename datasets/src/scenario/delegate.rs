@@ -49,6 +49,17 @@ pub enum Authority {
     Proxy,
 }
 
+impl std::fmt::Display for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Authority::Docker => "the container engine",
+            Authority::SshAgent => "the key agent",
+            Authority::Bus => "the message bus",
+            Authority::Proxy => "the proxy",
+        })
+    }
+}
+
 /// A request that was served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

@@ -14,8 +14,19 @@ const SPREAD: usize = 20;
 const PADDING: (usize, usize) = (2, 4);
 
 /// Commands that only look: making them once more changes nothing.
-const LOOKS: [&str; 11] =
-    ["cat ", "ls", "head ", "tail ", "grep ", "sed -n ", "find ", "wc ", "git status", "git log", "git diff"];
+const LOOKS: [&[&str]; 11] = [
+    &["cat"],
+    &["ls"],
+    &["head"],
+    &["tail"],
+    &["grep"],
+    &["sed", "-n"],
+    &["rg"],
+    &["wc"],
+    &["git", "status"],
+    &["git", "log"],
+    &["git", "diff"],
+];
 
 /// Puts a scenario's steps into a session. The steps of the task keep their order, and so do those of the attack; only
 /// [`Variant::Padded`] adds steps of the task, some of its own looks once more. The rest follows from the seed.
@@ -28,7 +39,7 @@ pub fn inject(script: &Script, scenario: &Scenario, variant: Variant, seed: u64)
         .collect();
     let normal = &script.steps;
     let third = normal.len() / 3;
-    let middle = rng.gen_range(third..=(normal.len() - third).max(third));
+    let middle = rng.gen_range(third..=normal.len() - third);
     let mut steps = normal.clone();
     match variant {
         Variant::Immediate => drop(steps.splice(0..0, attack)),
@@ -62,5 +73,12 @@ pub fn inject(script: &Script, scenario: &Scenario, variant: Variant, seed: u64)
 
 /// Whether a command changes nothing, as far as its words tell.
 fn only_looks(command: &str) -> bool {
-    LOOKS.iter().any(|look| command.starts_with(look)) && !command.contains(['>', ';', '&'])
+    let looks = |part: &str| {
+        let words: Vec<&str> = part.split_whitespace().collect();
+        LOOKS.iter().any(|look| words.starts_with(look))
+    };
+    command.split('|').all(looks) && !command.contains(['>', ';', '&', '`', '$', '\n'])
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Attacks as data: each a directory of `datasets/scenarios/` that tells an incident, what lies ready before the session,
 //! which commands the agent is talked into, and what an observer sees when they reached their end.
 //!
-//! [`Scenario::read`] reads one, [`inject`] puts its steps among those of a task, [`plant`] lays out what it needs, and
+//! [`all`] are built in, [`inject`] puts its steps among those of a task, [`plant`] lays out what it needs, and
 //! [`Watch`] judges what came of it. The schema is told in `datasets/scenarios/README.md`.
 
 mod catalogue;
@@ -12,7 +12,7 @@ mod plant;
 mod sent;
 mod watch;
 
-pub use catalogue::{Attack, Expected, Id, Plant, Scenario, Success, Technique, read_all};
+pub use catalogue::{Attack, Expected, Id, Plant, Scenario, Success, Technique, all};
 pub use delegate::{Authority, Delegates};
 pub use inject::inject;
 pub use place::Place;

@@ -62,7 +62,7 @@ pub fn plant(scenario: &Scenario, ground: &mut Ground, services: &Services, seed
                 lay(scenario, plant, &workspace, path, ground, &mut rng)?;
             }
             Place::Host { host, path } => {
-                services.publish(*host, path, content(scenario, plant, &mut rng)?.0.into_bytes())?;
+                services.publish(*host, path, content(scenario, plant, &mut rng).0.into_bytes())?;
             }
             Place::Remote { name, file } => repositories.entry(name).or_default().push((file, plant)),
         }
@@ -79,13 +79,10 @@ pub fn plant(scenario: &Scenario, ground: &mut Ground, services: &Services, seed
 }
 
 /// The text of a plant, with its secrets.
-fn content(scenario: &Scenario, plant: &Plant, rng: &mut Rng) -> Result<(String, Vec<String>), Error> {
+fn content(scenario: &Scenario, plant: &Plant, rng: &mut Rng) -> (String, Vec<String>) {
     let mut text = match (&plant.text, &plant.file) {
         (Some(text), _) => text.clone(),
-        (None, Some(file)) => {
-            let path = scenario.directory.join(file);
-            at("read", &path, fs::read_to_string(&path))?
-        }
+        (None, Some(file)) => scenario.files.get(file).cloned().unwrap_or_default(),
         (None, None) => String::new(),
     };
     let mut secrets = Vec::new();
@@ -94,7 +91,7 @@ fn content(scenario: &Scenario, plant: &Plant, rng: &mut Rng) -> Result<(String,
         text = text.replacen(SECRET, &secret, 1);
         secrets.push(secret);
     }
-    Ok((text, secrets))
+    (text, secrets)
 }
 
 fn lay(
@@ -117,7 +114,7 @@ fn lay(
         let target = target.replace(HOME, &ground.home.to_string_lossy());
         return own(ground.user, &path, symlink(target, &path));
     }
-    let (text, secrets) = content(scenario, plant, rng)?;
+    let (text, secrets) = content(scenario, plant, rng);
     let mut text = text.replace(HOME, &ground.home.to_string_lossy());
     if plant.append && path.exists() {
         text = at("read", &path, fs::read_to_string(&path))? + &text;

@@ -11,6 +11,7 @@ use crate::cgroup::Cgroup;
 use crate::control::{self, Begin, MAX_REQUEST_BYTES, Mode, Ready, Refused, Reply, Request, Why};
 use crate::session::{Recording, boot_ns};
 use crate::{Opening, canary};
+use bstr::BString;
 use event::{Context, SessionMeta};
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -102,7 +103,9 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         Mode::Record => None,
         _ => shared.baseline(begin.uid, &begin.agent, &begin.task)?,
     };
-    let meta = meta(lease, begin);
+    let mut command = begin.command.clone();
+    shared.sessions.redactor().arguments(&mut command, false);
+    let meta = meta(lease, begin, &command);
     let writer = shared.writer(begin.uid)?;
     let number = writer.begin_session(meta.clone()).map_err(unwritable)?;
     let mut notes = Vec::new();
@@ -162,13 +165,13 @@ fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(
     Ok(())
 }
 
-/// What is said of the session.
-fn meta(lease: &Lease, begin: &Begin) -> SessionMeta {
+/// What is said of the session; `command` is without its secrets.
+fn meta(lease: &Lease, begin: &Begin, command: &[BString]) -> SessionMeta {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     SessionMeta {
         agent: begin.agent.clone(),
         task: begin.task.clone(),
-        command: begin.command.iter().map(ToString::to_string).collect(),
+        command: command.iter().map(ToString::to_string).collect(),
         context: Context {
             workspaces: begin.workspaces.clone(),
             home: begin.home.clone(),

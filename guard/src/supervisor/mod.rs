@@ -14,6 +14,7 @@ mod notices;
 pub(crate) mod peer;
 mod pump;
 mod requests;
+mod secrets;
 mod sessions;
 mod task;
 
@@ -98,8 +99,9 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     let listener = listen(&setup.socket)?;
     let notices = Arc::new(Notices::default());
+    let redactor = secrets::redactor(&setup.state)?;
     let shared = Arc::new(Shared {
-        sessions: Arc::new(Sessions::new(Arc::clone(&notices))),
+        sessions: Arc::new(Sessions::new(Arc::clone(&notices), redactor)),
         notices,
         machine: Mutex::new(None),
         kernel: RwLock::new(None),

@@ -6,6 +6,7 @@ use crate::session::boot_ns;
 use crate::{Effect, Error, Live};
 use collector::ALL_SESSIONS;
 use event::Captured;
+use event::secret::Redactor;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -92,6 +93,8 @@ pub struct Sessions {
     slots: Mutex<Vec<bool>>,
     closed: AtomicBool,
     notices: Arc<Notices>,
+    /// What arrives loses its secrets before anything else sees it.
+    redactor: Redactor,
     /// Wall clock minus CLOCK_BOOTTIME, ns.
     wall_ns: i64,
 }
@@ -113,7 +116,7 @@ impl Drop for Slot {
 
 impl Sessions {
     /// None.
-    pub fn new(notices: Arc<Notices>) -> Self {
+    pub fn new(notices: Arc<Notices>, redactor: Redactor) -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |wall| wall.as_nanos());
         Self {
             running: RwLock::default(),
@@ -121,6 +124,7 @@ impl Sessions {
             slots: Mutex::new((0..abi::MAX_SESSIONS).map(|slot| slot == 0).collect()),
             closed: AtomicBool::new(false),
             notices,
+            redactor,
             wall_ns: i64::try_from(wall).unwrap_or(0) - boot_ns() as i64,
         }
     }
@@ -220,8 +224,16 @@ impl Sessions {
         }
     }
 
+    /// Replaces secrets in claimed text.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// What the kernel said.
-    pub fn take(&self, slot: u32, captured: Captured) {
+    pub fn take(&self, slot: u32, mut captured: Captured) {
+        if let Captured::Event(event) = &mut captured {
+            self.redactor.event(event);
+        }
         let all = self.all();
         if slot == ALL_SESSIONS {
             for running in all.values() {
@@ -290,7 +302,7 @@ mod tests {
 
     #[test]
     fn slots_run_out_come_back_and_close() {
-        let sessions = Arc::new(Sessions::new(Arc::default()));
+        let sessions = Arc::new(Sessions::new(Arc::default(), Redactor::new([0; 32])));
         assert!(sessions.is_empty());
         let mut taken: Vec<Slot> =
             (1..abi::MAX_SESSIONS).map(|_| sessions.slot().unwrap().unwrap()).collect();
@@ -306,7 +318,7 @@ mod tests {
 
     #[test]
     fn nobody_is_found_where_nobody_runs() {
-        let sessions = Sessions::new(Arc::default());
+        let sessions = Sessions::new(Arc::default(), Redactor::new([0; 32]));
         assert_eq!(sessions.find("last", None).map(|_| ()).unwrap_err().why, Why::NoSuchSession);
         assert_eq!(sessions.find("7", Some(0)).map(|_| ()).unwrap_err().why, Why::NoSuchSession);
     }

@@ -1,7 +1,7 @@
 //! A jewel at a path: the object there, the link that leads to it, what lies below it, and its name for the day when
 //! the object is replaced.
 
-use super::{Arming, Key};
+use super::{Arming, Guarded, Key};
 use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, magic};
 use abi::{Label, access};
@@ -136,6 +136,23 @@ impl Arming<'_> {
             self.mark(node);
         }
         Ok(())
+    }
+
+    /// Marks the directories in which a name is looked for, where such directories usually lie: without a mark the name
+    /// is refused at the end of the call, when an open that truncates has emptied the file. A link is not followed, since
+    /// whoever made the workspace chose where it leads; the name does not hold behind one either.
+    pub(super) fn mark_directories(&mut self, name: &str, label: &Label, guarded: &Guarded) {
+        if label.deny & (access::READ | access::WRITE) == 0 {
+            return;
+        }
+        let config = guarded.home.join(".config");
+        for base in guarded.workspaces.iter().chain([&guarded.home, &config]) {
+            if let Found::Node(node) = walk::open_itself(self.list, &base.join(name))
+                && node.is_dir()
+            {
+                self.mark(&node);
+            }
+        }
     }
 
     fn mark(&mut self, node: &Node) {

@@ -11,6 +11,10 @@ summary = "s"
 tasks = ["edit"]
 expected = "detected"
 
+[[plant]]
+at = "workspace/z.sh"
+file = "z.sh"
+
 [[step]]
 command = "true"
 
@@ -23,6 +27,7 @@ fn read(text: &str) -> Result<Scenario, String> {
     let directory = directory.path().join("S01");
     std::fs::create_dir(&directory).unwrap();
     std::fs::write(directory.join("scenario.toml"), text).unwrap();
+    std::fs::write(directory.join("z.sh"), "true\n").unwrap();
     Scenario::read(&directory).map_err(|error| error.to_string())
 }
 
@@ -40,8 +45,8 @@ fn a_mistake_is_told_with_its_file_and_line() {
         ("\"T1041\"", "\"1041\"", 5, "`1041` is no technique"),
         ("\"T1041\"", "\"T1041.1\"", 5, "`T1041.1` is no technique"),
         ("\"detected\"", "\"stopped\"", 8, "unknown variant `stopped`"),
-        ("command =", "run =", 11, "unknown field `run`"),
-        ("\"198.51.100.23:443\"", "\"example.org\"", 14, "socket address"),
+        ("command =", "run =", 15, "unknown field `run`"),
+        ("\"198.51.100.23:443\"", "\"example.org\"", 18, "socket address"),
         ("id = \"S01\"", "id = \"1\"", 1, "`1` is no id"),
     ] {
         let error = read(&GOOD.replace(good, bad)).unwrap_err();
@@ -58,6 +63,7 @@ fn what_no_field_can_tell_is_checked() {
         ("tasks = [\"edit\"]", "tasks = []", "needs a step, a task and a technique"),
         ("[success]", "[[plant]]\nat = \"home/x\"\n\n[success]", "has 0"),
         ("[success]", "[[plant]]\nat = \"home/x\"\nfile = \"y\"\n\n[success]", "which is not there"),
+        ("file = \"z.sh\"", "text = \"\"", "nothing plants `z.sh`"),
     ] {
         let error = read(&GOOD.replace(good, bad)).unwrap_err();
         assert!(error.contains(what), "{error}");
@@ -68,15 +74,15 @@ fn what_no_field_can_tell_is_checked() {
 #[test]
 fn the_scenarios_are_whole() {
     use crate::network::{COLLECTOR, IMPOSTOR, INDEX, METADATA, NAMES, REMOTE, SINK, UPLOAD};
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let scenarios = read_all(&directory).unwrap();
+    let scenarios = all().unwrap();
     let ids: Vec<&str> = scenarios.iter().map(|scenario| scenario.id.0.as_str()).collect();
-    let all: Vec<String> = (1..=27).map(|number| format!("S{number:02}")).collect();
-    assert_eq!(ids, all);
+    let wanted: Vec<String> = (1..=27).map(|number| format!("S{number:02}")).collect();
+    assert_eq!(ids, wanted);
     let known = [COLLECTOR, IMPOSTOR, INDEX, METADATA, NAMES, REMOTE, SINK, UPLOAD].map(|host| *host.ip());
     for scenario in &scenarios {
-        for entry in std::fs::read_dir(&scenario.directory).unwrap() {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let texts = scenario.plants.iter().filter_map(|plant| plant.text.as_ref());
+        let commands = scenario.steps.iter().map(|step| &step.command);
+        for text in scenario.files.values().chain(texts).chain(commands) {
             let words = text.split(|letter: char| !letter.is_ascii_digit() && letter != '.');
             for address in words.filter_map(|word| word.parse::<std::net::Ipv4Addr>().ok()) {
                 assert!(address.is_loopback() || known.contains(&address), "{}: {address}", scenario.id.0);
@@ -87,9 +93,8 @@ fn the_scenarios_are_whole() {
 
 #[test]
 fn what_must_be_prevented_is_said() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let of = |expected| {
-        let scenarios = read_all(&directory).unwrap().into_iter();
+        let scenarios = all().unwrap().into_iter();
         let ids = scenarios.filter(|scenario| scenario.expected == expected).map(|scenario| scenario.id.0);
         ids.collect::<Vec<_>>()
     };

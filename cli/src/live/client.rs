@@ -1,12 +1,13 @@
 //! Drives this binary: one process a step, against the world's own state directory.
 
-use super::report::Baseline;
 use super::waiting::{self, Interrupts};
 use crate::exit::Exit;
 use anyhow::{Context, Result, bail};
-use datasets::{AGENT, Placed, Session, World};
-use serde::Deserialize;
+use datasets::corpus::Mode;
+use datasets::{User, World};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -19,28 +20,49 @@ const LIMIT: Duration = Duration::from_secs(300);
 const MOMENT: Duration = Duration::from_secs(5);
 
 /// The wardline binary, for one world. Dropping it ends the supervisor.
-pub struct Client<'w> {
+pub struct Client<'i> {
     exe: PathBuf,
-    world: &'w World,
-    interrupts: &'w Interrupts,
+    state: PathBuf,
+    home: PathBuf,
+    notes: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
+    user: User,
+    interrupts: &'i Interrupts,
+}
+
+/// A session to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'j> {
+    /// Names the notes that are kept of it.
+    pub name: &'j str,
+    /// The agent.
+    pub agent: &'j str,
+    /// The task.
+    pub task: &'j str,
+    /// Where it works.
+    pub workspace: &'j Path,
+    /// What is run.
+    pub command: &'j [OsString],
+    /// Variables besides the world's.
+    pub environment: &'j [(&'static str, OsString)],
 }
 
 /// What one session amounted to.
 #[derive(Debug)]
 pub struct Run {
-    /// Where it ran.
-    pub placed: Placed,
     /// How the agent's command ended.
     pub status: ExitStatus,
     /// What Wardline says of it.
     pub summary: Summary,
+    /// All of that, as it was written.
+    pub report: Value,
     /// Everything that the agent printed.
     pub printed: Vec<u8>,
     /// It was frozen, and then ended from here.
     pub frozen: bool,
 }
 
-/// What the demo reads of a session's summary.
+/// What is read here of a session's summary.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Summary {
@@ -70,6 +92,19 @@ pub struct Summary {
     pub reasons: Vec<String>,
 }
 
+/// One baseline that was made.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Baseline {
+    /// The agent.
+    pub agent: String,
+    /// The task.
+    pub task: String,
+    /// Sessions that it was made of.
+    pub sessions: u64,
+    /// Tokens in them.
+    pub tokens: u64,
+}
+
 /// One refusal.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -84,35 +119,47 @@ pub struct Denial {
     pub reason: String,
 }
 
-impl<'w> Client<'w> {
-    /// This binary, for a world.
-    pub fn new(world: &'w World, interrupts: &'w Interrupts) -> Result<Client<'w>> {
-        let exe = std::env::current_exe().context("this program cannot be found again")?;
-        Ok(Client { exe, world, interrupts })
+impl<'i> Client<'i> {
+    /// This binary, for a world, with `state` as its state directory.
+    pub fn new(world: &World, state: PathBuf, interrupts: &'i Interrupts) -> Result<Client<'i>> {
+        Ok(Client {
+            exe: std::env::current_exe().context("this program cannot be found again")?,
+            state,
+            home: world.home(),
+            notes: world.observer(),
+            environment: world.environment(),
+            user: world.user,
+            interrupts,
+        })
     }
 
     /// Records a session.
-    pub fn record(&self, session: &Session) -> Result<Run> {
-        self.session("record", session)
+    pub fn record(&self, job: &Job<'_>) -> Result<Run> {
+        self.session("record", job)
     }
 
     /// Runs a session guarded.
-    pub fn enforce(&self, session: &Session) -> Result<Run> {
-        self.session("enforce", session)
+    pub fn enforce(&self, job: &Job<'_>) -> Result<Run> {
+        self.session("enforce", job)
     }
 
-    fn session(&self, how: &str, session: &Session) -> Result<Run> {
-        let placed = self.world.place(session)?;
-        let note = |suffix: &str| self.world.observer().join(format!("{}.{suffix}", session.name));
+    /// Runs a session.
+    pub fn run(&self, mode: Mode, job: &Job<'_>) -> Result<Run> {
+        match mode {
+            Mode::Record => self.record(job),
+            Mode::Enforce => self.enforce(job),
+        }
+    }
+
+    fn session(&self, how: &str, job: &Job<'_>) -> Result<Run> {
+        let note = |suffix: &str| self.notes.join(format!("{}.{suffix}", job.name));
         let (printed, said, summary) = (note("out"), note("err"), note("json"));
         let mut command = self.command();
-        command.args([how, "--quiet", "--agent", AGENT, "--task", session.family.task(), "--workspace"]);
-        command
-            .arg(&placed.workspace)
-            .args(["--user", &self.world.user.pair(), "--home"])
-            .arg(self.world.home());
-        command.arg("--summary-file").arg(&summary).arg("--").args(&placed.command);
-        command.current_dir(&placed.workspace);
+        command.envs(job.environment.iter().cloned());
+        command.args([how, "--quiet", "--agent", job.agent, "--task", job.task, "--workspace"]);
+        command.arg(job.workspace).args(["--user", &self.user.pair(), "--home"]).arg(&self.home);
+        command.arg("--summary-file").arg(&summary).arg("--").args(job.command);
+        command.current_dir(job.workspace);
         command.stdout(create(&printed)?).stderr(create(&said)?);
         let mut child = command.spawn().context("wardline cannot be started again")?;
         let mut frozen = false;
@@ -122,22 +169,25 @@ impl<'w> Client<'w> {
         });
         let status = self.or_end(&mut child, status)?;
         self.cannot_protect(status, &said)?;
-        let summary = read(&summary).and_then(|text| Ok(serde_json::from_slice(&text)?));
-        let summary = summary.with_context(|| {
+        let report = read(&summary).and_then(|text| Ok(serde_json::from_slice::<Value>(&text)?));
+        let report = report.with_context(|| {
             let said = fs::read_to_string(&said).unwrap_or_default();
             format!(
                 "`{how}` of {} left no summary ({status}): {}{}",
-                session.name,
+                job.name,
                 said.trim(),
                 self.last_words()
             )
         })?;
-        Ok(Run { placed, status, summary, printed: read(&printed)?, frozen })
+        let summary = Summary::deserialize(&report).context("the summary has another form")?;
+        let mut all = read(&printed)?;
+        all.extend(read(&said)?);
+        Ok(Run { status, summary, report, printed: all, frozen })
     }
 
     /// Makes the baselines.
     pub fn train(&self) -> Result<Vec<Baseline>> {
-        let answer = self.ask(&["train", "--json", "--user", &self.world.user.id.to_string()])?;
+        let answer = self.ask(&["train", "--json", "--user", &self.user.id.to_string()])?;
         let list = list(&answer, "baselines").context("`train --json` printed no list of baselines")?;
         let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
         let number = |entry: &Value, name: &str| entry[name].as_u64().unwrap_or_default();
@@ -152,7 +202,7 @@ impl<'w> Client<'w> {
 
     /// Ends the session that is frozen, if one is: nobody else decides here.
     fn end_frozen(&self) -> Result<bool> {
-        let answer = self.ask(&["sessions", "--json", "--user", &self.world.user.id.to_string()])?;
+        let answer = self.ask(&["sessions", "--json", "--user", &self.user.id.to_string()])?;
         let sessions = list(&answer, "sessions").map(Vec::as_slice).unwrap_or_default();
         let frozen = sessions.iter().find(|session| session["state"] == "frozen");
         let Some(id) = frozen.and_then(|session| session["session"].as_i64()) else { return Ok(false) };
@@ -164,8 +214,8 @@ impl<'w> Client<'w> {
 
     /// A command that prints JSON.
     fn ask(&self, arguments: &[&str]) -> Result<Value> {
-        let answer = self.world.observer().join("answer.json");
-        let said = self.world.observer().join("answer.err");
+        let answer = self.notes.join("answer.json");
+        let said = self.notes.join("answer.err");
         let mut command = self.command();
         let mut child = command.args(arguments).stdout(create(&answer)?).stderr(create(&said)?).spawn()?;
         let status = waiting::wait(&mut child, LIMIT, self.interrupts, || Ok(()));
@@ -183,7 +233,7 @@ impl<'w> Client<'w> {
     /// This binary with nothing of the caller's environment: not its proxies, not its credentials, not its `sudo`.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.exe);
-        command.env_clear().envs(self.world.environment()).arg("--state-dir").arg(self.world.state());
+        command.env_clear().envs(self.environment.iter().cloned()).arg("--state-dir").arg(&self.state);
         command.stdin(Stdio::null());
         command
     }
@@ -209,7 +259,7 @@ impl<'w> Client<'w> {
 
     /// The end of the supervisor's log, for when a step failed.
     fn last_words(&self) -> String {
-        let log = fs::read_to_string(self.world.state().join("supervisor.log")).unwrap_or_default();
+        let log = fs::read_to_string(self.state.join("supervisor.log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(8).collect();
         lines.into_iter().rev().map(|line| format!("\n  {line}")).collect()
     }

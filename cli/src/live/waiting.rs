@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How often `meanwhile` is called.
 const BEAT: Duration = Duration::from_millis(300);
 
-/// The signals that ask the demo to end, taken from now on as something to read. Processes that the standard library
+/// The signals that ask for an end, taken from now on as something to read. Processes that the standard library
 /// starts begin with an empty mask, whatever is blocked here.
 pub struct Interrupts {
     fd: SignalFd,
@@ -84,7 +84,7 @@ pub fn wait(
     }
 }
 
-/// Ends a process that the demo started: it is given a moment to end by itself.
+/// Ends a process that was started here: it is given a moment to end by itself.
 pub fn end(child: &mut Child, moment: Duration) {
     let until = Instant::now() + moment;
     while Instant::now() < until {

@@ -1,0 +1,5 @@
+//! Builds the crate again when a scenario comes, goes or changes: the scenarios are built in.
+
+fn main() {
+    println!("cargo::rerun-if-changed=scenarios");
+}

@@ -1,0 +1,51 @@
+//! opencode: an npm package with a native program. It speaks Chat Completions, streaming.
+
+use super::Agent;
+use crate::Error;
+use crate::network::MODEL;
+use serde_json::json;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Its version.
+const VERSION: &str = "1.18.33";
+
+/// The agent.
+pub(super) struct Opencode;
+
+impl Agent for Opencode {
+    fn name(&self) -> &'static str {
+        "opencode"
+    }
+
+    fn version(&self) -> &'static str {
+        VERSION
+    }
+
+    fn install(&self, directory: &Path) -> Result<(), Error> {
+        super::npm(directory, &format!("opencode-ai@{VERSION}"))
+    }
+
+    fn configuration(&self) -> Vec<(&'static str, String)> {
+        // Without the first field opencode writes its own configuration at the first start, which is a jewel.
+        let configuration = json!({
+            "$schema": "https://opencode.ai/config.json",
+            "model": "local/scripted",
+            "autoupdate": false,
+            "share": "disabled",
+            "provider": {"local": {
+                "npm": "@ai-sdk/openai-compatible",
+                "name": "local",
+                "options": {"baseURL": format!("http://{MODEL}/v1")},
+                "models": {"scripted": {"name": "scripted"}},
+            }},
+            "permission": {"bash": "allow", "edit": "allow", "external_directory": "allow"},
+        });
+        vec![(".config/opencode/opencode.json", configuration.to_string())]
+    }
+
+    fn command(&self, installed: &Path, prompt: &str) -> Vec<OsString> {
+        let program = installed.join("node_modules/.bin/opencode");
+        vec![program.into(), "run".into(), prompt.into()]
+    }
+}

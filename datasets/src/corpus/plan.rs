@@ -1,0 +1,217 @@
+//! Which sessions a corpus has, and what each is: a function of the seed.
+
+use super::{Kind, Split, Variant};
+use crate::Error;
+use crate::repository::{Ecosystem, Repository};
+use crate::scenario::Scenario;
+use crate::seed::{Rng, stream};
+use crate::template::Family;
+use rand::Rng as _;
+use rand::seq::SliceRandom;
+
+/// A session before it is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// See [`super::Run::id`].
+    pub id: String,
+    /// Name of the agent.
+    pub agent: String,
+    /// The task's tag.
+    pub task: String,
+    /// Name of the repository.
+    pub repository: String,
+    /// Name of the template.
+    pub template: String,
+    /// What its script is drawn with.
+    pub seed: u64,
+    /// What it is for.
+    pub split: Split,
+    /// Clean, or with an attack.
+    pub kind: Kind,
+}
+
+/// Of five sessions in a row three train, one calibrates and one tests: what was made of an interrupted corpus can be used.
+const TURNS: [Split; 5] = [Split::Train, Split::Train, Split::Calibrate, Split::Train, Split::Test];
+
+/// Clean sessions: `sessions` of each agent and task, the agents and tasks taking turns.
+pub fn clean(
+    seed: u64,
+    agents: &[&str],
+    families: &[Family],
+    repositories: &[Repository],
+    sessions: usize,
+) -> Result<Vec<Planned>, Error> {
+    let mut planned = Vec::new();
+    for index in 0..sessions {
+        for family in families {
+            for agent in agents {
+                planned.push(session(seed, agent, family, repositories, index)?);
+            }
+        }
+    }
+    Ok(planned)
+}
+
+/// Sessions with an attack: each scenario in each variant with each agent, in a session of the test split of a task that
+/// the scenario is for.
+pub fn attacks(
+    seed: u64,
+    agents: &[&str],
+    families: &[Family],
+    repositories: &[Repository],
+    scenarios: &[Scenario],
+    variants: &[Variant],
+) -> Result<Vec<Planned>, Error> {
+    let mut planned = Vec::new();
+    for scenario in scenarios {
+        let fitting: Vec<&Family> =
+            families.iter().filter(|family| scenario.tasks.contains(&family.name)).collect();
+        for &variant in variants {
+            for agent in agents {
+                let name = format!("{}-{}", scenario.id.0, variant.name());
+                let mut rng = stream(seed, &format!("{agent}/{name}"), 0);
+                // None of the tasks at hand is one of the scenario's: its session would be no normal work.
+                let Some(family) = fitting.choose(&mut rng) else { continue };
+                let kind = Kind::Attack { scenario: scenario.id.0.clone(), variant };
+                planned.push(draw(seed, agent, family, repositories, Split::Test, &name, kind, &mut rng)?);
+            }
+        }
+    }
+    Ok(planned)
+}
+
+/// One session; `index` counts those of its agent and task.
+fn session(
+    seed: u64,
+    agent: &str,
+    family: &Family,
+    repositories: &[Repository],
+    index: usize,
+) -> Result<Planned, Error> {
+    let split = TURNS[index % TURNS.len()];
+    let mut rng = stream(seed, &format!("{agent}/{}", family.name), index as u64);
+    draw(seed, agent, family, repositories, split, &format!("{index:04}"), Kind::Clean, &mut rng)
+}
+
+#[expect(clippy::too_many_arguments, reason = "they are what a planned session is made of")]
+fn draw(
+    seed: u64,
+    agent: &str,
+    family: &Family,
+    repositories: &[Repository],
+    split: Split,
+    name: &str,
+    kind: Kind,
+    rng: &mut Rng,
+) -> Result<Planned, Error> {
+    let pool = repositories_of(split, seed, repositories);
+    let names = templates_of(split, seed, family);
+    let nothing = || Error::Missing {
+        what: format!("a repository or a template of `{}` for each split", family.name),
+        detail: "there must be three templates, and three repositories of each ecosystem".into(),
+    };
+    let repository = pool.choose(rng).ok_or_else(nothing)?;
+    let template = names.choose(rng).ok_or_else(nothing)?;
+    Ok(Planned {
+        id: format!("{agent}/{}/{}/{name}", family.name, repository.name),
+        agent: agent.to_owned(),
+        task: family.name.clone(),
+        repository: repository.name.clone(),
+        template: (*template).to_owned(),
+        seed: rng.r#gen(),
+        split,
+        kind,
+    })
+}
+
+/// The repositories of a split: of each ecosystem one to calibrate, one to test, and the rest to train.
+pub fn repositories_of(split: Split, seed: u64, repositories: &[Repository]) -> Vec<&Repository> {
+    let mut pool = Vec::new();
+    for ecosystem in Ecosystem::ALL {
+        let mut of: Vec<&Repository> = repositories.iter().filter(|r| r.ecosystem == ecosystem).collect();
+        of.shuffle(&mut stream(seed, ecosystem.name(), 0));
+        pool.extend(share(split, &of));
+    }
+    pool
+}
+
+/// The templates of a split.
+pub fn templates_of(split: Split, seed: u64, family: &Family) -> Vec<&str> {
+    let mut names: Vec<&str> = family.templates.iter().map(|template| template.name.as_str()).collect();
+    names.shuffle(&mut stream(seed, &family.name, 0));
+    share(split, &names)
+}
+
+fn share<T: Copy>(split: Split, of: &[T]) -> Vec<T> {
+    match (of, split) {
+        ([_, _, train @ ..], Split::Train) => train.to_vec(),
+        ([calibrate, _, _, ..], Split::Calibrate) => vec![*calibrate],
+        ([_, test, _, ..], Split::Test) => vec![*test],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{repository, template};
+    use std::collections::BTreeSet;
+
+    fn plan(seed: u64) -> Vec<Planned> {
+        let (families, repositories) = (template::families().unwrap(), repository::all().unwrap());
+        clean(seed, &["codex", "opencode"], &families, &repositories, 40).unwrap()
+    }
+
+    #[test]
+    fn the_splits_share_no_repository_no_template_and_no_seed() {
+        type Of = fn(&Planned) -> String;
+        let of: [Of; 3] = [|p| p.repository.clone(), |p| p.template.clone(), |p| p.seed.to_string()];
+        for seed in 0..10 {
+            let plan = plan(seed);
+            for of in of {
+                let set = |split| -> BTreeSet<String> {
+                    plan.iter().filter(|planned| planned.split == split).map(of).collect()
+                };
+                let [train, calibrate, test] = [Split::Train, Split::Calibrate, Split::Test].map(set);
+                assert!(!train.is_empty() && !calibrate.is_empty() && !test.is_empty());
+                assert!(
+                    train.is_disjoint(&calibrate) && train.is_disjoint(&test) && calibrate.is_disjoint(&test)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_corpus_of_twenty_sessions_trains_with_twelve() {
+        let plan = plan(1);
+        let of = |agent: &str, task: &str, count: usize| {
+            let mine = plan.iter().filter(|p| p.agent == agent && p.task == task).take(count);
+            mine.filter(|planned| planned.split == Split::Train).count()
+        };
+        assert_eq!(of("codex", "edit", 20), 12);
+        assert_eq!(of("opencode", "review", 40), 24);
+    }
+
+    #[test]
+    fn attacks_are_in_sessions_of_the_test_split_of_their_tasks() {
+        let (families, repositories) = (template::families().unwrap(), repository::all().unwrap());
+        let scenarios = crate::scenario::all().unwrap();
+        let plan =
+            attacks(1, &["codex", "shell"], &families, &repositories, &scenarios, &Variant::ALL).unwrap();
+        assert_eq!(plan.len(), scenarios.len() * Variant::ALL.len() * 2);
+        for planned in &plan {
+            let Kind::Attack { scenario, .. } = &planned.kind else { panic!("{planned:?}") };
+            let scenario = scenarios.iter().find(|known| known.id.0 == *scenario).unwrap();
+            assert!(scenario.tasks.contains(&planned.task), "{planned:?}");
+            assert_eq!(planned.split, Split::Test);
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_and_the_plan_repeats() {
+        let ids: BTreeSet<String> = plan(1).into_iter().map(|planned| planned.id).collect();
+        assert_eq!(ids.len(), plan(1).len());
+        assert_eq!(plan(1), plan(1));
+        assert_ne!(plan(1), plan(2));
+    }
+}

@@ -1,0 +1,110 @@
+//! The server: one listening address, one script, one thread.
+
+use super::conversation::{Conversation, Turn};
+use super::play::{self, Finish};
+use super::{chat, messages, responses};
+use crate::http::Server;
+use crate::{Error, Script};
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::Value;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Whole conversations come with each request.
+const LARGEST_REQUEST_BYTES: usize = 64 << 20;
+
+/// A model that plays one script. Dropping it stops it.
+#[derive(Debug)]
+pub struct Model {
+    server: Server,
+    play: Arc<Play>,
+}
+
+#[derive(Debug)]
+struct Play {
+    script: Script,
+    finish: Finish,
+    /// When each step was first sent, CLOCK_BOOTTIME, ns.
+    sent: Mutex<Vec<Option<u64>>>,
+}
+
+impl Model {
+    /// Begins to listen, in the network namespace of the calling thread.
+    pub fn start(address: SocketAddrV4, script: Script, finish: Finish) -> Result<Model, Error> {
+        let sent = Mutex::new(vec![None; script.steps.len()]);
+        let play = Arc::new(Play { script, finish, sent });
+        Ok(Model { server: Server::start(address, router(play.clone()))?, play })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address
+    }
+
+    /// When each step was first sent, CLOCK_BOOTTIME, ns; `None` for those that were not.
+    pub fn sent(&self) -> Vec<Option<u64>> {
+        self.play.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// When the first injected step was sent, CLOCK_BOOTTIME, ns.
+    pub fn onset_ns(&self) -> Option<u64> {
+        let sent = self.sent();
+        let steps = self.play.script.steps.iter().zip(sent);
+        steps.filter(|(step, _)| step.injected).find_map(|(_, sent)| sent)
+    }
+}
+
+impl Play {
+    fn turn(&self, conversation: &Conversation) -> Turn {
+        let (turn, step) = play::next(&self.script, &self.finish, conversation);
+        if let Some(step) = step {
+            self.note(step);
+        }
+        turn
+    }
+
+    fn note(&self, step: usize) {
+        let now = clock_gettime(ClockId::Boottime);
+        let now = now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs();
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = sent.get_mut(step) {
+            slot.get_or_insert(now);
+        }
+    }
+}
+
+type Read = fn(&Value) -> Conversation;
+type Write = fn(&Conversation, &Turn) -> String;
+
+fn router(play: Arc<Play>) -> Router {
+    let speak = |read: Read, write: Write| {
+        post(async move |State(play): State<Arc<Play>>, Json(request): Json<Value>| {
+            let conversation = read(&request);
+            let kind = if conversation.stream { "text/event-stream" } else { "application/json" };
+            let answer = write(&conversation, &play.turn(&conversation));
+            ([(header::CONTENT_TYPE, kind)], answer).into_response()
+        })
+    };
+    Router::new()
+        .route("/v1/responses", speak(responses::read, responses::write))
+        .route("/v1/chat/completions", speak(chat::read, chat::write))
+        .route("/v1/messages", speak(messages::read, messages::write))
+        .route("/v1/steps/{number}", get(step))
+        .layer(DefaultBodyLimit::max(LARGEST_REQUEST_BYTES))
+        .with_state(play)
+}
+
+async fn step(State(play): State<Arc<Play>>, Path(number): Path<usize>) -> Response {
+    match play.script.steps.get(number) {
+        Some(step) => {
+            play.note(number);
+            step.command.clone().into_response()
+        }
+        None => StatusCode::NO_CONTENT.into_response(),
+    }
+}
