@@ -5,7 +5,7 @@ use crate::commands::table::{self, count};
 use crate::exit::Exit;
 use anyhow::{Context, Result};
 use datasets::corpus::Corpus;
-use datasets::scenario::{Expected, read_all};
+use datasets::scenario::{self, Expected};
 use eval::result::EvalResult;
 use eval::{Options, Scenario, Scenarios};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -33,9 +33,6 @@ pub struct Args {
     /// Seed of the corpus that is made, and of what the evaluation draws at random
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Descriptions of the scenarios
-    #[arg(long, value_name = "DIR", default_value = "datasets/scenarios")]
-    pub scenarios: PathBuf,
     /// The source that this program was built from: noted in the result
     #[arg(long, value_name = "ID")]
     pub commit: Option<String>,
@@ -82,7 +79,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         commit: args.commit.clone(),
         wardline: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let result = eval::evaluate(&corpus, &scenarios(&args.scenarios)?, &options, &mut |what, done, of| {
+    let result = eval::evaluate(&corpus, &scenarios()?, &options, &mut |what, done, of| {
         bar.set_message(what.to_owned());
         bar.set_length(of as u64);
         bar.set_position(done as u64);
@@ -112,11 +109,8 @@ fn make(profile: Profile, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What the scenarios re-enact. Without descriptions there are no techniques, and the result says so.
-fn scenarios(directory: &Path) -> Result<Scenarios> {
-    if !directory.is_dir() {
-        return Ok(Scenarios::new());
-    }
+/// What the scenarios re-enact.
+fn scenarios() -> Result<Scenarios> {
     let told = |scenario: datasets::scenario::Scenario| {
         let told = Scenario {
             title: scenario.title,
@@ -127,7 +121,7 @@ fn scenarios(directory: &Path) -> Result<Scenarios> {
         };
         (scenario.id.0, told)
     };
-    Ok(read_all(directory)?.into_iter().map(told).collect())
+    Ok(scenario::all()?.into_iter().map(told).collect())
 }
 
 fn bar() -> ProgressBar {
