@@ -27,7 +27,8 @@ impl Making<'_> {
         let summary = self.world.path().join("summary.json");
         let more = ["--task", "read", "--quiet", "--summary-file", summary.to_str().context("path")?];
         let output = self.world.run_script(verb, &more, script)?;
-        let told: Value = serde_json::from_slice(&fs::read(&summary).with_context(|| format!("{output:?}"))?)?;
+        let told: Value =
+            serde_json::from_slice(&fs::read(&summary).with_context(|| format!("{output:?}"))?)?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         // A script that attacks says when: the kernel's own uptime, which is CLOCK_BOOTTIME.
         let onset = printed.lines().find_map(|line| line.strip_prefix("ONSET "));
@@ -122,7 +123,8 @@ fn a_browser_shows_what_happened() -> Result<()> {
     let world = World::new()?;
     let corpus = record(&world)?;
     let out = world.path().join("out");
-    let arguments = ["eval".as_ref(), "run".as_ref(), "--corpus".as_ref(), corpus.as_os_str(), "--out".as_ref()];
+    let arguments =
+        ["eval".as_ref(), "run".as_ref(), "--corpus".as_ref(), corpus.as_os_str(), "--out".as_ref()];
     let output = world.run(arguments.into_iter().chain([out.as_os_str()]))?;
     ensure!(output.status.success(), "{output:?}");
     let result: Value = serde_json::from_slice(&fs::read(out.join("result.json"))?)?;
@@ -130,7 +132,8 @@ fn a_browser_shows_what_happened() -> Result<()> {
     assert_eq!(result["live"]["clean_denied"], json!({"hits": 0, "of": 1}));
     assert_eq!(result["offline"]["missed"], 1, "{}", result["offline"]);
     let again = world.path().join("again");
-    let arguments = ["eval".as_ref(), "run".as_ref(), "--corpus".as_ref(), corpus.as_os_str(), "--out".as_ref()];
+    let arguments =
+        ["eval".as_ref(), "run".as_ref(), "--corpus".as_ref(), corpus.as_os_str(), "--out".as_ref()];
     ensure!(world.run(arguments.into_iter().chain([again.as_os_str()]))?.status.success());
     let mut second: Value = serde_json::from_slice(&fs::read(again.join("result.json"))?)?;
     second["timing"] = result["timing"].clone();
@@ -143,10 +146,8 @@ fn a_browser_shows_what_happened() -> Result<()> {
     let headline = between(&page, "<h1>", "</h1>");
     assert_eq!(
         headline,
-        [
-            "1 live attack: 1 prevented, 0 noticed before harm was done, 0 noticed too late, 0 missed. \
-             None of 1 clean session was denied anything."
-        ]
+        ["1 live attack: 1 prevented, 0 noticed before harm was done, 0 noticed too late, 0 missed. \
+             None of 1 clean session was denied anything."]
     );
     let scenarios = between(&page, "<table class=\"scenarios\">", "</table>");
     assert_eq!(scenarios.len(), 1);

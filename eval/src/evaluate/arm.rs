@@ -45,7 +45,8 @@ pub fn score_all<'d>(data: &'d Data, which: &[usize], fits: &Fits, scope: Scope)
             let item = &data.items[at];
             let key: Key = (item.run.agent.clone(), item.run.task.clone());
             let fitted = Arc::clone(fits.get(&scope.key(&key))?);
-            let scored = score::score(&item.trace, &fitted.baseline, Thresholds::default(), item.from_ns());
+            let scored =
+                score::score(&item.trace, &fitted.baseline, Thresholds::default(), item.counts_from_ns());
             Some(Entry { item, fitted, scored })
         })
         .collect()

@@ -21,6 +21,9 @@ struct Attack<'d> {
     replayed: Option<(f64, f64, f64)>,
 }
 
+/// The values of a dimension that an attack belongs to.
+type Keys = fn(&Attack<'_>, &Scenarios) -> Vec<String>;
+
 /// Share of clean sessions at which the trivial floor is read.
 const FLOOR_FPR: f64 = 0.05;
 
@@ -43,12 +46,12 @@ pub fn breakdowns(entries: &[Entry<'_>], live: &[&Item], scenarios: &Scenarios) 
     }
     attacks.extend(live.iter().filter(|item| item.is_attack()).map(|item| Attack {
         item,
-        first: first_live(item, item.from_ns()),
+        first: first_live(item, item.counts_from_ns()),
         live: true,
         replayed: None,
     }));
     let cut = Cuts::of(&clean, &attacks);
-    let dimensions: [(&str, fn(&Attack<'_>, &Scenarios) -> Vec<String>); 8] = [
+    let dimensions: [(&str, Keys); 8] = [
         ("scenario", |attack, _| vec![scenario(attack)]),
         ("technique", |attack, scenarios| {
             scenarios.get(&scenario(attack)).map(|known| known.techniques.clone()).unwrap_or_default()

@@ -23,7 +23,7 @@ pub fn case(entry: &Entry<'_>) -> Option<Case> {
     let item = entry.item;
     let live = source(item) == Source::Live;
     if item.is_attack() {
-        let first = if live { first_live(item, item.from_ns()) } else { first_replayed(entry) };
+        let first = if live { first_live(item, item.counts_from_ns()) } else { first_replayed(entry) };
         return match judge(item, first) {
             Outcome::Missed => Some(of(entry, CaseKind::Missed, first, missed_headline(entry))),
             Outcome::DetectedAfter => Some(of(entry, CaseKind::Late, first, late_headline(item, first))),
@@ -56,7 +56,7 @@ fn of(entry: &Entry<'_>, kind: CaseKind, first: Option<First>, headline: String)
         );
     }
     let mut reasons: Vec<String> = Vec::new();
-    for said in item.trace.said.iter().filter(|said| said.time_ns >= item.from_ns()) {
+    for said in item.trace.said.iter().filter(|said| said.time_ns >= item.counts_from_ns()) {
         let reason = format!("{}: {}: {}", said.stage.name(), said.what, said.why);
         if reasons.len() < PLACES && !reasons.contains(&reason) {
             reasons.push(reason);
@@ -158,7 +158,7 @@ fn t0(item: &Item) -> String {
 }
 
 fn t1(entry: &Entry<'_>) -> String {
-    let from_ns = entry.item.from_ns();
+    let from_ns = entry.item.counts_from_ns();
     let touches: Vec<&Touch> = entry.scored.touches.iter().filter(|touch| touch.time_ns >= from_ns).collect();
     if touches.is_empty() {
         return match &entry.scored.nearly {

@@ -33,7 +33,7 @@ impl Item {
 
     /// From where on what it does counts: the onset, or the beginning of clean work. An attack that never began has no
     /// such place.
-    pub fn from_ns(&self) -> u64 {
+    pub fn counts_from_ns(&self) -> u64 {
         if self.is_attack() { self.run.onset_ns.unwrap_or(u64::MAX) } else { 0 }
     }
 

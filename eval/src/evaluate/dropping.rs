@@ -26,7 +26,7 @@ pub fn dropping(entries: &[Entry<'_>], seed: u64) -> Vec<Lossy> {
                 .par_iter()
                 .map(|entry| {
                     let (trace, dropped) = without(&entry.item.trace, share, seed);
-                    let (baseline, from_ns) = (&entry.fitted.baseline, entry.item.from_ns());
+                    let (baseline, from_ns) = (&entry.fitted.baseline, entry.item.counts_from_ns());
                     let scored = score::score(&trace, baseline, Thresholds::default(), from_ns);
                     let fitted = Arc::clone(&entry.fitted);
                     (Entry { item: entry.item, fitted, scored }, dropped)

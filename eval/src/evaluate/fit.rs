@@ -107,7 +107,6 @@ pub fn fit_all(
         train.extend(chosen(key, group));
         calibrate.extend(&group.calibrate);
     }
-    let sessions: Vec<(Key, (Vec<usize>, Vec<usize>))> = sessions.into_iter().collect();
     let fits: Vec<(Key, Option<Fitted>)> = sessions
         .into_par_iter()
         .map(|(key, (train, calibrate))| {

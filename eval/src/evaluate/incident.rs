@@ -37,7 +37,7 @@ pub fn first_live(item: &Item, from_ns: u64) -> Option<First> {
 /// The first that its stages say when the recording is replayed: T0 as it decided while recording, T1 where the compiled
 /// baseline would deny, T2 at the threshold of alerts.
 pub fn first_replayed(entry: &Entry<'_>) -> Option<First> {
-    let from_ns = entry.item.from_ns();
+    let from_ns = entry.item.counts_from_ns();
     let from = |time_ns: u64| time_ns >= from_ns;
     let t0 = entry.item.trace.said.iter().find(|said| said.stage == Stage::T0 && from(said.time_ns));
     let t0 = t0.map(|said| First {
@@ -95,7 +95,7 @@ pub fn row(item: &Item, entry: Option<&Entry<'_>>) -> RunRow {
     let source = source(item);
     let run = &item.run;
     let first = match source {
-        Source::Live => first_live(item, item.from_ns()),
+        Source::Live => first_live(item, item.counts_from_ns()),
         Source::Offline => entry.and_then(first_replayed),
     };
     let judged = item.is_attack() && item.counts() && (source == Source::Live || entry.is_some());

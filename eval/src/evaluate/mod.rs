@@ -143,7 +143,7 @@ fn time_scoring(entries: &[Entry<'_>]) -> (Duration, u64, u64) {
             &entry.item.trace,
             &entry.fitted.baseline,
             Thresholds::default(),
-            entry.item.from_ns(),
+            entry.item.counts_from_ns(),
         );
         time += began.elapsed();
         drop(scored);

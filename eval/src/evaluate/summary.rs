@@ -97,7 +97,7 @@ pub fn live(live: &[&Item], scenarios: &Scenarios) -> Live {
     let attacks: Vec<(&&Item, Outcome)> = live
         .iter()
         .filter(|item| item.is_attack())
-        .map(|item| (item, judge(item, first_live(item, item.from_ns()))))
+        .map(|item| (item, judge(item, first_live(item, item.counts_from_ns()))))
         .collect();
     let of = |is: fn(&crate::Scenario) -> bool| {
         let known = |item: &Item| item.attack().and_then(|(name, _)| scenarios.get(name)).is_some_and(is);
@@ -142,7 +142,7 @@ pub fn delays(attacks: &[&Entry<'_>], live: &[&Item]) -> Delays {
     let lived: Vec<(&Item, Option<First>)> = live
         .iter()
         .filter(|item| item.is_attack())
-        .map(|item| (*item, first_live(item, item.from_ns())))
+        .map(|item| (*item, first_live(item, item.counts_from_ns())))
         .collect();
     let by_stage = ["T0", "T1", "T2"].map(|stage| {
         let of: Vec<_> = replayed
@@ -182,8 +182,8 @@ pub fn growth(data: &Data) -> Vec<GrowthOf> {
 /// The baselines.
 pub fn baselines(data: &Data, fits: &Fits) -> Vec<BaselineRow> {
     data.groups
-        .iter()
-        .map(|(key, _)| {
+        .keys()
+        .map(|key| {
             let left_out = data
                 .items
                 .iter()

@@ -32,7 +32,8 @@ pub struct Floor {
 
 /// The three.
 pub fn floors(clean: &[Trivia], attack: &[Trivia]) -> Vec<Floor> {
-    let names: [(&str, fn(&Trivia) -> f64); 3] =
+    type Read = fn(&Trivia) -> f64;
+    let names: [(&str, Read); 3] =
         [("length", |t| t.length), ("distinct calls", |t| t.distinct), ("random", |t| t.random)];
     names
         .into_iter()

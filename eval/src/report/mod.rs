@@ -3,6 +3,7 @@
 mod cases;
 mod chrome;
 mod curves;
+mod parts;
 mod plot;
 mod tables;
 mod timeline;
@@ -18,7 +19,7 @@ const STYLE: &str = include_str!("style.css");
 pub fn html(result: &EvalResult) -> Result<String, Error> {
     let curves = curves::section(result)?;
     let cases = cases::section(result)?;
-    let learning = tables::more(result)?;
+    let learning = parts::more(result)?;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -38,7 +39,7 @@ pub fn html(result: &EvalResult) -> Result<String, Error> {
                     (tables::scenarios(result))
                     (curves)
                     (cases)
-                    (tables::ablations(result))
+                    (parts::ablations(result))
                     (learning)
                     (tables::breakdowns(result))
                     (tables::basis(result))

@@ -184,6 +184,9 @@ pub fn calibrated(
     })
 }
 
+/// A figure of a row.
+type Read = fn(&Learned) -> Option<f64>;
+
 /// Detection by the number of training sessions.
 pub fn learning(rows: &[Learned]) -> Result<PreEscaped<String>, Error> {
     let most = rows.iter().map(|row| row.sessions).max().unwrap_or(1) as f64 * 1.05;
@@ -197,7 +200,7 @@ pub fn learning(rows: &[Learned]) -> Result<PreEscaped<String>, Error> {
             .build_cartesian_2d(0.0..most, 0.0..1.0)
             .map_err(words)?;
         mesh(&mut chart, "normal sessions a baseline", "share", &whole, &percent)?;
-        let reads: [(fn(&Learned) -> Option<f64>, Ink); 4] = [
+        let reads: [(Read, Ink); 4] = [
             (|row| row.arm.auc, SERIES[0]),
             (|row| row.arm.detection[1], SERIES[1]),
             (|row| row.arm.alerted.share(), SERIES[2]),
