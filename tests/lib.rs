@@ -10,4 +10,4 @@ pub mod pty;
 pub mod scene;
 mod world;
 
-pub use world::{User, World, wait_until, wardline};
+pub use world::{User, World, has, wait_until, wardline};

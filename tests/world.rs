@@ -21,6 +21,12 @@ pub fn wardline() -> PathBuf {
     newest.and_then(|path| path.canonicalize().ok()).unwrap_or_else(|| "wardline".into())
 }
 
+/// Whether a program lies in `PATH`.
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
 /// The user that sessions run as: in no password file, and another one in each world, since worlds of parallel tests
 /// must not end each other's processes.
 #[derive(Clone, Copy, Debug)]

@@ -81,7 +81,7 @@ pub enum Command {
     Baselines(baselines::ListArgs),
     /// Show one baseline: what was learned
     Baseline(baselines::Args),
-    /// Replay recorded sessions through the score
+    /// Measure what it detects, prevents and gets wrong
     Eval(eval::Args),
     /// Record real agents against a scripted model: a corpus
     Corpus(corpus::Args),

@@ -7,6 +7,7 @@
 //! usually has, whichever is more. Channels are combined by the smallest p, times their number (both Bonferroni). Nothing
 //! below channels / sessions, about, can be proved so; past it see [`crate::tail`].
 
+use crate::channel::CHANNELS;
 use crate::tail::Tail;
 use serde::{Deserialize, Serialize};
 
@@ -175,6 +176,15 @@ impl Calibration {
         self.actions += other.actions;
     }
 
+    /// The same calibration as if there were no channel of this name.
+    pub fn without(&self, channel: &str) -> Calibration {
+        let mut rest = self.clone();
+        for (scale, _) in rest.scales.iter_mut().zip(&CHANNELS).filter(|(_, known)| known.name == channel) {
+            *scale = None;
+        }
+        rest
+    }
+
     /// Whether the parts fit together, for calibrations that come from a file.
     pub(crate) fn is_sound(&self) -> bool {
         self.scales.iter().flatten().all(|scale| {
@@ -255,6 +265,18 @@ mod tests {
         let p: Vec<f64> = (0..2000).map(|value| scale.p(f64::from(value) * 0.05, 1.0).p).collect();
         assert!(p.windows(2).all(|pair| pair[0] >= pair[1]));
         assert!(p[1999] < 1e-4 && p[1999] > 0.0);
+    }
+
+    #[test]
+    fn a_channel_that_is_left_out_costs_the_others_nothing() {
+        let one = |session: &[f64]| Some(scale(&[session, &[0.5], &[0.1]]));
+        let scales = vec![one(&[1.0]), one(&[2.0])];
+        let both = Calibration { scales, ..Calibration::default() };
+        let p = |calibration: &Calibration| calibration.p(&[0.7, 3.0], 1);
+        let alone = both.without(CHANNELS[1].name);
+        assert_eq!(p(&both)[0].map(|p| p.p), Some(1.0));
+        assert_eq!(p(&alone)[0].map(|p| p.p), Some(0.5));
+        assert_eq!((p(&alone)[1], alone.channels()), (None, 1));
     }
 
     #[test]

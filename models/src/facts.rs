@@ -22,7 +22,6 @@ pub(crate) struct Facts {
     pub sample: Sample,
     pub windows: Vec<Features>,
     pub workspace: u64,
-    pub action_count: u64,
 }
 
 /// Reads a session.
@@ -64,7 +63,6 @@ impl Facts {
             sample: learner.tally.sample(),
             windows: learner.windows,
             workspace: corpus.workspace(session),
-            action_count: learner.action_count,
         })
     }
 }

@@ -195,40 +195,77 @@ fn calibrate<C: Corpus>(
 ) -> Result<Calibration, C::Error> {
     let sessions = facts.len();
     let folds = sessions.min(FOLDS_MAX);
-    let mut maxima = vec![Vec::new(); CHANNELS.len()];
-    let mut calibration = Calibration { sessions, ..Calibration::default() };
-    let mut done = 0;
+    let mut held_out = HeldOut::default();
     for fold in 0..folds {
-        let held_out: Vec<u32> = (fold..sessions).step_by(folds).map(|session| session as u32).collect();
-        let models = Arc::new(hold_out(learned, facts, &held_out, seed));
-        for &session in &held_out {
-            let mut channels = Channels::new(Arc::clone(&models));
-            let mut blocks = Blocks::new(CHANNELS.len());
-            corpus.replay(session as usize, &mut |item| match item {
-                Item::Step(step) if channels.push(step).action => blocks.push(channels.values()),
-                Item::Step(_) => {}
-                Item::Syscall { tid, number, ret } => channels.push_syscall(tid, number, ret),
-                Item::Loss(_) => channels.interrupt(),
-            })?;
-            let blocks = blocks.finish();
-            for (channel, maxima) in maxima.iter_mut().enumerate() {
-                maxima.push(blocks.iter().map(|block| block[channel]).collect::<Vec<f64>>());
-            }
-            calibration.denied_places += channels.denied();
-            calibration.denied_sessions += usize::from(channels.denied() > 0);
-            calibration.actions += facts[session as usize].action_count;
-            done += 1;
-            progress(Progress { done: sessions + done, of: 2 * sessions });
+        let fold: Vec<u32> = (fold..sessions).step_by(folds).map(|session| session as u32).collect();
+        let models = Arc::new(hold_out(learned, facts, &fold, seed));
+        for &session in &fold {
+            held_out.score(corpus, session as usize, &models)?;
+            progress(Progress { done: sessions + held_out.calibration.sessions, of: 2 * sessions });
         }
     }
-    let counts = |name: &str| match name {
-        "syscalls" | "syscalls-slow" => learned.syscalls.observations() > 0,
-        "cluster" => !learned.clusters.is_empty(),
-        _ => true,
-    };
-    let scales = CHANNELS.iter().zip(&maxima);
-    calibration.scales = scales
-        .map(|(channel, maxima)| counts(channel.name).then(|| Scale::fit(maxima, channel.reading)))
-        .collect();
-    Ok(calibration)
+    Ok(held_out.finish(learned))
+}
+
+/// The calibration of a baseline by sessions that it was not trained on, all of them under the models as they are. Needs
+/// sessions that nothing else needs; [`train`] holds its own out instead.
+pub fn calibrate_on<C: Corpus>(baseline: &Baseline, corpus: &C) -> Result<Calibration, C::Error> {
+    let mut held_out = HeldOut::default();
+    for session in 0..corpus.len() {
+        held_out.score(corpus, session, &baseline.models)?;
+    }
+    Ok(held_out.finish(&baseline.models))
+}
+
+/// What held-out sessions scored.
+struct HeldOut {
+    /// Maxima by channel, session and block.
+    maxima: Vec<Vec<Vec<f64>>>,
+    calibration: Calibration,
+}
+
+impl Default for HeldOut {
+    fn default() -> Self {
+        Self { maxima: vec![Vec::new(); CHANNELS.len()], calibration: Calibration::default() }
+    }
+}
+
+impl HeldOut {
+    /// Scores a session under models that do not know it.
+    fn score<C: Corpus>(&mut self, corpus: &C, session: usize, models: &Arc<Models>) -> Result<(), C::Error> {
+        let mut channels = Channels::new(Arc::clone(models));
+        let mut blocks = Blocks::new(CHANNELS.len());
+        let mut actions = 0;
+        corpus.replay(session, &mut |item| match item {
+            Item::Step(step) if channels.push(step).action => {
+                actions += 1;
+                blocks.push(channels.values());
+            }
+            Item::Step(_) => {}
+            Item::Syscall { tid, number, ret } => channels.push_syscall(tid, number, ret),
+            Item::Loss(_) => channels.interrupt(),
+        })?;
+        let blocks = blocks.finish();
+        for (channel, maxima) in self.maxima.iter_mut().enumerate() {
+            maxima.push(blocks.iter().map(|block| block[channel]).collect::<Vec<f64>>());
+        }
+        self.calibration.sessions += 1;
+        self.calibration.denied_places += channels.denied();
+        self.calibration.denied_sessions += usize::from(channels.denied() > 0);
+        self.calibration.actions += actions;
+        Ok(())
+    }
+
+    fn finish(mut self, learned: &Models) -> Calibration {
+        let counts = |name: &str| match name {
+            "syscalls" | "syscalls-slow" => learned.syscalls.observations() > 0,
+            "cluster" => !learned.clusters.is_empty(),
+            _ => true,
+        };
+        let scales = CHANNELS.iter().zip(&self.maxima);
+        self.calibration.scales = scales
+            .map(|(channel, maxima)| counts(channel.name).then(|| Scale::fit(maxima, channel.reading)))
+            .collect();
+        self.calibration
+    }
 }

@@ -19,6 +19,13 @@ impl<'s> Recorded<'s> {
     }
 }
 
+/// A number that tells the workspace of a session from others.
+pub fn workspace(session: &Session) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    session.meta.context.workspaces.first().hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Corpus for Recorded<'_> {
     type Error = store::Error;
 
@@ -27,9 +34,7 @@ impl Corpus for Recorded<'_> {
     }
 
     fn workspace(&self, session: usize) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.sessions[session].0.meta.context.workspaces.first().hash(&mut hasher);
-        hasher.finish()
+        workspace(self.sessions[session].0)
     }
 
     fn replay(&self, session: usize, sink: &mut dyn FnMut(Item<'_>)) -> Result<(), store::Error> {

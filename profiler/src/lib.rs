@@ -11,7 +11,7 @@ mod screen;
 mod session;
 mod training;
 
-pub use corpus::Recorded;
+pub use corpus::{Recorded, workspace};
 pub use error::Error;
 pub use library::{Entry, Library};
 pub use screen::{LOSS_SHARE_MAX, reason_to_leave_out};

@@ -22,15 +22,20 @@ pub enum Kind {
 pub struct Recording {
     path: PathBuf,
     recorder: Recorder,
-    _directory: tempfile::TempDir,
+    _directory: Option<tempfile::TempDir>,
 }
 
 impl Recording {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store.db");
+        Self { _directory: Some(directory), ..Self::at(path) }
+    }
+
+    /// In this file.
+    pub fn at(path: PathBuf) -> Self {
         let recorder = Recorder::open(&path).unwrap();
-        Self { path, recorder, _directory: directory }
+        Self { path, recorder, _directory: None }
     }
 
     pub fn path(&self) -> &Path {

@@ -209,6 +209,9 @@ fn on_host(context: &Context) -> Result<Tally> {
     if !context.wardline().is_file() {
         return Ok(Tally::skipped("this needs target/release/wardline: run the step `binary` too"));
     }
+    if let Some(reason) = browser() {
+        println!("{reason}");
+    }
     let rebuilt = context.rebuilt.clone().unwrap_or_default();
     let mut tally = Tally::default();
     for environment in context.environments(&rebuilt.to_string_lossy()) {
@@ -220,6 +223,14 @@ fn on_host(context: &Context) -> Result<Tally> {
         tally.add(&counted(&mut command)?);
     }
     Ok(tally)
+}
+
+/// Installs the browser that pages are opened in; why there is none. The test of the page then says that it skipped.
+fn browser() -> Option<String> {
+    if host::find("chromium").is_some() {
+        return None;
+    }
+    host::apt_install(&["chromium"]).err().map(|error| format!("no browser: {error:#}"))
 }
 
 fn in_machine(context: &Context, series: Series) -> Result<Tally> {

@@ -1,0 +1,168 @@
+//! `wardline eval run`: a corpus in, a result, a table and a page out.
+
+use super::report;
+use crate::commands::table::{self, count};
+use crate::exit::Exit;
+use anyhow::{Context, Result};
+use datasets::corpus::Corpus;
+use datasets::scenario::{self, Expected};
+use eval::result::EvalResult;
+use eval::{Options, Scenario, Scenarios};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+/// Arguments of `eval run`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Trains on the corpus' training split, calibrates on its calibration split, and replays the rest through the scorer; what \
+its live sessions came to is judged by the corpus' own observer. Nothing leaves the machine.\n\nWrites result.json, table.md and \
+report.html. The same corpus and seed give the same result, times apart.\n\nExamples:\n  sudo wardline eval run --profile smoke --corpus /var/tmp/smoke\n  sudo wardline eval run --corpus /var/tmp/full --out results/full"
+)]
+pub struct Args {
+    /// How much of everything, where the corpus must be made or finished first; a corpus that is there is taken as it is without this
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
+    /// Directory of the corpus
+    #[arg(long, value_name = "DIR")]
+    pub corpus: PathBuf,
+    /// Where the result goes; `evaluation` in the corpus when nothing is said
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Seed of the corpus that is made, and of what the evaluation draws at random
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// The source that this program was built from: noted in the result
+    #[arg(long, value_name = "ID")]
+    pub commit: Option<String>,
+    /// Print the result as JSON instead of its headline
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How large a corpus is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Profile {
+    /// One agent, one task, four scenarios: a few minutes
+    Smoke,
+    /// Two agents, three tasks, ten scenarios in two variants: half an hour
+    Quick,
+    /// Everything: hours
+    Full,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Profile::Smoke => "smoke",
+            Profile::Quick => "quick",
+            Profile::Full => "full",
+        }
+    }
+}
+
+/// Evaluates.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(profile) = args.profile {
+        make(profile, args)?;
+    } else if !Corpus::exists(&args.corpus) {
+        return Err(Exit::Usage.error(format!(
+            "there is no corpus in `{}`: make one with `--profile smoke`, `quick` or `full`",
+            args.corpus.display()
+        )));
+    }
+    let corpus = Corpus::open(&args.corpus)?;
+    let bar = bar();
+    let options = Options {
+        seed: args.seed,
+        commit: args.commit.clone(),
+        wardline: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let result = eval::evaluate(&corpus, &scenarios()?, &options, &mut |what, done, of| {
+        bar.set_message(what.to_owned());
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let result = result?;
+    let out = args.out.clone().unwrap_or_else(|| corpus.path().join("evaluation"));
+    std::fs::create_dir_all(&out).with_context(|| format!("`{}` cannot be made", out.display()))?;
+    report::write_json(&out, &result)?;
+    report::write_views(&out, &result)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&result)?);
+    } else {
+        anstream::println!("{}", text(&result, &out));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the corpus, or finishes it. A process of its own: it takes itself into a network of its own.
+fn make(profile: Profile, args: &Args) -> Result<()> {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["corpus", "make", "--profile", profile.name(), "--seed"]).arg(args.seed.to_string());
+    let status = command.arg("--dir").arg(&args.corpus).status().context("the corpus cannot be made")?;
+    if !status.success() {
+        return Err(Exit::Failed.error(format!("the corpus was not made: {status}")));
+    }
+    Ok(())
+}
+
+/// What the scenarios re-enact.
+fn scenarios() -> Result<Scenarios> {
+    let told = |scenario: datasets::scenario::Scenario| {
+        let told = Scenario {
+            title: scenario.title,
+            incident: scenario.incident,
+            techniques: scenario.techniques.into_iter().map(|technique| technique.0).collect(),
+            claimed: scenario.expected == Expected::Prevented,
+            apart: scenario.expected == Expected::OutOfReach,
+        };
+        (scenario.id.0, told)
+    };
+    Ok(scenario::all()?.into_iter().map(told).collect())
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_secs(1));
+    bar
+}
+
+fn text(result: &EvalResult, out: &Path) -> String {
+    let live = &result.live;
+    let mut lines = vec![eval::headline(result)];
+    if let Some(arm) = result.arms.first() {
+        let percent = |share: Option<f64>| {
+            share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+        };
+        lines.push(format!(
+            "replayed: AUC {}; {} detected at 1 % of clean sessions, {} at 5 %, {} at 10 %",
+            arm.auc.map_or_else(|| "-".to_owned(), |auc| format!("{auc:.3}")),
+            percent(arm.detection[0]),
+            percent(arm.detection[1]),
+            percent(arm.detection[2]),
+        ));
+    }
+    lines.push(format!(
+        "{} of {} live were denied something, {} alerted on, {} stopped",
+        live.clean_denied.hits,
+        count(live.clean_denied.of, "clean session"),
+        live.clean_alerted.hits,
+        live.clean_stopped.hits,
+    ));
+    for gap in &result.gaps {
+        lines.push(format!("note: {gap}"));
+    }
+    lines.push(format!(
+        "{} in {}: result.json, table.md, report.html ({})",
+        count(result.runs.len() as u64, "run"),
+        out.display(),
+        table::duration((result.timing.seconds * 1e9) as u64),
+    ));
+    lines.join("\n")
+}

@@ -1,0 +1,61 @@
+//! What each part is worth: stages, channels, and whose sessions share a baseline.
+
+use super::arm::{Entry, arm, score_all};
+use super::data::Data;
+use super::fit::{Scope, fit_all};
+use crate::result::Arm;
+use crate::score::Stages;
+use models::channel::CHANNELS;
+
+/// Every arm; the first one is Wardline as it is.
+pub fn arms(data: &Data, entries: &[Entry<'_>], tests: &[usize], seed: u64) -> Vec<Arm> {
+    let mut arms = Vec::new();
+    let stages = [
+        ("T0 + T1 + T2: as it ships", Stages::ALL),
+        ("T0 alone: the static deny-list", Stages { t1: false, t2: false, ..Stages::ALL }),
+        ("T0 + T1: with the compiled baseline", Stages { t2: false, ..Stages::ALL }),
+        ("T1 alone", Stages { t0: false, t1: true, t2: false }),
+        ("T2 alone: the score", Stages::T2),
+    ];
+    for (name, stages) in stages {
+        arms.push(arm("stages", name, entries, seed, |entry| entry.shipped(stages)));
+    }
+    for channel in CHANNELS {
+        arms.push(arm("channels", &format!("T2 without {}", channel.name), entries, seed, |entry| {
+            entry.track(&entry.fitted.baseline.calibration.without(channel.name), Stages::T2)
+        }));
+    }
+    for channel in CHANNELS {
+        arms.push(arm("channels", &format!("{} alone", channel.name), entries, seed, |entry| {
+            let others = CHANNELS.iter().filter(|other| other.name != channel.name);
+            let alone = others
+                .fold(entry.fitted.baseline.calibration.clone(), |rest, other| rest.without(other.name));
+            entry.track(&alone, Stages::T2)
+        }));
+    }
+    arms.push(arm("calibration", "T2, calibrated on sessions kept apart", entries, seed, |entry| {
+        entry.shipped(Stages::T2)
+    }));
+    arms.push(arm(
+        "calibration",
+        "T2, calibrated on folds of the training sessions",
+        entries,
+        seed,
+        |entry| entry.track(&entry.fitted.folds, Stages::T2),
+    ));
+    for scope in Scope::ALL {
+        let scoped;
+        let entries = if scope == Scope::AgentTask {
+            entries
+        } else {
+            let fits = fit_all(data, scope, seed, |_, group| group.train.clone());
+            scoped = score_all(data, tests, &fits, scope);
+            &scoped
+        };
+        for (name, stages) in [("T2", Stages::T2), ("all stages", Stages::ALL)] {
+            let name = format!("{}, {name}", scope.words());
+            arms.push(arm("scope", &name, entries, seed, |entry| entry.shipped(stages)));
+        }
+    }
+    arms
+}

@@ -1,0 +1,142 @@
+//! The runs of a corpus with their traces, and what is for what.
+
+use crate::Error;
+use crate::trace::Trace;
+use datasets::corpus::{Corpus, Kind, Mode, Run, Split};
+use std::collections::BTreeMap;
+use store::{Reader, SessionId};
+
+/// A run and its trace.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// What it was.
+    pub run: Run,
+    /// What was recorded of it.
+    pub trace: Trace,
+    /// Sessions with the same label say less than as many independent ones: drawn from one script, or copies.
+    pub cluster: String,
+}
+
+impl Item {
+    /// It has an attack in it.
+    pub fn is_attack(&self) -> bool {
+        matches!(self.run.kind, Kind::Attack { .. })
+    }
+
+    /// Scenario and variant of its attack.
+    pub fn attack(&self) -> Option<(&str, &'static str)> {
+        match &self.run.kind {
+            Kind::Clean => None,
+            Kind::Attack { scenario, variant } => Some((scenario, variant.name())),
+        }
+    }
+
+    /// From where on what it does counts: the onset, or the beginning of clean work. An attack that never began has no
+    /// such place.
+    pub fn counts_from_ns(&self) -> u64 {
+        if self.is_attack() { self.run.onset_ns.unwrap_or(u64::MAX) } else { 0 }
+    }
+
+    /// The observer saw harm.
+    pub fn harm(&self) -> bool {
+        let seen = &self.run.observed;
+        self.is_attack()
+            && (self.run.impact_ns.is_some()
+                || seen.succeeded
+                || seen.secret_bytes_read > 0
+                || seen.bytes_sent > 0
+                || !seen.changes.is_empty())
+    }
+
+    /// The recording is there whole, and an attack in it began.
+    pub fn counts(&self) -> bool {
+        self.trace.events > 0 && (!self.is_attack() || self.run.onset_ns.is_some())
+    }
+}
+
+/// Agent and task.
+pub type Key = (String, String);
+
+/// What is for what, by position in [`Data::items`].
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// Recorded clean sessions that teach.
+    pub train: Vec<usize>,
+    /// Recorded clean sessions that set the scale.
+    pub calibrate: Vec<usize>,
+    /// Recorded clean sessions that are held out.
+    pub clean: Vec<usize>,
+    /// Recorded attacks.
+    pub attacks: Vec<usize>,
+    /// Live sessions, clean or not.
+    pub live: Vec<usize>,
+}
+
+/// A corpus in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Data {
+    /// Every run, by id.
+    pub items: Vec<Item>,
+    /// By agent and task.
+    pub groups: BTreeMap<Key, Group>,
+    /// Of everything that was read.
+    pub hash: String,
+}
+
+impl Data {
+    /// Reads a corpus. `progress` is told how many sessions of how many were read.
+    pub fn read(corpus: &Corpus, progress: &mut dyn FnMut(usize, usize)) -> Result<Data, Error> {
+        let reader = Reader::open(corpus.store())?;
+        let mut runs = corpus.runs()?;
+        runs.sort_by(|a, b| a.id.cmp(&b.id));
+        let (mut items, mut hasher) = (Vec::with_capacity(runs.len()), blake3::Hasher::new());
+        let (mut labels, of) = (BTreeMap::new(), runs.len());
+        for run in runs {
+            let session = match reader.session(SessionId(run.session)) {
+                Err(store::Error::NoSession { .. }) => {
+                    return Err(Error::NoSession { run: run.id, session: run.session });
+                }
+                session => session?,
+            };
+            let trace = Trace::read(&reader, &session)?;
+            hasher.update(run.id.as_bytes());
+            hasher.update(
+                &serde_json::to_vec(&(&run.observed, run.onset_ns, run.impact_ns)).unwrap_or_default(),
+            );
+            hasher.update(&trace.digest);
+            let script = format!("{}/{}/{}", run.agent, run.task, run.seed);
+            let cluster = labels.entry(trace.shape).or_insert(script).clone();
+            items.push(Item { run, trace, cluster });
+            progress(items.len(), of);
+        }
+        Ok(Data::of(items, hasher.finalize().to_hex().to_string()))
+    }
+
+    /// Sorts runs into groups. A clean session that must not train does not calibrate either.
+    pub fn of(items: Vec<Item>, hash: String) -> Data {
+        let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
+        for (at, item) in items.iter().enumerate() {
+            let group = groups.entry((item.run.agent.clone(), item.run.task.clone())).or_default();
+            let usable = item.trace.left_out.is_none();
+            match (item.run.mode, item.is_attack(), item.run.split) {
+                (Mode::Enforce, ..) if item.counts() => group.live.push(at),
+                (Mode::Record, true, _) if item.counts() => group.attacks.push(at),
+                (Mode::Record, false, Split::Train) if usable => group.train.push(at),
+                (Mode::Record, false, Split::Calibrate) if usable => group.calibrate.push(at),
+                (Mode::Record, false, Split::Test) if item.counts() => group.clean.push(at),
+                _ => {}
+            }
+        }
+        Data { items, groups, hash }
+    }
+
+    /// Test sessions that are copies of another one, to the models.
+    pub fn duplicates(&self) -> u64 {
+        let tests = self.groups.values().flat_map(|group| group.clean.iter().chain(&group.attacks));
+        let mut shapes: Vec<[u8; 32]> = tests.map(|&at| self.items[at].trace.shape).collect();
+        let all = shapes.len();
+        shapes.sort_unstable();
+        shapes.dedup();
+        (all - shapes.len()) as u64
+    }
+}

@@ -1,0 +1,72 @@
+//! Clean sessions where something is new: what a promise made on known repositories and versions is worth there.
+
+use super::arm::{Entry, score_all};
+use super::data::Data;
+use super::fit::{Scope, fit_all};
+use crate::metrics::calibrated::calibrated;
+use crate::metrics::proportion::Proportion;
+use crate::result::Drifted;
+use crate::score::Stages;
+use models::Thresholds;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Parts that the training sessions are held out in, to see known repositories.
+const FOLDS: usize = 4;
+
+/// Known repositories, new ones each by its name, and versions that taught nothing.
+pub fn drift(data: &Data, entries: &[Entry<'_>], seed: u64) -> Vec<Drifted> {
+    let mut known = Vec::new();
+    for fold in 0..FOLDS {
+        let in_fold = |at: usize| at % FOLDS == fold;
+        let fits = fit_all(data, Scope::AgentTask, seed, |_, group| {
+            let kept = group.train.iter().enumerate().filter(|(at, _)| !in_fold(*at));
+            kept.map(|(_, &item)| item).collect()
+        });
+        let held_out: Vec<usize> = data
+            .groups
+            .values()
+            .flat_map(|group| {
+                group.train.iter().enumerate().filter(|(at, _)| in_fold(*at)).map(|(_, &item)| item)
+            })
+            .collect();
+        known.extend(score_all(data, &held_out, &fits, Scope::AgentTask));
+    }
+    let clean: Vec<&Entry<'_>> = entries.iter().filter(|entry| !entry.item.is_attack()).collect();
+    let mut rows = vec![
+        drifted("repositories that taught", &known.iter().collect::<Vec<_>>()),
+        drifted("new repositories", &clean),
+    ];
+    let mut by_repository: BTreeMap<&str, Vec<&Entry<'_>>> = BTreeMap::new();
+    for entry in &clean {
+        by_repository.entry(&entry.item.run.repository).or_default().push(entry);
+    }
+    for (repository, entries) in by_repository {
+        rows.push(drifted(&format!("new repository {repository}"), &entries));
+    }
+    let versions: BTreeSet<(&str, &str)> = data
+        .groups
+        .values()
+        .flat_map(|group| &group.train)
+        .map(|&at| (data.items[at].run.agent.as_str(), data.items[at].run.agent_version.as_str()))
+        .collect();
+    let version = |entry: &Entry<'_>| {
+        let run = &entry.item.run;
+        !versions.contains(&(run.agent.as_str(), run.agent_version.as_str()))
+    };
+    let newer: Vec<&Entry<'_>> = clean.into_iter().filter(|entry| version(entry)).collect();
+    if !newer.is_empty() {
+        rows.push(drifted("versions of an agent that taught nothing", &newer));
+    }
+    rows
+}
+
+fn drifted(what: &str, entries: &[&Entry<'_>]) -> Drifted {
+    let lowest: Vec<f64> = entries.iter().map(|entry| entry.shipped(Stages::T2).lowest()).collect();
+    Drifted {
+        what: what.to_owned(),
+        sessions: entries.len() as u64,
+        alerted: Proportion::count(lowest.iter().map(|&p| p <= Thresholds::default().alert)),
+        denied: Proportion::count(entries.iter().map(|entry| !entry.scored.touches.is_empty())),
+        calibrated: calibrated(&lowest),
+    }
+}

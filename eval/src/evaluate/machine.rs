@@ -1,0 +1,40 @@
+//! The machine and the corpus that a result rests on. No name of a host or a user.
+
+use super::Options;
+use crate::result::Basis;
+use datasets::corpus::Corpus;
+use std::fs;
+
+/// Everything that is known before anything was read.
+pub fn basis(corpus: &Corpus, options: &Options) -> Basis {
+    let description = &corpus.description;
+    Basis {
+        profile: description.profile.clone(),
+        corpus_seed: description.seed,
+        seed: options.seed,
+        commit: options.commit.clone(),
+        wardline: options.wardline.clone(),
+        recorded_by: description.wardline.clone(),
+        kernel: description.kernel.clone(),
+        tier: description.tier.clone(),
+        processor: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned()),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        memory_gib: memory_gib(),
+        agents: description.agents.iter().map(|a| (a.name.clone(), a.version.clone())).collect(),
+        repositories: description.repositories.iter().map(|r| (r.name.clone(), r.version.clone())).collect(),
+        ..Basis::default()
+    }
+}
+
+/// The first value of a `name : value` line.
+fn field(path: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn memory_gib() -> u64 {
+    let total = field("/proc/meminfo", "MemTotal").unwrap_or_default();
+    let kib: u64 = total.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    (kib + (1 << 19)) >> 20
+}

@@ -1,0 +1,165 @@
+//! An evaluation from beginning to end: a corpus in, a result out.
+
+mod ablation;
+mod arm;
+mod breakdown;
+mod case;
+mod data;
+mod drift;
+mod dropping;
+mod fit;
+mod incident;
+mod learning;
+mod machine;
+mod poisoning;
+mod summary;
+
+use crate::Error;
+use crate::metrics::cost::cost;
+use crate::metrics::floor::{Trivia, floors};
+use crate::metrics::operating::{self, Track};
+use crate::result::{BUDGETS, EvalResult, FORMAT, FPRS, Timing};
+use crate::scenario::Scenarios;
+use crate::score::Stages;
+use arm::{Entry, score_all};
+use data::{Data, Item};
+use datasets::corpus::Corpus;
+use fit::{Scope, fit_all};
+use models::Thresholds;
+use models::channel::CHANNELS;
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What the corpus does not say.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Seed of resampling, of orders and of what is dropped.
+    pub seed: u64,
+    /// The source that Wardline was built from.
+    pub commit: Option<String>,
+    /// Version of Wardline.
+    pub wardline: String,
+}
+
+/// Evaluates a corpus. `told` hears what is being done, with how much of how much.
+pub fn evaluate(
+    corpus: &Corpus,
+    scenarios: &Scenarios,
+    options: &Options,
+    told: &mut dyn FnMut(&str, usize, usize),
+) -> Result<EvalResult, Error> {
+    let began = Instant::now();
+    let data = Data::read(corpus, &mut |done, of| told("reading recordings", done, of))?;
+    let seed = options.seed;
+    told("training baselines", 0, 0);
+    let training = Instant::now();
+    let fits = fit_all(&data, Scope::AgentTask, seed, |_, group| group.train.clone());
+    let training = training.elapsed();
+    if fits.is_empty() {
+        return Err(Error::Nothing(
+            "no agent and task of the corpus has three clean sessions to train on".to_owned(),
+        ));
+    }
+    let tests: Vec<usize> =
+        data.groups.values().flat_map(|group| group.clean.iter().chain(&group.attacks)).copied().collect();
+    told("scoring sessions", 0, 0);
+    let entries = score_all(&data, &tests, &fits, Scope::AgentTask);
+    let lives: Vec<usize> = data.groups.values().flat_map(|group| &group.live).copied().collect();
+    let live_entries = score_all(&data, &lives, &fits, Scope::AgentTask);
+    let live: Vec<&Item> = lives.iter().map(|&at| &data.items[at]).collect();
+    let (clean, attacks): (Vec<&Entry<'_>>, Vec<&Entry<'_>>) =
+        entries.iter().partition(|entry| !entry.item.is_attack());
+    told("leaving parts out", 0, 0);
+    let arms = ablation::arms(&data, &entries, &tests, seed);
+    told("training on fewer sessions", 0, 0);
+    let learning = learning::learning(&data, &tests, seed);
+    told("poisoning", 0, 0);
+    let poisoning = poisoning::poisoning(&data, seed);
+    told("dropping records", 0, 0);
+    let loss = dropping::dropping(&entries, seed);
+    told("looking at what is new", 0, 0);
+    let drift = drift::drift(&data, &entries, seed);
+    told("writing it down", 0, 0);
+    let tracks: Vec<Track> = entries.iter().map(|entry| entry.shipped(Stages::ALL)).collect();
+    let tracks: Vec<&Track> = tracks.iter().collect();
+    let trivia =
+        |entries: &[&Entry<'_>]| entries.iter().map(|entry| trivia(entry.item, seed)).collect::<Vec<_>>();
+    let mut basis = machine::basis(corpus, options);
+    basis.configuration_hash = configuration_hash(options);
+    summary::count(&data, &mut basis);
+    let mut cases: Vec<_> = entries.iter().chain(&live_entries).filter_map(case::case).collect();
+    let world = Path::new(&corpus.description.home).ancestors().nth(2).unwrap_or(Path::new(""));
+    cases.iter_mut().for_each(|case| case::hide(case, &world.to_string_lossy()));
+    cases.sort_by(|a, b| (a.kind, a.source, &a.run).cmp(&(b.kind, b.source, &b.run)));
+    let (ns, events, syscalls) = time_scoring(&entries);
+    Ok(EvalResult {
+        format: FORMAT,
+        gaps: summary::gaps(&data, &fits, scenarios),
+        basis,
+        live: summary::live(&live, scenarios),
+        offline: summary::offline(&attacks),
+        arms,
+        floors: floors(&trivia(&clean), &trivia(&attacks)),
+        operating: BUDGETS.map(|budget| operating::within(&tracks, budget)).to_vec(),
+        calibrated: summary::calibrated(&clean),
+        delays: summary::delays(&attacks, &live),
+        breakdowns: breakdown::breakdowns(&entries, &live, scenarios),
+        learning,
+        poisoning,
+        drift,
+        loss,
+        growth: summary::growth(&data),
+        baselines: summary::baselines(&data, &fits),
+        cases,
+        runs: summary::runs(&data, &entries, &live_entries),
+        timing: Timing {
+            unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64),
+            seconds: began.elapsed().as_secs_f64(),
+            cost: cost(ns, events, syscalls, training),
+        },
+    })
+}
+
+/// What a session is to somebody who does not look into it.
+fn trivia(item: &Item, seed: u64) -> Trivia {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed ^ item.run.session as u64);
+    Trivia {
+        length: item.trace.events as f64,
+        distinct: item.trace.distinct_tokens() as f64,
+        random: random.gen_range(0.0..1.0),
+    }
+}
+
+/// Sessions that are scored once more for the time it takes, with nothing beside them.
+const TIMED: usize = 8;
+
+fn time_scoring(entries: &[Entry<'_>]) -> (Duration, u64, u64) {
+    let (mut time, mut events, mut syscalls) = (Duration::ZERO, 0, 0);
+    for entry in entries.iter().take(TIMED) {
+        let began = Instant::now();
+        let scored = crate::score::score(
+            &entry.item.trace,
+            &entry.fitted.baseline,
+            Thresholds::default(),
+            entry.item.counts_from_ns(),
+        );
+        time += began.elapsed();
+        drop(scored);
+        events += entry.item.trace.events;
+        syscalls += entry.item.trace.syscalls;
+    }
+    (time, events, syscalls)
+}
+
+/// Of what decides a result beside the data.
+fn configuration_hash(options: &Options) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let names: Vec<&str> = CHANNELS.iter().map(|channel| channel.name).collect();
+    let decisive = (Thresholds::default(), names, models::DENIAL_BUDGET_BITS, FPRS, BUDGETS, options.seed);
+    hasher.update(&serde_json::to_vec(&decisive).unwrap_or_default());
+    hasher.update(&event::vocabulary_hash());
+    hasher.update(options.wardline.as_bytes());
+    hasher.finalize().to_hex().to_string()
+}

@@ -1,0 +1,64 @@
+//! The result as one page: no script, no network, every string escaped. Light or dark as the reader's system is.
+
+mod cases;
+mod chrome;
+mod curves;
+mod parts;
+mod plot;
+mod tables;
+mod timeline;
+
+use crate::Error;
+use crate::result::EvalResult;
+use maud::{DOCTYPE, PreEscaped, html};
+
+/// The page's own style, in the page.
+const STYLE: &str = include_str!("style.css");
+
+/// The page.
+pub fn html(result: &EvalResult) -> Result<String, Error> {
+    let curves = curves::section(result)?;
+    let cases = cases::section(result)?;
+    let learning = parts::more(result)?;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+                title { "Wardline: evaluation, profile " (result.basis.profile) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (chrome::header(result))
+                main {
+                    (chrome::verdict(result))
+                    (chrome::gaps(result))
+                    (tables::scenarios(result))
+                    (curves)
+                    (cases)
+                    (parts::ablations(result))
+                    (learning)
+                    (tables::breakdowns(result))
+                    (tables::basis(result))
+                    (tables::runs(result))
+                }
+                footer { "Everything on this page follows from " code { "result.json" } " beside it. Times are of the machine that evaluated." }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+/// A section with a heading, an anchor, and a sentence on how to read it.
+pub(super) fn section(id: &str, title: &str, lead: &str, body: &maud::Markup) -> maud::Markup {
+    html! {
+        section id=(id) {
+            h2 { a href={ "#" (id) } { (title) } }
+            @if !lead.is_empty() { p.lead { (lead) } }
+            (body)
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What each part of Wardline is worth, and what learning takes and costs.
+
+use super::tables::share;
+use super::{plot, section};
+use crate::Error;
+use crate::result::{Arm, EvalResult};
+use crate::words;
+use maud::{Markup, html};
+
+fn arm_table<'a>(arms: impl IntoIterator<Item = &'a Arm>, result: Option<&EvalResult>) -> Markup {
+    html! {
+        div.scroll { table.arms {
+            thead { tr {
+                th { "" } th.number { "AUC" } th.number { "at 1 %" } th.number { "at 5 %" } th.number { "at 10 %" }
+                th.number { "attacks alerted on" } th.number { "clean alerted on" }
+            } }
+            tbody {
+                @for arm in arms { tr {
+                    td { (arm.name) }
+                    td.number { (words::three(arm.auc)) br; small { (words::three_range(arm.auc_interval)) } }
+                    @for (detected, interval) in arm.detection.iter().zip(arm.detection_intervals) {
+                        td.number { (words::percent(*detected)) br; small { (words::range(interval)) } }
+                    }
+                    td.number { (share(arm.alerted)) }
+                    td.number { (share(arm.false_alarms)) }
+                } }
+                @if let Some(result) = result { @for floor in &result.floors { tr.floor {
+                    td { "floor: " (floor.name) }
+                    td.number { (words::three(floor.auc)) }
+                    @for detected in floor.detection { td.number { (words::percent(detected)) } }
+                    td {} td {}
+                } } }
+            }
+        } }
+    }
+}
+
+/// What each part is worth.
+pub fn ablations(result: &EvalResult) -> Markup {
+    let families = [
+        ("stages", "Stages"),
+        ("scope", "Whose sessions share a baseline"),
+        ("channels", "Channels of the score"),
+        ("calibration", "Where the scale comes from"),
+    ];
+    let body = html! {
+        @for (family, title) in families {
+            h3 { (title) }
+            (arm_table(result.arms.iter().filter(|arm| arm.family == family), Some(result)))
+        }
+    };
+    section(
+        "parts",
+        "What each part is worth",
+        "Each row is the same test sessions with something left out or shared. Intervals are bootstrapped over clusters of sessions. The floors know nothing but length, vocabulary and chance.",
+        &body,
+    )
+}
+
+/// Learning, poison, drift, loss, growth and cost.
+pub fn more(result: &EvalResult) -> Result<Markup, Error> {
+    let learning = plot::learning(&result.learning)?;
+    let body = html! {
+        div.columns {
+            figure { (learning) figcaption { "Detection by the number of normal sessions that taught each baseline" } }
+            div.scroll { table {
+                thead { tr {
+                    th.number { "sessions" } th.number { "AUC" } th.number { "at 1 %" } th.number { "at 5 %" }
+                    th.number { "clean denied" } th.number { "clean alerted" } th.number { "proves p" }
+                } }
+                tbody { @for row in &result.learning { tr {
+                    td.number { (row.sessions) } td.number { (words::three(row.arm.auc)) }
+                    td.number { (words::percent(row.arm.detection[0])) } td.number { (words::percent(row.arm.detection[1])) }
+                    td.number { (share(row.denied)) } td.number { (share(row.arm.false_alarms)) }
+                    td.number { (words::p(row.smallest_provable)) }
+                } } }
+            } }
+        }
+        h3 { "Poisoned: attacks among the sessions that taught" }
+        p.lead { "Further attacks of the same scenarios are looked for. Screened is what `train` does: sessions that met a jewel, raised an alert or were not seen whole are left out." }
+        (arm_table(result.poisoning.iter().map(|row| &row.arm), None))
+        p.quiet { @for row in &result.poisoning { @if !row.screened {
+            (format!("{:.0} %: {} of {} training sessions. ", row.share * 100.0, row.poisoned, row.of))
+        } @else { (format!("Screening let {} of them in. ", row.trained)) } } }
+        h3 { "Something is new" }
+        div.scroll { table {
+            thead { tr { th { "clean sessions of" } th.number { "sessions" } th.number { "alerted on" } th.number { "denied something" }
+                @for row in result.drift.first().map(|row| row.calibrated.as_slice()).unwrap_or_default() { th.number { "p ≤ " (row.target) } } } }
+            tbody { @for row in &result.drift { tr {
+                td { (row.what) } td.number { (row.sessions) } td.number { (share(row.alerted)) } td.number { (share(row.denied)) }
+                @for target in &row.calibrated { td.number { (words::percent(target.realised.share())) } }
+            } } }
+        } }
+        h3 { "Records are lost" }
+        (arm_table(result.loss.iter().map(|row| &row.arm), None))
+        h3 { "Do sessions differ?" }
+        div.scroll { table {
+            thead { tr { th { "" } th.number { "places after one session" } th.number { "after all" } th.number { "Heaps' exponent" } th.number { "new in a held-out session, median" } } }
+            tbody { @for row in &result.growth { tr {
+                td { (row.agent) "/" (row.task) }
+                td.number { (row.growth.distinct.first().copied().unwrap_or(0)) }
+                td.number { (row.growth.distinct.last().copied().unwrap_or(0)) " (" (row.growth.distinct.len()) ")" }
+                td.number { (row.growth.beta.map_or_else(|| "–".to_owned(), |beta| format!("{beta:.2}"))) }
+                td.number { (row.growth.median_fresh.map_or_else(|| "–".to_owned(), |median| median.to_string())) }
+            } } }
+        } }
+        h3 { "Baselines, and what they cost" }
+        p.lead {
+            (format!("{:.0} ns for each event scored with its system calls, {:.0} ns for each record; {:.1} s to train all of them.",
+                result.timing.cost.ns_per_event, result.timing.cost.ns_per_record, result.timing.cost.training_s))
+        }
+        div.scroll { table {
+            thead { tr { th { "" } th.number { "sessions" } th.number { "calibrated on" } th.number { "events" } th.number { "MB" } th.number { "proves p" } th { "left out" } } }
+            tbody { @for row in &result.baselines { tr {
+                td { (row.agent) "/" (row.task) @if let Some(missing) = &row.missing { " " span.quiet { (missing) } } }
+                td.number { (row.sessions) } td.number { (row.calibrated_on) } td.number { (words::thousands(row.events)) }
+                td.number { (format!("{:.2}", row.bytes as f64 / 1e6)) } td.number { (words::p(row.smallest_provable)) }
+                td { @for (run, why) in &row.left_out { div { code { (run) } ": " (why) } } }
+            } } }
+        } }
+    };
+    Ok(section("learning", "Learning, poison, drift, loss, cost", "", &body))
+}

@@ -1,0 +1,274 @@
+//! The result of an evaluation, as `result.json` holds it. Everything but `timing` follows from corpus, seed and build:
+//! two evaluations of the same corpus give the same bytes there.
+
+mod case;
+mod row;
+
+pub use case::{Case, CaseKind, Mark, MarkKind, Timeline};
+pub use row::{BaselineRow, Breakdown, BreakdownRow, Delays, Quantiles, RunRow, Source};
+
+use crate::Error;
+use crate::metrics::bootstrap::Interval;
+use crate::metrics::calibrated::Calibrated;
+use crate::metrics::cost::Cost;
+use crate::metrics::floor::Floor;
+use crate::metrics::incident::Outcomes;
+use crate::metrics::operating::Operating;
+use crate::metrics::proportion::Proportion;
+use crate::metrics::roc::RocPoint;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The file of a result that was named by itself or by its directory.
+pub fn result_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("result.json") } else { path.to_owned() }
+}
+
+/// Reads a result.
+pub fn read(path: &Path) -> Result<EvalResult, Error> {
+    let text =
+        fs::read(path).map_err(|error| Error::File { doing: "reading", path: path.to_owned(), error })?;
+    let parse = |detail: String| Error::Parse { path: path.to_owned(), detail };
+    let result: EvalResult = serde_json::from_slice(&text).map_err(|error| parse(error.to_string()))?;
+    if result.format != FORMAT {
+        return Err(parse(format!("its format is {}, and this program reads {FORMAT}", result.format)));
+    }
+    Ok(result)
+}
+
+/// The format that is written and read here.
+pub const FORMAT: u32 = 1;
+
+/// False positive rates, of sessions, at which detection is reported.
+pub const FPRS: [f64; 3] = [0.01, 0.05, 0.1];
+
+/// False alarms per agent-hour at which detection is reported.
+pub const BUDGETS: [f64; 3] = [0.01, 0.1, 1.0];
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvalResult {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// What it rests on.
+    pub basis: Basis,
+    /// What could not be measured, and what to mind, in words.
+    pub gaps: Vec<String>,
+    /// What became of live attacks, and of live clean sessions.
+    pub live: Live,
+    /// What the replay says of recorded attacks.
+    pub offline: Outcomes,
+    /// Detection under every arm; the first one is Wardline as it is.
+    pub arms: Vec<Arm>,
+    /// What scores that know nothing would reach.
+    pub floors: Vec<Floor>,
+    /// Detection at budgets of false alarms per agent-hour.
+    pub operating: Vec<Operating>,
+    /// Target against realised rate of clean sessions.
+    pub calibrated: Vec<CalibratedBy>,
+    /// From onset to detection.
+    pub delays: Delays,
+    /// By scenario, technique, and so on.
+    pub breakdowns: Vec<Breakdown>,
+    /// Detection by the number of sessions that taught the baselines.
+    pub learning: Vec<Learned>,
+    /// With attacks among the sessions that taught them.
+    pub poisoning: Vec<Poisoned>,
+    /// Clean sessions where something was new.
+    pub drift: Vec<Drifted>,
+    /// With records dropped.
+    pub loss: Vec<Lossy>,
+    /// Whether sessions differ.
+    pub growth: Vec<GrowthOf>,
+    /// The baselines.
+    pub baselines: Vec<BaselineRow>,
+    /// Every missed attack and every false alarm.
+    pub cases: Vec<Case>,
+    /// Every run of the corpus.
+    pub runs: Vec<RunRow>,
+    /// What differs from evaluation to evaluation.
+    pub timing: Timing,
+}
+
+/// What a result rests on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Basis {
+    /// `smoke`, `quick` or `full`.
+    pub profile: String,
+    /// Seed of the corpus.
+    pub corpus_seed: u64,
+    /// Seed of the evaluation.
+    pub seed: u64,
+    /// The source that Wardline was built from, if whoever evaluated said so.
+    pub commit: Option<String>,
+    /// Version of Wardline that evaluated.
+    pub wardline: String,
+    /// Version of Wardline that recorded.
+    pub recorded_by: String,
+    /// `uname -r` of the machine that recorded.
+    pub kernel: String,
+    /// `lsm` or `tracepoint`.
+    pub tier: String,
+    /// Processor of the machine that evaluated.
+    pub processor: String,
+    /// Its cores.
+    pub cores: usize,
+    /// Its memory, GiB.
+    pub memory_gib: u64,
+    /// Agents and their versions.
+    pub agents: Vec<(String, String)>,
+    /// Repositories and their versions.
+    pub repositories: Vec<(String, String)>,
+    /// BLAKE3 of thresholds, channels, vocabulary, seeds and budgets.
+    pub configuration_hash: String,
+    /// BLAKE3 of runs and recordings, as they were read.
+    pub data_hash: String,
+    /// Sessions: clean ones to train on.
+    pub train: u64,
+    /// Clean ones to calibrate on.
+    pub calibrate: u64,
+    /// Clean ones that were held out.
+    pub clean: u64,
+    /// Recorded attacks.
+    pub attacks: u64,
+    /// Live clean ones.
+    pub live_clean: u64,
+    /// Live attacks.
+    pub live_attacks: u64,
+    /// Test sessions whose tokens are those of another one.
+    pub duplicates: u64,
+}
+
+/// What became of live sessions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// Attacks, but for those that are reported apart.
+    pub attacks: Outcomes,
+    /// Those of scenarios that Wardline claims to prevent, each run.
+    pub claimed: Outcomes,
+    /// Those of scenarios that no kernel can tell from normal work by what they touch.
+    pub apart: Outcomes,
+    /// Clean sessions with a denial.
+    pub clean_denied: Proportion,
+    /// Clean sessions with an alert or more.
+    pub clean_alerted: Proportion,
+    /// Clean sessions that were frozen, restricted or killed.
+    pub clean_stopped: Proportion,
+}
+
+/// Detection under one arm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arm {
+    /// Of which comparison: `stages`, `scope`, `channels`, `calibration`.
+    pub family: String,
+    /// Its name.
+    pub name: String,
+    /// Clean sessions and attacks that it could score.
+    pub sessions: (u64, u64),
+    /// Area under the ROC curve, with its interval.
+    pub auc: Option<f64>,
+    /// Of the area.
+    pub auc_interval: Option<Interval>,
+    /// Average precision.
+    pub average_precision: Option<f64>,
+    /// Detection at [`FPRS`].
+    pub detection: [Option<f64>; 3],
+    /// Of the detection.
+    pub detection_intervals: [Option<Interval>; 3],
+    /// Attacks with an alert at or after the onset, at the shipped threshold.
+    pub alerted: Proportion,
+    /// Clean sessions with an alert, at the shipped threshold.
+    pub false_alarms: Proportion,
+    /// The curve.
+    pub roc: Vec<RocPoint>,
+}
+
+/// Target against realised, by one calibration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibratedBy {
+    /// Which one.
+    pub calibration: String,
+    /// Rows.
+    pub rows: Vec<Calibrated>,
+}
+
+/// Detection by the number of training sessions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// Training sessions of each baseline, at most.
+    pub sessions: u64,
+    /// Baselines that had as many.
+    pub baselines: u64,
+    /// Detection, all stages.
+    pub arm: Arm,
+    /// Clean sessions that the compiled baseline would deny something.
+    pub denied: Proportion,
+    /// Mean of the smallest p that the baselines prove.
+    pub smallest_provable: f64,
+}
+
+/// Detection with attacks in the training set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Poisoned {
+    /// Share of training sessions that were replaced, as asked for.
+    pub share: f64,
+    /// Training sessions that were led astray, over all baselines.
+    pub poisoned: u64,
+    /// Of how many.
+    pub of: u64,
+    /// Whether sessions that met T0 or raised alerts were left out, as `train` does.
+    pub screened: bool,
+    /// Poisoned sessions that screening left in.
+    pub trained: u64,
+    /// Detection of further attacks of the same scenarios.
+    pub arm: Arm,
+}
+
+/// False alarms where something was new.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drifted {
+    /// What was new: a repository, a version.
+    pub what: String,
+    /// Clean sessions.
+    pub sessions: u64,
+    /// With an alert, at the shipped threshold.
+    pub alerted: Proportion,
+    /// With something that the compiled baseline denies.
+    pub denied: Proportion,
+    /// Target against realised.
+    pub calibrated: Vec<Calibrated>,
+}
+
+/// Detection with records dropped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lossy {
+    /// Share of records that were dropped, in bursts, each announced as the kernel side does.
+    pub share: f64,
+    /// Dropped.
+    pub dropped: u64,
+    /// Detection by the score.
+    pub arm: Arm,
+}
+
+/// Growth of the vocabulary of one agent and task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GrowthOf {
+    /// The agent.
+    pub agent: String,
+    /// The task.
+    pub task: String,
+    /// How its vocabulary of places grows.
+    pub growth: crate::metrics::growth::Growth,
+}
+
+/// What differs from evaluation to evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// When, seconds since 1970.
+    pub unix_s: i64,
+    /// How long the evaluation took, s.
+    pub seconds: f64,
+    /// What scoring and training cost.
+    pub cost: Cost,
+}

@@ -1,0 +1,154 @@
+//! The result as a Markdown table, for a README.
+
+use crate::result::{Breakdown, EvalResult};
+use crate::words;
+use std::fmt::Write;
+
+/// A cell: what would end it or begin markup is escaped.
+fn cell(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' => out.extend(['\\', c]),
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn row(out: &mut String, cells: &[String]) {
+    let _ = writeln!(out, "| {} |", cells.join(" | "));
+}
+
+fn head(out: &mut String, cells: &[&str]) {
+    let _ = writeln!(out, "| {} |", cells.join(" | "));
+    let _ = writeln!(out, "|{}", " --- |".repeat(cells.len()));
+}
+
+/// The tables.
+pub fn markdown(result: &EvalResult) -> String {
+    let mut out = String::new();
+    let basis = &result.basis;
+    let _ = writeln!(
+        out,
+        "Profile `{}`: {} to train on, {} to calibrate on, {} held out; {} replayed and {} live attacks, {} live clean. Tier `{}`, Linux {}, seed {}, data `{}`.",
+        basis.profile,
+        words::count(basis.train, "clean session"),
+        basis.calibrate,
+        basis.clean,
+        basis.attacks,
+        basis.live_attacks,
+        words::count(basis.live_clean, "session"),
+        basis.tier,
+        cell(&basis.kernel),
+        basis.corpus_seed,
+        &basis.data_hash[..basis.data_hash.len().min(12)],
+    );
+    out.push('\n');
+    if let Some(scenarios) = result.breakdowns.iter().find(|breakdown| breakdown.by == "scenario") {
+        attacks(&mut out, scenarios, result);
+    }
+    out.push('\n');
+    head(&mut out, &["live clean sessions", "with a denial", "with an alert", "stopped"]);
+    let live = &result.live;
+    row(
+        &mut out,
+        &[
+            live.clean_denied.of.to_string(),
+            words::of(live.clean_denied),
+            words::of(live.clean_alerted),
+            words::of(live.clean_stopped),
+        ],
+    );
+    out.push('\n');
+    detection(&mut out, result);
+    out
+}
+
+fn attacks(out: &mut String, scenarios: &Breakdown, result: &EvalResult) {
+    head(
+        out,
+        &[
+            "scenario",
+            "live: prevented",
+            "detected before impact",
+            "after",
+            "missed",
+            "replayed: detected at 1 / 5 / 10 % of clean sessions",
+            "floor at 5 %",
+            "median time to detect",
+        ],
+    );
+    let line = |name: String, live: &crate::metrics::incident::Outcomes, more: [String; 3]| {
+        let mut cells = vec![name];
+        cells.extend(
+            [live.prevented, live.detected_before, live.detected_after, live.missed].map(|n| n.to_string()),
+        );
+        cells.extend(more);
+        cells
+    };
+    for scenario in &scenarios.rows {
+        let rates = scenario.detection.map(|detected| words::percent(detected.share())).join(" / ");
+        let more = [rates, words::percent(scenario.floor.share()), words::ms(scenario.median_ms)];
+        let name = if scenario.words.is_empty() {
+            cell(&scenario.key)
+        } else {
+            format!("{} {}", cell(&scenario.key), cell(&scenario.words))
+        };
+        row(out, &line(name, &scenario.live, more));
+    }
+    let rates = result.arms.first().map(|arm| arm.detection.map(words::percent).join(" / "));
+    let half = result.delays.offline.iter().find(|delay| delay.unit == "ms").and_then(|delay| delay.half);
+    let floor = result.floors.iter().filter_map(|floor| floor.detection[1]).reduce(f64::max);
+    let more = [rates.unwrap_or_default(), words::percent(floor), words::ms(half)];
+    row(out, &line("**all**".to_owned(), &result.live.attacks, more));
+}
+
+fn detection(out: &mut String, result: &EvalResult) {
+    head(
+        out,
+        &["replayed", "AUC (95 %)", "detected at 1 %", "at 5 %", "at 10 %", "clean sessions with an alert"],
+    );
+    for arm in result.arms.iter().filter(|arm| arm.family == "stages" || arm.family == "scope") {
+        let interval = words::three_range(arm.auc_interval);
+        let auc = words::three(arm.auc);
+        let mut cells =
+            vec![cell(&arm.name), if interval.is_empty() { auc } else { format!("{auc} ({interval})") }];
+        cells.extend(arm.detection.map(words::percent));
+        cells.push(words::of(arm.false_alarms));
+        row(out, &cells);
+    }
+    for floor in &result.floors {
+        let mut cells = vec![format!("floor: {}", floor.name), words::three(floor.auc)];
+        cells.extend(floor.detection.map(words::percent));
+        cells.push("–".to_owned());
+        row(out, &cells);
+    }
+    out.push('\n');
+    head(out, &["false alarms allowed per agent-hour", "detected", "realised", "hours", "at most (95 %)"]);
+    for operating in &result.operating {
+        row(
+            out,
+            &[
+                operating.budget.to_string(),
+                format!("{} ({})", words::percent(operating.detected.share()), words::of(operating.detected)),
+                format!("{:.2}", operating.rate),
+                format!("{:.2}", operating.hours),
+                format!("{:.2}", operating.at_most),
+            ],
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn a_cell_stays_a_cell() {
+        assert_eq!(cell("a|b\n<img>`x`"), "a\\|b &lt;img>\\`x\\`");
+    }
+}

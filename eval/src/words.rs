@@ -1,0 +1,117 @@
+//! Figures as people read them.
+
+use crate::metrics::bootstrap::Interval;
+use crate::metrics::proportion::Proportion;
+use crate::result::EvalResult;
+
+/// A share in percent, with as many digits as it can bear; `-` for none.
+pub fn percent(share: Option<f64>) -> String {
+    match share {
+        None => "–".to_owned(),
+        Some(share) if share == 0.0 || share == 1.0 => format!("{:.0} %", share * 100.0),
+        Some(share) => format!("{:.1} %", share * 100.0),
+    }
+}
+
+/// So many of so many.
+pub fn of(proportion: Proportion) -> String {
+    if proportion.of == 0 { "–".to_owned() } else { format!("{} of {}", proportion.hits, proportion.of) }
+}
+
+/// An interval of a share.
+pub fn range(interval: Option<Interval>) -> String {
+    interval.map_or_else(String::new, |interval| {
+        format!("{:.0}–{:.0} %", interval.low * 100.0, interval.high * 100.0)
+    })
+}
+
+/// A number between 0 and 1 with three digits.
+pub fn three(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"))
+}
+
+/// An interval with three digits.
+pub fn three_range(interval: Option<Interval>) -> String {
+    interval.map_or_else(String::new, |interval| format!("{:.3}–{:.3}", interval.low, interval.high))
+}
+
+/// A duration in ms.
+pub fn ms(ms: Option<f64>) -> String {
+    match ms {
+        None => "–".to_owned(),
+        Some(ms) if ms < 10.0 => format!("{ms:.1} ms"),
+        Some(ms) if ms < 1000.0 => format!("{ms:.0} ms"),
+        Some(ms) => format!("{:.1} s", ms / 1000.0),
+    }
+}
+
+/// A p-value.
+pub fn p(p: f64) -> String {
+    match p {
+        p if p >= 0.1 => format!("{p:.2}"),
+        p if p >= 0.001 => format!("{p:.3}"),
+        p => format!("{p:.1e}"),
+    }
+}
+
+/// A count with its noun.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// A number with thin separators.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// One sentence that may be quoted: what was stopped, and what it cost.
+pub fn headline(result: &EvalResult) -> String {
+    let live = &result.live;
+    let attacks = live.attacks;
+    if attacks.told() == 0 {
+        return match result.offline.told() {
+            0 => "No attack was evaluated.".to_owned(),
+            told => format!(
+                "Of {}, the replay noticed {} before harm was done and missed {}. Nothing ran live.",
+                count(told, "recorded attack"),
+                result.offline.prevented + result.offline.detected_before,
+                result.offline.missed
+            ),
+        };
+    }
+    let cost = match (live.clean_denied.hits, live.clean_denied.of) {
+        (_, 0) => "No clean session ran live beside them.".to_owned(),
+        (0, of) => format!("None of {} was denied anything.", count(of, "clean session")),
+        (hits, of) => format!("{hits} of {} were denied something.", count(of, "clean session")),
+    };
+    format!(
+        "{}: {} prevented, {} noticed before harm was done, {} noticed too late, {} missed. {cost}",
+        count(attacks.told(), "live attack"),
+        attacks.prevented,
+        attacks.detected_before,
+        attacks.detected_after,
+        attacks.missed
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_for_people() {
+        assert_eq!([percent(Some(1.0)), percent(Some(0.125)), percent(None)], ["100 %", "12.5 %", "–"]);
+        assert_eq!([ms(Some(3.21)), ms(Some(250.4)), ms(Some(12_340.0))], ["3.2 ms", "250 ms", "12.3 s"]);
+        assert_eq!([p(0.25), p(0.0123), p(2e-6)], ["0.25", "0.012", "2.0e-6"]);
+        assert_eq!(count(12_345, "event"), "12,345 events");
+        assert_eq!(of(Proportion { hits: 1, of: 3 }), "1 of 3");
+    }
+}
