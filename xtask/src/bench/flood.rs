@@ -59,7 +59,7 @@ struct Flooded {
     /// Events a second that were asked for; 0: as many as go.
     asked: u64,
     seconds: f64,
-    /// Events that the workload caused: those of the same session without a flood, and three a round.
+    /// Events that the workload caused: those of the same session without a flood, three a round, and one a sleep between.
     sent: u64,
     received: u64,
     lost: u64,
@@ -178,7 +178,7 @@ fn flood(bench: &Bench, seconds: u64, rate: u64) -> Result<Flooded> {
     Ok(Flooded {
         asked: rate,
         seconds,
-        sent: idle_received + idle_lost + EVENTS * measured.rounds,
+        sent: idle_received + idle_lost + EVENTS * measured.rounds + measured.sleeps,
         received,
         lost,
         resident_kib: most.into_inner(),
