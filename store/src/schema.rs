@@ -39,8 +39,8 @@ pub(crate) const TABLES: [&str; 11] = [
     "upkeep",
 ];
 
-/// Operations lie in blocks, a blob for some seventy of them: a row for each took 45 bytes and three times as long to
-/// write, where a block takes 13 bytes an operation. A block's number is that of its first operation, and the others follow.
+/// Operations lie in blocks, a blob for some seventy of them: a row for each took 45 bytes, where a block takes 13 bytes an
+/// operation. A block's number is that of its first operation, and the others follow.
 const VERSION_2: &str = "
 CREATE TABLE block (
     id INTEGER PRIMARY KEY,

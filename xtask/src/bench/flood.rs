@@ -59,7 +59,7 @@ struct Flooded {
     /// Events a second that were asked for; 0: as many as go.
     asked: u64,
     seconds: f64,
-    /// Events that the workload caused: those of the same session without a flood, and three a round.
+    /// Events that the workload caused: those of the same session without a flood, three a round, and one a sleep between.
     sent: u64,
     received: u64,
     lost: u64,
@@ -97,6 +97,13 @@ pub fn run(arguments: &Flood) -> Result<()> {
         overheads: Vec::new(),
         database: None,
     };
+    let directory = match &arguments.out {
+        Some(out) => out.clone(),
+        None => {
+            let name = format!("{}-{}", now.strftime("%Y-%m-%d"), outcome.machine.kernel);
+            host::workspace()?.join("bench/results").join(name)
+        }
+    };
     for &sessions in &arguments.sessions {
         eprintln!("{sessions} sessions");
         let beside: Vec<Beside> = (1..sessions)
@@ -105,10 +112,12 @@ pub fn run(arguments: &Flood) -> Result<()> {
             .context("a session failed")?;
         outcome.overheads.push(overhead(&bench, format!("{sessions} sessions at once"), arguments.pairs)?);
         drop(beside);
+        write(&directory, &outcome)?;
     }
     for &rate in &arguments.rates {
         eprintln!("a flood of {rate} events a second for {} s", arguments.seconds);
         outcome.floods.push(flood(&bench, arguments.seconds, rate)?);
+        write(&directory, &outcome)?;
     }
     if !arguments.rates.is_empty() {
         let database = database(&bench)?;
@@ -116,19 +125,16 @@ pub fn run(arguments: &Flood) -> Result<()> {
         outcome.overheads.push(overhead(&bench, what, arguments.pairs)?);
         outcome.database = Some(database);
     }
-    let directory = match &arguments.out {
-        Some(out) => out.clone(),
-        None => {
-            let name = format!("{}-{}", now.strftime("%Y-%m-%d"), outcome.machine.kernel);
-            host::workspace()?.join("bench/results").join(name)
-        }
-    };
-    let text = text(&outcome);
-    host::write(&directory.join("flood.json"), serde_json::to_string(&outcome)? + "\n")?;
-    host::write(&directory.join("flood.md"), &text)?;
-    print!("{text}");
+    write(&directory, &outcome)?;
+    print!("{}", text(&outcome));
     println!("\nwrote {}", directory.display());
     Ok(())
+}
+
+/// Writes what there is so far: an interrupted run leaves it.
+fn write(directory: &Path, outcome: &Outcome) -> Result<()> {
+    host::write(&directory.join("flood.json"), serde_json::to_string(outcome)? + "\n")?;
+    host::write(&directory.join("flood.md"), text(outcome))
 }
 
 /// The ratio of opening and closing under record to bare.
@@ -172,7 +178,7 @@ fn flood(bench: &Bench, seconds: u64, rate: u64) -> Result<Flooded> {
     Ok(Flooded {
         asked: rate,
         seconds,
-        sent: idle_received + idle_lost + EVENTS * measured.rounds,
+        sent: idle_received + idle_lost + EVENTS * measured.rounds + measured.sleeps,
         received,
         lost,
         resident_kib: most.into_inner(),

@@ -55,6 +55,8 @@ pub struct Measured {
     pub cpu_ns: u64,
     /// Rounds that were done.
     pub rounds: u64,
+    /// System calls of a flood between its rounds.
+    pub sleeps: u64,
     /// Processor time of the supervisor when the workload began, and when it ended, ns.
     pub supervisor_ns: Option<(u64, u64)>,
 }
@@ -76,28 +78,29 @@ pub fn run(inside: &Inside) -> Result<()> {
     let before = supervisor()?;
     let cpu = processor_ns();
     let started = Instant::now();
-    let rounds = work(inside)?;
+    let (rounds, sleeps) = work(inside)?;
     let wall_ns = started.elapsed().as_nanos() as u64;
     let cpu_ns = processor_ns() - cpu;
     let supervisor_ns = before.zip(supervisor()?);
-    serde_json::to_writer(&mut report, &Measured { wall_ns, cpu_ns, rounds, supervisor_ns })?;
+    serde_json::to_writer(&mut report, &Measured { wall_ns, cpu_ns, rounds, sleeps, supervisor_ns })?;
     report.flush()?;
     Ok(())
 }
 
-fn work(inside: &Inside) -> Result<u64> {
+/// Does it; returns the rounds that were done, and the sleeps between them.
+fn work(inside: &Inside) -> Result<(u64, u64)> {
     if let Some([seconds, rate]) = inside.flood.as_deref() {
         return micro::flood(&inside.file, *seconds as f64, *rate);
     }
     let Some(script) = &inside.script else {
         micro::run(inside.workload, inside.rounds, &inside.file)?;
-        return Ok(inside.rounds);
+        return Ok((inside.rounds, 0));
     };
     let status = Command::new("/bin/bash").arg(script).args(&inside.arguments).status()?;
     if !status.success() {
         bail!("{} failed: {status}", script.display());
     }
-    Ok(1)
+    Ok((1, 0))
 }
 
 /// Processor time of this process and of its children that were waited for, ns.

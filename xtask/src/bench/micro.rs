@@ -64,14 +64,14 @@ fn close(fd: OwnedFd) {
 }
 
 /// Opens and closes `file` for some seconds, `pairs_per_second` times a second at most (0: as fast as it goes), in steps of a
-/// millisecond. Returns how often.
-pub fn flood(file: &Path, seconds: f64, pairs_per_second: u64) -> Result<u64> {
+/// millisecond. Returns how often, and how often it slept between, which is a system call too.
+pub fn flood(file: &Path, seconds: f64, pairs_per_second: u64) -> Result<(u64, u64)> {
     let started = std::time::Instant::now();
-    let mut done = 0u64;
+    let (mut done, mut sleeps) = (0u64, 0u64);
     loop {
         let elapsed = started.elapsed().as_secs_f64();
         if elapsed >= seconds {
-            return Ok(done);
+            return Ok((done, sleeps));
         }
         let due = match pairs_per_second {
             0 => done + 1000,
@@ -79,6 +79,7 @@ pub fn flood(file: &Path, seconds: f64, pairs_per_second: u64) -> Result<u64> {
         };
         if due <= done {
             std::thread::sleep(std::time::Duration::from_micros(200));
+            sleeps += 1;
             continue;
         }
         while done < due {
