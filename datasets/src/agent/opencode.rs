@@ -44,6 +44,13 @@ impl Agent for Opencode {
         vec![(".config/opencode/opencode.json", configuration.to_string())]
     }
 
+    fn environment(&self) -> Vec<(&'static str, OsString)> {
+        // There is nothing to look up: without these the machine's own name servers are asked.
+        ["OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_LSP_DOWNLOAD"]
+            .map(|name| (name, "true".into()))
+            .to_vec()
+    }
+
     fn command(&self, installed: &Path, prompt: &str) -> Vec<OsString> {
         let program = installed.join("node_modules/.bin/opencode");
         vec![program.into(), "run".into(), prompt.into()]

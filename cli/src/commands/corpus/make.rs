@@ -84,10 +84,9 @@ impl Profile {
         }
     }
 
-    /// Scenarios of attacks, and in which variants. The first ten meet each of what a session can be stopped by: jewels,
-    /// configuration of agents, sockets of delegated authority, hosts, and only the score.
+    /// Scenarios of attacks, and in which variants: those of the smaller profiles are for tasks that these profiles have.
     fn attacks(self) -> (&'static [&'static str], &'static [Variant]) {
-        const QUICK: [&str; 10] = ["S01", "S04", "S08", "S25", "S03", "S06", "S15", "S20", "S21", "S26"];
+        const QUICK: [&str; 10] = ["S01", "S04", "S08", "S15", "S25", "S03", "S06", "S26", "S05", "S09"];
         match self {
             Profile::Smoke => (&QUICK[..4], &[Variant::Immediate]),
             Profile::Quick => (&QUICK, &[Variant::Immediate, Variant::Delayed]),
