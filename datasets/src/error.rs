@@ -55,13 +55,11 @@ pub enum Error {
         /// What is read here.
         known: u32,
     },
-    /// A world that its user could not reach.
-    #[error("`{}` cannot be used: other users cannot pass through `{}`, and agents run as one; choose another directory", path.display(), above.display())]
-    Closed {
+    /// The world of recordings is in use.
+    #[error("`{}` is in use: another process makes or replays a corpus on this machine; wait for it", path.display())]
+    Taken {
         /// The world.
         path: PathBuf,
-        /// The directory above it that is closed.
-        above: PathBuf,
     },
     /// An agent, a package or a tool that is needed is not there.
     #[error("{what} is missing: {detail}")]

@@ -57,4 +57,4 @@ pub use toolchain::place as place_toolchain;
 pub use tools::Tools;
 pub use tree::Tree;
 pub use user::User;
-pub use world::{AGENT, Placed, World};
+pub use world::{AGENT, FIXED, Placed, World};

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Ids that nobody hands out: between those of people and of systemd's dynamic users. See systemd's UIDS-GIDS.md.
 const UNASSIGNED: std::ops::Range<u32> = 60_706..61_184;
 
+/// The user of recordings: the same in every corpus.
+const OF_RECORDINGS: u32 = 61_183;
+
 /// The user, and the group of the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
@@ -31,6 +34,14 @@ impl User {
         };
         let ids = UNASSIGNED.cycle().skip(near % UNASSIGNED.len()).take(UNASSIGNED.len());
         ids.into_iter().find(free).map(|id| User { id }).ok_or(Error::NoUser)
+    }
+
+    /// The user of recordings, unless an account has its id.
+    pub fn of_recordings() -> Result<User, Error> {
+        match nix::unistd::User::from_uid(Uid::from_raw(OF_RECORDINGS)) {
+            Ok(Some(_)) => Err(Error::NoUser),
+            _ => Ok(User { id: OF_RECORDINGS }),
+        }
     }
 
     /// `UID:GID`

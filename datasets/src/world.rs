@@ -17,6 +17,11 @@ use tempfile::TempDir;
 /// The name of the pretended agent.
 pub const AGENT: &str = "demo-agent";
 
+/// The world of recordings.
+pub const FIXED: &str = "/opt/wardline-corpus";
+/// Its temporary files.
+const FIXED_TMP: &str = "/tmp/wardline-corpus";
+
 /// How old the files of a workspace are.
 const OLD: Duration = Duration::from_secs(3_600);
 
@@ -25,7 +30,10 @@ const OLD: Duration = Duration::from_secs(3_600);
 pub struct World {
     root: Option<TempDir>,
     path: PathBuf,
+    tmp: PathBuf,
     name: &'static str,
+    /// Keeps others out of a world that has a place of its own.
+    _lock: Option<File>,
     /// The user whose home it is.
     pub user: User,
     /// What an observer can recognise.
@@ -60,22 +68,41 @@ impl World {
             .iter()
             .fold(0, |sum: usize, &byte| sum * 31 % 65_521 + usize::from(byte));
         let user = User::unused(near)?;
-        let mut world = World { root: Some(root), path, name: "demo", user, secrets: Vec::new() };
+        let mut world = World {
+            root: Some(root),
+            tmp: path.join("tmp"),
+            path,
+            name: "demo",
+            _lock: None,
+            user,
+            secrets: Vec::new(),
+        };
         world.lay_out()?;
         world.furnish(seed)?;
         world.seal()?;
         Ok(world)
     }
 
-    /// A world at a place of its own that stays when it is dropped, for recordings in which paths should not change from
-    /// one making to the next. Other users must be able to reach the place.
-    pub fn at(path: &Path, user: User, seed: u64) -> Result<World, Error> {
-        at("make", path, fs::create_dir_all(path))?;
-        let path = at("resolve", path, path.canonicalize())?;
-        if let Some(closed) = path.ancestors().skip(1).find(|above| !passable(above)) {
-            return Err(Error::Closed { path: path.clone(), above: closed.to_owned() });
-        }
-        let mut world = World { root: None, path, name: "agent", user, secrets: Vec::new() };
+    /// The world of recordings: at a place of its own that stays when it is dropped, so that paths are the same in every
+    /// corpus on every machine. Its kind of place counts as well: programs below `/opt` are installed ones, and what lies
+    /// in `/tmp` is temporary. One process at a time can have it.
+    pub fn fixed(seed: u64) -> Result<World, Error> {
+        let path = PathBuf::from(FIXED);
+        let lock_file = path.with_extension("lock");
+        let lock = at("make", &lock_file, File::options().create(true).append(true).open(&lock_file))?;
+        let locked = rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        locked.map_err(|_| Error::Taken { path: path.clone() })?;
+        at("make", &path, fs::create_dir_all(&path))?;
+        let user = User::of_recordings()?;
+        let mut world = World {
+            root: None,
+            path,
+            tmp: PathBuf::from(FIXED_TMP),
+            name: "agent",
+            _lock: Some(lock),
+            user,
+            secrets: Vec::new(),
+        };
         world.renew(seed)?;
         Ok(world)
     }
@@ -83,8 +110,8 @@ impl World {
     /// Ends what still runs as the user, and makes home, temporary files, remotes and the observer's corner anew.
     pub fn renew(&mut self, seed: u64) -> Result<(), Error> {
         self.user.end_processes();
-        for name in ["home", "tmp", "remotes", "agent", "observer"] {
-            let directory = self.path.join(name);
+        let own = ["home", "remotes", "agent", "observer"].map(|name| self.path.join(name));
+        for directory in own.into_iter().chain([self.tmp()]) {
             match fs::remove_dir_all(&directory) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 removed => at("remove", &directory, removed)?,
@@ -103,7 +130,6 @@ impl World {
             ("home", 0o755, false),
             (home.as_str(), 0o755, true),
             (projects.as_str(), 0o755, true),
-            ("tmp", 0o1777, false),
             ("remotes", 0o755, true),
             ("agent", 0o755, false),
             ("observer", 0o700, false),
@@ -115,7 +141,9 @@ impl World {
                 self.give(&directory)?;
             }
         }
-        Ok(())
+        let tmp = self.tmp();
+        at("make", &tmp, fs::create_dir(&tmp))?;
+        at("set the mode of", &tmp, fs::set_permissions(&tmp, Permissions::from_mode(0o1777)))
     }
 
     fn furnish(&mut self, seed: u64) -> Result<(), Error> {
@@ -153,7 +181,7 @@ impl World {
 
     /// For temporary files of sessions.
     pub fn tmp(&self) -> PathBuf {
-        self.path.join("tmp")
+        self.tmp.clone()
     }
 
     /// The bare repositories behind the git remote.
@@ -277,11 +305,6 @@ impl World {
         at("set the mode of", &path, fs::set_permissions(&path, Permissions::from_mode(mode)))?;
         self.give(&path)
     }
-}
-
-/// Whether other users can pass through a directory.
-fn passable(directory: &Path) -> bool {
-    fs::metadata(directory).is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0)
 }
 
 impl Drop for World {

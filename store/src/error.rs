@@ -136,6 +136,14 @@ pub enum Error {
         /// What the system said.
         detail: String,
     },
+    /// A line of an export that is none.
+    #[error("line {line} is no line of an export: {detail}")]
+    Line {
+        /// Its number, from 1, as the caller counts.
+        line: u64,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// Where an export was written to failed.
     #[error("writing the export failed: {detail}; look at what reads it")]
     Sink {
@@ -149,7 +157,7 @@ pub enum Error {
 impl Error {
     /// The call changed nothing and may be repeated, or was wrong in itself: a recorder goes on after it.
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Error::Busy { .. } | Error::NoSession { .. })
+        matches!(self, Error::Busy { .. } | Error::NoSession { .. } | Error::Line { .. })
     }
 
     pub(crate) fn corrupt(path: &Path, detail: impl Into<String>) -> Error {

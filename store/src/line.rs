@@ -3,8 +3,8 @@
 use crate::{Alert, Session, escape, unescape};
 use bstr::{BStr, BString};
 use event::{
-    Access, Address, Captured, Decision, Event, Exe, File, FileKey, Fork, Loss, Means, Object, Op, Origin,
-    Outcome, Segment, Stage, Summary, Syscall,
+    Access, Address, Captured, Context, Decision, Event, Exe, File, FileKey, Fork, Loss, Means, Object, Op,
+    Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -76,6 +76,55 @@ struct SessionLine {
     reasons: BTreeMap<String, String>,
     summary: Option<Summary>,
     complete: bool,
+}
+
+/// A line that was read back.
+pub(crate) enum Read {
+    Session(Box<Begun>),
+    Captured(Captured),
+    Alert(Alert),
+}
+
+/// What a session's own line says.
+pub(crate) struct Begun {
+    pub meta: SessionMeta,
+    /// Without the first, which `meta` has.
+    pub segments: Vec<Segment>,
+    pub reasons: BTreeMap<u32, String>,
+    pub summary: Option<Summary>,
+}
+
+impl SessionLine {
+    fn begun(self) -> Result<Begun, String> {
+        if self.format != FORMAT {
+            return Err(format!("format {} is not {FORMAT}", self.format));
+        }
+        let texts = |list: Vec<Text>| list.into_iter().map(|text| text.0).collect();
+        let reasons = self.reasons.into_iter().map(|(number, text)| Ok((number.parse()?, text)));
+        let reasons = reasons.collect::<Result<_, std::num::ParseIntError>>();
+        Ok(Begun {
+            meta: SessionMeta {
+                agent: self.agent,
+                task: self.task,
+                command: self.command,
+                context: Context {
+                    workspaces: texts(self.workspaces),
+                    home: self.home.0,
+                    agent_state: texts(self.agent_state),
+                    toolchains: texts(self.toolchains),
+                    uid: self.uid,
+                },
+                mode: self.mode,
+                tier: self.tier,
+                kernel: self.kernel,
+                started_unix_ns: self.started_unix_ns,
+                started_boot_ns: self.started_boot_ns,
+            },
+            segments: self.segments.into_iter().filter(|segment| segment.index > 0).collect(),
+            reasons: reasons.map_err(|error| format!("a reason's number: {error}"))?,
+            summary: self.summary,
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -171,6 +220,19 @@ impl Line {
             summary: session.summary.clone(),
             complete: session.complete,
         })))
+    }
+
+    /// The line as what it becomes in a store.
+    pub(crate) fn read(self) -> Result<Read, String> {
+        Ok(match self.0 {
+            Kind::Session(line) => Read::Session(Box::new(line.begun()?)),
+            Kind::Event(line) => Read::Captured(Captured::Event(Box::new(Event::try_from(*line)?))),
+            Kind::Syscall(call) => Read::Captured(Captured::Syscall(call)),
+            Kind::Loss(loss) => Read::Captured(Captured::Loss(loss)),
+            Kind::Alert(AlertLine { time_ns, segment, stage, verdict, p, reasons }) => {
+                Read::Alert(Alert { time_ns, segment, stage, verdict, p, reasons })
+            }
+        })
     }
 
     /// What the kernel said, if the line is such a line.

@@ -2,6 +2,8 @@
 
 mod list;
 mod make;
+mod share;
+mod stats;
 
 use anyhow::Result;
 use std::path::PathBuf;
@@ -22,6 +24,12 @@ pub enum Command {
     Make(make::Args),
     /// List the runs of a corpus
     List(Directory),
+    /// Count its sessions, and how much is new in each
+    Stats(Directory),
+    /// Write a corpus into one compressed file
+    Export(share::ExportArgs),
+    /// Make a corpus of such a file
+    Import(share::ImportArgs),
 }
 
 /// Which corpus.
@@ -40,6 +48,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Make(args) => make::run(&args),
         Command::List(args) => list::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Export(args) => share::export(&args),
+        Command::Import(args) => share::import(&args),
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -10,7 +10,7 @@ use datasets::model::Model;
 use datasets::repository::{Prepared, Repository};
 use datasets::scenario::{self, Delegates, Scenario, Seen, Watch};
 use datasets::template::Family;
-use datasets::{PackageIndex, Packages, Script, Services, User, World, network};
+use datasets::{PackageIndex, Packages, Script, Services, World, network};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ impl<'i> Stage<'i> {
     ) -> Result<Stage<'i>> {
         let seed = corpus.description.seed;
         let scenarios = scenario::all()?;
-        let world = World::at(&corpus.world(), User { id: corpus.description.uid }, seed)?;
+        let world = World::fixed(seed)?;
         let mut placed = BTreeMap::new();
         for &agent in agents {
             said(&format!("installing {} {}", agent.name(), agent.version()));

@@ -82,7 +82,7 @@ pub fn install(agent: &dyn Agent) -> Result<(), Error> {
 
 /// Puts an installed agent into a world, and tells where it lies there.
 pub fn place(agent: &dyn Agent, world: &World) -> Result<PathBuf, Error> {
-    let place = world.path().join("opt").join(agent.package());
+    let place = world.path().join("opt").join(directory(agent));
     cache::share(&cached(agent)?, &place)?;
     Ok(place)
 }
@@ -98,7 +98,11 @@ pub fn configure(agent: &dyn Agent, world: &World) -> Result<(), Error> {
 }
 
 fn cached(agent: &dyn Agent) -> Result<PathBuf, Error> {
-    Ok(cache::cache()?.join("agents").join(format!("{}-{}", agent.package(), agent.version())))
+    Ok(cache::cache()?.join("agents").join(directory(agent)))
+}
+
+fn directory(agent: &dyn Agent) -> String {
+    format!("{}-{}", agent.package(), agent.version())
 }
 
 /// Installs a package of npm, with the scripts that it needs to be complete.

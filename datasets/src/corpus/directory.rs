@@ -113,11 +113,6 @@ impl Corpus {
         self.state().join(self.description.uid.to_string()).join("sessions.db")
     }
 
-    /// Where home, workspaces and agents lie.
-    pub fn world(&self) -> PathBuf {
-        self.path.join("world")
-    }
-
     /// Writes the description again, whole or not at all.
     pub fn describe(&self) -> Result<(), Error> {
         let (file, part) = (self.path.join("corpus.json"), self.path.join("corpus.json.part"));

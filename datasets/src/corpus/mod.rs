@@ -7,6 +7,8 @@
 //! | `corpus.json` | [`Description`]: how it was made, and with what |
 //! | `runs.jsonl` | a [`Run`] a line, appended when the run ended, so that an interrupted making goes on |
 //! | `state/` | a state directory of Wardline's: `UID/sessions.db` has the recordings |
+//!
+//! Home, workspaces and agents lie in [`crate::World::fixed`] while sessions run, the same for every corpus.
 //! | `world/` | home, workspaces and agents of the sessions; there only where it was made |
 
 mod directory;

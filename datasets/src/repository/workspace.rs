@@ -30,7 +30,7 @@ impl Repository {
     /// Fetches it where needed, and lays it ready in a world, below `repositories/`.
     pub fn prepare(&self, world: &World) -> Result<Prepared, Error> {
         let file = self.fetch()?;
-        let place = world.path().join("repositories").join(&self.name);
+        let place = world.path().join("repositories").join(format!("{}-{}", self.name, self.version));
         let tree = place.join("tree");
         if !place.is_dir() {
             let part = world.path().join("repositories").join(format!("{}.part", self.name));

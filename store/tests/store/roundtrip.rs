@@ -1,7 +1,7 @@
 //! What goes in comes back.
 
 use crate::sample::{all, any_captured, call, captured, in_order, meta, open, place, summary};
-use event::{Captured, Decision, Event, Means, Segment, Stage};
+use event::{Captured, Decision, Event, Means, Segment, Stage, Summary, Syscall};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::ops::ControlFlow;
@@ -198,4 +198,53 @@ fn an_export_into_a_closed_pipe_says_so() {
     let id = Recorder::open(&path).unwrap().begin_session(&meta("edit")).unwrap();
     let error = export_jsonl(&Reader::open(&path).unwrap(), id, &mut Closed).unwrap_err();
     assert!(matches!(error, Error::Sink { kind: std::io::ErrorKind::BrokenPipe, .. }), "{error:?}");
+}
+
+#[test]
+fn what_is_imported_exports_the_same() {
+    let (_first, path) = place();
+    let mut recorder = Recorder::open(&path).unwrap();
+    for task in ["edit", "test"] {
+        let id = recorder.begin_session(&meta(task)).unwrap();
+        recorder.segment(id, &Segment { index: 1, task: "other".into(), started_boot_ns: 9 }).unwrap();
+        recorder.reason(id, 7, "a reason").unwrap();
+        for number in 0..50 {
+            recorder
+                .write(
+                    id,
+                    &Captured::Syscall(Syscall { time_ns: number, tid: 3, number: 1, compat: false, ret: 0 }),
+                )
+                .unwrap();
+        }
+        recorder.end_session(id, &Summary::default()).unwrap();
+    }
+    let export = |path: &std::path::Path| {
+        let reader = Reader::open(path).unwrap();
+        let mut lines = Vec::new();
+        for session in reader.sessions().unwrap() {
+            store::export_jsonl(&reader, session.id, &mut lines).unwrap();
+        }
+        lines
+    };
+    let lines = export(&path);
+    let (_second, other) = place();
+    let mut recorder = Recorder::open(&other).unwrap();
+    let mut import = store::Import::new(&mut recorder);
+    let mut ids = Vec::new();
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        ids.extend(import.line(line).unwrap());
+    }
+    import.end().unwrap();
+    assert_eq!(ids, [SessionId(1), SessionId(2)]);
+    assert_eq!(String::from_utf8(export(&other)).unwrap(), String::from_utf8(lines).unwrap());
+}
+
+#[test]
+fn a_line_that_is_none_is_named_and_the_next_is_taken() {
+    let (_directory, path) = place();
+    let mut recorder = Recorder::open(&path).unwrap();
+    let mut import = store::Import::new(&mut recorder);
+    assert!(matches!(import.line(b"nonsense"), Err(store::Error::Line { line: 1, .. })));
+    let loss = br#"{"type":"loss","time_ns":7,"cpu":1,"kind":2,"count":40}"#;
+    assert!(matches!(import.line(loss), Err(store::Error::Line { line: 2, .. })));
 }

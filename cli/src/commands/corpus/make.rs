@@ -22,7 +22,7 @@ Both are kept in $WARDLINE_CACHE (~/.cache/wardline). Sessions run in a network 
 else. An interrupted making goes on where it was.\n\nExamples:\n  sudo wardline corpus make --profile quick --dir /var/tmp/corpus\n  sudo wardline corpus make --profile full --dir /var/tmp/corpus --agent codex --task edit"
 )]
 pub struct Args {
-    /// Directory of the corpus; other users must be able to reach it
+    /// Directory of the corpus
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
     /// How much of everything
@@ -240,8 +240,8 @@ fn open(args: &Args, agents: &[&'static dyn Agent], repositories: &[Repository])
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             tier: String::new(),
             wardline: env!("CARGO_PKG_VERSION").to_owned(),
-            uid: User::unused(0)?.id,
-            home: path.join("world/home/agent").display().to_string(),
+            uid: User::of_recordings()?.id,
+            home: format!("{}/home/agent", datasets::FIXED),
             agents: Vec::new(),
             repositories: repositories.iter().map(described).collect(),
         };
