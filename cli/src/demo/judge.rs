@@ -66,7 +66,8 @@ fn came_through(attack: &Outcome, stage: &str) -> Vec<String> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::demo::report::{Baseline, Recorded};
+    use crate::demo::report::Recorded;
+    use crate::live::Baseline;
 
     /// A report of a demo that came out as promised.
     pub fn good() -> Report {
