@@ -18,7 +18,9 @@ pub struct First {
     pub stage: Stage,
     /// Its means; `None` where it was only said.
     pub means: Option<Means>,
-    /// Something was refused, or the session was stopped.
+    /// What was said first was itself a refusal or a stop.
+    pub acted: bool,
+    /// Something was refused, or the session was stopped, then or later.
     pub intervened: bool,
 }
 
@@ -30,6 +32,7 @@ pub fn first_live(item: &Item, from_ns: u64) -> Option<First> {
         time_ns: said.time_ns,
         stage: said.stage,
         means: said.means,
+        acted: said.intervened,
         intervened: later.into_iter().any(|later| later.intervened),
     })
 }
@@ -44,14 +47,25 @@ pub fn first_replayed(entry: &Entry<'_>) -> Option<First> {
         time_ns: said.time_ns,
         stage: Stage::T0,
         means: said.means,
+        acted: said.intervened,
         intervened: said.intervened,
     });
     let t1 = entry.scored.touches.iter().find(|touch| from(touch.time_ns));
-    let t1 =
-        t1.map(|touch| First { time_ns: touch.time_ns, stage: Stage::T1, means: None, intervened: false });
+    let t1 = t1.map(|touch| First {
+        time_ns: touch.time_ns,
+        stage: Stage::T1,
+        means: None,
+        acted: false,
+        intervened: false,
+    });
     let t2 = entry.scored.alerted.as_ref();
-    let t2 =
-        t2.map(|moment| First { time_ns: moment.time_ns, stage: Stage::T2, means: None, intervened: false });
+    let t2 = t2.map(|moment| First {
+        time_ns: moment.time_ns,
+        stage: Stage::T2,
+        means: None,
+        acted: false,
+        intervened: false,
+    });
     let intervened = t0.is_some_and(|first| first.intervened);
     let first = [t0, t1, t2].into_iter().flatten().min_by_key(|first| (first.time_ns, first.stage))?;
     Some(First { intervened, ..first })
@@ -82,7 +96,7 @@ pub fn delays(item: &Item, first: Option<First>) -> [Delay; 3] {
 
 /// What stopped it, in words.
 pub fn means_words(first: &First) -> String {
-    match (first.means, first.stage, first.intervened) {
+    match (first.means, first.stage, first.acted) {
         (Some(means), ..) => means.name().to_owned(),
         (None, Stage::T2, true) => "restriction".to_owned(),
         (None, Stage::T1, false) => "would deny".to_owned(),
