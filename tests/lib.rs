@@ -5,6 +5,7 @@
 
 pub mod attempt;
 pub mod deeds;
+pub mod internet;
 mod processes;
 pub mod pty;
 pub mod scene;

@@ -2,8 +2,8 @@
 
 use crate::Error;
 use crate::kernel::{Kernel, Tier, lock};
-use crate::programs::{CGROUPS, LSM, LSM_MORE, TRACEPOINTS, TRACEPOINTS_MORE, lsm_program, program};
-use aya::programs::{CgroupAttachMode, Lsm, Program, ProgramError, RawTracePoint};
+use crate::programs::{CGROUPS, INGRESS, LSM, LSM_MORE, TRACEPOINTS, TRACEPOINTS_MORE, lsm_program, program};
+use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Lsm, Program, ProgramError, RawTracePoint};
 use std::any::Any;
 use std::collections::HashSet;
 
@@ -36,6 +36,16 @@ impl Kernel {
                 }
                 Some(Program::CgroupSock(program)) => {
                     let id = program.attach(&cgroup, CgroupAttachMode::Single).map_err(|e| wrong(name, e))?;
+                    Box::new(program.take_link(id).map_err(|e| wrong(name, e))?)
+                }
+                Some(Program::CgroupSkb(program)) => {
+                    let direction = match *name {
+                        INGRESS => CgroupSkbAttachType::Ingress,
+                        _ => CgroupSkbAttachType::Egress,
+                    };
+                    let id = program
+                        .attach(&cgroup, direction, CgroupAttachMode::Single)
+                        .map_err(|e| wrong(name, e))?;
                     Box::new(program.take_link(id).map_err(|e| wrong(name, e))?)
                 }
                 _ => return Err(Error::Incomplete(name)),

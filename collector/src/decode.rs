@@ -1,6 +1,7 @@
 //! From the bytes of a ring record to an event. The bytes are the kernel side's, and are checked all the same: a record
 //! that does not add up is counted and left out.
 
+use crate::packet::{Dns, packet};
 use crate::resolve::Resolver;
 use abi::{Claimed, Exec, Exit, FileFacts, Fork, Header, Kernel, Net, Syscall, Verdict, kind};
 use bstr::BString;
@@ -31,6 +32,10 @@ pub(crate) enum Decoded {
     Claimed(Box<Event>, u64),
     /// What a call has changed.
     Touched(Touched),
+    /// A DNS message; a question is an operation besides.
+    Dns(Dns, Option<Box<Event>>),
+    /// A packet that names nothing.
+    Nothing,
 }
 
 /// A file that a call has changed.
@@ -48,6 +53,7 @@ pub(crate) struct Touched {
 pub(crate) fn decode(bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
     let header = header(bytes)?;
     match header.kind {
+        kind::PACKET => packet(&header, bytes),
         kind::SYSCALL => syscall(bytes),
         kind::FORK => fork(&header, bytes),
         kind::EXEC => exec(&header, bytes, resolver),
@@ -62,7 +68,7 @@ pub(crate) fn decode(bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
 }
 
 /// An event with nothing but its head.
-fn event(header: &Header, op: Op, object: Object, outcome: Outcome) -> Event {
+pub(crate) fn event(header: &Header, op: Op, object: Object, outcome: Outcome) -> Event {
     Event {
         time_ns: header.time_ns,
         segment: header.segment,
@@ -79,7 +85,7 @@ fn event(header: &Header, op: Op, object: Object, outcome: Outcome) -> Event {
     }
 }
 
-fn captured(event: Event) -> Option<Decoded> {
+pub(crate) fn captured(event: Event) -> Option<Decoded> {
     Some(Decoded::Captured(Captured::Event(Box::new(event))))
 }
 
@@ -274,6 +280,7 @@ fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded
             ip: IpAddr::V6(Ipv6Addr::from(record.addr)).to_canonical(),
             port: record.port,
             protocol: record.protocol as u16,
+            host: None,
         }),
         family => Object::Socket { family, kind: record.kind },
     };
@@ -302,11 +309,11 @@ fn said(record: &Net, names: &[u8], address: &[u8], resolver: &mut Resolver) -> 
     Some(match u16::from_ne_bytes(*family) {
         AF_INET => {
             let ip = IpAddr::from(*rest.get(2..)?.first_chunk::<4>()?);
-            Object::Address(Address { ip, port: port()?, protocol })
+            Object::Address(Address { ip, port: port()?, protocol, host: None })
         }
         AF_INET6 => {
             let ip = IpAddr::from(*rest.get(6..)?.first_chunk::<16>()?).to_canonical();
-            Object::Address(Address { ip, port: port()?, protocol })
+            Object::Address(Address { ip, port: port()?, protocol, host: None })
         }
         AF_UNIX if rest.first().is_none_or(|&byte| byte == 0) => {
             Object::Unix(File { path: BString::from(rest), key: None, mode: 0, origin: Origin::Claimed })
@@ -341,7 +348,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_records_are_refused_or_decoded_without_panic(
-            kind in 0u16..12,
+            kind in 0u16..14,
             mut bytes in proptest::collection::vec(any::<u8>(), 0..600),
         ) {
             let len = bytes.len() as u32;

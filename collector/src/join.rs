@@ -61,6 +61,8 @@ impl Join {
             }
             Decoded::Captured(other) => sink(slot, other),
             Decoded::Before(event) => self.0.entry(tid).or_default().hold(slot, event, true, sink),
+            // A message is handed on by itself.
+            Decoded::Dns(..) | Decoded::Nothing => {}
             Decoded::Touched(touched) => {
                 let thread = self.0.entry(tid).or_default();
                 if thread.touched.first().is_some_and(|first| first.call != touched.call) {

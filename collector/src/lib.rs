@@ -6,6 +6,7 @@
 mod attach;
 mod btf;
 mod decode;
+pub mod dns;
 mod error;
 mod join;
 mod kernel;
@@ -13,6 +14,7 @@ mod load;
 mod maps;
 mod mounts;
 mod offsets;
+mod packet;
 mod plan;
 mod plan32;
 mod programs;
@@ -21,8 +23,10 @@ mod reader;
 mod resolve;
 mod sequence;
 mod tables;
+pub mod tls;
 
 pub use error::Error;
 pub use kernel::{Attached, Kernel, Options, Tier};
 pub use offsets::{Field, Offsets};
+pub use packet::{Dns, Heard};
 pub use reader::{ALL_SESSIONS, Reader};

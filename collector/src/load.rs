@@ -91,6 +91,7 @@ impl Kernel {
             let loaded = match bpf.program_mut(name) {
                 Some(Program::CgroupSockAddr(program)) => program.load(),
                 Some(Program::CgroupSock(program)) => program.load(),
+                Some(Program::CgroupSkb(program)) => program.load(),
                 _ => return Err(Error::Incomplete(name)),
             };
             note(name, hook.to_owned(), loaded, false)?;

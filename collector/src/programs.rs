@@ -47,7 +47,11 @@ pub(crate) const CGROUPS: &[(&str, &str)] = &[
     ("sendmsg4", "cgroup/sendmsg4"),
     ("sendmsg6", "cgroup/sendmsg6"),
     ("sock_create", "cgroup/sock_create"),
+    (INGRESS, "cgroup_skb/ingress"),
+    ("egress", "cgroup_skb/egress"),
 ];
+/// Sees packets that are received; the other one, those that are sent.
+pub(crate) const INGRESS: &str = "ingress";
 /// LSM programs without which a kernel is no `lsm` tier.
 pub(crate) const LSM: &[&str] = &[
     "file_open",

@@ -1,8 +1,9 @@
 //! Reads both rings, in one thread, and hands on what they hold in the order of time.
 
 use crate::Error;
-use crate::decode::{decode, header};
+use crate::decode::{Decoded, decode, header};
 use crate::join::Join;
+use crate::packet::Heard;
 use crate::resolve::Resolver;
 use crate::sequence::Sequences;
 use aya::Ebpf;
@@ -92,17 +93,24 @@ impl Reader {
 
     /// Hands on what the rings hold, in the order of time, with the slot of its session ([`ALL_SESSIONS`] for a loss).
     /// Returns how many records there were.
-    pub fn drain(&mut self, sink: &mut dyn FnMut(u32, Captured)) -> usize {
+    pub fn drain(&mut self, sink: &mut dyn FnMut(u32, Heard)) -> usize {
         let read_to_ns = self.read();
         let count = self.order.len();
         for place in &self.order {
             let bytes = &self.bytes[place.at..place.at + place.len];
-            match (header(bytes), decode(bytes, &mut self.resolver)) {
-                (Some(header), Some(decoded)) => self.join.take(header.session, header.tid, decoded, sink),
-                _ => self.malformed += 1,
+            let (Some(header), Some(mut decoded)) = (header(bytes), decode(bytes, &mut self.resolver)) else {
+                self.malformed += 1;
+                continue;
+            };
+            if let Decoded::Dns(dns, asked) = decoded {
+                sink(header.session, Heard::Dns(dns));
+                let Some(asked) = asked else { continue };
+                decoded = Decoded::Captured(Captured::Event(asked));
             }
+            let sink = &mut |slot, captured| sink(slot, Heard::Captured(captured));
+            self.join.take(header.session, header.tid, decoded, sink);
         }
-        self.join.expire(read_to_ns, sink);
+        self.join.expire(read_to_ns, &mut |slot, captured| sink(slot, Heard::Captured(captured)));
         if self.counted_at.elapsed() >= COUNT_EVERY {
             self.count(sink);
         }
@@ -172,7 +180,7 @@ impl Reader {
     }
 
     /// Hands on what the loss counters have grown by.
-    pub fn count(&mut self, sink: &mut dyn FnMut(u32, Captured)) {
+    pub fn count(&mut self, sink: &mut dyn FnMut(u32, Heard)) {
         self.counted_at = Instant::now();
         let time_ns = boot_ns();
         for (kind, known) in self.known.iter_mut().enumerate() {
@@ -182,7 +190,7 @@ impl Reader {
                 if now > *before {
                     let loss = Loss { time_ns, cpu: cpu as u32, kind: kind as u32, count: now - *before };
                     *before = now;
-                    sink(ALL_SESSIONS, Captured::Loss(loss));
+                    sink(ALL_SESSIONS, Heard::Captured(Captured::Loss(loss)));
                 }
             }
         }
@@ -191,7 +199,7 @@ impl Reader {
 
     /// Hands on what is missing from the sequences beyond what was counted, when it was so at the last count, too: a
     /// record takes its number a moment before it is counted as lost.
-    fn check(&mut self, time_ns: u64, sink: &mut dyn FnMut(u32, Captured)) {
+    fn check(&mut self, time_ns: u64, sink: &mut dyn FnMut(u32, Heard)) {
         let cpus = self.known.iter().map(Vec::len).max().unwrap_or(0);
         self.uncounted.resize(cpus, (0, 0));
         for (cpu, (before, told)) in self.uncounted.iter_mut().enumerate() {
@@ -206,7 +214,7 @@ impl Reader {
                 let (cpu, count) = (cpu as u32, sure - *told);
                 *told = sure;
                 let loss = Loss { time_ns, cpu, kind: abi::LOSS_UNCOUNTED, count };
-                sink(ALL_SESSIONS, Captured::Loss(loss));
+                sink(ALL_SESSIONS, Heard::Captured(Captured::Loss(loss)));
             }
         }
     }

@@ -106,12 +106,18 @@ impl Services {
 /// Moves the calling thread, and every thread and process that it starts from now on, to a new network namespace that
 /// has the addresses above. Needs CAP_SYS_ADMIN.
 pub fn isolate() -> Result<(), Error> {
+    let all = [INDEX, REMOTE, MODEL, NAMES].iter().chain(&HOSTILE);
+    isolate_with(&all.map(|address| *address.ip()).collect::<Vec<_>>())
+}
+
+/// The same with other addresses.
+pub fn isolate_with(addresses: &[Ipv4Addr]) -> Result<(), Error> {
     let failed = |step| move |source: io::Error| Error::Network { step, source };
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
         .map_err(|errno| failed("make a network namespace")(errno.into()))?;
     request(&link_up()).map_err(failed("bring loopback up"))?;
-    for address in [INDEX, REMOTE, MODEL, NAMES].iter().chain(&HOSTILE) {
-        request(&add_address(*address.ip())).map_err(failed("add an address"))?;
+    for address in addresses {
+        request(&add_address(*address)).map_err(failed("add an address"))?;
     }
     Ok(())
 }

@@ -22,6 +22,7 @@ mod maps;
 mod mount;
 mod named;
 mod offsets;
+mod packet;
 mod process;
 mod read;
 mod ring;

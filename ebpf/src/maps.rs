@@ -2,7 +2,7 @@
 
 use abi::{
     FileKey, Identity, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_SESSIONS, MAX_T0, MAX_T1, Member, NAME_LEN,
-    NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session, T1Key, Verdict,
+    NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session, Socket, T1Key, Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
@@ -53,6 +53,10 @@ pub static REFUSED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0)
 /// Calls on paths that are running, by thread.
 #[map]
 pub static BEGUN: LruHashMap<u64, Begun> = LruHashMap::with_max_entries(8192, 0);
+/// Sockets of sessions whose packets may name hosts, by cookie. What was not used for longest goes: a name less is known
+/// then, and nothing is opened by that.
+#[map]
+pub static SOCKETS: LruHashMap<u64, Socket> = LruHashMap::with_max_entries(16_384, 0);
 /// Answer of `identify`.
 #[map]
 pub static IDENTITY: Array<Identity> = Array::with_max_entries(1, 0);

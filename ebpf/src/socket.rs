@@ -5,7 +5,7 @@ use crate::read::{Address, clear, zeros};
 use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, verdict};
 use crate::syscall::thread;
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint};
+use crate::{decide, dentry, endpoint, packet};
 use abi::{MEANS_CGROUP, Net, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
@@ -90,6 +90,7 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
     };
     let decided = decide::address(&inside, peer.addr, peer.port, access::CONNECT, MEANS_CGROUP);
     tell(&inside, &NetOperation::before(op, 0), &peer, &decided);
+    packet::expect(ctx, &inside, &peer);
     answer(&inside, &decided)
 }
 

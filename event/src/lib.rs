@@ -19,7 +19,7 @@ pub use abi::FileKey;
 pub use class::Class;
 pub use context::Context;
 pub use leave::Outside;
-pub use object::{Address, Exe, File, Object, Origin};
+pub use object::{Address, Exe, File, Host, HostOrigin, Object, Origin};
 pub use operation::{Access, Op};
 pub use session::{
     Captured, Decision, Event, Fork, Loss, Means, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,

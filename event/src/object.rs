@@ -39,6 +39,33 @@ pub struct Address {
     pub port: u16,
     /// `IPPROTO_*`; 0 where it was not seen.
     pub protocol: u16,
+    /// The host that was asked for, where it was seen.
+    pub host: Option<Host>,
+}
+
+/// A host's name for an address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Host {
+    /// In lower case, without the dot of the root.
+    pub name: String,
+    /// How far it can be believed.
+    pub origin: HostOrigin,
+    /// The address has several names: that it is this one says little.
+    pub shared: bool,
+}
+
+/// Where a host's name comes from, and so what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostOrigin {
+    /// The session said so itself (the server name of TLS), or a resolver that was not configured: may raise surprise,
+    /// never lowers it.
+    Claimed,
+    /// A resolver that was configured when the session began answered the session's question so. Teaches while
+    /// recording; lowers nothing while guarding.
+    Answered,
+    /// Answered, and the supervisor found the address under that name by itself.
+    Resolved,
 }
 
 /// An executable and what it was started with.
@@ -111,6 +138,14 @@ impl Object {
                 format!("unix:@{}", escape(&file.path[1..]))
             }
             Object::Unix(file) => format!("unix:{}", escape(&file.path)),
+            Object::Address(Address { ip, port, host: Some(host), .. }) => {
+                let shared = if host.shared { ", shared" } else { "" };
+                let name = escape(host.name.as_bytes());
+                match host.origin {
+                    HostOrigin::Claimed => format!("`{name}` ({ip}{shared}):{port}"),
+                    HostOrigin::Answered | HostOrigin::Resolved => format!("{name} ({ip}{shared}):{port}"),
+                }
+            }
             Object::Address(Address { ip: IpAddr::V6(ip), port, .. }) => format!("[{ip}]:{port}"),
             Object::Address(Address { ip, port, .. }) => format!("{ip}:{port}"),
             Object::Socket { family, kind } => format!("socket family {family} kind {kind}"),

@@ -106,6 +106,10 @@ operations! {
     Removexattr = REMOVEXATTR, "removexattr";
     /// A request was made through io_uring.
     IoRequest = IO_REQUEST, "io-request";
+    /// A TLS connection asked for a server by its name (claimed).
+    ServerName = SERVER_NAME, "server-name";
+    /// A resolver was asked for a name (claimed).
+    Lookup = LOOKUP, "lookup";
 }
 
 impl Op {
@@ -113,7 +117,15 @@ impl Op {
     pub fn is_action(self) -> bool {
         !matches!(
             self,
-            Op::Fork | Op::Exit | Op::MapExec | Op::Socket | Op::Seccomp | Op::Accept | Op::IoRequest
+            Op::Fork
+                | Op::Exit
+                | Op::MapExec
+                | Op::Socket
+                | Op::Seccomp
+                | Op::Accept
+                | Op::IoRequest
+                | Op::ServerName
+                | Op::Lookup
         )
     }
 }

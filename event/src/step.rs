@@ -25,11 +25,14 @@ pub enum Reach {
     Unix,
     /// An address was listened on.
     Listen,
+    /// A server was asked for by its name, at whatever address, or a resolver for the name. Claimed: it raises surprise,
+    /// and no rule is made of it.
+    Name,
 }
 
 impl Reach {
     /// Every reach.
-    pub const ALL: [Reach; 8] = [
+    pub const ALL: [Reach; 9] = [
         Reach::Read,
         Reach::Write,
         Reach::Create,
@@ -38,14 +41,22 @@ impl Reach {
         Reach::Connect,
         Reach::Unix,
         Reach::Listen,
+        Reach::Name,
     ];
+
+    /// Whether a compiled baseline refuses what it does not know of this.
+    pub fn is_compiled(self) -> bool {
+        self != Reach::Name
+    }
 }
 
 /// Where an operation reached: a path from the general to the particular, with the session's own places made
 /// symbolic, so that the same place in another workspace or home is the same place.
 ///
 /// Files: `$workspace/..`, `$home/..`, `$tmp/..`, or the components of the path behind `/`. Addresses: `$net4` and four
-/// octets, or `$net6` and eight groups, then the port. Abstract unix sockets: `$abstract` and the name.
+/// octets, or `$net6` and eight groups, then the port. Where the name of
+/// the host counts, `$host` in place of its address: the labels of the name from the last to the first, then a colon and
+/// the port. Abstract unix sockets: `$abstract` and the name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// How it was reached for.

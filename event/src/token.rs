@@ -1,6 +1,8 @@
 //! Tokens: an event made abstract for the models.
 
-use crate::{Access, Class, Context, Event, Object, Op, Origin, Outcome, Place, Reach, Step};
+use crate::{
+    Access, Address, Class, Context, Event, HostOrigin, Object, Op, Origin, Outcome, Place, Reach, Step,
+};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ use std::net::IpAddr;
 pub struct Token(pub u32);
 
 /// Raised by hand when the reading of an event changes in a way that names do not show.
-const READING: u32 = 2;
+const READING: u32 = 3;
 
 /// Names of the outcomes, in the order of their numbers.
 const OUTCOMES: [&str; 4] = ["ok", "absent", "refused", "failed"];
@@ -73,6 +75,8 @@ impl Token {
 #[derive(Clone, Debug)]
 pub struct Tokeniser {
     context: Context,
+    /// From where on a host's name counts.
+    believed: HostOrigin,
     own: HashSet<FileKey>,
     own_names: HashSet<BString>,
 }
@@ -81,9 +85,16 @@ pub struct Tokeniser {
 const OWN_LIMIT: usize = 1 << 20;
 
 impl Tokeniser {
-    /// A reader for a session whose places are `context`.
+    /// A reader for a recorded session whose places are `context`: the answers of its resolvers are believed, as all
+    /// else that was recorded.
     pub fn new(context: Context) -> Self {
-        Self { context, own: HashSet::new(), own_names: HashSet::new() }
+        let believed = HostOrigin::Answered;
+        Self { context, believed, own: HashSet::new(), own_names: HashSet::new() }
+    }
+
+    /// A reader for a session that is guarded: what the supervisor did not resolve itself makes nothing cheaper.
+    pub fn guarding(context: Context) -> Self {
+        Self { believed: HostOrigin::Resolved, ..Self::new(context) }
     }
 
     /// The places of the session.
@@ -158,10 +169,17 @@ impl Tokeniser {
                 vec!["$abstract".into(), file.path[1..].into()]
             }
             Object::Unix(file) => self.symbolic(&file.path),
+            Object::Address(address) if reach == Reach::Name => named(address)?,
+            Object::Address(address) if reach == Reach::Connect && self.believes(address) => named(address)?,
             Object::Address(address) => network(address.ip, address.port),
             _ => return None,
         };
         (!components.is_empty()).then_some(Place { reach, components })
+    }
+
+    /// Whether an address goes by the name of its host.
+    fn believes(&self, address: &Address) -> bool {
+        address.host.as_ref().is_some_and(|host| host.origin >= self.believed)
     }
 
     /// A path with the session's own places made symbolic.
@@ -201,6 +219,7 @@ fn reach(event: &Event) -> Option<Reach> {
         Op::Connect | Op::Send => {
             Some(if matches!(event.object, Object::Unix(_)) { Reach::Unix } else { Reach::Connect })
         }
+        Op::ServerName | Op::Lookup => Some(Reach::Name),
         Op::Bind if matches!(event.object, Object::Address(_)) => Some(Reach::Listen),
         _ => None,
     }
@@ -217,6 +236,13 @@ fn network(ip: IpAddr, port: u16) -> Vec<BString> {
     };
     components.push(port.to_string().into());
     components
+}
+
+/// `$host`, the labels of the name from the last to the first, and the port.
+fn named(address: &Address) -> Option<Vec<BString>> {
+    let host = address.host.as_ref()?;
+    let labels = host.name.rsplit('.').map(BString::from);
+    Some(std::iter::once("$host".into()).chain(labels).chain([format!(":{}", address.port).into()]).collect())
 }
 
 fn token(event: &Event, class: Class, own: bool) -> Token {
@@ -315,6 +341,27 @@ mod tests {
         let again = tokeniser.read(&event(Op::Open, "/home/u/n", Access::READ));
         assert_eq!(again.place, None);
         assert!(again.token.is_own());
+    }
+
+    #[test]
+    fn a_name_counts_where_it_is_believed() {
+        let mut connect = event(Op::Connect, "/", Access::CONNECT);
+        let mut host = |origin| {
+            let host = crate::Host { name: "api.example.org".into(), origin, shared: false };
+            connect.object = Object::Address(Address {
+                ip: "203.0.113.7".parse().unwrap(),
+                port: 443,
+                protocol: 6,
+                host: Some(host),
+            });
+            let of = |tokeniser: Tokeniser| tokeniser.place(&connect).unwrap().components;
+            (of(tokeniser()), of(Tokeniser::guarding(Context::default())))
+        };
+        let address = || ["$net4", "203", "0", "113", "7", "443"].map(BString::from).to_vec();
+        let named = || ["$host", "org", "example", "api", ":443"].map(BString::from).to_vec();
+        assert_eq!(host(HostOrigin::Claimed), (address(), address()));
+        assert_eq!(host(HostOrigin::Answered), (named(), address()));
+        assert_eq!(host(HostOrigin::Resolved), (named(), named()));
     }
 
     #[test]

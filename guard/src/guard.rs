@@ -3,7 +3,9 @@
 use crate::control::Mode;
 use crate::fanotify::{self, Listener};
 use crate::reason::{Normal, Reasons};
+use crate::session::names::{Names, Resolvers};
 use crate::session::{Armed, Live, Recording, no_session};
+use crate::t1::hosts::{self, Hosts};
 use crate::{DenyList, Error, cgroup::Cgroup, t0, t1, walk};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
@@ -16,6 +18,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How long the command waits for the first answers to what its baseline knows by name: a resolver nearby is done by
+/// then, and where there is none nobody waits.
+const FIRST_ANSWERS: Duration = Duration::from_millis(250);
 
 /// The guard of one machine: the deny-list, the reasons in it, and the static stage.
 pub struct Guard {
@@ -83,6 +90,7 @@ impl Guard {
         let mut live = Live::new(self.shared.clone(), session, slot, mode, meta);
         live.cgroup = cgroup;
         live.recording = recording;
+        live.names = Names::new(Resolvers::configured());
         self.shared.list.set_session(slot, &no_session())?;
         let context = &live.meta.context;
         let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
@@ -104,7 +112,12 @@ impl Guard {
         }
         match (mode, baseline) {
             (Mode::Record, _) => {}
-            (_, Some(baseline)) => live.enter(baseline)?,
+            (_, Some(baseline)) => {
+                live.enter(baseline)?;
+                if let Some(hosts) = live.armed.as_ref().and_then(|armed| armed.hosts.as_ref()) {
+                    hosts.settle(FIRST_ANSWERS);
+                }
+            }
             (_, None) => live.notes.push(live.without_baseline()),
         }
         live.publish()?;
@@ -146,7 +159,8 @@ impl Live {
             self.segment = old_segment;
             return Err(e);
         }
-        if let Some(old) = old {
+        if let Some(mut old) = old {
+            old.hosts = None;
             self.shared.reasons.release(old.policy.number);
             t1::disarm(&*self.shared.list, &old.policy)?;
         }
@@ -171,7 +185,12 @@ impl Live {
             t1::compile(&baseline.models.novelty, &normal, context, &files, &self.shared.reasons, number)?;
         t1::arm(&*list, &policy)?;
         self.notes.extend(policy.notes.iter().cloned());
-        let armed = self.armed.insert(Armed { policy, listener: None });
+        let hosts =
+            Hosts::start(list.clone(), &policy, baseline.clone(), hosts::resolve).unwrap_or_else(|e| {
+                self.notes.push(format!("hosts that the baseline knows by name alone are closed: {e}"));
+                None
+            });
+        let armed = self.armed.insert(Armed { policy, listener: None, hosts });
         if self.shared.tier == Tier::Tracepoint {
             let listener = Listener::new(list.clone())?;
             let marked =
@@ -190,7 +209,8 @@ impl Live {
     }
 
     fn forget_policy(&mut self) {
-        if let Some(armed) = self.armed.take() {
+        if let Some(mut armed) = self.armed.take() {
+            armed.hosts = None;
             self.shared.reasons.release(armed.policy.number);
             if let Err(e) = t1::disarm(&*self.shared.list, &armed.policy) {
                 tracing::error!(error = %e, "labels of a policy that was not armed were left in the kernel");

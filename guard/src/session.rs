@@ -1,6 +1,7 @@
 //! One running session: what arrives is counted, written down, scored and answered.
 
 mod answer;
+pub(crate) mod names;
 mod recording;
 mod stop;
 mod sum;
@@ -14,8 +15,10 @@ use crate::guard::Shared;
 use crate::ladder::Step;
 use crate::report::{Denial, Report};
 use crate::{cgroup::Cgroup, t0, t1};
-use event::{Access, Captured, Class, Op, Segment, SessionMeta, Tokeniser, Unseen};
+use collector::Dns;
+use event::{Access, Captured, Class, Event, Object, Op, Segment, SessionMeta, Tokeniser, Unseen};
 use models::{Baseline, Scorer, Verdict};
+use names::Names;
 pub use recording::Recording;
 use std::sync::Arc;
 pub(crate) use stop::{boot_ns, no_session};
@@ -76,6 +79,7 @@ pub struct Live {
     pub(crate) armed: Option<Armed>,
     pub(crate) coverage: t0::Coverage,
     pub(crate) notes: Vec<String>,
+    pub(crate) names: Names,
     tokeniser: Tokeniser,
     scorer: Option<Scorer>,
     tally: Tally,
@@ -93,6 +97,8 @@ pub(crate) struct Armed {
     pub(crate) policy: t1::Policy,
     /// Held for its marks, which go with it.
     pub(crate) listener: Option<Listener>,
+    /// Destinations that it knows by name; closed with it.
+    pub(crate) hosts: Option<t1::hosts::Hosts>,
 }
 
 impl Live {
@@ -110,7 +116,8 @@ impl Live {
             armed: None,
             coverage: t0::Coverage::default(),
             notes: Vec::new(),
-            tokeniser: Tokeniser::new(meta.context.clone()),
+            names: Names::default(),
+            tokeniser: Tokeniser::guarding(meta.context.clone()),
             scorer: None,
             tally: Tally::default(),
             report: Report::default(),
@@ -181,7 +188,8 @@ impl Live {
 
     /// What the user should know.
     pub fn notes(&self) -> Vec<String> {
-        self.coverage.warnings.iter().chain(&self.notes).cloned().collect()
+        let hosts = self.hosts().map(t1::hosts::Hosts::notes).unwrap_or_default();
+        self.coverage.warnings.iter().chain(&self.notes).cloned().chain(hosts).collect()
     }
 
     /// Whether everything that answers permission events still does. Where it does not, the session must be stopped.
@@ -192,8 +200,11 @@ impl Live {
     }
 
     /// Takes in what the kernel said, in its order.
-    pub fn receive(&mut self, captured: Captured) -> Vec<Effect> {
+    pub fn receive(&mut self, mut captured: Captured) -> Vec<Effect> {
         let mut effects = Vec::new();
+        if let Captured::Event(event) = &mut captured {
+            self.name(event);
+        }
         self.tally.take(&captured, &self.meta.context);
         match &captured {
             Captured::Event(event) => {
@@ -223,6 +234,40 @@ impl Live {
             recording.take(captured);
         }
         effects
+    }
+
+    /// Takes in a DNS message of the session.
+    pub fn hear(&mut self, dns: &Dns) {
+        if let Some(name) = self.names.hear(dns)
+            && let Some(hosts) = self.hosts()
+        {
+            hosts.want(&name);
+        }
+    }
+
+    /// Destinations that the armed policy knows by name.
+    fn hosts(&self) -> Option<&t1::hosts::Hosts> {
+        self.armed.as_ref()?.hosts.as_ref()
+    }
+
+    /// Gives an address its name. One that was refused is a reason to resolve the name again.
+    fn name(&mut self, event: &mut Event) {
+        let Object::Address(address) = &mut event.object else { return };
+        match (event.op, &mut address.host) {
+            (Op::ServerName, Some(host)) => {
+                self.names.claim(address.ip, &host.name);
+                host.shared = self.names.is_shared(address.ip);
+            }
+            (Op::Connect | Op::Send, host) => {
+                let hosts = self.armed.as_ref().and_then(|armed| armed.hosts.as_ref());
+                let resolved = |name: &str| hosts.is_some_and(|hosts| hosts.is_resolved(name, address.ip));
+                *host = self.names.host(address.ip, resolved);
+                if let (Some(hosts), Some(host), Some(_)) = (hosts, host, event.decision) {
+                    hosts.want(&host.name);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The session was attached to processes that ran before: the score is worth less for a while.

@@ -7,6 +7,7 @@
 mod compile;
 mod files;
 mod habits;
+pub(crate) mod hosts;
 mod network;
 mod words;
 

@@ -15,8 +15,8 @@ fn every_operation_has_its_means_and_those_that_matter_are_refused() {
     kernel.attach().unwrap();
     let rows = guard::canary::probe(&kernel, 200).unwrap();
     let mut refusals = 0;
-    reader.drain(&mut |_, captured| {
-        if let event::Captured::Event(event) = captured {
+    reader.drain(&mut |_, heard| {
+        if let collector::Heard::Captured(event::Captured::Event(event)) = heard {
             refusals += usize::from(event.decision.is_some_and(|decision| decision.refused));
         }
     });

@@ -138,6 +138,7 @@ fn verb(reach: Reach) -> &'static str {
         Reach::Remove => "removes",
         Reach::Exec => "runs",
         Reach::Connect | Reach::Unix => "connects to",
+        Reach::Name => "asks for the name",
         Reach::Listen => "listens on",
     }
 }
@@ -152,6 +153,14 @@ pub fn words(place: &Place) -> String {
     match names.split_first() {
         Some((root, [address @ .., port])) if root == "$net4" => format!("{}:{port}", address.join(".")),
         Some((root, [address @ .., port])) if root == "$net6" => format!("[{}]:{port}", address.join(":")),
+        Some((root, [labels @ .., port])) if root == "$host" => {
+            let mut name: Vec<&str> = labels.iter().map(String::as_str).collect();
+            if !port.starts_with(':') {
+                name.extend([port.as_str(), "*"]);
+            }
+            name.reverse();
+            format!("{}{}", name.join("."), if port.starts_with(':') { port } else { "" })
+        }
         Some((root, rest)) if root == "/" => format!("/{}", rest.join("/")),
         _ => names.join("/"),
     }
@@ -168,6 +177,8 @@ mod tests {
             components: names.iter().map(|name| (*name).into()).collect(),
         };
         assert_eq!(words(&place(&["$net4", "198", "51", "100", "7", "443"])), "198.51.100.7:443");
+        assert_eq!(words(&place(&["$host", "org", "example", "api", ":443"])), "api.example.org:443");
+        assert_eq!(words(&place(&["$host", "org", "example"])), "*.example.org");
         assert_eq!(words(&place(&["/", "usr", "lib"])), "/usr/lib");
         assert_eq!(words(&place(&["$home", "a\u{1b}[2J"])), "$home/a\\u{1b}[2J");
     }

@@ -100,18 +100,18 @@ pub(crate) fn is_boundary(names: &[&BStr]) -> bool {
 }
 
 /// A region that holds everything else: the root, the home, all of a network, or what the first number of an address
-/// covers.
+/// covers, or the last label of a name.
 pub(crate) fn is_general(names: &[&BStr]) -> bool {
     match names {
-        [root] => matches!(root.as_bytes(), b"/" | b"$home" | b"$net4" | b"$net6"),
+        [root] => matches!(root.as_bytes(), b"/" | b"$home") || is_network(names),
         [root, _] => is_network(&[root]),
         _ => false,
     }
 }
 
-/// The addresses of hosts: their numbers are no counters.
+/// The addresses and names of hosts: their numbers are no counters.
 pub(crate) fn is_network(names: &[&BStr]) -> bool {
-    names.first().is_some_and(|root| matches!(root.as_bytes(), b"$net4" | b"$net6"))
+    names.first().is_some_and(|root| matches!(root.as_bytes(), b"$net4" | b"$net6" | b"$host"))
 }
 
 /// The workspace itself, for changes: what a file in it is called depends on the repository, not on the agent or the

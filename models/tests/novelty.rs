@@ -94,6 +94,32 @@ fn hosts_of_one_network_open_it_and_no_other() {
 }
 
 #[test]
+fn names_of_one_domain_open_it_and_neither_another_nor_all_of_its_parent() {
+    let model = learned(Reach::Connect, 5, |n| {
+        vec![format!("$host org example node-{} :443", ["a", "b", "c", "d", "e"][n as usize])]
+    });
+    assert!(model.first_touch_bits(&place(Reach::Connect, "$host org example node-x :443")) < 4.0);
+    assert!(
+        model.first_touch_bits(&place(Reach::Connect, "$host org other node-a :443")) > DENIAL_BUDGET_BITS
+    );
+    let domains = learned(Reach::Connect, 5, |n| {
+        vec![format!("$host org {} :443", ["a", "b", "c", "d", "e"][n as usize])]
+    });
+    assert!(domains.first_touch_bits(&place(Reach::Connect, "$host org f :443")) > DENIAL_BUDGET_BITS);
+    assert!(
+        domains.first_touch_bits(&place(Reach::Connect, "$host org a :443")) > DENIAL_BUDGET_BITS,
+        "one session"
+    );
+}
+
+#[test]
+fn a_server_that_was_asked_for_by_name_makes_no_connection_known() {
+    let model = learned(Reach::Name, 5, |_| vec!["$host org example :443".into()]);
+    assert!(model.first_touch_bits(&place(Reach::Name, "$host org example :443")) < 1.0);
+    assert!(model.first_touch_bits(&place(Reach::Connect, "$host org example :443")) > DENIAL_BUDGET_BITS);
+}
+
+#[test]
 fn changes_in_the_workspace_are_one_habit_but_its_configuration_is_another() {
     let model = learned(Reach::Write, 6, |n| {
         vec![format!("$workspace src{n} main.rs"), "$workspace .git index".into()]

@@ -14,6 +14,8 @@
 //! {"type":"event","time_ns":5,"segment":0,"pid":9,"tid":9,"op":"open","access":["read"],
 //!  "object":{"kind":"file","path":"/etc/hosts","key":{"dev":2,"ino":3,"generation":4},"mode":33188,"origin":"trusted"},
 //!  "outcome":{"done":3},"detail":0}
+//! {"type":"event",...,"op":"connect","object":{"kind":"address","ip":"203.0.113.7","port":443,"protocol":6,
+//!  "host":{"name":"api.example.org","origin":"answered","shared":false}},...}
 //! {"type":"syscall","time_ns":6,"tid":9,"number":0,"compat":false,"ret":12}
 //! {"type":"loss","time_ns":7,"cpu":1,"kind":2,"count":40}
 //! {"type":"alert","time_ns":8,"segment":0,"stage":"T2","verdict":"alert","p":0.001,"reasons":["..."]}

@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::{Error, Result};
 use bstr::BString;
-use event::{Address, Exe, File, FileKey, Object, Origin};
+use event::{Address, Exe, File, FileKey, Host, HostOrigin, Object, Origin};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::net::IpAddr;
 use std::path::Path;
@@ -12,14 +12,16 @@ use std::path::Path;
 const OBJECT_BYTES: usize = 32 << 20;
 
 const INSERT_OBJECT: &str = "INSERT INTO object (kind, path, origin, mode, dev, ino, generation, arguments, cut, ip, \
-     port, protocol, first, second, third) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+     port, protocol, first, second, third, host, host_origin, host_shared) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
 const SELECT_OBJECT: &str = "SELECT kind, path.bytes, origin, mode, dev, ino, generation, arguments.list, cut, ip, \
-     port, protocol, first, second, third FROM object \
+     port, protocol, first, second, third, host, host_origin, host_shared FROM object \
      LEFT JOIN path ON path.id = object.path LEFT JOIN arguments ON arguments.id = object.arguments \
      WHERE object.id = ?1";
 
 const ORIGINS: [Origin; 3] = [Origin::Trusted, Origin::Claimed, Origin::Unresolved];
+const HOST_ORIGINS: [HostOrigin; 3] = [HostOrigin::Claimed, HostOrigin::Answered, HostOrigin::Resolved];
 
 /// Writes objects and remembers their numbers.
 pub(crate) struct Interner {
@@ -76,6 +78,7 @@ impl Objects {
 fn weight(object: &Object) -> usize {
     let args = match object {
         Object::Exe(exe) => exe.args.iter().map(|arg| size_of::<BString>() + arg.len()).sum(),
+        Object::Address(Address { host: Some(host), .. }) => host.name.len(),
         _ => 0,
     };
     size_of::<(Object, i64)>() + object.file().map_or(0, |file| file.path.len()) + args
@@ -97,6 +100,9 @@ struct Columns {
     first: Option<i64>,
     second: Option<i64>,
     third: Option<i64>,
+    host: Option<String>,
+    host_origin: Option<i64>,
+    host_shared: Option<bool>,
 }
 
 impl Columns {
@@ -143,6 +149,9 @@ impl Columns {
                 }),
                 port: Some(address.port),
                 protocol: Some(address.protocol),
+                host: address.host.as_ref().map(|host| host.name.clone()),
+                host_origin: address.host.as_ref().map(|host| host.origin as i64),
+                host_shared: address.host.as_ref().map(|host| host.shared),
                 ..Columns::default()
             },
             Object::Unix(file) => Columns::of_file(4, conn, file)?,
@@ -173,6 +182,9 @@ fn insert(conn: &Connection, object: &Object) -> rusqlite::Result<i64> {
         row.first,
         row.second,
         row.third,
+        row.host,
+        row.host_origin,
+        row.host_shared,
     ])
 }
 
@@ -236,7 +248,15 @@ fn read_address(row: &Row<'_>) -> rusqlite::Result<Option<Address>> {
         (_, Ok(bytes)) => IpAddr::from(bytes),
         _ => return Ok(None),
     };
-    Ok(Some(Address { ip, port: row.get(10)?, protocol: row.get(11)? }))
+    let host = match row.get::<_, Option<String>>(15)? {
+        Some(name) => {
+            let number = usize::try_from(row.get::<_, i64>(16)?).ok();
+            let Some(&origin) = number.and_then(|number| HOST_ORIGINS.get(number)) else { return Ok(None) };
+            Some(Host { name, origin, shared: row.get(17)? })
+        }
+        None => None,
+    };
+    Ok(Some(Address { ip, port: row.get(10)?, protocol: row.get(11)?, host }))
 }
 
 #[cfg(test)]
@@ -246,6 +266,9 @@ mod tests {
     #[test]
     fn origins_have_their_numbers() {
         for (number, origin) in ORIGINS.into_iter().enumerate() {
+            assert_eq!(origin as usize, number);
+        }
+        for (number, origin) in HOST_ORIGINS.into_iter().enumerate() {
             assert_eq!(origin as usize, number);
         }
     }

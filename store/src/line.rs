@@ -3,8 +3,8 @@
 use crate::{Alert, Session, escape, unescape};
 use bstr::{BStr, BString};
 use event::{
-    Access, Address, Captured, Context, Decision, Event, Exe, File, FileKey, Fork, Loss, Means, Object, Op,
-    Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
+    Access, Address, Captured, Context, Decision, Event, Exe, File, FileKey, Fork, Host, Loss, Means, Object,
+    Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -186,12 +186,32 @@ struct KeyLine {
 enum ObjectLine {
     None,
     File(FileLine),
-    Exe { file: FileLine, args: Vec<Text>, args_cut: bool },
-    Address { ip: IpAddr, port: u16, protocol: u16 },
+    Exe {
+        file: FileLine,
+        args: Vec<Text>,
+        args_cut: bool,
+    },
+    Address {
+        ip: IpAddr,
+        port: u16,
+        protocol: u16,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<Host>,
+    },
     Unix(FileLine),
-    Socket { family: u16, socket: u16 },
-    Process { pid: u32, inside: bool, detail: u64 },
-    Interface { first: u64, second: u64 },
+    Socket {
+        family: u16,
+        socket: u16,
+    },
+    Process {
+        pid: u32,
+        inside: bool,
+        detail: u64,
+    },
+    Interface {
+        first: u64,
+        second: u64,
+    },
 }
 
 impl Line {
@@ -360,7 +380,9 @@ impl From<&Object> for ObjectLine {
                 args: exe.args.iter().map(Text::from).collect(),
                 args_cut: exe.args_cut,
             },
-            &Object::Address(Address { ip, port, protocol }) => ObjectLine::Address { ip, port, protocol },
+            Object::Address(Address { ip, port, protocol, host }) => {
+                ObjectLine::Address { ip: *ip, port: *port, protocol: *protocol, host: host.clone() }
+            }
             Object::Unix(file) => ObjectLine::Unix(file.into()),
             &Object::Socket { family, kind } => ObjectLine::Socket { family, socket: kind },
             &Object::Process { pid, inside, detail } => ObjectLine::Process { pid, inside, detail },
@@ -379,7 +401,9 @@ impl From<ObjectLine> for Object {
                 args: args.into_iter().map(|arg| arg.0).collect(),
                 args_cut,
             }),
-            ObjectLine::Address { ip, port, protocol } => Object::Address(Address { ip, port, protocol }),
+            ObjectLine::Address { ip, port, protocol, host } => {
+                Object::Address(Address { ip, port, protocol, host })
+            }
             ObjectLine::Unix(file) => Object::Unix(file.into()),
             ObjectLine::Socket { family, socket } => Object::Socket { family, kind: socket },
             ObjectLine::Process { pid, inside, detail } => Object::Process { pid, inside, detail },

@@ -16,9 +16,10 @@ struct Migration {
 }
 
 /// `MIGRATIONS[n]` leads from schema n to schema n + 1. Each runs once, in one transaction with its number.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration { make: VERSION_1, move_over: None, remove: "" },
     Migration { make: VERSION_2, move_over: Some(to_blocks), remove: "DROP TABLE operation" },
+    Migration { make: HOSTS, move_over: None, remove: "" },
 ];
 
 /// The schema that this version writes and reads.
@@ -169,6 +170,13 @@ CREATE TABLE upkeep (               -- one row
 INSERT INTO upkeep (id, sweeps) VALUES (1, 0);
 ";
 
+/// Names of hosts, as columns of the addresses that they were given.
+const HOSTS: &str = "
+ALTER TABLE object ADD COLUMN host TEXT;            -- address; NULL: none was seen
+ALTER TABLE object ADD COLUMN host_origin INTEGER;  -- 0 claimed, 1 answered, 2 resolved
+ALTER TABLE object ADD COLUMN host_shared INTEGER;
+";
+
 /// Brings a store that may be written to this schema.
 pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<()> {
     let wrap = |error| Error::sqlite(path, error);
@@ -208,6 +216,31 @@ mod tests {
         found.sort();
         named.sort();
         assert_eq!(found, named);
+    }
+
+    #[test]
+    fn an_address_from_before_hosts_had_names_stays_without_one() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(VERSION_1).unwrap();
+        conn.pragma_update(None, "user_version", 1).unwrap();
+        conn.execute(
+            "INSERT INTO object (id, kind, ip, port, protocol) VALUES (7, 3, x'cb007107', 443, 6)",
+            [],
+        )
+        .unwrap();
+        migrate(&mut conn, Path::new("x")).unwrap();
+        let row = conn.query_row(
+            "SELECT kind, ip, port, protocol, host, host_origin, host_shared FROM object WHERE id = 7",
+            [],
+            |row| {
+                let before: (i64, Vec<u8>, u16, u16) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                let after: (Option<String>, Option<i64>, Option<bool>) =
+                    (row.get(4)?, row.get(5)?, row.get(6)?);
+                Ok((before, after))
+            },
+        );
+        assert_eq!(row, Ok(((3, vec![203, 0, 113, 7], 443, 6), (None, None, None))));
+        assert_eq!(conn.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)), Ok(SCHEMA));
     }
 
     #[test]

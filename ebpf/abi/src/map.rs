@@ -144,6 +144,20 @@ wire! {
         pub flags: u32,
     }
 
+    /// A socket of a session; the value of `SOCKETS`, whose key is the socket's cookie.
+    pub struct Socket: 24 {
+        /// Network namespace (`SO_NETNS_COOKIE`).
+        pub netns: u64,
+        /// Process that connected it or sent by it.
+        pub tgid: u32,
+        /// Its thread.
+        pub tid: u32,
+        /// Index into `SESSIONS`.
+        pub session: u32,
+        /// Segments with data that were looked at for the beginning of a TLS connection.
+        pub looked: u32,
+    }
+
     /// Key of `T1`: the nearest labelled ancestor decides.
     pub struct T1Key: 24 {
         /// The object, or an ancestor of it.

@@ -25,6 +25,8 @@ pub mod kind {
     pub const KERNEL: u16 = 8;
     /// An inode that a system call on paths has changed, as the kernel itself says. [`super::Touched`], names
     pub const TOUCHED: u16 = 11;
+    /// A packet that names a host: a DNS message, or the beginning of a TLS connection. [`super::Packet`], payload
+    pub const PACKET: u16 = 12;
 }
 
 /// `Verdict::stage`: nothing was decided.
@@ -128,6 +130,10 @@ pub mod op {
     pub const REMOVEXATTR: u16 = 37;
     /// A request through io_uring, by its opcode.
     pub const IO_REQUEST: u16 = 38;
+    /// A TLS connection asked for a server by its name.
+    pub const SERVER_NAME: u16 = 48;
+    /// A resolver was asked for a name.
+    pub const LOOKUP: u16 = 49;
 }
 
 wire! {
@@ -369,6 +375,31 @@ wire! {
         /// What was decided.
         pub verdict: Verdict,
     }
+
+    /// [`kind::PACKET`]; the tail is the payload, from its first byte on. The thread is the one that connected the socket
+    /// or sent by it, whoever runs when the packet passes.
+    pub struct Packet: 96 {
+        /// Head.
+        pub header: Header,
+        /// The socket: a number that no other one gets before the machine is started anew.
+        pub socket: u64,
+        /// The socket's network namespace, likewise (`SO_NETNS_COOKIE`).
+        pub netns: u64,
+        /// The other side; IPv4 is v4-mapped.
+        pub remote: [u8; 16],
+        /// Port of the other side, in host byte order.
+        pub remote_port: u16,
+        /// Port of this side, in host byte order.
+        pub local_port: u16,
+        /// `IPPROTO_*`
+        pub protocol: u16,
+        /// 1: it was received; 0: it was sent.
+        pub incoming: u16,
+        /// Bytes of payload in the tail.
+        pub payload_len: u32,
+        /// Non-zero when there was more payload.
+        pub cut: u32,
+    }
 }
 
 /// `Fork::flags`: the child has namespaces of its own.
@@ -381,6 +412,6 @@ pub const LOSS_SCRATCH: u32 = 9;
 /// Index into the loss counters: a process could not be taken into the member map.
 pub const LOSS_MEMBER: u32 = 10;
 /// Length of the array of loss counters.
-pub const LOSSES: u32 = 12;
+pub const LOSSES: u32 = 13;
 /// `Loss::kind` of records that are missing from the sequence and in no counter: told by the reader.
 pub const LOSS_UNCOUNTED: u32 = LOSSES;

@@ -85,7 +85,8 @@ impl Live {
         let list = self.shared.list.clone();
         let session = list.set_session(self.slot, &no_session());
         let policy = match self.armed.take() {
-            Some(armed) => {
+            Some(mut armed) => {
+                armed.hosts = None;
                 self.shared.reasons.release(armed.policy.number);
                 t1::disarm(&*list, &armed.policy)
             }

@@ -143,7 +143,8 @@ fn objects_are_counted_once() {
     let (_, guard, home) = guard();
     let mut live = guard.open(opening(Mode::Record, home.path())).unwrap();
     let Captured::Event(mut connect) = event(Op::Connect, "/", Access::CONNECT, None) else { panic!() };
-    connect.object = Object::Address(Address { ip: "198.51.100.7".parse().unwrap(), port: 443, protocol: 6 });
+    connect.object =
+        Object::Address(Address { ip: "198.51.100.7".parse().unwrap(), port: 443, protocol: 6, host: None });
     for _ in 0..3 {
         live.receive(Captured::Event(connect.clone()));
         live.receive(event(Op::Open, "/x", Access::READ, None));

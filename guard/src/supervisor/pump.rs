@@ -91,7 +91,7 @@ impl Drop for Pump {
 fn run(mut reader: Reader, sessions: &Sessions, shared: &Shared) {
     while !shared.stop.load(Ordering::Acquire) {
         wait(&reader, sessions, shared);
-        reader.drain(&mut |slot, captured| sessions.take(slot, captured));
+        reader.drain(&mut |slot, heard| sessions.take(slot, heard));
         sessions.after_pass();
         let mut passes = shared.passes.lock().unwrap_or_else(PoisonError::into_inner);
         *passes += 1;

@@ -4,7 +4,7 @@ use super::notices::{self, Notices};
 use crate::control::{Action, Mode, Refused, Running as Listed, Why};
 use crate::session::boot_ns;
 use crate::{Effect, Error, Live};
-use collector::ALL_SESSIONS;
+use collector::{ALL_SESSIONS, Heard};
 use event::Captured;
 use event::secret::Redactor;
 use std::collections::HashMap;
@@ -230,17 +230,27 @@ impl Sessions {
     }
 
     /// What the kernel said.
-    pub fn take(&self, slot: u32, mut captured: Captured) {
-        if let Captured::Event(event) = &mut captured {
+    pub fn take(&self, slot: u32, mut heard: Heard) {
+        if let Heard::Captured(Captured::Event(event)) = &mut heard {
             self.redactor.event(event);
         }
         let all = self.all();
-        if slot == ALL_SESSIONS {
-            for running in all.values() {
-                self.hand_on(running, captured.clone());
+        match heard {
+            Heard::Captured(captured) if slot == ALL_SESSIONS => {
+                for running in all.values() {
+                    self.hand_on(running, captured.clone());
+                }
             }
-        } else if let Some(running) = all.get(&slot) {
-            self.hand_on(running, captured);
+            Heard::Captured(captured) => {
+                if let Some(running) = all.get(&slot) {
+                    self.hand_on(running, captured);
+                }
+            }
+            Heard::Dns(dns) => {
+                if let Some(running) = all.get(&slot) {
+                    running.with(|live| live.hear(&dns));
+                }
+            }
         }
     }
 

@@ -36,9 +36,8 @@ pub(super) fn compile(novelty: &Novelty) -> Vec<(u32, [u8; 16], NetLabel)> {
     for region in regions.iter().filter(|region| region.known) {
         let Some(Prefix { addr, bits, port: Some(port) }) = Prefix::of(&region.components) else { continue };
         // Inside of an open network a label for some ports would close the others.
-        if port == 0
-            || (0..=bits).any(|wider| open.get(&(wider, masked(addr, wider))).is_some_and(Vec::is_empty))
-        {
+        let all = |wider| open.get(&(wider, masked(addr, wider))).is_some_and(Vec::is_empty);
+        if port == 0 || (0..=bits).any(all) {
             continue;
         }
         open.entry((bits, addr)).or_default().push(port);
@@ -53,12 +52,17 @@ pub(super) fn compile(novelty: &Novelty) -> Vec<(u32, [u8; 16], NetLabel)> {
 
 /// A label that refuses nothing. More ports than it can name: all of them, since a host that was reached on nine is one
 /// that the agent deals with.
-fn label(open: &[u16]) -> NetLabel {
+pub(super) fn label(open: &[u16]) -> NetLabel {
     let mut ports = [0; 8];
     if let Some(room) = ports.get_mut(..open.len()) {
         room.copy_from_slice(open);
     }
     NetLabel { deny: 0, reason: 0, ports }
+}
+
+/// Whether an address lies in a network of which every port is open: a label for some ports would close the others.
+pub(super) fn covered(nets: &BTreeMap<(u32, [u8; 16]), NetLabel>, addr: [u8; 16]) -> bool {
+    (0..=128).any(|bits| nets.get(&(bits, masked(addr, bits))).is_some_and(|label| label.ports[0] == 0))
 }
 
 /// The first `bits` bits of an address.

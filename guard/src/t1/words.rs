@@ -16,6 +16,7 @@ pub(super) fn bits(reach: Reach) -> u32 {
         Reach::Remove => access::REMOVE,
         Reach::Exec => access::EXEC,
         Reach::Unix | Reach::Connect => access::CONNECT,
+        Reach::Name => 0,
         Reach::Listen => access::LISTEN,
     }
 }
@@ -30,6 +31,7 @@ pub(super) fn verb(reach: Reach) -> &'static str {
         Reach::Exec => "ran a program",
         Reach::Unix | Reach::Connect => "connected to a socket",
         Reach::Listen => "listened",
+        Reach::Name => "asked for a server",
     }
 }
 

@@ -1,6 +1,6 @@
 //! A throw-away home, the loaded kernel side, and processes inside and outside of a session.
 
-use collector::{Kernel, Options, Reader};
+use collector::{Heard, Kernel, Options, Reader};
 use event::{Captured, Context, SessionMeta};
 use guard::control::Mode;
 use guard::{Effect, Guard, Live, Opening, t0};
@@ -107,7 +107,12 @@ impl Scene {
         child.stdin.take().unwrap().write_all(b"go\n").unwrap();
         let output = child.wait_with_output().unwrap();
         let captured = &mut self.captured;
-        while self.reader.drain(&mut |_, one| captured.push(one)) > 0 {}
+        let mut take = |heard| {
+            if let Heard::Captured(one) = heard {
+                captured.push(one);
+            }
+        };
+        while self.reader.drain(&mut |_, heard| take(heard)) > 0 {}
         output
     }
 

@@ -159,7 +159,7 @@ impl Generator {
     }
 
     fn connect(&mut self, tid: u32, ip: &str, port: u16) {
-        let address = Object::Address(Address { ip: ip.parse().unwrap(), port, protocol: 6 });
+        let address = Object::Address(Address { ip: ip.parse().unwrap(), port, protocol: 6, host: None });
         self.emit(tid, Op::Connect, Access::CONNECT, address, Outcome::Done(0), None);
     }
 

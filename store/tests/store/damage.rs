@@ -88,8 +88,8 @@ fn foreign() {
 fn newer() {
     let (_directory, path) = place();
     filled(&path);
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
-    let expected = Error::Newer { path: path.clone(), found: 3, supported: 2 };
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 4).unwrap();
+    let expected = Error::Newer { path: path.clone(), found: 4, supported: 3 };
     assert_eq!(both(&path), [expected.clone(), expected]);
 }
 
@@ -101,12 +101,12 @@ fn an_older_schema_is_migrated_by_a_recorder() {
     conn.execute_batch("CREATE TABLE t (x); DROP TABLE t").unwrap();
     drop(conn);
     assert!(fs::metadata(&path).unwrap().len() > 0);
-    let expected = Error::Outdated { path: path.clone(), found: 0, supported: 2 };
+    let expected = Error::Outdated { path: path.clone(), found: 0, supported: 3 };
     assert_eq!(Reader::open(&path).map(drop), Err(expected));
     let id = Recorder::open(&path).unwrap().begin_session(&meta("edit")).unwrap();
     assert_eq!(Reader::open(&path).unwrap().session(id).unwrap().meta, meta("edit"));
     let conn = Connection::open(&path).unwrap();
-    assert_eq!(conn.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)), Ok(2));
+    assert_eq!(conn.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)), Ok(3));
     assert_eq!(conn.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0)), Ok(0x5764_4c6e));
 }
 

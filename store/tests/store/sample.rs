@@ -2,8 +2,8 @@
 
 use bstr::BString;
 use event::{
-    Access, Address, Captured, Context, Decision, Event, Exe, File, FileKey, Fork, Loss, Means, Object, Op,
-    Origin, Outcome, SessionMeta, Stage, Summary, Syscall,
+    Access, Address, Captured, Context, Decision, Event, Exe, File, FileKey, Fork, Host, HostOrigin, Loss,
+    Means, Object, Op, Origin, Outcome, SessionMeta, Stage, Summary, Syscall,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -134,6 +134,16 @@ fn file() -> impl Strategy<Value = File> {
     })
 }
 
+fn host() -> impl Strategy<Value = Host> {
+    let origin =
+        prop_oneof![Just(HostOrigin::Claimed), Just(HostOrigin::Answered), Just(HostOrigin::Resolved)];
+    ("[a-z0-9.-]{1,40}", origin, any::<bool>()).prop_map(|(name, origin, shared)| Host {
+        name,
+        origin,
+        shared,
+    })
+}
+
 fn object() -> impl Strategy<Value = Object> {
     prop_oneof![
         Just(Object::None),
@@ -143,8 +153,8 @@ fn object() -> impl Strategy<Value = Object> {
             args,
             args_cut
         })),
-        (any::<std::net::IpAddr>(), any::<u16>(), any::<u16>())
-            .prop_map(|(ip, port, protocol)| Object::Address(Address { ip, port, protocol })),
+        (any::<std::net::IpAddr>(), any::<u16>(), any::<u16>(), proptest::option::of(host()))
+            .prop_map(|(ip, port, protocol, host)| Object::Address(Address { ip, port, protocol, host })),
         file().prop_map(Object::Unix),
         (any::<u16>(), any::<u16>()).prop_map(|(family, kind)| Object::Socket { family, kind }),
         (any::<u32>(), any::<bool>(), any::<u64>()).prop_map(|(pid, inside, detail)| Object::Process {

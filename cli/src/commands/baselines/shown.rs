@@ -130,6 +130,7 @@ pub fn text(learned: &Learned<'_>) -> String {
         ("changes", &[Reach::Write, Reach::Create, Reach::Remove]),
         ("programs", &[Reach::Exec]),
         ("hosts and sockets", &[Reach::Connect, Reach::Unix, Reach::Listen]),
+        ("servers asked for by name", &[Reach::Name]),
     ] {
         section(&mut out, title, &learned.regions, reaches);
     }
