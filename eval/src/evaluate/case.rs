@@ -232,7 +232,7 @@ fn reach_words(reach: event::Reach) -> &'static str {
         event::Reach::Exec => "running",
         event::Reach::Connect | event::Reach::Unix => "connecting to",
         event::Reach::Listen => "listening on",
-        event::Reach::Name => "asking for",
+        event::Reach::Name => "asking for the name",
     }
 }
 
