@@ -278,40 +278,6 @@ impl Live {
         }
     }
 
-    /// Takes in a DNS message of the session.
-    pub fn hear(&mut self, dns: &Dns) {
-        if let Some(name) = self.names.hear(dns)
-            && let Some(hosts) = self.hosts()
-        {
-            hosts.want(&name);
-        }
-    }
-
-    /// Destinations that the armed policy knows by name.
-    fn hosts(&self) -> Option<&t1::hosts::Hosts> {
-        self.armed.as_ref()?.hosts.as_ref()
-    }
-
-    /// Gives an address its name. One that was refused is a reason to resolve the name again.
-    fn name(&mut self, event: &mut Event) {
-        let Object::Address(address) = &mut event.object else { return };
-        match (event.op, &mut address.host) {
-            (Op::ServerName, Some(host)) => {
-                self.names.claim(address.ip, &host.name);
-                host.shared = self.names.is_shared(address.ip);
-            }
-            (Op::Connect | Op::Send, host) => {
-                let hosts = self.armed.as_ref().and_then(|armed| armed.hosts.as_ref());
-                let resolved = |name: &str| hosts.is_some_and(|hosts| hosts.is_resolved(name, address.ip));
-                *host = self.names.host(address.ip, resolved);
-                if let (Some(hosts), Some(host), Some(_)) = (hosts, host, event.decision) {
-                    hosts.want(&host.name);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Hands on what waits to be written: after each reading of the rings.
     pub fn flush(&mut self) {
         if let Some(recording) = &mut self.recording {
