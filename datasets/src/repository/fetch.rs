@@ -97,15 +97,3 @@ impl Repository {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    #[ignore = "fetches every package from its registry: run it after a change of scripts/repositories.toml"]
-    fn every_package_has_its_hash() {
-        let repositories = crate::repository::all().unwrap();
-        let failed = repositories.iter().filter_map(|repository| repository.fetch().err());
-        let failed: Vec<String> = failed.map(|error| error.to_string()).collect();
-        assert!(failed.is_empty(), "{}", failed.join("\n"));
-    }
-}
