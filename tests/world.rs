@@ -66,6 +66,16 @@ impl World {
         Ok(world)
     }
 
+    /// The binary where the world's user can reach it: the tree that built it may lie in a home that is closed to others.
+    pub fn program(&self) -> Result<PathBuf> {
+        let program = self.path().join("wardline");
+        if !program.exists() {
+            fs::copy(wardline(), &program).context("the binary cannot be copied")?;
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(program)
+    }
+
     /// The directory that holds all of it.
     pub fn path(&self) -> &Path {
         self.directory.path()
@@ -102,7 +112,12 @@ impl World {
 
     /// `wardline --state-dir ... ARGS`, in the workspace, with an environment of its own.
     pub fn wardline<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(wardline());
+        self.wardline_of(&wardline(), args)
+    }
+
+    /// The same with a copy of the binary.
+    pub fn wardline_of<S: AsRef<OsStr>>(&self, program: &Path, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(program);
         command
             .arg("--state-dir")
             .arg(self.state())

@@ -2,7 +2,7 @@
 //! it does from then on is recorded and guarded as in any session, and what came before is said to be unseen.
 
 use anyhow::{Context, Result, ensure};
-use end_to_end::{World, wait_until, wardline};
+use end_to_end::{World, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -280,10 +280,8 @@ fn only_its_user_and_root_attach_to_a_process_and_nobody_to_their_own_shell() ->
     };
     // As another user, who may not be able to reach the directory of the binary.
     let other = world.user.id + 1_000_000;
-    let program = world.path().join("wardline");
-    fs::copy(wardline(), &program)?;
-    let mut command = Command::new(&program);
-    command.arg("--state-dir").arg(world.state()).args(["record", "--agent", "a", "--attach", &tree.pid()]);
+    let mut command =
+        world.wardline_of(&world.program()?, ["record", "--agent", "a", "--attach", &tree.pid()]);
     let output = command.uid(other).gid(other).current_dir("/").env("HOME", "/tmp").output()?;
     assert!(matches!(output.status.code(), Some(120 | 122)), "{output:?}");
     let listed: Value = serde_json::from_slice(&world.run(["sessions", "--json"])?.stdout)?;
@@ -303,7 +301,7 @@ fn only_its_user_and_root_attach_to_a_process_and_nobody_to_their_own_shell() ->
     assert!(refused(&mut command)?.contains("Wardline's own"));
     let script = format!(
         "'{}' --state-dir '{}' record --attach {} 2>&1",
-        program.display(),
+        world.program()?.display(),
         world.state().display(),
         tree.pid()
     );

@@ -2,7 +2,7 @@
 //! along.
 
 use anyhow::{Context, Result};
-use end_to_end::{World, wait_until, wardline};
+use end_to_end::{World, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
@@ -33,7 +33,7 @@ fn sleeping(world: &World, verb: &str) -> Result<Child> {
 #[test]
 fn nobody_inside_has_a_say() -> Result<()> {
     let world = World::new()?;
-    let me = wardline();
+    let me = world.program()?;
     let state = world.state();
     for (request, verb) in [
         ("task last install", "record"),
@@ -58,7 +58,7 @@ fn an_orphan_inside_has_no_say_either() -> Result<()> {
     let script = format!(
         "setsid bash -c 'sleep 0.5; \"{}\" --state-dir \"{}\" task last install >{out} 2>&1; echo code=$? >>{out}' & \
          exec bash -c 'for i in $(seq 100); do grep -q code= {out} 2>/dev/null && exit; sleep 0.1; done'",
-        wardline().display(),
+        world.program()?.display(),
         world.state().display(),
         out = out.display()
     );
@@ -194,7 +194,7 @@ fn a_user_is_served_by_a_supervisor_that_stays() -> Result<()> {
         wait_until(Duration::from_secs(10), || world.state().join("run/control.sock").exists() && serves())
     );
     let as_user = |args: &[&str]| -> Result<std::process::Output> {
-        let mut command = world.wardline(args);
+        let mut command = world.wardline_of(&world.program()?, args);
         let output = command.uid(world.user.id).gid(world.user.id).env("HOME", world.home()).output()?;
         Ok(output)
     };
