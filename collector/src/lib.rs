@@ -8,6 +8,8 @@ mod btf;
 mod decode;
 pub mod dns;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod join;
 mod kernel;
 mod load;
@@ -21,6 +23,8 @@ mod programs;
 mod question;
 mod reader;
 mod resolve;
+#[cfg(test)]
+mod seeds;
 mod sequence;
 mod tables;
 pub mod tls;

@@ -48,6 +48,32 @@ fn each_way_of_being_wrong_has_its_own_error() {
     assert!(matches!(decode(&vast, &KEY, expected), Err(FormatError::TooLarge(_))));
 }
 
+/// Seed of the fuzz target: what the seal of a small baseline covers.
+fn seed() -> Vec<u8> {
+    let short = |seed| {
+        let mut session = session(Task::Edit, synth::Turn::Clean, seed);
+        session.records.truncate(60);
+        session
+    };
+    let baseline = synth::baseline_of(Task::Edit, (0..4).map(short).collect(), 1);
+    encode(&baseline, &KEY, 1).unwrap().split_off(92)
+}
+
+const SEED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/baseline/small");
+
+#[test]
+#[ignore = "writes it into the tree"]
+fn write_seeds() {
+    std::fs::create_dir_all(std::path::Path::new(SEED).parent().unwrap()).unwrap();
+    std::fs::write(SEED, seed()).unwrap();
+}
+
+#[test]
+fn the_seed_of_the_fuzz_target_is_a_baseline() {
+    let read = decode(&seal(&std::fs::read(SEED).unwrap()), &KEY, Expected::default());
+    assert_eq!(read.map(|(baseline, _)| baseline.agent).as_deref(), Ok("codex"), "write the seeds anew");
+}
+
 /// Bytes with a right seal around a payload: only who holds the key can make them.
 fn seal(payload: &[u8]) -> Vec<u8> {
     let mut bytes = sealed()[..52].to_vec();

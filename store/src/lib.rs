@@ -17,6 +17,8 @@ mod connect;
 mod error;
 mod escape;
 pub mod export;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod import;
 mod intern;
 mod line;
@@ -28,6 +30,8 @@ mod operation;
 mod reader;
 mod recorder;
 mod schema;
+#[cfg(test)]
+mod seeds;
 mod session;
 mod share;
 mod stream;

@@ -173,7 +173,8 @@ pub(crate) fn unpack(id: i64, count: i64, body: &[u8]) -> Result<Vec<Stored>, &'
     let mut numbers = Numbers(body);
     let mut before = Before::default();
     let mut operations = Vec::with_capacity(count);
-    for number in (id..).take(count) {
+    for place in 0..count as i64 {
+        let number = id.checked_add(place).ok_or("its operations have numbers that are out of range")?;
         operations.push(next(number, &mut before, &mut numbers)?);
     }
     if numbers.0.is_empty() { Ok(operations) } else { Err("it has more than its operations") }
@@ -316,6 +317,17 @@ mod tests {
         let mut bad = body.clone();
         bad[1] = 0x7f;
         assert_eq!(unpack(7, 2, &bad).err(), Some("an operation has a number without a meaning"));
+    }
+
+    #[test]
+    fn numbers_end_where_rows_do() {
+        let mut block = Block::new(i64::MAX);
+        block.push(&open(5), None, None);
+        let last = unpack(i64::MAX, 1, &block.body).unwrap();
+        assert_eq!((last.len(), last[0].number), (1, i64::MAX));
+        block.push(&open(6), None, None);
+        let behind = unpack(i64::MAX, 2, &block.body).err();
+        assert_eq!(behind, Some("its operations have numbers that are out of range"));
     }
 
     proptest! {

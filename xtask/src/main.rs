@@ -4,6 +4,7 @@
 
 mod bench;
 mod ebpf;
+mod fuzz;
 mod host;
 mod test;
 mod vm;
@@ -26,6 +27,8 @@ enum Job {
     /// Build, check or prepare the kernel programs
     #[command(subcommand)]
     Ebpf(ebpf::Job),
+    /// Run the fuzz targets
+    Fuzz(fuzz::Fuzz),
     /// Run commands on other kernels
     #[command(subcommand)]
     Vm(vm::Job),
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
 fn run(job: &Job) -> Result<i32> {
     match job {
         Job::Ebpf(job) => ebpf::run(job).map(|()| 0),
+        Job::Fuzz(arguments) => fuzz::run(arguments).map(|()| 0),
         Job::Vm(job) => vm::run(job),
         Job::Bench(job) => bench::run(job).map(|()| 0),
         Job::Test(arguments) => test::run(arguments),

@@ -103,8 +103,9 @@ fn invalid(message: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MAX_REQUEST_BYTES, Request};
+    use super::super::{Action, Begin, Finished, MAX_REQUEST_BYTES, Mode, Refused, Reply, Request, Why};
     use super::*;
+    use crate::Report;
     use std::os::fd::AsFd;
 
     #[test]
@@ -134,6 +135,67 @@ mod tests {
             a.write_all(bytes).unwrap();
             drop(a);
             assert!(receive::<Request>(&b, MAX_REQUEST_BYTES).is_err(), "{bytes:?}");
+        }
+    }
+
+    /// Seeds of the fuzz target: bodies of frames.
+    fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+        let (session, owner) = (String::from("last"), Some(1000));
+        let begin = Begin {
+            mode: Mode::Enforce,
+            agent: "codex".into(),
+            task: "edit".into(),
+            command: vec!["codex".into(), "exec".into()],
+            pid: 4242,
+            uid: 1000,
+            gid: 1000,
+            home: "/home/u".into(),
+            workspaces: vec!["/home/u/w".into()],
+            agent_state: vec!["/home/u/.codex".into()],
+            toolchains: Vec::new(),
+            variables: vec![("SSH_AUTH_SOCK".into(), "/run/a".into())],
+            force: false,
+            as_root: false,
+            attach: false,
+        };
+        let finished = Finished { report: Report::default(), left_behind: 1 };
+        let body = |message: &dyn Fn(&UnixStream)| {
+            let (a, mut b) = UnixStream::pair().unwrap();
+            message(&a);
+            drop(a);
+            let mut frame = Vec::new();
+            b.read_to_end(&mut frame).unwrap();
+            frame.split_off(HEAD_BYTES)
+        };
+        let request = |request: Request| body(&|stream| send(stream, &request, &[]).unwrap());
+        let reply = |reply: Reply| body(&|stream| send(stream, &reply, &[]).unwrap());
+        vec![
+            ("begin", request(Request::Begin(Box::new(begin)))),
+            ("stop-session", request(Request::StopSession { session, owner, action: Action::Thaw })),
+            ("sessions", request(Request::Sessions)),
+            ("read", request(Request::Read { args: vec!["show".into(), "last".into()] })),
+            ("refused", reply(Refused::new(Why::Busy, "sessions are running").into())),
+            ("finished", reply(Reply::Finished(Box::new(finished)))),
+        ]
+    }
+
+    fn seed_path(name: &str) -> std::path::PathBuf {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/frame").join(name)
+    }
+
+    #[test]
+    #[ignore = "writes them into the tree"]
+    fn write_seeds() {
+        std::fs::create_dir_all(seed_path("")).unwrap();
+        for (name, bytes) in seeds() {
+            std::fs::write(seed_path(name), bytes).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_seed_is_what_is_sent() {
+        for (name, bytes) in seeds() {
+            assert_eq!(std::fs::read(seed_path(name)).unwrap(), bytes, "{name}: write the seeds anew");
         }
     }
 

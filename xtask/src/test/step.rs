@@ -161,7 +161,7 @@ fn counted(command: &mut Command) -> Result<Tally> {
 }
 
 fn format(context: &Context) -> Result<Tally> {
-    for manifest in ["Cargo.toml", "ebpf/Cargo.toml", "bench/floor/Cargo.toml"] {
+    for manifest in ["Cargo.toml", "ebpf/Cargo.toml", "bench/floor/Cargo.toml", "fuzz/Cargo.toml"] {
         let mut command = cargo(context);
         host::run(command.args(["fmt", "--all", "--check", "--manifest-path", manifest]))?;
     }
