@@ -80,6 +80,12 @@ pub fn attacks(
     Ok(planned)
 }
 
+/// What of a plan runs once more, guarded: the clean sessions of the test split, and every attack. Each is a run of its own.
+pub fn live(planned: &[Planned]) -> Vec<Planned> {
+    let held_out = planned.iter().filter(|planned| planned.split == Split::Test);
+    held_out.map(|planned| Planned { id: format!("{}/live", planned.id), ..planned.clone() }).collect()
+}
+
 /// One session; `index` counts those of its agent and task.
 fn session(
     seed: u64,
@@ -190,6 +196,20 @@ mod tests {
         };
         assert_eq!(of("codex", "edit", 20), 12);
         assert_eq!(of("opencode", "review", 40), 24);
+    }
+
+    #[test]
+    fn what_runs_guarded_is_what_was_held_out_by_another_name() {
+        let recorded = plan(1);
+        let live = live(&recorded);
+        // One of five, of two agents and every task.
+        assert_eq!(live.len(), recorded.len() / 5);
+        for guarded in live {
+            let id = guarded.id.strip_suffix("/live").unwrap();
+            let held_out = recorded.iter().find(|planned| planned.id == id).unwrap();
+            assert_eq!(held_out.split, Split::Test);
+            assert_eq!(Planned { id: id.to_owned(), ..guarded }, *held_out);
+        }
     }
 
     #[test]
