@@ -94,7 +94,8 @@ pub fn run(args: &Directory) -> Result<()> {
 }
 
 fn stats(reader: &Reader, runs: &[&Run]) -> Result<Stats> {
-    let (runs, live): (Vec<&Run>, Vec<&Run>) = runs.iter().copied().partition(|run: &&Run| run.mode == Mode::Record);
+    let (runs, live): (Vec<&Run>, Vec<&Run>) =
+        runs.iter().copied().partition(|run: &&Run| run.mode == Mode::Record);
     let clean = |split| runs.iter().filter(move |run| run.kind == Kind::Clean && run.split == split);
     let mut stats = Stats {
         train: clean(Split::Train).count(),
