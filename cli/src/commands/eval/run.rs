@@ -94,7 +94,9 @@ fn broken(result: &EvalResult) -> u64 {
 fn make(profile: Profile, args: &Args) -> Result<()> {
     let mut command = Command::new("/proc/self/exe");
     command.args(["corpus", "make", "--profile", profile.name(), "--seed"]).arg(args.seed.to_string());
-    let status = command.arg("--dir").arg(&args.corpus).status().context("the corpus cannot be made")?;
+    // What is printed here is the result.
+    command.arg("--dir").arg(&args.corpus).stdout(std::io::stderr());
+    let status = command.status().context("the corpus cannot be made")?;
     if !status.success() {
         return Err(Exit::Failed.error(format!("the corpus was not made: {status}")));
     }
