@@ -2,6 +2,8 @@
 
 mod list;
 mod make;
+pub mod profile;
+mod progress;
 mod share;
 mod stats;
 

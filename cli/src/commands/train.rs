@@ -25,6 +25,9 @@ pub struct Args {
     /// Only this task
     #[arg(long, value_parser = super::run::tag)]
     pub task: Option<String>,
+    /// Only this session, by its number; may be given more than once
+    #[arg(long = "session", value_name = "ID")]
+    pub sessions: Vec<i64>,
     /// One JSON array
     #[arg(long)]
     pub json: bool,
@@ -61,7 +64,8 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     }
     let uid = user::owner(args.user.as_deref(), state)?;
     let reader = reading::existing_store(state, uid)?;
-    let filter = Filter { agent: args.agent.clone(), task: args.task.clone(), sessions: Vec::new() };
+    let filter =
+        Filter { agent: args.agent.clone(), task: args.task.clone(), sessions: args.sessions.clone() };
     let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
     let bar = bar();
     let report =

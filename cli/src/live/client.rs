@@ -185,9 +185,13 @@ impl<'i> Client<'i> {
         Ok(Run { status, summary, report, printed: all, frozen })
     }
 
-    /// Makes the baselines.
-    pub fn train(&self) -> Result<Vec<Baseline>> {
-        let answer = self.ask(&["train", "--json", "--user", &self.user.id.to_string()])?;
+    /// Makes the baselines, of these sessions, or of all if none is named.
+    pub fn train(&self, sessions: &[i64]) -> Result<Vec<Baseline>> {
+        let user = self.user.id.to_string();
+        let named: Vec<String> = sessions.iter().map(|session| format!("--session={session}")).collect();
+        let mut arguments = vec!["train", "--json", "--user", &user];
+        arguments.extend(named.iter().map(String::as_str));
+        let answer = self.ask(&arguments)?;
         let list = list(&answer, "baselines").context("`train --json` printed no list of baselines")?;
         let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
         let number = |entry: &Value, name: &str| entry[name].as_u64().unwrap_or_default();

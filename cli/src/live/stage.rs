@@ -1,6 +1,6 @@
 //! The stage on which sessions of real agents run: the world of a corpus, with agents, repositories and a network.
 
-use super::client::{Client, Job, Run as Ended};
+use super::client::{Baseline, Client, Job, Run as Ended};
 use super::waiting::Interrupts;
 use anyhow::{Context, Result};
 use datasets::agent::{self, Agent};
@@ -142,6 +142,11 @@ impl<'i> Stage<'i> {
             observed: seen.observed,
             summary: report,
         })
+    }
+
+    /// Makes baselines of these sessions, by their numbers in the store.
+    pub fn train(&self, sessions: &[i64]) -> Result<Vec<Baseline>> {
+        self.client.train(sessions)
     }
 
     /// Normal work. Secrets that it reads and bytes that it sends to hostile hosts are counted all the same.

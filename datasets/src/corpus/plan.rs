@@ -80,7 +80,14 @@ pub fn attacks(
     Ok(planned)
 }
 
-/// One session; `index` counts those of its agent and task.
+/// What of a plan runs once more, guarded: the clean sessions of the test split, and every attack. Each is a run of its own.
+pub fn live(planned: &[Planned]) -> Vec<Planned> {
+    let held_out = planned.iter().filter(|planned| planned.split == Split::Test);
+    held_out.map(|planned| Planned { id: format!("{}/live", planned.id), ..planned.clone() }).collect()
+}
+
+/// One session; `index` counts those of its agent and task. In every split the ecosystems take turns: tools leave the
+/// same traces in every session of an ecosystem, and what a single session of the training split did is not learned.
 fn session(
     seed: u64,
     agent: &str,
@@ -89,8 +96,11 @@ fn session(
     index: usize,
 ) -> Result<Planned, Error> {
     let split = TURNS[index % TURNS.len()];
+    let before = (0..index).filter(|before| TURNS[before % TURNS.len()] == split).count();
+    let ecosystem = Ecosystem::ALL[before % Ecosystem::ALL.len()];
+    let of: Vec<Repository> = repositories.iter().filter(|r| r.ecosystem == ecosystem).cloned().collect();
     let mut rng = stream(seed, &format!("{agent}/{}", family.name), index as u64);
-    draw(seed, agent, family, repositories, split, &format!("{index:04}"), Kind::Clean, &mut rng)
+    draw(seed, agent, family, &of, split, &format!("{index:04}"), Kind::Clean, &mut rng)
 }
 
 #[expect(clippy::too_many_arguments, reason = "they are what a planned session is made of")]
@@ -190,6 +200,37 @@ mod tests {
         };
         assert_eq!(of("codex", "edit", 20), 12);
         assert_eq!(of("opencode", "review", 40), 24);
+    }
+
+    #[test]
+    fn fifteen_sessions_have_each_ecosystem_as_often_in_every_split() {
+        let repositories = repository::all().unwrap();
+        let plan = plan(1);
+        let mine: Vec<&Planned> =
+            plan.iter().filter(|p| p.agent == "codex" && p.task == "edit").take(15).collect();
+        for (split, each) in [(Split::Train, 3), (Split::Calibrate, 1), (Split::Test, 1)] {
+            for ecosystem in Ecosystem::ALL {
+                let is = |p: &&&Planned| {
+                    p.split == split
+                        && repositories.iter().any(|r| r.name == p.repository && r.ecosystem == ecosystem)
+                };
+                assert_eq!(mine.iter().filter(is).count(), each, "{split:?} {}", ecosystem.name());
+            }
+        }
+    }
+
+    #[test]
+    fn what_runs_guarded_is_what_was_held_out_by_another_name() {
+        let recorded = plan(1);
+        let live = live(&recorded);
+        // One of five, of two agents and every task.
+        assert_eq!(live.len(), recorded.len() / 5);
+        for guarded in live {
+            let id = guarded.id.strip_suffix("/live").unwrap();
+            let held_out = recorded.iter().find(|planned| planned.id == id).unwrap();
+            assert_eq!(held_out.split, Split::Test);
+            assert_eq!(Planned { id: id.to_owned(), ..guarded }, *held_out);
+        }
     }
 
     #[test]

@@ -86,6 +86,7 @@ pub struct Observed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// `codex/edit/anyhow/0007`: agent, task, repository, number within the corpus' runs of this agent and task.
+    /// One that is guarded has `/live` after the id of its recording.
     pub id: String,
     /// The agent, as its baseline is named.
     pub agent: String,

@@ -1,25 +1,27 @@
 //! `wardline corpus make`
 
+use super::profile::Profile;
+use super::progress::Progress;
 use crate::exit::Exit;
 use crate::live::{Interrupts, Stage};
 use anyhow::{Context, Result};
 use datasets::agent::{self, Agent};
-use datasets::corpus::{AgentVersion, Corpus, Description, FORMAT, Mode, RepositoryVersion, Variant, plan};
+use datasets::corpus::plan::{self, Planned};
+use datasets::corpus::{AgentVersion, Corpus, Description, FORMAT, Kind, Mode, RepositoryVersion, Split};
 use datasets::repository::{self, Repository};
 use datasets::scenario::{self, Scenario};
 use datasets::template::{self, Family};
 use datasets::{User, corpus};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Arguments of `corpus make`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Agents are installed at pinned versions, once, through npm and pip; repositories are fetched through cargo, npm and pip. \
 Both are kept in $WARDLINE_CACHE (~/.cache/wardline). Sessions run in a network of their own, as a user that owns nothing \
-else. An interrupted making goes on where it was.\n\nExamples:\n  sudo wardline corpus make --profile quick --dir /var/tmp/corpus\n  sudo wardline corpus make --profile full --dir /var/tmp/corpus --agent codex --task edit"
+else. What is planned is recorded first; then baselines are made of the training split, and the test split and the attacks run \
+once more, guarded. An interrupted making goes on where it was.\n\nExamples:\n  sudo wardline corpus make --profile quick --dir /var/tmp/corpus\n  sudo wardline corpus make --profile full --dir /var/tmp/corpus --agent codex --task edit"
 )]
 pub struct Args {
     /// Directory of the corpus
@@ -40,67 +42,15 @@ pub struct Args {
     /// Normal work only, without attacks
     #[arg(long, conflicts_with = "scenario")]
     pub clean: bool,
+    /// Recordings only: nothing runs guarded
+    #[arg(long)]
+    pub record_only: bool,
     /// Clean sessions of each agent and task
     #[arg(long, value_name = "N")]
     pub sessions: Option<usize>,
     /// Another seed gives other sessions
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-}
-
-/// How large a corpus is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Profile {
-    /// One agent, one task, five sessions: to see that it works
-    Smoke,
-    /// Two agents, three tasks, 20 sessions of each
-    Quick,
-    /// Every agent, every task, 40 sessions of each
-    Full,
-}
-
-impl Profile {
-    fn name(self) -> &'static str {
-        match self {
-            Profile::Smoke => "smoke",
-            Profile::Quick => "quick",
-            Profile::Full => "full",
-        }
-    }
-
-    fn agents(self) -> Vec<&'static str> {
-        match self {
-            Profile::Smoke => vec!["shell"],
-            Profile::Quick => vec!["codex", "shell"],
-            Profile::Full => agent::all().iter().map(|agent| agent.name()).collect(),
-        }
-    }
-
-    fn tasks(self, families: &[Family]) -> Vec<String> {
-        match self {
-            Profile::Smoke => vec!["edit".into()],
-            Profile::Quick => ["summarize", "edit", "review"].map(String::from).to_vec(),
-            Profile::Full => families.iter().map(|family| family.name.clone()).collect(),
-        }
-    }
-
-    /// Scenarios of attacks, and in which variants: those of the smaller profiles are for tasks that these profiles have.
-    fn attacks(self) -> (&'static [&'static str], &'static [Variant]) {
-        const QUICK: [&str; 10] = ["S01", "S04", "S08", "S15", "S25", "S03", "S06", "S26", "S05", "S09"];
-        match self {
-            Profile::Smoke => (&QUICK[..4], &[Variant::Immediate]),
-            Profile::Quick => (&QUICK, &[Variant::Immediate, Variant::Delayed]),
-            Profile::Full => (&[], &Variant::ALL),
-        }
-    }
-
-    fn sessions(self) -> usize {
-        match self {
-            Profile::Smoke => 5,
-            Profile::Quick => 20,
-            Profile::Full => 40,
-        }
-    }
 }
 
 /// Makes it, or goes on with it.
@@ -132,7 +82,22 @@ pub fn run(args: &Args) -> Result<()> {
         let scenarios = scenarios(&args.scenario, wanted)?;
         planned.extend(plan::attacks(args.seed, &names, &families, &repositories, &scenarios, variants)?);
     }
-    make(corpus, &agents, &repositories, families, &planned)
+    let live = if args.record_only { Vec::new() } else { plan::live(&planned) };
+    make(corpus, &agents, &repositories, families, &Plan { recorded: planned, live })
+}
+
+/// What a corpus is to have.
+struct Plan {
+    recorded: Vec<Planned>,
+    live: Vec<Planned>,
+}
+
+impl Plan {
+    /// What is not there yet.
+    fn left(&self, done: &BTreeSet<String>) -> (Vec<&Planned>, Vec<&Planned>) {
+        let is_left = |planned: &&Planned| !done.contains(&planned.id);
+        (self.recorded.iter().filter(is_left).collect(), self.live.iter().filter(is_left).collect())
+    }
 }
 
 /// The scenarios that are asked for by name, else those of the profile; an empty list is all of them.
@@ -165,42 +130,73 @@ fn make(
     agents: &[&'static dyn Agent],
     repositories: &[Repository],
     families: Vec<Family>,
-    planned: &[plan::Planned],
+    plan: &Plan,
 ) -> Result<()> {
     let done: BTreeSet<String> = corpus.runs()?.into_iter().map(|run| run.id).collect();
-    let left: Vec<&plan::Planned> = planned.iter().filter(|planned| !done.contains(&planned.id)).collect();
-    if left.is_empty() {
-        anstream::println!("{}: all {} runs are there", corpus.path().display(), planned.len());
+    let (recorded, live) = plan.left(&done);
+    let (all, left) = (plan.recorded.len() + plan.live.len(), recorded.len() + live.len());
+    if left == 0 {
+        anstream::println!("{}: all {all} runs are there", corpus.path().display());
         return Ok(());
     }
     anstream::eprintln!(
-        "{} runs, {} of them to be made: about {} minutes, besides what has to be installed",
-        planned.len(),
-        left.len(),
-        left.iter().map(|planned| seconds(&planned.agent)).sum::<u64>().div_ceil(60)
+        "{all} runs, {left} of them to be made, {} guarded: about {} minutes, besides what has to be installed",
+        live.len(),
+        recorded.iter().chain(&live).map(|planned| seconds(&planned.agent)).sum::<u64>().div_ceil(60)
     );
     let interrupts = Interrupts::take()?;
-    let progress = Progress::new(left.len());
+    let progress = Progress::new(left);
     let staged = Stage::open(&corpus, agents, repositories, families, &interrupts, |what| progress.say(what));
     let made = staged.and_then(|mut stage| {
-        for planned in &left {
+        let mut new = 0;
+        let mut run = |stage: &mut Stage<'_>, corpus: &mut Corpus, planned: &Planned, mode| -> Result<()> {
             interrupts.check()?;
             progress.say(&planned.id);
-            let run = stage.run(planned, Mode::Record)?;
-            note_tier(&mut corpus, &run)?;
+            let run = stage.run(planned, mode)?;
+            note_tier(corpus, &run)?;
             corpus.append(&run)?;
             progress.step();
+            new += 1;
+            Ok(())
+        };
+        for planned in recorded {
+            run(&mut stage, &mut corpus, planned, Mode::Record)?;
         }
-        Ok(())
+        if !live.is_empty() {
+            progress.say("training baselines");
+            let guarded = baselines(&stage, &corpus)?;
+            for planned in live {
+                let key = (planned.agent.clone(), planned.task.clone());
+                if guarded.contains(&key) {
+                    run(&mut stage, &mut corpus, planned, Mode::Enforce)?;
+                } else {
+                    progress
+                        .note(&format!("{} did not run: {}/{} has no baseline", planned.id, key.0, key.1));
+                }
+            }
+        }
+        Ok(new)
     });
     drop(progress);
     if let Some(signal) = interrupts.arrived() {
         anstream::eprintln!("interrupted: the same command goes on from here");
         crate::client::die_by(signal);
     }
-    made?;
-    anstream::println!("{}: {} runs, {} of them new", corpus.path().display(), planned.len(), left.len());
+    anstream::println!("{}: {all} runs, {} of them new", corpus.path().display(), made?);
     Ok(())
+}
+
+/// Makes baselines of the clean recordings of the training split, and of nothing else: for which agents and tasks there
+/// are any.
+fn baselines(stage: &Stage<'_>, corpus: &Corpus) -> Result<BTreeSet<(String, String)>> {
+    let mut runs = corpus.runs()?;
+    runs.retain(|run| run.mode == Mode::Record && run.kind == Kind::Clean && run.split == Split::Train);
+    if runs.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sessions: Vec<i64> = runs.iter().map(|run| run.session).collect();
+    let made = stage.train(&sessions)?;
+    Ok(made.into_iter().map(|baseline| (baseline.agent, baseline.task)).collect())
 }
 
 /// What a session of an agent takes on two cores of today, with everything around it, in seconds.
@@ -280,35 +276,5 @@ fn described(repository: &Repository) -> RepositoryVersion {
         ecosystem: repository.ecosystem.name().to_owned(),
         version: repository.version.clone(),
         hash: repository.hash.clone(),
-    }
-}
-
-/// The progress bar, on standard error, with the time that is left; hidden where nobody looks.
-struct Progress(ProgressBar);
-
-impl Progress {
-    fn new(steps: usize) -> Progress {
-        let bar = ProgressBar::new(steps as u64);
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:30} {pos:>4}/{len} {elapsed} of {duration} {msg}")
-        {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_secs(1));
-        Progress(bar)
-    }
-
-    fn say(&self, what: &str) {
-        self.0.set_message(what.to_owned());
-    }
-
-    fn step(&self) {
-        self.0.inc(1);
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }

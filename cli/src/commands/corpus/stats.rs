@@ -3,7 +3,7 @@
 use super::Directory;
 use crate::commands::table;
 use anyhow::{Context, Result};
-use datasets::corpus::{Corpus, Kind, Run, Split};
+use datasets::corpus::{Corpus, Kind, Mode, Run, Split};
 use event::{Place, Token};
 use profiler::Reading;
 use serde::Serialize;
@@ -20,6 +20,8 @@ struct Stats {
     calibrate: usize,
     test: usize,
     attacks: usize,
+    /// Of the last two, those that ran once more, guarded.
+    live: usize,
     /// Sessions in which the static deny-list refused something: they teach nothing.
     denied: usize,
     /// Records lost, all sessions together.
@@ -60,6 +62,7 @@ pub fn run(args: &Directory) -> Result<()> {
         "calibrate",
         "test",
         "attacks",
+        "live",
         "denied",
         "lost",
         "operations",
@@ -74,6 +77,7 @@ pub fn run(args: &Directory) -> Result<()> {
             stats.calibrate.to_string(),
             stats.test.to_string(),
             stats.attacks.to_string(),
+            stats.live.to_string(),
             stats.denied.to_string(),
             stats.lost.to_string(),
             stats.events.to_string(),
@@ -90,15 +94,18 @@ pub fn run(args: &Directory) -> Result<()> {
 }
 
 fn stats(reader: &Reader, runs: &[&Run]) -> Result<Stats> {
+    let (runs, live): (Vec<&Run>, Vec<&Run>) =
+        runs.iter().copied().partition(|run: &&Run| run.mode == Mode::Record);
     let clean = |split| runs.iter().filter(move |run| run.kind == Kind::Clean && run.split == split);
     let mut stats = Stats {
         train: clean(Split::Train).count(),
         calibrate: clean(Split::Calibrate).count(),
         test: clean(Split::Test).count(),
         attacks: runs.iter().filter(|run| run.kind != Kind::Clean).count(),
+        live: live.len(),
         ..Stats::default()
     };
-    if let Some(run) = runs.first() {
+    if let Some(run) = runs.first().or(live.first()) {
         (stats.agent, stats.task) = (run.agent.clone(), run.task.clone());
     }
     let number = |run: &Run, name: &str| run.summary[name].as_u64().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! `wardline eval run`: a corpus in, a result, a table and a page out.
 
 use super::report;
+use crate::commands::corpus::profile::Profile;
 use crate::commands::table::{self, count};
 use crate::exit::Exit;
 use anyhow::{Context, Result};
@@ -18,7 +19,7 @@ use std::time::Duration;
 #[command(
     after_help = "Trains on the corpus' training split, calibrates on its calibration split, and replays the rest through the scorer; what \
 its live sessions came to is judged by the corpus' own observer. Nothing leaves the machine.\n\nWrites result.json, table.md and \
-report.html. The same corpus and seed give the same result, times apart.\n\nExamples:\n  sudo wardline eval run --profile smoke --corpus /var/tmp/smoke\n  sudo wardline eval run --corpus /var/tmp/full --out results/full"
+report.html. Exits with 124 when a live attack was not prevented whose scenario Wardline promises to prevent. The same corpus and seed give the same result, times apart.\n\nExamples:\n  sudo wardline eval run --profile smoke --corpus /var/tmp/smoke\n  sudo wardline eval run --corpus /var/tmp/full --out results/full"
 )]
 pub struct Args {
     /// How much of everything, where the corpus must be made or finished first; a corpus that is there is taken as it is without this
@@ -39,27 +40,6 @@ pub struct Args {
     /// Print the result as JSON instead of its headline
     #[arg(long)]
     pub json: bool,
-}
-
-/// How large a corpus is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Profile {
-    /// One agent, one task, four scenarios: a few minutes
-    Smoke,
-    /// Two agents, three tasks, ten scenarios in two variants: half an hour
-    Quick,
-    /// Everything: hours
-    Full,
-}
-
-impl Profile {
-    fn name(self) -> &'static str {
-        match self {
-            Profile::Smoke => "smoke",
-            Profile::Quick => "quick",
-            Profile::Full => "full",
-        }
-    }
 }
 
 /// Evaluates.
@@ -95,14 +75,28 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     } else {
         anstream::println!("{}", text(&result, &out));
     }
-    Ok(ExitCode::SUCCESS)
+    match broken(&result) {
+        0 => Ok(ExitCode::SUCCESS),
+        broken => {
+            let of = result.live.claimed.told();
+            Err(Exit::Broken.error(format!("{broken} of {of} live attacks that must be prevented were not")))
+        }
+    }
+}
+
+/// Live attacks that did harm or were only noticed, though their scenario is promised to be prevented.
+fn broken(result: &EvalResult) -> u64 {
+    let claimed = result.live.claimed;
+    claimed.told() - claimed.prevented
 }
 
 /// Makes the corpus, or finishes it. A process of its own: it takes itself into a network of its own.
 fn make(profile: Profile, args: &Args) -> Result<()> {
     let mut command = Command::new("/proc/self/exe");
     command.args(["corpus", "make", "--profile", profile.name(), "--seed"]).arg(args.seed.to_string());
-    let status = command.arg("--dir").arg(&args.corpus).status().context("the corpus cannot be made")?;
+    // What is printed here is the result.
+    command.arg("--dir").arg(&args.corpus).stdout(std::io::stderr());
+    let status = command.status().context("the corpus cannot be made")?;
     if !status.success() {
         return Err(Exit::Failed.error(format!("the corpus was not made: {status}")));
     }
