@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// A machine with two slow cores under load: what a user would call at once may take seconds.
@@ -75,11 +75,21 @@ impl Pty {
     }
 
     /// Waits for the process' end, and returns everything that was printed.
-    pub fn finish(mut self) -> Result<String> {
+    pub fn finish(self) -> Result<String> {
+        Ok(self.ended()?.0)
+    }
+
+    /// The same, with how it ended.
+    pub fn ended(mut self) -> Result<(String, ExitStatus)> {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until && self.take()? {}
-        self.child.wait()?;
-        Ok(std::mem::take(&mut self.printed))
+        let status = self.child.wait()?;
+        Ok((std::mem::take(&mut self.printed), status))
+    }
+
+    /// The process' pid.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Takes what is there, waiting a moment. `false`: the terminal was closed.

@@ -5,13 +5,18 @@
 //! among objects that the kernel named.
 
 use crate::decode::{Decoded, Touched};
+use bstr::BString;
 use event::{Access, Captured, Event, File, Object, Op, Outcome, Syscall};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// So long an operation waits for its outcome, ns; then it is told as under way, and once more should it fail.
 const WAIT_NS: u64 = 100_000_000;
 /// Files that one call is remembered to have changed: eight inodes by four names, twice.
 const TOUCHED: usize = 64;
+/// Events that a thread holds: one call of io_uring submits thousands, and their outcomes are not its own.
+const HELD: usize = 256;
+/// Operations told as under way that may still be told to have failed: workers of io_uring end no call.
+const UNDER_WAY: usize = 64;
 /// `io_uring_enter`: what it returns is no operation's outcome.
 const IO_URING_ENTER: u32 = 426;
 
@@ -24,7 +29,7 @@ struct Thread {
     /// Events in order; the flag says that one waits for its outcome.
     held: Vec<(u32, Box<Event>, bool)>,
     /// Told as under way.
-    under_way: Vec<(u32, Box<Event>)>,
+    under_way: VecDeque<(u32, Box<Event>)>,
     /// Operations that the end of the call has told to have failed.
     failed: Vec<Op>,
     touched: Vec<Touched>,
@@ -54,7 +59,8 @@ impl Join {
                     self.0.remove(&tid);
                     return sink(slot, Captured::Event(event));
                 }
-                if thread.failed.contains(&event.op) && matches!(event.outcome, Outcome::Failed(_)) {
+                // What was decided is told in any case: it is another call's, of which the record is still to come.
+                if event.decision.is_none() && thread.has_failed(&event) {
                     return;
                 }
                 thread.hold(slot, event, false, sink);
@@ -75,7 +81,7 @@ impl Join {
             Decoded::Claimed(mut event, call) => {
                 if let Some(thread) = self.0.get_mut(&tid) {
                     let failed = matches!(event.outcome, Outcome::Failed(_));
-                    if failed && thread.failed.contains(&event.op) {
+                    if event.decision.is_none() && thread.has_failed(&event) {
                         return;
                     }
                     let mut touched = std::mem::take(&mut thread.touched);
@@ -95,12 +101,7 @@ impl Join {
         self.0.retain(|_, thread| {
             let old = |event: &Event| now_ns.saturating_sub(event.time_ns) > WAIT_NS;
             if thread.held.first().is_some_and(|(_, event, _)| old(event)) {
-                for (slot, event, waits) in std::mem::take(&mut thread.held) {
-                    if waits {
-                        thread.under_way.push((slot, event.clone()));
-                    }
-                    sink(slot, Captured::Event(event));
-                }
+                thread.tell_held(sink);
             }
             let empty = thread.held.is_empty() && thread.under_way.is_empty();
             !(empty && thread.failed.is_empty() && thread.touched.is_empty())
@@ -113,9 +114,36 @@ impl Thread {
     fn hold(&mut self, slot: u32, event: Box<Event>, waits: bool, sink: &mut Sink<'_>) {
         if waits || !self.held.is_empty() {
             self.held.push((slot, event, waits));
+            if self.held.len() >= HELD {
+                self.tell_held(sink);
+            }
         } else {
             sink(slot, Captured::Event(event));
         }
+    }
+
+    /// Tells everything that waits as under way.
+    fn tell_held(&mut self, sink: &mut Sink<'_>) {
+        for (slot, event, waits) in std::mem::take(&mut self.held) {
+            if waits {
+                if self.under_way.len() >= UNDER_WAY {
+                    self.under_way.pop_front();
+                }
+                self.under_way.push_back((slot, event.clone()));
+            }
+            sink(slot, Captured::Event(event));
+        }
+    }
+
+    fn fail(&mut self, op: Op) {
+        if !self.failed.contains(&op) {
+            self.failed.push(op);
+        }
+    }
+
+    /// Whether the end of the call has told this failure already.
+    fn has_failed(&self, event: &Event) -> bool {
+        matches!(event.outcome, Outcome::Failed(_)) && self.failed.contains(&event.op)
     }
 
     /// The call has ended, or the thread with it.
@@ -123,10 +151,10 @@ impl Thread {
         self.failed.clear();
         let ret = call.filter(|call| call.compat || call.number != IO_URING_ENTER).map(|call| call.ret);
         let held = std::mem::take(&mut self.held);
-        let made: Vec<File> = held
+        let made: HashSet<BString> = held
             .iter()
             .filter(|(_, event, _)| opened_new(event))
-            .filter_map(|(_, e, _)| e.object.file().cloned())
+            .filter_map(|(_, event, _)| event.object.file().map(|file| file.path.clone()))
             .collect();
         for (slot, mut event, waits) in held {
             if !waits {
@@ -134,21 +162,19 @@ impl Thread {
                 continue;
             }
             // The open that made it says so itself.
-            if event.op == Op::Create
-                && event.object.file().is_some_and(|file| made.iter().any(|made| made.path == file.path))
-            {
+            if event.op == Op::Create && event.object.file().is_some_and(|file| made.contains(&file.path)) {
                 continue;
             }
             event.outcome = outcome(&event, ret);
             if matches!(event.outcome, Outcome::Failed(_)) {
-                self.failed.push(event.op);
+                self.fail(event.op);
             }
             sink(slot, Captured::Event(event));
         }
         for (slot, mut event) in std::mem::take(&mut self.under_way) {
             event.outcome = outcome(&event, ret);
             if let (Outcome::Failed(_), Some(call)) = (event.outcome, call) {
-                self.failed.push(event.op);
+                self.fail(event.op);
                 event.time_ns = call.time_ns;
                 sink(slot, Captured::Event(event));
             }

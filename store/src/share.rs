@@ -150,11 +150,12 @@ impl Share {
                         *id = self.id(*id as i64).map_or(*id, |id| id as u64);
                     }
                 }
-                Object::None
-                | Object::Address(_)
-                | Object::Socket { .. }
-                | Object::Process { .. }
-                | Object::Interface { .. } => {}
+                Object::Address(address) => {
+                    if let Some(host) = &mut address.host {
+                        self.text(&mut host.name);
+                    }
+                }
+                Object::None | Object::Socket { .. } | Object::Process { .. } | Object::Interface { .. } => {}
             }
         }
     }

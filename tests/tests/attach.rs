@@ -2,12 +2,12 @@
 //! it does from then on is recorded and guarded as in any session, and what came before is said to be unseen.
 
 use anyhow::{Context, Result, ensure};
+use end_to_end::pty::Pty;
 use end_to_end::{World, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -98,46 +98,32 @@ impl Drop for Tree {
     }
 }
 
-struct Client {
-    process: Child,
-    said: BufReader<std::process::ChildStderr>,
-}
+/// The client, in front of a terminal: Ctrl-C there is how a user leaves.
+struct Client(Pty);
 
 impl Client {
     /// Attaches, and waits until the tree is inside.
     fn attach(world: &World, verb: &str, tree: &Tree) -> Result<Self> {
         let home = world.home().display().to_string();
         let summary = world.path().join("summary.json").display().to_string();
-        let mut process = world
-            .wardline([
-                verb,
-                "--agent",
-                "test-agent",
-                "--home",
-                &home,
-                "--summary-file",
-                &summary,
-                "--attach",
-                &tree.pid(),
-            ])
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut client = Self { said: BufReader::new(process.stderr.take().context("stderr")?), process };
-        client.until("taken in")?;
+        let command = world.wardline([
+            verb,
+            "--agent",
+            "test-agent",
+            "--home",
+            &home,
+            "--summary-file",
+            &summary,
+            "--attach",
+            &tree.pid(),
+        ]);
+        let mut client = Self(Pty::start(command)?);
+        client.0.expect("taken in")?;
         Ok(client)
     }
 
-    fn until(&mut self, words: &str) -> Result<String> {
-        let mut all = String::new();
-        while !all.contains(words) {
-            ensure!(self.said.read_line(&mut all)? > 0, "it never said `{words}`: {all}");
-        }
-        Ok(all)
-    }
-
-    fn interrupt(&self) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.process.id())?).context("pid")?;
-        Ok(kill_process(pid, Signal::INT)?)
+    fn leave(&mut self) -> Result<()> {
+        self.0.send("\x03")
     }
 }
 
@@ -186,7 +172,7 @@ fn a_running_tree_is_taken_in_whole_and_guarded() -> Result<()> {
         let world = World::new()?;
         let mut tree = Tree::start(&world)?;
         assert_eq!(tree.reads_key()?.0, KEY, "without a session the key can be read");
-        let mut client = Client::attach(&world, verb, &tree)?;
+        let client = Client::attach(&world, verb, &tree)?;
         let inside_from = tree.count() + 1;
         let (out, err) = tree.reads_key()?;
         assert_eq!(out, "");
@@ -197,8 +183,8 @@ fn a_running_tree_is_taken_in_whole_and_guarded() -> Result<()> {
         ensure!(wait_until(Duration::from_secs(20), || tree.count() >= inside_from + 50), "the loop stopped");
         fs::remove_file(tree.workspace.join("running"))?;
         assert!(tree.process.wait()?.success());
-        let said = client.until("unseen")?;
-        assert_eq!(client.process.wait()?.code(), Some(0), "{said}");
+        let (said, status) = client.0.ended()?;
+        assert!(said.contains("unseen") && status.code() == Some(0), "{said}");
 
         let executed = executed(&world)?;
         let (first, last) = loops(&executed)?;
@@ -227,19 +213,34 @@ fn a_tree_that_is_left_goes_on_by_itself() -> Result<()> {
         let mut client = Client::attach(&world, verb, &tree)?;
         assert_ne!(tree.cgroup()?, cgroup);
         assert_eq!(tree.reads_key()?.0, "");
-        client.interrupt()?;
-        let said = client.until("left: ")?;
+        client.leave()?;
+        let (said, status) = client.0.ended()?;
         assert!(
             said.contains(if verb == "record" { "not recorded any more" } else { "nothing guards" }),
             "{said}"
         );
-        assert_eq!(client.process.wait()?.code(), Some(0));
+        assert_eq!(status.code(), Some(0));
         assert_eq!(tree.cgroup()?, cgroup);
         let count = tree.count();
         assert_eq!(tree.reads_key()?.0, KEY);
         ensure!(wait_until(Duration::from_secs(20), || tree.count() > count + 5), "the tree stopped");
         assert!(loops(&executed(&world)?)?.1 <= count + 1);
         assert!(tree.end()?.success());
+    }
+    Ok(())
+}
+
+/// A signal that was not typed may come from inside: it takes no guard off.
+#[test]
+fn a_signal_that_anybody_sends_leaves_nothing_unguarded() -> Result<()> {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let world = World::new()?;
+        let mut tree = Tree::start(&world)?;
+        let client = Client::attach(&world, "enforce", &tree)?;
+        kill_process(Pid::from_raw(i32::try_from(client.0.pid())?).context("pid")?, signal)?;
+        assert_eq!(client.0.ended()?.1.code(), Some(123));
+        assert!(!tree.process.wait()?.success());
+        assert!(wait_until(Duration::from_secs(20), || world.user_processes().is_empty()));
     }
     Ok(())
 }
@@ -251,12 +252,12 @@ fn an_attached_session_fails_closed() -> Result<()> {
     let tree = Tree::start(&world)?;
     let mut client = Client::attach(&world, "enforce", &tree)?;
     assert!(world.run(["stop-session", "last", "--freeze"])?.status.success());
-    client.interrupt()?;
-    client.until("is frozen")?;
+    client.leave()?;
+    client.0.expect("is frozen")?;
     assert!(world.run(["stop-session", "last", "--thaw"])?.status.success());
     let supervisor = world.supervisor().context("no supervisor")?;
     kill_process(Pid::from_raw(i32::try_from(supervisor)?).context("pid")?, Signal::KILL)?;
-    assert_eq!(client.process.wait()?.code(), Some(123));
+    assert_eq!(client.0.ended()?.1.code(), Some(123));
     let mut tree = tree;
     assert!(!tree.process.wait()?.success());
     assert!(wait_until(Duration::from_secs(20), || world.user_processes().is_empty()));

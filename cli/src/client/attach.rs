@@ -6,15 +6,16 @@ use crate::exit::Exit;
 use crate::state::State;
 use anyhow::{Context, Result, bail};
 use bstr::ByteSlice;
-use guard::control::{self, Begin, Finished, MAX_REPLY_BYTES, Ready, Reply, Request};
+use guard::control::{self, Begin, Finished, MAX_REPLY_BYTES, Mode, Ready, Reply, Request};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::event::{PollFd, PollFlags, poll};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-/// Signals by which the user leaves.
+/// Signals that end the session here. The user leaves an enforced one by Ctrl-C alone, which the kernel sends for the
+/// terminal: what anybody else sends may come from inside, and would take the guard off.
 const LEAVING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
 /// How an attached session was left.
@@ -39,6 +40,7 @@ pub fn attach(
     let pidfd = pidfd_open(pid, PidfdFlags::empty())
         .map_err(|e| Exit::Usage.error(format!("there is no process {}: {e}", begin.pid)))?;
     drop(connect::or_start(state, verbose)?);
+    let enforced = begin.mode == Mode::Enforce;
     let mask: SigSet = LEAVING.into_iter().collect();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).context("signals cannot be blocked")?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
@@ -47,7 +49,10 @@ pub fn attach(
     started(&ready);
     let cgroup = ready.cgroup.as_ref().and_then(|cgroup| cgroup.to_path().ok()).map(PathBuf::from);
     let guard_lost = || {
-        super::lost::kill_session(nix::unistd::Pid::from_raw(pid.as_raw_pid()), cgroup.as_deref());
+        // Its number may be another's once it has ended.
+        let gone = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&Timespec::default())) != Ok(0);
+        let root = (!gone).then(|| nix::unistd::Pid::from_raw(pid.as_raw_pid()));
+        super::lost::kill_session(root, cgroup.as_deref());
         lost()
     };
     loop {
@@ -71,7 +76,15 @@ pub fn attach(
             (false, true) => (Request::Detach, Left::Detached),
             (false, false) => continue,
         };
-        while let Ok(Some(_)) = signals.read_signal() {}
+        let mut sent = std::iter::from_fn(|| signals.read_signal().ok().flatten());
+        let typed = sent.by_ref().fold(false, |typed, signal| typed || is_typed(&signal));
+        if left == Left::Detached && enforced && !typed {
+            // The supervisor takes the end of this process for what it is, and kills the session.
+            return Err(Exit::GuardLost.error(
+                "a signal ended this command: the session was killed, since nothing would have guarded it any more; \
+                 Ctrl-C leaves it",
+            ));
+        }
         control::send(&supervisor, &request, &[]).map_err(|_| guard_lost())?;
         match control::receive::<Reply>(&supervisor, MAX_REPLY_BYTES) {
             Ok(Some((Reply::Finished(finished), _))) => return Ok((left, *finished)),
@@ -80,4 +93,11 @@ pub fn attach(
             Ok(None) | Err(_) => return Err(guard_lost()),
         }
     }
+}
+
+/// Whether Ctrl-C was typed at the terminal.
+fn is_typed(signal: &siginfo) -> bool {
+    /// include/uapi/asm-generic/siginfo.h: sent by the kernel.
+    const SI_KERNEL: i32 = 0x80;
+    signal.ssi_signo == Signal::SIGINT as u32 && signal.ssi_code == SI_KERNEL
 }

@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-/// Kills the session: its cgroup, where this user may, and the command with everything that descends from it.
-pub fn kill_session(command: Pid, cgroup: Option<&Path>) {
+/// Kills the session: its cgroup, where this user may, and the command, if it still runs, with everything that descends
+/// from it.
+pub fn kill_session(command: Option<Pid>, cgroup: Option<&Path>) {
     if let Some(cgroup) = cgroup {
         let _ = fs::write(cgroup.join("cgroup.kill"), "1");
     }
     // Twice: a process may fork while its parent is being killed.
     for _ in 0..2 {
-        for pid in tree(command) {
+        for pid in command.into_iter().flat_map(tree) {
             let _ = kill(pid, Signal::SIGKILL);
         }
     }
@@ -59,7 +60,7 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("5").spawn().unwrap();
         let pid = Pid::from_raw(child.id() as i32);
         assert!(tree(Pid::this()).contains(&pid));
-        kill_session(pid, None);
+        kill_session(Some(pid), None);
         assert!(!child.wait().unwrap().success());
     }
 }

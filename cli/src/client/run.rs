@@ -82,7 +82,7 @@ pub fn run(state: &State, verbose: u8, session: Session<'_>, started: impl FnOnc
     if matches!(how, Ok(How::Signal(_)) | Err(_)) {
         settings.restore();
     }
-    let how = how.inspect_err(|_| super::lost::kill_session(command, cgroup.as_deref()));
+    let how = how.inspect_err(|_| super::lost::kill_session(Some(command), cgroup.as_deref()));
     let finished = how.and_then(|how| Ok((how, finish(&supervisor, how)?)));
     let (how, finished) = finished?;
     // Why the command never started matters more than what its session amounted to.

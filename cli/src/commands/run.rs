@@ -69,7 +69,7 @@ pub struct RecordArgs {
     after_help = "Without a baseline the static deny-list protects at once (T0); with one, its agent and task are also held to what \
 they normally do (T1) and to the score (T2). The session is its whole process tree. What is still running when the \
 command has ended gets two seconds and is then ended with the session. If the supervisor dies, so does the command.\n\nWith \
---attach, Ctrl-C leaves the processes to themselves, unguarded; if this command or the supervisor is killed, so are they.\n\n\
+--attach, Ctrl-C leaves the processes to themselves, unguarded; if this command or the supervisor ends otherwise, they are killed.\n\n\
 Examples:\n  sudo wardline enforce -- claude\n  sudo wardline enforce --task edit --scrub-env --keep-env OPENAI_API_KEY -- codex\n  sudo wardline enforce --task test --shadow -- make test\n  sudo wardline enforce --agent codex --attach 4711"
 )]
 pub struct EnforceArgs {

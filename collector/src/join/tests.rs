@@ -146,3 +146,31 @@ fn what_takes_long_is_told_under_way_and_again_when_it_fails() {
     join.take(0, TID, call(-110), &mut sink);
     assert_eq!(events, [Outcome::Done(0), Outcome::Failed(110)]);
 }
+
+#[test]
+fn a_refusal_behind_a_failure_of_the_same_kind_is_told() {
+    let mut refused = event(Op::Open, "/k", -1);
+    refused.decision =
+        Some(event::Decision { stage: event::Stage::T0, means: event::Means::Lsm, refused: true, reason: 3 });
+    let records = vec![
+        Decoded::Before(event(Op::Open, "/fifo", 0)),
+        call(-6),
+        Decoded::Captured(Captured::Event(refused)),
+        call(-1),
+    ];
+    let told = joined(records);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].decision.is_some_and(|decision| decision.refused), "{told:?}");
+}
+
+#[test]
+fn a_thread_that_never_ends_a_call_is_remembered_in_part() {
+    let mut join = Join::default();
+    let mut told = 0;
+    for _ in 0..10 * HELD {
+        join.take(0, TID, Decoded::Before(event(Op::Open, "/f", 0)), &mut |_, _| told += 1);
+    }
+    let thread = &join.0[&TID];
+    assert!(thread.held.len() < HELD && thread.under_way.len() <= UNDER_WAY);
+    assert_eq!(told + thread.held.len(), 10 * HELD);
+}

@@ -150,7 +150,7 @@ fn what_programs_use_every_day_is_unchanged() {
             "--max-old-space-size=4096",
         ],
         &["ls", "/nix/store/0c5b6qk8w5j6z1v2m7x3y9a4b8d0f1g2-glibc-2.38-44/lib/ld-linux-x86-64.so.2"],
-        &["ls", "/home/u/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/proc-macro2-1.0.86/src/lib.rs"],
+        &["ls", "/home/u/.cargo/registry/src/index.example-1949cf8c6b5b557f/proc-macro2-1.0.86/src/lib.rs"],
         &["/usr/libexec/Xorg", "-nolisten", "tcp", "MyVeryLongClassNameWithManyWordsIn2Parts"],
         &[
             "java",

@@ -87,8 +87,8 @@ pub(super) fn serve(
     Ok(None)
 }
 
-/// Waits until an attached session is left, and how. Without its client an enforced one is killed, as every other; a
-/// recorded one goes on by itself.
+/// Waits until an attached session is left, and how. Without its client an enforced one is killed, as every other; one in
+/// which nothing is refused goes on by itself.
 fn leave(stream: &UnixStream, lease: &Lease, running: &Running, mode: Mode, taken: &Taken) -> Leaving {
     loop {
         return match (control::receive::<Request>(stream, MAX_REQUEST_BYTES), mode) {
@@ -100,7 +100,7 @@ fn leave(stream: &UnixStream, lease: &Lease, running: &Running, mode: Mode, take
                 }
                 attach::let_go(lease, running, taken)
             }
-            (_, Mode::Record) => attach::let_go(lease, running, taken),
+            (_, Mode::Record | Mode::Shadow) => attach::let_go(lease, running, taken),
             (Ok(Some((Request::Gone, _))), _) => Leaving::Ended,
             _ => Leaving::Killed,
         };
