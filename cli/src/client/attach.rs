@@ -76,9 +76,8 @@ pub fn attach(
             (false, true) => (Request::Detach, Left::Detached),
             (false, false) => continue,
         };
-        let mut sent = std::iter::from_fn(|| signals.read_signal().ok().flatten());
-        let typed = sent.by_ref().fold(false, |typed, signal| typed || is_typed(&signal));
-        if left == Left::Detached && enforced && !typed {
+        let sent: Vec<siginfo> = std::iter::from_fn(|| signals.read_signal().ok().flatten()).collect();
+        if left == Left::Detached && enforced && !sent.iter().any(is_typed) {
             // The supervisor takes the end of this process for what it is, and kills the session.
             return Err(Exit::GuardLost.error(
                 "a signal ended this command: the session was killed, since nothing would have guarded it any more; \
