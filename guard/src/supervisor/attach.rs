@@ -100,7 +100,8 @@ pub(super) fn take_in(
                 continue;
             }
             let descends = members.contains(&stat.parent) || inside.contains(&pid);
-            if (descends || taken.is_orphan(pid, &stat, began, &reapers)) && !is_elsewhere(lease, pid)? {
+            let orphan = || taken.is_orphan(pid, &stat, began, &reapers, running.uid);
+            if (descends || orphan()) && !is_elsewhere(lease, pid)? {
                 changed |= taken.take(lease, running, pid, &stat, began)?;
             }
         }
@@ -161,10 +162,12 @@ impl Taken {
         }
     }
 
-    /// A process whose parent was never seen: it began since, in a cgroup of the tree, and was left to a reaper.
-    fn is_orphan(&self, pid: u32, stat: &Stat, began: u64, reapers: &HashSet<u32>) -> bool {
+    /// A process of the session's user whose parent was never seen: it began since, in a cgroup of the tree, and was left
+    /// to a reaper.
+    fn is_orphan(&self, pid: u32, stat: &Stat, began: u64, reapers: &HashSet<u32>, uid: u32) -> bool {
         (stat.start_ticks + 1) * NS_PER_TICK >= began
             && reapers.contains(&stat.parent)
+            && peer::owner(pid).is_some_and(|(owner, _)| owner == uid)
             && cgroup::of(pid).is_some_and(|origin| self.origins.values().any(|known| *known == origin))
     }
 }
