@@ -89,11 +89,6 @@ impl Kernel {
     pub fn detach(&self) {
         lock(&self.links).clear();
     }
-
-    /// Whether programs are attached.
-    pub fn is_attached(&self) -> bool {
-        !lock(&self.links).is_empty()
-    }
 }
 
 /// Where cgroup v2 is mounted, from /proc/self/mountinfo.
