@@ -201,8 +201,13 @@ fn file(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decode
         0 if record.second.file.ino == 0 => None,
         _ => Some(Object::File(resolver.file(&record.second, tail.names(&record.second)?))),
     };
-    let mut event = event(header, Op::from_number(record.op)?, Object::File(file), outcome(record.ret));
+    let op = Op::from_number(record.op)?;
+    let mut event = event(header, op, Object::File(file), outcome(record.ret));
     event.access = Access::from_bits_truncate(record.access);
+    // The kernel marks as created only what got a name: fs/namei.c, `vfs_tmpfile`.
+    if op == Op::Open && record.detail & libc::O_TMPFILE as u32 == libc::O_TMPFILE as u32 {
+        event.access |= Access::NEW | Access::CREATE;
+    }
     event.second = second;
     event.detail = record.detail;
     event.decision = decision(&record.verdict);

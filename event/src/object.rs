@@ -30,6 +30,15 @@ pub struct File {
     pub origin: Origin,
 }
 
+impl File {
+    /// Whether it is a pipe without a name in any mounted file system.
+    pub fn is_anonymous_pipe(&self) -> bool {
+        const S_IFMT: u32 = 0o170_000;
+        const S_IFIFO: u32 = 0o010_000;
+        self.mode & S_IFMT == S_IFIFO && self.origin == Origin::Unresolved
+    }
+}
+
 /// An Internet address. v4-mapped IPv6 is IPv4.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Address {

@@ -163,6 +163,8 @@ impl Tokeniser {
             _ => &event.object,
         };
         let components = match object {
+            // A pipe that was reached through `/proc/self/fd` lies nowhere.
+            Object::File(file) if file.is_anonymous_pipe() => return None,
             Object::File(file) => self.symbolic(&file.path),
             Object::Exe(exe) => self.symbolic(&exe.file.path),
             Object::Unix(file) if file.path.first() == Some(&0) => {
@@ -341,6 +343,14 @@ mod tests {
         let again = tokeniser.read(&event(Op::Open, "/home/u/n", Access::READ));
         assert_eq!(again.place, None);
         assert!(again.token.is_own());
+    }
+
+    #[test]
+    fn a_pipe_without_a_name_is_no_place() {
+        let mut open = event(Op::Open, "[0:15]/.../", Access::READ);
+        let Object::File(pipe) = &mut open.object else { panic!("no file") };
+        (pipe.mode, pipe.origin) = (0o010_600, Origin::Unresolved);
+        assert_eq!(tokeniser().place(&open), None);
     }
 
     #[test]

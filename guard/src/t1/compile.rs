@@ -142,7 +142,7 @@ impl<'a> Compiler<'a> {
                 (path, child, entry)
             })
             .collect();
-        let temporary = TEMPORARY.iter().any(|place| path == *place);
+        let temporary = is_temporary(path, entry);
         let made_in = temporary
             || costs.fresh.has(Reach::Create)
             || known.iter().any(|(_, child, _)| child.known.has(Reach::Create));
@@ -201,6 +201,7 @@ impl<'a> Compiler<'a> {
         let above = (!self.mounts.contains(path)).then_some(parent.deny);
         match habit {
             Some(habit) => self.directory(path, Some(habit), entry, above),
+            None if is_temporary(path, entry) => self.directory(path, None, entry, above),
             None => self.unknown_directory(path, entry, parent, above),
         }
     }
@@ -311,6 +312,13 @@ impl<'a> Compiler<'a> {
         let near = self.context.in_home(path).is_some() || self.habits.is_other_project(path);
         self.closed.push(Closed { path: path.into(), deny, deep, distance: u8::from(!near) });
     }
+}
+
+/// A directory for everybody's temporary files: one of the system's, or directly in one, and with the modes of one (every
+/// user may make files, and nobody may remove another's).
+fn is_temporary(path: &BStr, entry: &Entry) -> bool {
+    let directory = path.rsplit_once_str("/").map_or(&b""[..], |(directory, _)| directory);
+    TEMPORARY.iter().any(|place| path == *place || directory == place.as_bytes() && entry.is_shared())
 }
 
 /// The access bits of the reaches that are not allowed.

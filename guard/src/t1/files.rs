@@ -23,6 +23,12 @@ impl Entry {
     pub fn is_dir(&self) -> bool {
         walk::is(self.mode, libc::S_IFDIR)
     }
+
+    /// Whether it is a directory in which every user may make files, and only their owner may remove them.
+    pub fn is_shared(&self) -> bool {
+        const SHARED: u32 = libc::S_ISVTX | libc::S_IWOTH;
+        self.is_dir() && self.mode & SHARED == SHARED
+    }
 }
 
 /// What the compiler asks of a file system.

@@ -22,7 +22,11 @@ impl Machine {
     fn add(&mut self, path: &[u8], directory: bool) {
         let ino = self.0.len() as u64 + 1;
         let magic = if path == b"/proc" { 0x9fa0 } else { 0xef53 };
-        let mode = if directory { libc::S_IFDIR } else { libc::S_IFREG };
+        let mode = match path.ends_with(b"everybody") {
+            true => libc::S_IFDIR | 0o1777,
+            false if directory => libc::S_IFDIR | 0o755,
+            false => libc::S_IFREG | 0o644,
+        };
         let key = FileKey { ino, dev: 1, generation: 0 };
         self.0.entry(path.into()).or_insert(Entry { key, mode, magic });
     }
@@ -99,6 +103,8 @@ const FILES: &[&str] = &[
     "/etc/passwd",
     "/srv/data/x",
     "/tmp/theirs/x",
+    "/tmp/everybody/old",
+    "/srv/everybody/old",
     "/dev/null",
     "/dev/sda",
     "/proc/x",
@@ -201,6 +207,9 @@ fn temporary_files_are_the_sessions_own_and_others_are_left_alone() {
     let compiled = compiled();
     assert_eq!(compiled.denied("/tmp/new"), 0);
     assert_eq!(compiled.denied("/tmp/theirs/x") & (WRITE | REMOVE), WRITE | REMOVE);
+    assert_eq!(compiled.denied("/tmp/everybody/new"), 0, "made for everybody, as /tmp is");
+    assert_eq!(compiled.denied("/tmp/everybody/old") & (WRITE | REMOVE), WRITE | REMOVE);
+    assert_eq!(compiled.denied("/srv/everybody/new") & CREATE, CREATE, "not where temporary files are");
 }
 
 #[test]
