@@ -192,6 +192,9 @@ impl Tokeniser {
             ("$home", rest)
         } else if let Some(rest) = crate::context::below(path, b"/tmp") {
             ("$tmp", rest)
+        } else if path.starts_with(b"[") {
+            // The device has another number on every machine and in every session.
+            ("$unmounted", path.split_once_str("]").map_or(path, |(_, rest)| rest))
         } else {
             ("/", path.strip_prefix(b"/").unwrap_or(path))
         };
@@ -333,6 +336,12 @@ mod tests {
     fn the_same_place_in_another_workspace_is_the_same_place() {
         let place = tokeniser().place(&event(Op::Open, "/w/app/src/a.rs", Access::READ)).unwrap();
         assert_eq!(place.components, ["$workspace", "src", "a.rs"]);
+    }
+
+    #[test]
+    fn a_file_system_that_only_a_sandbox_mounts_has_no_number() {
+        let place = tokeniser().place(&event(Op::Open, "[0:41]/newroot/etc", Access::READ)).unwrap();
+        assert_eq!(place.components, ["$unmounted", "newroot", "etc"]);
     }
 
     #[test]

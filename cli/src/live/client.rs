@@ -239,6 +239,7 @@ impl<'i> Client<'i> {
         let mut command = Command::new(&self.exe);
         command.env_clear().envs(self.environment.iter().cloned()).arg("--state-dir").arg(&self.state);
         command.stdin(Stdio::null());
+        Interrupts::spare(&mut command);
         command
     }
 

@@ -6,14 +6,15 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::cell::Cell;
-use std::process::{Child, ExitStatus};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How often `meanwhile` is called.
 const BEAT: Duration = Duration::from_millis(300);
 
-/// The signals that ask for an end, taken from now on as something to read. Processes that the standard library
-/// starts begin with an empty mask, whatever is blocked here.
+/// The signals that ask for an end, taken from now on as something to read. They are blocked for that, and processes
+/// that are started inherit it: see [`Interrupts::spare`].
 pub struct Interrupts {
     fd: SignalFd,
     first: Cell<Option<Signal>>,
@@ -27,6 +28,14 @@ impl Interrupts {
         let fd = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .context("signals cannot be read")?;
         Ok(Interrupts { fd, first: Cell::new(None) })
+    }
+
+    /// Has a command begin with nothing blocked. What runs under it could not be ended otherwise.
+    pub fn spare(command: &mut Command) {
+        // SAFETY: between `fork` and `execve` only a system call is made (sigprocmask(2) is async-signal-safe).
+        unsafe {
+            command.pre_exec(|| Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?));
+        }
     }
 
     /// The first that arrived, if one did.
