@@ -17,8 +17,10 @@ pub const TOKEN_ORDER: usize = 6;
 pub const ACTION_ORDER: usize = 3;
 /// Longest n-gram over the raw system calls of a thread.
 pub const SYSCALL_ORDER: usize = 6;
+/// Longest n-gram of a background: what it adds is what else there is, not in which order it comes.
+pub const BACKGROUND_ORDER: usize = 3;
 
-/// Sequence models of something broader than the task: the agent's other tasks, or all agents.
+/// Sequence models of something broader than the task: the agent's other tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Background {
     /// Tokens, per thread.
@@ -31,20 +33,24 @@ pub struct Background {
 
 impl Default for Background {
     fn default() -> Self {
-        Self {
-            tokens: Ngram::new(TOKEN_ORDER),
-            actions: Ngram::new(ACTION_ORDER),
-            syscalls: Ngram::new(SYSCALL_ORDER),
-        }
+        let [tokens, actions, syscalls] = [BACKGROUND_ORDER; 3].map(Ngram::new);
+        Self { tokens, actions, syscalls }
     }
 }
 
 impl Background {
-    /// Adds what a task's models learned.
-    pub fn merge(&mut self, models: &Models) {
-        self.tokens.merge(&models.tokens);
-        self.actions.merge(&models.actions);
-        self.syscalls.merge(&models.syscalls);
+    /// Adds another one.
+    pub fn merge(&mut self, other: &Background) {
+        self.tokens.merge(&other.tokens);
+        self.actions.merge(&other.actions);
+        self.syscalls.merge(&other.syscalls);
+    }
+
+    /// All of these together; `None` of nothing.
+    pub fn union<'b>(of: impl IntoIterator<Item = &'b Background>) -> Option<Background> {
+        let mut union = Background::default();
+        of.into_iter().for_each(|other| union.merge(other));
+        (union.tokens.observations() > 0).then_some(union)
     }
 }
 
@@ -69,11 +75,10 @@ pub struct Models {
 
 impl Default for Models {
     fn default() -> Self {
-        let Background { tokens, actions, syscalls } = Background::default();
         Self {
-            tokens,
-            actions,
-            syscalls,
+            tokens: Ngram::new(TOKEN_ORDER),
+            actions: Ngram::new(ACTION_ORDER),
+            syscalls: Ngram::new(SYSCALL_ORDER),
             novelty: Novelty::default(),
             volume: Volume::default(),
             clusters: Vec::new(),

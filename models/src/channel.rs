@@ -79,6 +79,9 @@ const EVERYDAY_BITS: f64 = 4.0;
 /// What one symbol may add at most, in bits: a single symbol is no pattern, however rare.
 const SYMBOL_BITS_MAX: f64 = 16.0;
 
+/// A symbol that surprises by so many bits was hardly ever seen here.
+const SURPRISING_BITS: f64 = 8.0;
+
 /// Places that are remembered as touched. Past it every touch counts as a first one again.
 const TOUCHED_MAX: usize = 1 << 20;
 
@@ -108,6 +111,8 @@ pub struct Channels {
     peaks: [f64; CHANNELS.len()],
     values: [f64; CHANNELS.len()],
     denied: usize,
+    surprises: Surprises,
+    surprising_actions: Surprises,
 }
 
 impl Channels {
@@ -124,6 +129,8 @@ impl Channels {
             peaks: [0.0; CHANNELS.len()],
             values: [0.0; CHANNELS.len()],
             denied: 0,
+            surprises: Surprises::default(),
+            surprising_actions: Surprises::default(),
         }
     }
 
@@ -172,6 +179,7 @@ impl Channels {
         let bits =
             surprise(&models.tokens, models.background.as_ref().map(|b| &b.tokens), &thread.tokens, symbol);
         effect.token = Some((step.token, bits, models.tokens.seen_order(&thread.tokens, symbol)));
+        let bits = self.surprises.again(symbol, bits);
         for (scale, half_life) in SEQUENCE_HALF_LIVES.iter().enumerate() {
             run(&mut thread.token_bits[scale], bits, *half_life);
             let peak = &mut self.peaks[SEQUENCE + scale];
@@ -186,6 +194,7 @@ impl Channels {
         let bits =
             surprise(&models.actions, models.background.as_ref().map(|b| &b.actions), &self.actions, symbol);
         self.actions.push(symbol);
+        let bits = self.surprising_actions.again(symbol, bits);
         run(&mut self.values[ACTIONS], bits, ACTION_HALF_LIFE);
         self.values[NOVELTY] *= (-1.0 / NOVELTY_HALF_LIFE).exp2();
         self.values[NOVELTY] += std::mem::take(&mut self.peaks[NOVELTY]);
@@ -252,6 +261,22 @@ impl Channels {
     }
 }
 
+/// How often each symbol has surprised in this session. What a session does again and again it has told once: the k-th
+/// surprise by the same symbol counts for a k-th, as the k-th new file of a directory does.
+#[derive(Clone, Debug, Default)]
+struct Surprises(FxHashMap<u32, u32>);
+
+impl Surprises {
+    fn again(&mut self, symbol: u32, bits: f64) -> f64 {
+        if bits < SURPRISING_BITS {
+            return bits;
+        }
+        let times = self.0.entry(symbol).or_insert(0);
+        *times = times.saturating_add(1);
+        (bits / f64::from(*times)).max(SURPRISING_BITS / 2.0)
+    }
+}
+
 fn run(mean: &mut f64, value: f64, half_life: f64) {
     let keep = (-1.0 / half_life).exp2();
     *mean = *mean * keep + value * (1.0 - keep);
@@ -265,4 +290,19 @@ fn surprise(model: &Ngram, broader: Option<&Ngram>, history: &History, symbol: u
     let uniform = model.uniform();
     let base = broader.map_or(uniform, |broader| broader.probability(history, symbol, uniform));
     (-model.probability(history, symbol, base).log2()).clamp(0.0, SYMBOL_BITS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_surprises_again_and_again_counts_less_each_time() {
+        let mut surprises = Surprises::default();
+        let bits = [16.0, 16.0, 16.0, 3.0].map(|bits| surprises.again(7, bits));
+        assert_eq!(bits, [16.0, 8.0, 16.0 / 3.0, 3.0]);
+        assert_eq!(surprises.again(8, 16.0), 16.0, "another symbol has told nothing yet");
+        let last = (0..100).map(|_| surprises.again(7, 16.0)).last();
+        assert_eq!(last, Some(SURPRISING_BITS / 2.0), "and it never becomes normal");
+    }
 }

@@ -1,6 +1,6 @@
 //! What one session taught, kept apart so that it can be taken away again.
 
-use crate::baseline::{ACTION_ORDER, SYSCALL_ORDER, TOKEN_ORDER};
+use crate::baseline::{ACTION_ORDER, BACKGROUND_ORDER, Background, SYSCALL_ORDER, TOKEN_ORDER};
 use crate::ngram::{History, Ngram};
 use crate::thread::Threads;
 use crate::train::{Corpus, Item};
@@ -41,19 +41,7 @@ struct Learner {
 
 impl Facts {
     pub fn read<C: Corpus>(corpus: &C, session: usize) -> Result<Facts, C::Error> {
-        let mut learner = Learner {
-            tokens: Ngram::new(TOKEN_ORDER),
-            actions: Ngram::new(ACTION_ORDER),
-            syscalls: Ngram::new(SYSCALL_ORDER),
-            threads: Threads::default(),
-            history: History::default(),
-            places: BTreeSet::new(),
-            touched: BTreeSet::new(),
-            tally: Tally::default(),
-            window: Window::default(),
-            windows: Vec::new(),
-            action_count: 0,
-        };
+        let mut learner = Learner::new(TOKEN_ORDER, ACTION_ORDER, SYSCALL_ORDER);
         corpus.replay(session, &mut |item| learner.take(item))?;
         Ok(Facts {
             tokens: learner.tokens,
@@ -67,7 +55,36 @@ impl Facts {
     }
 }
 
+impl Background {
+    /// Adds what the sessions of a task teach.
+    pub fn learn<C: Corpus>(&mut self, corpus: &C) -> Result<(), C::Error> {
+        for session in 0..corpus.len() {
+            let mut learner = Learner::new(BACKGROUND_ORDER, BACKGROUND_ORDER, BACKGROUND_ORDER);
+            corpus.replay(session, &mut |item| learner.take(item))?;
+            let Learner { tokens, actions, syscalls, .. } = learner;
+            self.merge(&Background { tokens, actions, syscalls });
+        }
+        Ok(())
+    }
+}
+
 impl Learner {
+    fn new(tokens: usize, actions: usize, syscalls: usize) -> Self {
+        Learner {
+            tokens: Ngram::new(tokens),
+            actions: Ngram::new(actions),
+            syscalls: Ngram::new(syscalls),
+            threads: Threads::default(),
+            history: History::default(),
+            places: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            tally: Tally::default(),
+            window: Window::default(),
+            windows: Vec::new(),
+            action_count: 0,
+        }
+    }
+
     fn take(&mut self, item: Item<'_>) {
         match item {
             Item::Step(step) => self.step(step),

@@ -81,17 +81,24 @@ pub fn train(
 ) -> Result<Report, Error> {
     let sessions = reader.sessions()?;
     let groups = group(reader, &sessions, filter)?;
-    if groups.is_empty() {
+    let wanted = |task: &str| filter.task.as_deref().is_none_or(|wanted| wanted == task);
+    if !groups.keys().any(|(_, task)| wanted(task)) {
         let or_any = |name: &Option<String>, any: &str| name.clone().unwrap_or_else(|| any.to_owned());
         return Err(Error::NoSessions {
             agent: or_any(&filter.agent, "any agent"),
             task: or_any(&filter.task, "any task"),
         });
     }
+    let backgrounds = backgrounds(reader, &groups)?;
     let mut report = Report::default();
     for ((agent, task), group) in groups {
+        if !wanted(&task) {
+            continue;
+        }
+        let others = backgrounds.iter().filter(|((of, other), _)| *of == agent && *other != task);
+        let background = Background::union(others.map(|(_, background)| background));
         let mut told = |step| progress(&agent, &task, step);
-        match train_one(reader, &agent, &task, &group, None, options, &mut told) {
+        match train_one(reader, &agent, &task, &group, background, options, &mut told) {
             Ok(trained) => report.trained.push(trained),
             Err(error @ (Error::Train(TrainError::TooFewSessions { .. }) | Error::Name { .. })) => {
                 report.refused.push(Refused { agent, task, left_out: group.left_out, error });
@@ -102,7 +109,22 @@ pub fn train(
     Ok(report)
 }
 
-/// Sorts the sessions by agent and task. A session with several tasks belongs to each, with the segments it had for it.
+/// What each task adds to the backgrounds of its agent's other tasks.
+fn backgrounds(
+    reader: &Reader,
+    groups: &BTreeMap<(String, String), Group<'_>>,
+) -> Result<BTreeMap<(String, String), Background>, Error> {
+    let mut all = BTreeMap::new();
+    for (key, group) in groups {
+        let mut background = Background::default();
+        background.learn(&Recorded::new(reader, group.usable.clone()))?;
+        all.insert(key.clone(), background);
+    }
+    Ok(all)
+}
+
+/// Sorts the sessions by agent and task, all of the agent's tasks. A session with several tasks belongs to each, with the
+/// segments it had for it.
 fn group<'s>(
     reader: &Reader,
     sessions: &'s [Session],
@@ -121,10 +143,6 @@ fn group<'s>(
         }
         if tasks.is_empty() {
             tasks.insert(&session.meta.task, vec![0]);
-        }
-        tasks.retain(|task, _| wanted(&filter.task, task));
-        if tasks.is_empty() {
-            continue;
         }
         let why = reason_to_leave_out(session, reader.alerts(session.id)?.len());
         for (task, segments) in tasks {

@@ -77,6 +77,40 @@ fn a_session_that_changed_its_task_teaches_each_task_its_part() {
 }
 
 #[test]
+fn a_baseline_leans_on_the_other_tasks_of_its_agent_and_on_no_other_agents() {
+    let mut recording = Recording::new();
+    for n in 0..3 {
+        recording.session("codex", &["edit"], Kind::Clean, n);
+        recording.session("codex", &["summarize"], Kind::Clean, 100 + n);
+        recording.session("opencode", &["edit"], Kind::Clean, 200 + n);
+    }
+    let leans_on = |filter: &Filter| -> Vec<(String, Option<u64>)> {
+        let tokens = |baseline: &models::Baseline| {
+            baseline.models.background.as_ref().map(|background| background.tokens.observations())
+        };
+        let report = report(&recording, filter).unwrap();
+        let of = |trained: &profiler::Trained| {
+            (format!("{}/{}", trained.baseline.agent, trained.baseline.task), tokens(&trained.baseline))
+        };
+        report.trained.iter().map(of).collect()
+    };
+    let all = leans_on(&Filter::default());
+    let taught = |name: &str| {
+        let report = report(&recording, &Filter::default()).unwrap();
+        let of = |trained: &&profiler::Trained| trained.baseline.task == name;
+        report.trained.iter().find(of).map(|trained| trained.baseline.tokens)
+    };
+    let expected = [
+        ("codex/edit".to_owned(), taught("summarize")),
+        ("codex/summarize".to_owned(), taught("edit")),
+        ("opencode/edit".to_owned(), None),
+    ];
+    assert_eq!(all, expected);
+    let one = leans_on(&Filter { task: Some("edit".into()), ..Filter::default() });
+    assert_eq!(one, [expected[0].clone(), expected[2].clone()], "also when only one task is trained");
+}
+
+#[test]
 fn nothing_to_train_on_is_an_error_that_says_what_to_do() {
     let mut recording = Recording::new();
     recording.session("codex", &["edit"], Kind::Clean, 1);

@@ -4,7 +4,7 @@ use super::data::{Data, Group, Key};
 use crate::trace::{Trace, Traces};
 use models::calibration::Calibration;
 use models::train::{self, Options, calibrate_on};
-use models::{Baseline, Provenance, SESSIONS_MIN};
+use models::{Background, Baseline, Provenance, SESSIONS_MIN};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,7 +67,13 @@ pub struct Fitted {
 pub type Fits = BTreeMap<Key, Arc<Fitted>>;
 
 /// Trains one baseline. `None` below three sessions.
-pub fn fit(key: &Key, train: &[&Trace], calibrate: &[&Trace], seed: u64) -> Option<Fitted> {
+pub fn fit(
+    key: &Key,
+    train: &[&Trace],
+    calibrate: &[&Trace],
+    background: Option<Background>,
+    seed: u64,
+) -> Option<Fitted> {
     if train.len() < SESSIONS_MIN {
         return None;
     }
@@ -81,6 +87,7 @@ pub fn fit(key: &Key, train: &[&Trace], calibrate: &[&Trace], seed: u64) -> Opti
             left_out: Vec::new(),
         },
         seed,
+        background,
         ..Options::default()
     };
     // A corpus in memory cannot fail to be read.
@@ -89,9 +96,15 @@ pub fn fit(key: &Key, train: &[&Trace], calibrate: &[&Trace], seed: u64) -> Opti
     let calibrated_on = if calibrate.len() >= CALIBRATE_MIN { calibrate.len() } else { 0 };
     if calibrated_on > 0 {
         let Ok(calibration) = calibrate_on(&baseline, &Traces(calibrate.to_vec()));
-        baseline.calibration = calibration;
+        baseline.calibration.merge(&calibration);
     }
     Some(Fitted { baseline: Arc::new(baseline), folds, calibrated_on })
+}
+
+fn learned(train: &[&Trace]) -> Background {
+    let mut background = Background::default();
+    let Ok(()) = background.learn(&Traces(train.to_vec()));
+    background
 }
 
 /// Trains every baseline of a scope. `chosen` says which sessions of a group teach.
@@ -107,11 +120,20 @@ pub fn fit_all(
         train.extend(chosen(key, group));
         calibrate.extend(&group.calibrate);
     }
+    let traces = |all: &[usize]| all.iter().map(|&at| &data.items[at].trace).collect::<Vec<&Trace>>();
+    // What lean on their agent's other tasks are the baselines of one task.
+    let backgrounds: BTreeMap<Key, Background> = match scope {
+        Scope::AgentTask => {
+            sessions.par_iter().map(|(key, (train, _))| (key.clone(), learned(&traces(train)))).collect()
+        }
+        Scope::Agent | Scope::Task | Scope::Pooled => BTreeMap::new(),
+    };
     let fits: Vec<(Key, Option<Fitted>)> = sessions
         .into_par_iter()
         .map(|(key, (train, calibrate))| {
-            let traces = |all: &[usize]| all.iter().map(|&at| &data.items[at].trace).collect::<Vec<&Trace>>();
-            let fitted = fit(&key, &traces(&train), &traces(&calibrate), seed);
+            let others = backgrounds.iter().filter(|((agent, task), _)| *agent == key.0 && *task != key.1);
+            let background = Background::union(others.map(|(_, background)| background));
+            let fitted = fit(&key, &traces(&train), &traces(&calibrate), background, seed);
             (key, fitted)
         })
         .collect();
