@@ -155,7 +155,7 @@ impl<'b> Run<'b> {
     fn deny(&mut self, step: &Step) {
         let Some(place) = &step.place else { return };
         let bits = self.baseline.models.novelty.first_touch_bits(place);
-        if bits < DENIAL_BUDGET_BITS || !place.reach.is_compiled() || !self.seen.insert(place.clone()) {
+        if bits < DENIAL_BUDGET_BITS || !place.is_compiled() || !self.seen.insert(place.clone()) {
             return;
         }
         self.result.denied += 1;

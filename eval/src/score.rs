@@ -119,10 +119,13 @@ pub fn score(
         let time_ns = step.time_ns;
         if let Some(place) = step.place.as_ref().filter(|place| seen.insert((*place).clone())) {
             let bits = baseline.models.novelty.first_touch_bits(place);
-            if bits >= DENIAL_BUDGET_BITS {
+            if bits >= DENIAL_BUDGET_BITS && place.is_compiled() {
                 let (reach, place) = (place.reach, words(place));
                 scored.touches.push(Touch { time_ns, event, action, bits, reach, place });
-            } else if time_ns >= from_ns && scored.nearly.as_ref().is_none_or(|nearly| bits > nearly.0) {
+            } else if bits < DENIAL_BUDGET_BITS
+                && time_ns >= from_ns
+                && scored.nearly.as_ref().is_none_or(|nearly| bits > nearly.0)
+            {
                 scored.nearly = Some((bits, place.reach, words(place)));
             }
         }

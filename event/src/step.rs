@@ -65,6 +65,14 @@ pub struct Place {
     pub components: Vec<BString>,
 }
 
+impl Place {
+    /// Whether a compiled baseline can refuse it: it closes nothing in a workspace, and nothing that it cannot find.
+    pub fn is_compiled(&self) -> bool {
+        let root = self.components.first().map_or(&b""[..], |root| root);
+        self.reach.is_compiled() && root != b"$workspace" && root != b"$unmounted"
+    }
+}
+
 /// An event as the models read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {

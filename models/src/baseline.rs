@@ -45,13 +45,6 @@ impl Background {
         self.actions.merge(&other.actions);
         self.syscalls.merge(&other.syscalls);
     }
-
-    /// All of these together; `None` of nothing.
-    pub fn union<'b>(of: impl IntoIterator<Item = &'b Background>) -> Option<Background> {
-        let mut union = Background::default();
-        of.into_iter().for_each(|other| union.merge(other));
-        (union.tokens.observations() > 0).then_some(union)
-    }
 }
 
 /// Everything that was learned.

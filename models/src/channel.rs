@@ -225,7 +225,7 @@ impl Channels {
     /// leads to its neighbours.
     fn touch(&mut self, place: &Place) -> f64 {
         let bits = self.models.novelty.first_touch_bits(place);
-        if bits >= DENIAL_BUDGET_BITS && place.reach.is_compiled() {
+        if bits >= DENIAL_BUDGET_BITS && place.is_compiled() {
             self.denied += 1;
         }
         if bits > EVERYDAY_BITS {

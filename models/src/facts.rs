@@ -2,6 +2,7 @@
 
 use crate::baseline::{ACTION_ORDER, BACKGROUND_ORDER, Background, SYSCALL_ORDER, TOKEN_ORDER};
 use crate::ngram::{History, Ngram};
+use crate::novelty::is_of_the_agent;
 use crate::thread::Threads;
 use crate::train::{Corpus, Item};
 use crate::volume::{Sample, Tally};
@@ -55,17 +56,16 @@ impl Facts {
     }
 }
 
-impl Background {
-    /// Adds what the sessions of a task teach.
-    pub fn learn<C: Corpus>(&mut self, corpus: &C) -> Result<(), C::Error> {
-        for session in 0..corpus.len() {
-            let mut learner = Learner::new(BACKGROUND_ORDER, BACKGROUND_ORDER, BACKGROUND_ORDER);
-            corpus.replay(session, &mut |item| learner.take(item))?;
-            let Learner { tokens, actions, syscalls, .. } = learner;
-            self.merge(&Background { tokens, actions, syscalls });
-        }
-        Ok(())
-    }
+/// What a session teaches the agent's other tasks: short n-grams, and the places of files outside the workspace.
+pub(crate) fn for_others<C: Corpus>(
+    corpus: &C,
+    session: usize,
+) -> Result<(Background, BTreeSet<Place>), C::Error> {
+    let mut learner = Learner::new(BACKGROUND_ORDER, BACKGROUND_ORDER, BACKGROUND_ORDER);
+    corpus.replay(session, &mut |item| learner.take(item))?;
+    let Learner { tokens, actions, syscalls, mut places, .. } = learner;
+    places.retain(|place| is_of_the_agent(place.reach) && place.components[0] != "$workspace");
+    Ok((Background { tokens, actions, syscalls }, places))
 }
 
 impl Learner {

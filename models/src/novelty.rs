@@ -33,6 +33,9 @@ pub const KNOWN_SESSIONS: usize = 2;
 /// enough above an everyday new file to be noticed.
 const OPEN_BITS_MAX: f64 = 6.0;
 
+/// What a place costs more that only the agent's other tasks have touched, in bits.
+const OTHERS_BITS: f64 = 2.0;
+
 /// Sessions' worth of belief that a directory has in what the directory above it showed.
 const LEAN: f64 = 2.0;
 
@@ -63,29 +66,48 @@ pub struct Region<'n> {
 }
 
 /// The hierarchical novelty model over places.
+///
+/// What is run and who is talked to is a habit of the task. Where files are looked for and kept is one of the agent: what
+/// the agent's other tasks taught of files outside the workspace counts as well, at a price.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Trie", into = "Trie")]
+#[serde(from = "Parts", into = "Parts")]
 pub struct Novelty {
     trie: Trie,
+    /// Of the agent's other tasks; see [`Novelty::leaning_on`].
+    others: Option<Box<Novelty>>,
     openness: Vec<Openness>,
     sessions: usize,
     /// Several sessions overwrote files of the workspace: that destroys as much as removing them.
     overwrites: bool,
 }
 
+/// As it is stored: the rest follows.
+#[derive(Serialize, Deserialize)]
+struct Parts {
+    trie: Trie,
+    others: Option<Trie>,
+}
+
 impl From<Trie> for Novelty {
     fn from(trie: Trie) -> Self {
         // A trie that does not fit together came from no encoder of ours; it teaches nothing.
         let trie = if trie.is_sound() { trie } else { Trie::new() };
-        let mut novelty = Self { sessions: trie.sessions(), openness: Vec::new(), overwrites: false, trie };
+        let sessions = trie.sessions();
+        let mut novelty = Self { sessions, others: None, openness: Vec::new(), overwrites: false, trie };
         novelty.settle();
         novelty
     }
 }
 
-impl From<Novelty> for Trie {
-    fn from(novelty: Novelty) -> Self {
-        novelty.trie
+impl From<Parts> for Novelty {
+    fn from(Parts { trie, others }: Parts) -> Self {
+        Self { others: others.map(|others| Box::new(others.into())), ..trie.into() }
+    }
+}
+
+impl From<Novelty> for Parts {
+    fn from(Novelty { trie, others, .. }: Novelty) -> Self {
+        Self { trie, others: others.map(|others| others.trie) }
     }
 }
 
@@ -109,6 +131,20 @@ impl Novelty {
         trie.into()
     }
 
+    /// Lets the places of the agent's other tasks count as well. Only those of files outside the workspace are looked at.
+    pub fn leaning_on(mut self, others: &Novelty) -> Self {
+        let mut others = others.clone();
+        others.prune();
+        self.others = Some(Box::new(others));
+        self
+    }
+
+    /// The other tasks', where they have a say.
+    fn others(&self, reach: Reach, names: &[&BStr]) -> Option<&Novelty> {
+        let root = names.first().is_some_and(|root| *root != "$workspace");
+        self.others.as_deref().filter(|_| root && is_of_the_agent(reach))
+    }
+
     /// Sessions that taught it.
     pub fn sessions(&self) -> usize {
         self.sessions
@@ -116,11 +152,12 @@ impl Novelty {
 
     /// The same model as if the sessions with these numbers (in the order of learning) had never been seen.
     pub fn without(&self, sessions: &[u32]) -> Self {
-        self.trie.without(sessions).into()
+        Self { others: self.others.clone(), ..self.trie.without(sessions).into() }
     }
 
-    /// Adds the sessions of `other`.
+    /// Adds the sessions of `other`. What either leans on is left behind.
     pub fn merge(&mut self, other: &Novelty) {
+        self.others = None;
         self.trie.merge(&other.trie);
         self.sessions = self.trie.sessions();
         self.settle();
@@ -137,8 +174,15 @@ impl Novelty {
     /// for what is new in an open region, more than [`DENIAL_BUDGET_BITS`] for what is new in a closed one.
     pub fn first_touch_bits(&self, place: &Place) -> f64 {
         let names: Vec<&BStr> = place.components.iter().map(|name| name.as_bstr()).collect();
-        let (at, depth) = self.deepest(place.reach, &names);
-        let floor = self.floor(place.reach, &names, region::floor);
+        let own = self.own_first_touch_bits(place, &names);
+        let others =
+            self.others(place.reach, &names).map(|others| others.own_first_touch_bits(place, &names));
+        others.map_or(own, |others| own.min(others + OTHERS_BITS))
+    }
+
+    fn own_first_touch_bits(&self, place: &Place, names: &[&BStr]) -> f64 {
+        let (at, depth) = self.deepest(place.reach, names);
+        let floor = self.floor(place.reach, names, region::floor);
         let mut bits = self.openness[at].bits;
         if depth == names.len() && at >= Reach::ALL.len() {
             let node = &self.trie.nodes[at];
@@ -158,6 +202,12 @@ impl Novelty {
 
     /// What something new below this directory (or address prefix) costs, at any depth, in bits.
     pub fn fresh_bits(&self, reach: Reach, components: &[&BStr]) -> f64 {
+        let own = self.own_fresh_bits(reach, components);
+        let others = self.others(reach, components).map(|others| others.own_fresh_bits(reach, components));
+        others.map_or(own, |others| own.min(others + OTHERS_BITS))
+    }
+
+    fn own_fresh_bits(&self, reach: Reach, components: &[&BStr]) -> f64 {
         let (at, _) = self.deepest(reach, components);
         match self.floor(reach, components, region::floor_below) {
             Floor::Open { bits } => self.openness[at].bits.min(bits),
@@ -173,11 +223,25 @@ impl Novelty {
     /// Every node, parents before children, then regions about which something holds though no session went there.
     /// Names that alone are new in open regions may be left out.
     pub fn regions(&self) -> impl Iterator<Item = Region<'_>> {
-        let nodes = (Reach::ALL.len()..self.trie.nodes.len()).filter(|&at| !self.trie.nodes[at].is_empty());
-        let learned = nodes.map(|at| self.region(self.reach(at), self.trie.components(at)));
+        let learned = self.nodes().map(|at| self.region(self.reach(at), self.trie.components(at)));
+        // What both know is told twice, by what each of them saw.
+        let others = self.others.iter().flat_map(move |others| {
+            others.nodes().filter_map(move |at| {
+                let (reach, components) = (others.reach(at), others.trie.components(at));
+                self.others(reach, &components)?;
+                let region = others.region(reach, components);
+                let open = region.open && region.fresh_bits + OTHERS_BITS < DENIAL_BUDGET_BITS;
+                Some(Region { fresh_bits: region.fresh_bits + OTHERS_BITS, open, ..region })
+            })
+        });
         let given = region::given().into_iter();
         let unseen = given.filter(|(reach, names)| self.deepest(*reach, names).1 < names.len());
-        learned.chain(unseen.map(|(reach, names)| self.region(reach, names)))
+        learned.chain(others).chain(unseen.map(|(reach, names)| self.region(reach, names)))
+    }
+
+    /// The nodes that somebody touched, by number; parents before children.
+    fn nodes(&self) -> impl Iterator<Item = usize> + '_ {
+        (Reach::ALL.len()..self.trie.nodes.len()).filter(|&at| !self.trie.nodes[at].is_empty())
     }
 
     fn region<'n>(&'n self, reach: Reach, components: Vec<&'n BStr>) -> Region<'n> {
@@ -298,6 +362,11 @@ impl Novelty {
             .filter(|child| region::is_numbered(child.name.as_bstr()))
             .fold(Vec::new(), |all, child| union(&all, &child.sessions()))
     }
+}
+
+/// Reaches that are habits of the agent rather than of the task.
+pub(crate) fn is_of_the_agent(reach: Reach) -> bool {
+    matches!(reach, Reach::Read | Reach::Write | Reach::Create | Reach::Remove)
 }
 
 /// What a fresh child of a closed node costs: past the budget by two bits, and more the more sessions came by.

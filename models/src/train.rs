@@ -8,7 +8,7 @@ use crate::baseline::{Baseline, Models, Provenance, SESSIONS_MIN};
 use crate::calibration::{Blocks, Calibration, Scale};
 use crate::channel::{CHANNELS, Channels};
 use crate::cluster::Clusters;
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use crate::novelty::Novelty;
 use crate::volume::Volume;
 use crate::{baseline::Background, ngram::Ngram, window::Features};
@@ -71,8 +71,41 @@ pub struct Options {
     pub provenance: Provenance,
     /// Seed of what is random: the first centroids.
     pub seed: u64,
-    /// What the sequence models lean on.
-    pub background: Option<Background>,
+    /// What the agent's other tasks taught.
+    pub others: Option<Others>,
+}
+
+/// What the agent's other tasks teach a baseline.
+#[derive(Clone, Debug, Default)]
+pub struct Others {
+    /// For the sequence models.
+    pub background: Background,
+    /// For novelty: places of files.
+    pub places: Novelty,
+}
+
+impl Others {
+    /// What the sessions of one task teach.
+    pub fn learn<C: Corpus>(corpus: &C) -> Result<Others, C::Error> {
+        let (mut background, mut places) = (Background::default(), Vec::new());
+        for session in 0..corpus.len() {
+            let (taught, touched) = facts::for_others(corpus, session)?;
+            background.merge(&taught);
+            places.push((corpus.workspace(session), touched));
+        }
+        let places = Novelty::learn(places.iter().map(|(workspace, places)| (*workspace, places)));
+        Ok(Others { background, places })
+    }
+
+    /// All of these together; `None` of nothing.
+    pub fn union<'o>(of: impl IntoIterator<Item = &'o Others>) -> Option<Others> {
+        let mut union = Others::default();
+        for other in of {
+            union.background.merge(&other.background);
+            union.places.merge(&other.places);
+        }
+        (union.background.tokens.observations() > 0).then_some(union)
+    }
 }
 
 /// How far training is: sessions are read twice.
@@ -145,11 +178,15 @@ pub fn train<C: Corpus>(
 }
 
 fn learn(facts: &[Facts], options: &Options) -> Models {
+    let mut novelty = Novelty::learn(facts.iter().map(|facts| (facts.workspace, &facts.places)));
+    if let Some(others) = &options.others {
+        novelty = novelty.leaning_on(&others.places);
+    }
     let mut models = Models {
-        novelty: Novelty::learn(facts.iter().map(|facts| (facts.workspace, &facts.places))),
+        novelty,
         volume: Volume::from(facts.iter().map(|facts| facts.sample.clone()).collect::<Vec<_>>()),
         clusters: clusters(facts, &[], options.seed),
-        background: options.background.clone(),
+        background: options.others.as_ref().map(|others| others.background.clone()),
         ..Models::default()
     };
     for facts in facts {

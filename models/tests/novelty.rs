@@ -176,6 +176,53 @@ fn merging_is_as_if_all_had_been_learned_together_and_pruning_makes_no_differenc
 }
 
 #[test]
+fn where_files_lie_is_a_habit_of_the_agent_and_what_is_run_one_of_the_task() {
+    let own = learned(Reach::Read, 12, |_| vec!["$home .gitconfig".into()]);
+    let others: Vec<(u64, Vec<Place>)> = (0..12)
+        .map(|n| {
+            let made = place(Reach::Create, &format!("$home .cargo registry {}", (b'a' + n as u8) as char));
+            let all = vec![
+                place(Reach::Read, "$home .cargo config.toml"),
+                place(Reach::Exec, "$home .cargo bin cargo"),
+                place(Reach::Write, "$workspace a.rs"),
+                place(Reach::Connect, "$net4 203 0 113 9 443"),
+                made,
+            ];
+            (n, all)
+        })
+        .collect();
+    let others = Novelty::learn(others.iter().map(|(workspace, places)| (*workspace, places)));
+    let leaning = own.clone().leaning_on(&others);
+    let bits = |reach, path| {
+        (own.first_touch_bits(&place(reach, path)), leaning.first_touch_bits(&place(reach, path)))
+    };
+    for (reach, path) in
+        [(Reach::Read, "$home .cargo config.toml"), (Reach::Create, "$home .cargo registry z")]
+    {
+        let (alone, leaning) = bits(reach, path);
+        assert!(alone > DENIAL_BUDGET_BITS && leaning < 4.5, "{path}: {leaning}");
+    }
+    for (reach, path) in [
+        (Reach::Exec, "$home .cargo bin cargo"),
+        (Reach::Write, "$workspace a.rs"),
+        (Reach::Connect, "$net4 203 0 113 9 443"),
+        (Reach::Read, "$home letter.txt"),
+    ] {
+        let (alone, leaning) = bits(reach, path);
+        assert!((alone - leaning).abs() < 1e-12 && alone > DENIAL_BUDGET_BITS, "{path}: {alone} {leaning}");
+    }
+    let known =
+        |name: &str| leaning.regions().any(|r| r.known && r.components.last().is_some_and(|n| **n == name));
+    assert!(known("config.toml") && known(".gitconfig") && !known("a.rs") && !known("443"));
+    let stored: Novelty = rmp_serde::from_slice(&rmp_serde::to_vec(&leaning).unwrap()).unwrap();
+    assert_eq!(stored, leaning);
+    assert_eq!(
+        leaning.without(&[0]).first_touch_bits(&place(Reach::Read, "$home .cargo config.toml")),
+        bits(Reach::Read, "$home .cargo config.toml").1
+    );
+}
+
+#[test]
 fn without_a_session_it_is_as_if_it_had_never_been() {
     let of = |n: u64| vec![format!("$home a b{}", n % 5), format!("$home c {n}x")];
     let (without, eleven) = (learned(Reach::Read, 12, of).without(&[11]), learned(Reach::Read, 11, of));

@@ -3,8 +3,8 @@
 use crate::corpus::Recorded;
 use crate::screen::reason_to_leave_out;
 use crate::{Error, library};
-use models::train::{self as trainer, TrainError};
-use models::{Background, Baseline, Provenance, SESSIONS_MIN};
+use models::train::{self as trainer, Others, TrainError};
+use models::{Baseline, Provenance, SESSIONS_MIN};
 use std::collections::BTreeMap;
 use store::{Reader, Session};
 
@@ -89,16 +89,16 @@ pub fn train(
             task: or_any(&filter.task, "any task"),
         });
     }
-    let backgrounds = backgrounds(reader, &groups)?;
+    let taught = taught(reader, &groups)?;
     let mut report = Report::default();
     for ((agent, task), group) in groups {
         if !wanted(&task) {
             continue;
         }
-        let others = backgrounds.iter().filter(|((of, other), _)| *of == agent && *other != task);
-        let background = Background::union(others.map(|(_, background)| background));
+        let others = taught.iter().filter(|((of, other), _)| *of == agent && *other != task);
+        let others = Others::union(others.map(|(_, taught)| taught));
         let mut told = |step| progress(&agent, &task, step);
-        match train_one(reader, &agent, &task, &group, background, options, &mut told) {
+        match train_one(reader, &agent, &task, &group, others, options, &mut told) {
             Ok(trained) => report.trained.push(trained),
             Err(error @ (Error::Train(TrainError::TooFewSessions { .. }) | Error::Name { .. })) => {
                 report.refused.push(Refused { agent, task, left_out: group.left_out, error });
@@ -109,16 +109,14 @@ pub fn train(
     Ok(report)
 }
 
-/// What each task adds to the backgrounds of its agent's other tasks.
-fn backgrounds(
+/// What each task teaches its agent's other tasks.
+fn taught(
     reader: &Reader,
     groups: &BTreeMap<(String, String), Group<'_>>,
-) -> Result<BTreeMap<(String, String), Background>, Error> {
+) -> Result<BTreeMap<(String, String), Others>, Error> {
     let mut all = BTreeMap::new();
     for (key, group) in groups {
-        let mut background = Background::default();
-        background.learn(&Recorded::new(reader, group.usable.clone()))?;
-        all.insert(key.clone(), background);
+        all.insert(key.clone(), Others::learn(&Recorded::new(reader, group.usable.clone()))?);
     }
     Ok(all)
 }
@@ -161,7 +159,7 @@ fn train_one(
     agent: &str,
     task: &str,
     group: &Group<'_>,
-    background: Option<Background>,
+    others: Option<Others>,
     options: Options,
     progress: &mut dyn FnMut(trainer::Progress),
 ) -> Result<Trained, Error> {
@@ -184,7 +182,7 @@ fn train_one(
             tier: tier.to_owned(),
             provenance: Provenance { used: used.clone(), left_out: group.left_out.clone() },
             seed: options.seed,
-            background,
+            others,
         },
         progress,
     )?;

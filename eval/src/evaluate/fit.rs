@@ -3,8 +3,8 @@
 use super::data::{Data, Group, Key};
 use crate::trace::{Trace, Traces};
 use models::calibration::Calibration;
-use models::train::{self, Options, calibrate_on};
-use models::{Background, Baseline, Provenance, SESSIONS_MIN};
+use models::train::{self, Options, Others, calibrate_on};
+use models::{Baseline, Provenance, SESSIONS_MIN};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ pub fn fit(
     key: &Key,
     train: &[&Trace],
     calibrate: &[&Trace],
-    background: Option<Background>,
+    others: Option<Others>,
     seed: u64,
 ) -> Option<Fitted> {
     if train.len() < SESSIONS_MIN {
@@ -87,7 +87,7 @@ pub fn fit(
             left_out: Vec::new(),
         },
         seed,
-        background,
+        others,
         ..Options::default()
     };
     // A corpus in memory cannot fail to be read.
@@ -99,12 +99,6 @@ pub fn fit(
         baseline.calibration.merge(&calibration);
     }
     Some(Fitted { baseline: Arc::new(baseline), folds, calibrated_on })
-}
-
-fn learned(train: &[&Trace]) -> Background {
-    let mut background = Background::default();
-    let Ok(()) = background.learn(&Traces(train.to_vec()));
-    background
 }
 
 /// Trains every baseline of a scope. `chosen` says which sessions of a group teach.
@@ -122,18 +116,22 @@ pub fn fit_all(
     }
     let traces = |all: &[usize]| all.iter().map(|&at| &data.items[at].trace).collect::<Vec<&Trace>>();
     // What lean on their agent's other tasks are the baselines of one task.
-    let backgrounds: BTreeMap<Key, Background> = match scope {
+    let taught: BTreeMap<Key, Others> = match scope {
         Scope::AgentTask => {
-            sessions.par_iter().map(|(key, (train, _))| (key.clone(), learned(&traces(train)))).collect()
+            let learn = |train| {
+                let Ok(others) = Others::learn(&Traces(traces(train)));
+                others
+            };
+            sessions.par_iter().map(|(key, (train, _))| (key.clone(), learn(train))).collect()
         }
         Scope::Agent | Scope::Task | Scope::Pooled => BTreeMap::new(),
     };
     let fits: Vec<(Key, Option<Fitted>)> = sessions
         .into_par_iter()
         .map(|(key, (train, calibrate))| {
-            let others = backgrounds.iter().filter(|((agent, task), _)| *agent == key.0 && *task != key.1);
-            let background = Background::union(others.map(|(_, background)| background));
-            let fitted = fit(&key, &traces(&train), &traces(&calibrate), background, seed);
+            let others = taught.iter().filter(|((agent, task), _)| *agent == key.0 && *task != key.1);
+            let others = Others::union(others.map(|(_, taught)| taught));
+            let fitted = fit(&key, &traces(&train), &traces(&calibrate), others, seed);
             (key, fitted)
         })
         .collect();
