@@ -7,7 +7,9 @@ use crate::live::{Interrupts, Stage};
 use anyhow::{Context, Result};
 use datasets::agent::{self, Agent};
 use datasets::corpus::plan::{self, Planned};
-use datasets::corpus::{AgentVersion, Corpus, Description, FORMAT, Kind, Mode, RepositoryVersion, Split};
+use datasets::corpus::{
+    AgentVersion, Corpus, Description, FORMAT, Kind, Mode, RepositoryVersion, Split, Variant,
+};
 use datasets::repository::{self, Repository};
 use datasets::scenario::{self, Scenario};
 use datasets::template::{self, Family};
@@ -39,8 +41,11 @@ pub struct Args {
     /// Only these scenarios of attacks
     #[arg(long, value_name = "S01")]
     pub scenario: Vec<String>,
+    /// Attacks only in these variants: immediate, delayed, spread, padded
+    #[arg(long, value_name = "VARIANT", value_parser = variant)]
+    pub variant: Vec<Variant>,
     /// Normal work only, without attacks
-    #[arg(long, conflicts_with = "scenario")]
+    #[arg(long, conflicts_with_all = ["scenario", "variant"])]
     pub clean: bool,
     /// Recordings only: nothing runs guarded
     #[arg(long)]
@@ -80,10 +85,16 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.clean {
         let (wanted, variants) = args.profile.attacks();
         let scenarios = scenarios(&args.scenario, wanted)?;
+        let variants = if args.variant.is_empty() { variants } else { &args.variant };
         planned.extend(plan::attacks(args.seed, &names, &families, &repositories, &scenarios, variants)?);
     }
     let live = if args.record_only { Vec::new() } else { plan::live(&planned) };
     make(corpus, &agents, &repositories, families, &Plan { recorded: planned, live })
+}
+
+fn variant(name: &str) -> Result<Variant, String> {
+    let known = Variant::ALL.into_iter().find(|variant| variant.name() == name);
+    known.ok_or_else(|| format!("the variants are {}", Variant::ALL.map(Variant::name).join(", ")))
 }
 
 /// What a corpus is to have.
@@ -199,13 +210,12 @@ fn baselines(stage: &Stage<'_>, corpus: &Corpus) -> Result<BTreeSet<(String, Str
     Ok(made.into_iter().map(|baseline| (baseline.agent, baseline.task)).collect())
 }
 
-/// What a session of an agent takes on two cores of today, with everything around it, in seconds.
+/// What a session of an agent takes on two idle cores of today, with everything around it, in seconds.
 fn seconds(agent: &str) -> u64 {
     match agent {
-        "shell" => 2,
-        "codex" | "codex-sandbox" => 4,
-        "opencode" => 8,
-        _ => 9,
+        "shell" => 1,
+        "codex" | "codex-sandbox" => 2,
+        _ => 5,
     }
 }
 
