@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 const WINDOWS_MIN: usize = 12;
 
 /// Windows that are clustered at most; past it every n-th is taken. k-means gains nothing from more.
-const WINDOWS_MAX: usize = 4096;
+const WINDOWS_MAX: usize = 1024;
 
 /// Most clusters: tool calls of a coding agent come in about as many kinds.
 const CLUSTERS_MAX: usize = 8;

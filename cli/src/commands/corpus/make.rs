@@ -58,6 +58,24 @@ pub struct Args {
     pub seed: u64,
 }
 
+impl Args {
+    /// Whether less is asked for than the profile has.
+    fn is_part(&self) -> bool {
+        let chosen = !(self.agent.is_empty()
+            && self.task.is_empty()
+            && self.scenario.is_empty()
+            && self.variant.is_empty());
+        let fewer = self.sessions.is_some_and(|sessions| sessions < self.profile.sessions());
+        chosen || fewer || self.clean || self.record_only
+    }
+
+    /// What the corpus says of its size.
+    fn profile_of_corpus(&self) -> String {
+        let name = self.profile.name();
+        if self.is_part() { format!("{name} (in part)") } else { name.to_owned() }
+    }
+}
+
 /// Makes it, or goes on with it.
 pub fn run(args: &Args) -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
@@ -241,7 +259,7 @@ fn open(args: &Args, agents: &[&'static dyn Agent], repositories: &[Repository])
         let description = Description {
             format: FORMAT,
             seed: args.seed,
-            profile: args.profile.name().to_owned(),
+            profile: args.profile_of_corpus(),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             tier: String::new(),
             wardline: env!("CARGO_PKG_VERSION").to_owned(),
@@ -253,6 +271,9 @@ fn open(args: &Args, agents: &[&'static dyn Agent], repositories: &[Repository])
         Corpus::begin(&path, description)?
     };
     let description = &mut corpus.description;
+    if !args.is_part() {
+        description.profile = args.profile_of_corpus();
+    }
     if description.seed != args.seed {
         return Err(Exit::Usage.error(format!(
             "`{}` was begun with the seed {}: name that one, or another directory",
