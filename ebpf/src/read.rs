@@ -7,6 +7,7 @@
 
 use crate::offsets;
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
+use core::arch::asm;
 use core::mem::{MaybeUninit, align_of, size_of, transmute};
 
 /// A kernel address. Never dereferenced, only read in ways that survive a bad one.
@@ -75,6 +76,16 @@ pub fn cast(address: u64) -> *const u64 {
     let rdonly_cast: unsafe extern "C" fn(u64, u32) -> *const u64 = unsafe { transmute(abi::RDONLY_CAST) };
     // SAFETY: the function has no preconditions.
     unsafe { rdonly_cast(address, offsets::words_type() as u32) }
+}
+
+/// Writes a word to any place, aligned or not: the compiler would write its bytes one by one.
+///
+/// # Safety
+/// `place` has room for eight bytes.
+#[inline(always)]
+pub unsafe fn store(place: *mut u8, word: u64) {
+    // SAFETY: the caller's promise; every processor that this runs on takes any address.
+    unsafe { asm!("*(u64 *)({place} + 0) = {word}", place = in(reg) place, word = in(reg) word) };
 }
 
 /// The pointer at an address, 0 where it cannot be read. A function of its own with global linkage: it is verified once,
