@@ -52,7 +52,8 @@ impl Address {
     pub fn follow(self, offset: usize) -> Option<Address> {
         let at = self.0.wrapping_add(offset as u64);
         // SAFETY: see `cast`.
-        let address = Address(if offsets::can_cast() { unsafe { cast(at).read_volatile() } } else { pointer_at(at) });
+        let address =
+            Address(if offsets::can_cast() { unsafe { cast(at).read_volatile() } } else { pointer_at(at) });
         (!address.is_null()).then_some(address)
     }
 

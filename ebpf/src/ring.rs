@@ -7,8 +7,8 @@ use crate::offsets;
 use crate::read::{Address, clear, opaque};
 use crate::task::Inside;
 use abi::{
-    File, FileFacts, Header, LOSS_SCRATCH, SESSION_ENFORCE, SESSION_SCORED, Syscall, VERDICT_REFUSED, Verdict,
-    kind,
+    CALL_APART, File, FileFacts, Header, LOSS_SCRATCH, SESSION_ENFORCE, SESSION_SCORED, Syscall,
+    VERDICT_REFUSED, Verdict, kind,
 };
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::helpers::generated::{
@@ -159,6 +159,12 @@ pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64
     };
     if written.is_err() {
         lose(u32::from(kind));
+        // The end of the call that it stood for is lost with it, and has a number of its own as any record.
+        // SAFETY: the buffer is larger than a record.
+        if kind == kind::FILE && unsafe { (*scratch.cast::<File>()).call } != CALL_APART {
+            atomic::fetch_add(sequence, 1);
+            lose(u32::from(kind::SYSCALL));
+        }
     }
     release(slot)
 }
@@ -347,7 +353,7 @@ pub struct FileOperation {
     pub call: u32,
 }
 
-/// Writes a [`kind::FILE`] record. A refusal goes to the control ring. A record that is lost is counted.
+/// Writes a [`kind::FILE`] record. A refusal goes to the control ring. `None`: there was nothing to write, which is counted.
 #[inline(always)]
 pub fn tell_file(
     inside: &Inside,
@@ -355,8 +361,8 @@ pub fn tell_file(
     dentry: Address,
     second: Option<Address>,
     verdict: &Verdict,
-) {
-    let Some(buffer) = Buffer::claim() else { return };
+) -> Option<()> {
+    let buffer = Buffer::claim()?;
     let record: *mut File = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
@@ -372,17 +378,20 @@ pub fn tell_file(
     }
     let Some(mut len) = buffer.append_file(offset_of!(File, file), size_of::<File>(), dentry) else {
         lose(u32::from(kind::FILE));
-        return buffer.discard();
+        buffer.discard();
+        return None;
     };
     if let Some(second) = second {
         let Some(end) = buffer.append_file(offset_of!(File, second), len, second) else {
             lose(u32::from(kind::FILE));
-            return buffer.discard();
+            buffer.discard();
+            return None;
         };
         len = end;
     }
     let urgency = if verdict.stage == 0 { Urgency::Operation } else { Urgency::Control };
     buffer.submit(kind::FILE, inside, operation.syscall, len, urgency);
+    Some(())
 }
 
 /// Words of facts; all zero: no file.
