@@ -85,6 +85,16 @@ impl Btf {
         (bits % 8 == 0).then_some(bits / 8)
     }
 
+    /// Id of a structure.
+    pub(crate) fn structure(&self, name: &str) -> Option<u32> {
+        self.structs.get(name).copied()
+    }
+
+    /// Id of a function.
+    pub(crate) fn function(&self, name: &str) -> Option<u32> {
+        self.functions.get(name).copied()
+    }
+
     /// How many parameters a function has.
     pub(crate) fn parameters(&self, function: &str) -> Option<u32> {
         let at = *self.types.get(*self.functions.get(function)? as usize)?;

@@ -26,6 +26,8 @@ pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
 pub(crate) enum Decoded {
     /// All that there is to say.
     Captured(Captured),
+    /// What a call has done, and the end of the call.
+    Ended(event::Syscall, Box<Event>),
     /// A hook told it before it happened: how it came out is told by the end of the call.
     Before(Box<Event>),
     /// Only the caller's path names the object; with the call, where what it changed was looked for.
@@ -211,7 +213,17 @@ fn file(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decode
     event.second = second;
     event.detail = record.detail;
     event.decision = decision(&record.verdict);
-    told(event, record.before != 0)
+    if record.call == abi::CALL_APART {
+        return told(event, record.before != 0);
+    }
+    let call = event::Syscall {
+        time_ns: header.time_ns,
+        tid: header.tid,
+        number: header.syscall,
+        compat: record.call == abi::CALL_ENDS_32,
+        ret: i64::from(record.ret),
+    };
+    Some(Decoded::Ended(call, Box::new(event)))
 }
 
 fn touched(bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {

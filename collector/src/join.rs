@@ -66,6 +66,10 @@ impl Join {
                 thread.hold(slot, event, false, sink);
             }
             Decoded::Captured(other) => sink(slot, other),
+            Decoded::Ended(call, event) => {
+                self.take(slot, tid, Decoded::Captured(Captured::Syscall(call)), sink);
+                self.take(slot, tid, Decoded::Captured(Captured::Event(event)), sink);
+            }
             Decoded::Before(event) => self.0.entry(tid).or_default().hold(slot, event, true, sink),
             // A message is handed on by itself.
             Decoded::Dns(..) | Decoded::Nothing => {}

@@ -1,6 +1,7 @@
 //! The kernel side as one object: loaded, attached while sessions run, its maps and its questions.
 
 use crate::btf::Btf;
+use crate::cast;
 use crate::load::{Facts, lsm_is_active};
 use crate::maps::Maps;
 use crate::programs::LSM;
@@ -83,13 +84,14 @@ impl Kernel {
         let btf = Btf::read()?;
         let offsets = Offsets::find(&btf)?;
         let facts = Facts::find(&btf)?;
-        let object = match std::env::var_os(OBJECT_VARIABLE) {
+        let mut object = match std::env::var_os(OBJECT_VARIABLE) {
             Some(path) => {
                 let path = PathBuf::from(path);
                 Cow::Owned(std::fs::read(&path).map_err(|error| Error::Object(path, error))?)
             }
             None => Cow::Borrowed(OBJECT),
         };
+        cast::link(object.to_mut(), facts.cast)?;
         if !options.without_lsm && lsm_is_active() {
             let (kernel, reader) = Self::load_tier(&object, &offsets, facts, Tier::Lsm)?;
             let refused: Vec<_> =

@@ -5,6 +5,7 @@
 
 mod attach;
 mod btf;
+mod cast;
 mod decode;
 pub mod dns;
 mod error;

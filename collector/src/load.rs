@@ -1,6 +1,7 @@
 //! Loads the kernel programs: offsets written into them, every program offered to the verifier, tables filled.
 
 use crate::btf::Btf;
+use crate::cast::Cast;
 use crate::kernel::{Attached, Kernel, Tier};
 use crate::maps::Maps;
 use crate::offsets::{Registers, registers};
@@ -26,6 +27,8 @@ pub(crate) struct Facts {
     says_changes: bool,
     /// `io_uring_complete` has the arguments that are read.
     says_completions: bool,
+    /// How memory is read with loads.
+    pub(crate) cast: Option<Cast>,
 }
 
 impl Facts {
@@ -37,6 +40,7 @@ impl Facts {
             setattr_idmap: btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3),
             says_changes: arguments("ctime_ns_xchg").is_some(),
             says_completions: arguments("io_uring_complete") == Some(4),
+            cast: Cast::find(btf),
         })
     }
 
@@ -62,6 +66,8 @@ impl Kernel {
         }
         let is_lsm = u32::from(tier == Tier::Lsm);
         loader.override_global("TIER_LSM", &is_lsm, true);
+        let words = facts.cast.map_or(0, |cast| cast.words);
+        loader.override_global("WORDS_TYPE", &words, true);
         loader.map_max_entries("BULK", bulk_bytes());
         let mut bpf = loader.load(object)?;
         let types = aya::Btf::from_sys_fs().map_err(|error| Error::Btf(error.to_string()))?;

@@ -16,7 +16,6 @@ pub(crate) const TRACEPOINTS: &[(&str, &str)] = &[
 pub(crate) const QUESTIONS: &[&str] = &["identify", "judge"];
 /// Programs in which the end of a system call goes on, by `abi::form`.
 pub(crate) const FORMS: &[(&str, u8)] = &[
-    ("ended_open", abi::form::OPEN),
     ("ended_path", abi::form::PATH),
     ("ended_fd", abi::form::FD),
     ("ended_map", abi::form::MAP),

@@ -3,7 +3,7 @@
 use crate::maps::{IDENTITY, REFUSED, VERDICT};
 use crate::ring::{FileOperation, tell_file};
 use crate::{decide, dentry, offsets, task};
-use abi::{MEANS_FANOTIFY, VERDICT_REFUSED, op};
+use abi::{CALL_APART, MEANS_FANOTIFY, VERDICT_REFUSED, op};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
@@ -55,9 +55,16 @@ fn decided(tgid: u32, tid: u32, fd: i32, access: u32) -> Option<()> {
         if verdict.flags & VERDICT_REFUSED != 0 {
             let _ = REFUSED.insert(u64::from(tgid) << 32 | u64::from(tid), 1, 0);
         }
-        let operation =
-            FileOperation { op: op::OPEN, access, ret: -1, detail: 0, before: true, syscall: u32::MAX };
-        tell_file(&inside, &operation, dentry, None, &verdict);
+        let operation = FileOperation {
+            op: op::OPEN,
+            access,
+            ret: -1,
+            detail: 0,
+            before: true,
+            syscall: u32::MAX,
+            call: CALL_APART,
+        };
+        let _ = tell_file(&inside, &operation, dentry, None, &verdict);
     }
     Some(())
 }

@@ -81,8 +81,9 @@ pub extern "C" fn name_hash(dentry: u64) -> u64 {
     if !dentry::short_name(Address(dentry), name.as_mut_ptr()) {
         return 0;
     }
+    // Read back from the stack: held in registers, the bytes of the words would need more of it.
     // SAFETY: the same bytes.
-    abi::name_hash(unsafe { &*name.as_ptr().cast() })
+    abi::name_hash(unsafe { &*core::hint::black_box(name.as_ptr()).cast() })
 }
 
 #[inline(always)]

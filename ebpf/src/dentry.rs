@@ -2,7 +2,7 @@
 
 use crate::maps::{SCRATCH, SCRATCH_LEN};
 use crate::offsets;
-use crate::read::{Address, clear, each, opaque};
+use crate::read::{Address, cast, clear, each, opaque, store};
 use abi::{FileFacts, FileKey, NAME_LEN};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
@@ -40,6 +40,9 @@ pub fn parent(dentry: Address) -> Option<Address> {
 pub fn short_name(dentry: Address, name: *mut u64) -> bool {
     let Some(len) = dentry.word(offsets::dentry_name_len()) else { return false };
     let Some(from) = dentry.follow(offsets::dentry_name()) else { return false };
+    if offsets::can_cast() {
+        return len != 0 && (len as usize) < NAME_LEN && padded(cast(from.0), len, name);
+    }
     // SAFETY: the caller's place of `NAME_LEN` bytes.
     unsafe { clear::<{ NAME_LEN / 8 }>(name) };
     if len == 0 || len as usize >= NAME_LEN {
@@ -47,6 +50,27 @@ pub fn short_name(dentry: Address, name: *mut u64) -> bool {
     }
     // SAFETY: `len` is below the array's length; the source may be any address.
     unsafe { bpf_probe_read_kernel(name.cast(), opaque(len) & 31, from.0 as *const _) == 0 }
+}
+
+/// Copies `len` bytes of a name word by word, and zeros up to `NAME_LEN`.
+#[inline(always)]
+fn padded(from: *const u64, len: u32, name: *mut u64) -> bool {
+    let mut i = 0;
+    while i < NAME_LEN / 8 {
+        let left = (len as usize).saturating_sub(i * 8);
+        let mut word = 0;
+        if left != 0 {
+            // SAFETY: words of a cast, see there.
+            word = unsafe { from.add(i).read_volatile() };
+        }
+        if left < 8 {
+            word &= (1 << (left * 8)) - 1;
+        }
+        // SAFETY: the caller's place of `NAME_LEN` bytes.
+        unsafe { name.add(i).write_volatile(word) };
+        i += 1;
+    }
+    true
 }
 
 /// Facts of a dentry. A name that does not exist yet has its directory's identity, and mode 0.
@@ -98,14 +122,38 @@ unsafe extern "C" fn name(_: u64, names: *mut Names) -> i64 {
     }
     // SAFETY: `place` is at least 512 bytes before the end of the buffer, and a name has at most 255.
     unsafe {
-        *names.buffer.add(place) = len as u8;
-        if bpf_probe_read_kernel(names.buffer.add(place + 1).cast(), len, from.0 as *const _) != 0 {
+        let to = names.buffer.add(place);
+        *to = len as u8;
+        if offsets::can_cast() && len <= WORDWISE {
+            copy(to.add(1), cast(from.0), len);
+        } else if bpf_probe_read_kernel(to.add(1).cast(), len, from.0 as *const _) != 0 {
             return 1;
         }
     }
     names.at = (place + 1 + len as usize) as u64;
     names.dentry = parent.0;
     i64::from(ends)
+}
+
+/// Bytes of the longest name that is copied word by word.
+const WORDWISE: u32 = 40;
+
+/// Copies a name of up to [`WORDWISE`] bytes; what lies behind it there is written over by the next one, or not sent.
+///
+/// # Safety
+/// `to` has room for [`WORDWISE`] bytes.
+#[inline(always)]
+unsafe fn copy(to: *mut u8, from: *const u64, len: u32) {
+    // SAFETY: the caller's promise; words of a cast, see there.
+    unsafe {
+        store(to, from.read_volatile());
+        store(to.add(8), from.add(1).read_volatile());
+        if len > 16 {
+            store(to.add(16), from.add(2).read_volatile());
+            store(to.add(24), from.add(3).read_volatile());
+            store(to.add(32), from.add(4).read_volatile());
+        }
+    }
 }
 
 /// Whether a dentry is the root of its superblock.

@@ -6,26 +6,24 @@ use crate::ring::{FileOperation, open_access, tell_file, verdict};
 use crate::syscall::Ended;
 use crate::task::Inside;
 use crate::{decide, dentry};
-use abi::{MEANS_KILL, Plan, VERDICT_REFUSED, access};
+use abi::{CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, VERDICT_REFUSED, access};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 
 const SIGKILL: u32 = 9;
 const PROT_EXEC: u64 = 4;
 
-/// A descriptor came back. In the LSM tier `file_open` has told it; here what the deny-list refuses can only be answered
-/// with an end, before the caller sees the descriptor.
+/// A descriptor came back, and no hook has told it: what the deny-list refuses can only be answered with an end, before
+/// the caller sees the descriptor. What is told stands for the end of the call, too.
 #[inline(always)]
 pub fn opened(call: &Ended) -> Option<()> {
-    if offsets::is_lsm_tier() {
-        return None;
-    }
-    tell_open(&call.inside, call.ret, call.number, call.detail()?, call.plan.access)
+    let ends = if call.compat { CALL_ENDS_32 } else { CALL_ENDS };
+    tell_open(&call.inside, call.ret, call.number, call.detail()?, call.plan.access, ends)
 }
 
 /// Decides and tells a file that was opened as descriptor `fd`. What the file itself does not keep comes from the `asked`
 /// flags and `access`.
 #[inline(always)]
-pub fn tell_open(inside: &Inside, fd: i32, syscall: u32, asked: u32, access: u32) -> Option<()> {
+pub fn tell_open(inside: &Inside, fd: i32, syscall: u32, asked: u32, access: u32, call: u32) -> Option<()> {
     /// `O_CREAT`, `O_EXCL`, `O_TRUNC`
     const FORGOTTEN: u32 = 0o100 | 0o200 | 0o1000;
     const O_TRUNC: u32 = 0o1000;
@@ -42,9 +40,8 @@ pub fn tell_open(inside: &Inside, fd: i32, syscall: u32, asked: u32, access: u32
         unsafe { bpf_send_signal(SIGKILL) };
     }
     let op = abi::op::OPEN;
-    let operation = FileOperation { op, access, ret: fd, detail: flags, before: false, syscall };
-    tell_file(inside, &operation, dentry, None, &decided);
-    Some(())
+    let operation = FileOperation { op, access, ret: fd, detail: flags, before: false, syscall, call };
+    tell_file(inside, &operation, dentry, None, &decided)
 }
 
 /// A descriptor of a file that no open made came back: no hook has seen it, in either tier.
@@ -69,9 +66,16 @@ pub fn on_descriptor(call: &Ended) -> Option<()> {
 pub fn tell(call: &Ended, dentry: Address) -> Option<()> {
     let Plan { op, access, .. } = call.plan;
     let detail = call.detail()?;
-    let operation = FileOperation { op, access, ret: call.ret, detail, before: false, syscall: call.number };
-    tell_file(&call.inside, &operation, dentry, None, &verdict(&call.inside, 0, 0, 0));
-    Some(())
+    let operation = FileOperation {
+        op,
+        access,
+        ret: call.ret,
+        detail,
+        before: false,
+        syscall: call.number,
+        call: CALL_APART,
+    };
+    tell_file(&call.inside, &operation, dentry, None, &verdict(&call.inside, 0, 0, 0))
 }
 
 /// A file was mapped executable. In the LSM tier `mmap_file` has told it.
@@ -88,10 +92,16 @@ pub fn mapped(call: &Ended) -> Option<()> {
         unsafe { bpf_send_signal(SIGKILL) };
     }
     let op = call.plan.op;
-    let operation =
-        FileOperation { op, access: access::EXEC, ret: 0, detail: 0, before: false, syscall: call.number };
-    tell_file(&call.inside, &operation, dentry, None, &decided);
-    Some(())
+    let operation = FileOperation {
+        op,
+        access: access::EXEC,
+        ret: 0,
+        detail: 0,
+        before: false,
+        syscall: call.number,
+        call: CALL_APART,
+    };
+    tell_file(&call.inside, &operation, dentry, None, &decided)
 }
 
 /// A process that maps code which is not root's, or which others may write, is no subject any more.

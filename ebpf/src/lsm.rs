@@ -12,7 +12,7 @@ use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::thread;
 use crate::task::{self, Inside};
 use crate::{decide, dentry, endpoint};
-use abi::{Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
+use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;
@@ -43,8 +43,9 @@ fn guard(
     }
     if told || decided.stage != 0 {
         let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
-        let operation = FileOperation { op, access, ret, detail, before: true, syscall: u32::MAX };
-        tell_file(&inside, &operation, object, second.map(|(second, _)| second), &decided);
+        let operation =
+            FileOperation { op, access, ret, detail, before: true, syscall: u32::MAX, call: CALL_APART };
+        let _ = tell_file(&inside, &operation, object, second.map(|(second, _)| second), &decided);
     }
     answer(&inside, &decided)
 }
@@ -102,8 +103,9 @@ fn other_process(dentry: Address) -> bool {
 fn guard_outside(op: u16, access: u32, detail: u32, object: Address) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
     let decided = verdict(&inside, STAGE_T0, abi::REASON_OTHER_PROCESS, MEANS_LSM);
-    let operation = FileOperation { op, access, ret: EPERM, detail, before: true, syscall: u32::MAX };
-    tell_file(&inside, &operation, object, None, &decided);
+    let operation =
+        FileOperation { op, access, ret: EPERM, detail, before: true, syscall: u32::MAX, call: CALL_APART };
+    let _ = tell_file(&inside, &operation, object, None, &decided);
     answer(&inside, &decided)
 }
 

@@ -6,7 +6,7 @@
 //! side are carried as claims, and decide nothing.
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(internal_features, reason = "`core::sync::atomic` has no operations for this target")]
 
 mod answer;

@@ -107,6 +107,13 @@ offsets! {
     KIOCB_OPCODE = kiocb_opcode;
     CQE_RES = cqe_res;
     TIER_LSM = tier_lsm;
+    WORDS_TYPE = words_type;
+}
+
+/// Whether kernel memory can be read by loads; see [`crate::read`].
+#[inline(always)]
+pub fn can_cast() -> bool {
+    words_type() != 0
 }
 
 /// Whether the LSM programs are loaded, so that tracepoints leave files to them.

@@ -1,9 +1,16 @@
 //! Reading kernel memory: the idioms that the verifier wants, in one place.
+//!
+//! Since Linux 6.2 the kernel function `bpf_rdonly_cast` makes a pointer to a structure of any number, and a read through
+//! it is one load instruction, which the kernel lets survive a bad address: it reads as zero. Before that a read is a call
+//! of `bpf_probe_read_kernel`, which takes some ten times as long. Which of both is a constant of the loader's, so that
+//! the verifier drops the other.
 
+use crate::offsets;
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
-use core::mem::{MaybeUninit, size_of};
+use core::arch::asm;
+use core::mem::{MaybeUninit, align_of, size_of, transmute};
 
-/// A kernel address. Never dereferenced, only given to `bpf_probe_read_kernel`, which survives a bad one.
+/// A kernel address. Never dereferenced, only read in ways that survive a bad one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Address(pub u64);
@@ -15,9 +22,18 @@ impl Address {
         self.0 == 0
     }
 
-    /// The value at an offset; `None` where the memory cannot be read.
+    /// The value at an offset. Where the memory cannot be read: `None`, or zero where a read is a load.
     #[inline(always)]
     pub fn get<T: Copy>(self, offset: usize) -> Option<T> {
+        if size_of::<T>() <= 8 && size_of::<T>() == align_of::<T>() && offsets::can_cast() {
+            // SAFETY: see `cast`; `T` is a plain integer, which every value is one of.
+            return Some(unsafe { cast(self.0.wrapping_add(offset as u64)).cast::<T>().read_volatile() });
+        }
+        self.probe(offset)
+    }
+
+    #[inline(always)]
+    fn probe<T: Copy>(self, offset: usize) -> Option<T> {
         let mut value = MaybeUninit::<T>::uninit();
         // SAFETY: the destination is `size_of::<T>()` bytes of this stack; the source may be any address.
         let failed = unsafe {
@@ -34,16 +50,43 @@ impl Address {
     /// The pointer at an offset; `None` where it cannot be read or is null.
     #[inline(always)]
     pub fn follow(self, offset: usize) -> Option<Address> {
-        let address = Address(pointer_at(self.0.wrapping_add(offset as u64)));
+        let at = self.0.wrapping_add(offset as u64);
+        // SAFETY: see `cast`.
+        let address =
+            Address(if offsets::can_cast() { unsafe { cast(at).read_volatile() } } else { pointer_at(at) });
         (!address.is_null()).then_some(address)
     }
 
-    /// The 32-bit value at an offset; `None` where it cannot be read.
+    /// The 32-bit value at an offset; see [`Address::get`].
     #[inline(always)]
     pub fn word(self, offset: usize) -> Option<u32> {
+        if offsets::can_cast() {
+            return self.get(offset);
+        }
         let answer = word_at(self.0.wrapping_add(offset as u64));
         (answer <= u64::from(u32::MAX)).then_some(answer as u32)
     }
+}
+
+/// The words at an address, as the verifier lets them be read: the first 128 bytes, each word or part of a word by a load
+/// that gives zero for what cannot be read. Only where [`offsets::can_cast`].
+#[inline(always)]
+pub fn cast(address: u64) -> *const u64 {
+    // SAFETY: the loader puts the kernel function in the place of this number; it takes a number and a type, and the
+    // verifier makes a plain move of it.
+    let rdonly_cast: unsafe extern "C" fn(u64, u32) -> *const u64 = unsafe { transmute(abi::RDONLY_CAST) };
+    // SAFETY: the function has no preconditions.
+    unsafe { rdonly_cast(address, offsets::words_type() as u32) }
+}
+
+/// Writes a word to any place, aligned or not: the compiler would write its bytes one by one.
+///
+/// # Safety
+/// `place` has room for eight bytes.
+#[inline(always)]
+pub unsafe fn store(place: *mut u8, word: u64) {
+    // SAFETY: the caller's promise; every processor that this runs on takes any address.
+    unsafe { asm!("*(u64 *)({place} + 0) = {word}", place = in(reg) place, word = in(reg) word) };
 }
 
 /// The pointer at an address, 0 where it cannot be read. A function of its own with global linkage: it is verified once,
@@ -51,14 +94,14 @@ impl Address {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn pointer_at(address: u64) -> u64 {
-    Address(address).get(0).unwrap_or(0)
+    Address(address).probe(0).unwrap_or(0)
 }
 
 /// The 32-bit value at an address, `u64::MAX` where it cannot be read. See [`pointer_at`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn word_at(address: u64) -> u64 {
-    Address(address).get::<u32>(0).map_or(u64::MAX, u64::from)
+    Address(address).probe::<u32>(0).map_or(u64::MAX, u64::from)
 }
 
 /// Calls `step` up to `times` times, until it returns 1. A loop that the verifier follows once, where one in the
@@ -106,5 +149,5 @@ pub fn zeros<const WORDS: usize>() -> [u64; WORDS] {
 /// integers do not take.
 #[inline(always)]
 pub fn argument(context: *mut core::ffi::c_void, index: usize) -> u64 {
-    Address(context as u64).get(index * 8).unwrap_or(0)
+    Address(context as u64).probe(index * 8).unwrap_or(0)
 }

@@ -7,7 +7,8 @@ use crate::offsets;
 use crate::read::{Address, clear, opaque};
 use crate::task::Inside;
 use abi::{
-    File, FileFacts, Header, LOSS_SCRATCH, SESSION_ENFORCE, SESSION_SCORED, VERDICT_REFUSED, Verdict, kind,
+    CALL_APART, File, FileFacts, Header, LOSS_SCRATCH, SESSION_ENFORCE, SESSION_SCORED, Syscall,
+    VERDICT_REFUSED, Verdict, kind,
 };
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::helpers::generated::{
@@ -73,6 +74,50 @@ pub extern "C" fn release(slot: u64) -> u64 {
     0
 }
 
+/// Writes a head, with the time and the processor.
+///
+/// # Safety
+/// `place` has room for a head.
+#[inline(always)]
+unsafe fn write_head(place: *mut Header, head: Header) {
+    // SAFETY: the caller's promise; helpers without preconditions.
+    unsafe {
+        let (cpu, time_ns) = (bpf_get_smp_processor_id() as u16, bpf_ktime_get_boot_ns());
+        place.write(Header { cpu, time_ns, ..head });
+    }
+}
+
+/// Tells the end of a system call, or the beginning of one that has none. The most frequent record by far, and always of
+/// one length: written in place.
+#[inline(always)]
+pub fn tell_syscall(inside: &Inside, number: u32, ret: i64, compat: bool) {
+    let Some(sequence) = SEQUENCE.get_ptr_mut(1) else { return };
+    let seq = atomic::fetch_add(sequence, 1);
+    let Some(mut entry) = BULK.reserve::<Syscall>(0) else { return lose(u32::from(kind::SYSCALL)) };
+    let head = Header {
+        kind: kind::SYSCALL,
+        cpu: 0,
+        len: size_of::<Syscall>() as u32,
+        seq,
+        time_ns: 0,
+        session: inside.slot,
+        segment: inside.session().segment,
+        tgid: inside.tgid,
+        tid: inside.tid,
+        syscall: number,
+        pad: 0,
+    };
+    let record: *mut Syscall = entry.as_mut_ptr();
+    // SAFETY: the entry is a record, and this program's own until it is submitted.
+    unsafe {
+        write_head(&raw mut (*record).header, head);
+        (*record).ret = ret;
+        (*record).compat = u32::from(compat);
+        (*record).pad = 0;
+    }
+    entry.submit(NO_WAKEUP);
+}
+
 /// Completes the head of the record in buffer `slot`, writes `len` bytes to the ring, and gives the buffer back. `what` is
 /// the kind, and above it the [`Urgency`]; `thread` is tgid and tid, `place` the session's slot and the system call,
 /// each the upper and the lower half. Global linkage: see [`dentry::append_names`].
@@ -89,22 +134,21 @@ pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64
     // SAFETY: arrays are never freed while the program runs.
     let (segment, scored) = unsafe { ((*state).segment, (*state).flags & SESSION_SCORED != 0) };
     let len = len as usize & (SCRATCH_LEN - 1);
-    let header = scratch.cast::<Header>();
-    // SAFETY: the buffer is larger than a head, and this program's own until it is given back; helpers without
-    // preconditions.
-    unsafe {
-        (*header).kind = kind;
-        (*header).cpu = bpf_get_smp_processor_id() as u16;
-        (*header).len = len as u32;
-        (*header).seq = atomic::fetch_add(sequence, 1);
-        (*header).time_ns = bpf_ktime_get_boot_ns();
-        (*header).session = session;
-        (*header).segment = segment;
-        (*header).tgid = (thread >> 32) as u32;
-        (*header).tid = thread as u32;
-        (*header).syscall = place as u32;
-        (*header).pad = 0;
-    }
+    let head = Header {
+        kind,
+        cpu: 0,
+        len: len as u32,
+        seq: atomic::fetch_add(sequence, 1),
+        time_ns: 0,
+        session,
+        segment,
+        tgid: (thread >> 32) as u32,
+        tid: thread as u32,
+        syscall: place as u32,
+        pad: 0,
+    };
+    // SAFETY: the buffer is larger than a head, and this program's own until it is given back.
+    unsafe { write_head(scratch.cast(), head) };
     // SAFETY: `len` is masked to the buffer's length.
     let bytes = unsafe { core::slice::from_raw_parts(scratch.cast::<u8>(), len) };
     let written = if urgency == Urgency::Control as u64 {
@@ -115,6 +159,12 @@ pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64
     };
     if written.is_err() {
         lose(u32::from(kind));
+        // The end of the call that it stood for is lost with it, and has a number of its own as any record.
+        // SAFETY: the buffer is larger than a record.
+        if kind == kind::FILE && unsafe { (*scratch.cast::<File>()).call } != CALL_APART {
+            atomic::fetch_add(sequence, 1);
+            lose(u32::from(kind::SYSCALL));
+        }
     }
     release(slot)
 }
@@ -299,9 +349,11 @@ pub struct FileOperation {
     pub before: bool,
     /// System call, or `u32::MAX`.
     pub syscall: u32,
+    /// See [`File::call`].
+    pub call: u32,
 }
 
-/// Writes a [`kind::FILE`] record. A refusal goes to the control ring.
+/// Writes a [`kind::FILE`] record. A refusal goes to the control ring. `None`: there was nothing to write, which is counted.
 #[inline(always)]
 pub fn tell_file(
     inside: &Inside,
@@ -309,8 +361,8 @@ pub fn tell_file(
     dentry: Address,
     second: Option<Address>,
     verdict: &Verdict,
-) {
-    let Some(buffer) = Buffer::claim() else { return };
+) -> Option<()> {
+    let buffer = Buffer::claim()?;
     let record: *mut File = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
@@ -321,21 +373,25 @@ pub fn tell_file(
         (*record).detail = operation.detail;
         clear::<FACTS_WORDS>((&raw mut (*record).second).cast());
         (*record).verdict = *verdict;
+        (*record).call = operation.call;
         (*record).pad = 0;
     }
     let Some(mut len) = buffer.append_file(offset_of!(File, file), size_of::<File>(), dentry) else {
         lose(u32::from(kind::FILE));
-        return buffer.discard();
+        buffer.discard();
+        return None;
     };
     if let Some(second) = second {
         let Some(end) = buffer.append_file(offset_of!(File, second), len, second) else {
             lose(u32::from(kind::FILE));
-            return buffer.discard();
+            buffer.discard();
+            return None;
         };
         len = end;
     }
     let urgency = if verdict.stage == 0 { Urgency::Operation } else { Urgency::Control };
     buffer.submit(kind::FILE, inside, operation.syscall, len, urgency);
+    Some(())
 }
 
 /// Words of facts; all zero: no file.

@@ -4,14 +4,13 @@
 use crate::maps::{FORMS, PLANS, REFUSED};
 use crate::offsets;
 use crate::read::Address;
-use crate::ring::{Buffer, Urgency};
+use crate::ring::tell_syscall;
 use crate::task::{self, Inside};
 use crate::{descriptor, endpoint, mount, named, process};
-use abi::{NO_ARG, PLANS_32, Plan, Syscall, form, kind};
+use abi::{NO_ARG, PLANS_32, Plan, form};
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use core::mem::size_of;
 
 const EPERM: i64 = 1;
 /// `openat2`, the same number in both tables.
@@ -40,8 +39,9 @@ fn on_enter(number: u32) -> Option<()> {
     Some(())
 }
 
-/// `TP_PROTO(struct pt_regs *regs, long ret)`. The registers still hold the arguments. What is more than a number goes on
-/// in the program for its form: one program for all would be too large for the verifier of 6.1.
+/// `TP_PROTO(struct pt_regs *regs, long ret)`. The registers still hold the arguments. An open, which is
+/// frequent, is told here; what else is more than a number goes on in the program for its form: one program for all would
+/// be too large for the verifier of 6.1.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
     if let Some(form) = on_exit(Address(ctx.arg(0)), ctx.arg::<u64>(1) as i64) {
@@ -59,8 +59,19 @@ fn on_exit(regs: Address, ret: i64) -> Option<u32> {
     let number = regs.get::<u64>(offsets::regs_orig_ax())? as u32;
     // The value of a 32-bit call is 32 bits wide, and so is its error.
     let ret = if compat { i64::from(ret as i32) } else { ret };
+    let plan = plan(number, compat);
+    if let Some(plan) = plan
+        && plan.form == form::OPEN
+        && ret >= 0
+        && !offsets::is_lsm_tier()
+    {
+        let call = Ended { inside, regs, ret: ret as i32, number, compat, plan };
+        if descriptor::opened(&call).is_some() {
+            return None;
+        }
+    }
     tell_syscall(&inside, number, ret, compat);
-    let plan = plan(number, compat)?;
+    let plan = plan?;
     if ret == -EPERM && REFUSED.remove(thread(&inside)).is_ok() {
         return None;
     }
@@ -69,7 +80,7 @@ fn on_exit(regs: Address, ret: i64) -> Option<u32> {
         form::MAP if (-4095..0).contains(&ret) => None,
         form::ACCEPT | form::MADE if ret < 0 => None,
         form::PRCTL if argument(regs, plan.dir, compat) == Some(PR_SET_SECCOMP) => Some(u32::from(form::RAW)),
-        form::NONE | form::LAST | form::PRCTL => None,
+        form::NONE | form::LAST | form::PRCTL | form::OPEN => None,
         form => Some(u32::from(form)),
     }
 }
@@ -137,8 +148,6 @@ macro_rules! ended {
 }
 
 ended! {
-    /// `form::OPEN`
-    ended_open = descriptor::opened;
     /// `form::PATH`
     ended_path = named::named;
     /// `form::FD`
@@ -196,17 +205,4 @@ fn plan(number: u32, compat: bool) -> Option<Plan> {
 pub fn argument(regs: Address, offset: u8, compat: bool) -> Option<u64> {
     let value: u64 = regs.get(offset as usize)?;
     Some(if compat { value & 0xffff_ffff } else { value })
-}
-
-#[inline(always)]
-fn tell_syscall(inside: &Inside, number: u32, ret: i64, compat: bool) {
-    let Some(buffer) = Buffer::claim() else { return };
-    let record: *mut Syscall = buffer.record();
-    // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
-    unsafe {
-        (*record).ret = ret;
-        (*record).compat = u32::from(compat);
-        (*record).pad = 0;
-    }
-    buffer.submit(kind::SYSCALL, inside, number, size_of::<Syscall>(), Urgency::Sequence);
 }

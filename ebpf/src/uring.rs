@@ -5,7 +5,7 @@ use crate::descriptor::tell_open;
 use crate::process::tell_interface;
 use crate::read::Address;
 use crate::{offsets, task};
-use abi::op;
+use abi::{CALL_APART, op};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
@@ -45,5 +45,5 @@ fn on_completion(request: Address, entry: Address) -> Option<()> {
     if fd <= 0 {
         return None;
     }
-    tell_open(&inside, fd, u32::MAX, 0, 0)
+    tell_open(&inside, fd, u32::MAX, 0, 0, CALL_APART)
 }

@@ -15,6 +15,10 @@ pub const MAX_DEPTH: u32 = 48;
 /// Bytes of a name that the exact-name map can hold; a longer name never matches.
 pub const NAME_LEN: usize = 32;
 
+/// The number by which the programs call the kernel function `bpf_rdonly_cast`: no helper has it. The loader puts the
+/// function of the running kernel in its place, and the type of the words that are read so into `WORDS_TYPE`.
+pub const RDONLY_CAST: usize = 0x7fff_0001;
+
 /// `Session::flags`: T0 and T1 refuse; without it they only record what they would refuse.
 pub const SESSION_ENFORCE: u32 = 1 << 0;
 /// `Session::flags`: a compiled baseline is armed, so T1 decides.

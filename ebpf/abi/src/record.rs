@@ -13,7 +13,7 @@ pub mod kind {
     pub const EXEC: u16 = 2;
     /// A thread ended. [`super::Exit`]
     pub const EXIT: u16 = 3;
-    /// A system call returned. [`super::Syscall`]
+    /// A system call returned, and no [`super::File`] says so. [`super::Syscall`]
     pub const SYSCALL: u16 = 4;
     /// An operation on a file that the kernel resolved. [`super::File`], names, names of the second file
     pub const FILE: u16 = 5;
@@ -274,8 +274,10 @@ wire! {
         pub second: FileFacts,
         /// What was decided.
         pub verdict: Verdict,
+        /// `CALL_*`: whether the record stands for the end of its system call, too, which then has none of its own.
+        pub call: u32,
         /// Zero.
-        pub pad: u64,
+        pub pad: u32,
     }
 
     /// [`kind::CLAIMED`]; the tail is the names of `base`, then `path_len` bytes, then `second_len` bytes.
@@ -401,6 +403,13 @@ wire! {
         pub cut: u32,
     }
 }
+
+/// `File::call`: the call has, or had, a record of its own; or there is no call.
+pub const CALL_APART: u32 = 0;
+/// `File::call`: the end of a 64-bit call, which returned `ret`.
+pub const CALL_ENDS: u32 = 1;
+/// `File::call`: the end of a 32-bit call, which returned `ret`.
+pub const CALL_ENDS_32: u32 = 2;
 
 /// `Fork::flags`: the child has namespaces of its own.
 pub const FORK_NAMESPACES: u32 = 1 << 0;
