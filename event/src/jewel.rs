@@ -58,6 +58,18 @@ pub struct Jewel {
     pub what: &'static str,
 }
 
+impl Jewel {
+    /// Configuration of agents and editors.
+    pub fn is_of_agents(&self) -> bool {
+        self.what == HOOK
+    }
+
+    /// Configuration of git.
+    pub fn is_of_git(&self) -> bool {
+        self.what == GIT
+    }
+}
+
 const TOUCH: Access = Access::from_bits_truncate(abi::access::ALL);
 const CHANGE: Access = Access::from_bits_truncate(abi::access::MODIFY);
 const REACH: Access = Access::CONNECT;
@@ -88,6 +100,7 @@ const fn system(path: &'static str, deny: Access, what: &'static str) -> Jewel {
 const START: &str = "shell start-up file";
 const AUTO: &str = "file that is run at login";
 const HOOK: &str = "configuration that makes an agent or editor run commands";
+const GIT: &str = "configuration that makes git run commands";
 const CLOUD: &str = "cloud credentials";
 const REGISTRY: &str = "package registry credentials";
 const VCS: &str = "version control credentials";
@@ -171,8 +184,8 @@ pub const JEWELS: &[Jewel] = &[
     home_write(".xprofile", AUTO),
     home_write(".xinitrc", AUTO),
     home_write(".xsession", AUTO),
-    home_write(".gitconfig", "configuration that makes git run commands"),
-    home_write(".config/git/config", "configuration that makes git run commands"),
+    home_write(".gitconfig", GIT),
+    home_write(".config/git/config", GIT),
     name_in(".claude", "settings.json", CHANGE, HOOK),
     name_in(".claude", "settings.local.json", CHANGE, HOOK),
     home_write(".claude.json", HOOK),

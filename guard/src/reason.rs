@@ -37,6 +37,11 @@ pub fn of_jewel(index: usize) -> u32 {
     index as u32 + 1
 }
 
+/// The row of the jewels behind a number.
+pub fn jewel(number: u32) -> Option<&'static Jewel> {
+    JEWELS.get(number.checked_sub(1)? as usize)
+}
+
 /// The texts of a running supervisor.
 #[derive(Debug, Default)]
 pub struct Reasons {
@@ -74,7 +79,7 @@ impl Reasons {
 
     /// The reason in words.
     pub fn explain(&self, number: u32) -> String {
-        if let Some(jewel) = number.checked_sub(1).and_then(|index| JEWELS.get(index as usize)) {
+        if let Some(jewel) = jewel(number) {
             return jewel_text(jewel);
         }
         if let Some((_, text)) = FIXED.iter().find(|(fixed, _)| *fixed == number) {

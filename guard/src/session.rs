@@ -1,6 +1,7 @@
 //! One running session: what arrives is counted, written down, scored and answered.
 
 mod answer;
+mod change;
 pub(crate) mod names;
 mod recording;
 mod stop;
@@ -50,6 +51,17 @@ pub enum Effect {
     Freeze(Answer),
     /// The session is to be killed.
     Kill(Answer),
+    /// A jewel was changed, which nothing could refuse: who did it is to be ended, or the session frozen.
+    Stop {
+        /// CLOCK_BOOTTIME, ns.
+        time_ns: u64,
+        /// The process.
+        pid: u32,
+        /// The whole session, and frozen.
+        freeze: bool,
+        /// Why, in words.
+        reason: String,
+    },
 }
 
 /// What T2 answers.
@@ -202,14 +214,17 @@ impl Live {
     /// Takes in what the kernel said, in its order.
     pub fn receive(&mut self, mut captured: Captured) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let mut stop = None;
         if let Captured::Event(event) = &mut captured {
             self.name(event);
+            stop = self.settle(event);
         }
         self.tally.take(&captured, &self.meta.context);
         match &captured {
             Captured::Event(event) => {
                 self.last_ns = self.last_ns.max(event.time_ns);
                 self.decided(event, &mut effects);
+                effects.extend(stop);
                 // Others may get a baseline with their next task, and the tokeniser must have seen all before.
                 if self.mode != Mode::Record || self.scorer.is_some() {
                     let step = self.tokeniser.read(event);

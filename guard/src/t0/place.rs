@@ -42,11 +42,16 @@ impl Arming<'_> {
     }
 
     /// A jewel whose directory does not exist yet: its name in any directory of that name, when the pair is one that
-    /// means the same everywhere (`.config/gh` does, `share/keyrings` does not).
+    /// means the same everywhere (`.config/gh` does, `share/keyrings` does not); or in one of that name in one of the name
+    /// above it (`.local/share/keyrings`).
     fn name_without_parent(&mut self, parent: &Path, leaf: &[u8], label: &Label) -> Result<(), Error> {
-        let Some(directory) = parent.file_name().map(OsStrExt::as_bytes) else { return Ok(()) };
-        match super::padded(directory) {
-            Some(padded) if directory.starts_with(b".") => self.name(abi::name_dir(&padded), leaf, label),
+        let name = |path: &Path| super::padded(path.file_name()?.as_bytes());
+        let above = parent.parent().and_then(name);
+        match (name(parent), above) {
+            (Some(directory), _) if directory[0] == b'.' => self.name(abi::name_dir(&directory), leaf, label),
+            (Some(directory), Some(above)) if above[0] == b'.' => {
+                self.name(abi::names_dir(&above, &directory), leaf, label)
+            }
             _ => Ok(()),
         }
     }
