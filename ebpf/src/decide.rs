@@ -182,10 +182,9 @@ pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, arm
     if walk.t1_found == 0 { UNLABELLED | flags } else { flags }
 }
 
-/// The reason for which T0 lets nobody change an object; 0: none. Global linkage: see [`dentry::append_names`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn forbids_change(object: u64, subjects: u64) -> u64 {
+/// The reason for which T0 lets nobody change an object; 0: none.
+#[inline(always)]
+pub fn forbids_change(object: u64, subjects: u64) -> u64 {
     let access = u64::from(access::MODIFY);
     let named = named(object, access, subjects);
     if named as u32 != 0 {
