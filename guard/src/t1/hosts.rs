@@ -75,7 +75,10 @@ struct State {
 
 #[derive(Default)]
 struct Opened {
-    ports: BTreeSet<u16>,
+    /// Ports that its names are known at, in the order in which they were found.
+    ports: Vec<u16>,
+    /// Those that there was no room to open.
+    closed: Vec<u16>,
     names: BTreeSet<String>,
 }
 
@@ -135,16 +138,21 @@ impl Hosts {
     /// Addresses that were opened for several names: whoever else is there is open as well.
     pub(crate) fn notes(&self) -> Vec<String> {
         let state = self.shared.state();
-        let shared = state.opened.iter().filter(|(_, opened)| opened.names.len() > 1);
-        shared
-            .map(|(ip, opened)| {
-                let names: Vec<&str> = opened.names.iter().map(String::as_str).collect();
-                format!(
-                    "{ip} was opened for {}: a shared address, behind which other hosts are open, too",
-                    names.join(" and ")
-                )
-            })
-            .collect()
+        let mut notes = Vec::new();
+        for (ip, opened) in &state.opened {
+            let names: Vec<&str> = opened.names.iter().map(String::as_str).collect();
+            let names = names.join(" and ");
+            if opened.names.len() > 1 {
+                notes.push(format!(
+                    "{ip} was opened for {names}: a shared address, behind which other hosts are open, too"
+                ));
+            }
+            if !opened.closed.is_empty() {
+                let closed = network::listed(&opened.closed);
+                notes.push(format!("{ip} ({names}) is known at too many ports: {closed} stays closed"));
+            }
+        }
+        notes
     }
 }
 
@@ -242,16 +250,21 @@ impl Shared {
         let opened = state.opened.entry(ip).or_default();
         opened.names.insert(name.to_owned());
         let before = opened.ports.len();
-        opened.ports.extend(self.ports_of(name));
+        for port in self.ports_of(name) {
+            if !opened.ports.contains(&port) {
+                opened.ports.push(port);
+            }
+        }
         let addr = mapped(ip);
         if opened.ports.len() == before || covered(&self.nets, addr) {
             return;
         }
-        let mut ports = opened.ports.clone();
-        if let Some(label) = self.nets.get(&(128, addr)) {
-            ports.extend(label.ports.iter().filter(|port| **port != 0));
-        }
-        let ports: Vec<u16> = ports.into_iter().collect();
+        // What the policy opens by address comes first, then what was open before.
+        let by_address = self.nets.get(&(128, addr)).map(|label| label.ports).unwrap_or_default();
+        let mut ports: Vec<u16> = by_address.into_iter().filter(|port| *port != 0).collect();
+        let more: Vec<u16> = opened.ports.iter().copied().filter(|port| !ports.contains(port)).collect();
+        ports.extend(more);
+        opened.closed = ports.split_off(ports.len().min(network::PORTS));
         let written = self.list.insert_net(128, net_key(self.number, addr), &network::label(&ports));
         if let Err(error) = written {
             tracing::error!(name, %ip, %error, "an address that was resolved could not be opened");
@@ -400,6 +413,18 @@ mod tests {
         );
         drop(hosts);
         assert!(list.state().nets.is_empty());
+    }
+
+    #[test]
+    fn of_nine_ports_of_a_name_eight_are_open() {
+        let list = Arc::new(Fake::default());
+        let policy = Policy { number: 7, ..Policy::default() };
+        let places: Vec<Place> = (81..=89).map(|port| at("www.example.org", port)).collect();
+        let hosts = Hosts::start(list.clone(), &policy, baseline(&places, 4), answers).unwrap().unwrap();
+        hosts.settle(LIMIT);
+        assert_eq!(ports(&list, "203.0.113.8"), Some((81..=88).collect()));
+        let note = "203.0.113.8 (www.example.org) is known at too many ports: 89 stays closed".to_owned();
+        assert!(hosts.notes().contains(&note), "{:?}", hosts.notes());
     }
 
     #[test]
