@@ -136,9 +136,20 @@ impl std::fmt::Display for Normal {
 }
 
 impl Normal {
-    /// A place of the file system that the baseline closes.
-    pub fn never_below(&self, did: &str, place: &str, bits: f64, budget_bits: f64) -> String {
-        format!("no {self} {did} below `{place}` ({bits:.1} bits, budget {budget_bits:.1})")
+    /// A place of the file system that the baseline closes: how many sessions did so there, of how many, and what it
+    /// costs and may cost, in bits.
+    pub fn rarely_below(
+        &self,
+        did: &str,
+        place: &str,
+        (some, all): (usize, usize),
+        (bits, budget): (f64, f64),
+    ) -> String {
+        let cost = format!("({bits:.1} bits, budget {budget:.1})");
+        if some == 0 {
+            return format!("no {self} {did} below `{place}` {cost}");
+        }
+        format!("this is new or rare for a {self}, though {some} of {all} {did} below `{place}` {cost}")
     }
 
     /// A file that no label covers.
@@ -198,8 +209,13 @@ mod tests {
     fn the_baseline_is_named_as_users_know_it() {
         let normal = Normal { agent: "demo-agent".into(), task: Some("summarize".into()) };
         assert_eq!(
-            normal.never_below("read", "~/projects/other", 13.2, 10.0),
+            normal.rarely_below("read", "~/projects/other", (0, 24), (13.2, 10.0)),
             "no normal `summarize` session of `demo-agent` read below `~/projects/other` (13.2 bits, budget 10.0)"
+        );
+        assert_eq!(
+            normal.rarely_below("read", "~/projects", (1, 24), (13.2, 10.0)),
+            "this is new or rare for a normal `summarize` session of `demo-agent`, though 1 of 24 read below \
+             `~/projects` (13.2 bits, budget 10.0)"
         );
     }
 }

@@ -19,13 +19,16 @@ const LOOPBACK: [(IpAddr, u32); 4] = [
 /// Bits of `::ffff:0:0/96`, below which IPv4 lies.
 const MAPPED: u32 = 96;
 
+/// How many bits of an address count, and the address.
+type Network = (u32, [u8; 16]);
+
 /// Ports that a label names.
 pub(super) const PORTS: usize = 8;
 
 /// The networks that are open, each with the ports that are: `(bits, address, label)`. The notes say what stays closed
 /// because a label has no room for it: the ports that fewest sessions reached.
 pub(super) fn compile(novelty: &Novelty, notes: &mut Vec<String>) -> Vec<(u32, [u8; 16], NetLabel)> {
-    let mut open: BTreeMap<(u32, [u8; 16]), Vec<(usize, u16)>> = BTreeMap::new();
+    let mut open: BTreeMap<Network, Vec<(usize, u16)>> = BTreeMap::new();
     for (ip, bits) in LOOPBACK {
         let bits = if ip.is_ipv4() { MAPPED + bits } else { bits };
         open.insert((bits, masked(mapped(ip), bits)), Vec::new());
