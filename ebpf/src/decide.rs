@@ -10,7 +10,7 @@ use crate::read::{Address, clear, each, zeros};
 use crate::task::Inside;
 use crate::{atomic, dentry, ring};
 use abi::{
-    FileKey, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR, NAME_LEN, NAMES_DIR, NameKey, NetKey,
+    FileKey, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR, NAME_LEN, NAMES_DIR, NameKey, NetKey,
     NetLabel, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, Verdict,
     access, names_hash,
 };
@@ -210,7 +210,7 @@ fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let session = inside.session();
     let subjects = u64::from(inside.subjects());
     let named = named(object.0, u64::from(access), subjects);
-    if named as u32 != 0 {
+    if named as u32 != 0 && readable(object.0, u64::from(access)) == 0 {
         return Decision { stage: STAGE_T0, reason: named as u32 };
     }
     let armed = u64::from(session.flags & SESSION_T1);
@@ -236,6 +236,18 @@ fn object(inside: &Inside, object: Address, access: u32) -> Decision {
         set_state(inside, STATE_READ_SECRET);
     }
     ALLOW
+}
+
+/// Whether a file of a refused name may be read all the same; 0: no. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn readable(object: u64, access: u64) -> u64 {
+    let Some(key) = dentry::inode(Address(object)).and_then(dentry::key) else { return 0 };
+    // SAFETY: read only.
+    match unsafe { T0.get(key) } {
+        Some(label) => u64::from(label.flags & LABEL_READABLE != 0 && label.deny & access as u32 == 0),
+        None => 0,
+    }
 }
 
 /// Sets bits of the session's state.

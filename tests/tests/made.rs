@@ -169,3 +169,40 @@ fn a_directory_of_jewels_that_is_made_outside_takes_nothing_from_inside() -> Res
     assert_eq!(summary["denied"], 1, "{summary:#}");
     Ok(())
 }
+
+/// A file that holds settings alone may be read, and not written; what turns up in it, or in its place, is refused again.
+#[test]
+fn what_holds_no_credential_may_be_read_until_it_does() -> Result<()> {
+    for replaced in [false, true] {
+        let world = World::new()?;
+        let home = world.home();
+        world.write(&home.join(".npmrc"), "registry=https://registry.example.org/\n")?;
+        world.write(&home.join(".netrc"), "machine example.org login me password secret\n")?;
+        let script = format!(
+            "cd '{}'; cat .npmrc; bash -c 'echo //evil/ >>.npmrc'; cat .netrc; touch projects/app/ready; \
+             until [ -e projects/app/go ]; do sleep 0.02; done; cat .npmrc; echo code=$?",
+            home.display()
+        );
+        let summary = world.path().join("summary.json");
+        let path = summary.to_str().context("path")?;
+        let mut args = world.session("enforce", &["--quiet", "--summary-file", path]);
+        args.extend(["bash", "-c", &script].map(str::to_owned));
+        let client = world.wardline(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let ready = home.join("projects/app/ready");
+        assert!(wait_until(Duration::from_secs(20), || ready.exists()));
+        if replaced {
+            world.write(&home.join("new"), "_authToken=THE-TOKEN\n")?;
+            fs::rename(home.join("new"), home.join(".npmrc"))?;
+        } else {
+            world.write(&home.join(".npmrc"), "_authToken=THE-TOKEN\n")?;
+        }
+        fs::write(home.join("projects/app/go"), "")?;
+        let output = client.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(said, "registry=https://registry.example.org/\ncode=1\n", "{replaced}");
+        let summary: Value = serde_json::from_slice(&fs::read(&summary)?)?;
+        assert_eq!(summary["denied"], 3, "{replaced}: {summary:#}");
+        assert_eq!(fs::read_to_string(home.join(".npmrc"))?, "_authToken=THE-TOKEN\n");
+    }
+    Ok(())
+}

@@ -34,6 +34,9 @@ pub const LABEL_SENSITIVE: u32 = 1 << 0;
 /// `Label::flags`: a T0 label of a workspace's root: below it, names that matter in any directory do not.
 pub const LABEL_WORKSPACE: u32 = 1 << 1;
 
+/// `Label::flags`: a T0 label of a file that may be read, though its name may not: it holds no credential now.
+pub const LABEL_READABLE: u32 = 1 << 2;
+
 /// Reason of a refusal that no label made: a process of Wardline's own was reached for.
 pub const REASON_PROTECTED: u32 = 0xff00_0001;
 /// Reason of a refusal that no label made: memory or environment of a process outside the session.
