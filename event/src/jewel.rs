@@ -64,6 +64,12 @@ impl Jewel {
         self.what == HOOK
     }
 
+    /// Credentials that a tool looks for whenever it runs: `git` and `curl` in `.netrc`, `npm` in `.npmrc`.
+    pub fn is_looked_at(&self) -> bool {
+        matches!(self.what, NETWORK | REGISTRY)
+            || matches!(self.site, Site::Home(".git-credentials" | ".config/git/credentials"))
+    }
+
     /// Configuration of git.
     pub fn is_of_git(&self) -> bool {
         self.what == GIT
@@ -101,6 +107,7 @@ const START: &str = "shell start-up file";
 const AUTO: &str = "file that is run at login";
 const HOOK: &str = "configuration that makes an agent or editor run commands";
 const GIT: &str = "configuration that makes git run commands";
+const NETWORK: &str = "network credentials";
 const CLOUD: &str = "cloud credentials";
 const REGISTRY: &str = "package registry credentials";
 const VCS: &str = "version control credentials";
@@ -123,7 +130,7 @@ pub const JEWELS: &[Jewel] = &[
     home(".kube", "cluster credentials"),
     home(".docker/config.json", "container registry credentials"),
     home(".config/containers/auth.json", "container registry credentials"),
-    home(".netrc", "network credentials"),
+    home(".netrc", NETWORK),
     home(".git-credentials", VCS),
     home(".config/git/credentials", VCS),
     home(".config/gh", VCS),

@@ -2,6 +2,7 @@
 
 mod answer;
 mod change;
+mod looks;
 pub(crate) mod names;
 mod recording;
 mod stop;
@@ -18,6 +19,7 @@ use crate::report::{Denial, Report};
 use crate::{cgroup::Cgroup, t0, t1};
 use collector::Dns;
 use event::{Access, Captured, Class, Event, Object, Op, Segment, SessionMeta, Tokeniser, Unseen};
+use looks::Looks;
 use models::{Baseline, Scorer, Verdict};
 use names::Names;
 pub use recording::Recording;
@@ -95,6 +97,7 @@ pub struct Live {
     tokeniser: Tokeniser,
     scorer: Option<Scorer>,
     tally: Tally,
+    looks: Looks,
     report: Report,
     strongest: Verdict,
     /// The score is past the threshold of alerts just now: it is said once.
@@ -132,6 +135,7 @@ impl Live {
             tokeniser: Tokeniser::guarding(meta.context.clone()),
             scorer: None,
             tally: Tally::default(),
+            looks: Looks::default(),
             report: Report::default(),
             strongest: Verdict::Allow,
             alerting: false,
@@ -291,6 +295,11 @@ impl Live {
         if let Some(scorer) = &mut self.scorer {
             scorer.note_loss(UNSEEN_RECORDS);
         }
+    }
+
+    /// Puts labels back on jewels that somebody outside is about to write.
+    pub fn keep_whole(&self) -> Result<(), crate::Error> {
+        self.shared.jewels.keep_whole(self.slot)
     }
 
     /// Hands on what waits to be written: after each reading of the rings.
