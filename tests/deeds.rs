@@ -50,7 +50,11 @@ pub const FILES: [&str; 25] = [
     "uring",
 ];
 /// Directories that a deed needs, and that are there before.
-pub const DIRECTORIES: [&str; 12] = [
+pub const DIRECTORIES: [&str; 16] = [
+    "overlay",
+    "overlay-lower",
+    "overlay-upper",
+    "overlay-work",
     "directory",
     "full",
     "rmdir",

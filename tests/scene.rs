@@ -124,13 +124,18 @@ impl Drop for Scene {
     }
 }
 
-/// The tier of a session, which must be `lsm` where it can be.
-pub fn is_lsm(summary: &Value) -> Result<bool> {
+/// Whether sessions here are in the tier `lsm`.
+pub fn can_refuse() -> bool {
     let lsms = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
     let machine = fs::read_to_string("/etc/os-release").unwrap_or_default().contains("virtual machine");
     let can = machine && lsms.split(',').any(|name| name.trim() == "bpf");
+    can && std::env::var_os("WARDLINE_WITHOUT_LSM").is_none()
+}
+
+/// The tier of a session, which must be `lsm` where it can be.
+pub fn is_lsm(summary: &Value) -> Result<bool> {
     let lsm = summary["tier"] == "lsm";
-    ensure!(lsm || !can || std::env::var_os("WARDLINE_WITHOUT_LSM").is_some(), "not in tier lsm: {summary}");
+    ensure!(lsm || !can_refuse(), "not in tier lsm: {summary}");
     Ok(lsm)
 }
 

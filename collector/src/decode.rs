@@ -255,6 +255,7 @@ fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Dec
     }
     event.second = (!second.is_empty()).then(|| Object::File(resolver.claimed(&record.base, names, second)));
     event.detail = record.detail;
+    event.decision = decision(&record.verdict);
     Some(Decoded::Claimed(Box::new(event), record.call))
 }
 

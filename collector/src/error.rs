@@ -48,6 +48,9 @@ pub enum Error {
     /// the deny-list is full
     #[error("the deny-list's map `{0}` is full")]
     Full(&'static str),
+    /// a process is inside another session
+    #[error("process {0} is inside another session")]
+    Taken(u32),
     /// the descriptor is not open, or is no file
     #[error("the kernel does not know descriptor {0} as a file")]
     NotAFile(i32),

@@ -5,6 +5,7 @@
 //! among objects that the kernel named.
 
 use crate::decode::{Decoded, Touched};
+use crate::sequence::Gap;
 use bstr::BString;
 use event::{Access, Captured, Event, File, Object, Op, Outcome, Syscall};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -37,26 +38,38 @@ struct Thread {
 
 /// The threads that have something under way.
 #[derive(Default)]
-pub(crate) struct Join(HashMap<u32, Thread>);
+pub(crate) struct Join {
+    threads: HashMap<u32, Thread>,
+    /// Records that are missing of this batch: a call that may have ended in one has no outcome, rather than that of the
+    /// next call.
+    gaps: Vec<Gap>,
+}
 
 impl Join {
+    /// What is missing of the batch that comes now, up to [`Join::expire`].
+    pub(crate) fn missing(&mut self, gaps: Vec<Gap>) {
+        self.gaps = gaps;
+    }
+
     /// The next record of a thread, at the time that it says.
     pub(crate) fn take(&mut self, slot: u32, tid: u32, decoded: Decoded, sink: &mut Sink<'_>) {
         match decoded {
             Decoded::Captured(Captured::Syscall(call)) => {
-                if let Some(thread) = self.0.get_mut(&tid) {
-                    thread.end(Some(&call), sink);
+                if let Some(thread) = self.threads.get_mut(&tid) {
+                    thread.end(Some(&call), &self.gaps, sink);
                     if thread.failed.is_empty() && thread.touched.is_empty() {
-                        self.0.remove(&tid);
+                        self.threads.remove(&tid);
                     }
                 }
                 sink(slot, Captured::Syscall(call));
             }
             Decoded::Captured(Captured::Event(event)) => {
-                let Some(thread) = self.0.get_mut(&tid) else { return sink(slot, Captured::Event(event)) };
+                let Some(thread) = self.threads.get_mut(&tid) else {
+                    return sink(slot, Captured::Event(event));
+                };
                 if event.op == Op::Exit {
-                    thread.end(None, sink);
-                    self.0.remove(&tid);
+                    thread.end(None, &[], sink);
+                    self.threads.remove(&tid);
                     return sink(slot, Captured::Event(event));
                 }
                 // What was decided is told in any case: it is another call's, of which the record is still to come.
@@ -70,11 +83,11 @@ impl Join {
                 self.take(slot, tid, Decoded::Captured(Captured::Syscall(call)), sink);
                 self.take(slot, tid, Decoded::Captured(Captured::Event(event)), sink);
             }
-            Decoded::Before(event) => self.0.entry(tid).or_default().hold(slot, event, true, sink),
+            Decoded::Before(event) => self.threads.entry(tid).or_default().hold(slot, event, true, sink),
             // A message is handed on by itself.
             Decoded::Dns(..) | Decoded::Nothing => {}
             Decoded::Touched(touched) => {
-                let thread = self.0.entry(tid).or_default();
+                let thread = self.threads.entry(tid).or_default();
                 if thread.touched.first().is_some_and(|first| first.call != touched.call) {
                     thread.touched.clear();
                 }
@@ -83,7 +96,7 @@ impl Join {
                 }
             }
             Decoded::Claimed(mut event, call) => {
-                if let Some(thread) = self.0.get_mut(&tid) {
+                if let Some(thread) = self.threads.get_mut(&tid) {
                     let failed = matches!(event.outcome, Outcome::Failed(_));
                     if event.decision.is_none() && thread.has_failed(&event) {
                         return;
@@ -102,7 +115,11 @@ impl Join {
 
     /// Tells what has waited too long, when everything up to `now_ns` was read.
     pub(crate) fn expire(&mut self, now_ns: u64, sink: &mut Sink<'_>) {
-        self.0.retain(|_, thread| {
+        let gaps = std::mem::take(&mut self.gaps);
+        self.threads.retain(|_, thread| {
+            if !gaps.is_empty() {
+                thread.forget(&gaps, sink);
+            }
             let old = |event: &Event| now_ns.saturating_sub(event.time_ns) > WAIT_NS;
             if thread.held.first().is_some_and(|(_, event, _)| old(event)) {
                 thread.tell_held(sink);
@@ -124,6 +141,16 @@ impl Thread {
         } else {
             sink(slot, Captured::Event(event));
         }
+    }
+
+    /// Tells what may have ended in a gap, and does not expect its end any more.
+    fn forget(&mut self, gaps: &[Gap], sink: &mut Sink<'_>) {
+        let may_have = |event: &Event| may_have_ended(event, u64::MAX, gaps);
+        if self.held.iter().any(|(_, event, waits)| *waits && may_have(event)) {
+            self.tell_held(sink);
+        }
+        self.under_way.retain(|(_, event)| !may_have(event));
+        self.failed.clear();
     }
 
     /// Tells everything that waits as under way.
@@ -151,9 +178,11 @@ impl Thread {
     }
 
     /// The call has ended, or the thread with it.
-    fn end(&mut self, call: Option<&Syscall>, sink: &mut Sink<'_>) {
+    fn end(&mut self, call: Option<&Syscall>, gaps: &[Gap], sink: &mut Sink<'_>) {
         self.failed.clear();
-        let ret = call.filter(|call| call.compat || call.number != IO_URING_ENTER).map(|call| call.ret);
+        let returned = call.filter(|call| call.compat || call.number != IO_URING_ENTER).map(|call| call.ret);
+        let ended_ns = call.map_or(u64::MAX, |call| call.time_ns);
+        let ret_of = |event: &Event| returned.filter(|_| !may_have_ended(event, ended_ns, gaps));
         let held = std::mem::take(&mut self.held);
         let made: HashSet<BString> = held
             .iter()
@@ -169,14 +198,14 @@ impl Thread {
             if event.op == Op::Create && event.object.file().is_some_and(|file| made.contains(&file.path)) {
                 continue;
             }
-            event.outcome = outcome(&event, ret);
+            event.outcome = outcome(&event, ret_of(&event));
             if matches!(event.outcome, Outcome::Failed(_)) {
                 self.fail(event.op);
             }
             sink(slot, Captured::Event(event));
         }
         for (slot, mut event) in std::mem::take(&mut self.under_way) {
-            event.outcome = outcome(&event, ret);
+            event.outcome = outcome(&event, ret_of(&event));
             if let (Outcome::Failed(_), Some(call)) = (event.outcome, call) {
                 self.fail(event.op);
                 event.time_ns = call.time_ns;
@@ -184,6 +213,11 @@ impl Thread {
             }
         }
     }
+}
+
+/// Whether the call of an event may have ended before `until_ns` in records that are missing.
+fn may_have_ended(event: &Event, until_ns: u64, gaps: &[Gap]) -> bool {
+    gaps.iter().any(|gap| event.time_ns < gap.to_ns && gap.from_ns < until_ns)
 }
 
 fn opened_new(event: &Event) -> bool {

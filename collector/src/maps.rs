@@ -36,6 +36,17 @@ impl<K: Pod, V: Pod> Table<K, V> {
         self.lock().insert(key, value, 0).map_err(|source| wrong(self.name, "written", source))
     }
 
+    /// Adds an entry; `false` where there is one already, which stays as it is.
+    pub(crate) fn insert_new(&self, key: &K, value: &V) -> Result<bool, Error> {
+        /// include/uapi/linux/bpf.h
+        const BPF_NOEXIST: u64 = 1;
+        match self.lock().insert(key, value, BPF_NOEXIST) {
+            Ok(()) => Ok(true),
+            Err(MapError::SyscallError(e)) if e.io_error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+            Err(source) => Err(wrong(self.name, "written", source)),
+        }
+    }
+
     /// Removes an entry; one that is not there is no error.
     pub(crate) fn remove(&self, key: &K) -> Result<(), Error> {
         match self.lock().remove(key) {

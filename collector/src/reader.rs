@@ -96,6 +96,7 @@ impl Reader {
     pub fn drain(&mut self, sink: &mut dyn FnMut(u32, Heard)) -> usize {
         let read_to_ns = self.read();
         let count = self.order.len();
+        self.join.missing(self.sequences.gaps());
         for place in &self.order {
             let bytes = &self.bytes[place.at..place.at + place.len];
             let (Some(header), Some(mut decoded)) = (header(bytes), decode(bytes, &mut self.resolver)) else {

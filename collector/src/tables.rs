@@ -5,14 +5,23 @@ use crate::kernel::Kernel;
 use abi::{FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key};
 
 impl Kernel {
-    /// Takes a process into a session; what it forks from now on is inside too.
+    /// Takes a process into a session; what it forks from now on is inside too. One that the kernel has made a member of
+    /// it meanwhile stays as it is.
     ///
     /// # Errors
-    /// No such process, or a full map.
+    /// No such process, one of another session, or a full map.
     pub fn enroll(&self, pid: u32, slot: u32) -> Result<(), Error> {
         let start_ns = start_ns(pid)?;
         let member = Member { start_ns, session: slot, subjects: 0, parent: 0, pad: 0 };
-        self.maps.members.insert(&pid, &member)
+        while !self.maps.members.insert_new(&pid, &member)? {
+            match self.maps.members.get(&pid)? {
+                Some(there) if !is_same(there.start_ns, start_ns) => self.maps.members.remove(&pid)?,
+                Some(there) if there.session == slot => return Ok(()),
+                Some(_) => return Err(Error::Taken(pid)),
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     /// The entry of a process, when it is inside a session.
@@ -155,6 +164,14 @@ impl Kernel {
     }
 }
 
+/// Whether two starts are of the same process: one may be in whole clock ticks. Otherwise the end of a process was missed
+/// that had this number before.
+fn is_same(one_ns: u64, other_ns: u64) -> bool {
+    /// Twice a tick, of which there are a hundred a second.
+    const NEAR_NS: u64 = 20_000_000;
+    one_ns.abs_diff(other_ns) < NEAR_NS
+}
+
 /// When a process started, ns of CLOCK_BOOTTIME in the kernel's clock ticks: field 22 of /proc/PID/stat.
 fn start_ns(pid: u32) -> Result<u64, Error> {
     let missing = |source| Error::Io { what: format!("reading the start of process {pid}"), source };
@@ -172,6 +189,12 @@ fn start_ns(pid: u32) -> Result<u64, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_in_ticks_is_that_in_nanoseconds() {
+        assert!(is_same(1_230_000_000, 1_234_567_890));
+        assert!(!is_same(1_230_000_000, 1_254_567_890));
+    }
 
     #[test]
     fn this_process_has_a_start() {

@@ -7,7 +7,7 @@ use crate::offsets;
 use crate::read::Address;
 use crate::ring::{Buffer, Urgency, lose};
 use crate::syscall::thread;
-use crate::{dentry, task};
+use crate::{decide, dentry, task};
 use abi::{Touched, kind};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -44,19 +44,48 @@ fn on_change(inode: u64) -> Option<()> {
     begun.inodes[count & (INODES - 1)] = inode;
     begun.count += 1;
     tell_names(inode, begun.call, 0);
+    if begun.forbidden == 0 {
+        begun.forbidden = forbidden(inode, u64::from(inside.subjects()));
+    }
     Some(())
 }
 
-/// Tells the names that the inodes of a call have when it ends.
+/// Tells the names that the inodes of a call have when it ends. The answer: see [`forbidden`].
 #[inline(always)]
-pub fn tell_after(begun: &Begun) {
+pub fn tell_after(begun: &Begun, subjects: u32) -> u64 {
+    let mut found = begun.forbidden;
     let mut i = 0;
     while i < INODES {
         if begun.inodes[i] != 0 {
             tell_names(begun.inodes[i], begun.call, 1);
+            if found == 0 {
+                found = forbidden(begun.inodes[i], u64::from(subjects));
+            }
         }
         i += 1;
     }
+    found
+}
+
+/// The reason for which the static stage lets nobody change an inode, by one of its names or what lies above them; 0:
+/// none. Nothing refuses the change in this tier: this is how it is noticed. Global linkage: see
+/// [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn forbidden(inode: u64, subjects: u64) -> u64 {
+    let mut node = Address(inode).follow(offsets::inode_aliases());
+    for _ in 0..NAMES {
+        let Some(alias) = node else { break };
+        let dentry = Address(alias.0.wrapping_sub(offsets::dentry_alias() as u64));
+        let is_name = dentry::inode(dentry) == Some(Address(inode))
+            && dentry.follow(offsets::dentry_hashed()).is_some();
+        let reason = if is_name { decide::forbids_change(dentry.0, subjects) } else { 0 };
+        if reason != 0 {
+            return reason;
+        }
+        node = alias.follow(0);
+    }
+    0
 }
 
 /// Tells an inode by each of its names, where it has any. Global linkage: see [`dentry::append_names`].

@@ -10,8 +10,9 @@ use crate::read::{Address, clear, each, zeros};
 use crate::task::Inside;
 use crate::{atomic, dentry, ring};
 use abi::{
-    FileKey, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR, NAME_LEN, NameKey, NetKey, NetLabel,
-    SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, Verdict, access,
+    FileKey, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR, NAME_LEN, NAMES_DIR, NameKey, NetKey,
+    NetLabel, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, Verdict,
+    access, names_hash,
 };
 use aya_ebpf::maps::lpm_trie::Key;
 use core::mem::size_of;
@@ -67,6 +68,12 @@ pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
         if reason != 0 {
             return u64::from(reason);
         }
+        let above = dentry::parent(parent).map_or(0, |above| name_hash(above.0));
+        key.dir = FileKey { ino: names_hash(hash, above), ..NAMES_DIR };
+        let reason = if above == 0 { 0 } else { name_reason(key, access, subjects) };
+        if reason != 0 {
+            return u64::from(reason);
+        }
     }
     // SAFETY: the directory is the first two words; none is any.
     unsafe { clear::<2>((&raw mut key.dir).cast()) };
@@ -114,10 +121,19 @@ struct Walk {
 }
 
 /// One step of the walk, a callback of `bpf_loop`. 1 ends it.
-unsafe extern "C" fn step(_: u64, walk: *mut Walk) -> i64 {
+unsafe extern "C" fn step(index: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` hands on the pointer that `walk` gave it.
     let walk = unsafe { &mut *walk };
     let dentry = Address(walk.dentry);
+    // A directory of that name which was made since has no label. Looked for only where something is to be changed:
+    // there is one for everything that is opened, and nothing in it yet to be read.
+    if index != 0 && walk.access & access::MODIFY != 0 {
+        let reason = named(walk.dentry, u64::from(walk.access), u64::from(walk.subjects)) as u32;
+        if reason != 0 {
+            walk.t0_reason = reason;
+            return 1;
+        }
+    }
     if let Some(key) = dentry::inode(dentry).and_then(dentry::key) {
         // SAFETY: read only.
         if let Some(label) = unsafe { T0.get(key) } {
@@ -167,6 +183,22 @@ pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, arm
     if walk.t1_found == 0 { UNLABELLED | flags } else { flags }
 }
 
+/// The reason for which T0 lets nobody change an object; 0: none.
+#[inline(always)]
+pub fn forbids_change(object: u64, subjects: u64) -> u64 {
+    let access = u64::from(access::MODIFY);
+    let named = named(object, access, subjects);
+    if named as u32 != 0 {
+        return named & 0xffff_ffff;
+    }
+    let answer = walk(object, access, subjects, 0, 0);
+    if answer & BY_T0 != 0 {
+        return answer & 0xffff_ffff;
+    }
+    let in_workspace = (answer >> 40) as u32 & LABEL_WORKSPACE != 0;
+    if in_workspace { 0 } else { named >> 32 }
+}
+
 /// A T0 label refuses.
 const BY_T0: u64 = 1 << 32;
 /// The nearest label of the baseline refuses.
@@ -179,7 +211,7 @@ fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let session = inside.session();
     let subjects = u64::from(inside.subjects());
     let named = named(object.0, u64::from(access), subjects);
-    if named as u32 != 0 {
+    if named as u32 != 0 && readable(object.0, u64::from(access)) == 0 {
         return Decision { stage: STAGE_T0, reason: named as u32 };
     }
     let armed = u64::from(session.flags & SESSION_T1);
@@ -205,6 +237,18 @@ fn object(inside: &Inside, object: Address, access: u32) -> Decision {
         set_state(inside, STATE_READ_SECRET);
     }
     ALLOW
+}
+
+/// Whether a file of a refused name may be read all the same; 0: no. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn readable(object: u64, access: u64) -> u64 {
+    let Some(key) = dentry::inode(Address(object)).and_then(dentry::key) else { return 0 };
+    // SAFETY: read only.
+    match unsafe { T0.get(key) } {
+        Some(label) => u64::from(label.flags & LABEL_READABLE != 0 && label.deny & access as u32 == 0),
+        None => 0,
+    }
 }
 
 /// Sets bits of the session's state.

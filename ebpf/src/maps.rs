@@ -90,6 +90,8 @@ pub struct Begun {
     pub call: u64,
     /// Newest mount of the namespace then.
     pub mount: u64,
+    /// Why it should not have: see `change::forbidden`.
+    pub forbidden: u64,
     /// Inodes in `inodes`.
     pub count: u64,
     /// Addresses of the inodes that it has changed.
@@ -97,7 +99,7 @@ pub struct Begun {
 }
 
 /// Words of [`Begun`].
-pub const BEGUN_WORDS: usize = 3 + INODES;
+pub const BEGUN_WORDS: usize = 4 + INODES;
 /// Inodes of one call that are remembered: a rename through overlayfs changes six. A power of two.
 pub const INODES: usize = 8;
 /// Buffers a CPU: LSM programs can be preempted by one another, and four deep is more than was ever seen.

@@ -3,11 +3,11 @@
 
 use crate::maps::{BEGUN, BEGUN_WORDS, Begun};
 use crate::read::{Address, zeros};
-use crate::ring::{Buffer, PATH_LEN, Urgency, lose};
+use crate::ring::{Buffer, PATH_LEN, Urgency, lose, verdict};
 use crate::syscall::{Ended, argument, thread};
 use crate::task::Inside;
 use crate::{change, dentry, mount, offsets};
-use abi::{Claimed, NO_ARG, kind};
+use abi::{Claimed, MEANS_KILL, NO_ARG, STAGE_NONE, STAGE_T0, kind};
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use core::mem::{offset_of, size_of};
 
@@ -49,15 +49,18 @@ fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
     let detail = call.detail()?;
     let base = base(call, plan.dir)?;
     let second = if plan.second == NO_ARG { 0 } else { call.argument(plan.second)? };
-    let mut which = 0;
+    let (mut which, mut forbidden) = (0, 0);
     if let Some(begun) = begun {
         // SAFETY: points into the map's entry of this thread, which nobody else writes.
         let begun = unsafe { &*begun };
         which = begun.call;
         if call.ret >= 0 {
-            change::tell_after(begun);
+            forbidden = change::tell_after(begun, call.inside.subjects());
         }
     }
+    let stage = if forbidden == 0 { STAGE_NONE } else { STAGE_T0 };
+    // It has happened: who did it is stopped by user space, which knows what the jewel is.
+    let verdict = verdict(&call.inside, stage, forbidden as u32, MEANS_KILL);
     let Some(buffer) = Buffer::claim() else { return None };
     let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
         lose(u32::from(kind::CLAIMED));
@@ -80,8 +83,10 @@ fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
         (*record).second_len = second_len as u16;
         (*record).path_cut = u32::from(path_len >= PATH_LEN - 1);
         (*record).call = which;
+        (*record).verdict = verdict;
     }
-    buffer.submit(kind::CLAIMED, &call.inside, call.number, total, Urgency::Operation);
+    let urgency = if stage == STAGE_NONE { Urgency::Operation } else { Urgency::Control };
+    buffer.submit(kind::CLAIMED, &call.inside, call.number, total, urgency);
     Some(())
 }
 

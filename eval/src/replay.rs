@@ -113,7 +113,7 @@ impl<'b> Run<'b> {
 
     fn take(&mut self, reading: Reading<'_>) {
         match reading {
-            Reading::Step(step) => self.step(step),
+            Reading::Step(step) | Reading::Refused(step) => self.step(step),
             Reading::Syscall(call) => {
                 self.result.syscalls += 1;
                 self.scorer.push_syscall(call.tid, call.number, call.ret);

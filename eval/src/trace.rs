@@ -109,7 +109,7 @@ impl Trace {
 
     fn take(&mut self, reading: Reading<'_>, digest: &mut Hasher, shape: &mut Hasher) {
         match reading {
-            Reading::Step(step) => {
+            Reading::Step(step) | Reading::Refused(step) => {
                 if self.events == 0 {
                     self.span_ns.0 = step.time_ns;
                 }

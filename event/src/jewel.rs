@@ -58,6 +58,24 @@ pub struct Jewel {
     pub what: &'static str,
 }
 
+impl Jewel {
+    /// Configuration of agents and editors.
+    pub fn is_of_agents(&self) -> bool {
+        self.what == HOOK
+    }
+
+    /// Credentials that a tool looks for whenever it runs: `git` and `curl` in `.netrc`, `npm` in `.npmrc`.
+    pub fn is_looked_at(&self) -> bool {
+        matches!(self.what, NETWORK | REGISTRY)
+            || matches!(self.site, Site::Home(".git-credentials" | ".config/git/credentials"))
+    }
+
+    /// Configuration of git.
+    pub fn is_of_git(&self) -> bool {
+        self.what == GIT
+    }
+}
+
 const TOUCH: Access = Access::from_bits_truncate(abi::access::ALL);
 const CHANGE: Access = Access::from_bits_truncate(abi::access::MODIFY);
 const REACH: Access = Access::CONNECT;
@@ -88,6 +106,8 @@ const fn system(path: &'static str, deny: Access, what: &'static str) -> Jewel {
 const START: &str = "shell start-up file";
 const AUTO: &str = "file that is run at login";
 const HOOK: &str = "configuration that makes an agent or editor run commands";
+const GIT: &str = "configuration that makes git run commands";
+const NETWORK: &str = "network credentials";
 const CLOUD: &str = "cloud credentials";
 const REGISTRY: &str = "package registry credentials";
 const VCS: &str = "version control credentials";
@@ -110,7 +130,7 @@ pub const JEWELS: &[Jewel] = &[
     home(".kube", "cluster credentials"),
     home(".docker/config.json", "container registry credentials"),
     home(".config/containers/auth.json", "container registry credentials"),
-    home(".netrc", "network credentials"),
+    home(".netrc", NETWORK),
     home(".git-credentials", VCS),
     home(".config/git/credentials", VCS),
     home(".config/gh", VCS),
@@ -171,8 +191,8 @@ pub const JEWELS: &[Jewel] = &[
     home_write(".xprofile", AUTO),
     home_write(".xinitrc", AUTO),
     home_write(".xsession", AUTO),
-    home_write(".gitconfig", "configuration that makes git run commands"),
-    home_write(".config/git/config", "configuration that makes git run commands"),
+    home_write(".gitconfig", GIT),
+    home_write(".config/git/config", GIT),
     name_in(".claude", "settings.json", CHANGE, HOOK),
     name_in(".claude", "settings.local.json", CHANGE, HOOK),
     home_write(".claude.json", HOOK),

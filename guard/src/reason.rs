@@ -37,6 +37,11 @@ pub fn of_jewel(index: usize) -> u32 {
     index as u32 + 1
 }
 
+/// The row of the jewels behind a number.
+pub fn jewel(number: u32) -> Option<&'static Jewel> {
+    JEWELS.get(number.checked_sub(1)? as usize)
+}
+
 /// The texts of a running supervisor.
 #[derive(Debug, Default)]
 pub struct Reasons {
@@ -74,7 +79,7 @@ impl Reasons {
 
     /// The reason in words.
     pub fn explain(&self, number: u32) -> String {
-        if let Some(jewel) = number.checked_sub(1).and_then(|index| JEWELS.get(index as usize)) {
+        if let Some(jewel) = jewel(number) {
             return jewel_text(jewel);
         }
         if let Some((_, text)) = FIXED.iter().find(|(fixed, _)| *fixed == number) {
@@ -131,9 +136,20 @@ impl std::fmt::Display for Normal {
 }
 
 impl Normal {
-    /// A place of the file system that the baseline closes.
-    pub fn never_below(&self, did: &str, place: &str, bits: f64, budget_bits: f64) -> String {
-        format!("no {self} {did} below `{place}` ({bits:.1} bits, budget {budget_bits:.1})")
+    /// A place of the file system that the baseline closes: how many sessions did so there, of how many, and what it
+    /// costs and may cost, in bits.
+    pub fn rarely_below(
+        &self,
+        did: &str,
+        place: &str,
+        (some, all): (usize, usize),
+        (bits, budget): (f64, f64),
+    ) -> String {
+        let cost = format!("({bits:.1} bits, budget {budget:.1})");
+        if some == 0 {
+            return format!("no {self} {did} below `{place}` {cost}");
+        }
+        format!("this is new or rare for a {self}, though {some} of {all} {did} below `{place}` {cost}")
     }
 
     /// A file that no label covers.
@@ -193,8 +209,13 @@ mod tests {
     fn the_baseline_is_named_as_users_know_it() {
         let normal = Normal { agent: "demo-agent".into(), task: Some("summarize".into()) };
         assert_eq!(
-            normal.never_below("read", "~/projects/other", 13.2, 10.0),
+            normal.rarely_below("read", "~/projects/other", (0, 24), (13.2, 10.0)),
             "no normal `summarize` session of `demo-agent` read below `~/projects/other` (13.2 bits, budget 10.0)"
+        );
+        assert_eq!(
+            normal.rarely_below("read", "~/projects", (1, 24), (13.2, 10.0)),
+            "this is new or rare for a normal `summarize` session of `demo-agent`, though 1 of 24 read below \
+             `~/projects` (13.2 bits, budget 10.0)"
         );
     }
 }

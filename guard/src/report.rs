@@ -76,7 +76,7 @@ pub struct Report {
     pub would_deny: u64,
     /// Alerts of the score.
     pub alerts: u64,
-    /// Operations on a crown jewel.
+    /// Operations on a crown jewel, but for a tool's look at its own credentials that was refused.
     pub t0_hits: u64,
     /// Smallest p-value of the score; `None` without a baseline.
     pub score: Option<f64>,

@@ -1,6 +1,8 @@
 //! One running session: what arrives is counted, written down, scored and answered.
 
 mod answer;
+mod change;
+mod looks;
 pub(crate) mod names;
 mod recording;
 mod stop;
@@ -17,6 +19,7 @@ use crate::report::{Denial, Report};
 use crate::{cgroup::Cgroup, t0, t1};
 use collector::Dns;
 use event::{Access, Captured, Class, Event, Object, Op, Segment, SessionMeta, Tokeniser, Unseen};
+use looks::Looks;
 use models::{Baseline, Scorer, Verdict};
 use names::Names;
 pub use recording::Recording;
@@ -50,6 +53,17 @@ pub enum Effect {
     Freeze(Answer),
     /// The session is to be killed.
     Kill(Answer),
+    /// A jewel was changed, which nothing could refuse: who did it is to be ended, or the session frozen.
+    Stop {
+        /// CLOCK_BOOTTIME, ns.
+        time_ns: u64,
+        /// The process.
+        pid: u32,
+        /// The whole session, and frozen.
+        freeze: bool,
+        /// Why, in words.
+        reason: String,
+    },
 }
 
 /// What T2 answers.
@@ -83,6 +97,7 @@ pub struct Live {
     tokeniser: Tokeniser,
     scorer: Option<Scorer>,
     tally: Tally,
+    looks: Looks,
     report: Report,
     strongest: Verdict,
     /// The score is past the threshold of alerts just now: it is said once.
@@ -120,6 +135,7 @@ impl Live {
             tokeniser: Tokeniser::guarding(meta.context.clone()),
             scorer: None,
             tally: Tally::default(),
+            looks: Looks::default(),
             report: Report::default(),
             strongest: Verdict::Allow,
             alerting: false,
@@ -202,14 +218,17 @@ impl Live {
     /// Takes in what the kernel said, in its order.
     pub fn receive(&mut self, mut captured: Captured) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let mut stop = None;
         if let Captured::Event(event) = &mut captured {
             self.name(event);
+            stop = self.settle(event);
         }
         self.tally.take(&captured, &self.meta.context);
         match &captured {
             Captured::Event(event) => {
                 self.last_ns = self.last_ns.max(event.time_ns);
                 self.decided(event, &mut effects);
+                effects.extend(stop);
                 // Others may get a baseline with their next task, and the tokeniser must have seen all before.
                 if self.mode != Mode::Record || self.scorer.is_some() {
                     let step = self.tokeniser.read(event);
@@ -276,6 +295,11 @@ impl Live {
         if let Some(scorer) = &mut self.scorer {
             scorer.note_loss(UNSEEN_RECORDS);
         }
+    }
+
+    /// Puts labels back on jewels that somebody outside is about to write.
+    pub fn keep_whole(&self) -> Result<(), crate::Error> {
+        self.shared.jewels.keep_whole(self.slot)
     }
 
     /// Hands on what waits to be written: after each reading of the rings.

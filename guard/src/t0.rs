@@ -2,7 +2,9 @@
 //!
 //! Nothing that was learned, and no tag, reaches this file. What a label could not be put on is always said.
 
+mod content;
 mod held;
+mod lease;
 mod place;
 
 use crate::fanotify::Listener;
@@ -12,6 +14,7 @@ use bstr::{BString, ByteSlice};
 use event::Access;
 use event::jewel::{JEWELS, Jewel, SUBJECTS, Site};
 use held::{Held, Key};
+use lease::Lease;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -89,12 +92,22 @@ pub struct Static {
     list: Arc<dyn DenyList>,
     own: Own,
     held: Mutex<Held>,
+    readable: Mutex<Vec<Readable>>,
+}
+
+/// A file of a jewel that may be read as long as nobody writes it.
+struct Readable {
+    slot: u32,
+    file: FileKey,
+    lease: Lease,
+    /// What holds as soon as somebody does.
+    label: Label,
 }
 
 impl Static {
     /// With nothing armed.
     pub fn new(list: Arc<dyn DenyList>, own: Own) -> Self {
-        Self { list, own, held: Mutex::default() }
+        Self { list, own, held: Mutex::default(), readable: Mutex::default() }
     }
 
     /// Labels the jewels of a session's user for the session in `slot`, and marks them where there is a listener. On an
@@ -107,12 +120,18 @@ impl Static {
             slot,
             listener,
             untouchable: HashSet::new(),
+            readable: Vec::new(),
             coverage: Coverage::default(),
         };
         let armed = arming.everything(guarded, &self.own);
-        let coverage = arming.coverage;
+        let (coverage, readable) = (arming.coverage, arming.readable);
         match armed {
-            Ok(()) => Ok(coverage),
+            Ok(()) => {
+                // Never both locks in this order: see `keep_whole`.
+                drop(held);
+                self.readable().extend(readable);
+                Ok(coverage)
+            }
             Err(e) => {
                 held.release(&*self.list, slot)?;
                 Err(e)
@@ -120,8 +139,34 @@ impl Static {
         }
     }
 
+    /// Puts the label back on every file of the session in `slot` that somebody is about to write, and lets them. To be
+    /// called often: they wait.
+    pub fn keep_whole(&self, slot: u32) -> Result<(), Error> {
+        let mut readable = self.readable();
+        let mut kept = Ok(());
+        readable.retain(|file| {
+            if file.slot != slot || !file.lease.is_broken() {
+                return true;
+            }
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let closed = held
+                .add(&*self.list, file.slot, Key::File(file.file), &file.label)
+                .and_then(|()| file.lease.end_readers(&*self.list, file.slot));
+            let done = closed.is_ok();
+            kept = std::mem::replace(&mut kept, Ok(())).and(closed);
+            // Kept for another attempt: whoever waits goes on after a while.
+            !done
+        });
+        kept
+    }
+
+    fn readable(&self) -> std::sync::MutexGuard<'_, Vec<Readable>> {
+        self.readable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes back what was labelled for `slot` alone.
     pub fn release(&self, slot: u32) -> Result<(), Error> {
+        self.readable().retain(|file| file.slot != slot);
         self.held.lock().unwrap_or_else(PoisonError::into_inner).release(&*self.list, slot)
     }
 }
@@ -134,6 +179,8 @@ struct Arming<'a> {
     listener: Option<&'a Listener>,
     /// Directories that no link turns into a jewel: the root, homes, workspaces and what holds them.
     untouchable: HashSet<FileKey>,
+    /// What may be read for now.
+    readable: Vec<Readable>,
     coverage: Coverage,
 }
 
@@ -177,7 +224,11 @@ impl Arming<'_> {
 
     fn jewel(&mut self, jewel: &Jewel, label: &Label, guarded: &Guarded) -> Result<(), Error> {
         match jewel.site {
-            Site::Home(path) => self.named_path(&guarded.home.join(path), label, true),
+            Site::Home(path) => {
+                let path = guarded.home.join(path);
+                self.readable_for_now(jewel.site, &path, label, guarded.uid)?;
+                self.named_path(&path, label, true)
+            }
             Site::System(path) => self.named_path(Path::new(path), label, false),
             Site::Runtime(path) => {
                 let runtime = Path::new("/run/user").join(guarded.uid.to_string());

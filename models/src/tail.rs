@@ -93,7 +93,7 @@ impl Tail {
         match *self {
             Tail::None => true,
             Tail::Exponential { from, scale: rate, p } | Tail::Modelled { from, slope: rate, p } => {
-                from.is_finite() && rate.is_finite() && rate > 0.0 && p > 0.0 && p <= 1.0
+                from.is_finite() && rate.is_finite() && rate > 0.0 && (P_MIN..=1.0).contains(&p)
             }
         }
     }
@@ -151,5 +151,16 @@ mod tests {
         assert_eq!(sober.p(14.0), Some((-14.0f64).exp2()));
         assert_eq!(rash.p(14.0), None);
         assert!(rash.p(40.0) > sober.p(15.0));
+    }
+
+    #[test]
+    fn a_tail_that_begins_below_the_least_p_is_not_sound() {
+        for (p, sound) in
+            [(P_MIN, true), (0.5, true), (P_MIN / 2.0, false), (0.0, false), (1.5, false), (f64::NAN, false)]
+        {
+            assert_eq!(Tail::Modelled { from: 1.0, slope: 1.0, p }.is_sound(), sound, "{p}");
+            assert_eq!(Tail::Exponential { from: 1.0, scale: 1.0, p }.is_sound(), sound, "{p}");
+        }
+        assert_eq!(Tail::Modelled { from: 1.0, slope: 1.0, p: P_MIN }.p(1e9), Some(P_MIN));
     }
 }

@@ -41,13 +41,15 @@ impl Corpus for Recorded<'_> {
         let (session, segments) = &self.sessions[session];
         replay(self.reader, session, &mut |segment, reading| {
             if segments.contains(&segment) {
-                sink(match reading {
-                    Reading::Step(step) => Item::Step(step),
+                match reading {
+                    Reading::Step(step) => sink(Item::Step(step)),
+                    // It is nothing that the agent normally does.
+                    Reading::Refused(_) => {}
                     Reading::Syscall(call) => {
-                        Item::Syscall { tid: call.tid, number: call.number, ret: call.ret }
+                        sink(Item::Syscall { tid: call.tid, number: call.number, ret: call.ret });
                     }
-                    Reading::Loss(count) => Item::Loss(count),
-                });
+                    Reading::Loss(count) => sink(Item::Loss(count)),
+                }
             }
             ControlFlow::Continue(())
         })

@@ -9,6 +9,8 @@ use store::{Reader, Session};
 pub enum Reading<'r> {
     /// An event.
     Step(&'r Step),
+    /// An event that Wardline refused.
+    Refused(&'r Step),
     /// A raw system call.
     Syscall(event::Syscall),
     /// Records were lost here.
@@ -28,7 +30,9 @@ pub fn replay(
     reader.events(session.id, &mut |captured| match captured {
         Captured::Event(event) => {
             segment = event.segment;
-            each(segment, Reading::Step(&tokeniser.read(&event)))
+            let step = tokeniser.read(&event);
+            let refused = event.decision.is_some_and(|decision| decision.refused);
+            each(segment, if refused { Reading::Refused(&step) } else { Reading::Step(&step) })
         }
         Captured::Syscall(call) => each(segment, Reading::Syscall(call)),
         Captured::Loss(loss) => each(segment, Reading::Loss(loss.count)),

@@ -5,6 +5,7 @@ use crate::connect::{self, log_of};
 use crate::operation::{self, Stored};
 use crate::{Error, Reader, Result, SessionId};
 use rusqlite::{Connection, TransactionBehavior, params};
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -239,8 +240,8 @@ fn check_sessions(reader: &Reader, problems: &mut Vec<String>) -> Result<()> {
 
 /// Removes sessions with all that belongs to them, and objects that nothing names any more; returns the sessions.
 ///
-/// Each session goes in one transaction, so that none is ever half there; a recorder waits meanwhile. The file does
-/// not shrink: see [`vacuum`].
+/// Each session goes in one transaction, so that none is ever half there, and objects go some at a time; a recorder waits
+/// for one of these at most. The file does not shrink: see [`vacuum`].
 pub fn prune(path: impl AsRef<Path>, prune: &Prune) -> Result<Vec<SessionId>> {
     let (mut conn, path) = open(path.as_ref())?;
     let wrap = |error| Error::sqlite(&path, error);
@@ -307,30 +308,96 @@ fn remove(conn: &mut Connection, id: SessionId) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Removes objects, paths and arguments that nothing names, and tells recorders that numbers became void.
+/// Objects that one transaction of a sweep removes at most: some hundredths of a second, for which a recorder waits.
+const SWEEP_OBJECTS: usize = 4_000;
+/// Paths, or lists of arguments, that one transaction of a sweep looks at.
+const SWEEP_ROWS: i64 = 20_000;
+
+/// Removes objects, paths and arguments that nothing names, and tells recorders that numbers became void. Looks without a
+/// lock, and then removes a few at a time, after a look at what was written meanwhile.
 fn sweep(conn: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (mut named, mut damaged) = (Numbers::default(), false);
-    each_block(&transaction, |_, operations| match operations {
-        Ok(operations) => {
-            let objects = operations.iter().flat_map(|stored| [stored.object, stored.second]);
-            objects.flatten().for_each(|object| named.insert(object));
+    let mut marks = Marks::default();
+    let objects: Vec<i64> = {
+        let snapshot = conn.transaction()?;
+        marks.go_on(&snapshot)?;
+        let mut objects = snapshot.prepare("SELECT id FROM object")?;
+        objects.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?
+    };
+    let unnamed: Vec<i64> = objects.into_iter().filter(|&object| !marks.named.contains(object)).collect();
+    for some in unnamed.chunks(SWEEP_OBJECTS) {
+        let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        marks.go_on(&transaction)?;
+        // What a block that cannot be read names is not known: then everything stays.
+        if marks.damaged {
+            break;
         }
-        Err(_) => damaged = true,
-    })?;
-    // What a block that cannot be read names is not known: then everything stays.
-    if !damaged {
-        let mut objects = transaction.prepare("SELECT id FROM object")?;
-        let objects: Vec<i64> = objects.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        let mut delete = transaction.prepare("DELETE FROM object WHERE id = ?1")?;
-        for object in objects.into_iter().filter(|&object| !named.contains(object)) {
-            delete.execute([object])?;
+        {
+            let mut delete = transaction.prepare_cached("DELETE FROM object WHERE id = ?1")?;
+            for object in some.iter().filter(|&&object| !marks.named.contains(object)) {
+                delete.execute([object])?;
+            }
+        }
+        commit_sweep(transaction)?;
+    }
+    for (table, column) in [("path", "path"), ("arguments", "arguments")] {
+        let next = format!("SELECT max(id) FROM (SELECT id FROM {table} WHERE id > ?1 ORDER BY id LIMIT ?2)");
+        let delete = format!(
+            "DELETE FROM {table} WHERE id > ?1 AND id <= ?2 \
+             AND id NOT IN (SELECT {column} FROM object WHERE {column} IS NOT NULL)"
+        );
+        let mut at = i64::MIN;
+        loop {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let last: Option<i64> = transaction.query_row(&next, [at, SWEEP_ROWS], |row| row.get(0))?;
+            let Some(last) = last else { break };
+            if transaction.execute(&delete, [at, last])? > 0 {
+                commit_sweep(transaction)?;
+            }
+            at = last;
         }
     }
-    transaction.execute_batch(
-        "DELETE FROM path WHERE id NOT IN (SELECT path FROM object WHERE path IS NOT NULL);
-         DELETE FROM arguments WHERE id NOT IN (SELECT arguments FROM object WHERE arguments IS NOT NULL);
-         UPDATE upkeep SET sweeps = sweeps + 1;",
-    )?;
+    Ok(())
+}
+
+/// Commits a part of a sweep. A recorder forgets what it remembers of objects before it writes again.
+fn commit_sweep(transaction: rusqlite::Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute("UPDATE upkeep SET sweeps = sweeps + 1", [])?;
     transaction.commit()
+}
+
+/// Which objects the operations name, as far as was looked: blocks are written once, and numbered upwards in each session.
+#[derive(Default)]
+struct Marks {
+    named: Numbers,
+    /// The number of the last block of each session.
+    seen: HashMap<i64, i64>,
+    /// A block could not be read.
+    damaged: bool,
+}
+
+impl Marks {
+    /// Looks at the blocks that came since.
+    fn go_on(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        let mut sessions = conn.prepare_cached("SELECT id FROM session")?;
+        let sessions: Vec<i64> =
+            sessions.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let mut blocks =
+            conn.prepare_cached("SELECT id, count, body FROM block WHERE id > ?1 AND id < ?2 ORDER BY id")?;
+        for session in sessions {
+            let rows = SessionId(session).rows();
+            let seen = self.seen.entry(session).or_insert(rows.start - 1);
+            let mut found = blocks.query([*seen, rows.end])?;
+            while let Some(row) = found.next()? {
+                *seen = row.get(0)?;
+                match operation::unpack(*seen, row.get(1)?, row.get_ref(2)?.as_blob()?) {
+                    Ok(operations) => {
+                        let objects = operations.iter().flat_map(|stored| [stored.object, stored.second]);
+                        objects.flatten().for_each(|object| self.named.insert(object));
+                    }
+                    Err(_) => self.damaged = true,
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -98,7 +98,29 @@ pub(super) const DEEDS: &[Deed] = &[
         })
     }),
     ("open, longer than a path", long_path),
+    ("overlay, open", |p| on_overlay(p, || open(&p.at("overlay/lower"), libc::O_RDONLY).map(drop))),
+    ("overlay, copied up", |p| on_overlay(p, || open(&p.at("overlay/copied"), libc::O_WRONLY).map(drop))),
+    ("overlay, made", |p| {
+        on_overlay(p, || open(&p.at("overlay/made"), libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL).map(drop))
+    }),
+    ("overlay, rename", |p| {
+        on_overlay(p, || {
+            let (from, to) = (p.at("overlay/moves"), p.at("overlay/moved"));
+            call!(libc::SYS_rename, from.as_ptr(), to.as_ptr()).map(drop)
+        })
+    }),
 ];
+
+/// Does it where the test has mounted an overlay.
+fn on_overlay(place: &Place, does: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    /// `OVERLAYFS_SUPER_MAGIC`
+    const OVERLAYFS: u64 = 0x794c_7630;
+    let system = rustix::fs::statfs(place.at("overlay").as_c_str()).map_err(Error::from)?;
+    if system.f_type as u64 != OVERLAYFS {
+        return Err(Error::other("no overlay can be mounted here"));
+    }
+    does()
+}
 
 /// `trusted.*` is to be had on every file system that the tests run on.
 const ATTRIBUTE: &CStr = c"trusted.deed";

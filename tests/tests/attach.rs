@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::pty::Pty;
-use end_to_end::{World, wait_until};
+use end_to_end::{World, has, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -312,5 +312,70 @@ fn only_its_user_and_root_attach_to_a_process_and_nobody_to_their_own_shell() ->
     assert!(tree.end()?.success());
     world.run(["stop"])?;
     assert!(wait_until(Duration::from_secs(5), || matches!(service.try_wait(), Ok(Some(_)))));
+    Ok(())
+}
+
+/// Forks without a pause, and says so in `bomb`; ends when `running` is gone. Once `hop` is there, processes that live for
+/// one fork alone join in: whoever is looked at is gone.
+const BOMB: &str = r#"
+fork() { while [ -e running ]; do echo >>bomb; (:) & (: & :) & done; wait; }
+fork & fork &
+until [ -e hop ]; do sleep 0.01; done
+for n in 1 2 3; do
+    python3 -c 'import os
+while os.path.exists("running"):
+    if os.fork(): os._exit(0)' &
+done
+touch hops
+wait
+"#;
+
+/// Who forks faster than it is let go is let go all the same, and is nobody's in the session that has its place next.
+#[test]
+fn a_tree_that_forks_without_a_pause_is_let_go_whole() -> Result<()> {
+    if !has("python3") {
+        println!("skipped: there is no python3");
+        return Ok(());
+    }
+    let world = World::new()?;
+    let workspace = world.workspace();
+    for verb in ["record", "enforce"] {
+        fs::write(workspace.join("running"), "")?;
+        let _ = fs::remove_file(workspace.join("hop")).and_then(|()| fs::remove_file(workspace.join("hops")));
+        let mut bomb = Command::new("bash")
+            .args(["-c", BOMB])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir(&workspace)
+            .uid(world.user.id)
+            .gid(world.user.id)
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        let size = || fs::metadata(workspace.join("bomb")).map_or(0, |file| file.len());
+        ensure!(wait_until(Duration::from_secs(20), || size() > 100), "nothing forks");
+        let home = world.home().display().to_string();
+        let pid = bomb.id().to_string();
+        let command = world.wardline([verb, "--agent", "test-agent", "--home", &home, "--attach", &pid]);
+        let mut client = Client(Pty::start(command)?);
+        client.0.expect("taken in")?;
+        fs::write(workspace.join("hop"), "")?;
+        ensure!(wait_until(Duration::from_secs(20), || workspace.join("hops").exists()), "nothing hops");
+        std::thread::sleep(Duration::from_millis(200));
+        client.leave()?;
+        assert_eq!(client.0.ended()?.1.code(), Some(0), "{verb}");
+        let before = size();
+        // Its end would take along whoever was left in its place.
+        let summary = world.path().join("next.json");
+        let output =
+            world.run_script("enforce", &["--summary-file", summary.to_str().context("path")?], "true")?;
+        assert!(output.status.success(), "{output:?}");
+        let next: Value = serde_json::from_slice(&fs::read(&summary)?)?;
+        assert!(next["execs"].as_u64().is_some_and(|execs| execs <= 3), "{verb}: {next:#}");
+        assert_eq!(bomb.try_wait()?, None, "{verb}: it was ended");
+        ensure!(wait_until(Duration::from_secs(20), || size() > before + 100), "{verb}: it forks no more");
+        fs::remove_file(workspace.join("running"))?;
+        ensure!(bomb.wait()?.success(), "{verb}");
+    }
     Ok(())
 }

@@ -73,6 +73,7 @@ fn an_answer_names_its_address_and_a_forged_one_does_not() -> Result<()> {
         assert_eq!(hosts(&connects, "203.0.113.9"), [Value::Null]);
         let asked = events(world, "lookup")?;
         assert!(asked.iter().all(|event| event["object"]["ip"] == "198.51.100.53"), "{asked:?}");
+        assert!(asked.iter().all(|event| event["object"]["host"]["origin"] == "claimed"), "{asked:?}");
         let mut names: Vec<&str> =
             asked.iter().filter_map(|event| event["object"]["host"]["name"].as_str()).collect();
         names.dedup();

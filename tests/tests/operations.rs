@@ -102,6 +102,10 @@ const ROWS: &[Row] = &[
     Row("chroot", "chroot", Is::File("jail"), &["mount"], Some(0)),
     Row("chroot, absent", "chroot", Is::File("absent"), &["mount"], Some(libc::ENOENT)),
     Row("pivot_root", "chroot", Is::File("pivot"), &["mount"], Some(0)),
+    Row("overlay, open", "open", Is::File("overlay/lower"), &["read"], Some(0)),
+    Row("overlay, copied up", "open", Is::File("overlay/copied"), &["write"], Some(0)),
+    Row("overlay, made", "open", Is::File("overlay/made"), &["write", "create", "new"], Some(0)),
+    Row("overlay, rename", "rename", Is::File("overlay/moves"), &["remove"], Some(0)),
     Row("fork", "fork", Is::Child("fork", 0), &[], Some(0)),
     Row("clone3, namespaces", "fork", Is::Child("clone3, namespaces", 1), &[], Some(0)),
     Row("clone3, cgroup", "fork", Is::Child("clone3, cgroup", 2), &[], Some(0)),
@@ -184,6 +188,7 @@ struct Recorded {
     identities: BTreeMap<String, (u64, u64)>,
     summary: Value,
     _outside: Outside,
+    _overlay: Overlay,
     _world: World,
 }
 
@@ -201,6 +206,7 @@ impl Recorded {
         let script = directory.join("script");
         fs::write(&script, "#!/bin/sh\nexit 0\n")?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+        let overlay = Overlay::mount(&directory)?;
         let outside = Outside::open(&directory)?;
         let mut identities = identities(&directory)?;
         let program = world.path().join("program");
@@ -221,7 +227,16 @@ impl Recorded {
         let lines = String::from_utf8_lossy(&exported.stdout);
         let events = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
         let summary = serde_json::from_slice(&fs::read(summary)?)?;
-        Ok(Recorded { directory, done, events, identities, summary, _outside: outside, _world: world })
+        Ok(Recorded {
+            directory,
+            done,
+            events,
+            identities,
+            summary,
+            _outside: outside,
+            _overlay: overlay,
+            _world: world,
+        })
     }
 
     fn path(&self, name: &str) -> String {
@@ -324,6 +339,33 @@ impl Recorded {
 
     fn tier(&self) -> Result<&'static str> {
         Ok(if scene::is_lsm(&self.summary)? { "lsm" } else { "tracepoint" })
+    }
+}
+
+/// A file system over another, for as long as this lives; none where it cannot be mounted.
+struct Overlay(PathBuf);
+
+impl Overlay {
+    fn mount(directory: &Path) -> Result<Overlay> {
+        for name in ["lower", "copied", "moves"] {
+            fs::write(directory.join("overlay-lower").join(name), "content\n")?;
+        }
+        let part = |name: &str| directory.join(name).display().to_string();
+        let (lower, upper) = (part("overlay-lower"), part("overlay-upper"));
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={}", part("overlay-work"));
+        let place = directory.join("overlay");
+        let options = std::ffi::CString::new(options)?;
+        let flags = rustix::mount::MountFlags::empty();
+        if let Err(error) = rustix::mount::mount("none", &place, "overlay", flags, &*options) {
+            println!("skipped: no overlay can be mounted here: {error}");
+        }
+        Ok(Overlay(place))
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
     }
 }
 

@@ -170,7 +170,43 @@ fn a_thread_that_never_ends_a_call_is_remembered_in_part() {
     for _ in 0..10 * HELD {
         join.take(0, TID, Decoded::Before(event(Op::Open, "/f", 0)), &mut |_, _| told += 1);
     }
-    let thread = &join.0[&TID];
+    let thread = &join.threads[&TID];
     assert!(thread.held.len() < HELD && thread.under_way.len() <= UNDER_WAY);
     assert_eq!(told + thread.held.len(), 10 * HELD);
+}
+
+/// Records of a rmdir, and of the end of a call that failed, with what is missing; what is told.
+fn with_gap(gap: Option<Gap>, batches: [Vec<Decoded>; 2]) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    let mut join = Join::default();
+    let mut sink = |_, captured| {
+        if let Captured::Event(event) = captured {
+            outcomes.push(event.outcome);
+        }
+    };
+    join.missing(gap.into_iter().collect());
+    for batch in batches {
+        for record in batch {
+            join.take(0, TID, record, &mut sink);
+        }
+        join.expire(10, &mut sink);
+    }
+    outcomes
+}
+
+#[test]
+fn a_call_whose_end_may_be_missing_does_not_get_the_outcome_of_the_next() {
+    let before = || Decoded::Before(event(Op::Rmdir, "/d", 0));
+    let gap = |from_ns, to_ns| Some(Gap { from_ns, to_ns });
+    let one = |gap| with_gap(gap, [vec![before(), call(-39)], vec![]]);
+    let unknown = Outcome::Done(0);
+    assert_eq!(one(None), [Outcome::Failed(39)]);
+    assert_eq!(one(gap(0, 1)), [Outcome::Failed(39)], "missing before it began");
+    assert_eq!(one(gap(5, 9)), [Outcome::Failed(39)], "missing after it had ended");
+    assert_eq!(one(gap(2, 4)), [unknown]);
+    assert_eq!(one(gap(0, 4)), [unknown]);
+    // Told at the end of the batch with the gap, and not again.
+    let late = |gap| with_gap(gap, [vec![before()], vec![call(-39)]]);
+    assert_eq!(late(gap(2, 4)), [unknown]);
+    assert_eq!(late(None), [Outcome::Failed(39)]);
 }

@@ -38,6 +38,9 @@ pub const LABEL_SENSITIVE: u32 = 1 << 0;
 /// `Label::flags`: a T0 label of a workspace's root: below it, names that matter in any directory do not.
 pub const LABEL_WORKSPACE: u32 = 1 << 1;
 
+/// `Label::flags`: a T0 label of a file that may be read, though its name may not: it holds no credential now.
+pub const LABEL_READABLE: u32 = 1 << 2;
+
 /// Reason of a refusal that no label made: a process of Wardline's own was reached for.
 pub const REASON_PROTECTED: u32 = 0xff00_0001;
 /// Reason of a refusal that no label made: memory or environment of a process outside the session.
@@ -174,7 +177,7 @@ wire! {
 
     /// Key of `T0_NAMES`: an exact name in a directory, in a directory of a given name, or anywhere.
     pub struct NameKey: 48 {
-        /// The directory; or [`name_dir`] of the directory's name; or [`ANY_DIR`].
+        /// The directory; or [`name_dir`] or [`names_dir`] of its name; or [`ANY_DIR`].
         pub dir: FileKey,
         /// The name, padded with zeros.
         pub name: [u8; NAME_LEN],
@@ -243,6 +246,9 @@ pub const ANY_DIR: FileKey = FileKey { ino: 0, dev: 0, generation: 0 };
 /// [`name_hash`] of the directory's name. No real device has number `u32::MAX`.
 pub const NAME_DIR: FileKey = FileKey { ino: 0, dev: u32::MAX, generation: 0 };
 
+/// The same for a directory of a certain name in a directory of a certain name: the number is [`names_hash`].
+pub const NAMES_DIR: FileKey = FileKey { ino: 0, dev: u32::MAX - 1, generation: 0 };
+
 /// FNV-1a, 64 bits, of a name padded with zeros.
 #[inline(always)]
 pub fn name_hash(name: &[u8; NAME_LEN]) -> u64 {
@@ -259,4 +265,16 @@ pub fn name_hash(name: &[u8; NAME_LEN]) -> u64 {
 #[inline(always)]
 pub fn name_dir(name: &[u8; NAME_LEN]) -> FileKey {
     FileKey { ino: name_hash(name), ..NAME_DIR }
+}
+
+/// Of the [`name_hash`] of a directory's name and that of the name of its own directory.
+#[inline(always)]
+pub fn names_hash(name: u64, above: u64) -> u64 {
+    name ^ above.rotate_left(32)
+}
+
+/// `NameKey::dir` of a name that matters in every directory called `name` in one called `above` (padded with zeros).
+#[inline(always)]
+pub fn names_dir(above: &[u8; NAME_LEN], name: &[u8; NAME_LEN]) -> FileKey {
+    FileKey { ino: names_hash(name_hash(name), name_hash(above)), ..NAMES_DIR }
 }

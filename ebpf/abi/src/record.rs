@@ -281,7 +281,7 @@ wire! {
     }
 
     /// [`kind::CLAIMED`]; the tail is the names of `base`, then `path_len` bytes, then `second_len` bytes.
-    pub struct Claimed: 112 {
+    pub struct Claimed: 120 {
         /// Head.
         pub header: Header,
         /// `op::*`
@@ -304,6 +304,8 @@ wire! {
         pub path_cut: u32,
         /// [`Touched::call`] of what this call has changed; 0 where nothing was looked for.
         pub call: u64,
+        /// What the static stage says to what the call has changed, once it has.
+        pub verdict: Verdict,
     }
 
     /// [`kind::TOUCHED`]; the tail is the names. Written while the call runs: a name as it was then, or is afterwards.

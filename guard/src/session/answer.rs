@@ -12,7 +12,9 @@ impl Live {
     /// Notes what a stage decided of an operation.
     pub(super) fn decided(&mut self, event: &Event, effects: &mut Vec<Effect>) {
         let Some(decision) = event.decision else { return };
-        self.report.t0_hits += u64::from(decision.stage == Stage::T0);
+        if decision.stage == Stage::T0 && !self.looks.take(event, decision.reason) {
+            self.report.t0_hits += 1;
+        }
         if decision.refused {
             self.report.denied += 1;
             self.stopped(decision.stage, decision.means);

@@ -5,10 +5,13 @@
 //! configured when the session began. Everything else only explains. Bounded: what overflows is forgotten, and an address
 //! without a name is judged by itself.
 
+mod resolvers;
+
 use collector::Dns;
 use event::{Class, Host, HostOrigin};
+pub(crate) use resolvers::Resolvers;
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// Questions that wait for an answer.
 const QUESTIONS_MAX: usize = 1_024;
@@ -18,55 +21,6 @@ const ADDRESSES_MAX: usize = 4_096;
 const NAMES_MAX: usize = 8;
 /// So many names make an address a shared one.
 const SHARED_FROM: usize = 3;
-/// Resolvers that are read; the library uses three.
-const RESOLVERS_MAX: usize = 8;
-
-/// The resolvers whose answers count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Resolvers {
-    addresses: Vec<IpAddr>,
-    /// Cookie of the network namespace in which they are reached; `None`: it is not known, and nothing counts.
-    netns: Option<u64>,
-}
-
-impl Resolvers {
-    /// Those of the supervisor itself, as they are configured now.
-    pub(crate) fn configured() -> Self {
-        let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        Self { addresses: addresses(&text), netns: netns() }
-    }
-}
-
-/// Nameservers of a resolv.conf(5); with none, the one of this machine.
-fn addresses(text: &str) -> Vec<IpAddr> {
-    let named = text.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        // A scope (`fe80::1%eth0`) is no part of the address.
-        let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
-        address.split('%').next()?.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
-    });
-    let found: Vec<IpAddr> = named.take(RESOLVERS_MAX).collect();
-    if found.is_empty() { vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] } else { found }
-}
-
-/// Cookie of this process' network namespace: `SO_NETNS_COOKIE` of socket(7), since Linux 5.14.
-fn netns() -> Option<u64> {
-    use std::os::fd::AsRawFd;
-    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
-    let mut cookie = 0u64;
-    let mut len = size_of::<u64>() as libc::socklen_t;
-    // SAFETY: an open socket, and a buffer of the length that is told.
-    let failed = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_NETNS_COOKIE,
-            (&raw mut cookie).cast(),
-            &raw mut len,
-        )
-    };
-    (failed == 0).then_some(cookie)
-}
 
 /// What an answer must match: the socket, the question's number, and who was asked.
 type Key = (u64, u16, SocketAddr);
@@ -132,8 +86,7 @@ impl Names {
             local_port: dns.local_port,
             name: dns.message.question.clone(),
             kind: dns.message.kind,
-            counts: self.resolvers.netns == Some(dns.netns)
-                && self.resolvers.addresses.contains(&dns.remote.ip()),
+            counts: self.resolvers.count(dns.netns, dns.remote.ip()),
         };
         if self.questions.insert(key, question).is_none() {
             self.asked.push_back(key);
@@ -182,12 +135,13 @@ impl Names {
 mod tests {
     use super::*;
     use collector::dns::Message;
+    use std::net::Ipv4Addr;
 
     const NETNS: u64 = 5;
 
     fn names() -> Names {
         let text = "# a comment\nnameserver 198.51.100.53\nnameserver fe80::1%eth0\nsearch example\n";
-        Names::new(Resolvers { addresses: addresses(text), netns: Some(NETNS) })
+        Names::new(Resolvers::of(text, Some(NETNS)))
     }
 
     fn question(name: &str) -> Dns {
@@ -217,14 +171,6 @@ mod tests {
 
     fn origin(names: &Names, ip: &str) -> Option<HostOrigin> {
         names.host(ip.parse().unwrap(), |_| false).map(|host| host.origin)
-    }
-
-    #[test]
-    fn resolvers_are_read_as_the_library_reads_them() {
-        let found: Vec<String> = names().resolvers.addresses.iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["198.51.100.53", "fe80::1"]);
-        assert_eq!(addresses("options edns0\n"), [IpAddr::V4(Ipv4Addr::LOCALHOST)]);
-        assert!(netns().is_some_and(|cookie| cookie != 0));
     }
 
     #[test]

@@ -13,6 +13,8 @@ impl Live {
     pub fn apply(&mut self, effect: &Effect) -> Result<(), Error> {
         let (answer, means) = match effect {
             Effect::Denied(_) | Effect::Alert { .. } => return Ok(()),
+            Effect::Stop { freeze: true, .. } => return self.freeze(),
+            Effect::Stop { pid, .. } => return self.end_process(*pid),
             Effect::Restrict(answer) => (answer, None),
             Effect::Freeze(answer) => (answer, Some(Means::Freeze)),
             Effect::Kill(answer) => (answer, Some(Means::Kill)),

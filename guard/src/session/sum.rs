@@ -12,6 +12,7 @@ impl Live {
         let tally = &self.tally;
         let mut report = self.report.clone();
         report.session = self.id.clone();
+        report.t0_hits += self.looks.harvest();
         report.agent = self.meta.agent.clone();
         report.task = self.segment.task.clone();
         report.mode = self.mode.name().into();
@@ -31,7 +32,7 @@ impl Live {
             passed: tally.passed(kind),
         });
         report.verdict = match self.strongest {
-            Verdict::Allow | Verdict::Alert if report.denied > 0 => "deny".into(),
+            Verdict::Allow | Verdict::Alert if report.denied > self.looks.routine() => "deny".into(),
             verdict => verdict.name().into(),
         };
         report.fanotify = self.jewels.as_ref().map(Listener::latency);

@@ -156,3 +156,33 @@ fn objects_are_counted_once() {
     assert_eq!(report.verdict, "allow");
     assert!(report.notes.is_empty(), "{:?}", report.notes);
 }
+
+/// The number of a jewel of the home.
+fn jewel(path: &'static str) -> u32 {
+    let site = event::jewel::Site::Home(path);
+    crate::reason::of_jewel(event::jewel::JEWELS.iter().position(|jewel| jewel.site == site).unwrap())
+}
+
+/// What a session that met these jewels amounts to: denied, hits of T0, verdict.
+fn met(met: &[(&'static str, Access)]) -> (u64, u64, String) {
+    let (_, guard, home) = guard();
+    let mut live = guard.open(opening(Mode::Record, home.path())).unwrap();
+    for &(path, access) in met {
+        let decision = Decision { stage: Stage::T0, means: Means::Lsm, refused: true, reason: jewel(path) };
+        live.receive(event(Op::Open, path, access, Some(decision)));
+    }
+    let (report, summary) = live.finish(Some(0));
+    assert_eq!((report.t0_hits, &report.verdict), (summary.t0_hits, &summary.verdict));
+    (summary.denied, summary.t0_hits, summary.verdict)
+}
+
+#[test]
+fn a_tools_look_at_its_own_credentials_says_nothing_against_a_session() {
+    let read = Access::READ;
+    assert_eq!(met(&[(".netrc", read), (".netrc", read), (".npmrc", read)]), (3, 0, "allow".into()));
+    let write = (".npmrc", Access::WRITE);
+    assert_eq!(met(&[(".netrc", read), write]), (2, 1, "deny".into()), "to change one does");
+    assert_eq!(met(&[(".netrc", read), (".ssh", read)]), (2, 1, "deny".into()), "and so does a key");
+    let many = [(".netrc", read), (".npmrc", read), (".pypirc", read)];
+    assert_eq!(met(&many), (3, 3, "deny".into()), "and to look for everything that there is");
+}

@@ -8,13 +8,13 @@
 use super::end::{Leaving, evict};
 use super::machine::Lease;
 use super::peer::{self, Peer, Stat};
-use super::sessions::Running;
+use super::sessions::{Running, Slot};
 use crate::control::{Refused, Why};
 use crate::keeper::processes;
 use crate::session::boot_ns;
 use crate::{Error, cgroup};
 use event::Unseen;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 const NS_PER_TICK: u64 = 10_000_000;
 /// How long the tree may go on growing faster than it is taken in, and how long letting go may take.
 const LIMIT: Duration = Duration::from_secs(5);
+/// Between two looks at who is left of a session.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Ancestors of a process that are looked at.
 const MAX_ANCESTORS: usize = 4096;
 
@@ -172,22 +174,24 @@ impl Taken {
     }
 }
 
-/// Lets everybody go: nothing that they do from now on is seen, and each is back in the cgroup that it came from.
+/// Lets everybody go: nothing that they do from now on is seen, and each is back in the cgroup that it came from. They stand
+/// still meanwhile, since who forks faster than it is let go would never be. Who is left in spite of that keeps the slot
+/// (see [`outlast`]).
 pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving {
     let until = Instant::now() + LIMIT;
+    if let Some(Err(error)) = running.with(|live| live.cgroup().map(cgroup::Cgroup::freeze)).flatten() {
+        tracing::debug!(session = running.id(), %error, "a session that is left does not stand still");
+    }
     loop {
         let (members, inside) = (lease.kernel.members(running.slot), in_cgroup(running));
-        if members.is_empty() && inside.is_empty() {
-            return Leaving::LetGo;
-        }
-        if Instant::now() >= until {
-            tracing::error!(
-                session = running.id(),
-                "processes of a session that was left are still counted in it"
-            );
-            return Leaving::LetGo;
+        if members.is_empty() && inside.is_empty() || Instant::now() >= until {
+            break;
         }
         members.iter().for_each(|pid| evict(lease, *pid));
+        if !lease.kernel.members(running.slot).is_empty() {
+            continue;
+        }
+        // Each goes on as soon as it is in a cgroup that is not frozen, and is nobody's member any more.
         for pid in inside {
             let origin = taken.origins.get(&pid).or(taken.origin.as_ref());
             let back = origin.is_some_and(|origin| cgroup::put(origin, pid).is_ok());
@@ -195,6 +199,28 @@ pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving
                 tracing::debug!(pid, %error, "a process could not be moved back");
             }
         }
+    }
+    if let Some(Err(error)) = running.with(|live| live.cgroup().map(cgroup::Cgroup::thaw)).flatten() {
+        tracing::error!(session = running.id(), %error, "what is left of a session could not be thawed");
+    }
+    Leaving::LetGo
+}
+
+/// Keeps a slot until nobody is in it any more: the next session there would take over who is.
+pub(super) fn outlast(lease: &Lease, slot: &Slot, leaving: Leaving) {
+    loop {
+        let left = lease.kernel.members(slot.number);
+        if left.is_empty() {
+            return;
+        }
+        for pid in left {
+            if leaving == Leaving::LetGo || Stat::read(pid).is_none_or(|stat| stat.dead) {
+                evict(lease, pid);
+            } else {
+                cgroup::signal(pid, Signal::KILL);
+            }
+        }
+        std::thread::sleep(PAUSE);
     }
 }
 

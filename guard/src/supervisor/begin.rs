@@ -80,7 +80,12 @@ pub(super) fn serve(
     let finished = end::close(shared, &lease, &running, leaving, status);
     tracing::info!(session = running.id(), ?status, "over");
     // The slot is free, and the programs are detached, before the client hears of the end.
-    drop((running, slot, lease));
+    drop(running);
+    if lease.kernel.members(slot.number).is_empty() {
+        drop((slot, lease));
+    } else {
+        std::thread::spawn(move || attach::outlast(&lease, &slot, leaving));
+    }
     if let Some(finished) = finished {
         answer(stream, &Reply::Finished(Box::new(finished)));
     }

@@ -108,6 +108,12 @@ pub fn of_effect(session: &str, mode: Mode, effect: &Effect, wall_ns: i64) -> No
             notice.object = verdict.name().to_owned();
             (*time_ns, "alert", "")
         }
+        Effect::Stop { time_ns, pid, freeze, reason } => {
+            notice.stage = "T0".to_owned();
+            notice.reason.clone_from(reason);
+            notice.pid = *pid;
+            (*time_ns, "verdict", if *freeze { "freeze" } else { "kill" })
+        }
         Effect::Restrict(answer) | Effect::Freeze(answer) | Effect::Kill(answer) => {
             notice.reason.clone_from(&answer.reason);
             let means = match effect {

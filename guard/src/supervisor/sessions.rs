@@ -278,6 +278,9 @@ impl Sessions {
         for running in self.all().values() {
             running.with(|live| {
                 live.flush();
+                if let Err(error) = live.keep_whole() {
+                    self.fail_closed(running, live, &error);
+                }
                 if !live.is_guarded() && !live.is_frozen() {
                     tracing::error!(
                         session = running.id(),

@@ -1,11 +1,13 @@
 //! A jewel at a path: the object there, the link that leads to it, what lies below it, and its name for the day when
 //! the object is replaced.
 
-use super::{Arming, Guarded, Key};
+use super::lease::Lease;
+use super::{Arming, Guarded, Key, Readable, content};
 use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, magic};
 use abi::{Label, access};
 use bstr::ByteSlice;
+use event::jewel::Site;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -41,12 +43,41 @@ impl Arming<'_> {
         }
     }
 
+    /// Lets a file be read that surely holds no credential: a regular file of the user, with one name, that nobody has open
+    /// for writing.
+    pub(super) fn readable_for_now(
+        &mut self,
+        site: Site,
+        path: &Path,
+        label: &Label,
+        uid: u32,
+    ) -> Result<(), Error> {
+        if !content::may_be_read(site) {
+            return Ok(());
+        }
+        let Found::Node(node) = walk::open_itself(self.list, path) else { return Ok(()) };
+        let identity = node.identity;
+        if !walk::is(identity.mode, libc::S_IFREG) || identity.uid != uid || identity.nlink != 1 {
+            return Ok(());
+        }
+        let Some(lease) = Lease::take(&node) else { return Ok(()) };
+        if lease.read(content::MAX_BYTES).is_some_and(|bytes| content::is_harmless(site, &bytes)) {
+            self.readable.push(Readable { slot: self.slot, file: identity.file, lease, label: *label });
+        }
+        Ok(())
+    }
+
     /// A jewel whose directory does not exist yet: its name in any directory of that name, when the pair is one that
-    /// means the same everywhere (`.config/gh` does, `share/keyrings` does not).
+    /// means the same everywhere (`.config/gh` does, `share/keyrings` does not); or in one of that name in one of the name
+    /// above it (`.local/share/keyrings`).
     fn name_without_parent(&mut self, parent: &Path, leaf: &[u8], label: &Label) -> Result<(), Error> {
-        let Some(directory) = parent.file_name().map(OsStrExt::as_bytes) else { return Ok(()) };
-        match super::padded(directory) {
-            Some(padded) if directory.starts_with(b".") => self.name(abi::name_dir(&padded), leaf, label),
+        let name = |path: &Path| super::padded(path.file_name()?.as_bytes());
+        let above = parent.parent().and_then(name);
+        match (name(parent), above) {
+            (Some(directory), _) if directory[0] == b'.' => self.name(abi::name_dir(&directory), leaf, label),
+            (Some(directory), Some(above)) if above[0] == b'.' => {
+                self.name(abi::names_dir(&above, &directory), leaf, label)
+            }
             _ => Ok(()),
         }
     }
@@ -129,6 +160,9 @@ impl Arming<'_> {
     /// Labels one object, and marks it.
     pub(super) fn label(&mut self, node: &Node, label: &Label) -> Result<(), Error> {
         let key = Key::File(node.identity.file);
+        let readable = self.readable.iter().any(|file| file.file == node.identity.file);
+        let open = Label { deny: label.deny & !access::READ, flags: abi::LABEL_READABLE, ..*label };
+        let label = if readable { &open } else { label };
         self.coverage.labels += usize::from(!self.held.has(key));
         self.coverage.hard_linked += usize::from(!node.is_dir() && node.identity.nlink > 1);
         self.held.add(self.list, self.slot, key, label)?;

@@ -136,3 +136,38 @@ fn own_files_processes_and_the_metadata_service_are_guarded() {
     let key = abi::NetKey { policy: [0; 4], addr: mapped("169.254.169.254".parse().unwrap()) };
     assert_eq!(home.list.state().nets[&(128, key)].reason, reason::METADATA);
 }
+
+/// The lease of a file holds up whoever opens it for writing, until the label is whole again.
+#[test]
+fn what_holds_no_credential_is_readable_until_somebody_writes() {
+    let home = Home::new();
+    let uid = rustix::process::geteuid().as_raw();
+    home.write(".netrc");
+    fs::write(home.path(".npmrc"), "registry=https://registry.example.org/\n").unwrap();
+    fs::write(home.path(".netrc"), "machine a login b password c\n").unwrap();
+    let stage = Static::new(home.list.clone(), Own::default());
+    let guarded = Guarded { uid, ..home.guarded() };
+    stage.arm(1, &guarded, None).unwrap();
+    let name = home.name(key_of(&home.path("")), ".npmrc").unwrap();
+    assert_eq!(name.deny, access::ALL, "what is put in its place");
+    let label = home.label(".npmrc").unwrap();
+    assert_eq!((label.deny, label.flags), (access::ALL & !access::READ, abi::LABEL_READABLE));
+    assert_eq!(home.label(".netrc").unwrap().deny, access::ALL);
+    stage.keep_whole(1).unwrap();
+    assert_eq!(home.label(".npmrc"), Some(label));
+    let path = home.path(".npmrc");
+    let written = std::thread::spawn(move || fs::write(path, "_authToken=abc\n"));
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while home.label(".npmrc") == Some(label) && std::time::Instant::now() < until {
+        assert!(fs::read(home.path(".npmrc")).unwrap().starts_with(b"registry"), "it was written unseen");
+        stage.keep_whole(2).unwrap();
+        stage.keep_whole(1).unwrap();
+    }
+    assert_eq!(home.label(".npmrc").unwrap().deny, access::ALL);
+    written.join().unwrap().unwrap();
+    stage.release(1).unwrap();
+    assert!(home.list.state().t0.is_empty());
+    // Now it holds one.
+    stage.arm(1, &guarded, None).unwrap();
+    assert_eq!(home.label(".npmrc").unwrap().deny, access::ALL);
+}

@@ -296,7 +296,8 @@ impl<'a> Compiler<'a> {
             Some(reach) => {
                 let cost = self.habits.bits(reach, path);
                 let shown = show(place, &self.context.home);
-                self.normal.never_below(verb(reach), &shown, cost, DENIAL_BUDGET_BITS)
+                let support = self.habits.support(reach, place);
+                self.normal.rarely_below(verb(reach), &shown, support, (cost, DENIAL_BUDGET_BITS))
             }
             None => self.normal.never_mounted(),
         };

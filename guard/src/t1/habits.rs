@@ -3,8 +3,8 @@
 use super::words::FILE_REACHES;
 use bstr::{BStr, BString, ByteSlice};
 use event::{Class, Context, File, Origin, Place, Reach, Tokeniser};
-use models::{DENIAL_BUDGET_BITS, Novelty};
-use std::collections::BTreeMap;
+use models::{DENIAL_BUDGET_BITS, Novelty, Region};
+use std::collections::{BTreeMap, HashMap};
 
 /// Directories that are looked into even where nothing was learned: what holds of the system before learning changes
 /// below them.
@@ -54,6 +54,8 @@ pub(super) struct Costs {
 /// The baseline over the paths of one session.
 pub(super) struct Habits<'a> {
     novelty: &'a Novelty,
+    /// Sessions, or some of them, that reached so for a path or for something below it, where any did.
+    support: HashMap<(Reach, BString), usize>,
     tokeniser: Tokeniser,
     pub(super) root: Habit,
 }
@@ -61,10 +63,12 @@ pub(super) struct Habits<'a> {
 impl<'a> Habits<'a> {
     pub(super) fn new(novelty: &'a Novelty, context: &Context) -> Self {
         let mut root = Habit::default();
+        let mut support = HashMap::new();
         for region in novelty.regions() {
             if !FILE_REACHES.contains(&region.reach) {
                 continue;
             }
+            note_support(&mut support, &region, context);
             let Some(path) = real(&region.components, context) else { continue };
             let known = region.known && region.touched > 0;
             root.grow(&path, known.then_some(region.reach));
@@ -79,7 +83,7 @@ impl<'a> Habits<'a> {
         for workspace in &context.workspaces {
             root.grow(workspace, None).workspace = true;
         }
-        Self { novelty, tokeniser: Tokeniser::new(context.clone()), root }
+        Self { novelty, support, tokeniser: Tokeniser::new(context.clone()), root }
     }
 
     /// What a path costs, of which sessions touched `known`.
@@ -128,6 +132,13 @@ impl<'a> Habits<'a> {
         self.novelty.first_touch_bits(&Place { reach, components: self.tokeniser.symbolic(path) })
     }
 
+    /// How many sessions surely reached so for a path or for something below it, and of how many.
+    pub(super) fn support(&self, reach: Reach, path: &BStr) -> (usize, usize) {
+        let path = path.trim_end_with(|c| c == '/');
+        let reached = self.support.get(&(reach, path.into()));
+        (reached.copied().unwrap_or(0), self.novelty.sessions())
+    }
+
     /// A directory that holds everything else: being open for one reach says little about the rest.
     pub(super) fn is_general(&self, path: &BStr) -> bool {
         match self.tokeniser.symbolic(path).as_slice() {
@@ -151,6 +162,28 @@ impl Habit {
             habit.known.insert(reach);
         }
         habit
+    }
+}
+
+/// Notes how many sessions touched a region, and with a symbolic root what it lies in.
+fn note_support(support: &mut HashMap<(Reach, BString), usize>, region: &Region<'_>, context: &Context) {
+    let mut note = |path: BString| {
+        let sessions = support.entry((region.reach, path)).or_default();
+        *sessions = region.support.max(*sessions);
+    };
+    if region.support == 0 {
+        return;
+    }
+    let is_root = region.components.len() == 1;
+    let paths = match real(&region.components, context) {
+        Some(path) => vec![path],
+        None if is_root && region.components[0] == "$workspace" => context.workspaces.clone(),
+        None => Vec::new(),
+    };
+    for path in paths {
+        let slashes = path.find_iter("/").filter(|_| is_root);
+        slashes.for_each(|end| note(path[..end].into()));
+        note(path);
     }
 }
 

@@ -19,9 +19,16 @@ const LOOPBACK: [(IpAddr, u32); 4] = [
 /// Bits of `::ffff:0:0/96`, below which IPv4 lies.
 const MAPPED: u32 = 96;
 
-/// The networks that are open, each with the ports that are: `(bits, address, label)`.
-pub(super) fn compile(novelty: &Novelty) -> Vec<(u32, [u8; 16], NetLabel)> {
-    let mut open: BTreeMap<(u32, [u8; 16]), Vec<u16>> = BTreeMap::new();
+/// How many bits of an address count, and the address.
+type Network = (u32, [u8; 16]);
+
+/// Ports that a label names.
+pub(super) const PORTS: usize = 8;
+
+/// The networks that are open, each with the ports that are: `(bits, address, label)`. The notes say what stays closed
+/// because a label has no room for it: the ports that fewest sessions reached.
+pub(super) fn compile(novelty: &Novelty, notes: &mut Vec<String>) -> Vec<(u32, [u8; 16], NetLabel)> {
+    let mut open: BTreeMap<Network, Vec<(usize, u16)>> = BTreeMap::new();
     for (ip, bits) in LOOPBACK {
         let bits = if ip.is_ipv4() { MAPPED + bits } else { bits };
         open.insert((bits, masked(mapped(ip), bits)), Vec::new());
@@ -40,24 +47,34 @@ pub(super) fn compile(novelty: &Novelty) -> Vec<(u32, [u8; 16], NetLabel)> {
         if port == 0 || (0..=bits).any(all) {
             continue;
         }
-        open.entry((bits, addr)).or_default().push(port);
+        open.entry((bits, addr)).or_default().push((region.support, port));
     }
     open.into_iter()
-        .map(|((bits, addr), mut ports)| {
-            ports.sort_unstable();
-            (bits, addr, label(&ports))
+        .map(|((bits, addr), mut reached)| {
+            reached.sort_by_key(|&(support, port)| (std::cmp::Reverse(support), port));
+            let ports: Vec<u16> = reached.into_iter().map(|(_, port)| port).collect();
+            let (first, rest) = ports.split_at(ports.len().min(PORTS));
+            if !rest.is_empty() {
+                let ip = Ipv6Addr::from(addr).to_canonical();
+                notes.push(format!("{ip} is known at {} ports: {} stays closed", ports.len(), listed(rest)));
+            }
+            (bits, addr, label(first))
         })
         .collect()
 }
 
-/// A label that refuses nothing. More ports than it can name: all of them, since a host that was reached on nine is one
-/// that the agent deals with.
+/// A label that refuses nothing at these ports, [`PORTS`] at most; all where there are none. What has no room is not open.
 pub(super) fn label(open: &[u16]) -> NetLabel {
-    let mut ports = [0; 8];
-    if let Some(room) = ports.get_mut(..open.len()) {
-        room.copy_from_slice(open);
-    }
+    let mut ports = [0; PORTS];
+    ports.iter_mut().zip(open).for_each(|(room, port)| *room = *port);
+    ports[..open.len().min(PORTS)].sort_unstable();
     NetLabel { deny: 0, reason: 0, ports }
+}
+
+/// Ports as text.
+pub(super) fn listed(ports: &[u16]) -> String {
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    ports.join(", ")
 }
 
 /// Whether an address lies in a network of which every port is open: a label for some ports would close the others.
@@ -139,13 +156,30 @@ mod tests {
     fn what_several_sessions_reached_is_open_at_its_ports_and_this_machine_always() {
         let places = [connect("198.51.100.7", "443"), connect("198.51.100.7", "80")];
         let novelty = Novelty::learn((0..6).map(|session| (session, places.iter())));
-        let nets = compile(&novelty);
+        let nets = compile(&novelty, &mut Vec::new());
         let host =
             nets.iter().find(|net| net.0 == 128 && net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap();
         assert_eq!((host.2.deny, host.2.ports), (0, [80, 443, 0, 0, 0, 0, 0, 0]));
         assert!(nets.iter().any(|net| net.0 == 104 && net.1 == mapped("127.0.0.0".parse().unwrap())));
         assert_eq!(nets.len(), 5, "{nets:?}");
         let once = Novelty::learn([(1, places[..1].iter()), (2, places[..0].iter())]);
-        assert_eq!(compile(&once).len(), 4, "one session opens nothing");
+        assert_eq!(compile(&once, &mut Vec::new()).len(), 4, "one session opens nothing");
+    }
+
+    /// Port 9 was reached by most sessions, port 8 by fewest.
+    #[test]
+    fn of_nine_known_ports_eight_are_open() {
+        let places: Vec<Place> = (1..=9).map(|port| connect("198.51.100.7", &port.to_string())).collect();
+        let sessions = (0..12u64).map(|session| match session {
+            0..4 => (session, places.iter().collect::<Vec<_>>()),
+            4..8 => (session, places.iter().filter(|place| *place != &places[7]).collect()),
+            _ => (session, vec![&places[8]]),
+        });
+        let novelty = Novelty::learn(sessions.map(|(session, places)| (session, places.into_iter())));
+        let mut notes = Vec::new();
+        let nets = compile(&novelty, &mut notes);
+        let host = nets.iter().find(|net| net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap();
+        assert_eq!(host.2, NetLabel { deny: 0, reason: 0, ports: [1, 2, 3, 4, 5, 6, 7, 9] });
+        assert_eq!(notes, ["198.51.100.7 is known at 9 ports: 8 stays closed"]);
     }
 }

@@ -223,6 +223,27 @@ fn a_label_says_why() {
 }
 
 #[test]
+fn a_label_does_not_say_that_nobody_did_what_one_session_did() {
+    let sessions: Vec<Vec<Place>> = (0..8)
+        .map(|n| {
+            let usual = place(Reach::Read, "~/.agentrc");
+            if n == 3 { vec![usual, place(Reach::Read, "srv/data/mine")] } else { vec![usual] }
+        })
+        .collect();
+    let novelty = Novelty::learn(sessions.iter().enumerate().map(|(n, places)| (n as u64, places.iter())));
+    let (machine, reasons) = (Machine::new(FILES), Reasons::default());
+    let context = Context { home: "/home/u".into(), uid: 1000, ..Context::default() };
+    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
+    let policy = compile(&novelty, &normal, &context, &machine, &reasons, 7).unwrap();
+    let compiled = Compiled { machine, policy, reasons };
+    let why = |path: &str| compiled.reasons.explain(compiled.label(path).reason);
+    assert!(compiled.denied("/srv/data/x") & READ != 0);
+    let rare = "this is new or rare for a normal `t` session of `a`, though 1 of 8 read below `/srv";
+    assert!(why("/srv/data/x").starts_with(rare), "{}", why("/srv/data/x"));
+    assert!(why("/home/v/x").contains("though 8 of 8 read below `/home`"), "{}", why("/home/v/x"));
+}
+
+#[test]
 fn what_is_armed_is_taken_back() {
     let compiled = compiled();
     let list = crate::denylist::fake::Fake::default();

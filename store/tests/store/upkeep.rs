@@ -4,6 +4,9 @@ use crate::sample::{all, call, captured, meta, place, summary};
 use event::SessionMeta;
 use rusqlite::Connection;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use store::maintenance::{Prune, Stats, check, prune, stats, vacuum};
 use store::{Reader, Recorder, SessionId};
 
@@ -116,4 +119,45 @@ fn what_is_wrong_is_found() {
         assert!(problems.iter().any(|problem| problem.contains(said)), "{damage}: {problems:?}");
         assert!(problems.len() <= 100);
     }
+}
+
+/// A recorder that writes all the while names old objects again just when they are about to go.
+#[test]
+fn who_records_meanwhile_waits_for_a_part_only_and_loses_nothing() {
+    let (_directory, path) = place();
+    sessions(&path, 7);
+    let mut recorder = Recorder::open(&path).unwrap();
+    recorder.set_busy_timeout(Duration::from_secs(5)).unwrap();
+    let id = recorder.begin_session(&SessionMeta { started_unix_ns: 1_000, ..meta("edit") }).unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let writing = std::thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            let mut written = Vec::new();
+            for n in 0.. {
+                // The objects of every session that goes, one after the other.
+                let again = captured(n % 6 * 100_000 + n / 6 % 2000);
+                recorder.write(id, &again).unwrap();
+                recorder.flush().unwrap();
+                written.push(again);
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+            recorder.end_session(id, &summary()).unwrap();
+            written
+        }
+    });
+    let all_old = Prune { before_unix_ns: Some(1_000), ..Prune::default() };
+    assert_eq!(prune(&path, &all_old).unwrap().len(), 6);
+    over.store(true, Ordering::Relaxed);
+    let written = writing.join().unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let mut kept = all(&reader, id);
+    assert_eq!(kept.len(), written.len());
+    for one in written {
+        let at = kept.iter().position(|other| *other == one);
+        kept.swap_remove(at.expect("it was written"));
+    }
+    assert_eq!(check(&reader).unwrap(), [""; 0]);
 }

@@ -134,7 +134,7 @@ fn held(reader: &Reader, run: &Run) -> Result<Held> {
         reader.session(SessionId(run.session)).with_context(|| format!("{} has no recording", run.id))?;
     let mut held = Held::default();
     profiler::replay(reader, &session, &mut |_, reading| {
-        if let Reading::Step(step) = reading {
+        if let Reading::Step(step) | Reading::Refused(step) = reading {
             held.tokens.insert(step.token);
             held.places.extend(step.place.clone());
         }
