@@ -46,7 +46,7 @@ impl Reach {
 
     /// Whether a compiled baseline refuses what it does not know of this.
     pub fn is_compiled(self) -> bool {
-        self != Reach::Name
+        !matches!(self, Reach::Listen | Reach::Name)
     }
 }
 

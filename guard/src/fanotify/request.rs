@@ -5,7 +5,7 @@
 
 use abi::access::{EXEC, READ, WRITE};
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The process of a thread; `None` when the thread is gone.
 pub(super) fn process_of(tid: u32) -> Option<u32> {
@@ -18,17 +18,21 @@ pub(super) fn process_of(tid: u32) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
-/// Looks at a thread that has asked, and is not yet asleep: it will be as soon as it has a processor.
-const LOOKS: u32 = 200;
-/// Between two looks.
+/// How long is waited for a thread that has asked, and is not yet asleep: it will be as soon as it has a processor, which
+/// takes its time on a crowded machine. What is not known then counts as asking for everything.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks, after the first few.
 const PAUSE: Duration = Duration::from_micros(100);
 
 /// The access that a blocked thread asks for.
 pub(super) fn access_of(tid: u32) -> u32 {
-    for look in 0..LOOKS {
+    let asked = Instant::now();
+    let mut looks = 0;
+    while asked.elapsed() < PATIENCE {
+        looks += 1;
         match fs::read_to_string(format!("/proc/{tid}/syscall")) {
             Ok(call) if call.starts_with("running") => {
-                if look < 4 {
+                if looks < 4 {
                     std::thread::yield_now()
                 } else {
                     std::thread::sleep(PAUSE)
