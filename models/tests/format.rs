@@ -41,8 +41,8 @@ fn each_way_of_being_wrong_has_its_own_error() {
     let other = decode(bytes, &KEY, Expected { vocabulary: [0; 32], ..expected });
     assert_eq!(other, Err(FormatError::OtherVocabulary));
     let mut newer = bytes.to_vec();
-    newer[8] = 2;
-    assert_eq!(decode(&newer, &KEY, expected), Err(FormatError::OtherFormat { found: 2 }));
+    newer[8] = 3;
+    assert_eq!(decode(&newer, &KEY, expected), Err(FormatError::OtherFormat { found: 3 }));
     let mut vast = bytes.to_vec();
     vast[59] = 1;
     assert!(matches!(decode(&vast, &KEY, expected), Err(FormatError::TooLarge(_))));
