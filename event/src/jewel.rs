@@ -212,8 +212,8 @@ pub const JEWELS: &[Jewel] = &[
     name_in(".windsurf", "mcp_config.json", CHANGE, HOOK),
     name_in("windsurf", "mcp_config.json", CHANGE, HOOK),
     home_write(".claude/hooks", HOOK),
+    // Not `.codex/skills`: Codex puts skills of its own there when it starts.
     home_write(".claude/skills", HOOK),
-    home_write(".codex/skills", HOOK),
     system("/etc/shadow", TOUCH, "password hashes"),
     system("/etc/gshadow", TOUCH, "password hashes"),
     system("/etc/sudoers", CHANGE, "authorisation of the system"),
