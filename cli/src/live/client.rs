@@ -11,10 +11,14 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest that one step may take. Emulated machines are slow; nothing here comes near it elsewhere.
 const LIMIT: Duration = Duration::from_secs(300);
+
+/// How long a session may take. Agents wait for a tool that was killed as long as for one that works: such a session is ended,
+/// and counts as what it came to.
+const OVERDUE: Duration = Duration::from_secs(150);
 
 /// How long a client may take to end once its session was ended.
 const MOMENT: Duration = Duration::from_secs(5);
@@ -162,9 +166,12 @@ impl<'i> Client<'i> {
         command.current_dir(job.workspace);
         command.stdout(create(&printed)?).stderr(create(&said)?);
         let mut child = command.spawn().context("wardline cannot be started again")?;
-        let mut frozen = false;
+        let (mut frozen, begun) = (false, Instant::now());
         let status = waiting::wait(&mut child, LIMIT, self.interrupts, || {
-            frozen |= how == "enforce" && self.end_frozen()?;
+            let overdue = begun.elapsed() > OVERDUE;
+            if overdue || how == "enforce" {
+                frozen |= self.end_stuck(overdue)?;
+            }
             Ok(())
         });
         let status = self.or_end(&mut child, status)?;
@@ -204,16 +211,20 @@ impl<'i> Client<'i> {
         Ok(list.iter().map(baseline).filter(|baseline| !baseline.task.is_empty()).collect())
     }
 
-    /// Ends the session that is frozen, if one is: nobody else decides here.
-    fn end_frozen(&self) -> Result<bool> {
+    /// Ends the session that is frozen, if one is: nobody else decides here. When it is overdue, it is ended in any state.
+    /// Whether it was frozen.
+    fn end_stuck(&self, overdue: bool) -> Result<bool> {
         let answer = self.ask(&["sessions", "--json", "--user", &self.user.id.to_string()])?;
         let sessions = list(&answer, "sessions").map(Vec::as_slice).unwrap_or_default();
-        let frozen = sessions.iter().find(|session| session["state"] == "frozen");
-        let Some(id) = frozen.and_then(|session| session["session"].as_i64()) else { return Ok(false) };
+        let is_frozen = |session: &&Value| session["state"] == "frozen";
+        let is_running = |session: &&Value| overdue && session["state"] == "running";
+        let frozen = sessions.iter().find(is_frozen);
+        let stuck = frozen.or_else(|| sessions.iter().find(is_running));
+        let Some(id) = stuck.and_then(|session| session["session"].as_i64()) else { return Ok(false) };
         let mut command = self.command();
         command.args(["stop-session", &id.to_string(), "--kill"]).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().context("wardline cannot be started again")?;
-        Ok(true)
+        Ok(frozen.is_some())
     }
 
     /// A command that prints JSON.
