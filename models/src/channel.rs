@@ -113,6 +113,7 @@ pub struct Channels {
     denied: usize,
     surprises: Surprises,
     surprising_actions: Surprises,
+    surprising_calls: Surprises,
 }
 
 impl Channels {
@@ -131,6 +132,7 @@ impl Channels {
             denied: 0,
             surprises: Surprises::default(),
             surprising_actions: Surprises::default(),
+            surprising_calls: Surprises::default(),
         }
     }
 
@@ -246,6 +248,7 @@ impl Channels {
         let Some(symbol) = thread.syscall(number, ret) else { return };
         let background = models.background.as_ref().map(|b| &b.syscalls);
         let bits = surprise(&models.syscalls, background, &thread.syscalls, symbol);
+        let bits = self.surprising_calls.again(symbol, bits);
         for (scale, half_life) in SYSCALL_HALF_LIVES.iter().enumerate() {
             run(&mut thread.syscall_bits[scale], bits, *half_life);
             let peak = &mut self.peaks[SYSCALLS + scale];
