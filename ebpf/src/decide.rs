@@ -10,9 +10,9 @@ use crate::read::{Address, clear, each, zeros};
 use crate::task::Inside;
 use crate::{atomic, dentry, ring};
 use abi::{
-    FileKey, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR, NAME_LEN, NAMES_DIR, NameKey, NetKey,
-    NetLabel, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, Verdict,
-    access, names_hash,
+    FileKey, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR, NAME_LEN, NAMES_DIR,
+    NameKey, NetKey, NetLabel, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET,
+    T1Key, Verdict, access, names_hash,
 };
 use aya_ebpf::maps::lpm_trie::Key;
 use core::mem::size_of;

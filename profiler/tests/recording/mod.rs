@@ -75,6 +75,7 @@ impl Recording {
             }
             if task == "edit" {
                 emit(Op::Open, Access::WRITE, format!("/home/u/app/src/f{}.rs", (round + seed) % 30));
+                emit(Op::Open, Access::WRITE, format!("/home/u/lib/src/f{}.rs", (round + seed) % 30));
             }
         }
     }
