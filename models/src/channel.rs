@@ -82,6 +82,9 @@ const SYMBOL_BITS_MAX: f64 = 16.0;
 /// A symbol that surprises by so many bits was hardly ever seen here.
 const SURPRISING_BITS: f64 = 8.0;
 
+/// Symbols whose surprises are counted: numbers of system calls are the session's to choose. Past it each one tells anew.
+const SYMBOLS_MAX: usize = 1 << 14;
+
 /// Places that are remembered as touched. Past it every touch counts as a first one again.
 const TOUCHED_MAX: usize = 1 << 20;
 
@@ -274,6 +277,9 @@ impl Surprises {
         if bits < SURPRISING_BITS {
             return bits;
         }
+        if self.0.len() >= SYMBOLS_MAX && !self.0.contains_key(&symbol) {
+            return bits;
+        }
         let times = self.0.entry(symbol).or_insert(0);
         *times = times.saturating_add(1);
         (bits / f64::from(*times)).max(SURPRISING_BITS / 2.0)
@@ -307,5 +313,7 @@ mod tests {
         assert_eq!(surprises.again(8, 16.0), 16.0, "another symbol has told nothing yet");
         let last = (0..100).map(|_| surprises.again(7, 16.0)).last();
         assert_eq!(last, Some(SURPRISING_BITS / 2.0), "and it never becomes normal");
+        (0..2 * SYMBOLS_MAX as u32).for_each(|symbol| _ = surprises.again(symbol, 16.0));
+        assert_eq!(surprises.0.len(), SYMBOLS_MAX);
     }
 }

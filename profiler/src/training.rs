@@ -89,7 +89,7 @@ pub fn train(
             task: or_any(&filter.task, "any task"),
         });
     }
-    let taught = taught(reader, &groups)?;
+    let taught = taught(reader, &groups, wanted)?;
     let mut report = Report::default();
     for ((agent, task), group) in groups {
         if !wanted(&task) {
@@ -109,13 +109,17 @@ pub fn train(
     Ok(report)
 }
 
-/// What each task teaches its agent's other tasks.
+/// What each task teaches its agent's other tasks, where one of those is wanted.
 fn taught(
     reader: &Reader,
     groups: &BTreeMap<(String, String), Group<'_>>,
+    wanted: impl Fn(&str) -> bool,
 ) -> Result<BTreeMap<(String, String), Others>, Error> {
     let mut all = BTreeMap::new();
     for (key, group) in groups {
+        if !groups.keys().any(|(agent, task)| *agent == key.0 && *task != key.1 && wanted(task)) {
+            continue;
+        }
         all.insert(key.clone(), Others::learn(&Recorded::new(reader, group.usable.clone()))?);
     }
     Ok(all)

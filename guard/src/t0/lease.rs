@@ -4,7 +4,7 @@
 
 use crate::walk::Node;
 use crate::{DenyList, Error, cgroup};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, StatxFlags, makedev, statx};
 use rustix::process::Signal;
 use std::fs;
 use std::io::Read;
@@ -63,11 +63,13 @@ impl Lease {
     }
 }
 
-/// Whether a process has a file open or mapped.
+/// Whether a process has a file open or mapped. Nothing is asked of a file system, which may be the process' own, and answer
+/// never: statx(2), `AT_STATX_DONT_SYNC`.
 fn has_open(pid: u32, dev: u64, ino: u64) -> bool {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let is_it = |meta: fs::Metadata| (meta.dev(), meta.ino()) == (dev, ino);
-    if open.filter_map(|entry| fs::metadata(entry.path()).ok()).any(is_it) {
+    let look = |path| statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok();
+    let is_it = |meta: Statx| (makedev(meta.stx_dev_major, meta.stx_dev_minor), meta.stx_ino) == (dev, ino);
+    if open.filter_map(|entry| look(entry.path())).any(is_it) {
         return true;
     }
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
