@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 /// Ids that nobody hands out: between those of people and of systemd's dynamic users. See systemd's UIDS-GIDS.md.
 const UNASSIGNED: std::ops::Range<u32> = 60_706..61_184;
 
-/// The user of recordings: the same in every corpus.
-const OF_RECORDINGS: u32 = 61_183;
+/// The user of recordings: the same in every corpus, unless an account has its id.
+const OF_RECORDINGS: u32 = UNASSIGNED.end - 1;
 
 /// The user, and the group of the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,20 +28,15 @@ impl User {
     /// time get two users.
     pub fn unused(near: usize) -> Result<User, Error> {
         let running: HashSet<u32> = processes().map(|(_, uid)| uid).collect();
-        let free = |id: &u32| {
-            !running.contains(id)
-                && matches!(nix::unistd::User::from_uid(Uid::from_raw(*id)), Ok(None) | Err(_))
-        };
+        let free = |id: &u32| !running.contains(id) && !has_account(*id);
         let ids = UNASSIGNED.cycle().skip(near % UNASSIGNED.len()).take(UNASSIGNED.len());
         ids.into_iter().find(free).map(|id| User { id }).ok_or(Error::NoUser)
     }
 
-    /// The user of recordings, unless an account has its id.
+    /// The user of recordings; the next id below that no account has, where one has this.
     pub fn of_recordings() -> Result<User, Error> {
-        match nix::unistd::User::from_uid(Uid::from_raw(OF_RECORDINGS)) {
-            Ok(Some(_)) => Err(Error::NoUser),
-            _ => Ok(User { id: OF_RECORDINGS }),
-        }
+        let mut ids = (UNASSIGNED.start..=OF_RECORDINGS).rev();
+        ids.find(|&id| !has_account(id)).map(|id| User { id }).ok_or(Error::NoUser)
     }
 
     /// `UID:GID`
@@ -65,6 +60,10 @@ impl User {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+fn has_account(id: u32) -> bool {
+    matches!(nix::unistd::User::from_uid(Uid::from_raw(id)), Ok(Some(_)))
 }
 
 /// Every process with its user, without those that are only waiting for their parent.
