@@ -124,7 +124,8 @@ impl PackageIndex {
     }
 
     /// What tells the clients of a home to use it: variables of the environment. The last two keep pip and npm from the
-    /// credentials of the home (`~/.netrc`, `~/.npmrc`), which are jewels, and which this index does not ask for.
+    /// credentials of the home (`~/.netrc`, `~/.npmrc`), which are jewels, and which this index does not ask for. Where a
+    /// sandbox lets nothing out, npm would try again for minutes.
     pub fn environment(home: &Path) -> Vec<(&'static str, String)> {
         let apart = |path: &str| home.join(path).display().to_string();
         vec![
@@ -132,6 +133,7 @@ impl PackageIndex {
             ("PIP_TRUSTED_HOST", INDEX.ip().to_string()),
             ("PIP_DISABLE_PIP_VERSION_CHECK", "1".into()),
             ("npm_config_registry", format!("http://{INDEX}/npm/")),
+            ("npm_config_fetch_retries", "0".into()),
             ("npm_config_update_notifier", "false".into()),
             ("NETRC", apart(".config/pip/netrc")),
             ("npm_config_userconfig", apart(".config/npm/npmrc")),

@@ -2,14 +2,16 @@
 
 use crate::Error;
 use blake3::Hasher;
+use bstr::BString;
 use event::{Event, Means, Stage, Step, Tokeniser};
 use models::train::{Corpus, Item};
 use models::words;
 use profiler::Reading;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use store::{Reader, Session};
 
 /// One thing of a recording.
@@ -78,9 +80,29 @@ pub struct Trace {
     pub shape: [u8; 32],
 }
 
+/// Names of places, each once: sessions of an agent reach for the same ones, time and again.
+#[derive(Debug, Default)]
+pub struct Names(HashSet<Arc<[BString]>>);
+
+impl Names {
+    /// The step, with the names of its place shared.
+    fn shared(&mut self, step: &Step) -> Step {
+        let mut step = step.clone();
+        if let Some(place) = &mut step.place {
+            match self.0.get(&place.components) {
+                Some(known) => place.components = Arc::clone(known),
+                None => {
+                    self.0.insert(Arc::clone(&place.components));
+                }
+            }
+        }
+        step
+    }
+}
+
 impl Trace {
-    /// Reads a session of a store.
-    pub fn read(reader: &Reader, session: &Session) -> Result<Trace, Error> {
+    /// Reads a session of a store. `names` are those of the traces that are in memory with it.
+    pub fn read(reader: &Reader, session: &Session, names: &mut Names) -> Result<Trace, Error> {
         let alerts = reader.alerts(session.id)?;
         let mut trace = Trace {
             session: session.id.0,
@@ -99,15 +121,16 @@ impl Trace {
         };
         let (mut digest, mut shape) = (Hasher::new(), Hasher::new());
         profiler::replay(reader, session, &mut |_, reading| {
-            trace.take(reading, &mut digest, &mut shape);
+            trace.take(reading, names, &mut digest, &mut shape);
             ControlFlow::Continue(())
         })?;
+        trace.records.shrink_to_fit();
         trace.digest = *digest.finalize().as_bytes();
         trace.shape = *shape.finalize().as_bytes();
         Ok(trace)
     }
 
-    fn take(&mut self, reading: Reading<'_>, digest: &mut Hasher, shape: &mut Hasher) {
+    fn take(&mut self, reading: Reading<'_>, names: &mut Names, digest: &mut Hasher, shape: &mut Hasher) {
         match reading {
             Reading::Step(step) | Reading::Refused(step) => {
                 if self.events == 0 {
@@ -119,12 +142,12 @@ impl Trace {
                 digest.update(&step.time_ns.to_le_bytes());
                 digest.update(&step.tid.to_le_bytes());
                 digest.update(&step.token.0.to_le_bytes());
-                for name in step.place.iter().flat_map(|place| &place.components) {
+                for name in step.place.iter().flat_map(|place| &*place.components) {
                     digest.update(name);
                     digest.update(&[0]);
                 }
                 shape.update(&step.token.0.to_le_bytes());
-                self.records.push(Record::Step(Box::new(step.clone())));
+                self.records.push(Record::Step(Box::new(names.shared(step))));
             }
             Reading::Syscall(call) => {
                 self.syscalls += 1;

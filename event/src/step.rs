@@ -3,6 +3,7 @@
 use crate::Token;
 use bstr::BString;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How an operation reaches for a place. Each has its own novelty: a home that takes new files all day may still
 /// never have been read from.
@@ -62,7 +63,7 @@ pub struct Place {
     /// How it was reached for.
     pub reach: Reach,
     /// From the general to the particular; never empty.
-    pub components: Vec<BString>,
+    pub components: Arc<[BString]>,
 }
 
 impl Place {

@@ -176,7 +176,7 @@ impl Tokeniser {
             Object::Address(address) => network(address.ip, address.port),
             _ => return None,
         };
-        (!components.is_empty()).then_some(Place { reach, components })
+        (!components.is_empty()).then_some(Place { reach, components: components.into() })
     }
 
     /// Whether an address goes by the name of its host.
@@ -376,8 +376,8 @@ mod tests {
             let of = |tokeniser: Tokeniser| tokeniser.place(&connect).unwrap().components;
             (of(tokeniser()), of(Tokeniser::guarding(Context::default())))
         };
-        let address = || ["$net4", "203", "0", "113", "7", "443"].map(BString::from).to_vec();
-        let named = || ["$host", "org", "example", "api", ":443"].map(BString::from).to_vec();
+        let address = || ["$net4", "203", "0", "113", "7", "443"].map(BString::from).into();
+        let named = || ["$host", "org", "example", "api", ":443"].map(BString::from).into();
         assert_eq!(host(HostOrigin::Claimed), (address(), address()));
         assert_eq!(host(HostOrigin::Answered), (named(), address()));
         assert_eq!(host(HostOrigin::Resolved), (named(), named()));

@@ -17,7 +17,7 @@ fuzz_target!(|payload: &[u8]| {
             tid: n % 2,
             token: Token(n % 20 << 11 | n % 7 << 6),
             action: true,
-            place: Some(Place { reach, components: vec!["$workspace".into(), "a".into()] }),
+            place: Some(Place { reach, components: ["$workspace".into(), "a".into()].into() }),
             claimed: false,
             child: None,
             ended: n % 30 == 29,

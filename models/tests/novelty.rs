@@ -140,12 +140,11 @@ fn the_regions_say_what_the_bits_say() {
     });
     let mut given = 0;
     for region in model.regions() {
-        let mut below = Place {
-            reach: region.reach,
-            components: region.components.iter().map(|&name| name.to_owned()).collect(),
-        };
-        assert_eq!(region.known, model.first_touch_bits(&below) < DENIAL_BUDGET_BITS);
-        below.components.extend(["never".into(), "seen".into()]);
+        let names = || region.components.iter().map(|&name| name.to_owned());
+        let at = Place { reach: region.reach, components: names().collect() };
+        assert_eq!(region.known, model.first_touch_bits(&at) < DENIAL_BUDGET_BITS);
+        let components = names().chain(["never".into(), "seen".into()]).collect();
+        let below = Place { reach: region.reach, components };
         assert_eq!(region.open, model.first_touch_bits(&below) < DENIAL_BUDGET_BITS, "{below:?}");
         assert_eq!(region.open, model.is_open(region.reach, &region.components));
         given += usize::from(region.support == 0);

@@ -1,7 +1,7 @@
 //! The runs of a corpus with their traces, and what is for what.
 
 use crate::Error;
-use crate::trace::Trace;
+use crate::trace::{Names, Trace};
 use datasets::corpus::{Corpus, Kind, Mode, Run, Split};
 use std::collections::BTreeMap;
 use store::{Reader, SessionId};
@@ -90,7 +90,7 @@ impl Data {
         let mut runs = corpus.runs()?;
         runs.sort_by(|a, b| a.id.cmp(&b.id));
         let (mut items, mut hasher) = (Vec::with_capacity(runs.len()), blake3::Hasher::new());
-        let (mut labels, of) = (BTreeMap::new(), runs.len());
+        let (mut labels, mut names, of) = (BTreeMap::new(), Names::default(), runs.len());
         for run in runs {
             let session = match reader.session(SessionId(run.session)) {
                 Err(store::Error::NoSession { .. }) => {
@@ -98,7 +98,7 @@ impl Data {
                 }
                 session => session?,
             };
-            let trace = Trace::read(&reader, &session)?;
+            let trace = Trace::read(&reader, &session, &mut names)?;
             hasher.update(run.id.as_bytes());
             hasher.update(
                 &serde_json::to_vec(&(&run.observed, run.onset_ns, run.impact_ns)).unwrap_or_default(),

@@ -95,7 +95,7 @@ impl<'a> Habits<'a> {
             return Costs { itself: known, fresh: Reaches::default() };
         }
         let mut costs = Costs { itself: known, fresh: Reaches::default() };
-        let mut place = Place { reach: Reach::Read, components: components.clone() };
+        let mut place = Place { reach: Reach::Read, components: components.clone().into() };
         for reach in FILE_REACHES {
             place.reach = reach;
             if self.novelty.first_touch_bits(&place) < DENIAL_BUDGET_BITS {
@@ -129,7 +129,7 @@ impl<'a> Habits<'a> {
 
     /// What a first touch of a path costs, in bits.
     pub(super) fn bits(&self, reach: Reach, path: &BStr) -> f64 {
-        self.novelty.first_touch_bits(&Place { reach, components: self.tokeniser.symbolic(path) })
+        self.novelty.first_touch_bits(&Place { reach, components: self.tokeniser.symbolic(path).into() })
     }
 
     /// How many sessions surely reached so for a path or for something below it, and of how many.

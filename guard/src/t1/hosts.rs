@@ -247,13 +247,12 @@ impl Shared {
 
     /// Ports at which a name may be reached.
     fn ports_of(&self, name: &str) -> impl Iterator<Item = u16> {
-        let mut place = Place { reach: Reach::Connect, components: vec![BString::from("$host")] };
-        place.components.extend(name.rsplit('.').map(BString::from));
+        let host: Vec<BString> =
+            std::iter::once("$host").chain(name.rsplit('.')).map(BString::from).collect();
         self.ports.iter().copied().filter(move |port| {
-            place.components.push(format!(":{port}").into());
-            let bits = self.baseline.models.novelty.first_touch_bits(&place);
-            place.components.pop();
-            bits < DENIAL_BUDGET_BITS
+            let components = host.iter().cloned().chain([format!(":{port}").into()]).collect();
+            let place = Place { reach: Reach::Connect, components };
+            self.baseline.models.novelty.first_touch_bits(&place) < DENIAL_BUDGET_BITS
         })
     }
 

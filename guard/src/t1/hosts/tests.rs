@@ -7,10 +7,8 @@ use models::{Models, Novelty};
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn at(name: &str, port: u16) -> Place {
-    let mut components = vec![BString::from("$host")];
-    components.extend(name.rsplit('.').map(BString::from));
-    components.push(format!(":{port}").into());
-    Place { reach: Reach::Connect, components }
+    let names = std::iter::once("$host").chain(name.rsplit('.')).map(BString::from);
+    Place { reach: Reach::Connect, components: names.chain([format!(":{port}").into()]).collect() }
 }
 
 fn baseline(places: &[Place], sessions: u64) -> Arc<Baseline> {
