@@ -53,3 +53,24 @@ impl Drop for Bits {
         let _ = unsafe { munmap(self.words.as_ptr().cast(), self.len * 8) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_process_and_every_inode_has_a_bit_in_the_array() {
+        let last = Bit::of_process(abi::MAX_PIDS - 1);
+        assert_eq!(last, Bit { word: abi::MAX_PIDS / 64 - 1, mask: 1 << 63 });
+        let inodes = [0, 1, 2, u64::from(u32::MAX), u64::MAX].into_iter().chain((0..64).map(|bit| 1 << bit));
+        assert!(inodes.into_iter().all(|inode| Bit::of_inode(inode).word < abi::LABEL_BITS / 64));
+    }
+
+    #[test]
+    fn inodes_in_a_row_share_no_bit() {
+        let bits: HashSet<(u32, u64)> =
+            (1_000_000..1_010_000).map(Bit::of_inode).map(|bit| (bit.word, bit.mask)).collect();
+        assert_eq!(bits.len(), 10_000);
+    }
+}

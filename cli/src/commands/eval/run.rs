@@ -19,7 +19,7 @@ use std::time::Duration;
 #[command(
     after_help = "Trains on the corpus' training split, calibrates on its calibration split, and replays the rest through the scorer; what \
 its live sessions came to is judged by the corpus' own observer. Only making a corpus fetches anything: agents and repositories.\n\nWrites result.json, table.md and \
-report.html. Exits with 124 when a live attack was not prevented whose scenario Wardline promises to prevent. The same corpus and seed give the same result, times apart.\n\nExamples:\n  sudo wardline eval run --profile smoke --corpus /var/tmp/smoke\n  sudo wardline eval run --corpus /var/tmp/full --out results/full"
+report.html. Exits with 124 when a live attack was not prevented whose scenario Wardline promises to prevent. The same corpus and seed give the same result, times apart.\n\nExamples:\n  sudo wardline eval run --profile smoke --corpus /var/tmp/smoke\n  sudo wardline eval run --corpus /var/tmp/full --out results/full\n  sudo wardline eval run --corpus /var/tmp/codex --corpus /var/tmp/opencode --out results/both"
 )]
 pub struct Args {
     /// How much of everything, where the corpus must be made or finished first; a corpus that is there is taken as it is without this
