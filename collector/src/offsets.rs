@@ -107,6 +107,8 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("BPRM_INTERP", "linux_binprm:interp", false),
     ("KIOCB_OPCODE", "io_kiocb:opcode", true),
     ("CQE_RES", "io_uring_cqe:res", true),
+    ("SB_USER_NS", "super_block:s_user_ns", false),
+    ("USER_NS_LEVEL", "user_namespace:level", false),
 ];
 
 /// Offsets in `pt_regs` of the registers that hold a system call's six arguments.

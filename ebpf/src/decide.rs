@@ -238,13 +238,32 @@ fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     if answer & BY_T1 != 0 {
         return Decision { stage: STAGE_T1, reason: answer as u32 };
     }
-    if answer & UNLABELLED != 0 && session.unlabelled & access != 0 {
+    let is_unknown = answer & UNLABELLED != 0 && session.unlabelled & access != 0;
+    if is_unknown && (access & access::EXEC != 0 || is_private(object.0) == 0) {
         return Decision { stage: STAGE_T1, reason: session.unlabelled_reason };
     }
     if labels & LABEL_SENSITIVE != 0 && access & access::READ != 0 {
         set_state(inside, STATE_READ_SECRET);
     }
     ALLOW
+}
+
+/// Whether an object lies in a file system that holds nothing but what whoever made it put there, as the sandboxes of
+/// agents do: files in memory, or a view of their own processes and terminals, mounted in a user namespace of their own;
+/// 0: no. Such a mount cannot bring in anything that was there before. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn is_private(object: u64) -> u64 {
+    /// include/uapi/linux/magic.h: tmpfs, proc, devpts; fs/mqueue has its own in ipc/mqueue.c.
+    const KINDS: [u64; 4] = [0x0102_1994, 0x9fa0, 0x1cd1, 0x1980_0202];
+    let Some(sb) = Address(object).follow(offsets::dentry_sb()) else { return 0 };
+    let Some(magic) = sb.get::<u64>(offsets::sb_magic()) else { return 0 };
+    // The first namespace is at level 0: what is mounted there is the machine's.
+    let level =
+        sb.follow(offsets::sb_user_ns()).and_then(|namespace| namespace.word(offsets::user_ns_level()));
+    let is_own = matches!(level, Some(1..));
+    let is_kind = magic == KINDS[0] || magic == KINDS[1] || magic == KINDS[2] || magic == KINDS[3];
+    u64::from(is_own && is_kind)
 }
 
 /// Whether a file of a refused name may be read all the same; 0: no. Global linkage: see [`dentry::append_names`].

@@ -106,6 +106,8 @@ offsets! {
     BPRM_INTERP = bprm_interp;
     KIOCB_OPCODE = kiocb_opcode;
     CQE_RES = cqe_res;
+    SB_USER_NS = sb_user_ns;
+    USER_NS_LEVEL = user_ns_level;
     TIER_LSM = tier_lsm;
     WORDS_TYPE = words_type;
 }
