@@ -136,3 +136,16 @@ fn packages() -> Result<PathBuf> {
     fs::rename(&part, &place).with_context(|| format!("cannot create {}", place.display()))?;
     Ok(place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_looks_for_the_word_and_prints_the_mark() {
+        let machine = include_str!("../../cli/src/commands/eval/code/machine.rs");
+        assert_eq!(machine.matches(&format!("{WORD:?}")).count(), 1);
+        let outcome = include_str!("../../eval/src/code/outcome.rs");
+        assert_eq!(outcome.matches(&format!("MARK: &str = {MARK:?};")).count(), 1);
+    }
+}
