@@ -45,6 +45,9 @@ impl Payload {
             fs::create_dir_all(place.parent().unwrap_or(&tree))
                 .with_context(|| format!("cannot create {}", place.display()))?;
             host::output(Command::new("cp").arg("-a").arg("--").arg(packages).arg(&place))?;
+            let mut extensions = Vec::new();
+            collect(packages, "so", &mut extensions)?;
+            stage.libraries(&extensions)?;
         }
         for file in &self.files {
             let name = file.file_name().with_context(|| format!("{} has no file name", file.display()))?;
@@ -97,6 +100,19 @@ impl Payload {
 /// One word for the shell, whatever is in it.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Every file below `directory` that ends in `extension`.
+fn collect(directory: &Path, extension: &str, into: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))? {
+        let path = entry.with_context(|| format!("cannot list {}", directory.display()))?.path();
+        if path.is_dir() {
+            collect(&path, extension, into)?;
+        } else if path.extension().is_some_and(|found| found == extension) {
+            into.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// Bytes of all files below `directory`.
