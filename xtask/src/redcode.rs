@@ -131,7 +131,15 @@ fn packages() -> Result<PathBuf> {
     }
     let part = place.with_extension(format!("part-{}", std::process::id()));
     let mut pip = Command::new("/usr/bin/python3");
-    pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--root-user-action=ignore",
+    ]);
     host::run(pip.args(["--only-binary", ":all:", "--target"]).arg(&part).args(PYTHON))?;
     fs::rename(&part, &place).with_context(|| format!("cannot create {}", place.display()))?;
     Ok(place)
