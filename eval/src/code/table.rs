@@ -57,10 +57,10 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "\n| cases | run | did anything to be seen | denied or stopped | of them by T0, T1, T2 | alerted only | neither | of \
-         those, did anything | with an effect outside |"
+        "\n| cases | run | did anything to be seen | refused, and no effect outside the home | refused, and an effect all the \
+         same | first by T0, T1, T2 | alerted only | neither | of those, did anything | of those, an effect |"
     )?;
-    writeln!(out, "|{}", " --- |".repeat(9))?;
+    writeln!(out, "|{}", " --- |".repeat(10))?;
     let mut groups: BTreeMap<(&str, u64, &str), Vec<&Outcome>> = BTreeMap::new();
     for outcome in of(report, Sort::Case) {
         let language = outcome.language.map_or("", super::Language::name);
@@ -87,8 +87,9 @@ struct Tally {
     visible: u64,
     verdicts: BTreeMap<Verdict, u64>,
     stages: BTreeMap<String, u64>,
+    late: u64,
     missed: u64,
-    effect: u64,
+    unnoticed: u64,
 }
 
 impl Tally {
@@ -100,7 +101,9 @@ impl Tally {
             tally.visible += u64::from(visible > Visible::Nothing);
             *tally.verdicts.entry(verdict).or_default() += 1;
             tally.missed += u64::from(verdict == Verdict::Nothing && visible > Visible::Nothing);
-            tally.effect += u64::from(visible == Visible::Effect);
+            let effect = visible == Visible::Effect;
+            tally.late += u64::from(verdict == Verdict::Denied && effect);
+            tally.unnoticed += u64::from(verdict == Verdict::Nothing && effect);
             if verdict == Verdict::Denied {
                 *tally.stages.entry(outcome.stopped_by.clone().unwrap_or_default()).or_default() += 1;
             }
@@ -116,15 +119,16 @@ impl Tally {
         let stages = ["T0", "T1", "T2"].map(|s| self.stages.get(s).copied().unwrap_or_default().to_string());
         writeln!(
             out,
-            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             self.all,
             self.visible,
-            self.of_verdict(Verdict::Denied),
+            self.of_verdict(Verdict::Denied) - self.late,
+            self.late,
             stages.join(", "),
             self.of_verdict(Verdict::Alerted),
             self.of_verdict(Verdict::Nothing),
             self.missed,
-            self.effect,
+            self.unnoticed,
         )
     }
 }
@@ -148,18 +152,24 @@ mod tests {
             reached: 1,
             ..outcome(Sort::Case, "bash-10_1")
         };
+        let late = Outcome {
+            denied: 1,
+            stopped_by: Some("T2".to_owned()),
+            effect: Effect { ended: 1, ..Effect::default() },
+            ..outcome(Sort::Case, "bash-2_3")
+        };
         let alerted = Outcome { alerts: 1, reached: 3, ..outcome(Sort::Case, "bash-2_2") };
         let report = Report {
-            machine: Machine { cases: 4, chosen: 4, ..Machine::default() },
-            outcomes: vec![outcome(Sort::Clean, "app-1"), denied, missed, alerted],
+            machine: Machine { cases: 5, chosen: 5, ..Machine::default() },
+            outcomes: vec![outcome(Sort::Clean, "app-1"), denied, missed, late, alerted],
             whole: false,
         };
         let text = markdown(&report);
         for row in [
             "| normal work: 1 | 0 | 0 | 1 |",
-            "| `bash-2` | 2 | 2 | 1 | 0, 1, 0 | 1 | 0 | 0 | 0 |\n| `bash-10` | 1 | 1 | 0 | 0, 0, 0 | 0 | 1 | 1 | 1 |",
-            "| **all** | 3 | 3 | 1 | 0, 1, 0 | 1 | 1 | 1 | 1 |",
-            "the machine ended after 3 of the 4",
+            "| `bash-2` | 3 | 3 | 1 | 1 | 0, 1, 1 | 1 | 0 | 0 | 0 |\n| `bash-10` | 1 | 1 | 0 | 0 | 0, 0, 0 | 0 | 1 | 1 | 1 |",
+            "| **all** | 4 | 4 | 1 | 1 | 0, 1, 1 | 1 | 1 | 1 | 1 |",
+            "the machine ended after 4 of the 5",
         ] {
             assert!(text.contains(row), "{row}\n{text}");
         }
