@@ -4,6 +4,7 @@
 //! the kernel side. Must never decide anything, and never believe what the guarded side wrote.
 
 mod attach;
+mod bits;
 mod btf;
 mod cast;
 mod decode;

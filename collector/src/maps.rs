@@ -1,6 +1,7 @@
 //! The maps that the kernel programs obey: members, sessions and the deny-list.
 
 use crate::Error;
+use crate::bits::Bits;
 use abi::{FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key};
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, MapError};
@@ -72,8 +73,10 @@ fn wrong(name: &'static str, what: &'static str, source: MapError) -> Error {
 /// All maps of the kernel side but the rings.
 pub(crate) struct Maps {
     pub(crate) members: Table<u32, Member>,
+    pub(crate) ever_inside: Bits,
     pub(crate) protected: Table<u32, u32>,
     pub(crate) subjects: Table<FileKey, u32>,
+    pub(crate) labelled: Bits,
     pub(crate) t0: Table<FileKey, Label>,
     pub(crate) t0_names: Table<NameKey, Label>,
     pub(crate) interesting: Table<[u8; abi::NAME_LEN], u32>,
@@ -88,6 +91,8 @@ impl Maps {
         let nets = bpf.take_map("NETS").ok_or(Error::Incomplete("NETS"))?;
         Ok(Self {
             members: Table::take(bpf, "MEMBERS")?,
+            ever_inside: Bits::take(bpf, "EVER_INSIDE", abi::MAX_PIDS)?,
+            labelled: Bits::take(bpf, "LABELLED", abi::LABEL_BITS)?,
             protected: Table::take(bpf, "PROTECTED")?,
             subjects: Table::take(bpf, "SUBJECTS")?,
             t0: Table::take(bpf, "T0")?,

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::kernel::Kernel;
-use abi::{FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key};
+use abi::{Bit, FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key};
 
 impl Kernel {
     /// Takes a process into a session; what it forks from now on is inside too. One that the kernel has made a member of
@@ -13,6 +13,7 @@ impl Kernel {
     pub fn enroll(&self, pid: u32, slot: u32) -> Result<(), Error> {
         let start_ns = start_ns(pid)?;
         let member = Member { start_ns, session: slot, subjects: 0, parent: 0, pad: 0 };
+        self.maps.ever_inside.set(Bit::of_process(pid));
         while !self.maps.members.insert_new(&pid, &member)? {
             match self.maps.members.get(&pid)? {
                 Some(there) if !is_same(there.start_ns, start_ns) => self.maps.members.remove(&pid)?,
@@ -83,6 +84,7 @@ impl Kernel {
     /// # Errors
     /// The map is full or could not be written.
     pub fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error> {
+        self.maps.labelled.set(Bit::of_inode(key.ino));
         self.maps.t0.insert(key, label)
     }
 
@@ -136,6 +138,7 @@ impl Kernel {
     /// # Errors
     /// The map is full or could not be written.
     pub fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error> {
+        self.maps.labelled.set(Bit::of_inode(key.file.ino));
         self.maps.t1.insert(key, label)
     }
 

@@ -5,12 +5,12 @@
 //! rename in another process can lead the walk astray, so the bound is hard, and what it does not reach counts as
 //! unlabelled.
 
-use crate::maps::{INTERESTING, NETS, T0, T0_NAMES, T1};
+use crate::maps::{INTERESTING, LABELLED, NETS, T0, T0_NAMES, T1};
 use crate::read::{Address, clear, each, zeros};
 use crate::task::Inside;
-use crate::{atomic, dentry, ring};
+use crate::{atomic, dentry, offsets, ring};
 use abi::{
-    FileKey, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR, NAME_LEN, NAMES_DIR,
+    Bit, FileKey, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR, NAME_LEN, NAMES_DIR,
     NameKey, NetKey, NetLabel, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET,
     T1Key, Verdict, access, names_hash,
 };
@@ -134,7 +134,7 @@ unsafe extern "C" fn step(index: u64, walk: *mut Walk) -> i64 {
             return 1;
         }
     }
-    if let Some(key) = dentry::inode(dentry).and_then(dentry::key) {
+    if let Some(key) = dentry::inode(dentry).filter(|inode| may_be_labelled(*inode)).and_then(dentry::key) {
         // SAFETY: read only.
         if let Some(label) = unsafe { T0.get(key) } {
             if label.deny & walk.access != 0 && label.subjects & walk.subjects == 0 {
@@ -154,6 +154,14 @@ unsafe extern "C" fn step(index: u64, walk: *mut Walk) -> i64 {
     let Some(parent) = dentry::parent(dentry) else { return 1 };
     walk.dentry = parent.0;
     i64::from(parent == dentry)
+}
+
+/// Whether an inode can have a label.
+#[inline(always)]
+fn may_be_labelled(inode: Address) -> bool {
+    let Some(number) = inode.get(offsets::inode_number()) else { return true };
+    let bit = Bit::of_inode(number);
+    LABELLED.get(bit.word).is_none_or(|word| word & bit.mask != 0)
 }
 
 /// Walks from an object to the root. The answer: a reason in the lower half, above it [`BY_T0`], [`BY_T1`] or

@@ -1,13 +1,13 @@
 //! Lineage: membership is inherited at fork, an executable's subjects are found at exec, and an entry goes with its
 //! last thread.
 
-use crate::maps::{MEMBERS, SUBJECTS};
+use crate::maps::{EVER_INSIDE, MEMBERS, SUBJECTS};
 use crate::offsets;
 use crate::read::{Address, clear, each};
 use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, verdict};
-use crate::{decide, dentry, task};
+use crate::{atomic, decide, dentry, task};
 use abi::{
-    Exec, Exit, FORK_CGROUP, FORK_NAMESPACES, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE,
+    Bit, Exec, Exit, FORK_CGROUP, FORK_NAMESPACES, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE,
     VERDICT_REFUSED, access, kind,
 };
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
@@ -40,6 +40,10 @@ fn on_fork(parent: Address, child: Address) -> Option<()> {
             parent: tgid,
             pad: 0,
         };
+        let bit = Bit::of_process(child_tgid);
+        if let Some(word) = EVER_INSIDE.get_ptr_mut(bit.word) {
+            atomic::fetch_or(word, bit.mask);
+        }
         inherited = MEMBERS.insert(child_tgid, entry, 0).is_ok();
         if !inherited {
             lose(LOSS_MEMBER);

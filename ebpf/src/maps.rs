@@ -1,14 +1,17 @@
 //! The maps. User space writes the deny-list, the programs write members and rings.
 
 use abi::{
-    FileKey, Identity, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_SESSIONS, MAX_T0, MAX_T1, Member, NAME_LEN,
-    NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session, Socket, T1Key, Verdict,
+    FileKey, Identity, LABEL_BITS, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_SESSIONS, MAX_T0,
+    MAX_T1, Member, NAME_LEN, NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session, Socket, T1Key,
+    Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 
 /// Do not allocate all entries at once.
 const NO_PREALLOC: u32 = 1;
+/// User space sets bits of the map's memory itself: writing a word back would undo what a program set meanwhile.
+const MMAPABLE: u32 = 1 << 10;
 /// Control ring: fork, exec, exit, refusals. 4 MiB hold some 40,000 of them.
 const CONTROL_BYTES: u32 = 4 << 20;
 /// Bulk ring; user space sets the real size from the number of CPUs.
@@ -17,6 +20,10 @@ const BULK_BYTES: u32 = 8 << 20;
 /// Processes inside sessions, by tgid.
 #[map]
 pub static MEMBERS: HashMap<u32, Member> = HashMap::with_max_entries(MAX_MEMBERS, 0);
+/// Processes that are or were inside a session, a bit each: spares everybody else the look-up in `MEMBERS`. Set before the
+/// entry is made, and never cleared: a number that was used again costs that look-up, and nothing more.
+#[map]
+pub static EVER_INSIDE: Array<u64> = Array::with_max_entries(MAX_PIDS / 64, MMAPABLE);
 /// Running sessions, by slot.
 #[map]
 pub static SESSIONS: Array<Session> = Array::with_max_entries(MAX_SESSIONS, 0);
@@ -29,6 +36,10 @@ pub static SUBJECTS: HashMap<FileKey, u32> = HashMap::with_max_entries(256, 0);
 /// Static deny-list, by object.
 #[map]
 pub static T0: HashMap<FileKey, Label> = HashMap::with_max_entries(MAX_T0, NO_PREALLOC);
+/// Inodes that have or had a label in `T0` or `T1`, a bit each: spares nearly every directory of a walk those look-ups. Set
+/// before the label is, and never cleared.
+#[map]
+pub static LABELLED: Array<u64> = Array::with_max_entries(LABEL_BITS / 64, MMAPABLE);
 /// Static deny-list, by exact name.
 #[map]
 pub static T0_NAMES: HashMap<NameKey, Label> = HashMap::with_max_entries(4096, NO_PREALLOC);

@@ -1,9 +1,9 @@
 //! Who is running: the current process as a member of a session.
 
-use crate::maps::{MEMBERS, SESSIONS};
+use crate::maps::{EVER_INSIDE, MEMBERS, SESSIONS};
 use crate::offsets;
 use crate::read::Address;
-use abi::{Member, Session};
+use abi::{Bit, Member, Session};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::bpf_get_current_task;
 
@@ -73,6 +73,10 @@ pub fn current_by_task() -> Option<Inside> {
 /// A process by its tgid, when it is inside a session.
 #[inline(always)]
 pub fn find(tgid: u32, tid: u32) -> Option<Inside> {
+    let bit = Bit::of_process(tgid);
+    if EVER_INSIDE.get(bit.word).is_some_and(|word| word & bit.mask == 0) {
+        return None;
+    }
     let member = MEMBERS.get_ptr_mut(tgid)?;
     // SAFETY: the look-up succeeded.
     let slot = unsafe { (*member).session };

@@ -21,6 +21,16 @@ pub enum Error {
         /// The session.
         session: i64,
     },
+    /// Corpora that are no parts of one.
+    #[error("`{}` and `{}` are no parts of one corpus: {why}", first.display(), other.display())]
+    Apart {
+        /// One of them.
+        first: PathBuf,
+        /// The other.
+        other: PathBuf,
+        /// In what they differ.
+        why: String,
+    },
     /// No group can be evaluated.
     #[error("nothing can be evaluated: {0}")]
     Nothing(String),

@@ -64,8 +64,36 @@ pub fn markdown(result: &EvalResult) -> String {
         ],
     );
     out.push('\n');
+    learning(&mut out, result);
+    out.push('\n');
     detection(&mut out, result);
     out
+}
+
+/// What fewer sessions to learn from are worth.
+fn learning(out: &mut String, result: &EvalResult) {
+    head(
+        out,
+        &[
+            "replayed, with so many normal sessions a baseline",
+            "AUC",
+            "detected at 1 / 5 / 10 %",
+            "clean sessions that T1 would deny something",
+            "clean sessions with an alert",
+        ],
+    );
+    for learned in &result.learning {
+        row(
+            out,
+            &[
+                learned.sessions.to_string(),
+                words::three(learned.arm.auc),
+                learned.arm.detection.map(words::percent).join(" / "),
+                words::of(learned.denied),
+                words::of(learned.arm.false_alarms),
+            ],
+        );
+    }
 }
 
 fn attacks(out: &mut String, scenarios: &Breakdown, result: &EvalResult) {

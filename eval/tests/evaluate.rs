@@ -93,10 +93,43 @@ fn scenarios() -> Scenarios {
 }
 
 fn result(made: &Made, seed: u64) -> EvalResult {
+    of_parts(std::slice::from_ref(&made.corpus), seed).unwrap()
+}
+
+fn of_parts(parts: &[Corpus], seed: u64) -> Result<EvalResult, eval::Error> {
     let options = Options { seed, wardline: "0.1.0".into(), ..Options::default() };
-    let mut result = evaluate(&made.corpus, &scenarios(), &options, &mut |_, _, _| {}).unwrap();
+    let mut result = evaluate(parts, &scenarios(), &options, &mut |_, _, _| {})?;
     result.timing = Default::default();
-    result
+    Ok(result)
+}
+
+/// A copy of a corpus that has only these runs.
+fn part(made: &Made, at: &std::path::Path, has: impl Fn(&Run) -> bool) -> Corpus {
+    let copy = Corpus::begin(at, made.corpus.description.clone()).unwrap();
+    std::fs::create_dir_all(copy.store().parent().unwrap()).unwrap();
+    for file in std::fs::read_dir(made.corpus.store().parent().unwrap()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.store().with_file_name(file.file_name())).unwrap();
+    }
+    made.corpus.runs().unwrap().iter().filter(|run| has(run)).for_each(|run| copy.append(run).unwrap());
+    copy
+}
+
+#[test]
+fn a_corpus_in_two_parts_gives_what_it_gives_whole() {
+    let (made, directory) = (make(), tempfile::tempdir().unwrap());
+    let is_odd = |run: &Run| run.seed % 2 == 1;
+    let odd = part(&made, &directory.path().join("odd"), is_odd);
+    let even = part(&made, &directory.path().join("even"), |run| !is_odd(run));
+    let parts = of_parts(&[even, odd.clone()], 1).unwrap();
+    let bytes = |result: &EvalResult| serde_json::to_string(result).unwrap();
+    assert_eq!(bytes(&parts), bytes(&result(&made, 1)));
+    let error = of_parts(&[made.corpus.clone(), odd.clone()], 1).unwrap_err().to_string();
+    assert!(error.contains("both have the run codex/summarize/app/0001"), "{error}");
+    let mut other = odd.clone();
+    other.description.seed += 1;
+    let error = of_parts(&[odd, other], 1).unwrap_err().to_string();
+    assert!(error.contains("their seeds differ"), "{error}");
 }
 
 #[test]

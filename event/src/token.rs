@@ -335,13 +335,13 @@ mod tests {
     #[test]
     fn the_same_place_in_another_workspace_is_the_same_place() {
         let place = tokeniser().place(&event(Op::Open, "/w/app/src/a.rs", Access::READ)).unwrap();
-        assert_eq!(place.components, ["$workspace", "src", "a.rs"]);
+        assert_eq!(*place.components, ["$workspace", "src", "a.rs"]);
     }
 
     #[test]
     fn a_file_system_that_only_a_sandbox_mounts_has_no_number() {
         let place = tokeniser().place(&event(Op::Open, "[0:41]/newroot/etc", Access::READ)).unwrap();
-        assert_eq!(place.components, ["$unmounted", "newroot", "etc"]);
+        assert_eq!(*place.components, ["$unmounted", "newroot", "etc"]);
     }
 
     #[test]

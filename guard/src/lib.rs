@@ -35,5 +35,5 @@ pub use denylist::DenyList;
 pub use error::Error;
 pub use guard::{Guard, Opening};
 pub use reason::Reasons;
-pub use report::{Denial, Repeated, Report};
+pub use report::{Denial, Lag, Repeated, Report};
 pub use session::{Effect, Live};

@@ -1,6 +1,7 @@
 //! What a session amounted to, as the client prints it when the command has ended.
 
 use crate::fanotify::Latency;
+pub use crate::session::lag::Lag;
 use event::{Means, Stage, Unseen};
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +106,8 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// What the user should know: what was not guarded, and what a baseline would add.
     pub notes: Vec<String>,
+    /// How far the score was behind the kernel; `None` without a baseline.
+    pub lag: Option<Lag>,
     /// How long fanotify's answers took; `None` where it is not used.
     pub fanotify: Option<Latency>,
 }

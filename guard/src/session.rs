@@ -2,6 +2,7 @@
 
 mod answer;
 mod change;
+pub(crate) mod lag;
 mod looks;
 pub(crate) mod names;
 mod recording;
@@ -19,6 +20,7 @@ use crate::report::{Denial, Report};
 use crate::{cgroup::Cgroup, t0, t1};
 use collector::Dns;
 use event::{Access, Captured, Class, Event, Object, Op, Segment, SessionMeta, Tokeniser, Unseen};
+use lag::Lags;
 use looks::Looks;
 use models::{Baseline, Scorer, Verdict};
 use names::Names;
@@ -96,6 +98,7 @@ pub struct Live {
     pub(crate) names: Names,
     tokeniser: Tokeniser,
     scorer: Option<Scorer>,
+    lags: Option<Lags>,
     tally: Tally,
     looks: Looks,
     report: Report,
@@ -134,6 +137,7 @@ impl Live {
             names: Names::default(),
             tokeniser: Tokeniser::guarding(meta.context.clone()),
             scorer: None,
+            lags: None,
             tally: Tally::default(),
             looks: Looks::default(),
             report: Report::default(),
@@ -149,6 +153,9 @@ impl Live {
     /// Scores under this baseline from now on.
     pub(crate) fn score_under(&mut self, baseline: Option<Arc<Baseline>>) {
         self.scorer = baseline.map(Scorer::new);
+        if self.scorer.is_some() && self.lags.is_none() {
+            self.lags = Lags::new();
+        }
         self.alerting = false;
     }
 
@@ -235,6 +242,9 @@ impl Live {
                     if let Some(score) = self.scorer.as_mut().and_then(|scorer| scorer.push(&step)) {
                         let class = Class::of(&event.object, &self.meta.context);
                         self.scored(event, class, &score, &mut effects);
+                    }
+                    if let (Some(_), Some(lags)) = (&self.scorer, &mut self.lags) {
+                        lags.note(event.time_ns);
                     }
                 }
             }

@@ -4,6 +4,10 @@
 pub const MAX_SESSIONS: u32 = 256;
 /// Processes that can be inside sessions at once; Linux' default `pid_max` is 32,768.
 pub const MAX_MEMBERS: u32 = 65_536;
+/// Numbers that a process can have: `PID_MAX_LIMIT`, include/linux/threads.h.
+pub const MAX_PIDS: u32 = 1 << 22;
+/// Bits for inodes that have labels. With ten thousand of them one look-up in twenty-six is in vain.
+pub const LABEL_BITS: u32 = 1 << 18;
 /// Entries of the static deny-list: jewels, and what lies below them.
 pub const MAX_T0: u32 = 65_536;
 /// Entries of the compiled baselines of all running sessions.
@@ -277,4 +281,33 @@ pub fn names_hash(name: u64, above: u64) -> u64 {
 #[inline(always)]
 pub fn names_dir(above: &[u8; NAME_LEN], name: &[u8; NAME_LEN]) -> FileKey {
     FileKey { ino: names_hash(name_hash(name), name_hash(above)), ..NAMES_DIR }
+}
+
+/// A bit of a map whose values are words of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bit {
+    /// Index of the word.
+    pub word: u32,
+    /// The bit in it.
+    pub mask: u64,
+}
+
+impl Bit {
+    #[inline(always)]
+    fn at(index: u32) -> Bit {
+        Bit { word: index / 64, mask: 1 << (index % 64) }
+    }
+
+    /// That of a process.
+    #[inline(always)]
+    pub fn of_process(tgid: u32) -> Bit {
+        Bit::at(tgid)
+    }
+
+    /// That of an inode, by its number: several share one. The multiplier is 2^64 over the golden ratio (Knuth, The Art of
+    /// Computer Programming 3, 6.4).
+    #[inline(always)]
+    pub fn of_inode(number: u64) -> Bit {
+        Bit::at((number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - LABEL_BITS.trailing_zeros())) as u32)
+    }
 }

@@ -72,6 +72,11 @@ pub struct Group {
     pub live: Vec<usize>,
 }
 
+/// The error of corpora that do not belong together.
+pub fn apart(first: &Corpus, other: &Corpus, why: String) -> Error {
+    Error::Apart { first: first.path().to_owned(), other: other.path().to_owned(), why }
+}
+
 /// A corpus in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Data {
@@ -84,21 +89,28 @@ pub struct Data {
 }
 
 impl Data {
-    /// Reads a corpus. `progress` is told how many sessions of how many were read.
-    pub fn read(corpus: &Corpus, progress: &mut dyn FnMut(usize, usize)) -> Result<Data, Error> {
-        let reader = Reader::open(corpus.store())?;
-        let mut runs = corpus.runs()?;
-        runs.sort_by(|a, b| a.id.cmp(&b.id));
+    /// Reads a corpus, of one part or of several. `progress` is told how many sessions of how many were read.
+    pub fn read(parts: &[Corpus], progress: &mut dyn FnMut(usize, usize)) -> Result<Data, Error> {
+        let readers = parts.iter().map(|part| Reader::open(part.store())).collect::<Result<Vec<_>, _>>()?;
+        let mut runs = Vec::new();
+        for (part, reader) in parts.iter().zip(&readers) {
+            runs.extend(part.runs()?.into_iter().map(|run| (run, part, reader)));
+        }
+        runs.sort_by(|a, b| a.0.id.cmp(&b.0.id));
+        if let Some(twice) = runs.windows(2).find(|pair| pair[0].0.id == pair[1].0.id) {
+            let why = format!("both have the run {}", twice[0].0.id);
+            return Err(apart(twice[0].1, twice[1].1, why));
+        }
         let (mut items, mut hasher) = (Vec::with_capacity(runs.len()), blake3::Hasher::new());
         let (mut labels, mut names, of) = (BTreeMap::new(), Names::default(), runs.len());
-        for run in runs {
+        for (run, _, reader) in runs {
             let session = match reader.session(SessionId(run.session)) {
                 Err(store::Error::NoSession { .. }) => {
                     return Err(Error::NoSession { run: run.id, session: run.session });
                 }
                 session => session?,
             };
-            let trace = Trace::read(&reader, &session, &mut names)?;
+            let trace = Trace::read(reader, &session, &mut names)?;
             hasher.update(run.id.as_bytes());
             hasher.update(
                 &serde_json::to_vec(&(&run.observed, run.onset_ns, run.impact_ns)).unwrap_or_default(),

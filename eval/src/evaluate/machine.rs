@@ -2,12 +2,14 @@
 
 use super::Options;
 use crate::result::Basis;
-use datasets::corpus::Corpus;
+use datasets::corpus::{Corpus, Description};
+use std::collections::BTreeSet;
 use std::fs;
 
-/// Everything that is known before anything was read.
-pub fn basis(corpus: &Corpus, options: &Options) -> Basis {
-    let description = &corpus.description;
+/// Everything that is known before anything was read. The parts of a corpus differ in their agents.
+pub fn basis(parts: &[Corpus], description: &Description, options: &Options) -> Basis {
+    let agents = parts.iter().flat_map(|part| &part.description.agents);
+    let agents: BTreeSet<_> = agents.map(|agent| (agent.name.clone(), agent.version.clone())).collect();
     Basis {
         profile: description.profile.clone(),
         corpus_seed: description.seed,
@@ -20,7 +22,7 @@ pub fn basis(corpus: &Corpus, options: &Options) -> Basis {
         processor: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned()),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         memory_gib: memory_gib(),
-        agents: description.agents.iter().map(|a| (a.name.clone(), a.version.clone())).collect(),
+        agents: agents.into_iter().collect(),
         repositories: description.repositories.iter().map(|r| (r.name.clone(), r.version.clone())).collect(),
         ..Basis::default()
     }

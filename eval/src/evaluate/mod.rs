@@ -23,12 +23,13 @@ use crate::scenario::Scenarios;
 use crate::score::Stages;
 use arm::{Entry, score_all};
 use data::{Data, Item};
-use datasets::corpus::Corpus;
+use datasets::corpus::{Corpus, Description};
 use fit::{Scope, fit_all};
 use models::Thresholds;
 use models::channel::CHANNELS;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use rayon::join;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -43,15 +44,17 @@ pub struct Options {
     pub wardline: String,
 }
 
-/// Evaluates a corpus. `told` hears what is being done, with how much of how much.
+/// Evaluates a corpus. It may lie in parts, which were made with the same seed, of different agents or tasks: each part is
+/// what one machine recorded. `told` hears what is being done, with how much of how much.
 pub fn evaluate(
-    corpus: &Corpus,
+    parts: &[Corpus],
     scenarios: &Scenarios,
     options: &Options,
     told: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<EvalResult, Error> {
     let began = Instant::now();
-    let data = Data::read(corpus, &mut |done, of| told("reading recordings", done, of))?;
+    let description = described(parts)?;
+    let data = Data::read(parts, &mut |done, of| told("reading recordings", done, of))?;
     let seed = options.seed;
     told("training baselines", 0, 0);
     let training = Instant::now();
@@ -71,26 +74,25 @@ pub fn evaluate(
     let live: Vec<&Item> = lives.iter().map(|&at| &data.items[at]).collect();
     let (clean, attacks): (Vec<&Entry<'_>>, Vec<&Entry<'_>>) =
         entries.iter().partition(|entry| !entry.item.is_attack());
-    told("leaving parts out", 0, 0);
-    let arms = ablation::arms(&data, &entries, &tests, seed);
-    told("training on fewer sessions", 0, 0);
-    let learning = learning::learning(&data, &tests, seed);
-    told("poisoning", 0, 0);
-    let poisoning = poisoning::poisoning(&data, seed);
-    told("dropping records", 0, 0);
-    let loss = dropping::dropping(&entries, seed);
-    told("looking at what is new", 0, 0);
-    let drift = drift::drift(&data, &entries, seed);
+    told("leaving parts out, training on fewer sessions and on poisoned ones, dropping records", 0, 0);
+    // Beside each other: one alone does not keep every core busy to its end.
+    let arms = || ablation::arms(&data, &entries, &tests, seed);
+    let learning = || learning::learning(&data, &tests, seed);
+    let poisoning = || poisoning::poisoning(&data, seed);
+    let loss = || dropping::dropping(&entries, seed);
+    let drift = || drift::drift(&data, &entries, seed);
+    let ((arms, learning), (poisoning, (loss, drift))) =
+        join(|| join(arms, learning), || join(poisoning, || join(loss, drift)));
     told("writing it down", 0, 0);
     let tracks: Vec<Track> = entries.iter().map(|entry| entry.shipped(Stages::ALL)).collect();
     let tracks: Vec<&Track> = tracks.iter().collect();
     let trivia =
         |entries: &[&Entry<'_>]| entries.iter().map(|entry| trivia(entry.item, seed)).collect::<Vec<_>>();
-    let mut basis = machine::basis(corpus, options);
+    let mut basis = machine::basis(parts, description, options);
     basis.configuration_hash = configuration_hash(options);
     summary::count(&data, &mut basis);
     let mut cases: Vec<_> = entries.iter().chain(&live_entries).filter_map(case::case).collect();
-    let world = Path::new(&corpus.description.home).ancestors().nth(2).unwrap_or(Path::new(""));
+    let world = Path::new(&description.home).ancestors().nth(2).unwrap_or(Path::new(""));
     cases.iter_mut().for_each(|case| case::hide(case, &world.to_string_lossy()));
     cases.sort_by(|a, b| (a.kind, a.source, &a.run).cmp(&(b.kind, b.source, &b.run)));
     let (ns, events, syscalls) = time_scoring(&entries);
@@ -120,6 +122,29 @@ pub fn evaluate(
             cost: cost(ns, events, syscalls, training),
         },
     })
+}
+
+/// What all parts of a corpus say of it; an error where they differ in what a result rests on.
+fn described(parts: &[Corpus]) -> Result<&Description, Error> {
+    let [first, others @ ..] = parts else {
+        return Err(Error::Nothing("no corpus was named".to_owned()));
+    };
+    for other in others {
+        let (a, b) = (&first.description, &other.description);
+        let differs = [
+            ("seeds", a.seed != b.seed),
+            ("profiles", a.profile != b.profile),
+            ("kernels", a.kernel != b.kernel),
+            ("tiers", a.tier != b.tier),
+            ("homes", a.home != b.home),
+            ("repositories", a.repositories != b.repositories),
+            ("versions of Wardline", a.wardline != b.wardline),
+        ];
+        if let Some((what, _)) = differs.into_iter().find(|(_, differs)| *differs) {
+            return Err(data::apart(first, other, format!("their {what} differ")));
+        }
+    }
+    Ok(&first.description)
 }
 
 /// What a session is to somebody who does not look into it.

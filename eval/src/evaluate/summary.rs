@@ -9,7 +9,7 @@ use crate::metrics::delay::{self, Delay};
 use crate::metrics::growth::growth as grown;
 use crate::metrics::incident::{Outcome, Outcomes};
 use crate::metrics::proportion::Proportion;
-use crate::result::{BaselineRow, Basis, CalibratedBy, Delays, GrowthOf, Live, Quantiles, RunRow};
+use crate::result::{BaselineRow, Basis, CalibratedBy, Delays, GrowthOf, Lag, Live, Quantiles, RunRow};
 use crate::scenario::Scenarios;
 use crate::score::Stages;
 use datasets::corpus::{Mode, Split};
@@ -116,7 +116,25 @@ pub fn live(live: &[&Item], scenarios: &Scenarios) -> Live {
         clean_denied: Proportion::count(clean().map(|item| incident::denied(item))),
         clean_alerted: Proportion::count(clean().map(|item| incident::alerted(item))),
         clean_stopped: Proportion::count(clean().map(|item| incident::stopped(item))),
+        lag: lag(live),
     }
+}
+
+/// How far the score was behind, as the sessions' summaries say.
+fn lag(live: &[&Item]) -> Option<Lag> {
+    let of = |name: &str| {
+        let ms = |item: &&Item| Some(item.run.summary["lag"][name].as_f64()? / 1e6);
+        let mut all: Vec<f64> = live.iter().filter_map(ms).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    let (p50, p99) = (of("p50_ns"), of("p99_ns"));
+    Some(Lag {
+        sessions: p99.len() as u64,
+        p50_ms: *p50.get(p50.len() / 2)?,
+        p99_ms: *p99.get(p99.len() / 2)?,
+        worst_p99_ms: *p99.last()?,
+    })
 }
 
 /// What the replay says of recorded attacks.

@@ -108,6 +108,10 @@ pub fn more(result: &EvalResult) -> Result<Markup, Error> {
         p.lead {
             (format!("{:.0} ns for each event scored with its system calls, {:.0} ns for each record; {:.1} s to train all of them.",
                 result.timing.cost.ns_per_event, result.timing.cost.ns_per_record, result.timing.cost.training_s))
+            @if let Some(lag) = &result.live.lag {
+                (format!(" Live, an operation had been scored {:.1} ms after it began in half of the cases, and after {:.1} ms in 99 of 100 (the median of {} sessions; the slowest one: {:.1} ms).",
+                    lag.p50_ms, lag.p99_ms, lag.sessions, lag.worst_p99_ms))
+            }
         }
         div.scroll { table {
             thead { tr { th { "" } th.number { "sessions" } th.number { "calibrated on" } th.number { "events" } th.number { "MB" } th.number { "proves p" } th { "left out" } } }

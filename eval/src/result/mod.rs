@@ -155,6 +155,22 @@ pub struct Live {
     pub clean_alerted: Proportion,
     /// Clean sessions that were frozen, restricted or killed.
     pub clean_stopped: Proportion,
+    /// How far the score was behind the kernel; `None` where no session says so.
+    #[serde(default)]
+    pub lag: Option<Lag>,
+}
+
+/// From an operation to the moment when it had been scored, over live sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lag {
+    /// Sessions that say so.
+    pub sessions: u64,
+    /// Half of the operations of a session were faster, ms; the median session.
+    pub p50_ms: f64,
+    /// One operation in a hundred of a session was slower, ms; the median session.
+    pub p99_ms: f64,
+    /// The same, of the slowest session.
+    pub worst_p99_ms: f64,
 }
 
 /// Detection under one arm.

@@ -1,5 +1,6 @@
 //! What a session amounted to.
 
+use super::lag::Lags;
 use super::{Live, Recording};
 use crate::fanotify::Listener;
 use crate::report::{Repeated, Report};
@@ -35,6 +36,7 @@ impl Live {
             Verdict::Allow | Verdict::Alert if report.denied > self.looks.routine() => "deny".into(),
             verdict => verdict.name().into(),
         };
+        report.lag = self.lags.as_ref().map(Lags::sum);
         report.fanotify = self.jewels.as_ref().map(Listener::latency);
         if let Some(e) = self.recording.as_ref().and_then(Recording::error) {
             report.notes.push(format!("the session was not written down to its end: {e}"));

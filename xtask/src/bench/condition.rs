@@ -119,10 +119,10 @@ impl Run {
 
 /// What runs are made with.
 pub struct Bench {
+    /// Wardline. Ends before its place goes: it is told through a socket there.
+    pub supervisor: Supervisor,
     /// Where.
     pub world: World,
-    /// Wardline.
-    pub supervisor: Supervisor,
     /// How long.
     pub profile: Profile,
 }

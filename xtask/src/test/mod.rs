@@ -69,11 +69,9 @@ fn table(rows: &[Row], strict: bool) -> String {
             step.name()
         ));
         if let Some(reason) = &tally.reason {
-            text.push_str(&format!("{:<10} {}\n", "", reason.lines().next().unwrap_or_default()));
+            lines(&mut text, reason);
         }
-        for note in &tally.notes {
-            text.push_str(&format!("{:<10} {note}\n", ""));
-        }
+        tally.notes.iter().for_each(|note| lines(&mut text, note));
         total.add(tally);
     }
     let seconds: f32 = rows.iter().map(|row| row.seconds).sum();
@@ -88,6 +86,11 @@ fn table(rows: &[Row], strict: bool) -> String {
     text
 }
 
+/// A text below a row, in the columns beside the step's name.
+fn lines(table: &mut String, text: &str) {
+    text.lines().for_each(|line| table.push_str(&format!("{:<10} {line}\n", "")));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,10 +99,10 @@ mod tests {
     fn the_last_line_counts_everything() {
         let rows = [
             Row { step: Step::Format, tally: Tally::passed(), seconds: 1.0 },
-            Row { step: Step::Host, tally: Tally::skipped("this needs root"), seconds: 0.5 },
+            Row { step: Step::Host, tally: Tally::skipped("this needs root\n  | and more"), seconds: 0.5 },
         ];
         let text = table(&rows, true);
-        assert!(text.contains("this needs root"));
+        assert!(text.contains("           this needs root\n             | and more\n"));
         assert!(text.contains("CI is set"));
         assert_eq!(text.lines().last(), Some("1 passed, 0 failed, 1 skipped"));
     }

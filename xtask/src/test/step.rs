@@ -265,12 +265,22 @@ fn in_machine(context: &Context, series: Series) -> Result<Tally> {
             command: vec!["sh".to_owned(), "-c".to_owned(), script.clone()],
         };
         let mut seen = Tally::default();
-        let outcome = vm::boot(series, &payload, MACHINE, |line| seen.see(line))?;
+        let mut outcome = vm::boot(series, &payload, MACHINE, |line| seen.see(line))?;
+        let mut note = None;
+        if let Outcome::Died(death) = &outcome
+            && !death.is_panic()
+        {
+            eprintln!("{death}\nNo kernel's message says why: once more, and it is told below.");
+            note = Some(format!("a machine died at the first try: {death}"));
+            seen = Tally::default();
+            outcome = vm::boot(series, &payload, MACHINE, |line| seen.see(line))?;
+        }
+        seen.notes.extend(note);
         let problem = match outcome {
             Outcome::Exited(0) => None,
             Outcome::Exited(status) => Some(format!("the tests ended with status {status}")),
             Outcome::TimedOut => Some(format!("the machine ran longer than {} s", MACHINE.timeout.as_secs())),
-            Outcome::Died => Some("the machine ended before its tests did".to_owned()),
+            Outcome::Died(death) => Some(death.to_string()),
         };
         tally.add(&seen.ended(problem));
     }

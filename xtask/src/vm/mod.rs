@@ -89,7 +89,7 @@ pub fn run(job: &Job) -> Result<i32> {
     Ok(match boot(run.kernel, &payload, limits, |_| ())? {
         Outcome::Exited(status) => status,
         Outcome::TimedOut => TIMED_OUT,
-        Outcome::Died => NO_STATUS,
+        Outcome::Died(_) => NO_STATUS,
     })
 }
 

@@ -1,10 +1,11 @@
 //! Runs a machine under QEMU: streams what it prints, reads its status, ends it in time.
 
 use std::{
+    collections::VecDeque,
     fs,
     io::BufReader,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -22,15 +23,43 @@ const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,y
 /// How often to look whether QEMU has ended, or has to.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Lines that are kept of what a machine printed, to tell how it died.
+const LAST_LINES: usize = 25;
+
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The command ended, with this status.
     Exited(i32),
     /// The time was over; QEMU was killed.
     TimedOut,
-    /// The machine ended before the command did: it did not boot, or its kernel panicked.
-    Died,
+    /// The machine ended before the command did: it did not boot, its kernel panicked, or QEMU failed.
+    Died(Death),
+}
+
+/// A machine that ended before its command did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// Exit status or signal of QEMU.
+    pub qemu: String,
+    /// The last that the machine printed.
+    pub last_lines: Vec<String>,
+}
+
+impl Death {
+    /// Whether its kernel said that it cannot go on.
+    pub fn is_panic(&self) -> bool {
+        const LAST_WORDS: [&str; 4] = ["Kernel panic", "BUG:", "Oops:", "general protection fault"];
+        self.last_lines.iter().any(|line| LAST_WORDS.iter().any(|words| line.contains(words)))
+    }
+}
+
+impl std::fmt::Display for Death {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Death { qemu, last_lines } = self;
+        write!(out, "the machine ended before its tests did (QEMU: {qemu}); the last that it printed:")?;
+        last_lines.iter().try_for_each(|line| write!(out, "\n  | {line}"))
+    }
 }
 
 /// A machine, ready to run.
@@ -50,7 +79,7 @@ pub struct Machine<'a> {
 impl Machine<'_> {
     /// Boots, prints what the machine prints, and says how it ended. `scratch` is a directory of this run.
     /// `seen` gets each line.
-    pub fn run(&self, scratch: &Path, limits: Limits, seen: impl FnMut(&str) + Send) -> Result<Outcome> {
+    pub fn run(&self, scratch: &Path, limits: Limits, mut seen: impl FnMut(&str) + Send) -> Result<Outcome> {
         let status = scratch.join("status");
         let started = Instant::now();
         let mut command = self.command(scratch, &status, limits.memory_mb)?;
@@ -59,19 +88,25 @@ impl Machine<'_> {
             .as_mut()
             .map_err(|error| anyhow::anyhow!("cannot start `{}`: {error}", host::shown(&command)))?;
         let output = qemu.stdout.take().context("QEMU has no output")?;
-        let in_time = thread::scope(|scope| {
-            scope.spawn(|| host::pass_on(BufReader::new(output), seen));
+        let mut last_lines = VecDeque::with_capacity(LAST_LINES + 1);
+        let mut keep = |line: &str| {
+            last_lines.push_back(line.trim_end().to_owned());
+            last_lines.drain(..last_lines.len().saturating_sub(LAST_LINES));
+            seen(line);
+        };
+        let ended = thread::scope(|scope| {
+            scope.spawn(|| host::pass_on(BufReader::new(output), &mut keep));
             wait(qemu, started + limits.timeout)
         })?;
         let seconds = started.elapsed().as_secs_f32();
-        if !in_time {
+        let Some(ended) = ended else {
             eprintln!("vm: TIMED OUT after {seconds:.0} s; QEMU was killed");
             return Ok(Outcome::TimedOut);
-        }
+        };
         let said = fs::read_to_string(&status).unwrap_or_default();
         let Ok(code) = said.trim().parse() else {
             eprintln!("vm: DIED after {seconds:.1} s without a status: see the kernel's messages above");
-            return Ok(Outcome::Died);
+            return Ok(Outcome::Died(Death { qemu: ended.to_string(), last_lines: last_lines.into() }));
         };
         eprintln!("vm: exit status {code} after {seconds:.1} s");
         Ok(Outcome::Exited(code))
@@ -100,16 +135,16 @@ impl Machine<'_> {
     }
 }
 
-/// Waits until `qemu` ends; kills it at `end`, and then returns false.
-fn wait(qemu: &mut Child, end: Instant) -> Result<bool> {
+/// Waits until `qemu` ends; kills it at `end`, and then returns `None`.
+fn wait(qemu: &mut Child, end: Instant) -> Result<Option<ExitStatus>> {
     loop {
-        if qemu.try_wait().context("cannot wait for QEMU")?.is_some() {
-            return Ok(true);
+        if let Some(status) = qemu.try_wait().context("cannot wait for QEMU")? {
+            return Ok(Some(status));
         }
         if Instant::now() >= end {
             qemu.kill().context("cannot kill QEMU")?;
             qemu.wait().context("cannot wait for QEMU")?;
-            return Ok(false);
+            return Ok(None);
         }
         thread::sleep(POLL);
     }

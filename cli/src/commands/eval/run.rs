@@ -19,16 +19,16 @@ use std::time::Duration;
 #[command(
     after_help = "Trains on the corpus' training split, calibrates on its calibration split, and replays the rest through the scorer; what \
 its live sessions came to is judged by the corpus' own observer. Only making a corpus fetches anything: agents and repositories.\n\nWrites result.json, table.md and \
-report.html. Exits with 124 when a live attack was not prevented whose scenario Wardline promises to prevent. The same corpus and seed give the same result, times apart.\n\nExamples:\n  sudo wardline eval run --profile smoke --corpus /var/tmp/smoke\n  sudo wardline eval run --corpus /var/tmp/full --out results/full"
+report.html. Exits with 124 when a live attack was not prevented whose scenario Wardline promises to prevent. The same corpus and seed give the same result, times apart.\n\nExamples:\n  sudo wardline eval run --profile smoke --corpus /var/tmp/smoke\n  sudo wardline eval run --corpus /var/tmp/full --out results/full\n  sudo wardline eval run --corpus /var/tmp/codex --corpus /var/tmp/opencode --out results/both"
 )]
 pub struct Args {
     /// How much of everything, where the corpus must be made or finished first; a corpus that is there is taken as it is without this
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
-    /// Directory of the corpus
-    #[arg(long, value_name = "DIR")]
-    pub corpus: PathBuf,
-    /// Where the result goes; `evaluation` in the corpus when nothing is said
+    /// Directory of the corpus; given several times, the parts that were recorded apart, with one seed
+    #[arg(long, value_name = "DIR", required = true)]
+    pub corpus: Vec<PathBuf>,
+    /// Where the result goes; `evaluation` in the (first) corpus when nothing is said
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Seed of the corpus that is made, and of what the evaluation draws at random
@@ -45,28 +45,31 @@ pub struct Args {
 /// Evaluates.
 pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(profile) = args.profile {
-        make(profile, args)?;
-    } else if !Corpus::exists(&args.corpus) {
+        let [corpus] = args.corpus.as_slice() else {
+            return Err(Exit::Usage.error("a corpus is made in one directory: leave out `--profile` to evaluate the parts that are there"));
+        };
+        make(profile, corpus, args.seed)?;
+    } else if let Some(missing) = args.corpus.iter().find(|corpus| !Corpus::exists(corpus)) {
         return Err(Exit::Usage.error(format!(
             "there is no corpus in `{}`: make one with `--profile smoke`, `quick` or `full`",
-            args.corpus.display()
+            missing.display()
         )));
     }
-    let corpus = Corpus::open(&args.corpus)?;
+    let parts = args.corpus.iter().map(|corpus| Corpus::open(corpus)).collect::<Result<Vec<_>, _>>()?;
     let bar = bar();
     let options = Options {
         seed: args.seed,
         commit: args.commit.clone(),
         wardline: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let result = eval::evaluate(&corpus, &scenarios()?, &options, &mut |what, done, of| {
+    let result = eval::evaluate(&parts, &scenarios()?, &options, &mut |what, done, of| {
         bar.set_message(what.to_owned());
         bar.set_length(of as u64);
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();
     let result = result?;
-    let out = args.out.clone().unwrap_or_else(|| corpus.path().join("evaluation"));
+    let out = args.out.clone().unwrap_or_else(|| parts[0].path().join("evaluation"));
     std::fs::create_dir_all(&out).with_context(|| format!("`{}` cannot be made", out.display()))?;
     report::write_json(&out, &result)?;
     report::write_views(&out, &result)?;
@@ -91,11 +94,11 @@ fn broken(result: &EvalResult) -> u64 {
 }
 
 /// Makes the corpus, or finishes it. A process of its own: it takes itself into a network of its own.
-fn make(profile: Profile, args: &Args) -> Result<()> {
+fn make(profile: Profile, corpus: &Path, seed: u64) -> Result<()> {
     let mut command = Command::new("/proc/self/exe");
-    command.args(["corpus", "make", "--profile", profile.name(), "--seed"]).arg(args.seed.to_string());
+    command.args(["corpus", "make", "--profile", profile.name(), "--seed"]).arg(seed.to_string());
     // What is printed here is the result.
-    command.arg("--dir").arg(&args.corpus).stdout(std::io::stderr());
+    command.arg("--dir").arg(corpus).stdout(std::io::stderr());
     let status = command.status().context("the corpus cannot be made")?;
     if !status.success() {
         return Err(Exit::Failed.error(format!("the corpus was not made: {status}")));

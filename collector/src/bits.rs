@@ -1,0 +1,76 @@
+//! Sets of bits that the kernel programs look at before anything dearer. The map's memory is shared with them, since they
+//! set bits too: a word that is written back would undo theirs.
+
+use crate::Error;
+use abi::Bit;
+use aya::Ebpf;
+use aya::maps::Map;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use std::os::fd::AsFd;
+use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An array of words in the kernel side, mapped.
+pub(crate) struct Bits {
+    words: NonNull<AtomicU64>,
+    len: usize,
+}
+
+// SAFETY: the words are only reached through atomic operations, and the mapping belongs to this value alone.
+unsafe impl Send for Bits {}
+// SAFETY: as above.
+unsafe impl Sync for Bits {}
+
+impl Bits {
+    /// Maps the array `name`, of `bits` bits. The mapping keeps the map alive.
+    pub(crate) fn take(bpf: &mut Ebpf, name: &'static str, bits: u32) -> Result<Self, Error> {
+        let Some(Map::Array(map)) = bpf.take_map(name) else { return Err(Error::Incomplete(name)) };
+        let len = bits as usize / 64;
+        let mapped = |source: rustix::io::Errno| Error::Io {
+            what: format!("mapping the map {name}"),
+            source: source.into(),
+        };
+        let (read_write, shared) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+        // SAFETY: a mapping at a place of the kernel's choice; nothing else knows it.
+        let words = unsafe { mmap(null_mut(), len * 8, read_write, shared, map.fd().as_fd(), 0) };
+        let words = words.map_err(mapped)?.cast();
+        Ok(Self { words: NonNull::new(words).ok_or(Error::Incomplete(name))?, len })
+    }
+
+    /// Sets a bit. One beyond the array has no effect: the programs take it for set.
+    pub(crate) fn set(&self, bit: Bit) {
+        // SAFETY: the mapping is of `len` aligned words, and lives as long as this value.
+        let words = unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.len) };
+        if let Some(word) = words.get(bit.word as usize) {
+            word.fetch_or(bit.mask, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for Bits {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `take`, of this length. An error leaves a mapping behind.
+        let _ = unsafe { munmap(self.words.as_ptr().cast(), self.len * 8) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_process_and_every_inode_has_a_bit_in_the_array() {
+        let last = Bit::of_process(abi::MAX_PIDS - 1);
+        assert_eq!(last, Bit { word: abi::MAX_PIDS / 64 - 1, mask: 1 << 63 });
+        let inodes = [0, 1, 2, u64::from(u32::MAX), u64::MAX].into_iter().chain((0..64).map(|bit| 1 << bit));
+        assert!(inodes.into_iter().all(|inode| Bit::of_inode(inode).word < abi::LABEL_BITS / 64));
+    }
+
+    #[test]
+    fn inodes_in_a_row_share_no_bit() {
+        let bits: HashSet<(u32, u64)> =
+            (1_000_000..1_010_000).map(Bit::of_inode).map(|bit| (bit.word, bit.mask)).collect();
+        assert_eq!(bits.len(), 10_000);
+    }
+}
