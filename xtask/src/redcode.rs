@@ -106,7 +106,9 @@ pub fn run(arguments: &Redcode) -> Result<i32> {
     report(&wardline, &lines, &arguments.out, &machine)?;
     match outcome {
         Outcome::Exited(status) => Ok(status),
-        Outcome::TimedOut | Outcome::Died => bail!("the machine ended before its cases did: see the result"),
+        Outcome::TimedOut | Outcome::Died(_) => {
+            bail!("the machine ended before its cases did: see the result")
+        }
     }
 }
 
