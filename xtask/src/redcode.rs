@@ -8,10 +8,11 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 
 use crate::{
     bench::Machine,
@@ -59,7 +60,8 @@ pub struct Redcode {
     /// Seconds that a guarded session may take
     #[arg(long, value_name = "S", default_value_t = 40)]
     seconds: u64,
-    /// Seconds after which the machine is stopped; what it has done until then counts
+    /// Seconds after which the machine is stopped; what it has done until then counts. One that dies is booted again, and
+    /// goes on with the next case
     #[arg(long, value_name = "S", default_value_t = 14_400)]
     timeout: u64,
 }
@@ -83,33 +85,52 @@ pub fn run(arguments: &Redcode) -> Result<i32> {
     if let Some(limit) = arguments.limit {
         command.extend(["--limit".to_owned(), limit.to_string()]);
     }
-    let payload = Payload {
-        wardline: Some(wardline.clone()),
-        files: vec![arguments.cases.clone()],
-        python: Some(packages()?),
-        environment: Vec::new(),
-        boot: vec![WORD.to_owned()],
-        command,
-    };
-    let limits = Limits { timeout: Duration::from_secs(arguments.timeout), memory_mb: 1536 };
+    let python = packages()?;
     let lines = arguments.out.join("lines.txt");
     let mut kept = File::create(&lines).with_context(|| format!("cannot create {}", lines.display()))?;
-    let mut lost = None;
-    let outcome = vm::boot(arguments.kernel, &payload, limits, |line| {
-        if line.contains(MARK) {
-            lost = lost.take().or(kept.write_all(line.as_bytes()).err());
+    let end = Instant::now() + Duration::from_secs(arguments.timeout);
+    let mut done = 0;
+    let ended = loop {
+        let mut command = command.clone();
+        command.extend(["--after".to_owned(), done.to_string()]);
+        let payload = Payload {
+            wardline: Some(wardline.clone()),
+            files: vec![arguments.cases.clone()],
+            python: Some(python.clone()),
+            environment: Vec::new(),
+            boot: vec![WORD.to_owned()],
+            command,
+        };
+        let limits = Limits { timeout: end.saturating_duration_since(Instant::now()), memory_mb: 1536 };
+        let (before, mut lost) = (done, None);
+        let outcome = vm::boot(arguments.kernel, &payload, limits, |line| {
+            if let Some(is_case) = result_line(line) {
+                done += usize::from(is_case);
+                lost = lost.take().or(kept.write_all(line.as_bytes()).err());
+            }
+        })?;
+        if let Some(error) = lost {
+            return Err(error).with_context(|| format!("cannot write {}", lines.display()));
         }
-    })?;
-    if let Some(error) = lost {
-        return Err(error).with_context(|| format!("cannot write {}", lines.display()));
-    }
+        match outcome {
+            Outcome::Died(_) if done > before => eprintln!("the machine died after {done} cases: once more"),
+            outcome => break outcome,
+        }
+    };
     report(&wardline, &lines, &arguments.out, &machine)?;
-    match outcome {
+    match ended {
         Outcome::Exited(status) => Ok(status),
         Outcome::TimedOut | Outcome::Died(_) => {
             bail!("the machine ended before its cases did: see the result")
         }
     }
+}
+
+/// Whether a line of the result tells of a case; `None` for what is no line of it, or was torn by a machine's death.
+fn result_line(line: &str) -> Option<bool> {
+    let (_, line) = line.split_once(MARK)?;
+    let line: Value = serde_json::from_str(line.trim_end()).ok()?;
+    Some(line["sort"] == "case")
 }
 
 /// Has the result written. The lines have gone into it then.
@@ -150,6 +171,14 @@ fn packages() -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_torn_line_is_no_result() {
+        assert_eq!(result_line("@code {\"line\":\"outcome\",\"sort\":\"case\"}\n"), Some(true));
+        assert_eq!(result_line("@code {\"line\":\"machine\"}\n"), Some(false));
+        assert_eq!(result_line("@code {\"line\":\"outc[  12.0] Oops\n"), None);
+        assert_eq!(result_line("{\"sort\":\"case\"}"), None);
+    }
 
     #[test]
     fn the_command_looks_for_the_word_and_prints_the_mark() {

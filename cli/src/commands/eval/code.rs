@@ -35,6 +35,9 @@ pub struct Args {
     /// How many cases: each risk index in turn. All, when nothing is said
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// How many of them to leave out at the beginning: a machine that died before has run them
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub after: usize,
     /// Held-out sessions of normal work, and as many with a harmless program
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub clean: usize,

@@ -70,7 +70,7 @@ pub fn run(
         store,
         limit: Duration::from_secs(args.seconds),
         ordinary: BTreeSet::new(),
-        session: 0,
+        session: args.after,
     };
     let sessions = plot.recorded().into_iter().filter(|session| session.family == Family::Edit);
     for session in sessions {
@@ -99,7 +99,7 @@ pub fn run(
         let outcome = play.handed(Sort::Harmless, &format!("harmless_{}", number + 1), *language, code)?;
         say(&Line::Outcome(Box::new(outcome)))?;
     }
-    for case in &cases {
+    for case in cases.iter().skip(args.after) {
         interrupts.check()?;
         let outcome = play.handed(Sort::Case, &case.index, case.language, &case.code)?;
         say(&Line::Outcome(Box::new(outcome)))?;
