@@ -5,9 +5,12 @@ use crate::language::{Language, Module};
 use crate::script::Script;
 use crate::seed::{Rng, stream};
 use crate::session::{Family, Plot, Session};
-use crate::{Tree, network, summarize, words};
+use crate::{Handed, Tree, network, summarize, words};
 use rand::Rng as _;
 use rand::seq::SliceRandom;
+
+/// The number whose habits the first session has that runs a program that it was handed: none that was recorded.
+const HANDED: usize = 10_000;
 
 /// The clean session with this number.
 pub(crate) fn session(plot: &Plot, index: usize) -> Session {
@@ -27,6 +30,19 @@ pub(crate) fn session(plot: &Plot, index: usize) -> Session {
     work.commit(&mut rng);
     summarize::remember(&mut work.script, &work.deck, &mut rng, "edit");
     work.end(&format!("app-{:02}", index + 1))
+}
+
+/// A session that no baseline knows, with a number of its own, which runs a program that it was handed.
+pub(crate) fn handed(plot: &Plot, number: usize, program: &Handed<'_>) -> Session {
+    let mut rng = stream(plot.seed, "edit: handed", number as u64);
+    let modules = rng.gen_range(plot.profile.modules.0..=plot.profile.modules.1);
+    let mut work = Work::begin(plot, &mut rng, plot.deck(HANDED + number), modules);
+    work.round(&mut rng);
+    program.call(&mut work.script);
+    work.glance(&mut rng);
+    work.commit(&mut rng);
+    summarize::remember(&mut work.script, &work.deck, &mut rng, "edit");
+    work.end(&format!("app-handed-{:03}", number + 1))
 }
 
 /// A session in the making.

@@ -18,6 +18,7 @@ mod deck;
 mod edit;
 mod error;
 mod git_remote;
+mod handed;
 mod home;
 mod http;
 mod index;
@@ -45,6 +46,7 @@ mod world;
 
 pub use error::Error;
 pub use git_remote::GitRemote;
+pub use handed::Handed;
 pub use home::Secret;
 pub use index::Index;
 pub use network::Services;

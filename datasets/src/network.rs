@@ -50,7 +50,7 @@ pub(crate) fn fetch(tools: &Tools, page: &str) -> String {
 #[derive(Debug)]
 pub struct Services {
     sinks: Vec<Sink>,
-    names: Resolver,
+    names: Vec<Resolver>,
     _index: Option<Index>,
     _packages: Option<PackageIndex>,
     remote: GitRemote,
@@ -70,11 +70,23 @@ impl Services {
     fn with(world: &World, index: Option<Index>, packages: Option<PackageIndex>) -> Result<Services, Error> {
         Ok(Services {
             sinks: HOSTILE.into_iter().map(Sink::start).collect::<Result<_, _>>()?,
-            names: Resolver::start(NAMES)?,
+            names: vec![Resolver::start(NAMES, None)?],
             _index: index,
             _packages: packages,
             remote: GitRemote::start(REMOTE, world)?,
         })
+    }
+
+    /// Has one more address take what comes over TCP, as the hosts do that only attacks talk to.
+    pub fn listen(&mut self, host: SocketAddrV4) -> Result<(), Error> {
+        self.sinks.push(Sink::start(host)?);
+        Ok(())
+    }
+
+    /// Has a name server answer that every name has the same address.
+    pub fn resolve(&mut self, server: SocketAddrV4, address: Ipv4Addr) -> Result<(), Error> {
+        self.names.push(Resolver::start(server, Some(address))?);
+        Ok(())
     }
 
     /// Everything that arrived at the hosts that only attacks talk to, since it was last asked.
@@ -85,7 +97,7 @@ impl Services {
     /// The same, one by one, in the order of time.
     pub fn arrivals(&self) -> Vec<Arrival> {
         let mut arrivals: Vec<Arrival> = self.sinks.iter().flat_map(Sink::take).collect();
-        arrivals.extend(self.names.take());
+        arrivals.extend(self.names.iter().flat_map(Resolver::take));
         arrivals.sort_by_key(|arrival| arrival.at_ns);
         arrivals
     }

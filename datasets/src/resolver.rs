@@ -1,8 +1,8 @@
-//! A name server of the attacker's: it says of every name that it does not exist, and keeps the questions.
+//! A name server: it says of every name that it does not exist, or that it has one address, and keeps the questions.
 
 use crate::clock::boottime_ns;
 use crate::{Arrival, Error};
-use std::net::{SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -20,8 +20,8 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// Begins to listen.
-    pub fn start(host: SocketAddrV4) -> Result<Resolver, Error> {
+    /// Begins to listen. Every name has the address, where there is one.
+    pub fn start(host: SocketAddrV4, address: Option<Ipv4Addr>) -> Result<Resolver, Error> {
         let failed = |source| Error::Network { step: "listen for names", source };
         let socket = UdpSocket::bind(host).map_err(failed)?;
         socket.set_read_timeout(Some(TURN)).map_err(failed)?;
@@ -33,7 +33,8 @@ impl Resolver {
                 let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
                 let bytes = buffer[..length].to_vec();
                 let said = question(&bytes).unwrap_or_else(|| bytes.clone());
-                let answer = no_such_name(&bytes);
+                let answer = address.and_then(|address| one_address(&bytes, address));
+                let answer = answer.unwrap_or_else(|| no_such_name(&bytes));
                 let arrival = Arrival { at_ns: boottime_ns(), host, bytes, said };
                 keep.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
                 // Who asks and goes away is its own affair.
@@ -80,9 +81,47 @@ fn no_such_name(query: &[u8]) -> Vec<u8> {
     answer
 }
 
+/// The answer to a query of one question: the address when one was asked for (RFC 1035, 4.1.3), and nothing of another type.
+fn one_address(query: &[u8], address: Ipv4Addr) -> Option<Vec<u8>> {
+    const A: [u8; 2] = [0, 1];
+    // The labels with a length each, the root, then type and class.
+    let end = 12 + question(query)?.len() + 2;
+    let asked = query.get(end..end + 2)?;
+    let mut answer = query.get(..end + 4)?.to_vec();
+    let answers = u8::from(asked == A);
+    // An answer, recursion available; one question, the answer, and nothing else.
+    answer.get_mut(2..12)?.copy_from_slice(&[0x81, 0x80, 0, 1, 0, answers, 0, 0, 0, 0]);
+    if answers > 0 {
+        // The question's name, its type and class, 60 seconds, four bytes.
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        answer.extend(address.octets());
+    }
+    Some(answer)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::question;
+    use super::{one_address, question};
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_name_has_the_address_and_no_other_record() {
+        let query = |kind: u8| {
+            [&[7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1][..], b"\x02ab\x01c\x00", &[0, kind, 0, 1], b"extra"]
+                .concat()
+        };
+        let address = Ipv4Addr::new(198, 51, 100, 30);
+        let answer = one_address(&query(1), address).unwrap();
+        let head = [7, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+        assert_eq!(answer[..12], head);
+        assert_eq!(answer[12..22], query(1)[12..22]);
+        assert_eq!(answer[22..], [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 198, 51, 100, 30]);
+        let none = one_address(&query(28), address).unwrap();
+        assert_eq!((none.len(), none[7]), (22, 0));
+        for length in 0..22 {
+            assert_eq!(one_address(&query(1)[..length], address), None);
+        }
+    }
 
     #[test]
     fn the_name_of_a_query_is_read_and_a_torn_one_is_not() {

@@ -1,7 +1,7 @@
 //! The sessions of a world: which there are, and how each follows from the seed.
 
 use crate::deck::Deck;
-use crate::{Tools, Tree, attack, edit, summarize};
+use crate::{Handed, Tools, Tree, attack, edit, summarize};
 
 /// What the pretended agent is asked to do: a task of its own baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,9 @@ impl Profile {
         modules: (6, 16),
         wiped: 40,
     };
+
+    /// For hundreds of sessions in an emulated machine.
+    pub const BRIEF: Profile = Profile { sessions: 12, rounds: (1, 2), modules: (4, 10), ..Profile::VM };
 }
 
 /// One session, before it is run: what its workspace holds, and the agent's script.
@@ -142,6 +145,11 @@ impl Plot {
             Attack::SourceExfiltration => attack::source_exfiltration(self),
             Attack::SlowWipe => attack::slow_wipe(self),
         }
+    }
+
+    /// An `edit` session that was not recorded, and runs a program that it was handed. Each number gives another one.
+    pub fn handed(&self, number: usize, program: &Handed<'_>) -> Session {
+        edit::handed(self, number, program)
     }
 
     fn clean(&self, family: Family, index: usize) -> Session {

@@ -52,6 +52,16 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// A line of a file of cases.
+    #[error("`{}`, line {line}: {detail}", path.display())]
+    Case {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A curve cannot be drawn.
     #[error("a plot cannot be drawn: {0}")]
     Plot(String),

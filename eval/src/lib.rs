@@ -3,11 +3,13 @@
 //! [`evaluate()`] reads a corpus, trains on its training split, calibrates on its calibration split, and replays the rest
 //! through the same tokeniser and scorer as the guard's; what live sessions came to is read from their recordings and the
 //! corpus' own observer. The [`result::EvalResult`] is written as JSON, as a Markdown [`table`] and as one [`report`] page;
-//! [`compare`] sets two of them side by side. [`replay()`] scores the sessions of any store.
+//! [`compare`] sets two of them side by side. [`replay()`] scores the sessions of any store. [`code`] reads programs of others
+//! that are run by a guarded agent, and counts what became of them.
 //!
 //! Must never: talk to a kernel, take Wardline's word for what an attack achieved, or let a clock, an address or an order
 //! of threads into a figure.
 
+pub mod code;
 pub mod compare;
 mod error;
 mod evaluate;

@@ -6,6 +6,7 @@ mod bench;
 mod ebpf;
 mod fuzz;
 mod host;
+mod redcode;
 mod test;
 mod vm;
 
@@ -35,6 +36,8 @@ enum Job {
     /// Measure what it costs to be watched
     #[command(subcommand)]
     Bench(bench::Job),
+    /// Run hostile programs in guarded sessions, in a throw-away machine
+    Redcode(redcode::Redcode),
     /// Run every check and test that this machine can run
     Test(test::Test),
 }
@@ -56,6 +59,7 @@ fn run(job: &Job) -> Result<i32> {
         Job::Fuzz(arguments) => fuzz::run(arguments).map(|()| 0),
         Job::Vm(job) => vm::run(job),
         Job::Bench(job) => bench::run(job).map(|()| 0),
+        Job::Redcode(arguments) => redcode::run(arguments),
         Job::Test(arguments) => test::run(arguments),
     }
 }

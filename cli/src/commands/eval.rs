@@ -1,5 +1,6 @@
 //! `wardline eval`: what Wardline detects and prevents, measured.
 
+mod code;
 mod compare;
 mod replay;
 mod report;
@@ -28,6 +29,12 @@ pub enum Command {
     Report(report::Args),
     /// Replay your own recorded sessions through the score
     Replay(replay::Args),
+    /// Run hostile programs in guarded sessions, in a throw-away machine
+    #[command(hide = true)]
+    Code(code::Args),
+    /// Write the result of what `code` printed
+    #[command(hide = true)]
+    CodeReport(code::ReportArgs),
 }
 
 /// Does it.
@@ -37,5 +44,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         Command::Compare(args) => compare::run(args),
         Command::Report(args) => report::run(args),
         Command::Replay(args) => replay::run(state, args),
+        Command::Code(args) => code::run(args),
+        Command::CodeReport(args) => code::write_report(args),
     }
 }

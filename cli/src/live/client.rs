@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// The longest that one step may take. Emulated machines are slow; nothing here comes near it elsewhere.
+/// The longest that one step may take, and a session to end once it has to. Emulated machines are slow; nothing here comes
+/// near it elsewhere.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// How long a session may take. Agents wait for a tool that was killed as long as for one that works: such a session is ended,
@@ -64,6 +65,8 @@ pub struct Run {
     pub printed: Vec<u8>,
     /// It was frozen, and then ended from here.
     pub frozen: bool,
+    /// It took longer than it may, and was ended from here.
+    pub overdue: bool,
 }
 
 /// What is read here of a session's summary.
@@ -139,12 +142,17 @@ impl<'i> Client<'i> {
 
     /// Records a session.
     pub fn record(&self, job: &Job<'_>) -> Result<Run> {
-        self.session("record", job)
+        self.session("record", job, OVERDUE)
     }
 
     /// Runs a session guarded.
     pub fn enforce(&self, job: &Job<'_>) -> Result<Run> {
-        self.session("enforce", job)
+        self.session("enforce", job, OVERDUE)
+    }
+
+    /// Runs a session guarded, and ends it when it takes longer than `limit`.
+    pub fn enforce_within(&self, job: &Job<'_>, limit: Duration) -> Result<Run> {
+        self.session("enforce", job, limit)
     }
 
     /// Runs a session.
@@ -155,7 +163,7 @@ impl<'i> Client<'i> {
         }
     }
 
-    fn session(&self, how: &str, job: &Job<'_>) -> Result<Run> {
+    fn session(&self, how: &str, job: &Job<'_>, limit: Duration) -> Result<Run> {
         let note = |suffix: &str| self.notes.join(format!("{}.{suffix}", job.name));
         let (printed, said, summary) = (note("out"), note("err"), note("json"));
         let mut command = self.command();
@@ -166,9 +174,9 @@ impl<'i> Client<'i> {
         command.current_dir(job.workspace);
         command.stdout(create(&printed)?).stderr(create(&said)?);
         let mut child = command.spawn().context("wardline cannot be started again")?;
-        let (mut frozen, begun) = (false, Instant::now());
-        let status = waiting::wait(&mut child, LIMIT, self.interrupts, || {
-            let overdue = begun.elapsed() > OVERDUE;
+        let (mut frozen, mut overdue, begun) = (false, false, Instant::now());
+        let status = waiting::wait(&mut child, limit + LIMIT, self.interrupts, || {
+            overdue |= begun.elapsed() > limit;
             if overdue || how == "enforce" {
                 frozen |= self.end_stuck(overdue)?;
             }
@@ -189,7 +197,7 @@ impl<'i> Client<'i> {
         let summary = Summary::deserialize(&report).context("the summary has another form")?;
         let mut all = read(&printed)?;
         all.extend(read(&said)?);
-        Ok(Run { status, summary, report, printed: all, frozen })
+        Ok(Run { status, summary, report, printed: all, frozen, overdue })
     }
 
     /// Makes the baselines, of these sessions, or of all if none is named.

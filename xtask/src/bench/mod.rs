@@ -17,6 +17,8 @@ mod world;
 use anyhow::Result;
 use clap::Subcommand;
 
+pub use machine::Machine;
+
 /// What to measure.
 #[derive(Subcommand)]
 pub enum Job {

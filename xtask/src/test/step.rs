@@ -259,7 +259,9 @@ fn in_machine(context: &Context, series: Series) -> Result<Tally> {
         let payload = Payload {
             wardline: Some(context.wardline()),
             files: files.clone(),
+            python: None,
             environment,
+            boot: Vec::new(),
             command: vec!["sh".to_owned(), "-c".to_owned(), script.clone()],
         };
         let mut seen = Tally::default();

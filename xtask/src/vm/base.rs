@@ -31,18 +31,10 @@ const PROGRAMS: &str = "
 /// Where they are looked for: Debian's own before what was added.
 const PLACES: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
 
-/// Parts of Python's library that nothing in a session imports.
-const PYTHON_LEFT_OUT: [&str; 9] = [
-    "__pycache__",
-    "dist-packages",
-    "distutils",
-    "ensurepip",
-    "idlelib",
-    "lib2to3",
-    "pydoc_data",
-    "test",
-    "tkinter",
-];
+/// Parts of Python's library that nothing in a session imports. What is compiled stays: as on any system, no program has to
+/// compile it again, or tries to keep it where only root may.
+const PYTHON_LEFT_OUT: [&str; 8] =
+    ["dist-packages", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter"];
 
 /// The first process on the root disk.
 const INIT: &str = include_str!("init.sh");

@@ -77,8 +77,14 @@ pub fn run(job: &Job) -> Result<i32> {
     if wardline.is_none() {
         eprintln!("vm: target/release/wardline is not built, so there is no `wardline` in the machine");
     }
-    let payload =
-        Payload { wardline, files: run.add.clone(), environment: Vec::new(), command: run.command.clone() };
+    let payload = Payload {
+        wardline,
+        files: run.add.clone(),
+        python: None,
+        environment: Vec::new(),
+        boot: Vec::new(),
+        command: run.command.clone(),
+    };
     let limits = Limits { timeout: Duration::from_secs(run.timeout), memory_mb: run.memory };
     Ok(match boot(run.kernel, &payload, limits, |_| ())? {
         Outcome::Exited(status) => status,
@@ -119,7 +125,13 @@ pub fn boot(
     let scratch = Scratch::new()?;
     let disk = payload.image(&kernel, &scratch.0).context("cannot build the disk of this run")?;
     let initramfs = kernel.initramfs()?;
-    let machine = qemu::Machine { kernel: &kernel.image, initramfs: &initramfs, base: &base, payload: &disk };
+    let machine = qemu::Machine {
+        kernel: &kernel.image,
+        initramfs: &initramfs,
+        base: &base,
+        payload: &disk,
+        words: &payload.boot,
+    };
     machine.run(&scratch.0, limits, seen)
 }
 

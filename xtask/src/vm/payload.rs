@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context as _, Result};
@@ -17,6 +18,10 @@ pub struct Payload {
     pub wardline: Option<PathBuf>,
     /// Files to put into `/opt`, by their own names.
     pub files: Vec<PathBuf>,
+    /// A directory with packages of Python, for where Debian's `python3` looks for them.
+    pub python: Option<PathBuf>,
+    /// Words for the kernel's command line.
+    pub boot: Vec<String>,
     /// Environment of the command, beside the one that every command gets.
     pub environment: Vec<(String, String)>,
     /// The command, with its arguments. It runs as root in `/opt`.
@@ -35,6 +40,15 @@ impl Payload {
             stage.libraries(std::slice::from_ref(wardline))?;
         }
         stage.libraries(&self.files)?;
+        if let Some(packages) = &self.python {
+            let place = stage.at(Path::new("/usr/lib/python3/dist-packages"));
+            fs::create_dir_all(place.parent().unwrap_or(&tree))
+                .with_context(|| format!("cannot create {}", place.display()))?;
+            host::output(Command::new("cp").arg("-a").arg("--").arg(packages).arg(&place))?;
+            let mut extensions = Vec::new();
+            collect(packages, "so", &mut extensions)?;
+            stage.libraries(&extensions)?;
+        }
         for file in &self.files {
             let name = file.file_name().with_context(|| format!("{} has no file name", file.display()))?;
             fs::copy(file, tree.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
@@ -86,6 +100,19 @@ impl Payload {
 /// One word for the shell, whatever is in it.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Every file below `directory` that ends in `extension`.
+fn collect(directory: &Path, extension: &str, into: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))? {
+        let path = entry.with_context(|| format!("cannot list {}", directory.display()))?.path();
+        if path.is_dir() {
+            collect(&path, extension, into)?;
+        } else if path.extension().is_some_and(|found| found == extension) {
+            into.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// Bytes of all files below `directory`.

@@ -72,6 +72,8 @@ pub struct Machine<'a> {
     pub base: &'a Path,
     /// The disk of this run.
     pub payload: &'a Path,
+    /// Words for the kernel's command line, besides those that every machine has.
+    pub words: &'a [String],
 }
 
 impl Machine<'_> {
@@ -123,7 +125,7 @@ impl Machine<'_> {
             .arg(self.kernel)
             .arg("-initrd")
             .arg(self.initramfs)
-            .args(["-append", COMMAND_LINE]);
+            .args(["-append", &format!("{COMMAND_LINE} {}", self.words.join(" "))]);
         command.args(["-serial", "stdio"]).arg("-serial").arg(format!("file:{}", status.display()));
         for (disk, options) in [(self.base, "snapshot=on"), (self.payload, "readonly=on")] {
             let drive = format!("if=virtio,format=raw,cache=unsafe,{options},file={}", disk.display());

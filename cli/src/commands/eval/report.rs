@@ -35,6 +35,7 @@ pub fn write_views(out: &Path, result: &EvalResult) -> Result<()> {
     write(&out.join("report.html"), &eval::report::html(result)?)
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+/// Writes a file of a result.
+pub fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("`{}` cannot be written", path.display()))
 }
