@@ -2,8 +2,10 @@
 //! outside of it, the supervisor.
 
 use anyhow::{Context, Result};
+use end_to_end::World;
 use end_to_end::attempt::{self, Attempt, Outcomes};
 use end_to_end::scene::{Scene, assert_denials, is_lsm, rows};
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -171,5 +173,31 @@ fn root_inside_does_not_end_the_supervisor() -> Result<()> {
     let lost = scene.guarded("enforce", &kill);
     let said = format!("{lost:?}");
     assert!(lost.is_err() && said.contains("the supervisor ended"), "{said}");
+    Ok(())
+}
+
+/// An agent's own sandbox makes file systems in memory, which no baseline can know: what lies there is the session's own.
+/// To start a program from there stays what it is elsewhere.
+#[test]
+fn a_sandbox_uses_what_it_made_and_starts_nothing_from_it() -> Result<()> {
+    const SANDBOX: &str = "unshare --user --map-root-user --mount --pid --fork --mount-proc sh -c '\
+        mount -t tmpfs made /mnt && echo kept > /mnt/a && cat /mnt/a && grep -c Name: /proc/self/status; \
+        cp /bin/true /mnt/program && /mnt/program; echo code=$?'";
+    let world = World::new()?;
+    let summary = world.path().join("summary.json");
+    let more = ["--quiet", "--task", "build", "--summary-file", summary.to_str().context("path")?];
+    for _ in 0..4 {
+        let output = world.run_script("record", &more, SANDBOX)?;
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "kept\n1\ncode=0\n", "{output:?}");
+    }
+    let trained = world.run(["train", "--agent", "test-agent"])?;
+    assert!(trained.status.success(), "{trained:?}");
+    let output = world.run_script("enforce", &more, SANDBOX)?;
+    let summary: Value = serde_json::from_slice(&fs::read(&summary)?)?;
+    let code = if is_lsm(&summary)? { 126 } else { 128 + libc::SIGKILL };
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said, format!("kept\n1\ncode={code}\n"), "{output:?} {summary}");
+    assert_eq!((&summary["denied"], &summary["stopped_by"]), (&1.into(), &"T1".into()), "{summary}");
+    assert_eq!(summary["denials"][0]["op"], "exec", "{summary}");
     Ok(())
 }

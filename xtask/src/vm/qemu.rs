@@ -118,7 +118,9 @@ impl Machine<'_> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(qemu);
         command.env("TMPDIR", scratch);
-        command.args(["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", "2"]);
+        // One thread for all processors: with a thread each, one may stop at a breakpoint that the kernel has taken out of its
+        // code meanwhile, which it does whenever programs are attached, and dies of it ("Oops: int3").
+        command.args(["-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max,la57=off", "-smp", "2"]);
         command.args(["-m", &memory_mb.to_string(), "-nodefaults", "-no-reboot", "-display", "none"]);
         command
             .arg("-kernel")
