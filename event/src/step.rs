@@ -54,9 +54,9 @@ impl Reach {
 /// Where an operation reached: a path from the general to the particular, with the session's own places made
 /// symbolic, so that the same place in another workspace or home is the same place.
 ///
-/// Files: `$workspace/..`, `$home/..`, `$tmp/..`, or the components of the path behind `/`; below `$unmounted` what lies in
-/// a file system that is mounted for the session alone. Addresses: `$net4` and four octets, or `$net6` and eight groups,
-/// then the port. Where the name of the host counts, `$host` in place of its address: the labels of the name from the last
+/// Files: `$workspace/..` (what git keeps for itself there is `$workspace/.git/$state`), `$home/..`, `$tmp/..`, or the
+/// components of the path behind `/`; below `$unmounted` what lies in a file system that is mounted for the session alone.
+/// Addresses: `$net4` and four octets, or `$net6` and eight groups, then the port. Where the name of the host counts, `$host` in place of its address: the labels of the name from the last
 /// to the first, then a colon and the port. Abstract unix sockets: `$abstract` and the name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {

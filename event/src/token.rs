@@ -17,7 +17,11 @@ use std::net::IpAddr;
 pub struct Token(pub u32);
 
 /// Raised by hand when the reading of an event changes in a way that names do not show.
-const READING: u32 = 3;
+const READING: u32 = 4;
+
+/// What git executes or obeys in the `.git` of a workspace. The rest is what it keeps for itself, under names that differ with
+/// every branch, object and process: one place, `$state`. See gitrepository-layout(5).
+const OBEYED: [&str; 6] = ["hooks", "config", "config.worktree", "info", "modules", "worktrees"];
 
 /// Names of the outcomes, in the order of their numbers.
 const OUTCOMES: [&str; 4] = ["ok", "absent", "refused", "failed"];
@@ -204,6 +208,13 @@ impl Tokeniser {
             let number = numbered && name.iter().all(u8::is_ascii_digit);
             BString::from(if number { &b"$number"[..] } else { name })
         }));
+        if let ("$workspace", [_, git, name, ..]) = (root, components.as_slice())
+            && git == ".git"
+            && !OBEYED.iter().any(|obeyed| name == obeyed)
+        {
+            components.truncate(2);
+            components.push("$state".into());
+        }
         components
     }
 }
@@ -336,6 +347,20 @@ mod tests {
     fn the_same_place_in_another_workspace_is_the_same_place() {
         let place = tokeniser().place(&event(Op::Open, "/w/app/src/a.rs", Access::READ)).unwrap();
         assert_eq!(*place.components, ["$workspace", "src", "a.rs"]);
+    }
+
+    #[test]
+    fn what_git_keeps_for_itself_is_one_place_and_what_it_obeys_is_not() {
+        let of = |path: &str| tokeniser().symbolic(path.as_bytes());
+        for path in
+            ["/w/app/.git/index.stash.8569.lock", "/w/app/.git/refs/heads/topic", "/w/app/.git/objects/7a"]
+        {
+            assert_eq!(of(path), ["$workspace", ".git", "$state"], "{path}");
+        }
+        assert_eq!(of("/w/app/.git/hooks/pre-commit"), ["$workspace", ".git", "hooks", "pre-commit"]);
+        assert_eq!(of("/w/app/.git/config"), ["$workspace", ".git", "config"]);
+        assert_eq!(of("/w/app/.git"), ["$workspace", ".git"]);
+        assert_eq!(of("/home/u/other/.git/refs/heads/topic").len(), 6);
     }
 
     #[test]
