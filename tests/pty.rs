@@ -1,6 +1,7 @@
 //! A terminal with a process in front of it, seen from the side of who types.
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -36,10 +37,14 @@ impl Pty {
         let slave = OpenOptions::new().read(true).write(true).open(slave)?;
         tcsetwinsize(&master, size(24, 80))?;
         command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
-        // SAFETY: setsid(2) and ioctl(2) alone, both async-signal-safe.
+        // SAFETY: setsid(2), ioctl(2) and sigaction(2) alone, all async-signal-safe.
         unsafe {
             command.pre_exec(|| {
                 rustix::process::setsid()?;
+                // A shell's background commands ignore SIGINT, and so would what the tests start.
+                for typed in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP] {
+                    signal(typed, SigHandler::SigDfl)?;
+                }
                 rustix::process::ioctl_tiocsctty(std::io::stdin().as_fd())?;
                 Ok(())
             });
