@@ -177,9 +177,10 @@ fn root_inside_does_not_end_the_supervisor() -> Result<()> {
 }
 
 /// An agent's own sandbox makes file systems in memory, which no baseline can know: what lies there is the session's own.
-/// To start a program from there stays what it is elsewhere.
+/// To start a program from there is refused, but where the baseline has learned that its sessions change what is mounted
+/// on `/`, which is seen in tier `lsm`: what lies in no known place is then open as a whole.
 #[test]
-fn a_sandbox_uses_what_it_made_and_starts_nothing_from_it() -> Result<()> {
+fn a_sandbox_uses_what_it_made() -> Result<()> {
     const SANDBOX: &str = "unshare --user --map-root-user --mount --pid --fork --mount-proc sh -c '\
         mount -t tmpfs made /mnt && echo kept > /mnt/a && cat /mnt/a && grep -c Name: /proc/self/status; \
         cp /bin/true /mnt/program && /mnt/program; echo code=$?'";
@@ -194,9 +195,12 @@ fn a_sandbox_uses_what_it_made_and_starts_nothing_from_it() -> Result<()> {
     assert!(trained.status.success(), "{trained:?}");
     let output = world.run_script("enforce", &more, SANDBOX)?;
     let summary: Value = serde_json::from_slice(&fs::read(&summary)?)?;
-    let code = if is_lsm(&summary)? { 126 } else { 128 + libc::SIGKILL };
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(said, format!("kept\n1\ncode={code}\n"), "{output:?} {summary}");
+    if is_lsm(&summary)? {
+        assert_eq!((said.as_str(), &summary["denied"]), ("kept\n1\ncode=0\n", &0.into()), "{summary}");
+        return Ok(());
+    }
+    assert_eq!(said, "kept\n1\ncode=137\n", "{output:?} {summary}");
     assert_eq!((&summary["denied"], &summary["stopped_by"]), (&1.into(), &"T1".into()), "{summary}");
     assert_eq!(summary["denials"][0]["op"], "exec", "{summary}");
     Ok(())
