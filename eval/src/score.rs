@@ -117,7 +117,9 @@ pub fn score(
         event += 1;
         action += u64::from(step.action);
         let time_ns = step.time_ns;
-        if let Some(place) = step.place.as_ref().filter(|place| seen.insert((*place).clone())) {
+        // What was only claimed decides nothing.
+        let place = step.place.as_ref().filter(|_| !step.claimed);
+        if let Some(place) = place.filter(|place| seen.insert((*place).clone())) {
             let bits = baseline.models.novelty.first_touch_bits(place);
             if bits >= DENIAL_BUDGET_BITS && place.is_compiled() {
                 let (reach, place) = (place.reach, words(place));
