@@ -1,6 +1,6 @@
 //! A whole evaluation of a small corpus: what it says, that it says it again, and that it can be told to say worse.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 #[path = "../../profiler/tests/recording/mod.rs"]
 mod recording;

@@ -1,7 +1,5 @@
 //! Recorded sessions are scored as they would have been live.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 #[path = "../../profiler/tests/recording/mod.rs"]
 mod recording;
 

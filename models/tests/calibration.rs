@@ -1,7 +1,5 @@
 //! Calibration by sessions that were kept apart for it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 mod synth;
 
 use models::train::calibrate_on;

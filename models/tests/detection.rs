@@ -2,7 +2,7 @@
 //!
 //! Every figure here is exact: generator, training and scoring are deterministic. `SEEDS` runs fewer or more seeds.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod synth;
 

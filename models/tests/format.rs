@@ -1,6 +1,6 @@
 //! A baseline is read back as it was written, and no other bytes are taken for one.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod synth;
 

@@ -1,7 +1,5 @@
 //! What opens and what stays closed.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 use event::{Place, Reach};
 use models::{DENIAL_BUDGET_BITS, Novelty};
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! Baselines are kept private, replaced whole, and not rolled back.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use models::{Baseline, Models, Provenance};
 use profiler::{Error, Library};

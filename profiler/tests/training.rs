@@ -1,6 +1,6 @@
 //! From recorded sessions in a store to baselines.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod recording;
 

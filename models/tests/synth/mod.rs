@@ -1,7 +1,7 @@
 //! Made-up sessions of a coding agent: events as the kernel side hands them on, read by the real tokeniser. Sessions of
 //! one task differ as real ones do: repository, files, programs, length, new files, an occasional rarity.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use event::{

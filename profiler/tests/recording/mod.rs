@@ -1,7 +1,7 @@
 //! A store with made-up sessions.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use event::{
     Access, Captured, Context, Event, Exe, File, Loss, Object, Op, Origin, Outcome, Segment, SessionMeta,

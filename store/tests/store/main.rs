@@ -1,5 +1,5 @@
 //! The store as its users see it: what goes in comes back, whatever happens to the process, the file or the disk.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod crash;
 mod damage;
