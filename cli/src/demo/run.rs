@@ -5,7 +5,7 @@ use super::{DemoArgs, judge};
 use crate::exit::Exit;
 use crate::live::{Client, Interrupts, Job, Run};
 use anyhow::{Result, ensure};
-use datasets::{AGENT, Attack, Family, Placed, Plot, Services, Session, Tools, World, network};
+use datasets::{Attack, Family, Plot, Services, Tools, World, network};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Instant;
 
@@ -51,7 +51,7 @@ fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts
     let mut report = Report::default();
     for session in &sessions {
         progress.step(&format!("recording {}", session.name));
-        let run = client.record(&job(session, &world.place(session)?))?;
+        let run = client.record(&Job::of(session, &world.place(session)?))?;
         ensure!(run.status.success(), "the recorded session {} failed: {}", session.name, tail(&run.printed));
         count(&mut report.recorded, &run);
     }
@@ -60,7 +60,7 @@ fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts
     for family in Family::ALL {
         progress.step(&format!("a clean {} run", family.task()));
         let session = plot.fresh(family, 0);
-        let run = client.enforce(&job(&session, &world.place(&session)?))?;
+        let run = client.enforce(&Job::of(&session, &world.place(&session)?))?;
         report.tier.clone_from(&run.summary.tier);
         report.clean.push(clean(family, &run, &home));
     }
@@ -69,18 +69,6 @@ fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts
         report.attacks.push(attacked(attack, plot, world, services, &client)?);
     }
     Ok(report)
-}
-
-/// What the client is told of a session.
-fn job<'j>(session: &'j Session, placed: &'j Placed) -> Job<'j> {
-    Job {
-        name: &session.name,
-        agent: AGENT,
-        task: session.family.task(),
-        workspace: &placed.workspace,
-        command: &placed.command,
-        environment: &[],
-    }
 }
 
 fn count(recorded: &mut Recorded, run: &Run) {
@@ -112,7 +100,7 @@ fn attacked(
     world.seal()?;
     let session = plot.attack(attack);
     let placed = world.place(&session)?;
-    let run = client.enforce(&job(&session, &placed))?;
+    let run = client.enforce(&Job::of(&session, &placed))?;
     let seen = world.observe(attack, &session, &placed.workspace, &run.printed, services);
     let stage = run.summary.stopped_by.clone();
     Ok(Outcome {

@@ -4,7 +4,7 @@ use super::waiting::{self, Interrupts};
 use crate::exit::Exit;
 use anyhow::{Context, Result, bail};
 use datasets::corpus::Mode;
-use datasets::{User, World};
+use datasets::{AGENT, Placed, Session, User, World};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -50,6 +50,20 @@ pub struct Job<'j> {
     pub command: &'j [OsString],
     /// Variables besides the world's.
     pub environment: &'j [(&'static str, OsString)],
+}
+
+impl<'j> Job<'j> {
+    /// A session whose workspace lies ready, of the pretended agent.
+    pub fn of(session: &'j Session, placed: &'j Placed) -> Job<'j> {
+        Job {
+            name: &session.name,
+            agent: AGENT,
+            task: session.family.task(),
+            workspace: &placed.workspace,
+            command: &placed.command,
+            environment: &[],
+        }
+    }
 }
 
 /// What one session amounted to.

@@ -6,7 +6,7 @@ use super::{Args, Say};
 use crate::live::{Client, Interrupts, Job, Run};
 use crate::state::State;
 use anyhow::{Context, Result, ensure};
-use datasets::{AGENT, Family, Handed, Placed, Plot, Profile, Services, Session, Tools, World, network};
+use datasets::{Family, Handed, Placed, Plot, Profile, Services, Session, Tools, World, network};
 use eval::code::{Case, Effect, Language, Line, Machine, Outcome, Sort, sample};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -134,7 +134,7 @@ impl Play<'_> {
 
     fn record(&mut self, session: &Session) -> Result<()> {
         let placed = self.place(session)?;
-        let run = self.client.record(&job(session, &placed))?;
+        let run = self.client.record(&Job::of(session, &placed))?;
         self.ground.settle()?;
         let said = String::from_utf8_lossy(&run.printed);
         ensure!(run.status.success(), "the recorded session {} failed: {}", session.name, said.trim_end());
@@ -146,7 +146,7 @@ impl Play<'_> {
         let session = self.plot.fresh(Family::Edit, number);
         let began = Instant::now();
         let placed = self.place(&session)?;
-        let run = self.client.enforce_within(&job(&session, &placed), self.limit)?;
+        let run = self.client.enforce_within(&Job::of(&session, &placed), self.limit)?;
         let effect = self.ended()?;
         let home = self.world.home().to_string_lossy().into_owned();
         let outcome =
@@ -164,7 +164,7 @@ impl Play<'_> {
         self.session += 1;
         let began = Instant::now();
         let placed = self.place(&session)?;
-        let run = self.client.enforce_within(&job(&session, &placed), self.limit)?;
+        let run = self.client.enforce_within(&Job::of(&session, &placed), self.limit)?;
         let effect = self.ended()?;
         let id = run.report["session"].as_str().and_then(|id| id.parse().ok());
         let id = id.or_else(|| run.report["session"].as_i64()).context("the summary names no session")?;
@@ -183,17 +183,6 @@ impl Play<'_> {
         let arrivals = self.services.arrivals();
         effect.arrived += arrivals.iter().filter(|arrival| arrival.host != ground::NAMES).count() as u64;
         Ok(effect)
-    }
-}
-
-fn job<'j>(session: &'j Session, placed: &'j Placed) -> Job<'j> {
-    Job {
-        name: &session.name,
-        agent: AGENT,
-        task: session.family.task(),
-        workspace: &placed.workspace,
-        command: &placed.command,
-        environment: &[],
     }
 }
 
