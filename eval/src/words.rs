@@ -39,6 +39,7 @@ pub fn three_range(interval: Option<Interval>) -> String {
 pub fn ms(ms: Option<f64>) -> String {
     match ms {
         None => "–".to_owned(),
+        Some(ms) if ms < 0.1 => format!("{:.0} µs", ms * 1000.0),
         Some(ms) if ms < 10.0 => format!("{ms:.1} ms"),
         Some(ms) if ms < 1000.0 => format!("{ms:.0} ms"),
         Some(ms) => format!("{:.1} s", ms / 1000.0),
@@ -110,6 +111,7 @@ mod tests {
     fn figures_are_for_people() {
         assert_eq!([percent(Some(1.0)), percent(Some(0.125)), percent(None)], ["100 %", "12.5 %", "–"]);
         assert_eq!([ms(Some(3.21)), ms(Some(250.4)), ms(Some(12_340.0))], ["3.2 ms", "250 ms", "12.3 s"]);
+        assert_eq!(ms(Some(0.0399)), "40 µs");
         assert_eq!([p(0.25), p(0.0123), p(2e-6)], ["0.25", "0.012", "2.0e-6"]);
         assert_eq!(count(12_345, "event"), "12,345 events");
         assert_eq!(of(Proportion { hits: 1, of: 3 }), "1 of 3");

@@ -109,8 +109,8 @@ pub fn more(result: &EvalResult) -> Result<Markup, Error> {
             (format!("{:.0} ns for each event scored with its system calls, {:.0} ns for each record; {:.1} s to train all of them.",
                 result.timing.cost.ns_per_event, result.timing.cost.ns_per_record, result.timing.cost.training_s))
             @if let Some(lag) = &result.live.lag {
-                (format!(" Live, an operation had been scored {:.1} ms after it began in half of the cases, and after {:.1} ms in 99 of 100 (the median of {} sessions; the slowest one: {:.1} ms).",
-                    lag.p50_ms, lag.p99_ms, lag.sessions, lag.worst_p99_ms))
+                (format!(" Live, an operation had been scored {} after it began in half of the cases, and after {} in 99 of 100 (the median of {} sessions; the slowest one: {}).",
+                    words::ms(Some(lag.p50_ms)), words::ms(Some(lag.p99_ms)), lag.sessions, words::ms(Some(lag.worst_p99_ms))))
             }
         }
         div.scroll { table {
