@@ -8,7 +8,7 @@ use crate::read::Address;
 use crate::ring::{Buffer, Urgency, lose};
 use crate::syscall::thread;
 use crate::{decide, dentry, task};
-use abi::{Touched, kind};
+use abi::{STAGE_NONE, Touched, kind};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use core::mem::{offset_of, size_of};
@@ -65,6 +65,49 @@ pub fn tell_after(begun: &Begun, subjects: u32) -> u64 {
         i += 1;
     }
     found
+}
+
+/// What is decided of names that a call has made, by its `access`: the stage in the upper half and the reason in the lower;
+/// 0: nothing. A name that is new has its directory's label, so that both are asked; and what lies below an overlay has names
+/// of its own, so that all must agree.
+#[inline(always)]
+pub fn decided(begun: &Begun, access: u32) -> u64 {
+    let mut found = 0;
+    let mut i = 0;
+    while i < INODES {
+        if begun.inodes[i] != 0 {
+            let answer = of_inode(begun.inodes[i], u64::from(access));
+            if answer == ALLOWED {
+                return 0;
+            }
+            if answer != 0 {
+                found = answer;
+            }
+        }
+        i += 1;
+    }
+    found
+}
+
+/// [`of_inode`]: nothing is refused.
+const ALLOWED: u64 = u64::MAX;
+
+/// What is decided of an inode by its first name, as [`decided`] answers; [`ALLOWED`], or 0 where it has no name. Global
+/// linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn of_inode(inode: u64, access: u64) -> u64 {
+    let Some(inside) = task::current() else { return 0 };
+    let Some(alias) = Address(inode).follow(offsets::inode_aliases()) else { return 0 };
+    let dentry = Address(alias.0.wrapping_sub(offsets::dentry_alias() as u64));
+    if dentry::inode(dentry) != Some(Address(inode)) || dentry.follow(offsets::dentry_hashed()).is_none() {
+        return 0;
+    }
+    let decision = decide::object(&inside, dentry, access as u32);
+    if decision.stage == STAGE_NONE {
+        return ALLOWED;
+    }
+    u64::from(decision.stage) << 32 | u64::from(decision.reason)
 }
 
 /// The reason for which the static stage lets nobody change an inode, by one of its names or what lies above them; 0:

@@ -214,8 +214,9 @@ const BY_T1: u64 = 1 << 33;
 /// No label of the baseline was met.
 const UNLABELLED: u64 = 1 << 34;
 
+/// Decides an operation on a file; see [`file`].
 #[inline(always)]
-fn object(inside: &Inside, object: Address, access: u32) -> Decision {
+pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let session = inside.session();
     let subjects = u64::from(inside.subjects());
     let named = named(object.0, u64::from(access), subjects);

@@ -3,13 +3,12 @@
 use crate::offsets;
 use crate::read::Address;
 use crate::ring::{FileOperation, open_access, tell_file, verdict};
-use crate::syscall::Ended;
+use crate::syscall::{Ended, SIGKILL};
 use crate::task::Inside;
 use crate::{decide, dentry};
 use abi::{CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, VERDICT_REFUSED, access};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 
-const SIGKILL: u32 = 9;
 const PROT_EXEC: u64 = 4;
 
 /// A descriptor came back, and no hook has told it: what the deny-list refuses can only be answered with an end, before

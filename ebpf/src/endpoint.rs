@@ -3,7 +3,7 @@
 use crate::read::{Address, zeros};
 use crate::ring::verdict;
 use crate::socket::{NetOperation, Peer, mapped, tell};
-use crate::syscall::Ended;
+use crate::syscall::{Ended, SIGKILL};
 use crate::task::Inside;
 use crate::{decide, dentry, offsets};
 use abi::{MEANS_KILL, NO_ARG, VERDICT_REFUSED, access, op};
@@ -14,7 +14,6 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const SOCK_STREAM: u16 = 1;
 const SOCK_SEQPACKET: u16 = 5;
-const SIGKILL: u32 = 9;
 const EINPROGRESS: i32 = -115;
 
 /// The file of a unix socket, where it is bound to one.

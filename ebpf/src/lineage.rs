@@ -5,6 +5,7 @@ use crate::maps::{EVER_INSIDE, MEMBERS, SUBJECTS};
 use crate::offsets;
 use crate::read::{Address, clear, each};
 use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, verdict};
+use crate::syscall::SIGKILL;
 use crate::{atomic, decide, dentry, task};
 use abi::{
     Bit, Exec, Exit, FORK_CGROUP, FORK_NAMESPACES, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE,
@@ -14,8 +15,6 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use core::mem::{offset_of, size_of};
-
-const SIGKILL: u32 = 9;
 
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`; runs in the parent before the child can.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
@@ -64,7 +63,7 @@ fn on_fork(parent: Address, child: Address) -> Option<()> {
         (*record).member = u32::from(inherited);
         (*record).flags = moved(parent, child);
     }
-    buffer.submit(kind::FORK, &inside, u32::MAX, size_of::<Fork>(), Urgency::Control);
+    buffer.submit(kind::FORK, &inside, u32::MAX, size_of::<Fork>(), Urgency::Lineage);
     Some(())
 }
 
@@ -158,7 +157,7 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
         (*record).subjects = subjects;
         (*record).old_tid = old_tid;
     }
-    buffer.submit(kind::EXEC, &inside, u32::MAX, len, Urgency::Control);
+    buffer.submit(kind::EXEC, &inside, u32::MAX, len, Urgency::Lineage);
     Some(())
 }
 
@@ -247,7 +246,7 @@ fn on_exit(task: Address) -> Option<()> {
             (*record).code = code;
             (*record).group_dead = u32::from(live == 0);
         }
-        buffer.submit(kind::EXIT, &inside, u32::MAX, size_of::<Exit>(), Urgency::Control);
+        buffer.submit(kind::EXIT, &inside, u32::MAX, size_of::<Exit>(), Urgency::Lineage);
     }
     if live == 0 {
         let _ = MEMBERS.remove(inside.tgid);

@@ -4,11 +4,11 @@
 use crate::maps::{BEGUN, BEGUN_WORDS, Begun};
 use crate::read::{Address, zeros};
 use crate::ring::{Buffer, PATH_LEN, Urgency, lose, verdict};
-use crate::syscall::{Ended, argument, thread};
+use crate::syscall::{Ended, SIGKILL, argument, thread};
 use crate::task::Inside;
 use crate::{change, dentry, mount, offsets};
-use abi::{Claimed, MEANS_KILL, NO_ARG, STAGE_NONE, STAGE_T0, kind};
-use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use abi::{Claimed, MEANS_KILL, NO_ARG, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, access, kind};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_send_signal};
 use core::mem::{offset_of, size_of};
 
 /// A call on paths begins: what it changes is looked for until it ends.
@@ -49,18 +49,28 @@ fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
     let detail = call.detail()?;
     let base = base(call, plan.dir)?;
     let second = if plan.second == NO_ARG { 0 } else { call.argument(plan.second)? };
-    let (mut which, mut forbidden) = (0, 0);
+    let (mut which, mut stage, mut reason) = (0, STAGE_NONE, 0);
     if let Some(begun) = begun {
         // SAFETY: points into the map's entry of this thread, which nobody else writes.
         let begun = unsafe { &*begun };
         which = begun.call;
         if call.ret >= 0 {
-            forbidden = change::tell_after(begun, call.inside.subjects());
+            let forbidden = change::tell_after(begun, call.inside.subjects());
+            if forbidden != 0 {
+                (stage, reason) = (STAGE_T0, forbidden as u32);
+            } else if plan.access & access::CREATE != 0 {
+                let decided = change::decided(begun, plan.access);
+                (stage, reason) = ((decided >> 32) as u8, decided as u32);
+            }
         }
     }
-    let stage = if forbidden == 0 { STAGE_NONE } else { STAGE_T0 };
-    // It has happened: who did it is stopped by user space, which knows what the jewel is.
-    let verdict = verdict(&call.inside, stage, forbidden as u32, MEANS_KILL);
+    // It has happened. Who changed a jewel is stopped by user space, which knows what the jewel is; who made what does not
+    // belong ends before it can put anything there.
+    let verdict = verdict(&call.inside, stage, reason, MEANS_KILL);
+    if stage != STAGE_T0 && verdict.flags & VERDICT_REFUSED != 0 {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_send_signal(SIGKILL) };
+    }
     let Some(buffer) = Buffer::claim() else { return None };
     let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
         lose(u32::from(kind::CLAIMED));

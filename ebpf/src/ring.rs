@@ -24,8 +24,10 @@ const FORCE_WAKEUP: u64 = 2;
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Urgency {
-    /// Control ring, reader woken: fork, exec, exit, refusals.
+    /// Control ring, reader woken: refusals.
     Control,
+    /// Control ring; the reader is woken when a score is being kept: fork, exec, exit.
+    Lineage,
     /// Bulk ring; the reader is woken when a score is being kept.
     Operation,
     /// Bulk ring; read within the drain interval.
@@ -127,7 +129,8 @@ pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64
     let (kind, urgency) = (what as u16, what >> 16);
     let session = (place >> 32) as u32;
     let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
-    let ring = if urgency == Urgency::Control as u64 { 0 } else { 1 };
+    let is_control = urgency == Urgency::Control as u64 || urgency == Urgency::Lineage as u64;
+    let ring = if is_control { 0 } else { 1 };
     let sequence = SEQUENCE.get_ptr_mut(ring);
     let state = SESSIONS.get_ptr(session);
     let (Some(sequence), Some(state)) = (sequence, state) else { return release(slot) };
@@ -151,12 +154,10 @@ pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64
     unsafe { write_head(scratch.cast(), head) };
     // SAFETY: `len` is masked to the buffer's length.
     let bytes = unsafe { core::slice::from_raw_parts(scratch.cast::<u8>(), len) };
-    let written = if urgency == Urgency::Control as u64 {
-        CONTROL.output::<[u8]>(bytes, FORCE_WAKEUP)
-    } else {
-        let wake = urgency == Urgency::Operation as u64 && scored;
-        BULK.output::<[u8]>(bytes, if wake { FORCE_WAKEUP } else { NO_WAKEUP })
-    };
+    let wakes = urgency == Urgency::Control as u64 || urgency != Urgency::Sequence as u64 && scored;
+    let wake = if wakes { FORCE_WAKEUP } else { NO_WAKEUP };
+    let written =
+        if is_control { CONTROL.output::<[u8]>(bytes, wake) } else { BULK.output::<[u8]>(bytes, wake) };
     if written.is_err() {
         lose(u32::from(kind));
         // The end of the call that it stood for is lost with it, and has a number of its own as any record.

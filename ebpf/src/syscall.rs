@@ -13,6 +13,8 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
 const EPERM: i64 = 1;
+/// What ends a process for something that can no longer be refused.
+pub const SIGKILL: u32 = 9;
 /// `openat2`, the same number in both tables.
 const OPENAT2: u32 = 437;
 /// `TS_COMPAT`, arch/x86/include/asm/thread_info.h: a 32-bit call is running.
@@ -26,14 +28,19 @@ pub fn sys_enter(ctx: RawTracePointContext) -> i32 {
     0
 }
 
+/// Nearly every call has nothing to begin: that is asked first, since it is less than to ask who calls.
 #[inline(always)]
 fn on_enter(number: u32) -> Option<()> {
-    let inside = task::current()?;
     let compat = is_compat();
-    let plan = plan(number, compat)?;
-    if plan.form == form::LAST {
+    let form = plan(number, compat)?.form;
+    let is_last = form == form::LAST;
+    if !is_last && ((form != form::PATH && form != form::MOUNT) || offsets::is_lsm_tier()) {
+        return None;
+    }
+    let inside = task::current()?;
+    if is_last {
         tell_syscall(&inside, number, 0, compat);
-    } else if (plan.form == form::PATH || plan.form == form::MOUNT) && !offsets::is_lsm_tier() {
+    } else {
         named::begin(&inside);
     }
     Some(())

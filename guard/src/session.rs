@@ -312,10 +312,10 @@ impl Live {
         self.shared.jewels.keep_whole(self.slot)
     }
 
-    /// Hands on what waits to be written: after each reading of the rings.
-    pub fn flush(&mut self) {
+    /// Hands on what has waited to be written: after each reading of the rings.
+    pub fn flush_aged(&mut self) {
         if let Some(recording) = &mut self.recording {
-            recording.flush();
+            recording.flush_aged();
         }
     }
 }

@@ -344,6 +344,10 @@ impl Novelty {
         if region::is_named_by_the_repository(reach, names) {
             return self.several(support, OPEN_SESSIONS);
         }
+        // No name there is the workspace's: sessions of one are as good as those of several.
+        if region::is_of_packages(names) && matches!(reach, Reach::Create | Reach::Read) {
+            return support.len() >= OPEN_SESSIONS;
+        }
         !region::is_network(names) && self.several(&self.numbered(at), OPEN_SESSIONS)
     }
 

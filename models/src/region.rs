@@ -96,7 +96,29 @@ fn is_library(names: &[&BStr]) -> bool {
 
 /// A directory of configuration: being below an open one does not open it.
 pub(crate) fn is_boundary(names: &[&BStr]) -> bool {
-    names.last().is_some_and(|name| name.starts_with(b"."))
+    names.last().is_some_and(|name| name.starts_with(b".")) && !is_of_packages(names)
+}
+
+/// Where package managers keep what they fetched, below the home.
+const PACKAGES: [&[&str]; 9] = [
+    &[".npm", "_cacache"],
+    &[".cargo", "registry"],
+    &[".cache", "pip"],
+    &[".cache", "uv"],
+    &[".cache", "yarn"],
+    &[".local", "share", "pnpm", "store"],
+    &[".m2", "repository"],
+    &[".gradle", "caches"],
+    &["go", "pkg", "mod"],
+];
+
+/// The store of a package manager, or something below it: what is made there is named by what was asked for.
+pub(crate) fn is_of_packages(names: &[&BStr]) -> bool {
+    let Some((root, below)) = names.split_first() else { return false };
+    *root == "$home"
+        && PACKAGES.iter().any(|store| {
+            below.len() >= store.len() && store.iter().zip(below).all(|(name, below)| below == name)
+        })
 }
 
 /// A region that holds everything else: the root, the home, all of a network, or what the first number of an address
@@ -143,6 +165,25 @@ mod tests {
         }
         for name in ["src", "python3.12", "x86_64-linux-gnu", "deadbeef", "config.toml"] {
             assert!(!is_numbered(name.into()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_store_of_packages_has_no_boundaries() {
+        let names = |path: &'static str| path.split('/').map(BStr::new).collect::<Vec<_>>();
+        for (path, store, boundary) in [
+            ("$home/.npm", false, true),
+            ("$home/.npm/_cacache", true, false),
+            ("$home/.npm/_cacache/content-v2/sha512", true, false),
+            ("$home/.cargo/registry/src/index/shlex-1.3.0/.github", true, false),
+            ("$home/.cargo/bin", false, false),
+            ("$workspace/.cargo/registry", false, false),
+        ] {
+            assert_eq!(
+                (is_of_packages(&names(path)), is_boundary(&names(path))),
+                (store, boundary),
+                "{path}"
+            );
         }
     }
 

@@ -205,3 +205,31 @@ fn a_sandbox_uses_what_it_made() -> Result<()> {
     assert_eq!(summary["denials"][0]["op"], "exec", "{summary}");
     Ok(())
 }
+
+/// A directory that no normal session made is where an attack puts its own: where making it cannot be refused, who made it
+/// ends before there is anything in it.
+#[test]
+fn nothing_is_put_into_a_directory_that_does_not_belong() -> Result<()> {
+    let world = World::new()?;
+    let summary = world.path().join("summary.json");
+    let more = ["--quiet", "--task", "build", "--summary-file", summary.to_str().context("path")?];
+    for _ in 0..4 {
+        let output = world.run_script("record", &more, "mkdir -p built && ls")?;
+        assert!(output.status.success(), "{output:?}");
+    }
+    let trained = world.run(["train", "--agent", "test-agent"])?;
+    assert!(trained.status.success(), "{trained:?}");
+    let output = world.run_script("enforce", &more, "mkdir -p built/more && ls")?;
+    assert!(output.status.success(), "{output:?}");
+    let plants = "mkdir ~/.monitor && echo run > ~/.monitor/service; echo code=$?";
+    let output = world.run_script("enforce", &more, plants)?;
+    let summary: Value = serde_json::from_slice(&fs::read(&summary)?)?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let place = world.home().join(".monitor");
+    let code = if is_lsm(&summary)? { "code=1\n" } else { "code=137\n" };
+    assert_eq!((said.as_str(), place.exists()), (code, !is_lsm(&summary)?), "{output:?} {summary}");
+    assert!(!place.join("service").exists(), "{summary}");
+    let denial = &summary["denials"][0];
+    assert_eq!((&denial["stage"], &denial["op"]), (&"T1".into(), &"mkdir".into()), "{summary}");
+    Ok(())
+}

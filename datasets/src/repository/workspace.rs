@@ -19,9 +19,10 @@ pub struct Prepared {
     place: PathBuf,
 }
 
-/// A history with a few commits, as the world's user: what describes the package, then the rest, then a small change.
+/// A history with a few commits, as the world's user: what describes the package, then the rest, then a small change. What
+/// a package ships is its source, even where its own rules would have git ignore it.
 const BEGIN: &str = "git init -q --template= && git add -f \"$3\" && git commit -q -m 'Describe the package' \
-    && git add -A && git commit -q -m 'Import the sources' \
+    && git add -A -f && git commit -q -m 'Import the sources' \
     && printf '\\n' >> \"$3\" && git commit -q -a -m 'Tidy the end of a file' \
     && git clone -q --bare --template= . \"$1\" && git remote add origin \"$2\" \
     && git update-ref refs/remotes/origin/main HEAD";

@@ -110,6 +110,8 @@ impl<'a> Watch<'a> {
         for (place, path, before) in &self.before {
             let after = content(path);
             let (what, which) = match (before, &after) {
+                // What is only changed by the attack, the normal work may take away: `git clean`, say.
+                (Some(_), None) if !success.removed.contains(place) => continue,
                 (Some(_), None) => ("removed", &mut removed),
                 (None, Some(_)) => ("made", &mut changed),
                 (before, after) if before != after => ("changed", &mut changed),

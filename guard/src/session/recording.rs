@@ -3,16 +3,23 @@
 use event::{Captured, Segment, Summary};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use store::{Alert, SessionId, Writer, WriterMessage};
 
 /// Captured things that one message carries: a hundredth of a second of a busy session.
 const BATCH: usize = 512;
+
+/// How long a message that is not full waits for more: the writer commits twice a second, and waking it for less takes time
+/// from whoever is watched.
+const HOLD: Duration = Duration::from_millis(50);
 
 /// The store's side of a session.
 pub struct Recording {
     writer: Arc<Writer>,
     id: SessionId,
     batch: Vec<Captured>,
+    /// When the first of the batch came.
+    since: Instant,
     explained: HashSet<u32>,
     failed: Option<store::Error>,
 }
@@ -20,7 +27,8 @@ pub struct Recording {
 impl Recording {
     /// Of a session that has begun.
     pub fn new(writer: Arc<Writer>, id: SessionId) -> Self {
-        Self { writer, id, batch: Vec::with_capacity(BATCH), explained: HashSet::new(), failed: None }
+        let batch = Vec::with_capacity(BATCH);
+        Self { writer, id, batch, since: Instant::now(), explained: HashSet::new(), failed: None }
     }
 
     /// The session's number in the store.
@@ -29,14 +37,24 @@ impl Recording {
     }
 
     pub(super) fn take(&mut self, captured: Captured) {
+        if self.batch.is_empty() {
+            self.since = Instant::now();
+        }
         self.batch.push(captured);
         if self.batch.len() >= BATCH {
             self.flush();
         }
     }
 
+    /// Hands on what has waited for long enough.
+    pub(super) fn flush_aged(&mut self) {
+        if self.since.elapsed() >= HOLD {
+            self.flush();
+        }
+    }
+
     /// Hands on what waits.
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         if !self.batch.is_empty() {
             let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
             self.send(WriterMessage::Batch(self.id, batch));

@@ -273,11 +273,11 @@ impl Sessions {
         }
     }
 
-    /// After each reading of the rings: hands on what waits to be written, and looks whether every means still works.
+    /// After each reading of the rings: hands on what has waited to be written, and looks whether every means still works.
     pub fn after_pass(&self) {
         for running in self.all().values() {
             running.with(|live| {
-                live.flush();
+                live.flush_aged();
                 if let Err(error) = live.keep_whole() {
                     self.fail_closed(running, live, &error);
                 }
