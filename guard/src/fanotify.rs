@@ -198,7 +198,10 @@ fn own_descriptors() -> std::io::Result<()> {
 }
 
 impl Shared {
+    /// Answers until it is told to stop; then takes its marks away, and answers who had asked by then. Whoever still waited
+    /// when the group is closed would hold up its end, and every open of what it had marked.
     fn answer_all(&self, stop: BorrowedFd<'_>) {
+        let mut unmarked = false;
         loop {
             let mut fds =
                 [PollFd::new(&self.group, PollFlags::IN), PollFd::from_borrowed_fd(stop, PollFlags::IN)];
@@ -229,8 +232,17 @@ impl Shared {
                     }
                 }
             }
-            if stopping {
+            if unmarked {
                 return;
+            }
+            if stopping {
+                let nothing: Option<&str> = None;
+                let flushed =
+                    self.group.mark(MarkFlags::FAN_MARK_FLUSH, MaskFlags::empty(), AT_FDCWD, nothing);
+                if let Err(e) = flushed {
+                    tracing::warn!(error = %e, "the marks of a session stay until its listener is closed");
+                }
+                unmarked = true;
             }
         }
     }

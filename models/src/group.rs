@@ -45,8 +45,8 @@ impl Group {
     /// How the group's counts are believed to be distributed before any were seen.
     pub(crate) fn belief(self) -> Belief {
         match self {
-            // Half of the budget: it cannot be undone. Most sessions remove nothing, and one that cleans up removes several.
-            Group::Removals => Belief { share: 0.5, count: 3.0, size: 0.4 },
+            // Half of the budget: it cannot be undone, and programs seldom do it in bulk.
+            Group::Removals => Belief { share: 0.5, count: 2.0, size: 3.0 },
             // A formatter writes every file at once, a search reads a whole tree, a broken script fails in a loop.
             Group::Overwrites | Group::Destinations => Belief { share: 0.1, count: 4.0, size: 1.5 },
             Group::ForeignReads | Group::ForeignChanges => Belief { share: 0.1, count: 3.0, size: 1.5 },

@@ -217,10 +217,9 @@ mod tests {
     }
 
     #[test]
-    fn what_never_happened_in_a_dozen_sessions_takes_more_than_a_handful_to_be_impossible() {
+    fn what_never_happened_in_a_dozen_sessions_still_takes_a_handful_to_be_impossible() {
         let (mean, size) = fit([0.0; 12].into_iter(), Group::Removals.belief());
         assert!(tail_bits(1, mean, size) < 4.0);
-        assert!((7.0..10.0).contains(&tail_bits(4, mean, size)));
-        assert!(tail_bits(10, mean, size) > 14.0);
+        assert!(tail_bits(6, mean, size) > 14.0);
     }
 }
