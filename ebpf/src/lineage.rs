@@ -9,7 +9,7 @@ use crate::syscall::SIGKILL;
 use crate::{atomic, decide, dentry, task};
 use abi::{
     Bit, Exec, Exit, FORK_CGROUP, FORK_NAMESPACES, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE,
-    VERDICT_REFUSED, access, kind,
+    STAGE_NONE, VERDICT_REFUSED, access, kind,
 };
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
 use aya_ebpf::macros::raw_tracepoint;
@@ -157,7 +157,8 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
         (*record).subjects = subjects;
         (*record).old_tid = old_tid;
     }
-    buffer.submit(kind::EXEC, &inside, u32::MAX, len, Urgency::Lineage);
+    let urgency = if decided.stage == STAGE_NONE { Urgency::Lineage } else { Urgency::Control };
+    buffer.submit(kind::EXEC, &inside, u32::MAX, len, urgency);
     Some(())
 }
 

@@ -24,7 +24,7 @@ const FORCE_WAKEUP: u64 = 2;
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Urgency {
-    /// Control ring, reader woken: refusals.
+    /// Control ring, reader woken: everything decided.
     Control,
     /// Control ring; the reader is woken when a score is being kept: fork, exec, exit.
     Lineage,

@@ -70,6 +70,29 @@ fn several_sessions_of_one_workspace_open_nothing_when_there_were_others() {
 }
 
 #[test]
+fn a_store_of_packages_is_open_to_another_package_once_three_sessions_filled_it() {
+    let bits = |filled: u64, path: &str| {
+        // All of one workspace, and the same packages each time, with others that fetch none.
+        let made = ["$home .npm _cacache content-v2 sha512 04 b3", "$home .config tool state"];
+        let paths = |n| if n < filled { &made[..] } else { &made[1..] };
+        let sessions: Vec<(u64, Vec<Place>)> = (0..12)
+            .map(|n| {
+                (u64::from(n < filled), paths(n).iter().map(|path| place(Reach::Create, path)).collect())
+            })
+            .collect();
+        let model = Novelty::learn(sessions.iter().map(|(workspace, places)| (*workspace, places)));
+        model.first_touch_bits(&place(Reach::Create, path))
+    };
+    for path in ["$home .npm _cacache content-v2 sha512 96 f1", "$home .npm _cacache tmp .hidden x"] {
+        assert!(bits(3, path) < DENIAL_BUDGET_BITS, "{path}");
+        assert!(bits(2, path) > DENIAL_BUDGET_BITS, "{path}");
+    }
+    for path in ["$home .npm other", "$home .cargo registry src x", "$home .config tool more"] {
+        assert!(bits(3, path) > DENIAL_BUDGET_BITS, "{path}");
+    }
+}
+
+#[test]
 fn a_new_day_is_like_the_days_before() {
     let model = learned(Reach::Create, 5, |n| vec![format!("$home .codex sessions 2026 11 23 rollout-{n}")]);
     assert!(
