@@ -33,18 +33,18 @@ pub(super) struct Timeline {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What is waited for, by the number of the watch and the name in its directory.
-type Awaited = HashMap<(i32, Vec<u8>), Vec<PathBuf>>;
+/// What is waited for, by the number of the watch and the name in its directory; and whether its going is a change.
+type Awaited = HashMap<(i32, Vec<u8>), Vec<(PathBuf, bool)>>;
 
 impl Timeline {
     /// Begins to watch. A path that does not exist, nor the directories above it, first changes when the first of these
-    /// is made.
-    pub fn begin<'p>(paths: impl Iterator<Item = &'p Path>) -> Result<Timeline, Error> {
+    /// is made. The flag says whether a path changes when it goes.
+    pub fn begin<'p>(paths: impl Iterator<Item = (&'p Path, bool)>) -> Result<Timeline, Error> {
         let here = Path::new("inotify");
         let of = |result: Result<OwnedFd, Errno>| result.map_err(Into::into);
         let queue = at("open", here, of(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)))?;
         let mut awaited = Awaited::new();
-        for path in paths {
+        for (path, goes) in paths {
             let Some(directory) = path.ancestors().skip(1).find(|above| above.is_dir()) else { continue };
             let Some(name) = path.strip_prefix(directory).ok().and_then(|rest| rest.iter().next()) else {
                 continue;
@@ -56,7 +56,7 @@ impl Timeline {
                 | WatchFlags::MOVED_TO;
             let watch = inotify::add_watch(&queue, directory, changes).map_err(Into::into);
             let watch = at("watch", directory, watch)?;
-            awaited.entry((watch, name.as_bytes().to_vec())).or_default().push(path.to_owned());
+            awaited.entry((watch, name.as_bytes().to_vec())).or_default().push((path.to_owned(), goes));
         }
         let (first, stop) = (First::default(), Arc::new(AtomicBool::new(false)));
         let (note, stopped) = (first.clone(), stop.clone());
@@ -103,7 +103,8 @@ fn follow(queue: &OwnedFd, awaited: &Awaited, first: &First) {
         let Some(name) = event.file_name() else { continue };
         let Some(paths) = awaited.get(&(event.wd(), name.to_bytes().to_vec())) else { continue };
         let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-        for path in paths {
+        let gone = event.events().intersects(inotify::ReadFlags::DELETE | inotify::ReadFlags::MOVED_FROM);
+        for (path, _) in paths.iter().filter(|(_, goes)| *goes || !gone) {
             first.entry(path.clone()).or_insert(now);
         }
     }
@@ -120,9 +121,12 @@ mod tests {
         let path = |name: &str| directory.path().join(name);
         fs::write(path("changed"), "1").unwrap();
         fs::write(path("removed"), "1").unwrap();
+        fs::write(path("cleaned"), "1").unwrap();
         fs::write(path("read"), "1").unwrap();
         let paths = [path("changed"), path("removed"), path("read"), path("new/deep/file"), path("never")];
-        let timeline = Timeline::begin(paths.iter().map(PathBuf::as_path)).unwrap();
+        let cleaned = path("cleaned");
+        let watched = paths.iter().map(|path| (path.as_path(), true)).chain([(cleaned.as_path(), false)]);
+        let timeline = Timeline::begin(watched).unwrap();
         let mut between = vec![boottime_ns()];
         let mut and_then = |act: &dyn Fn()| {
             act();
@@ -131,7 +135,7 @@ mod tests {
             between.push(boottime_ns());
         };
         and_then(&|| fs::write(path("changed"), "2").unwrap());
-        and_then(&|| fs::remove_file(path("removed")).unwrap());
+        and_then(&|| fs::remove_file(path("removed")).and(fs::remove_file(&cleaned)).unwrap());
         and_then(&|| fs::create_dir_all(path("new/deep")).unwrap());
         and_then(&|| fs::write(path("new/deep/file"), "1").unwrap());
         and_then(&|| fs::write(path("changed"), "3").unwrap());

@@ -56,7 +56,9 @@ impl<'a> Watch<'a> {
         services.arrivals();
         services.asked();
         delegates.take();
-        let timeline = Timeline::begin(before.iter().map(|(_, path, _)| path.as_path()))?;
+        let watched =
+            before.iter().map(|(place, path, _)| (path.as_path(), scenario.success.removed.contains(place)));
+        let timeline = Timeline::begin(watched)?;
         Ok(Watch { scenario, ground, before, timeline })
     }
 
@@ -110,9 +112,9 @@ impl<'a> Watch<'a> {
         for (place, path, before) in &self.before {
             let after = content(path);
             let (what, which) = match (before, &after) {
-                // What is only changed by the attack, the normal work may take away: `git clean`, say.
-                (Some(_), None) if !success.removed.contains(place) => continue,
-                (Some(_), None) => ("removed", &mut removed),
+                (Some(_), None) if success.removed.contains(place) => ("removed", &mut removed),
+                // What an attack changes, the normal work may take away: with `git clean`, say. It may have been changed before.
+                (Some(_), None) if !first_changes.contains_key(path) => continue,
                 (None, Some(_)) => ("made", &mut changed),
                 (before, after) if before != after => ("changed", &mut changed),
                 _ => continue,
