@@ -4,10 +4,16 @@
 //! under this id afterwards was left by a session, so it can be ended, process by process.
 
 use crate::Error;
+use crate::error::at;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Ids that nobody hands out: between those of people and of systemd's dynamic users. See systemd's UIDS-GIDS.md.
@@ -24,13 +30,15 @@ pub struct User {
 }
 
 impl User {
-    /// An id that no account and no process has. `near` spreads the choice, so that two worlds that are made at the same
-    /// time get two users.
-    pub fn unused(near: usize) -> Result<User, Error> {
+    /// An id that no account, no process and no other world has, for as long as what comes with it is kept.
+    pub(crate) fn unused() -> Result<(User, Lease), Error> {
         let running: HashSet<u32> = processes().map(|(_, uid)| uid).collect();
-        let free = |id: &u32| !running.contains(id) && !has_account(*id);
-        let ids = UNASSIGNED.cycle().skip(near % UNASSIGNED.len()).take(UNASSIGNED.len());
-        ids.into_iter().find(free).map(|id| User { id }).ok_or(Error::NoUser)
+        for id in (UNASSIGNED.start..OF_RECORDINGS).filter(|id| !running.contains(id) && !has_account(*id)) {
+            if let Some(lease) = Lease::take(id)? {
+                return Ok((User { id }, lease));
+            }
+        }
+        Err(Error::NoUser)
     }
 
     /// The user of recordings; the next id below that no account has, where one has this.
@@ -62,6 +70,36 @@ impl User {
     }
 }
 
+/// Keeps a user to one world: a locked byte of a file that all worlds of this machine have in common, at the offset of
+/// the user's id. It ends with its holder, however that ends; see fcntl(2), F_OFD_SETLK.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    _file: File,
+}
+
+impl Lease {
+    /// Where nobody but root makes files.
+    const FILE: &str = "/run/wardline-users.lock";
+
+    /// The lease of an id, unless another world has it.
+    fn take(id: u32) -> Result<Option<Lease>, Error> {
+        let path = Path::new(Self::FILE);
+        let file = at("open", path, File::options().create(true).append(true).mode(0o600).open(path))?;
+        let byte = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: id.into(),
+            l_len: 1,
+            l_pid: 0,
+        };
+        match fcntl(&file, FcntlArg::F_OFD_SETLK(&byte)) {
+            Ok(_) => Ok(Some(Lease { _file: file })),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
+            Err(errno) => at("lock", path, Err(errno.into())),
+        }
+    }
+}
+
 fn has_account(id: u32) -> bool {
     matches!(nix::unistd::User::from_uid(Uid::from_raw(id)), Ok(Some(_)))
 }
@@ -75,4 +113,23 @@ fn processes() -> impl Iterator<Item = (i32, u32)> {
         let dead = status.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
         (!dead).then_some((pid, entry.metadata().ok()?.uid()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lease;
+
+    #[test]
+    fn an_id_is_leased_once_until_it_is_given_back() {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("SKIPPED: this test locks a file in /run, and needs root");
+            return;
+        }
+        // An id that no world takes.
+        const ID: u32 = super::UNASSIGNED.end;
+        let first = Lease::take(ID).unwrap().expect("nobody has it");
+        assert!(Lease::take(ID).unwrap().is_none());
+        drop(first);
+        assert!(Lease::take(ID).unwrap().is_some());
+    }
 }

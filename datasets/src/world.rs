@@ -4,6 +4,7 @@ use crate::error::at;
 use crate::home::{self, Secret};
 use crate::scenario::Ground;
 use crate::tools::PATH;
+use crate::user::Lease;
 use crate::{Error, Session, Tree, User};
 use std::ffi::OsString;
 use std::fs::{self, File, FileTimes, Permissions};
@@ -34,6 +35,8 @@ pub struct World {
     name: &'static str,
     /// Keeps others out of a world that has a place of its own.
     _lock: Option<File>,
+    /// Keeps the user to it.
+    _lease: Option<Lease>,
     /// The user whose home it is.
     pub user: User,
     /// What an observer can recognise.
@@ -61,19 +64,14 @@ impl World {
             tempfile::Builder::new().prefix("wardline-demo-").tempdir_in(&parent),
         )?;
         let path = at("resolve", root.path(), root.path().canonicalize())?;
-        // The name of the directory is random: it spreads the choice of the user.
-        let near = path
-            .as_os_str()
-            .as_encoded_bytes()
-            .iter()
-            .fold(0, |sum: usize, &byte| sum * 31 % 65_521 + usize::from(byte));
-        let user = User::unused(near)?;
+        let (user, lease) = User::unused()?;
         let mut world = World {
             root: Some(root),
             tmp: path.join("tmp"),
             path,
             name: "demo",
             _lock: None,
+            _lease: Some(lease),
             user,
             secrets: Vec::new(),
         };
@@ -100,6 +98,7 @@ impl World {
             tmp: PathBuf::from(FIXED_TMP),
             name: "agent",
             _lock: Some(lock),
+            _lease: None,
             user,
             secrets: Vec::new(),
         };
