@@ -4,7 +4,7 @@
 //! user.
 
 use crate::clock::boottime_ns;
-use crate::service::Service;
+use crate::service::{Service, settle};
 use crate::{Arrival, Error, World};
 use std::io::Read;
 use std::net::{SocketAddrV4, TcpStream};
@@ -52,7 +52,7 @@ impl GitRemote {
 
     /// The names of the repositories that were asked for since the last time.
     pub fn asked(&self) -> Vec<Arrival> {
-        self.service.settle();
+        settle([&self.service]);
         std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,6 +1,7 @@
 //! A network of its own: a namespace whose loopback carries the addresses of a small Internet.
 
 use crate::resolver::Resolver;
+use crate::service::settle;
 use crate::{Arrival, Error, GitRemote, Index, PackageIndex, Packages, Sink, Tools, World};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, send, socket};
 use std::io;
@@ -96,6 +97,7 @@ impl Services {
 
     /// The same, one by one, in the order of time.
     pub fn arrivals(&self) -> Vec<Arrival> {
+        settle(self.sinks.iter().map(Sink::service));
         let mut arrivals: Vec<Arrival> = self.sinks.iter().flat_map(Sink::take).collect();
         arrivals.extend(self.names.iter().flat_map(Resolver::take));
         arrivals.sort_by_key(|arrival| arrival.at_ns);

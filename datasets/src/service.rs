@@ -39,16 +39,17 @@ impl Service {
         });
         Ok(Service { listener, acceptor: Some(acceptor), open })
     }
+}
 
-    /// Waits until every connection was served to its end, for a while at most.
-    pub fn settle(&self) {
-        let patience = Instant::now() + Duration::from_secs(2);
-        // A connection may stand in the queue before it is accepted: quiet twice in a row.
-        let mut quiet = 0;
-        while quiet < 2 && Instant::now() < patience {
-            quiet = if self.open.load(Ordering::SeqCst) == 0 { quiet + 1 } else { 0 };
-            thread::sleep(Duration::from_millis(20));
-        }
+/// Waits until every connection was served to its end, for a while at most.
+pub(crate) fn settle<'s>(services: impl IntoIterator<Item = &'s Service> + Clone) {
+    let patience = Instant::now() + Duration::from_secs(2);
+    // A connection may stand in the queue before it is accepted: quiet twice in a row.
+    let mut quiet = 0;
+    while quiet < 2 && Instant::now() < patience {
+        let open = services.clone().into_iter().any(|service| service.open.load(Ordering::SeqCst) > 0);
+        quiet = if open { 0 } else { quiet + 1 };
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -65,14 +65,19 @@ impl Sink {
         self.kept.host
     }
 
+    /// What listens.
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
+    }
+
     /// Has something to be fetched at a path such as `/setup.sh`.
     pub fn publish(&self, path: &str, content: Vec<u8>) {
         self.kept.pages.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), content);
     }
 
-    /// What arrived since it was last asked, in the order in which it began.
+    /// What arrived since it was last asked, in the order in which it began. What is still on its way is waited for with
+    /// [`Sink::service`].
     pub fn take(&self) -> Vec<Arrival> {
-        self.service.settle();
         std::mem::take(&mut *self.kept.arrived.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
