@@ -115,6 +115,8 @@ impl<'a> Watch<'a> {
                 (Some(_), None) if success.removed.contains(place) => ("removed", &mut removed),
                 // What an attack changes, the normal work may take away: with `git clean`, say. It may have been changed before.
                 (Some(_), None) if !first_changes.contains_key(path) => continue,
+                // Nobody obeys an empty file: who was stopped between its making and the first word has done nothing yet.
+                (None, Some(after)) if after.is_empty() && path.is_file() => continue,
                 (None, Some(_)) => ("made", &mut changed),
                 (before, after) if before != after => ("changed", &mut changed),
                 _ => continue,
