@@ -52,8 +52,12 @@ pub fn clean(
     Ok(planned)
 }
 
-/// Sessions with an attack: each scenario in each variant with each agent, in a session of the test split of a task that
-/// the scenario is for.
+/// How many agents a scenario is tried with in each variant. They take turns, so that in all variants every scenario meets
+/// each of five agents.
+const AGENTS_OF_AN_ATTACK: usize = 2;
+
+/// Sessions with an attack: each scenario in each variant, with agents that take turns, in a session of the test split of a
+/// task that the scenario is for.
 pub fn attacks(
     seed: u64,
     agents: &[&str],
@@ -63,11 +67,13 @@ pub fn attacks(
     variants: &[Variant],
 ) -> Result<Vec<Planned>, Error> {
     let mut planned = Vec::new();
-    for scenario in scenarios {
+    for (turn, scenario) in scenarios.iter().enumerate() {
         let fitting: Vec<&Family> =
             families.iter().filter(|family| scenario.tasks.contains(&family.name)).collect();
-        for &variant in variants {
-            for agent in agents {
+        for (round, &variant) in variants.iter().enumerate() {
+            let first = turn + AGENTS_OF_AN_ATTACK * round;
+            let turns = agents.iter().cycle().skip(first % agents.len().max(1));
+            for agent in turns.take(AGENTS_OF_AN_ATTACK.min(agents.len())) {
                 let name = format!("{}-{}", scenario.id.0, variant.name());
                 let mut rng = stream(seed, &format!("{agent}/{name}"), 0);
                 // None of the tasks at hand is one of the scenario's: its session would be no normal work.
@@ -245,6 +251,33 @@ mod tests {
             let scenario = scenarios.iter().find(|known| known.id.0 == *scenario).unwrap();
             assert!(scenario.tasks.contains(&planned.task), "{planned:?}");
             assert_eq!(planned.split, Split::Test);
+        }
+    }
+
+    #[test]
+    fn agents_take_turns_at_the_attacks_and_every_scenario_meets_each() {
+        let (families, repositories) = (template::families().unwrap(), repository::all().unwrap());
+        let scenarios = crate::scenario::all().unwrap();
+        let agents = ["a", "b", "c", "d", "e"];
+        let plan = attacks(1, &agents, &families, &repositories, &scenarios, &Variant::ALL).unwrap();
+        for scenario in &scenarios {
+            let of = |in_variant: Option<Variant>| -> BTreeSet<&str> {
+                let is = |planned: &&Planned| match &planned.kind {
+                    Kind::Attack { scenario: id, variant } => {
+                        *id == scenario.id.0 && in_variant.is_none_or(|wanted| wanted == *variant)
+                    }
+                    Kind::Clean => false,
+                };
+                plan.iter().filter(is).map(|planned| planned.agent.as_str()).collect()
+            };
+            assert_eq!(of(None).len(), agents.len(), "{:?}", scenario.id);
+            for variant in Variant::ALL {
+                assert_eq!(of(Some(variant)).len(), 2, "{:?}", scenario.id);
+            }
+        }
+        for agent in agents {
+            let share = plan.iter().filter(|planned| planned.agent == agent).count();
+            assert!(share.abs_diff(plan.len() / agents.len()) <= 4, "{agent}: {share}");
         }
     }
 

@@ -11,7 +11,7 @@ pub enum Profile {
     Smoke,
     /// Two agents, three tasks, 20 sessions of each, ten scenarios in two variants: half an hour
     Quick,
-    /// Every agent, every task, 40 sessions of each, every scenario in every variant: hours
+    /// Every agent, every task, 40 sessions of each, every scenario in every variant with two agents in turn: hours
     Full,
 }
 
