@@ -254,6 +254,17 @@ pub fn calibrate_on<C: Corpus>(baseline: &Baseline, corpus: &C) -> Result<Calibr
     Ok(held_out.finish(&baseline.models))
 }
 
+/// Adds such sessions to the held-out ones that a baseline is calibrated by already. Whether there were enough of them:
+/// below [`SESSIONS_MIN`] nothing is added.
+pub fn calibrate_with<C: Corpus>(baseline: &mut Baseline, corpus: &C) -> Result<bool, C::Error> {
+    if corpus.len() < SESSIONS_MIN {
+        return Ok(false);
+    }
+    let calibration = calibrate_on(baseline, corpus)?;
+    baseline.calibration.merge(&calibration);
+    Ok(true)
+}
+
 /// What held-out sessions scored.
 struct HeldOut {
     /// Maxima by channel, session and block.

@@ -17,6 +17,18 @@ pub struct Filter {
     pub task: Option<String>,
     /// Only these sessions, if any are named.
     pub sessions: Vec<i64>,
+    /// Sessions that teach nothing, and calibrate beside those that are held out in turn.
+    pub calibrate: Vec<i64>,
+}
+
+impl Filter {
+    fn teaches(&self, session: i64) -> bool {
+        !self.calibrates(session) && (self.sessions.is_empty() || self.sessions.contains(&session))
+    }
+
+    fn calibrates(&self, session: i64) -> bool {
+        self.calibrate.contains(&session)
+    }
 }
 
 /// What the sessions do not say.
@@ -35,7 +47,9 @@ pub struct Trained {
     pub baseline: Baseline,
     /// Sessions that taught it.
     pub used: Vec<i64>,
-    /// Sessions that did not, and why.
+    /// Sessions that only calibrated it.
+    pub calibrated: Vec<i64>,
+    /// Sessions that did neither, and why.
     pub left_out: Vec<(i64, String)>,
     /// The smallest p that its held-out sessions prove.
     pub smallest_provable: f64,
@@ -80,7 +94,8 @@ pub fn train(
     progress: &mut dyn FnMut(&str, &str, trainer::Progress),
 ) -> Result<Report, Error> {
     let sessions = reader.sessions()?;
-    let groups = group(reader, &sessions, filter)?;
+    let groups = group(reader, &sessions, filter, Filter::teaches)?;
+    let calibrating = group(reader, &sessions, filter, Filter::calibrates)?;
     let wanted = |task: &str| filter.task.as_deref().is_none_or(|wanted| wanted == task);
     if !groups.keys().any(|(_, task)| wanted(task)) {
         let or_any = |name: &Option<String>, any: &str| name.clone().unwrap_or_else(|| any.to_owned());
@@ -91,14 +106,18 @@ pub fn train(
     }
     let taught = taught(reader, &groups, wanted)?;
     let mut report = Report::default();
-    for ((agent, task), group) in groups {
-        if !wanted(&task) {
+    for (key, group) in groups {
+        let (agent, task) = &key;
+        if !wanted(task) {
             continue;
         }
-        let others = taught.iter().filter(|((of, other), _)| *of == agent && *other != task);
+        let others = taught.iter().filter(|((of, other), _)| of == agent && other != task);
         let others = Others::union(others.map(|(_, taught)| taught));
-        let mut told = |step| progress(&agent, &task, step);
-        match train_one(reader, &agent, &task, &group, others, options, &mut told) {
+        let mut told = |step| progress(agent, task, step);
+        let made = train_one(reader, &key, &group, others, options, &mut told)
+            .and_then(|trained| calibrate(reader, trained, calibrating.get(&key)));
+        let (agent, task) = key;
+        match made {
             Ok(trained) => report.trained.push(trained),
             Err(error @ (Error::Train(TrainError::TooFewSessions { .. }) | Error::Name { .. })) => {
                 report.refused.push(Refused { agent, task, left_out: group.left_out, error });
@@ -131,12 +150,12 @@ fn group<'s>(
     reader: &Reader,
     sessions: &'s [Session],
     filter: &Filter,
+    takes: impl Fn(&Filter, i64) -> bool,
 ) -> Result<BTreeMap<(String, String), Group<'s>>, Error> {
     let mut groups: BTreeMap<(String, String), Group<'s>> = BTreeMap::new();
     let wanted = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
     for session in sessions {
-        let named = filter.sessions.is_empty() || filter.sessions.contains(&session.id.0);
-        if !named || !wanted(&filter.agent, &session.meta.agent) {
+        if !takes(filter, session.id.0) || !wanted(&filter.agent, &session.meta.agent) {
             continue;
         }
         let mut tasks: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
@@ -160,8 +179,7 @@ fn group<'s>(
 
 fn train_one(
     reader: &Reader,
-    agent: &str,
-    task: &str,
+    (agent, task): &(String, String),
     group: &Group<'_>,
     others: Option<Others>,
     options: Options,
@@ -191,5 +209,17 @@ fn train_one(
         progress,
     )?;
     let smallest_provable = baseline.smallest_provable();
-    Ok(Trained { baseline, used, left_out: group.left_out.clone(), smallest_provable })
+    let left_out = group.left_out.clone();
+    Ok(Trained { baseline, used, calibrated: Vec::new(), left_out, smallest_provable })
+}
+
+/// Calibrates with the sessions that are set aside for it, where there are enough.
+fn calibrate(reader: &Reader, mut trained: Trained, group: Option<&Group<'_>>) -> Result<Trained, Error> {
+    let Some(group) = group else { return Ok(trained) };
+    trained.left_out.extend(group.left_out.iter().cloned());
+    if trainer::calibrate_with(&mut trained.baseline, &Recorded::new(reader, group.usable.clone()))? {
+        trained.calibrated = group.usable.iter().map(|(session, _)| session.id.0).collect();
+        trained.smallest_provable = trained.baseline.smallest_provable();
+    }
+    Ok(trained)
 }

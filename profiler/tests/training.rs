@@ -61,6 +61,28 @@ fn sessions_that_cannot_be_believed_are_left_out_with_the_reason() {
 }
 
 #[test]
+fn sessions_that_are_set_aside_calibrate_and_teach_nothing() {
+    let mut recording = Recording::new();
+    let mut sessions =
+        |count: u64| (0..count).map(|n| recording.session("codex", &["edit"], Kind::Clean, n)).collect();
+    let (taught, aside): (Vec<i64>, Vec<i64>) = (sessions(6), sessions(3));
+    let of = |calibrate: &[i64]| {
+        let filter = Filter { sessions: taught.clone(), calibrate: calibrate.to_vec(), ..Filter::default() };
+        report(&recording, &filter).unwrap().trained.remove(0)
+    };
+    let (alone, with) = (of(&[]), of(&aside));
+    assert_eq!((&with.used, &with.calibrated), (&taught, &aside));
+    assert_eq!(with.baseline.models, alone.baseline.models);
+    assert_eq!(with.baseline.calibration.sessions, alone.baseline.calibration.sessions + 3);
+    assert!(with.smallest_provable < alone.smallest_provable);
+    let too_few = of(&aside[..2]);
+    assert_eq!((too_few.calibrated.len(), too_few.baseline), (0, alone.baseline));
+    // A session is for one thing: what calibrates does not teach, also where everything else does.
+    let filter = Filter { calibrate: aside.clone(), ..Filter::default() };
+    assert_eq!(report(&recording, &filter).unwrap().trained[0].used, taught);
+}
+
+#[test]
 fn a_session_that_changed_its_task_teaches_each_task_its_part() {
     let mut recording = Recording::new();
     for n in 0..4 {

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A baseline needs at least three usable sessions of its agent and task, and ten or more make a good one. Sessions that \
-met a crown jewel, were alerted on, lost records or never ended do not train.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit"
+met a crown jewel, were alerted on, lost records or never ended do not train.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit\n  sudo wardline train --agent codex --calibrate 12 --calibrate 13 --calibrate 14"
 )]
 pub struct Args {
     /// Only this agent
@@ -28,6 +28,9 @@ pub struct Args {
     /// Only this session, by its number; may be given more than once
     #[arg(long = "session", value_name = "ID")]
     pub sessions: Vec<i64>,
+    /// This session teaches nothing and calibrates, by its number; may be given more than once, and counts from three on
+    #[arg(long = "calibrate", value_name = "ID")]
+    pub calibrate: Vec<i64>,
     /// One JSON array
     #[arg(long)]
     pub json: bool,
@@ -44,6 +47,7 @@ struct Row {
     sessions: usize,
     tokens: u64,
     used: Vec<i64>,
+    calibrated: Vec<i64>,
     left_out: Vec<LeftOut>,
     smallest_provable: Option<f64>,
     path: Option<String>,
@@ -64,8 +68,12 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     }
     let uid = user::owner(args.user.as_deref(), state)?;
     let reader = reading::existing_store(state, uid)?;
-    let filter =
-        Filter { agent: args.agent.clone(), task: args.task.clone(), sessions: args.sessions.clone() };
+    let filter = Filter {
+        agent: args.agent.clone(),
+        task: args.task.clone(),
+        sessions: args.sessions.clone(),
+        calibrate: args.calibrate.clone(),
+    };
     let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
     let bar = bar();
     let report =
@@ -87,6 +95,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
             sessions: trained.baseline.sessions,
             tokens: trained.baseline.tokens,
             used: trained.used,
+            calibrated: trained.calibrated,
             left_out: left_out(trained.left_out),
             smallest_provable: Some(trained.smallest_provable),
             path: Some(path.display().to_string()),
@@ -104,6 +113,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
             sessions: 0,
             tokens: 0,
             used: Vec::new(),
+            calibrated: Vec::new(),
             left_out: left_out(refused.left_out),
             smallest_provable: None,
             path: None,
@@ -147,6 +157,12 @@ fn text(row: &Row) -> String {
         ),
         Some(error) => format!("{}/{}: no baseline: {error}", row.agent, row.task),
     };
+    if !row.calibrated.is_empty() {
+        out.push_str(&format!(
+            "\n  calibrated with {} besides",
+            count(row.calibrated.len() as u64, "session")
+        ));
+    }
     if let Some(p) = row.smallest_provable {
         out.push_str(&format!(
             "\n  the smallest false-alarm rate that it can prove is {}; smaller ones are extrapolated, and never kill",
@@ -182,6 +198,7 @@ mod tests {
             sessions: 12,
             tokens: 34_567,
             used: vec![1],
+            calibrated: Vec::new(),
             left_out: vec![LeftOut { session: 9, why: "it met a crown jewel".into() }],
             smallest_provable: Some(0.0125),
             path: Some("/x/edit.baseline".into()),

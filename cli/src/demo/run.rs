@@ -56,7 +56,7 @@ fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts
         count(&mut report.recorded, &run);
     }
     progress.step("training");
-    report.baselines = client.train(&[])?;
+    report.baselines = client.train(&[], &[])?;
     for family in Family::ALL {
         progress.step(&format!("a clean {} run", family.task()));
         let session = plot.fresh(family, 0);

@@ -214,10 +214,12 @@ impl<'i> Client<'i> {
         Ok(Run { status, summary, report, printed: all, frozen, overdue })
     }
 
-    /// Makes the baselines, of these sessions, or of all if none is named.
-    pub fn train(&self, sessions: &[i64]) -> Result<Vec<Baseline>> {
+    /// Makes the baselines, of these sessions, or of all if none is named, and calibrates them with the others besides.
+    pub fn train(&self, sessions: &[i64], calibrate: &[i64]) -> Result<Vec<Baseline>> {
         let user = self.user.id.to_string();
-        let named: Vec<String> = sessions.iter().map(|session| format!("--session={session}")).collect();
+        let teach = sessions.iter().map(|session| format!("--session={session}"));
+        let named: Vec<String> =
+            teach.chain(calibrate.iter().map(|session| format!("--calibrate={session}"))).collect();
         let mut arguments = vec!["train", "--json", "--user", &user];
         arguments.extend(named.iter().map(String::as_str));
         let answer = self.ask(&arguments)?;

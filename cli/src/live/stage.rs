@@ -144,9 +144,9 @@ impl<'i> Stage<'i> {
         })
     }
 
-    /// Makes baselines of these sessions, by their numbers in the store.
-    pub fn train(&self, sessions: &[i64]) -> Result<Vec<Baseline>> {
-        self.client.train(sessions)
+    /// Makes baselines of these sessions, by their numbers in the store, and calibrates them with the others.
+    pub fn train(&self, sessions: &[i64], calibrate: &[i64]) -> Result<Vec<Baseline>> {
+        self.client.train(sessions, calibrate)
     }
 
     /// Normal work. Secrets that it reads and bytes that it sends to hostile hosts are counted all the same.

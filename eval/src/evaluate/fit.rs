@@ -3,15 +3,12 @@
 use super::data::{Data, Group, Key};
 use crate::trace::{Trace, Traces};
 use models::calibration::Calibration;
-use models::train::{self, Options, Others, calibrate_on};
+use models::train::{self, Options, Others, calibrate_with};
 use models::{Baseline, Provenance, SESSIONS_MIN};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Sessions of the calibration split that a scale needs; with fewer, the folds of the training sessions have to do.
-pub const CALIBRATE_MIN: usize = 3;
 
 /// Whose sessions share a baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,11 +90,8 @@ pub fn fit(
     // A corpus in memory cannot fail to be read.
     let mut baseline = train::train(&Traces(train.to_vec()), options, &mut |_| {}).ok()?;
     let folds = baseline.calibration.clone();
-    let calibrated_on = if calibrate.len() >= CALIBRATE_MIN { calibrate.len() } else { 0 };
-    if calibrated_on > 0 {
-        let Ok(calibration) = calibrate_on(&baseline, &Traces(calibrate.to_vec()));
-        baseline.calibration.merge(&calibration);
-    }
+    let Ok(enough) = calibrate_with(&mut baseline, &Traces(calibrate.to_vec()));
+    let calibrated_on = if enough { calibrate.len() } else { 0 };
     Some(Fitted { baseline: Arc::new(baseline), folds, calibrated_on })
 }
 

@@ -2,7 +2,7 @@
 
 use super::arm::Entry;
 use super::data::{Data, Item};
-use super::fit::{CALIBRATE_MIN, Fits};
+use super::fit::Fits;
 use super::incident::{self, First, first_live, first_replayed, judge};
 use crate::metrics::calibrated::calibrated as targets;
 use crate::metrics::delay::{self, Delay};
@@ -44,7 +44,7 @@ pub fn gaps(data: &Data, fits: &Fits, scenarios: &Scenarios) -> Vec<String> {
                 "{name} has {} usable sessions to train on and needs {SESSIONS_MIN}: its test sessions count nowhere",
                 group.train.len()
             ));
-        } else if group.calibrate.len() < CALIBRATE_MIN {
+        } else if group.calibrate.len() < SESSIONS_MIN {
             gaps.push(format!(
                 "{name} has {} sessions to calibrate on: the folds of its training sessions had to do",
                 group.calibrate.len()

@@ -104,7 +104,11 @@ pub fn run(args: &Args) -> Result<()> {
         let (wanted, variants) = args.profile.attacks();
         let scenarios = scenarios(&args.scenario, wanted)?;
         let variants = if args.variant.is_empty() { variants } else { &args.variant };
-        planned.extend(plan::attacks(args.seed, &names, &families, &repositories, &scenarios, variants)?);
+        // Whose turn it is does not depend on which of them are made now.
+        let all = args.profile.agents();
+        let turns = if names.iter().all(|name| all.contains(name)) { &all } else { &names };
+        let attacks = plan::attacks(args.seed, turns, &families, &repositories, &scenarios, variants)?;
+        planned.extend(attacks.into_iter().filter(|planned| names.contains(&planned.agent.as_str())));
     }
     let live = if args.record_only { Vec::new() } else { plan::live(&planned) };
     make(corpus, &agents, &repositories, families, &Plan { recorded: planned, live })
@@ -215,16 +219,18 @@ fn make(
     Ok(())
 }
 
-/// Makes baselines of the clean recordings of the training split, and of nothing else: for which agents and tasks there
-/// are any.
+/// Makes baselines of the clean recordings of the training split, calibrates them with those of the calibration split,
+/// and uses nothing else: for which agents and tasks there are any.
 fn baselines(stage: &Stage<'_>, corpus: &Corpus) -> Result<BTreeSet<(String, String)>> {
     let mut runs = corpus.runs()?;
-    runs.retain(|run| run.mode == Mode::Record && run.kind == Kind::Clean && run.split == Split::Train);
-    if runs.is_empty() {
+    runs.retain(|run| run.mode == Mode::Record && run.kind == Kind::Clean);
+    let of =
+        |split| -> Vec<i64> { runs.iter().filter(|run| run.split == split).map(|run| run.session).collect() };
+    let train = of(Split::Train);
+    if train.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let sessions: Vec<i64> = runs.iter().map(|run| run.session).collect();
-    let made = stage.train(&sessions)?;
+    let made = stage.train(&train, &of(Split::Calibrate))?;
     Ok(made.into_iter().map(|baseline| (baseline.agent, baseline.task)).collect())
 }
 

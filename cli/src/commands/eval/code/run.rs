@@ -76,7 +76,7 @@ pub fn run(
     for session in sessions {
         play.record(&session)?;
     }
-    let baselines = client.train(&[])?;
+    let baselines = client.train(&[], &[])?;
     let trained_on = baselines.iter().map(|baseline| baseline.sessions).sum();
     ensure!(trained_on > 0, "no baseline could be made of the normal sessions");
     let (first, tier) = play.clean(0)?;
