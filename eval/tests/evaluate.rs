@@ -98,7 +98,7 @@ fn result(made: &Made, seed: u64) -> EvalResult {
 
 fn of_parts(parts: &[Corpus], seed: u64) -> Result<EvalResult, eval::Error> {
     let options = Options { seed, wardline: "0.1.0".into(), ..Options::default() };
-    let mut result = evaluate(parts, &scenarios(), &options, &mut |_, _, _| {})?;
+    let mut result = evaluate(parts, &scenarios(), &options, &|_, _, _| {})?;
     result.timing = Default::default();
     Ok(result)
 }

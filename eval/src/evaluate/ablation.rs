@@ -3,12 +3,16 @@
 use super::arm::{Entry, arm, score_all};
 use super::data::Data;
 use super::fit::{Scope, fit_all};
+use super::steps::Steps;
 use crate::result::Arm;
 use crate::score::Stages;
 use models::channel::CHANNELS;
 
+/// Baselines that are trained anew.
+pub const STEPS: usize = Scope::ALL.len() - 1;
+
 /// Every arm; the first one is Wardline as it is.
-pub fn arms(data: &Data, entries: &[Entry<'_>], tests: &[usize], seed: u64) -> Vec<Arm> {
+pub fn arms(data: &Data, entries: &[Entry<'_>], tests: &[usize], seed: u64, steps: &Steps<'_>) -> Vec<Arm> {
     let mut arms = Vec::new();
     let stages = [
         ("T0 + T1 + T2: as it ships", Stages::ALL),
@@ -50,6 +54,7 @@ pub fn arms(data: &Data, entries: &[Entry<'_>], tests: &[usize], seed: u64) -> V
         } else {
             let fits = fit_all(data, scope, seed, |_, group| group.train.clone());
             scoped = score_all(data, tests, &fits, scope);
+            steps.step();
             &scoped
         };
         for (name, stages) in [("T2", Stages::T2), ("all stages", Stages::ALL)] {

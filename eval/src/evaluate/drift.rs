@@ -3,6 +3,7 @@
 use super::arm::{Entry, score_all};
 use super::data::Data;
 use super::fit::{Scope, fit_all};
+use super::steps::Steps;
 use crate::metrics::calibrated::calibrated;
 use crate::metrics::proportion::Proportion;
 use crate::result::Drifted;
@@ -13,8 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Parts that the training sessions are held out in, to see known repositories.
 const FOLDS: usize = 4;
 
+/// Baselines that are trained anew.
+pub const STEPS: usize = FOLDS;
+
 /// Known repositories, new ones each by its name, and versions that taught nothing.
-pub fn drift(data: &Data, entries: &[Entry<'_>], seed: u64) -> Vec<Drifted> {
+pub fn drift(data: &Data, entries: &[Entry<'_>], seed: u64, steps: &Steps<'_>) -> Vec<Drifted> {
     let mut known = Vec::new();
     for fold in 0..FOLDS {
         let in_fold = |at: usize| at % FOLDS == fold;
@@ -30,6 +34,7 @@ pub fn drift(data: &Data, entries: &[Entry<'_>], seed: u64) -> Vec<Drifted> {
             })
             .collect();
         known.extend(score_all(data, &held_out, &fits, Scope::AgentTask));
+        steps.step();
     }
     let clean: Vec<&Entry<'_>> = entries.iter().filter(|entry| !entry.item.is_attack()).collect();
     let mut rows = vec![

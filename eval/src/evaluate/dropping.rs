@@ -2,6 +2,7 @@
 //! announces a loss.
 
 use super::arm::{Entry, arm};
+use super::steps::Steps;
 use crate::result::Lossy;
 use crate::score::{self, Stages};
 use crate::trace::{Record, Trace};
@@ -14,11 +15,14 @@ use std::sync::Arc;
 /// Shares of records.
 const SHARES: [f64; 3] = [0.01, 0.05, 0.2];
 
+/// Rows of the result.
+pub const STEPS: usize = SHARES.len();
+
 /// Records of a burst: what a ring loses while its reader is late for some tens of microseconds.
 const BURST: usize = 64;
 
 /// Every share.
-pub fn dropping(entries: &[Entry<'_>], seed: u64) -> Vec<Lossy> {
+pub fn dropping(entries: &[Entry<'_>], seed: u64, steps: &Steps<'_>) -> Vec<Lossy> {
     SHARES
         .into_iter()
         .map(|share| {
@@ -32,6 +36,7 @@ pub fn dropping(entries: &[Entry<'_>], seed: u64) -> Vec<Lossy> {
                     (Entry { item: entry.item, fitted, scored }, dropped)
                 })
                 .collect();
+            steps.step();
             let dropped = scored.iter().map(|(_, dropped)| dropped).sum();
             let entries = scored.iter().map(|(entry, _)| entry);
             let name = format!("{:.0} % of records dropped", share * 100.0);

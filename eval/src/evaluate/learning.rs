@@ -3,6 +3,7 @@
 use super::arm::{arm, score_all};
 use super::data::Data;
 use super::fit::{Scope, fit_all};
+use super::steps::Steps;
 use crate::metrics::proportion::Proportion;
 use crate::result::Learned;
 use crate::score::Stages;
@@ -14,12 +15,22 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 const SIZES: [usize; 7] = [3, 6, 12, 20, 30, 40, 80];
 
 /// The curve, up to as many sessions as the largest group has.
-pub fn learning(data: &Data, tests: &[usize], seed: u64) -> Vec<Learned> {
+pub fn learning(data: &Data, tests: &[usize], seed: u64, steps: &Steps<'_>) -> Vec<Learned> {
+    let learned = |size| {
+        let learned = learned(data, tests, size, seed);
+        steps.step();
+        learned
+    };
+    sizes(data).into_iter().map(learned).collect()
+}
+
+/// Its sizes: as many steps.
+pub fn sizes(data: &Data) -> Vec<usize> {
     let most = data.groups.values().map(|group| group.train.len()).max().unwrap_or(0);
     let mut sizes: Vec<usize> = SIZES.into_iter().filter(|&size| size < most).collect();
     sizes.push(most);
     sizes.retain(|&size| size >= models::SESSIONS_MIN);
-    sizes.into_iter().map(|size| learned(data, tests, size, seed)).collect()
+    sizes
 }
 
 fn learned(data: &Data, tests: &[usize], size: usize, seed: u64) -> Learned {

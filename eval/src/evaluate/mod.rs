@@ -12,6 +12,7 @@ mod incident;
 mod learning;
 mod machine;
 mod poisoning;
+mod steps;
 mod summary;
 
 use crate::Error;
@@ -32,6 +33,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::join;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use steps::{Steps, Told};
 
 /// What the corpus does not say.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +52,7 @@ pub fn evaluate(
     parts: &[Corpus],
     scenarios: &Scenarios,
     options: &Options,
-    told: &mut dyn FnMut(&str, usize, usize),
+    told: Told<'_>,
 ) -> Result<EvalResult, Error> {
     let began = Instant::now();
     let description = described(parts)?;
@@ -74,13 +76,17 @@ pub fn evaluate(
     let live: Vec<&Item> = lives.iter().map(|&at| &data.items[at]).collect();
     let (clean, attacks): (Vec<&Entry<'_>>, Vec<&Entry<'_>>) =
         entries.iter().partition(|entry| !entry.item.is_attack());
-    told("leaving parts out, training on fewer sessions and on poisoned ones, dropping records", 0, 0);
+    let steps = Steps::begin(
+        told,
+        "leaving parts out, training on fewer sessions and on poisoned ones, dropping records",
+        ablation::STEPS + learning::sizes(&data).len() + poisoning::STEPS + dropping::STEPS + drift::STEPS,
+    );
     // Beside each other: one alone does not keep every core busy to its end.
-    let arms = || ablation::arms(&data, &entries, &tests, seed);
-    let learning = || learning::learning(&data, &tests, seed);
-    let poisoning = || poisoning::poisoning(&data, seed);
-    let loss = || dropping::dropping(&entries, seed);
-    let drift = || drift::drift(&data, &entries, seed);
+    let arms = || ablation::arms(&data, &entries, &tests, seed, &steps);
+    let learning = || learning::learning(&data, &tests, seed, &steps);
+    let poisoning = || poisoning::poisoning(&data, seed, &steps);
+    let loss = || dropping::dropping(&entries, seed, &steps);
+    let drift = || drift::drift(&data, &entries, seed, &steps);
     let ((arms, learning), (poisoning, (loss, drift))) =
         join(|| join(arms, learning), || join(poisoning, || join(loss, drift)));
     told("writing it down", 0, 0);

@@ -4,6 +4,7 @@
 use super::arm::{arm, score_all};
 use super::data::{Data, Group};
 use super::fit::{Scope, fit_all};
+use super::steps::Steps;
 use crate::result::Poisoned;
 use crate::score::Stages;
 use rand::SeedableRng;
@@ -14,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Shares of training sessions.
 const SHARES: [f64; 3] = [0.01, 0.05, 0.1];
 
+/// Rows of the result.
+pub const STEPS: usize = 2 * SHARES.len();
+
 /// One group's poison.
 struct Poison {
     /// Attacks that teach.
@@ -23,11 +27,12 @@ struct Poison {
 }
 
 /// Every share, believed as it is and screened as `train` does.
-pub fn poisoning(data: &Data, seed: u64) -> Vec<Poisoned> {
+pub fn poisoning(data: &Data, seed: u64, steps: &Steps<'_>) -> Vec<Poisoned> {
     let mut rows = Vec::new();
     for share in SHARES {
         for screened in [false, true] {
             rows.push(poisoned(data, share, screened, seed));
+            steps.step();
         }
     }
     rows

@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         commit: args.commit.clone(),
         wardline: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let result = eval::evaluate(&parts, &scenarios()?, &options, &mut |what, done, of| {
+    let result = eval::evaluate(&parts, &scenarios()?, &options, &|what, done, of| {
         bar.set_message(what.to_owned());
         bar.set_length(of as u64);
         bar.set_position(done as u64);
