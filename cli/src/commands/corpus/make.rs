@@ -59,12 +59,9 @@ pub struct Args {
 }
 
 impl Args {
-    /// Whether less is asked for than the profile has.
+    /// Whether less is asked for than the profile has, of the agents that are made: which these are, the corpus says itself.
     fn is_part(&self) -> bool {
-        let chosen = !(self.agent.is_empty()
-            && self.task.is_empty()
-            && self.scenario.is_empty()
-            && self.variant.is_empty());
+        let chosen = !(self.task.is_empty() && self.scenario.is_empty() && self.variant.is_empty());
         let fewer = self.sessions.is_some_and(|sessions| sessions < self.profile.sessions());
         chosen || fewer || self.clean || self.record_only
     }
