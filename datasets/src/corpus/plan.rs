@@ -86,10 +86,13 @@ pub fn attacks(
     Ok(planned)
 }
 
-/// What of a plan runs once more, guarded: the clean sessions of the test split, and every attack. Each is a run of its own.
+/// What of a plan runs once more, guarded: every attack, then the clean sessions of the test split. Each is a run of its own.
 pub fn live(planned: &[Planned]) -> Vec<Planned> {
     let held_out = planned.iter().filter(|planned| planned.split == Split::Test);
-    held_out.map(|planned| Planned { id: format!("{}/live", planned.id), ..planned.clone() }).collect()
+    let (clean, attacks): (Vec<&Planned>, Vec<&Planned>) =
+        held_out.partition(|planned| planned.kind == Kind::Clean);
+    let guarded = attacks.into_iter().chain(clean);
+    guarded.map(|planned| Planned { id: format!("{}/live", planned.id), ..planned.clone() }).collect()
 }
 
 /// One session; `index` counts those of its agent and task. In every split the ecosystems take turns: tools leave the

@@ -14,7 +14,7 @@ use datasets::repository::{self, Repository};
 use datasets::scenario::{self, Scenario};
 use datasets::template::{self, Family};
 use datasets::{User, corpus};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `corpus make`.
@@ -193,8 +193,7 @@ fn make(
             run(&mut stage, &mut corpus, planned, Mode::Record)?;
         }
         if !live.is_empty() {
-            progress.say("training baselines");
-            let guarded = baselines(&stage, &corpus)?;
+            let guarded = baselines(&stage, &corpus, &progress)?;
             for planned in live {
                 let key = (planned.agent.clone(), planned.task.clone());
                 if guarded.contains(&key) {
@@ -217,18 +216,25 @@ fn make(
 }
 
 /// Makes baselines of the clean recordings of the training split, calibrates them with those of the calibration split,
-/// and uses nothing else: for which agents and tasks there are any.
-fn baselines(stage: &Stage<'_>, corpus: &Corpus) -> Result<BTreeSet<(String, String)>> {
-    let mut runs = corpus.runs()?;
-    runs.retain(|run| run.mode == Mode::Record && run.kind == Kind::Clean);
-    let of =
-        |split| -> Vec<i64> { runs.iter().filter(|run| run.split == split).map(|run| run.session).collect() };
-    let train = of(Split::Train);
-    if train.is_empty() {
-        return Ok(BTreeSet::new());
+/// and uses nothing else: for which agents and tasks there are any. One agent after the other, since none leans on
+/// another's sessions.
+fn baselines(stage: &Stage<'_>, corpus: &Corpus, progress: &Progress) -> Result<BTreeSet<(String, String)>> {
+    let mut sessions: BTreeMap<String, (Vec<i64>, Vec<i64>)> = BTreeMap::new();
+    for run in corpus.runs()?.into_iter().filter(|run| run.mode == Mode::Record && run.kind == Kind::Clean) {
+        let (train, calibrate) = sessions.entry(run.agent).or_default();
+        match run.split {
+            Split::Train => train.push(run.session),
+            Split::Calibrate => calibrate.push(run.session),
+            Split::Test => {}
+        }
     }
-    let made = stage.train(&train, &of(Split::Calibrate))?;
-    Ok(made.into_iter().map(|baseline| (baseline.agent, baseline.task)).collect())
+    let mut made = BTreeSet::new();
+    for (agent, (train, calibrate)) in sessions.into_iter().filter(|(_, (train, _))| !train.is_empty()) {
+        progress.say(&format!("training baselines of {agent}"));
+        let baselines = stage.train(&train, &calibrate)?;
+        made.extend(baselines.into_iter().map(|baseline| (baseline.agent, baseline.task)));
+    }
+    Ok(made)
 }
 
 /// What a session of an agent takes on two idle cores of today, with everything around it, in seconds.
