@@ -75,8 +75,8 @@ impl Sink {
         self.kept.pages.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), content);
     }
 
-    /// What arrived since it was last asked, in the order in which it began. What is still on its way is waited for with
-    /// [`Sink::service`].
+    /// What arrived since it was last asked, in the order in which it began. What is still on its way is not waited for:
+    /// see `service::settle`.
     pub fn take(&self) -> Vec<Arrival> {
         std::mem::take(&mut *self.kept.arrived.lock().unwrap_or_else(PoisonError::into_inner))
     }

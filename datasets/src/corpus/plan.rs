@@ -67,11 +67,13 @@ pub fn attacks(
     variants: &[Variant],
 ) -> Result<Vec<Planned>, Error> {
     let mut planned = Vec::new();
-    for (turn, scenario) in scenarios.iter().enumerate() {
+    for scenario in scenarios {
         let fitting: Vec<&Family> =
             families.iter().filter(|family| scenario.tasks.contains(&family.name)).collect();
-        for (round, &variant) in variants.iter().enumerate() {
-            let first = turn + AGENTS_OF_AN_ATTACK * round;
+        for &variant in variants {
+            // Whose turn it is does not depend on which scenarios and variants are asked for.
+            let round = Variant::ALL.iter().position(|known| *known == variant).unwrap_or(0);
+            let first = scenario.id.number() + AGENTS_OF_AN_ATTACK * round;
             let turns = agents.iter().cycle().skip(first % agents.len().max(1));
             for agent in turns.take(AGENTS_OF_AN_ATTACK.min(agents.len())) {
                 let name = format!("{}-{}", scenario.id.0, variant.name());
@@ -278,6 +280,10 @@ mod tests {
                 assert_eq!(of(Some(variant)).len(), 2, "{:?}", scenario.id);
             }
         }
+        let part =
+            attacks(1, &agents, &families, &repositories, &scenarios[4..6], &[Variant::Padded]).unwrap();
+        assert_eq!(part.len(), 4);
+        assert!(part.iter().all(|planned| plan.contains(planned)), "a part of the plan is another plan");
         for agent in agents {
             let share = plan.iter().filter(|planned| planned.agent == agent).count();
             assert!(share.abs_diff(plan.len() / agents.len()) <= 4, "{agent}: {share}");

@@ -198,6 +198,13 @@ impl Scenario {
 #[serde(try_from = "String")]
 pub struct Id(pub String);
 
+impl Id {
+    /// Its digits.
+    pub fn number(&self) -> usize {
+        self.0.trim_start_matches('S').parse().unwrap_or(0)
+    }
+}
+
 impl TryFrom<String> for Id {
     type Error = String;
 

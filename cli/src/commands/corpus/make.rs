@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 #[command(
     after_help = "Agents are installed at pinned versions, once, through npm and pip; repositories are fetched through cargo, npm and pip. \
 Both are kept in $WARDLINE_CACHE (~/.cache/wardline). Sessions run in a network of their own, as a user that owns nothing \
-else. What is planned is recorded first; then baselines are made of the training split, and the test split and the attacks run \
-once more, guarded. An interrupted making goes on where it was.\n\nExamples:\n  sudo wardline corpus make --profile quick --dir /var/tmp/corpus\n  sudo wardline corpus make --profile full --dir /var/tmp/corpus --agent codex --task edit"
+else. What is planned is recorded first; then baselines are made of the training split and calibrated with \
+the calibration split, and the attacks and the test split run once more, guarded. An interrupted making goes on where it was.\n\nExamples:\n  sudo wardline corpus make --profile quick --dir /var/tmp/corpus\n  sudo wardline corpus make --profile full --dir /var/tmp/corpus --agent codex --task edit"
 )]
 pub struct Args {
     /// Directory of the corpus
@@ -59,9 +59,12 @@ pub struct Args {
 }
 
 impl Args {
-    /// Whether less is asked for than the profile has, of the agents that are made: which these are, the corpus says itself.
+    /// Whether less is asked for than the profile has.
     fn is_part(&self) -> bool {
-        let chosen = !(self.task.is_empty() && self.scenario.is_empty() && self.variant.is_empty());
+        let chosen = !(self.agent.is_empty()
+            && self.task.is_empty()
+            && self.scenario.is_empty()
+            && self.variant.is_empty());
         let fewer = self.sessions.is_some_and(|sessions| sessions < self.profile.sessions());
         chosen || fewer || self.clean || self.record_only
     }
@@ -101,7 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
         let (wanted, variants) = args.profile.attacks();
         let scenarios = scenarios(&args.scenario, wanted)?;
         let variants = if args.variant.is_empty() { variants } else { &args.variant };
-        // Whose turn it is does not depend on which of them are made now.
+        // The agents of the profile take turns, whichever of them are made now.
         let all = args.profile.agents();
         let turns = if names.iter().all(|name| all.contains(name)) { &all } else { &names };
         let attacks = plan::attacks(args.seed, turns, &families, &repositories, &scenarios, variants)?;
