@@ -217,9 +217,13 @@ fn train_one(
 fn calibrate(reader: &Reader, mut trained: Trained, group: Option<&Group<'_>>) -> Result<Trained, Error> {
     let Some(group) = group else { return Ok(trained) };
     trained.left_out.extend(group.left_out.iter().cloned());
+    let sessions = group.usable.iter().map(|(session, _)| session.id.0);
     if trainer::calibrate_with(&mut trained.baseline, &Recorded::new(reader, group.usable.clone()))? {
-        trained.calibrated = group.usable.iter().map(|(session, _)| session.id.0).collect();
+        trained.calibrated = sessions.collect();
         trained.smallest_provable = trained.baseline.smallest_provable();
+    } else {
+        let why = format!("it was set aside to calibrate, which takes {SESSIONS_MIN} sessions");
+        trained.left_out.extend(sessions.map(|session| (session, why.clone())));
     }
     Ok(trained)
 }

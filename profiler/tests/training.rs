@@ -76,7 +76,9 @@ fn sessions_that_are_set_aside_calibrate_and_teach_nothing() {
     assert_eq!(with.baseline.calibration.sessions, alone.baseline.calibration.sessions + 3);
     assert!(with.smallest_provable < alone.smallest_provable);
     let too_few = of(&aside[..2]);
-    assert_eq!((too_few.calibrated.len(), too_few.baseline), (0, alone.baseline));
+    assert_eq!((too_few.calibrated.len(), too_few.left_out.len()), (0, 2));
+    assert!(too_few.left_out[0].1.contains("takes 3 sessions"), "{:?}", too_few.left_out);
+    assert_eq!(too_few.baseline, alone.baseline);
     // A session is for one thing: what calibrates does not teach, also where everything else does.
     let filter = Filter { calibrate: aside.clone(), ..Filter::default() };
     assert_eq!(report(&recording, &filter).unwrap().trained[0].used, taught);
