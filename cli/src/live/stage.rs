@@ -20,7 +20,9 @@ pub struct Stage<'i> {
     world: World,
     services: Services,
     client: Client<'i>,
-    agents: BTreeMap<&'static str, (&'static dyn Agent, PathBuf)>,
+    agents: BTreeMap<&'static str, &'static dyn Agent>,
+    /// By package: the version that lies in the world, and where.
+    placed: BTreeMap<&'static str, (String, PathBuf)>,
     repositories: BTreeMap<String, Prepared>,
     families: Vec<Family>,
     path: OsString,
@@ -29,11 +31,12 @@ pub struct Stage<'i> {
 }
 
 impl<'i> Stage<'i> {
-    /// Sets it up in the directory of a corpus. `said` hears what takes long. Agents and packages are fetched before the
-    /// network is left.
+    /// Sets it up in the directory of a corpus. `said` hears what takes long. Agents, with their other version where
+    /// `upgraded`, and packages are fetched before the network is left.
     pub fn open(
         corpus: &Corpus,
         agents: &[&'static dyn Agent],
+        upgraded: bool,
         repositories: &[Repository],
         families: Vec<Family>,
         interrupts: &'i Interrupts,
@@ -42,11 +45,12 @@ impl<'i> Stage<'i> {
         let seed = corpus.description.seed;
         let scenarios = scenario::all()?;
         let world = World::fixed(seed)?;
-        let mut placed = BTreeMap::new();
         for &agent in agents {
-            said(&format!("installing {} {}", agent.name(), agent.version()));
-            agent::install(agent)?;
-            placed.insert(agent.name(), (agent, agent::place(agent, &world)?));
+            let other = agent.other_version().filter(|_| upgraded);
+            for version in [agent.version()].into_iter().chain(other) {
+                said(&format!("installing {} {version}", agent.name()));
+                agent::install(agent, version)?;
+            }
         }
         let mut prepared = BTreeMap::new();
         for repository in repositories {
@@ -64,7 +68,8 @@ impl<'i> Stage<'i> {
             world,
             services,
             client,
-            agents: placed,
+            agents: agents.iter().map(|&agent| (agent.name(), agent)).collect(),
+            placed: BTreeMap::new(),
             repositories: prepared,
             families,
             path,
@@ -94,13 +99,15 @@ impl<'i> Stage<'i> {
     pub fn run(&mut self, planned: &Planned, mode: Mode) -> Result<Run> {
         let script = self.script(planned)?;
         self.world.renew(self.seed)?;
-        let &(agent, ref installed) = self
+        let agent = *self
             .agents
             .get(planned.agent.as_str())
             .with_context(|| format!("the agent `{}` was not installed", planned.agent))?;
+        let version = planned.version.as_deref().unwrap_or(agent.version());
+        let installed = self.place(agent, version)?;
         agent::configure(agent, &self.world)?;
         let workspace = self.repository(&planned.repository)?.place(&self.world)?;
-        let command = agent.command(installed, &script.prompt);
+        let command = agent.command(&installed, &script.prompt);
         let mut environment = agent.environment();
         environment.push(("PATH", self.path.clone()));
         let index = PackageIndex::environment(&self.world.home());
@@ -127,7 +134,7 @@ impl<'i> Stage<'i> {
         Ok(Run {
             id: planned.id.clone(),
             agent: agent.name().to_owned(),
-            agent_version: agent.version().to_owned(),
+            agent_version: version.to_owned(),
             task: planned.task.clone(),
             repository: planned.repository.clone(),
             template: planned.template.clone(),
@@ -142,6 +149,18 @@ impl<'i> Stage<'i> {
             observed: seen.observed,
             summary: report,
         })
+    }
+
+    /// Where that version of the agent lies in the world, as the only one.
+    fn place(&mut self, agent: &dyn Agent, version: &str) -> Result<PathBuf> {
+        match self.placed.get(agent.package()) {
+            Some((placed, path)) if placed == version => Ok(path.clone()),
+            _ => {
+                let path = agent::place(agent, version, &self.world)?;
+                self.placed.insert(agent.package(), (version.to_owned(), path.clone()));
+                Ok(path)
+            }
+        }
     }
 
     /// Makes baselines of these sessions, by their numbers in the store, and calibrates them with the others.

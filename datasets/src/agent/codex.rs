@@ -6,8 +6,10 @@ use crate::network::MODEL;
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Its version.
+/// The version that baselines are made of.
 const VERSION: &str = "0.169.0";
+/// An upgrade or what came before it, with which sessions are recorded besides.
+const OTHER_VERSION: &str = "0.171.0";
 
 /// The agent, with or without the sandbox that it brings (bubblewrap and seccomp).
 pub(super) struct Codex {
@@ -24,12 +26,16 @@ impl Agent for Codex {
         VERSION
     }
 
+    fn other_version(&self) -> Option<&'static str> {
+        Some(OTHER_VERSION)
+    }
+
     fn package(&self) -> &'static str {
         "codex"
     }
 
-    fn install(&self, directory: &Path) -> Result<(), Error> {
-        super::npm(directory, &format!("@openai/codex@{VERSION}"))
+    fn install(&self, version: &str, directory: &Path) -> Result<(), Error> {
+        super::npm(directory, &format!("@openai/codex@{version}"))
     }
 
     fn configuration(&self) -> Vec<(&'static str, String)> {

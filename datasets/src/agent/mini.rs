@@ -9,8 +9,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-/// Its version.
+/// The version that baselines are made of.
 const VERSION: &str = "2.4.6";
+/// An upgrade or what came before it, with which sessions are recorded besides.
+const OTHER_VERSION: &str = "2.3.1";
 
 /// The agent.
 pub(super) struct Mini;
@@ -24,12 +26,16 @@ impl Agent for Mini {
         VERSION
     }
 
-    fn install(&self, directory: &Path) -> Result<(), Error> {
+    fn other_version(&self) -> Option<&'static str> {
+        Some(OTHER_VERSION)
+    }
+
+    fn install(&self, version: &str, directory: &Path) -> Result<(), Error> {
         // The system's interpreter: one below somebody's home could not be reached by the agent's user.
         run(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(directory), "`python3 -m venv`")?;
         let mut pip = Command::new(directory.join("bin/python3"));
         pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check"]);
-        run(pip.arg(format!("mini-swe-agent=={VERSION}")).arg("mcp"), "`pip install mini-swe-agent`")
+        run(pip.arg(format!("mini-swe-agent=={version}")).arg("mcp"), "`pip install mini-swe-agent`")
     }
 
     fn finish(&self) -> Finish {

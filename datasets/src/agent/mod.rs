@@ -7,9 +7,11 @@ mod mini;
 mod opencode;
 mod shell;
 
+use crate::error::at;
 use crate::model::Finish;
 use crate::{Error, PackageIndex, World, cache};
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,11 +20,16 @@ pub trait Agent: Sync {
     /// As its baselines are named.
     fn name(&self) -> &'static str;
 
-    /// The version that is installed, as its package names it.
+    /// The version that baselines are made of, as its package names it.
     fn version(&self) -> &'static str;
 
-    /// Installs it into `directory`, which is empty, through the registry's ordinary client.
-    fn install(&self, directory: &Path) -> Result<(), Error>;
+    /// Another published version: what baselines are still worth when the agent is another one.
+    fn other_version(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Installs that version into `directory`, which is empty, through the registry's ordinary client.
+    fn install(&self, version: &str, directory: &Path) -> Result<(), Error>;
 
     /// Name of its directory in the cache: agents that only differ in how they are started share one.
     fn package(&self) -> &'static str {
@@ -68,11 +75,11 @@ pub fn named(name: &str) -> Result<&'static dyn Agent, Error> {
     })
 }
 
-/// Puts the agent into the cache, once for each version.
-pub fn install(agent: &dyn Agent) -> Result<(), Error> {
-    let directory = cached(agent)?;
-    cache::fill(&directory, |part| agent.install(part)).map_err(|error| Error::Missing {
-        what: format!("the agent `{}` {}", agent.name(), agent.version()),
+/// Puts a version of the agent into the cache, once.
+pub fn install(agent: &dyn Agent, version: &str) -> Result<(), Error> {
+    let directory = cached(agent, version)?;
+    cache::fill(&directory, |part| agent.install(version, part)).map_err(|error| Error::Missing {
+        what: format!("the agent `{}` {version}", agent.name()),
         detail: format!(
             "it could not be installed ({error}); its registry's client must be able to reach the registry once. \
              Results without it are incomplete"
@@ -80,10 +87,15 @@ pub fn install(agent: &dyn Agent) -> Result<(), Error> {
     })
 }
 
-/// Puts an installed agent into a world, and tells where it lies there.
-pub fn place(agent: &dyn Agent, world: &World) -> Result<PathBuf, Error> {
-    let place = world.path().join("opt").join(directory(agent));
-    cache::share(&cached(agent)?, &place)?;
+/// Puts an installed version of the agent into a world, and tells where it lies there: at the same place as any other
+/// version, which it replaces, as an upgrade does.
+pub fn place(agent: &dyn Agent, version: &str, world: &World) -> Result<PathBuf, Error> {
+    let place = world.path().join("opt").join(agent.package());
+    match fs::remove_dir_all(&place) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        removed => at("remove", &place, removed)?,
+    }
+    cache::share(&cached(agent, version)?, &place)?;
     Ok(place)
 }
 
@@ -97,12 +109,8 @@ pub fn configure(agent: &dyn Agent, world: &World) -> Result<(), Error> {
     Ok(())
 }
 
-fn cached(agent: &dyn Agent) -> Result<PathBuf, Error> {
-    Ok(cache::cache()?.join("agents").join(directory(agent)))
-}
-
-fn directory(agent: &dyn Agent) -> String {
-    format!("{}-{}", agent.package(), agent.version())
+fn cached(agent: &dyn Agent, version: &str) -> Result<PathBuf, Error> {
+    Ok(cache::cache()?.join("agents").join(format!("{}-{version}", agent.package())))
 }
 
 /// Installs a package of npm, with the scripts that it needs to be complete.

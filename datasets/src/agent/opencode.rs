@@ -7,8 +7,10 @@ use serde_json::json;
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Its version.
+/// The version that baselines are made of.
 const VERSION: &str = "1.18.33";
+/// An upgrade or what came before it, with which sessions are recorded besides.
+const OTHER_VERSION: &str = "1.17.0";
 
 /// The agent.
 pub(super) struct Opencode;
@@ -22,8 +24,12 @@ impl Agent for Opencode {
         VERSION
     }
 
-    fn install(&self, directory: &Path) -> Result<(), Error> {
-        super::npm(directory, &format!("opencode-ai@{VERSION}"))
+    fn other_version(&self) -> Option<&'static str> {
+        Some(OTHER_VERSION)
+    }
+
+    fn install(&self, version: &str, directory: &Path) -> Result<(), Error> {
+        super::npm(directory, &format!("opencode-ai@{version}"))
     }
 
     fn configuration(&self) -> Vec<(&'static str, String)> {

@@ -44,7 +44,7 @@ impl Agent for Shell {
         VERSION
     }
 
-    fn install(&self, directory: &Path) -> Result<(), Error> {
+    fn install(&self, _version: &str, directory: &Path) -> Result<(), Error> {
         let file = directory.join("agent.sh");
         at("write", &file, fs::write(&file, PROGRAM))
     }

@@ -30,7 +30,7 @@ pub struct Description {
     pub uid: u32,
     /// The home of the sessions, as it stands in the recordings.
     pub home: String,
-    /// The agents.
+    /// The agents, each with the version that baselines are made of.
     pub agents: Vec<AgentVersion>,
     /// The repositories.
     pub repositories: Vec<RepositoryVersion>,

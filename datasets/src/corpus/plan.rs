@@ -8,6 +8,7 @@ use crate::seed::{Rng, stream};
 use crate::template::Family;
 use rand::Rng as _;
 use rand::seq::SliceRandom;
+use std::collections::BTreeMap;
 
 /// A session before it is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Planned {
     pub id: String,
     /// Name of the agent.
     pub agent: String,
+    /// Another version of the agent than the one that baselines are made of.
+    pub version: Option<String>,
     /// The task's tag.
     pub task: String,
     /// Name of the repository.
@@ -88,6 +91,27 @@ pub fn attacks(
     Ok(planned)
 }
 
+/// What of a plan is recorded once more with another version of its agent: the first `sessions` clean ones of the test
+/// split, of each agent that has another version, and each task.
+pub fn upgraded(planned: &[Planned], versions: &[(&str, &str)], sessions: usize) -> Vec<Planned> {
+    let mut upgraded = Vec::new();
+    for &(agent, version) in versions {
+        let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+        let is_taken = |planned: &&Planned| {
+            planned.agent == agent && planned.split == Split::Test && planned.kind == Kind::Clean
+        };
+        for planned in planned.iter().filter(is_taken) {
+            let taken = taken.entry(&planned.task).or_default();
+            if *taken < sessions {
+                *taken += 1;
+                let (id, version) = (format!("{}/{version}", planned.id), Some(version.to_owned()));
+                upgraded.push(Planned { id, version, ..planned.clone() });
+            }
+        }
+    }
+    upgraded
+}
+
 /// What of a plan runs once more, guarded: every attack, then the clean sessions of the test split. Each is a run of its own.
 pub fn live(planned: &[Planned]) -> Vec<Planned> {
     let held_out = planned.iter().filter(|planned| planned.split == Split::Test);
@@ -136,6 +160,7 @@ fn draw(
     Ok(Planned {
         id: format!("{agent}/{}/{}/{name}", family.name, repository.name),
         agent: agent.to_owned(),
+        version: None,
         task: family.name.clone(),
         repository: repository.name.clone(),
         template: (*template).to_owned(),
@@ -241,6 +266,21 @@ mod tests {
             let held_out = recorded.iter().find(|planned| planned.id == id).unwrap();
             assert_eq!(held_out.split, Split::Test);
             assert_eq!(Planned { id: id.to_owned(), ..guarded }, *held_out);
+        }
+    }
+
+    #[test]
+    fn another_version_repeats_sessions_of_the_test_split_of_its_agent() {
+        let recorded = plan(1);
+        let upgraded = upgraded(&recorded, &[("codex", "9.1")], 2);
+        // Two of the forty of each task, of one of the two agents.
+        assert_eq!(upgraded.len(), recorded.len() / 40);
+        for planned in &upgraded {
+            let id = planned.id.strip_suffix("/9.1").unwrap();
+            let held_out = recorded.iter().find(|planned| planned.id == id).unwrap();
+            assert_eq!((held_out.agent.as_str(), held_out.split), ("codex", Split::Test));
+            let version = Some("9.1".to_owned());
+            assert_eq!(*planned, Planned { id: planned.id.clone(), version, ..held_out.clone() });
         }
     }
 

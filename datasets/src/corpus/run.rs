@@ -86,7 +86,7 @@ pub struct Observed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// `codex/edit/anyhow/0007`: agent, task, repository, number within the corpus' runs of this agent and task.
-    /// One that is guarded has `/live` after the id of its recording.
+    /// One that is guarded has `/live` after the id of its recording, and one with another version of the agent that version.
     pub id: String,
     /// The agent, as its baseline is named.
     pub agent: String,

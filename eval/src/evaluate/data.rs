@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::trace::{Names, Trace};
 use datasets::corpus::{Corpus, Kind, Mode, Run, Split};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{Reader, SessionId};
 
 /// A run and its trace.
@@ -66,6 +66,8 @@ pub struct Group {
     pub calibrate: Vec<usize>,
     /// Recorded clean sessions that are held out.
     pub clean: Vec<usize>,
+    /// Such sessions with a version of the agent that taught nothing.
+    pub upgraded: Vec<usize>,
     /// Recorded attacks.
     pub attacks: Vec<usize>,
     /// Live sessions, clean or not.
@@ -126,6 +128,9 @@ impl Data {
 
     /// Sorts runs into groups. A clean session that must not train does not calibrate either.
     pub fn of(items: Vec<Item>, hash: String) -> Data {
+        let teaches = |item: &&Item| item.run.split == Split::Train;
+        let version = |item: &Item| (item.run.agent.clone(), item.run.agent_version.clone());
+        let taught: BTreeSet<(String, String)> = items.iter().filter(teaches).map(version).collect();
         let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
         for (at, item) in items.iter().enumerate() {
             let group = groups.entry((item.run.agent.clone(), item.run.task.clone())).or_default();
@@ -135,7 +140,10 @@ impl Data {
                 (Mode::Record, true, _) if item.counts() => group.attacks.push(at),
                 (Mode::Record, false, Split::Train) if usable => group.train.push(at),
                 (Mode::Record, false, Split::Calibrate) if usable => group.calibrate.push(at),
-                (Mode::Record, false, Split::Test) if item.counts() => group.clean.push(at),
+                (Mode::Record, false, Split::Test) if item.counts() && taught.contains(&version(item)) => {
+                    group.clean.push(at);
+                }
+                (Mode::Record, false, Split::Test) if item.counts() => group.upgraded.push(at),
                 _ => {}
             }
         }

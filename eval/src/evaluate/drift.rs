@@ -2,14 +2,14 @@
 
 use super::arm::{Entry, score_all};
 use super::data::Data;
-use super::fit::{Scope, fit_all};
+use super::fit::{Fits, Scope, fit_all};
 use super::steps::Steps;
 use crate::metrics::calibrated::calibrated;
 use crate::metrics::proportion::Proportion;
 use crate::result::Drifted;
 use crate::score::Stages;
 use models::Thresholds;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Parts that the training sessions are held out in, to see known repositories.
 const FOLDS: usize = 4;
@@ -17,8 +17,9 @@ const FOLDS: usize = 4;
 /// Baselines that are trained anew.
 pub const STEPS: usize = FOLDS;
 
-/// Known repositories, new ones each by its name, and versions that taught nothing.
-pub fn drift(data: &Data, entries: &[Entry<'_>], seed: u64, steps: &Steps<'_>) -> Vec<Drifted> {
+/// Known repositories; new ones, each by its name; and versions of agents that taught nothing.
+/// `fits` are those that every training session taught.
+pub fn drift(data: &Data, entries: &[Entry<'_>], fits: &Fits, seed: u64, steps: &Steps<'_>) -> Vec<Drifted> {
     let mut known = Vec::new();
     for fold in 0..FOLDS {
         let in_fold = |at: usize| at % FOLDS == fold;
@@ -48,19 +49,27 @@ pub fn drift(data: &Data, entries: &[Entry<'_>], seed: u64, steps: &Steps<'_>) -
     for (repository, entries) in by_repository {
         rows.push(drifted(&format!("new repository {repository}"), &entries));
     }
-    let versions: BTreeSet<(&str, &str)> = data
-        .groups
-        .values()
-        .flat_map(|group| &group.train)
-        .map(|&at| (data.items[at].run.agent.as_str(), data.items[at].run.agent_version.as_str()))
-        .collect();
-    let version = |entry: &Entry<'_>| {
+    rows.extend(versions(data, fits));
+    rows
+}
+
+/// Versions of agents that taught nothing, each by its name.
+fn versions(data: &Data, fits: &Fits) -> Vec<Drifted> {
+    let upgraded: Vec<usize> =
+        data.groups.values().flat_map(|group| group.upgraded.iter().copied()).collect();
+    if upgraded.is_empty() {
+        return Vec::new();
+    }
+    let entries = score_all(data, &upgraded, fits, Scope::AgentTask);
+    let mut rows =
+        vec![drifted("new versions of agents, new repositories", &entries.iter().collect::<Vec<_>>())];
+    let mut by_version: BTreeMap<(&str, &str), Vec<&Entry<'_>>> = BTreeMap::new();
+    for entry in &entries {
         let run = &entry.item.run;
-        !versions.contains(&(run.agent.as_str(), run.agent_version.as_str()))
-    };
-    let newer: Vec<&Entry<'_>> = clean.into_iter().filter(|entry| version(entry)).collect();
-    if !newer.is_empty() {
-        rows.push(drifted("versions of an agent that taught nothing", &newer));
+        by_version.entry((&run.agent, &run.agent_version)).or_default().push(entry);
+    }
+    for ((agent, version), entries) in by_version {
+        rows.push(drifted(&format!("new version {agent} {version}"), &entries));
     }
     rows
 }

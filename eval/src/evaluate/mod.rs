@@ -86,7 +86,7 @@ pub fn evaluate(
     let learning = || learning::learning(&data, &tests, seed, &steps);
     let poisoning = || poisoning::poisoning(&data, seed, &steps);
     let loss = || dropping::dropping(&entries, seed, &steps);
-    let drift = || drift::drift(&data, &entries, seed, &steps);
+    let drift = || drift::drift(&data, &entries, &fits, seed, &steps);
     let ((arms, learning), (poisoning, (loss, drift))) =
         join(|| join(arms, learning), || join(poisoning, || join(loss, drift)));
     told("writing it down", 0, 0);

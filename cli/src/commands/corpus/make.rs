@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 #[command(
     after_help = "Agents are installed at pinned versions, once, through npm and pip; repositories are fetched through cargo, npm and pip. \
 Both are kept in $WARDLINE_CACHE (~/.cache/wardline). Sessions run in a network of their own, as a user that owns nothing \
-else. What is planned is recorded first; then baselines are made of the training split and calibrated with \
+else. What is planned is recorded first, some of it once more with another version of its agent; then baselines are made of the training split and calibrated with \
 the calibration split, and the attacks and the test split run once more, guarded. An interrupted making goes on where it was.\n\nExamples:\n  sudo wardline corpus make --profile quick --dir /var/tmp/corpus\n  sudo wardline corpus make --profile full --dir /var/tmp/corpus --agent codex --task edit"
 )]
 pub struct Args {
@@ -100,6 +100,9 @@ pub fn run(args: &Args) -> Result<()> {
     let sessions = args.sessions.unwrap_or_else(|| args.profile.sessions());
     let names: Vec<&str> = agents.iter().map(|agent| agent.name()).collect();
     let mut planned = plan::clean(args.seed, &names, &families, &repositories, sessions)?;
+    let versions: Vec<(&str, &str)> =
+        agents.iter().filter_map(|agent| Some((agent.name(), agent.other_version()?))).collect();
+    let upgraded = plan::upgraded(&planned, &versions, args.profile.upgraded());
     if !args.clean {
         let (wanted, variants) = args.profile.attacks();
         let scenarios = scenarios(&args.scenario, wanted)?;
@@ -111,6 +114,7 @@ pub fn run(args: &Args) -> Result<()> {
         planned.extend(attacks.into_iter().filter(|planned| names.contains(&planned.agent.as_str())));
     }
     let live = if args.record_only { Vec::new() } else { plan::live(&planned) };
+    planned.extend(upgraded);
     make(corpus, &agents, &repositories, families, &Plan { recorded: planned, live })
 }
 
@@ -179,7 +183,10 @@ fn make(
     );
     let interrupts = Interrupts::take()?;
     let progress = Progress::new(left);
-    let staged = Stage::open(&corpus, agents, repositories, families, &interrupts, |what| progress.say(what));
+    let upgraded = recorded.iter().any(|planned| planned.version.is_some());
+    let staged = Stage::open(&corpus, agents, upgraded, repositories, families, &interrupts, |what| {
+        progress.say(what)
+    });
     let made = staged.and_then(|mut stage| {
         let mut new = 0;
         let mut run = |stage: &mut Stage<'_>, corpus: &mut Corpus, planned: &Planned, mode| -> Result<()> {

@@ -63,4 +63,13 @@ impl Profile {
             Profile::Full => 40,
         }
     }
+
+    /// How many clean sessions of the test split of each agent and task are recorded once more with another version of the
+    /// agent.
+    pub fn upgraded(self) -> usize {
+        match self {
+            Profile::Smoke | Profile::Quick => 0,
+            Profile::Full => 2,
+        }
+    }
 }
