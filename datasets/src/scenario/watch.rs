@@ -115,8 +115,7 @@ impl<'a> Watch<'a> {
                 (Some(_), None) if success.removed.contains(place) => ("removed", &mut removed),
                 // What an attack changes, the normal work may take away: with `git clean`, say. It may have been changed before.
                 (Some(_), None) if !first_changes.contains_key(path) => continue,
-                // Nobody obeys an empty file: who was stopped between its making and the first word has done nothing yet.
-                (None, Some(after)) if after.is_empty() && path.is_file() => continue,
+                (None, Some(_)) if is_empty_file(path) => continue,
                 (None, Some(_)) => ("made", &mut changed),
                 (before, after) if before != after => ("changed", &mut changed),
                 _ => continue,
@@ -186,6 +185,12 @@ fn changed_at(path: &Path) -> Option<u64> {
     left.modified().ok().map(boottime_of)
 }
 
+/// Nobody obeys an empty file: who was stopped between its making and the first word has done nothing yet. A directory or
+/// a link works by being there.
+fn is_empty_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0)
+}
+
 /// What lies there: a file's content, a link's target, a directory's being there.
 fn content(path: &Path) -> Option<Vec<u8>> {
     let meta = fs::symlink_metadata(path).ok()?;
@@ -193,4 +198,22 @@ fn content(path: &Path) -> Option<Vec<u8>> {
         return fs::read_link(path).ok().map(|target| target.into_os_string().into_encoded_bytes());
     }
     if meta.is_dir() { Some(Vec::new()) } else { fs::read(path).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_empty_file;
+    use std::fs;
+
+    #[test]
+    fn a_file_is_nothing_until_something_is_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("empty"), "").unwrap();
+        fs::write(at("filled"), "x").unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        std::os::unix::fs::symlink("empty", at("link")).unwrap();
+        let empty = ["empty", "filled", "directory", "link", "missing"].map(|name| is_empty_file(&at(name)));
+        assert_eq!(empty, [true, false, false, false, false]);
+    }
 }
