@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::bits::Bits;
-use abi::{FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key};
+use abi::{FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, T1NameKey};
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, MapError};
 use aya::{Ebpf, Pod};
@@ -81,6 +81,7 @@ pub(crate) struct Maps {
     pub(crate) t0_names: Table<NameKey, Label>,
     pub(crate) interesting: Table<[u8; abi::NAME_LEN], u32>,
     pub(crate) t1: Table<T1Key, Label>,
+    pub(crate) t1_names: Table<T1NameKey, u32>,
     sessions: Mutex<Array<MapData, Session>>,
     nets: Mutex<LpmTrie<MapData, NetKey, NetLabel>>,
 }
@@ -99,6 +100,7 @@ impl Maps {
             t0_names: Table::take(bpf, "T0_NAMES")?,
             interesting: Table::take(bpf, "INTERESTING")?,
             t1: Table::take(bpf, "T1")?,
+            t1_names: Table::take(bpf, "T1_NAMES")?,
             sessions: Mutex::new(Array::try_from(sessions).map_err(|e| wrong("SESSIONS", "read", e))?),
             nets: Mutex::new(LpmTrie::try_from(nets).map_err(|e| wrong("NETS", "read", e))?),
         })

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::kernel::Kernel;
-use abi::{Bit, FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key};
+use abi::{Bit, FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, T1NameKey};
 
 impl Kernel {
     /// Takes a process into a session; what it forks from now on is inside too. One that the kernel has made a member of
@@ -148,6 +148,22 @@ impl Kernel {
     /// The map could not be written.
     pub fn remove_t1(&self, key: &T1Key) -> Result<(), Error> {
         self.maps.t1.remove(key)
+    }
+
+    /// Adds a name to a compiled baseline, and the reason for which it may not be made; 0: it may.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_t1_name(&self, key: &T1NameKey, reason: u32) -> Result<(), Error> {
+        self.maps.t1_names.insert(key, &reason)
+    }
+
+    /// Removes a name from a compiled baseline.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_t1_name(&self, key: &T1NameKey) -> Result<(), Error> {
+        self.maps.t1_names.remove(key)
     }
 
     /// Adds a network: the first `addr_bits` bits of the (v4-mapped) address.

@@ -5,14 +5,14 @@
 //! rename in another process can lead the walk astray, so the bound is hard, and what it does not reach counts as
 //! unlabelled.
 
-use crate::maps::{INTERESTING, LABELLED, NETS, T0, T0_NAMES, T1};
+use crate::maps::{INTERESTING, LABELLED, NETS, T0, T0_NAMES, T1, T1_NAMES};
 use crate::read::{Address, clear, each, zeros};
 use crate::task::Inside;
 use crate::{atomic, dentry, offsets, ring};
 use abi::{
-    Bit, FileKey, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR, NAME_LEN, NAMES_DIR,
-    NameKey, NetKey, NetLabel, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET,
-    T1Key, Verdict, access, names_hash,
+    Bit, FileKey, LABEL_NAMES, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR,
+    NAME_LEN, NAMES_DIR, NameKey, NetKey, NetLabel, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2,
+    STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, names_hash,
 };
 use aya_ebpf::maps::lpm_trie::Key;
 use core::mem::size_of;
@@ -31,7 +31,7 @@ const ALLOW: Decision = Decision { stage: STAGE_NONE, reason: 0 };
 /// Decides an operation on a file. `parent` says where a name that does not exist yet will be.
 #[inline(always)]
 pub fn file(inside: &Inside, object: Address, access: u32, means: u8) -> Verdict {
-    let decision = self::object(inside, object, access & access::ALL);
+    let decision = self::object(inside, object, access & (access::ALL | access::MOVED));
     ring::verdict(inside, decision.stage, decision.reason, means)
 }
 
@@ -107,6 +107,11 @@ fn name_reason(key: &NameKey, access: u32, subjects: u32) -> u32 {
 #[repr(C)]
 struct Walk {
     dentry: u64,
+    /// Where the walk came from: what lies in `dentry` on the way to the object; 0 at the object itself.
+    below: u64,
+    /// The nearest labelled ancestor where names matter to what is made in it, and `below` there; 0: they do not.
+    t1_dir: u64,
+    t1_below: u64,
     access: u32,
     subjects: u32,
     policy: u32,
@@ -147,12 +152,19 @@ unsafe extern "C" fn step(index: u64, walk: *mut Walk) -> i64 {
             // SAFETY: read only.
             if let Some(label) = unsafe { T1.get(T1Key { file: key, policy: walk.policy, pad: 0 }) } {
                 walk.t1_found = 1;
-                walk.t1_reason = if label.deny & walk.access != 0 { label.reason } else { 0 };
+                if label.deny & walk.access != 0 {
+                    walk.t1_reason = label.reason;
+                } else if label.flags & LABEL_NAMES != 0
+                    && walk.access & (access::CREATE | access::MOVED) == access::CREATE
+                {
+                    // A name that something is moved to is learned by nobody, and so not asked for.
+                    (walk.t1_dir, walk.t1_below) = (walk.dentry, walk.below);
+                }
             }
         }
     }
     let Some(parent) = dentry::parent(dentry) else { return 1 };
-    walk.dentry = parent.0;
+    (walk.dentry, walk.below) = (parent.0, dentry.0);
     i64::from(parent == dentry)
 }
 
@@ -171,6 +183,9 @@ fn may_be_labelled(inode: Address) -> bool {
 pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, armed: u64) -> u64 {
     let mut walk = Walk {
         dentry: object,
+        below: 0,
+        t1_dir: 0,
+        t1_below: 0,
         access: access as u32,
         subjects: subjects as u32,
         policy: policy as u32,
@@ -185,10 +200,36 @@ pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, arm
         return u64::from(walk.t0_reason) | BY_T0;
     }
     let flags = u64::from(walk.flags & 0xff) << 40;
+    if walk.t1_dir != 0 {
+        walk.t1_reason = refuses_name(walk.t1_dir, walk.t1_below, policy) as u32;
+    }
     if walk.t1_reason != 0 {
         return u64::from(walk.t1_reason) | BY_T1 | flags;
     }
     if walk.t1_found == 0 { UNLABELLED | flags } else { flags }
+}
+
+/// The reason for which a name may not be made in a directory; 0: it may. `below` is the name's dentry; 0 is the directory
+/// itself, which stands for no name. Global linkage: see [`dentry::append_names`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn refuses_name(dir: u64, below: u64, policy: u64) -> u64 {
+    let mut place = zeros::<{ size_of::<T1NameKey>() / 8 }>();
+    // SAFETY: a key is integers, of the size and alignment of the words. The name lies three words in.
+    let key = unsafe { &mut *place.as_mut_ptr().cast::<T1NameKey>() };
+    let Some(dir) = dentry::inode(Address(dir)).and_then(dentry::key) else { return 0 };
+    (key.dir, key.policy) = (dir, policy as u32);
+    let name = (&raw mut key.name).cast();
+    if below != 0 && dentry::short_name(Address(below), name) {
+        // SAFETY: read only.
+        if let Some(reason) = unsafe { T1_NAMES.get(&*key) } {
+            return u64::from(*reason);
+        }
+    }
+    // SAFETY: the name is as many words of the key.
+    unsafe { clear::<{ NAME_LEN / 8 }>(name) };
+    // SAFETY: read only.
+    unsafe { T1_NAMES.get(&*key) }.map_or(0, |reason| u64::from(*reason))
 }
 
 /// The reason for which T0 lets nobody change an object; 0: none.

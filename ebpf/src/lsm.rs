@@ -179,7 +179,7 @@ pub fn inode_rename(ctx: LsmContext) -> i32 {
         access::REMOVE,
         0,
         Address(argument(ctx.as_ptr(), 1)),
-        Some((target, access::CREATE | replaced)),
+        Some((target, access::CREATE | access::MOVED | replaced)),
         true,
     )
 }

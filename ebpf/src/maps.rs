@@ -2,8 +2,8 @@
 
 use abi::{
     FileKey, Identity, LABEL_BITS, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_SESSIONS, MAX_T0,
-    MAX_T1, Member, NAME_LEN, NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session, Socket, T1Key,
-    Verdict,
+    MAX_T1, MAX_T1_NAMES, Member, NAME_LEN, NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session,
+    Socket, T1Key, T1NameKey, Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
@@ -49,6 +49,9 @@ pub static INTERESTING: HashMap<[u8; NAME_LEN], u32> = HashMap::with_max_entries
 /// Compiled baselines, by policy and object.
 #[map]
 pub static T1: HashMap<T1Key, Label> = HashMap::with_max_entries(MAX_T1, NO_PREALLOC);
+/// What may be made in the directories of compiled baselines in which names matter.
+#[map]
+pub static T1_NAMES: HashMap<T1NameKey, u32> = HashMap::with_max_entries(MAX_T1_NAMES, NO_PREALLOC);
 /// Networks, by policy and prefix; policy 0 is T0.
 #[map]
 pub static NETS: LpmTrie<NetKey, NetLabel> = LpmTrie::with_max_entries(MAX_NETS, NO_PREALLOC);

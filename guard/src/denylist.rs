@@ -1,7 +1,7 @@
 //! The kernel's deny-list, as the stages write it: a seam, so that what they decide can be tested without a kernel.
 
 use crate::Error;
-use abi::{FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, Verdict};
+use abi::{FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, T1NameKey, Verdict};
 use std::os::fd::BorrowedFd;
 
 /// The maps of the kernel side, and the questions that it answers.
@@ -34,6 +34,10 @@ pub trait DenyList: Send + Sync {
     fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error>;
     /// Removes a label of a compiled baseline.
     fn remove_t1(&self, key: &T1Key) -> Result<(), Error>;
+    /// Adds a name to a compiled baseline, and the reason for which it may not be made; 0: it may.
+    fn insert_t1_name(&self, key: &T1NameKey, reason: u32) -> Result<(), Error>;
+    /// Removes a name from a compiled baseline.
+    fn remove_t1_name(&self, key: &T1NameKey) -> Result<(), Error>;
     /// Adds or replaces a network of `bits` address bits (v4-mapped or IPv6).
     fn insert_net(&self, bits: u32, key: NetKey, label: &NetLabel) -> Result<(), Error>;
     /// Removes a network.
@@ -72,6 +76,8 @@ forward! {
     fn remove_subject(key: &FileKey) -> ();
     fn insert_t1(key: &T1Key, label: &Label) -> ();
     fn remove_t1(key: &T1Key) -> ();
+    fn insert_t1_name(key: &T1NameKey, reason: u32) -> ();
+    fn remove_t1_name(key: &T1NameKey) -> ();
     fn insert_net(bits: u32, key: NetKey, label: &NetLabel) -> ();
     fn remove_net(bits: u32, key: NetKey) -> ();
     fn protect(pid: u32) -> ();
@@ -92,6 +98,7 @@ pub(crate) mod fake {
         pub(crate) names: HashMap<NameKey, Label>,
         pub(crate) subjects: HashMap<FileKey, u32>,
         pub(crate) t1: HashMap<T1Key, Label>,
+        pub(crate) t1_names: HashMap<T1NameKey, u32>,
         pub(crate) nets: HashMap<(u32, NetKey), NetLabel>,
         pub(crate) protected: Vec<u32>,
         pub(crate) sessions: HashMap<u32, Session>,
@@ -185,6 +192,14 @@ pub(crate) mod fake {
         }
         fn remove_t1(&self, key: &T1Key) -> Result<(), Error> {
             self.state().t1.remove(key);
+            Ok(())
+        }
+        fn insert_t1_name(&self, key: &T1NameKey, reason: u32) -> Result<(), Error> {
+            self.state().t1_names.insert(*key, reason);
+            Ok(())
+        }
+        fn remove_t1_name(&self, key: &T1NameKey) -> Result<(), Error> {
+            self.state().t1_names.remove(key);
             Ok(())
         }
         fn insert_net(&self, bits: u32, key: NetKey, label: &NetLabel) -> Result<(), Error> {

@@ -17,9 +17,13 @@ use crate::fanotify::Listener;
 use crate::guard::Shared;
 use crate::ladder::Step;
 use crate::report::{Denial, Report};
+use crate::t1::Files;
 use crate::{cgroup::Cgroup, t0, t1};
+use bstr::ByteSlice;
 use collector::Dns;
-use event::{Access, Captured, Class, Event, Object, Op, Segment, SessionMeta, Tokeniser, Unseen};
+use event::{
+    Access, Captured, Class, Event, Object, Op, Origin, Outcome, Segment, SessionMeta, Tokeniser, Unseen,
+};
 use lag::Lags;
 use looks::Looks;
 use models::{Baseline, Scorer, Verdict};
@@ -229,6 +233,7 @@ impl Live {
         if let Captured::Event(event) = &mut captured {
             self.name(event);
             stop = self.settle(event);
+            self.label_made(event);
         }
         self.tally.take(&captured, &self.meta.context);
         match &captured {
@@ -296,6 +301,29 @@ impl Live {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Labels a directory that the armed policy awaits, as soon as it is told of it or of something in it.
+    fn label_made(&mut self, event: &Event) {
+        let Some(armed) = self.armed.as_mut().filter(|armed| !armed.policy.awaited.is_empty()) else {
+            return;
+        };
+        let Object::File(file) = &event.object else { return };
+        if file.origin != Origin::Trusted || !matches!(event.outcome, Outcome::Done(_)) {
+            return;
+        }
+        let above = file.path.rsplit_once_str("/").map_or(&b""[..], |(above, _)| above);
+        for path in [file.path.as_bstr(), above.as_bstr()] {
+            if !armed.policy.awaited.contains_key(path) {
+                continue;
+            }
+            // What was told of may be the making itself, before it; or it is gone again.
+            let found = t1::Real::new(self.shared.list.clone()).look(path);
+            let Some(made) = found.filter(t1::Entry::is_dir) else { continue };
+            if let Err(e) = t1::names::label_made(&*self.shared.list, &mut armed.policy, path, made.key) {
+                tracing::warn!(session = %self.id, error = %e, path = %path, "what is made in a directory is not told apart");
+            }
         }
     }
 

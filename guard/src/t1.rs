@@ -8,21 +8,26 @@ mod compile;
 mod files;
 mod habits;
 pub(crate) mod hosts;
+pub(crate) mod names;
 mod network;
 mod words;
 
 use crate::reason::{Normal, Reasons};
 use crate::{DenyList, Error};
-use abi::{FileKey, Label, NetKey, NetLabel, T1Key, access};
+use abi::{FileKey, Label, NetKey, NetLabel, T1Key, T1NameKey, access};
 use bstr::BString;
 use event::{Access, Context};
 use models::Novelty;
+use std::collections::BTreeMap;
 
 pub use files::{Entry, Files, Real};
+pub use names::Names;
 
 /// Labels of one policy. The kernel's map holds four policies of this size; a home and a system whose every directory is
 /// told apart need some thousand.
 pub const LABELS_MAX: usize = 65_536;
+/// Names of one policy: a quarter of what the kernel's map holds.
+pub const NAMES_MAX: usize = 16_384;
 /// Networks of one policy.
 pub const NETS_MAX: usize = 4_096;
 
@@ -33,6 +38,10 @@ pub struct Policy {
     pub number: u32,
     /// Labels, each file once.
     pub labels: Vec<(FileKey, Label)>,
+    /// Names in directories in which names matter, and the reason for which each may not be made.
+    pub names: Vec<(T1NameKey, u32)>,
+    /// Directories in which names will matter when a session has made them, by canonical path.
+    pub awaited: BTreeMap<BString, Names>,
     /// Networks: how many bits of the v4-mapped or IPv6 address count, the address, and the label.
     pub nets: Vec<(u32, [u8; 16], NetLabel)>,
     /// What is refused to a file that no label covers.
@@ -93,7 +102,9 @@ pub fn arm(list: &dyn DenyList, policy: &Policy) -> Result<(), Error> {
         .labels
         .iter()
         .try_for_each(|(file, label)| list.insert_t1(&T1Key { file: *file, policy: number, pad: 0 }, label));
-    let written = labels.and_then(|()| {
+    let names = labels
+        .and_then(|()| policy.names.iter().try_for_each(|(key, reason)| list.insert_t1_name(key, *reason)));
+    let written = names.and_then(|()| {
         policy
             .nets
             .iter()
@@ -113,7 +124,8 @@ pub fn disarm(list: &dyn DenyList, policy: &Policy) -> Result<(), Error> {
         policy.labels.iter().map(|(file, _)| list.remove_t1(&T1Key { file: *file, policy: number, pad: 0 }));
     let nets = policy.nets.iter().map(|(bits, addr, _)| list.remove_net(*bits, net_key(number, *addr)));
     let mut first = Ok(());
-    for done in labels.chain(nets) {
+    let names = policy.names.iter().map(|(key, _)| list.remove_t1_name(key));
+    for done in labels.chain(names).chain(nets) {
         first = first.and(done);
     }
     first

@@ -233,3 +233,53 @@ fn nothing_is_put_into_a_directory_that_does_not_belong() -> Result<()> {
     assert_eq!((&denial["stage"], &denial["op"]), (&"T1".into(), &"mkdir".into()), "{summary}");
     Ok(())
 }
+
+/// Sessions that make the same names in the home each time let nothing else be made there, nor in the directories that they
+/// make first, and what they do make is made.
+#[test]
+fn where_sessions_make_the_same_names_nothing_else_is_made() -> Result<()> {
+    const USUAL: &str = "mkdir ~/.tool && echo new > ~/.tool/new && mv ~/.tool/new ~/.tool/$$ && \
+        mkdir -p ~/.local/state && echo $$ > ~/.local/state/$$ && sleep 0.3 && \
+        echo 1 > ~/.toolrc.new && mv ~/.toolrc.new ~/.toolrc; echo code=$?";
+    let world = World::new()?;
+    let summary = world.path().join("summary.json");
+    let more = ["--quiet", "--task", "build", "--summary-file", summary.to_str().context("path")?];
+    // In a home that no session has been in.
+    let run = |verb: &str, script: &str| -> Result<(String, Value)> {
+        let home = world.home();
+        [".tool", ".local"].iter().for_each(|made| drop(fs::remove_dir_all(home.join(made))));
+        drop(fs::remove_file(home.join(".toolrc")));
+        let output = world.run_script(verb, &more, script)?;
+        Ok((
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            serde_json::from_slice(&fs::read(&summary)?)?,
+        ))
+    };
+    for _ in 0..4 {
+        let (said, summary) = run("record", USUAL)?;
+        assert_eq!(said, "code=0\n", "{summary}");
+    }
+    let trained = world.run(["train", "--agent", "test-agent"])?;
+    assert!(trained.status.success(), "{trained:?}");
+    let (said, ended) = run("enforce", USUAL)?;
+    assert_eq!((said.as_str(), &ended["denied"]), ("code=0\n", &0.into()), "{ended}");
+    let plants = [
+        ("mkdir ~/.monitor", ".monitor"),
+        ("echo run > ~/.service", ".service"),
+        ("ln -s .toolrc ~/.link", ".link"),
+        ("mkdir ~/.local/share", ".local/share"),
+    ];
+    let others = plants.map(|(plant, _)| format!("; bash -c '{plant}'; echo code=$?")).concat();
+    let (said, ended) = run("enforce", &format!("{USUAL}{others}"))?;
+    let lsm = is_lsm(&ended)?;
+    let code = if lsm { "code=1\n" } else { "code=137\n" };
+    assert_eq!((said, &ended["denied"]), (format!("code=0\n{}", code.repeat(4)), &4.into()), "{ended}");
+    let denials = ended["denials"].as_array().context("no denials")?;
+    assert!(denials.iter().all(|denial| denial["stage"] == "T1"), "{ended}");
+    for (plant, place) in plants {
+        let place = world.home().join(place);
+        assert_eq!(place.symlink_metadata().is_ok(), !lsm, "{plant}");
+        assert_ne!(fs::read_to_string(&place).unwrap_or_default(), "run\n", "{plant}: {ended}");
+    }
+    Ok(())
+}

@@ -28,6 +28,8 @@ pub const NEW: u32 = 1 << 17;
 pub const TRUNC: u32 = 1 << 18;
 /// Only a path descriptor (`O_PATH`): no content can be read through it.
 pub const PATH_ONLY: u32 = 1 << 19;
+/// What gets the name was there before: a rename's target.
+pub const MOVED: u32 = 1 << 20;
 
 /// Every bit that a label can refuse.
 pub const ALL: u32 = READ | WRITE | EXEC | CREATE | REMOVE | ATTR | CONNECT | LISTEN | LINK | MOUNT;

@@ -12,6 +12,8 @@ pub const LABEL_BITS: u32 = 1 << 18;
 pub const MAX_T0: u32 = 65_536;
 /// Entries of the compiled baselines of all running sessions.
 pub const MAX_T1: u32 = 262_144;
+/// Names that may be made, of the compiled baselines of all running sessions.
+pub const MAX_T1_NAMES: u32 = 65_536;
 /// Networks of the compiled baselines of all running sessions.
 pub const MAX_NETS: u32 = 16_384;
 /// Ancestors that the walk visits before it gives up, and a label is taken as not found.
@@ -44,6 +46,8 @@ pub const LABEL_WORKSPACE: u32 = 1 << 1;
 
 /// `Label::flags`: a T0 label of a file that may be read, though its name may not: it holds no credential now.
 pub const LABEL_READABLE: u32 = 1 << 2;
+/// `Label::flags`: a T1 label of a directory in which `T1_NAMES` says what may be made.
+pub const LABEL_NAMES: u32 = 1 << 3;
 
 /// Reason of a refusal that no label made: a process of Wardline's own was reached for.
 pub const REASON_PROTECTED: u32 = 0xff00_0001;
@@ -177,6 +181,19 @@ wire! {
         pub policy: u32,
         /// Zero.
         pub pad: u32,
+    }
+
+    /// Key of `T1_NAMES`: a name in a directory whose label says that names matter. The value is the reason for which
+    /// it may not be made; 0: it may.
+    pub struct T1NameKey: 56 {
+        /// The directory.
+        pub dir: FileKey,
+        /// `Session::policy`.
+        pub policy: u32,
+        /// Zero.
+        pub pad: u32,
+        /// The name, padded with zeros; nothing but zeros: every other one.
+        pub name: [u8; NAME_LEN],
     }
 
     /// Key of `T0_NAMES`: an exact name in a directory, in a directory of a given name, or anywhere.

@@ -4,24 +4,26 @@
 //! * **uniform**: what may be done to the directory may be done to anything new below it; one label, and more only for
 //!   what the baseline tells apart;
 //! * **closed**: nothing new; what is known has a label that allows it;
-//! * **made in**: sessions make files there that nobody has seen (a home, a cache), but leave alone what they did not
+//! * **made in**: sessions make files there that nobody has seen (a cache), but leave alone what they did not
 //!   make. The directory allows, and everything that exists when the session starts has a label of its own: the session
-//!   reads back what it made, replaced atomically or not, and nothing else.
+//!   reads back what it made, replaced atomically or not, and nothing else. Where sessions make the same names each time
+//!   (a home), the directory allows these alone.
 
 use super::files::{Entry, Files};
 use super::habits::{ALWAYS, Costs, Habit, Habits, Reaches, TEMPORARY};
+use super::names::{Names, padded};
 use super::words::{FILE_REACHES, bits, show, verb};
-use super::{Closed, Policy};
+use super::{Closed, NAMES_MAX, Policy};
 use crate::magic;
 use crate::reason::{Normal, Reasons};
-use abi::{FileKey, Label, access};
+use abi::{FileKey, LABEL_NAMES, Label, T1NameKey, access};
 use bstr::{BStr, BString, ByteSlice};
 use event::{Access, Context, Reach};
 use models::{DENIAL_BUDGET_BITS, Novelty};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// Names of one directory that are enumerated. The largest system directories hold a few thousand.
-const NAMES_MAX: usize = 16_384;
+/// Entries of one directory that are looked at. The largest system directories hold a few thousand.
+const ENTRIES_MAX: usize = 16_384;
 /// Files that are looked at in unknown directories below those that sessions make files in.
 const UNKNOWN_MAX: usize = 8_192;
 /// The magic number of devpts: terminals, of which a session has another one each time.
@@ -35,6 +37,10 @@ pub(super) struct Compiler<'a> {
     reasons: &'a Reasons,
     number: u32,
     labels: HashMap<FileKey, Label>,
+    names: Vec<(T1NameKey, u32)>,
+    /// Names that there is room for.
+    names_left: usize,
+    awaited: BTreeMap<BString, Names>,
     closed: Vec<Closed>,
     notes: Vec<String>,
     mounts: HashSet<BString>,
@@ -50,6 +56,8 @@ struct Parent {
     deny: u32,
     /// Sessions make files in it.
     made_in: bool,
+    /// Its label holds for names that are made in it, and for nothing that is there.
+    names: bool,
     /// It holds everything else, or it is for temporary files: only what lies directly in it is told apart.
     shallow: bool,
 }
@@ -71,6 +79,9 @@ impl<'a> Compiler<'a> {
             reasons,
             number,
             labels: HashMap::new(),
+            names: Vec::new(),
+            names_left: NAMES_MAX,
+            awaited: BTreeMap::new(),
             closed: Vec::new(),
             notes: Vec::new(),
             mounts: files.mounts().into_iter().collect(),
@@ -116,6 +127,8 @@ impl<'a> Compiler<'a> {
         Policy {
             number: self.number,
             labels,
+            names: self.names,
+            awaited: self.awaited,
             unlabelled,
             unlabelled_reason: self.reasons.allocate(self.number, &self.normal.never_there()),
             closed: self.closed,
@@ -158,16 +171,24 @@ impl<'a> Compiler<'a> {
         let deny = self.everywhere | refused(allowed);
         let enumerated = ALWAYS.iter().any(|place| path == *place)
             || FILE_REACHES.into_iter().any(|reach| allowed.has(reach) && !costs.fresh.has(reach));
-        if above != Some(deny) {
+        let names = made_in
+            && !temporary
+            && !costs.fresh.has(Reach::Create)
+            && self.closes_to_names(entry.key, path, habit);
+        if above != Some(deny) || names {
             self.label(entry.key, deny, path, path);
+        }
+        if let Some(label) = self.labels.get_mut(&entry.key).filter(|_| names) {
+            label.flags = LABEL_NAMES;
         }
         self.note_closed(path, refused(costs.fresh), !enumerated);
         let shallow = temporary || self.habits.is_general(path);
-        let parent = Parent { deny, made_in, shallow };
+        let parent = Parent { deny, made_in, names, shallow };
         let mut told: HashSet<BString> = HashSet::new();
         for (path, child, entry) in known {
-            if let Some(entry) = entry {
-                self.child(path.as_bstr(), Some(child), &entry, parent);
+            match entry {
+                Some(entry) => self.child(path.as_bstr(), Some(child), &entry, parent),
+                None => self.awaits(path.as_bstr(), child),
             }
             told.insert(path);
         }
@@ -176,12 +197,55 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// Lets nothing be made in a directory but what sessions know there, and what is there already (to be replaced).
+    /// False, and nothing is done, where a name is too long for the kernel's map, or there are too many.
+    fn closes_to_names(&mut self, key: FileKey, path: &BStr, habit: Option<&Habit>) -> bool {
+        let (there, _) = self.files.names(path, ENTRIES_MAX).unwrap_or_default();
+        let Some(left) = self.names_left.checked_sub(there.len()) else { return false };
+        self.names_left = left;
+        let Some(mut names) = self.names_of(path, habit.unwrap_or(&Habit::default())) else { return false };
+        names.known.extend(there.iter().filter_map(|name| padded(name.as_bstr())));
+        self.names.extend(names.entries(key, self.number));
+        true
+    }
+
+    /// A directory that is not there, and all that sessions make in it.
+    fn awaits(&mut self, path: &BStr, habit: &Habit) {
+        let is_open = self.habits.costs(path, habit.known).fresh.has(Reach::Create);
+        if is_open || habit.workspace || !habit.below.has(Reach::Create) || habit.children.is_empty() {
+            return;
+        }
+        let Some(names) = self.names_of(path, habit) else { return };
+        self.awaited.insert(path.into(), names);
+        for (name, child) in &habit.children {
+            self.awaits(join(path, name.as_bstr()).as_bstr(), child);
+        }
+    }
+
+    /// The names that sessions know in a directory; `None` where one is too long for the kernel's map, or there is no room.
+    fn names_of(&mut self, path: &BStr, habit: &Habit) -> Option<Names> {
+        let known: BTreeSet<_> =
+            habit.children.keys().map(|name| padded(name.as_bstr())).collect::<Option<_>>()?;
+        self.names_left = self.names_left.checked_sub(known.len() + 1)?;
+        let shown = show(path, &self.context.home);
+        let support = self.habits.support(Reach::Create, path);
+        let cost = self.habits.fresh_bits(Reach::Create, path);
+        let reason =
+            self.normal.rarely_below(verb(Reach::Create), &shown, support, (cost, DENIAL_BUDGET_BITS));
+        let deny_reason = match self.everywhere {
+            0 => 0,
+            _ => self.reasons.allocate(self.number, &self.normal.never_mounted()),
+        };
+        let reason = self.reasons.allocate(self.number, &reason);
+        Some(Names { known, reason, deny: self.everywhere, deny_reason })
+    }
+
     fn enumerate(&mut self, path: &BStr, told: &HashSet<BString>, parent: Parent) {
-        let Some((names, cut)) = self.files.names(path, NAMES_MAX) else { return };
+        let Some((names, cut)) = self.files.names(path, ENTRIES_MAX) else { return };
         if cut {
             let shown = show(path, &self.context.home);
             self.notes.push(format!(
-                "`{shown}` holds more than {NAMES_MAX} entries: those beyond count as new ones"
+                "`{shown}` holds more than {ENTRIES_MAX} entries: those beyond count as new ones"
             ));
         }
         for name in names {
@@ -198,7 +262,7 @@ impl<'a> Compiler<'a> {
         if !entry.is_dir() {
             return self.file(path, habit, entry, parent);
         }
-        let above = (!self.mounts.contains(path)).then_some(parent.deny);
+        let above = (!self.mounts.contains(path) && !parent.names).then_some(parent.deny);
         match habit {
             Some(habit) => self.directory(path, Some(habit), entry, above),
             None if is_temporary(path, entry) => self.directory(path, None, entry, above),
@@ -253,7 +317,7 @@ impl<'a> Compiler<'a> {
         if parent.made_in && (known != Reaches::default() || !parent.shallow) {
             deny &= !access::REMOVE;
         }
-        if deny != parent.deny {
+        if deny != parent.deny || parent.names {
             let directory = path.rsplit_once_str("/").map_or(&b"/"[..], |(directory, _)| directory);
             self.label(entry.key, deny, path, directory.as_bstr());
         }

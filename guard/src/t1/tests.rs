@@ -117,6 +117,10 @@ struct Compiled {
 }
 
 fn compiled() -> Compiled {
+    compiled_of(&baseline())
+}
+
+fn compiled_of(novelty: &Novelty) -> Compiled {
     let (machine, reasons) = (Machine::new(FILES), Reasons::default());
     let context = Context {
         workspaces: vec!["/home/u/projects/app".into()],
@@ -125,7 +129,7 @@ fn compiled() -> Compiled {
         ..Context::default()
     };
     let normal = Normal { agent: "demo-agent".into(), task: Some("summarize".into()) };
-    let policy = compile(&baseline(), &normal, &context, &machine, &reasons, 7).unwrap();
+    let policy = compile(novelty, &normal, &context, &machine, &reasons, 7).unwrap();
     Compiled { machine, policy, reasons }
 }
 
@@ -143,6 +147,23 @@ impl Compiled {
             assert_ne!(at, "/", "the root has no label");
             path = path.rsplit_once('/').map_or("", |(above, _)| above);
         }
+    }
+    /// Why the kernel does not let a name be made in a directory; `None` where it lets it.
+    fn refused(&self, directory: &str, name: &str) -> Option<String> {
+        let dir = self.machine.key(directory);
+        let label = self.policy.labels.iter().find(|(key, _)| *key == dir).map(|(_, label)| label)?;
+        let reason = |name: &str| {
+            let is = |key: &T1NameKey| {
+                key.dir == dir && key.policy == 7 && key.name.trim_end_with(|c| c == '\0') == name.as_bytes()
+            };
+            self.policy.names.iter().find(|(key, _)| is(key)).map(|(_, reason)| *reason)
+        };
+        let reason = reason(name).or_else(|| reason("")).unwrap_or(0);
+        assert_eq!(
+            label.flags & abi::LABEL_NAMES != 0,
+            reason != 0 || self.policy.names.iter().any(|(key, _)| key.dir == dir)
+        );
+        (reason != 0).then(|| self.reasons.explain(reason))
     }
     fn denied(&self, path: &str) -> u32 {
         self.label(path).deny & (READ | WRITE | EXEC | CREATE | REMOVE)
@@ -163,6 +184,80 @@ fn in_the_home_new_files_are_the_sessions_own_and_old_ones_are_as_learned() {
     let all = READ | WRITE | CREATE | REMOVE;
     assert_eq!(compiled.denied("/home/u/Documents") & all, all);
     assert_eq!(compiled.denied("/home/u/Documents/tax.pdf") & all, all);
+}
+
+#[test]
+fn where_sessions_make_the_same_names_no_others_are_made() {
+    let sessions: Vec<Vec<Place>> = (0..8)
+        .map(|n| {
+            vec![
+                place(Reach::Create, "~/.agent.lock"),
+                place(Reach::Read, "~/.agentrc"),
+                place(Reach::Create, &format!("~/.cache/agent/{n}")),
+            ]
+        })
+        .collect();
+    let novelty = Novelty::learn(sessions.iter().enumerate().map(|(n, places)| (n as u64, places.iter())));
+    let compiled = compiled_of(&novelty);
+    for name in [".agent.lock", ".agentrc", ".cache", "letter.txt"] {
+        assert_eq!(compiled.refused("/home/u", name), None, "{name}");
+    }
+    let why = compiled.refused("/home/u", ".npm-global").unwrap();
+    let expected = "this is new or rare for a normal `summarize` session of `demo-agent`, though 8 of 8 made anything below `~` (";
+    assert!(why.starts_with(expected), "{why}");
+    // What is there has a label of its own, so that the home's says nothing of what is made in it.
+    for directory in [".cache", "Documents", "projects", "bin"] {
+        let key = compiled.machine.key(&format!("/home/u/{directory}"));
+        assert!(compiled.policy.labels.iter().any(|(labelled, _)| *labelled == key), "{directory}");
+    }
+    assert_eq!(compiled.refused("/home/u/.cache/agent", "new"), None);
+    assert_eq!(compiled.denied("/home/u/.cache/agent/new"), 0);
+    assert_eq!(compiled.denied("/home/u/.cache/other") & CREATE, CREATE);
+    // Every session of the other baseline makes notes with a name of its own.
+    assert_eq!(compiled_of(&baseline()).refused("/home/u", ".npm-global"), None);
+}
+
+#[test]
+fn a_directory_that_sessions_make_has_its_names_as_soon_as_it_is_there() {
+    let sessions: Vec<Vec<Place>> = (0..8)
+        .map(|n| {
+            vec![
+                place(Reach::Create, "~/.local"),
+                place(Reach::Create, "~/.local/state"),
+                place(Reach::Create, &format!("~/.local/state/{n}")),
+            ]
+        })
+        .collect();
+    let novelty = Novelty::learn(sessions.iter().enumerate().map(|(n, places)| (n as u64, places.iter())));
+    let mut compiled = compiled_of(&novelty);
+    // In `state` every session makes a file of its own.
+    assert_eq!(compiled.policy.awaited.keys().collect::<Vec<_>>(), ["/home/u/.local"]);
+    let list = crate::denylist::fake::Fake::default();
+    arm(&list, &compiled.policy).unwrap();
+    let before = list.state().t1.clone();
+    let (path, was_there) = (BStr::new("/home/u/.local"), compiled.machine.key("/home/u/Documents"));
+    compiled.machine.add(path, true);
+    let awaited = compiled.policy.awaited.clone();
+    names::label_made(&list, &mut compiled.policy, path, was_there).unwrap();
+    assert_eq!(list.state().t1, before, "what was moved there keeps its label");
+    compiled.policy.awaited = awaited;
+    let made = compiled.machine.key("/home/u/.local");
+    names::label_made(&list, &mut compiled.policy, path, made).unwrap();
+    assert_eq!(compiled.denied("/home/u/.local/state/new"), 0);
+    assert_eq!(compiled.refused("/home/u/.local", "state"), None);
+    assert!(compiled.refused("/home/u/.local", "share").is_some());
+    disarm(&list, &compiled.policy).unwrap();
+    assert!(list.state().t1.is_empty() && list.state().t1_names.is_empty());
+}
+
+#[test]
+fn a_name_that_is_too_long_for_the_map_leaves_its_directory_open() {
+    let name = "a".repeat(abi::NAME_LEN);
+    let sessions: Vec<Vec<Place>> = (0..8)
+        .map(|_| vec![place(Reach::Create, "~/.agent.lock"), place(Reach::Create, &format!("~/{name}"))])
+        .collect();
+    let novelty = Novelty::learn(sessions.iter().enumerate().map(|(n, places)| (n as u64, places.iter())));
+    assert_eq!(compiled_of(&novelty).refused("/home/u", ".npm-global"), None);
 }
 
 #[test]
@@ -250,9 +345,11 @@ fn what_is_armed_is_taken_back() {
     arm(&list, &compiled.policy).unwrap();
     assert_eq!(list.state().t1.len(), compiled.policy.labels.len());
     assert_eq!(list.state().nets.len(), compiled.policy.nets.len());
+    assert_eq!(list.state().t1_names.len(), compiled.policy.names.len());
     assert!(list.state().t1.keys().all(|key| key.policy == 7));
     disarm(&list, &compiled.policy).unwrap();
-    assert!(list.state().t1.is_empty() && list.state().nets.is_empty());
+    let state = list.state();
+    assert!(state.t1.is_empty() && state.t1_names.is_empty() && state.nets.is_empty());
 }
 
 #[test]
