@@ -4,6 +4,7 @@
 //! the kernel side. Must never decide anything, and never believe what the guarded side wrote.
 
 mod attach;
+mod batch;
 mod bits;
 mod btf;
 mod cast;

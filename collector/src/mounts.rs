@@ -3,6 +3,9 @@
 use bstr::ByteSlice;
 use std::collections::HashMap;
 
+/// The mounts of this process.
+pub(crate) const MOUNTINFO: &str = "/proc/self/mountinfo";
+
 /// One mount of a superblock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mount {
@@ -19,7 +22,7 @@ pub(crate) struct Mounts(HashMap<u32, Vec<Mount>>);
 impl Mounts {
     /// Reads the mounts of this process.
     pub(crate) fn read() -> Self {
-        Self::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
+        Self::parse(&std::fs::read(MOUNTINFO).unwrap_or_default())
     }
 
     /// Lines of mountinfo, proc_pid_mountinfo(5). What cannot be read is left out.

@@ -1,6 +1,7 @@
 //! Reads both rings, in one thread, and hands on what they hold in the order of time.
 
 use crate::Error;
+use crate::batch::{Batch, Ring};
 use crate::decode::{Decoded, decode, header};
 use crate::join::Join;
 use crate::packet::Heard;
@@ -20,6 +21,9 @@ const COUNT_EVERY: Duration = Duration::from_millis(100);
 /// Bytes that one call of [`Reader::drain`] takes from a ring at most, so that memory stays bounded under a flood.
 const BATCH_BYTES: usize = 4 << 20;
 
+/// Losses of what never had a number in its sequence.
+const UNNUMBERED: [u32; 3] = [abi::LOSS_SCRATCH, abi::LOSS_MEMBER, abi::LOSS_UNREADABLE];
+
 /// The reading end of both rings.
 pub struct Reader {
     control: RingBuf<MapData>,
@@ -28,23 +32,12 @@ pub struct Reader {
     known: Vec<Vec<u64>>,
     counted_at: Instant,
     resolver: Resolver,
-    bytes: Vec<u8>,
-    order: Vec<Place>,
-    /// Control records from after what was read of the bulk ring.
-    early: Vec<Vec<u8>>,
+    batch: Batch,
     sequences: Sequences,
     join: Join,
     /// Of each CPU: records missing from the sequence and in no counter, at the last count; and how many were told.
     uncounted: Vec<(u64, u64)>,
     malformed: u64,
-}
-
-/// Where a record of a batch lies.
-struct Place {
-    time_ns: u64,
-    at: usize,
-    len: usize,
-    control: bool,
 }
 
 impl Reader {
@@ -71,9 +64,7 @@ impl Reader {
             known: vec![Vec::new(); abi::LOSSES as usize],
             counted_at: Instant::now(),
             resolver: Resolver::new(),
-            bytes: Vec::new(),
-            order: Vec::new(),
-            early: Vec::new(),
+            batch: Batch::default(),
             sequences: Sequences::default(),
             join: Join::default(),
             uncounted: Vec::new(),
@@ -91,14 +82,23 @@ impl Reader {
         self.malformed
     }
 
+    /// Whether what came while it read waits to be handed on: it does not make the descriptors readable once more.
+    pub fn is_early(&self) -> bool {
+        self.batch.is_early()
+    }
+
     /// Hands on what the rings hold, in the order of time, with the slot of its session ([`ALL_SESSIONS`] for a loss).
     /// Returns how many records there were.
     pub fn drain(&mut self, sink: &mut dyn FnMut(u32, Heard)) -> usize {
         let read_to_ns = self.read();
-        let count = self.order.len();
-        self.join.missing(self.sequences.gaps());
-        for place in &self.order {
-            let bytes = &self.bytes[place.at..place.at + place.len];
+        self.resolver.refresh();
+        let gaps = self.sequences.gaps();
+        // What a verdict is worth without it is known before it is given.
+        if !gaps.is_empty() || self.counted_at.elapsed() >= COUNT_EVERY {
+            self.count(sink);
+        }
+        self.join.missing(gaps);
+        for bytes in self.batch.records() {
             let (Some(header), Some(mut decoded)) = (header(bytes), decode(bytes, &mut self.resolver)) else {
                 self.malformed += 1;
                 continue;
@@ -112,72 +112,29 @@ impl Reader {
             self.join.take(header.session, header.tid, decoded, sink);
         }
         self.join.expire(read_to_ns, &mut |slot, captured| sink(slot, Heard::Captured(captured)));
-        if self.counted_at.elapsed() >= COUNT_EVERY {
-            self.count(sink);
-        }
-        count
+        self.batch.len()
     }
 
-    /// Takes the next batch out of the rings, and orders it. Returns up to which time that is all there was.
+    /// Takes the next batch out of the rings. Returns up to which time that is all there was.
     fn read(&mut self) -> u64 {
-        let now_ns = boot_ns();
-        self.bytes.clear();
-        self.order.clear();
-        for record in std::mem::take(&mut self.early) {
-            self.place(&record, true);
-        }
-        let mut cut = false;
-        for control in [true, false] {
-            let end = self.bytes.len() + BATCH_BYTES;
+        self.batch.begin(boot_ns());
+        for (ring, from) in [(Ring::Control, &mut self.control), (Ring::Bulk, &mut self.bulk)] {
+            let end = self.batch.size() + BATCH_BYTES;
             loop {
-                if self.bytes.len() >= end {
-                    cut = cut || !control;
+                if self.batch.size() >= end {
+                    self.batch.cut(ring);
                     break;
                 }
-                let ring = if control { &mut self.control } else { &mut self.bulk };
-                let Some(item) = ring.next() else { break };
+                let Some(item) = from.next() else { break };
                 let Some(header) = header(&item) else {
                     self.malformed += 1;
                     continue;
                 };
-                self.sequences.saw(u8::from(!control), &header);
-                self.order.push(Place {
-                    time_ns: header.time_ns,
-                    at: self.bytes.len(),
-                    len: item.len(),
-                    control,
-                });
-                self.bytes.extend_from_slice(&item);
+                self.sequences.saw(ring, &header);
+                self.batch.push(ring, header.time_ns, &item);
             }
         }
-        self.order.sort_by_key(|place| (place.time_ns, place.at));
-        if cut {
-            // What a thread did before still lies in the bulk ring: the end of the thread waits for it.
-            let last = self.order.iter().filter(|place| !place.control).map(|place| place.time_ns).max();
-            let bytes = &self.bytes;
-            let early = &mut self.early;
-            self.order.retain(|place| {
-                let stays = !place.control || Some(place.time_ns) <= last;
-                if !stays {
-                    early.push(bytes[place.at..place.at + place.len].to_vec());
-                }
-                stays
-            });
-            return last.unwrap_or(0);
-        }
-        now_ns
-    }
-
-    fn place(&mut self, record: &[u8], control: bool) {
-        if let Some(header) = header(record) {
-            self.order.push(Place {
-                time_ns: header.time_ns,
-                at: self.bytes.len(),
-                len: record.len(),
-                control,
-            });
-            self.bytes.extend_from_slice(record);
-        }
+        self.batch.settle()
     }
 
     /// Hands on what the loss counters have grown by.
@@ -204,8 +161,7 @@ impl Reader {
         let cpus = self.known.iter().map(Vec::len).max().unwrap_or(0);
         self.uncounted.resize(cpus, (0, 0));
         for (cpu, (before, told)) in self.uncounted.iter_mut().enumerate() {
-            // What found no buffer never had a number.
-            let numbered = |kind: u32| kind != abi::LOSS_SCRATCH && kind != abi::LOSS_MEMBER;
+            let numbered = |kind: u32| !UNNUMBERED.contains(&kind);
             let counts = (0..).zip(&self.known).filter(|(kind, _)| numbered(*kind));
             let counted: u64 = counts.filter_map(|(_, counts)| counts.get(cpu)).sum();
             let now = self.sequences.missing(cpu as u32).saturating_sub(counted);

@@ -1,11 +1,13 @@
 //! From the names that a record carries to a canonical path, and from claimed paths to what they would name.
 
-use crate::mounts::Mounts;
+use crate::mounts::{MOUNTINFO, Mounts};
 use abi::FileFacts;
 use bstr::BString;
 use event::{File, Origin};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
@@ -17,13 +19,31 @@ const REAL_PATHS: usize = 4096;
 /// Resolves the files of records.
 pub(crate) struct Resolver {
     mounts: Mounts,
+    /// Says when mounts have changed, proc_pid_mountinfo(5); `None` where it cannot be opened.
+    watched: Option<fs::File>,
     read_at: Instant,
     real: HashMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Resolver {
     pub(crate) fn new() -> Self {
-        Self { mounts: Mounts::read(), read_at: Instant::now(), real: HashMap::new() }
+        let watched = fs::File::open(MOUNTINFO).ok();
+        Self { mounts: Mounts::read(), watched, read_at: Instant::now(), real: HashMap::new() }
+    }
+
+    /// Reads the mounts again when they have changed: a device's number is given to another file system once it is free.
+    pub(crate) fn refresh(&mut self) {
+        let Some(watched) = &self.watched else { return };
+        let mut fds = [PollFd::new(watched, PollFlags::PRI)];
+        if poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
+            self.read();
+        }
+    }
+
+    fn read(&mut self) {
+        self.mounts = Mounts::read();
+        self.read_at = Instant::now();
+        self.real.clear();
     }
 
     /// The file that `facts` and `names` (leaf first, each behind its length) describe.
@@ -71,8 +91,7 @@ impl Resolver {
         if self.read_at.elapsed() < REFRESH {
             return None;
         }
-        self.mounts = Mounts::read();
-        self.read_at = Instant::now();
+        self.read();
         self.mounts.path(dev, inside)
     }
 
@@ -81,7 +100,7 @@ impl Resolver {
         if let Some(real) = self.real.get(&directory) {
             return real.clone();
         }
-        let real = std::fs::canonicalize(OsStr::from_bytes(&directory))
+        let real = fs::canonicalize(OsStr::from_bytes(&directory))
             .map_or_else(|_| directory.clone(), |path| path.into_os_string().into_vec());
         if self.real.len() >= REAL_PATHS {
             self.real.clear();

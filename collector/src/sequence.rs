@@ -1,5 +1,6 @@
 //! The sequence of each CPU's records in each ring: what is missing from it, whoever counted it.
 
+use crate::batch::Ring;
 use abi::Header;
 use std::collections::HashMap;
 
@@ -33,25 +34,22 @@ struct Open {
 /// All sequences, by CPU and ring.
 #[derive(Debug, Default)]
 pub(crate) struct Sequences {
-    seen: HashMap<(u32, u8), Seen>,
-    /// Since [`Sequences::gaps`] was asked last.
+    seen: HashMap<(u32, Ring), Seen>,
+    /// Of the bulk ring, where calls are told, since [`Sequences::gaps`] was asked last.
     open: Vec<Open>,
 }
 
-/// The ring whose gaps are kept: calls are told there.
-const BULK: u8 = 1;
-
 impl Sequences {
     /// A record came in. Programs that interrupt one another may write theirs out of order.
-    pub(crate) fn saw(&mut self, ring: u8, header: &Header) {
+    pub(crate) fn saw(&mut self, ring: Ring, header: &Header) {
         let cpu = u32::from(header.cpu);
         let seen = self.seen.entry((cpu, ring)).or_default();
         seen.received += 1;
-        if ring == BULK && header.seq > seen.next {
+        if ring == Ring::Bulk && header.seq > seen.next {
             let gap = Gap { from_ns: seen.last_ns, to_ns: header.time_ns };
             let (first, end) = (seen.next, header.seq);
             self.open.push(Open { gap, cpu, first, end, missing: end - first });
-        } else if ring == BULK && header.seq < seen.next {
+        } else if ring == Ring::Bulk && header.seq < seen.next {
             let late = |open: &&mut Open| open.cpu == cpu && (open.first..open.end).contains(&header.seq);
             if let Some(open) = self.open.iter_mut().find(late) {
                 open.missing = open.missing.saturating_sub(1);
@@ -98,10 +96,10 @@ mod tests {
     fn gaps_are_missing_and_disorder_is_not() {
         let mut sequences = Sequences::default();
         for seq in [0, 2, 1, 5] {
-            sequences.saw(1, &header(0, seq));
+            sequences.saw(Ring::Bulk, &header(0, seq));
         }
-        sequences.saw(0, &header(0, 0));
-        sequences.saw(1, &header(1, 3));
+        sequences.saw(Ring::Control, &header(0, 0));
+        sequences.saw(Ring::Bulk, &header(1, 3));
         assert_eq!((sequences.missing(0), sequences.missing(1), sequences.missing(2)), (2, 3, 0));
     }
 
@@ -110,8 +108,8 @@ mod tests {
         let mut sequences = Sequences::default();
         let mut saw = |seqs: &[u64]| {
             for &seq in seqs {
-                sequences.saw(1, &Header { time_ns: 100 + seq, ..header(0, seq) });
-                sequences.saw(0, &Header { time_ns: 100 + seq, ..header(0, 3 * seq) });
+                sequences.saw(Ring::Bulk, &Header { time_ns: 100 + seq, ..header(0, seq) });
+                sequences.saw(Ring::Control, &Header { time_ns: 100 + seq, ..header(0, 3 * seq) });
             }
             sequences.gaps()
         };

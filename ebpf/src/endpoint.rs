@@ -128,7 +128,7 @@ fn of_fd(fd: i32) -> Option<Address> {
     file.follow(offsets::file_private())?.follow(offsets::socket_sk())
 }
 
-/// A call on a socket came back. Internet connects were told by the cgroup hooks, with their decision.
+/// A call on a socket came back. Internet connects were told by the cgroup hooks, with their decision, where they run.
 #[inline(always)]
 fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32, claimed: (u64, u32)) -> Option<()> {
     let sk = of_fd(fd)?;
@@ -141,6 +141,7 @@ fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32, claimed: (
         addr: zeros(),
     };
     let mut unix = Address(0);
+    let connects = ret == 0 || ret == EINPROGRESS;
     match family {
         AF_UNIX if op == op::CONNECT => {
             let stream = peer.kind == SOCK_STREAM || peer.kind == SOCK_SEQPACKET;
@@ -152,8 +153,8 @@ fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32, claimed: (
             }
         }
         AF_UNIX if op == op::ACCEPT || claimed.0 == 0 && op != op::SOCKET => unix = sk,
-        AF_INET | AF_INET6 if op == op::CONNECT && (ret == 0 || ret == EINPROGRESS) => return None,
-        AF_INET | AF_INET6 if op != op::SOCKET && op != op::CONNECT => {
+        AF_INET | AF_INET6 if op == op::CONNECT && connects && peer.has_hooks() => return None,
+        AF_INET | AF_INET6 if op != op::SOCKET && (op != op::CONNECT || connects) => {
             let local = op == op::BIND || op == op::LISTEN;
             peer.port =
                 if local { sk.get(offsets::sk_num())? } else { u16::from_be(sk.get(offsets::sk_dport())?) };

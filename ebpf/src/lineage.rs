@@ -115,7 +115,6 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
     }
     let buffer = Buffer::claim()?;
     let Some(mut len) = buffer.append_file(offset_of!(Exec, exe), size_of::<Exec>(), dentry) else {
-        lose(u32::from(kind::EXEC));
         buffer.discard();
         return None;
     };

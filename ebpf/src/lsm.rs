@@ -345,7 +345,7 @@ pub fn socket_create(ctx: LsmContext) -> i32 {
         protocol: argument(ctx.as_ptr(), 2) as u32,
         addr: zeros(),
     };
-    let decided = socket::raw_socket(&inside, MEANS_LSM);
+    let decided = socket::unhooked(&inside, MEANS_LSM);
     // The end of the call tells what was allowed.
     if decided.stage != 0 {
         let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };

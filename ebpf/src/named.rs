@@ -3,7 +3,7 @@
 
 use crate::maps::{BEGUN, BEGUN_WORDS, Begun};
 use crate::read::{Address, zeros};
-use crate::ring::{Buffer, PATH_LEN, Urgency, lose, verdict};
+use crate::ring::{Buffer, PATH_LEN, Urgency, verdict};
 use crate::syscall::{Ended, SIGKILL, argument, thread};
 use crate::task::Inside;
 use crate::{change, dentry, mount, offsets};
@@ -73,7 +73,6 @@ fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
     }
     let Some(buffer) = Buffer::claim() else { return None };
     let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
-        lose(u32::from(kind::CLAIMED));
         buffer.discard();
         return None;
     };

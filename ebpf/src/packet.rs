@@ -6,7 +6,7 @@
 
 use crate::maps::{SCRATCH_LEN, SOCKETS};
 use crate::read::opaque;
-use crate::ring::{Buffer, Urgency, lose};
+use crate::ring::{Buffer, Urgency};
 use crate::socket::{Peer, mapped};
 use crate::task::{self, Inside};
 use abi::{Packet, Socket, kind};
@@ -144,7 +144,6 @@ fn look(skb: *mut __sk_buff, incoming: bool) -> Option<()> {
         )
     };
     if failed != 0 {
-        lose(u32::from(kind::PACKET));
         buffer.discard();
         return None;
     }

@@ -4,7 +4,7 @@ use crate::dentry;
 use crate::maps::MEMBERS;
 use crate::offsets;
 use crate::read::{Address, each};
-use crate::ring::{Buffer, Urgency, lose, verdict};
+use crate::ring::{Buffer, Urgency, verdict};
 use crate::syscall::Ended;
 use crate::task::{self, Inside};
 use abi::{Kernel, NO_ARG, kind, op};
@@ -174,10 +174,7 @@ pub fn tell_interface(inside: &Inside, op: u16, first: u64, second: u64) -> Opti
 
 #[inline(always)]
 fn tell(inside: &Inside, op: u16, target: Target, second: u64, ret: i32, syscall: u32) -> Option<()> {
-    let Some(buffer) = Buffer::claim() else {
-        lose(u32::from(kind::KERNEL));
-        return None;
-    };
+    let buffer = Buffer::claim()?;
     let record: *mut Kernel = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {

@@ -7,8 +7,8 @@ use crate::offsets;
 use crate::read::{Address, clear, opaque};
 use crate::task::Inside;
 use abi::{
-    CALL_APART, File, FileFacts, Header, LOSS_SCRATCH, SESSION_ENFORCE, SESSION_SCORED, Syscall,
-    VERDICT_REFUSED, Verdict, kind,
+    CALL_APART, File, FileFacts, Header, LOSS_SCRATCH, LOSS_UNREADABLE, SESSION_ENFORCE, SESSION_SCORED,
+    Syscall, VERDICT_REFUSED, Verdict, kind,
 };
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::helpers::generated::{
@@ -240,9 +240,10 @@ impl Buffer {
         answer as u32 & (ADDRESS_LEN - 1)
     }
 
-    /// Gives the buffer back.
+    /// Gives the buffer back, of a record whose object could not be read, and counts that.
     #[inline(always)]
     pub fn discard(self) {
+        lose(LOSS_UNREADABLE);
         release(u64::from(self.slot));
     }
 
@@ -378,13 +379,11 @@ pub fn tell_file(
         (*record).pad = 0;
     }
     let Some(mut len) = buffer.append_file(offset_of!(File, file), size_of::<File>(), dentry) else {
-        lose(u32::from(kind::FILE));
         buffer.discard();
         return None;
     };
     if let Some(second) = second {
         let Some(end) = buffer.append_file(offset_of!(File, second), len, second) else {
-            lose(u32::from(kind::FILE));
             buffer.discard();
             return None;
         };

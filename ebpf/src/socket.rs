@@ -2,7 +2,7 @@
 
 use crate::maps::REFUSED;
 use crate::read::{Address, clear, zeros};
-use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, verdict};
+use crate::ring::{Buffer, FACTS_WORDS, Urgency, verdict};
 use crate::syscall::thread;
 use crate::task::{self, Inside};
 use crate::{decide, dentry, endpoint, packet};
@@ -14,7 +14,9 @@ use core::mem::{offset_of, size_of};
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
-const SOCK_RAW: u32 = 3;
+const SOCK_RAW: u16 = 3;
+/// DCCP, SCTP, UDP-Lite: `struct proto` has no `pre_connect` there, from which the hooks on connects are run.
+const WITHOUT_HOOKS: [u32; 3] = [33, 132, 136];
 const ALLOW: i32 = 1;
 const REFUSE: i32 = 0;
 
@@ -31,6 +33,21 @@ pub struct Peer {
     pub protocol: u32,
     /// v4-mapped for IPv4.
     pub addr: [u64; 2],
+}
+
+impl Peer {
+    /// Whether the address hooks see what an Internet socket of this kind and protocol connects to.
+    #[inline(always)]
+    pub fn has_hooks(&self) -> bool {
+        let mut i = 0;
+        while i < WITHOUT_HOOKS.len() {
+            if self.protocol == WITHOUT_HOOKS[i] {
+                return false;
+            }
+            i += 1;
+        }
+        self.kind != SOCK_RAW
+    }
 }
 
 /// IPv4 (in network byte order) as IPv6, `::ffff:a.b.c.d`.
@@ -94,7 +111,7 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
     answer(&inside, &decided)
 }
 
-/// A new Internet socket: raw ones pass by the address hooks, so that an armed baseline refuses them here.
+/// A new Internet socket: one that passes by the address hooks is refused here by an armed baseline.
 #[cgroup_sock(sock_create)]
 pub fn sock_create(ctx: SockContext) -> i32 {
     let Some(inside) = task::current_by_task() else { return ALLOW };
@@ -107,11 +124,11 @@ pub fn sock_create(ctx: SockContext) -> i32 {
             core::ptr::read_volatile(&raw const sock.protocol),
         )
     };
-    if kind != SOCK_RAW {
+    let peer = Peer { family: family as u16, kind: kind as u16, port: 0, protocol, addr: zeros() };
+    if peer.has_hooks() {
         return ALLOW;
     }
-    let peer = Peer { family: family as u16, kind: kind as u16, port: 0, protocol, addr: zeros() };
-    let decided = raw_socket(&inside, MEANS_CGROUP);
+    let decided = unhooked(&inside, MEANS_CGROUP);
     // The end of the call tells what was allowed.
     if decided.stage != 0 {
         tell(&inside, &NetOperation::before(op::SOCKET, 0), &peer, &decided);
@@ -121,7 +138,7 @@ pub fn sock_create(ctx: SockContext) -> i32 {
 
 /// Decides a socket that reaches past the address hooks.
 #[inline(always)]
-pub fn raw_socket(inside: &Inside, means: u8) -> Verdict {
+pub fn unhooked(inside: &Inside, means: u8) -> Verdict {
     let session = inside.session();
     if session.restrict & access::CONNECT != 0 {
         return verdict(inside, abi::STAGE_T2, session.restrict_reason, means);
@@ -206,7 +223,6 @@ pub fn tell(inside: &Inside, operation: &NetOperation, peer: &Peer, decided: &Ve
     let file = if claimed { dentry::working_directory() } else { endpoint::file(operation.unix) };
     if let Some(dentry) = file {
         let Some(end) = buffer.append_file(offset_of!(Net, file), len, dentry) else {
-            lose(u32::from(kind::NET));
             return buffer.discard();
         };
         len = end;

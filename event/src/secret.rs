@@ -14,7 +14,7 @@ mod random;
 mod shape;
 mod value;
 
-use crate::{Event, Object};
+use crate::{Address, Event, Object};
 use bstr::BString;
 use std::ops::Range;
 
@@ -47,12 +47,24 @@ impl Redactor {
         Self { key }
     }
 
-    /// Replaces the secrets in the arguments of what the event acted on.
+    /// Replaces the secrets in the arguments and the host of what the event acted on.
     pub fn event(&self, event: &mut Event) {
         for object in [Some(&mut event.object), event.second.as_mut()].into_iter().flatten() {
-            if let Object::Exe(exe) = object {
-                self.arguments(&mut exe.args, exe.args_cut);
+            match object {
+                Object::Exe(exe) => self.arguments(&mut exe.args, exe.args_cut),
+                Object::Address(Address { host: Some(host), .. }) => self.host(&mut host.name),
+                _ => {}
             }
+        }
+    }
+
+    /// Replaces the labels of a host's name that are secrets. The same name always becomes the same.
+    pub fn host(&self, name: &mut String) {
+        let mut labels: Vec<BString> = name.split('.').map(BString::from).collect();
+        labels.iter_mut().for_each(|label| self.text(label));
+        let replaced = bstr::join(".", labels);
+        if replaced != name.as_bytes() {
+            *name = String::from_utf8_lossy(&replaced).into_owned();
         }
     }
 

@@ -228,6 +228,30 @@ pub struct Loss {
     pub count: u64,
 }
 
+impl Loss {
+    /// What was lost, or why, in words.
+    pub fn what(&self) -> &'static str {
+        const KINDS: [&str; 15] = [
+            "",
+            "forks",
+            "execs",
+            "exits",
+            "system calls",
+            "operations on files",
+            "operations on claimed paths",
+            "operations on sockets",
+            "operations on processes or the kernel",
+            "no buffer was free",
+            "processes without room in the map of members",
+            "changed inodes",
+            "packets",
+            "what they tell of could not be read",
+            "missing, and not counted by the kernel side",
+        ];
+        KINDS.get(self.kind as usize).copied().filter(|what| !what.is_empty()).unwrap_or("unknown")
+    }
+}
+
 /// What the collector hands on, in the order of the rings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Captured {

@@ -62,6 +62,21 @@ impl Reader {
         self.operations(BLOCKS, id, each)
     }
 
+    /// The losses of a session, in time order.
+    pub fn losses(&self, id: SessionId) -> Result<Vec<Loss>> {
+        let _snapshot = self.snapshot()?;
+        self.require(id)?;
+        let mut statement = self.prepare(LOSSES)?;
+        let rows = id.rows();
+        let rows = statement.query([rows.start, rows.end]).map_err(|error| self.wrap(error))?;
+        let mut losses = Losses::new(self, rows)?;
+        let mut all = Vec::new();
+        while let Some(loss) = losses.take()? {
+            all.push(loss);
+        }
+        Ok(all)
+    }
+
     /// The operations of a session that a stage decided on, in time order, until `each` breaks. Reads only the blocks with
     /// some of them.
     pub fn decisions(&self, id: SessionId, each: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<()> {

@@ -47,6 +47,14 @@ pub(super) const DEEDS: &[Deed] = &[
         say("mapped", i64::from(port));
         TcpStream::connect((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), port)).map(drop)
     }),
+    ("connect, UDP-Lite", |_| {
+        const UDP_LITE: u32 = 136;
+        let protocol = std::num::NonZeroU32::new(UDP_LITE).map(rustix::net::Protocol::from_raw);
+        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        say("udp-lite", i64::from(receiver.local_addr()?.port()));
+        let sender = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, protocol)?;
+        Ok(rustix::net::connect(&sender, &receiver.local_addr()?)?)
+    }),
     ("sendto", |_| {
         let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         say("udp", i64::from(receiver.local_addr()?.port()));

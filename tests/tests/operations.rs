@@ -141,6 +141,7 @@ const ROWS: &[Row] = &[
     Row("bind, taken", "bind", Is::At("127.0.0.1", "taken"), &["listen"], Some(libc::EADDRINUSE)),
     Row("connect, IPv6", "connect", Is::At("::1", "tcp6"), &["connect"], Some(0)),
     Row("connect, v4-mapped", "connect", Is::At("127.0.0.1", "mapped"), &["connect"], Some(0)),
+    Row("connect, UDP-Lite", "connect", Is::At("127.0.0.1", "udp-lite"), &["connect"], Some(0)),
     Row("sendto", "send", Is::At("127.0.0.1", "udp"), &["connect"], Some(0)),
     Row("sendmsg", "send", Is::At("127.0.0.1", "sendmsg"), &["connect"], Some(0)),
     Row("bind, unix", "bind", Is::Unix("bound.sock"), &["listen"], Some(0)),

@@ -107,7 +107,8 @@ fn row(session: store::Session, running: &[guard::control::Running]) -> Row {
 fn text(rows: &[Row]) -> String {
     let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), table::thousands);
     let mut table = table::table(&[
-        "session", "state", "agent", "task", "mode", "started", "events", "denied", "alerts", "command",
+        "session", "state", "agent", "task", "mode", "started", "events", "lost", "denied", "alerts",
+        "command",
     ]);
     for row in rows {
         let command = row.command.join(" ");
@@ -119,6 +120,7 @@ fn text(rows: &[Row]) -> String {
             row.mode.clone(),
             table::time(row.started_unix_ns),
             number(row.events),
+            number(row.lost),
             number(row.denied),
             number(row.alerts),
             command.chars().filter(|c| !c.is_control()).take(40).collect(),

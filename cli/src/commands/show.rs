@@ -126,6 +126,10 @@ fn timeline(reader: &store::Reader, session: &store::Session, all: bool) -> Resu
         entry.reason = Some(alert.reasons.join("; "));
         timeline.push(entry);
     }
+    for loss in reader.losses(session.id)? {
+        let lost = format!("{} on CPU {}: {}", table::count(loss.count, "record"), loss.cpu, loss.what());
+        timeline.push(Entry::new(loss.time_ns.saturating_sub(start), "loss", lost));
+    }
     let mut seen = HashSet::new();
     reader.events_only(session.id, &mut |event| {
         // The same change of the same object says nothing new, however often it was made.
@@ -219,6 +223,10 @@ fn text(shown: &Shown) -> String {
                 table::count(summary.syscalls, "system call"),
                 table::count(summary.denied, "denial"),
             );
+            if summary.lost > 0 || summary.unresolved > 0 {
+                let lost = table::count(summary.lost, "record");
+                let _ = writeln!(out, "  lost       {lost}, {} without a path", summary.unresolved);
+            }
             if let Some(unseen) = summary.unseen {
                 let (processes, before) = (unseen.processes, table::duration(unseen.since_ns));
                 let _ = writeln!(

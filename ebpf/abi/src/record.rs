@@ -422,7 +422,9 @@ pub const FORK_CGROUP: u32 = 1 << 1;
 pub const LOSS_SCRATCH: u32 = 9;
 /// Index into the loss counters: a process could not be taken into the member map.
 pub const LOSS_MEMBER: u32 = 10;
+/// Index into the loss counters: what a record was to tell of could not be read, so that it was not written.
+pub const LOSS_UNREADABLE: u32 = 13;
 /// Length of the array of loss counters.
-pub const LOSSES: u32 = 13;
+pub const LOSSES: u32 = 14;
 /// `Loss::kind` of records that are missing from the sequence and in no counter: told by the reader.
 pub const LOSS_UNCOUNTED: u32 = LOSSES;

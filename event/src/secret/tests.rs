@@ -286,3 +286,20 @@ proptest! {
         prop_assert!(survive <= 10, "{}", survive);
     }
 }
+
+#[test]
+fn a_key_in_a_hosts_name_does_not_survive() {
+    let host = |name: &str| {
+        let mut name = name.to_owned();
+        Redactor::new([7; 32]).host(&mut name);
+        name
+    };
+    let sent = host("ghp_16c7e42f292c6912e7710c838347ae178b4a.evil.example");
+    assert!(sent.starts_with("<secret:") && sent.ends_with(">.evil.example"), "{sent}");
+    assert_eq!(host(&sent), sent);
+    for name in
+        ["api.openai.com", "d111111abcdef8.cloudfront.net", "ip-10-0-0-1.eu-west-1.compute.internal", "", "."]
+    {
+        assert_eq!(host(name), name);
+    }
+}

@@ -5,13 +5,15 @@ use crate::Error;
 use collector::Reader;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Longest time for which a record that forced no wake-up lies in a ring.
 const DRAIN_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// The same while something was read too early to be handed on, and a session's score is kept.
+const EARLY_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 /// Passes after which everything that was in the rings at a given time has been handed on: the one that may be half
 /// done, and a whole one.
 const WHOLE_PASSES: u64 = 2;
@@ -27,6 +29,8 @@ pub struct Pump {
 struct Shared {
     wake: OwnedFd,
     stop: AtomicBool,
+    /// How many wait for a flush: each pass counts losses meanwhile, since a session's last ones are its own.
+    flushing: AtomicUsize,
     passes: Mutex<u64>,
     passed: Condvar,
 }
@@ -39,6 +43,7 @@ impl Pump {
         let shared = Arc::new(Shared {
             wake,
             stop: AtomicBool::new(false),
+            flushing: AtomicUsize::new(0),
             passes: Mutex::new(0),
             passed: Condvar::new(),
         });
@@ -57,8 +62,16 @@ impl Pump {
         let _ = rustix::io::write(&self.shared.wake, &1u64.to_ne_bytes());
     }
 
-    /// Waits until everything that is in the rings now was handed on. `false`: it took too long, or the pump ended.
+    /// Waits until everything that is in the rings now was handed on, and every loss until now. `false`: it took too long,
+    /// or the pump ended.
     pub fn flush(&self) -> bool {
+        self.shared.flushing.fetch_add(1, Ordering::AcqRel);
+        let whole = self.wait_for_passes();
+        self.shared.flushing.fetch_sub(1, Ordering::AcqRel);
+        whole
+    }
+
+    fn wait_for_passes(&self) -> bool {
         let until = Instant::now() + FLUSH_TIMEOUT;
         let mut passes = self.shared.passes.lock().unwrap_or_else(PoisonError::into_inner);
         let target = *passes + WHOLE_PASSES;
@@ -91,7 +104,11 @@ impl Drop for Pump {
 fn run(mut reader: Reader, sessions: &Sessions, shared: &Shared) {
     while !shared.stop.load(Ordering::Acquire) {
         wait(&reader, sessions, shared);
-        reader.drain(&mut |slot, heard| sessions.take(slot, heard));
+        let sink = &mut |slot, heard| sessions.take(slot, heard);
+        reader.drain(sink);
+        if shared.flushing.load(Ordering::Acquire) > 0 {
+            reader.count(sink);
+        }
         sessions.after_pass();
         let mut passes = shared.passes.lock().unwrap_or_else(PoisonError::into_inner);
         *passes += 1;
@@ -108,7 +125,8 @@ fn wait(reader: &Reader, sessions: &Sessions, shared: &Shared) {
         PollFd::new(&rings[0], PollFlags::IN),
         PollFd::new(&rings[1], PollFlags::IN),
     ];
-    let timeout = (!sessions.is_empty()).then_some(&DRAIN_INTERVAL);
+    let interval = if reader.is_early() && sessions.is_scored() { &EARLY_INTERVAL } else { &DRAIN_INTERVAL };
+    let timeout = (!sessions.is_empty()).then_some(interval);
     if poll(&mut fds, timeout).is_ok_and(|ready| ready > 0) && !fds[0].revents().is_empty() {
         let _ = rustix::io::read(&shared.wake, &mut [0u8; 8]);
     }

@@ -166,6 +166,11 @@ impl Sessions {
         self.slots().iter().filter(|taken| **taken).count() <= 1
     }
 
+    /// Whether a score is kept of any session.
+    pub fn is_scored(&self) -> bool {
+        self.all().values().any(|running| running.with(|live| live.is_scored()).unwrap_or(false))
+    }
+
     /// Takes no session any more, if none is there.
     pub fn close_if_empty(&self) -> bool {
         let slots = self.slots();
@@ -231,8 +236,10 @@ impl Sessions {
 
     /// What the kernel said.
     pub fn take(&self, slot: u32, mut heard: Heard) {
-        if let Heard::Captured(Captured::Event(event)) = &mut heard {
-            self.redactor.event(event);
+        match &mut heard {
+            Heard::Captured(Captured::Event(event)) => self.redactor.event(event),
+            Heard::Dns(dns) => self.redactor.host(&mut dns.message.question),
+            Heard::Captured(_) => {}
         }
         let all = self.all();
         match heard {
