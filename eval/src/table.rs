@@ -49,7 +49,11 @@ pub fn markdown(result: &EvalResult) -> String {
     );
     out.push('\n');
     if let Some(scenarios) = result.breakdowns.iter().find(|breakdown| breakdown.by == "scenario") {
-        attacks(&mut out, scenarios, result);
+        attacks(&mut out, scenarios);
+        let _ = writeln!(
+            out,
+            "\nCame to nothing: the attack did nothing and nothing was said of it, as where its preconditions were missing. Such runs are in no share; those that were replayed are in the columns at 1, 5 and 10 %, which ask for a score."
+        );
     }
     out.push('\n');
     head(&mut out, &["live clean sessions", "with a denial", "with an alert", "stopped"]);
@@ -96,7 +100,7 @@ fn learning(out: &mut String, result: &EvalResult) {
     }
 }
 
-fn attacks(out: &mut String, scenarios: &Breakdown, result: &EvalResult) {
+fn attacks(out: &mut String, scenarios: &Breakdown) {
     head(
         out,
         &[
@@ -105,34 +109,26 @@ fn attacks(out: &mut String, scenarios: &Breakdown, result: &EvalResult) {
             "detected before impact",
             "after",
             "missed",
+            "came to nothing",
             "replayed: detected at 1 / 5 / 10 % of clean sessions",
             "floor at 5 %",
             "median time to detect",
         ],
     );
-    let line = |name: String, live: &crate::metrics::incident::Outcomes, more: [String; 3]| {
+    let named = scenarios.rows.iter().map(|scenario| {
+        let name = format!("{} {}", cell(&scenario.key), cell(&scenario.words));
+        (name.trim_end().to_owned(), scenario)
+    });
+    let totals = scenarios.totals.iter().map(|total| (format!("**{}**", cell(&total.key)), total));
+    for (name, scenario) in named.chain(totals) {
+        let live = &scenario.live;
+        let outcomes = [live.prevented, live.detected_before, live.detected_after, live.missed, live.inert];
         let mut cells = vec![name];
-        cells.extend(
-            [live.prevented, live.detected_before, live.detected_after, live.missed].map(|n| n.to_string()),
-        );
-        cells.extend(more);
-        cells
-    };
-    for scenario in &scenarios.rows {
-        let rates = scenario.detection.map(|detected| words::percent(detected.share())).join(" / ");
-        let more = [rates, words::percent(scenario.floor.share()), words::ms(scenario.median_ms)];
-        let name = if scenario.words.is_empty() {
-            cell(&scenario.key)
-        } else {
-            format!("{} {}", cell(&scenario.key), cell(&scenario.words))
-        };
-        row(out, &line(name, &scenario.live, more));
+        cells.extend(outcomes.map(|count| count.to_string()));
+        cells.push(scenario.detection.map(|detected| words::percent(detected.share())).join(" / "));
+        cells.extend([words::percent(scenario.floor.share()), words::ms(scenario.median_ms)]);
+        row(out, &cells);
     }
-    let rates = result.arms.first().map(|arm| arm.detection.map(words::percent).join(" / "));
-    let half = result.delays.offline.iter().find(|delay| delay.unit == "ms").and_then(|delay| delay.half);
-    let floor = result.floors.iter().filter_map(|floor| floor.detection[1]).reduce(f64::max);
-    let more = [rates.unwrap_or_default(), words::percent(floor), words::ms(half)];
-    row(out, &line("**all**".to_owned(), &result.live.attacks, more));
 }
 
 fn detection(out: &mut String, result: &EvalResult) {

@@ -60,6 +60,15 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
 }
 
+/// Names as a sentence has them.
+pub fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [others @ .., last] => format!("{} and {last}", others.join(", ")),
+    }
+}
+
 /// A number with thin separators.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -115,5 +124,6 @@ mod tests {
         assert_eq!([p(0.25), p(0.0123), p(2e-6)], ["0.25", "0.012", "2.0e-6"]);
         assert_eq!(count(12_345, "event"), "12,345 events");
         assert_eq!(of(Proportion { hits: 1, of: 3 }), "1 of 3");
+        assert_eq!([list(&[]), list(&["a"]), list(&["a", "b", "c"])], ["", "a", "a, b and c"]);
     }
 }

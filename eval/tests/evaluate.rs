@@ -7,9 +7,9 @@ mod recording;
 
 use datasets::corpus::{Corpus, Description, FORMAT, Kind as RunKind, Mode, Observed, Run, Split, Variant};
 use eval::compare::{Change, compare};
-use eval::metrics::incident::Outcome;
+use eval::metrics::incident::{Outcome, Outcomes};
 use eval::metrics::proportion::Proportion;
-use eval::result::{CaseKind, EvalResult};
+use eval::result::{CaseKind, EvalResult, RunRow};
 use eval::{Options, Scenario, Scenarios, evaluate};
 use recording::{Kind, Recording};
 
@@ -83,6 +83,7 @@ fn make() -> Made {
     run(40, Split::Test, quiet, "summarize", Kind::Clean, Mode::Record);
     run(50, Split::Test, None, "summarize", Kind::Clean, Mode::Enforce);
     run(51, Split::Test, edit, "edit", Kind::Alerted, Mode::Enforce);
+    run(52, Split::Test, quiet, "summarize", Kind::Clean, Mode::Enforce);
     Made { corpus, _recording: recording, _directory: directory }
 }
 
@@ -93,7 +94,8 @@ fn scenarios() -> Scenarios {
         claimed: true,
         ..Scenario::default()
     };
-    [(HOSTILE.to_owned(), told("edits", "T1565")), ("S26".to_owned(), told("reads", "T1074.001"))].into()
+    let reads = Scenario { apart: true, ..told("reads", "T1074.001") };
+    [(HOSTILE.to_owned(), told("edits", "T1565")), ("S26".to_owned(), reads)].into()
 }
 
 fn result(made: &Made, seed: u64) -> EvalResult {
@@ -142,7 +144,7 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
     let result = result(&made, 1);
     let basis = &result.basis;
     assert_eq!((basis.train, basis.calibrate, basis.clean, basis.attacks), (8, 4, 4, 4));
-    assert_eq!((basis.live_clean, basis.live_attacks), (1, 1));
+    assert_eq!((basis.live_clean, basis.live_attacks), (1, 2));
     assert_eq!(result.baselines[0].left_out.len(), 1);
     assert_eq!((result.baselines[0].sessions, result.baselines[0].calibrated_on), (8, 4));
     // Three edit and are denied before their impact; one does what clean sessions do.
@@ -161,7 +163,7 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
     assert!(result.cases.iter().all(|case| case.kind != CaseKind::FalseAlarm));
     let row = result.runs.iter().find(|run| run.id.ends_with("0030")).unwrap();
     assert_eq!((row.stage.as_deref(), row.outcome), (Some("T1"), Some(Outcome::DetectedBefore)));
-    assert_eq!(result.runs.len(), 25);
+    assert_eq!(result.runs.len(), 26);
     let drifted = |what: &str| result.drift.iter().find(|row| row.what == what).unwrap().sessions;
     assert_eq!((drifted("new repositories"), drifted("new version codex 2")), (4, 2));
     let techniques = result.breakdowns.iter().find(|breakdown| breakdown.by == "technique").unwrap();
@@ -171,6 +173,37 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
     );
     assert_eq!(result.learning.iter().map(|row| row.sessions).collect::<Vec<_>>(), [3, 6, 8]);
     assert_eq!(result.poisoning.iter().map(|row| row.poisoned).collect::<Vec<_>>(), [1; 6]);
+}
+
+#[test]
+fn each_total_says_whose_runs_it_counts() {
+    let result = result(&make(), 1);
+    let scenarios = result.breakdowns.iter().find(|breakdown| breakdown.by == "scenario").unwrap();
+    let told: Vec<_> = scenarios.totals.iter().map(|row| (row.live, row.offline, row.detection[0])).collect();
+    let before = Outcomes { detected_before: 1, ..Outcomes::default() };
+    let three = Outcomes { detected_before: 3, ..Outcomes::default() };
+    assert_eq!(
+        told,
+        [
+            (before, three, Proportion { hits: 3, of: 3 }),
+            (Outcomes { inert: 1, ..before }, Outcomes { missed: 1, ..three }, Proportion { hits: 3, of: 4 }),
+        ]
+    );
+    // The same from the runs: what no clean session came up to is detected.
+    let replayed = |is_attack: bool| {
+        let of = move |run: &&RunRow| run.attack.is_some() == is_attack && run.split == "test";
+        result.runs.iter().filter(of).filter_map(|run| run.bits)
+    };
+    let most = replayed(false).fold(0.0, f64::max);
+    assert_eq!(Proportion::count(replayed(true).map(|bits| bits > most)), Proportion { hits: 3, of: 4 });
+    let table = eval::table::markdown(&result);
+    let totals: Vec<&str> = table.lines().filter(|line| line.starts_with("| **all")).collect();
+    assert!(
+        totals[0].starts_with("| **all but S26** | 0 | 1 | 0 | 0 | 0 | 100 % / 100 % / 100 % |"),
+        "{table}"
+    );
+    assert!(totals[1].starts_with("| **all 2** | 0 | 1 | 0 | 0 | 1 | 75.0 % / 75.0 % / 75.0 % |"), "{table}");
+    assert_eq!(totals.len(), 2);
 }
 
 #[test]
@@ -198,7 +231,7 @@ fn names_of_the_guarded_side_stay_text() {
     let table = eval::table::markdown(&result);
     let row = table.lines().find(|line| line.contains("S01")).unwrap();
     assert!(!row.contains("<script"));
-    assert_eq!(row.replace("\\|", "").matches('|').count(), 9);
+    assert_eq!(row.replace("\\|", "").matches('|').count(), 10);
 }
 
 #[test]

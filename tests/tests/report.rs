@@ -152,6 +152,8 @@ fn a_browser_shows_what_happened() -> Result<()> {
     let scenarios = between(&page, "<table class=\"scenarios\">", "</table>");
     assert_eq!(scenarios.len(), 1);
     assert_eq!(scenarios[0].matches("<tr>").count(), 3, "a head and two scenarios: {}", scenarios[0]);
+    let totals = between(scenarios[0], "<tr class=\"total\"><td><b>", "</b>");
+    assert_eq!(totals, ["all but S26", "all 2"]);
     assert!(scenarios[0].contains("S01&lt;img src=x onerror=alert(1)&gt;") && !page.contains("<img"));
     // ROC twice, time to detect, promised against realised, learning; then a timeline for the missed attack and for the
     // diary.

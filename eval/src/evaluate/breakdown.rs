@@ -10,7 +10,8 @@ use crate::metrics::roc;
 use crate::result::{Breakdown, BreakdownRow, FPRS};
 use crate::scenario::Scenarios;
 use crate::score::{self, Stages};
-use std::collections::BTreeMap;
+use crate::words;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An attack as a breakdown sees it.
 struct Attack<'d> {
@@ -77,13 +78,31 @@ pub fn breakdowns(entries: &[Entry<'_>], live: &[&Item], scenarios: &Scenarios) 
                 _ => String::new(),
             };
             let rows = rows.into_iter().map(|(key, attacks)| row(&key, words(&key), &attacks, &cut));
-            Breakdown { by: by.to_owned(), rows: rows.collect() }
+            let rows = rows.collect();
+            let totals = if by == "scenario" { totals(&attacks, scenarios, &cut) } else { Vec::new() };
+            Breakdown { by: by.to_owned(), rows, totals }
         })
         .collect()
 }
 
 fn scenario(attack: &Attack<'_>) -> String {
     attack.item.attack().map_or("", |attack| attack.0).to_owned()
+}
+
+/// Every attack but those of scenarios that are reported apart, and every attack.
+fn totals(attacks: &[Attack<'_>], scenarios: &Scenarios, cuts: &Cuts) -> Vec<BreakdownRow> {
+    let is_apart = |name: &str| scenarios.get(name).is_some_and(|known| known.apart);
+    let names: BTreeSet<String> = attacks.iter().map(scenario).collect();
+    let apart: Vec<&str> = names.iter().map(String::as_str).filter(|name| is_apart(name)).collect();
+    let (mut totals, all) = (Vec::new(), attacks.iter().collect::<Vec<_>>());
+    if !apart.is_empty() {
+        let rest: Vec<_> = all.iter().copied().filter(|attack| !is_apart(&scenario(attack))).collect();
+        totals.push(row(&format!("all but {}", words::list(&apart)), String::new(), &rest, cuts));
+    }
+    if !all.is_empty() {
+        totals.push(row(&format!("all {}", names.len()), String::new(), &all, cuts));
+    }
+    totals
 }
 
 /// Scores above which a session is called an attack.

@@ -5,6 +5,7 @@ use super::data::Item;
 use crate::metrics::delay::Delay;
 use crate::metrics::incident::{Facts, Outcome, outcome};
 use crate::result::{RunRow, Source};
+use crate::score::{self, Stages};
 use datasets::corpus::{Mode, Split};
 use event::{Means, Stage};
 use models::Thresholds;
@@ -145,6 +146,9 @@ pub fn row(item: &Item, entry: Option<&Entry<'_>>) -> RunRow {
         duration_ms: span.1.saturating_sub(span.0) as f64 / 1e6,
         left_out,
         p: entry.map(|entry| entry.scored.lowest.as_ref().map_or(1.0, |lowest| lowest.score.p)),
+        bits: entry
+            .filter(|_| source == Source::Offline)
+            .map(|entry| score::bits(entry.shipped(Stages::ALL).lowest())),
         stage: first.map(|first| first.stage.name().to_owned()),
         means: first.as_ref().map(means_words),
         outcome: judged.then(|| judge(item, first)),

@@ -67,6 +67,8 @@ pub fn scenarios(result: &EvalResult) -> Markup {
 }
 
 fn breakdown_table(breakdown: &Breakdown, class: &str) -> Markup {
+    let totals = breakdown.totals.iter().map(|row| (row, true));
+    let rows = breakdown.rows.iter().map(|row| (row, false)).chain(totals);
     html! {
         div.scroll { table class=(class) {
             thead { tr {
@@ -74,7 +76,7 @@ fn breakdown_table(breakdown: &Breakdown, class: &str) -> Markup {
                 th.number { "at 1 %" } th.number { "at 5 %" } th.number { "at 10 %" }
                 th.number { "floor at 5 %" } th.number { "median time" }
             } }
-            tbody { @for row in &breakdown.rows { tr {
+            tbody { @for (row, total) in rows { tr.total[total] {
                 td { b { (row.key) } @if !row.words.is_empty() { " " span.quiet { (row.words) } } }
                 td { (outcome_bar(row.live)) }
                 td { (outcome_bar(row.offline)) }

@@ -64,6 +64,10 @@ pub struct RunRow {
     pub left_out: Option<String>,
     /// Its lowest p (of an attack: from the onset on).
     pub p: Option<f64>,
+    /// What all stages say in the replay, in bits: -log2 of the lowest p there. Detection at a share of clean sessions is
+    /// counted by it.
+    #[serde(default)]
+    pub bits: Option<f64>,
     /// Stage that first said something (of an attack: from the onset on).
     pub stage: Option<String>,
     /// By what it was stopped.
@@ -106,6 +110,9 @@ pub struct Breakdown {
     pub by: String,
     /// A row for each value.
     pub rows: Vec<BreakdownRow>,
+    /// Of scenarios: those that are not reported apart, where some are, and all of them; each row says whose it is.
+    #[serde(default)]
+    pub totals: Vec<BreakdownRow>,
 }
 
 /// One value of a dimension.
