@@ -9,7 +9,7 @@ use datasets::corpus::{Corpus, Description, FORMAT, Kind as RunKind, Mode, Obser
 use eval::compare::{Change, compare};
 use eval::metrics::incident::{Outcome, Outcomes};
 use eval::metrics::proportion::Proportion;
-use eval::result::{CaseKind, EvalResult, RunRow};
+use eval::result::{CaseKind, EvalResult, Poisoned, RunRow};
 use eval::{Options, Scenario, Scenarios, evaluate};
 use recording::{Kind, Recording};
 
@@ -172,7 +172,15 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
         ["T1074.001", "T1565"]
     );
     assert_eq!(result.learning.iter().map(|row| row.sessions).collect::<Vec<_>>(), [3, 6, 8]);
-    assert_eq!(result.poisoning.iter().map(|row| row.poisoned).collect::<Vec<_>>(), [1; 6]);
+    // One of three attacks of a scenario teaches, and that is the least of eight sessions, whichever share is asked for.
+    let poisoned = |row: &Poisoned| (row.asked.len(), row.poisoned, row.of, row.screened, row.arm.sessions);
+    assert_eq!(
+        result.poisoning.iter().map(poisoned).collect::<Vec<_>>(),
+        [(3, 0, 8, false, (4, 2)), (3, 1, 8, false, (4, 2)), (3, 1, 8, true, (4, 2))]
+    );
+    let found = |row: &Poisoned| (row.share, row.arm.alerted);
+    assert_eq!(found(&result.poisoning[0]), (0.0, Proportion { hits: 2, of: 2 }));
+    assert_eq!(found(&result.poisoning[1]), (0.125, Proportion { hits: 2, of: 2 }));
 }
 
 #[test]

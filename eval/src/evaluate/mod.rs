@@ -76,15 +76,20 @@ pub fn evaluate(
     let live: Vec<&Item> = lives.iter().map(|&at| &data.items[at]).collect();
     let (clean, attacks): (Vec<&Entry<'_>>, Vec<&Entry<'_>>) =
         entries.iter().partition(|entry| !entry.item.is_attack());
+    let poisons = poisoning::poisons(&data, seed);
     let steps = Steps::begin(
         told,
         "leaving parts out, training on fewer sessions and on poisoned ones, dropping records",
-        ablation::STEPS + learning::sizes(&data).len() + poisoning::STEPS + dropping::STEPS + drift::STEPS,
+        ablation::STEPS
+            + learning::sizes(&data).len()
+            + poisoning::STEPS * poisons.len()
+            + dropping::STEPS
+            + drift::STEPS,
     );
     // Beside each other: one alone does not keep every core busy to its end.
     let arms = || ablation::arms(&data, &entries, &tests, seed, &steps);
     let learning = || learning::learning(&data, &tests, seed, &steps);
-    let poisoning = || poisoning::poisoning(&data, seed, &steps);
+    let poisoning = || poisoning::poisoning(&data, &fits, &poisons, seed, &steps);
     let loss = || dropping::dropping(&entries, seed, &steps);
     let drift = || drift::drift(&data, &entries, &fits, seed, &steps);
     let ((arms, learning), (poisoning, (loss, drift))) =

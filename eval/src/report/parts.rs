@@ -3,7 +3,7 @@
 use super::tables::share;
 use super::{plot, section};
 use crate::Error;
-use crate::result::{Arm, EvalResult};
+use crate::result::{Arm, EvalResult, Poisoned};
 use crate::words;
 use maud::{Markup, html};
 
@@ -57,6 +57,24 @@ pub fn ablations(result: &EvalResult) -> Markup {
     )
 }
 
+/// What a row of the poisoned is of.
+fn poisoned(row: &Poisoned) -> String {
+    if row.screened {
+        return format!("Screening let {} of them in.", row.trained);
+    }
+    let asked: Vec<String> = row.asked.iter().map(|share| format!("{:.0} %", share * 100.0)).collect();
+    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let asked = if asked.is_empty() { String::new() } else { format!("Asked for {}: ", words::list(&asked)) };
+    let baselines =
+        if row.groups > 0 { format!(" of {}", words::count(row.groups, "baseline")) } else { String::new() };
+    format!(
+        "{asked}{} of {} training sessions{baselines}, {}.",
+        row.poisoned,
+        words::thousands(row.of),
+        words::percent(Some(row.poisoned as f64 / row.of.max(1) as f64))
+    )
+}
+
 /// Learning, poison, drift, loss, growth and cost.
 pub fn more(result: &EvalResult) -> Result<Markup, Error> {
     let learning = plot::learning(&result.learning)?;
@@ -77,11 +95,10 @@ pub fn more(result: &EvalResult) -> Result<Markup, Error> {
             } }
         }
         h3 { "Poisoned: attacks among the sessions that taught" }
-        p.lead { "Further attacks of the same scenarios are looked for. Screened is what `train` does: sessions that met a jewel, raised an alert or were not seen whole are left out." }
+        p.lead { "Attacks took the place of some training sessions, and other attacks of the same scenarios are looked for. Only baselines that could be poisoned are in here, with the clean sessions of their agents and tasks: compare a row with the one of the same baselines that were not poisoned. Screened is what `train` does: sessions that met a jewel, raised an alert or were not seen whole are left out." }
+        @if result.poisoning.is_empty() { p.quiet { "No baseline could be poisoned: no agent has two recorded attacks of one scenario." } }
         (arm_table(result.poisoning.iter().map(|row| &row.arm), None))
-        p.quiet { @for row in &result.poisoning { @if !row.screened {
-            (format!("{:.0} %: {} of {} training sessions. ", row.share * 100.0, row.poisoned, row.of))
-        } @else { (format!("Screening let {} of them in. ", row.trained)) } } }
+        p.quiet { @for row in result.poisoning.iter().filter(|row| row.poisoned > 0) { (poisoned(row)) " " } }
         h3 { "Something is new" }
         div.scroll { table {
             thead { tr { th { "clean sessions of" } th.number { "sessions" } th.number { "alerted on" } th.number { "denied something" }

@@ -227,9 +227,16 @@ pub struct Learned {
 /// Detection with attacks in the training set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Poisoned {
-    /// Share of training sessions that were replaced, as asked for.
+    /// Share of the training sessions of the poisoned baselines that were replaced; 0 where the same baselines were not
+    /// poisoned.
     pub share: f64,
-    /// Training sessions that were led astray, over all baselines.
+    /// Shares that were asked for; whole sessions come to [`Poisoned::share`].
+    #[serde(default)]
+    pub asked: Vec<f64>,
+    /// Baselines that could be poisoned: the others are not in the row. 0 in results that had all of them there.
+    #[serde(default)]
+    pub groups: u64,
+    /// Training sessions that were led astray, over these baselines.
     pub poisoned: u64,
     /// Of how many.
     pub of: u64,
@@ -237,7 +244,7 @@ pub struct Poisoned {
     pub screened: bool,
     /// Poisoned sessions that screening left in.
     pub trained: u64,
-    /// Detection of further attacks of the same scenarios.
+    /// Detection of other attacks of the same scenarios, and clean sessions of the same agents and tasks.
     pub arm: Arm,
 }
 
