@@ -184,6 +184,16 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
 }
 
 #[test]
+fn what_is_lost_stands_beside_the_same_score_whole() {
+    let result = result(&make(), 1);
+    let shares: Vec<f64> = result.loss.iter().map(|row| row.share).collect();
+    assert_eq!((shares, result.loss[0].dropped), (vec![0.0, 0.01, 0.05, 0.2], 0));
+    let whole = result.arms.iter().find(|arm| arm.name == "T2 alone: the score").unwrap();
+    assert_eq!((result.loss[0].arm.auc, result.loss[0].arm.detection), (whole.auc, whole.detection));
+    assert!(result.loss.iter().all(|row| row.arm.name.starts_with("T2 alone, ")));
+}
+
+#[test]
 fn each_total_says_whose_runs_it_counts() {
     let result = result(&make(), 1);
     let scenarios = result.breakdowns.iter().find(|breakdown| breakdown.by == "scenario").unwrap();

@@ -109,6 +109,7 @@ pub fn more(result: &EvalResult) -> Result<Markup, Error> {
             } } }
         } }
         h3 { "Records are lost" }
+        p.lead { "What is left of T2 alone: T0 and T1 are asked before an operation, and no record that is lost changes what they answer." }
         (arm_table(result.loss.iter().map(|row| &row.arm), None))
         h3 { "Do sessions differ?" }
         div.scroll { table {

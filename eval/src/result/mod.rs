@@ -77,7 +77,7 @@ pub struct EvalResult {
     pub poisoning: Vec<Poisoned>,
     /// Clean sessions where something was new.
     pub drift: Vec<Drifted>,
-    /// With records dropped.
+    /// With records dropped, and with none.
     pub loss: Vec<Lossy>,
     /// Whether sessions differ.
     pub growth: Vec<GrowthOf>,
@@ -270,7 +270,7 @@ pub struct Lossy {
     pub share: f64,
     /// Dropped.
     pub dropped: u64,
-    /// Detection by the score.
+    /// Detection by T2 alone.
     pub arm: Arm,
 }
 
