@@ -79,7 +79,7 @@ fn learning(out: &mut String, result: &EvalResult) {
     head(
         out,
         &[
-            "replayed, with so many normal sessions a baseline",
+            &format!("replayed, taught by so many normal sessions a baseline ({})", words::taught(result)),
             "AUC",
             "detected at 1 / 5 / 10 %",
             "clean sessions that T1 would deny something",

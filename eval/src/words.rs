@@ -82,6 +82,20 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
+/// What became of the recorded clean sessions of a baseline, on average: the largest row of a learning curve is those that
+/// taught.
+pub fn taught(result: &EvalResult) -> String {
+    let (basis, baselines) = (&result.basis, result.baselines.len().max(1) as f64);
+    let each = |sessions: u64| (sessions as f64 / baselines).round();
+    let all = each(basis.train + basis.calibrate + basis.clean);
+    format!(
+        "of {all} recorded ones {} may teach, {} calibrate, {} are held out",
+        each(basis.train),
+        each(basis.calibrate),
+        each(basis.clean)
+    )
+}
+
 /// One sentence that may be quoted: what was stopped, and what it cost.
 pub fn headline(result: &EvalResult) -> String {
     let live = &result.live;

@@ -222,6 +222,7 @@ fn each_total_says_whose_runs_it_counts() {
     );
     assert!(totals[1].starts_with("| **all 2** | 0 | 1 | 0 | 0 | 1 | 75.0 % / 75.0 % / 75.0 % |"), "{table}");
     assert_eq!(totals.len(), 2);
+    assert!(table.contains("(of 16 recorded ones 8 may teach, 4 calibrate, 4 are held out)"), "{table}");
 }
 
 #[test]

@@ -11,7 +11,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// Sessions a baseline; 12 is what a user records first, 40 a good week.
+/// Sessions that teach a baseline; 12 is what a user records first, 40 a good week. Of 40 recorded sessions fewer teach: some
+/// calibrate and some are held out.
 const SIZES: [usize; 7] = [3, 6, 12, 20, 30, 40, 80];
 
 /// The curve, up to as many sessions as the largest group has.

@@ -80,10 +80,10 @@ pub fn more(result: &EvalResult) -> Result<Markup, Error> {
     let learning = plot::learning(&result.learning)?;
     let body = html! {
         div.columns {
-            figure { (learning) figcaption { "Detection by the number of normal sessions that taught each baseline" } }
+            figure { (learning) figcaption { "Detection by the number of normal sessions that taught each baseline: " (words::taught(result)) } }
             div.scroll { table {
                 thead { tr {
-                    th.number { "sessions" } th.number { "AUC" } th.number { "at 1 %" } th.number { "at 5 %" }
+                    th.number { "sessions that taught" } th.number { "AUC" } th.number { "at 1 %" } th.number { "at 5 %" }
                     th.number { "clean denied" } th.number { "clean alerted" } th.number { "proves p" }
                 } }
                 tbody { @for row in &result.learning { tr {

@@ -212,7 +212,7 @@ pub struct CalibratedBy {
 /// Detection by the number of training sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Learned {
-    /// Training sessions of each baseline, at most.
+    /// Training sessions of each baseline, at most: those that calibrate or are held out are not among them.
     pub sessions: u64,
     /// Baselines that had as many.
     pub baselines: u64,
