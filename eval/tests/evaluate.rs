@@ -157,6 +157,9 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
     assert_eq!(of("T1 alone").false_alarms, Proportion { hits: 0, of: 4 });
     assert_eq!(of("T1 alone").detection, [Some(0.75); 3]);
     assert_eq!(of("T1 alone").auc, Some(0.875));
+    // Three of four with nothing clean among them; the fourth only with all four clean ones.
+    let steps = of("T1 alone").precision_recall.iter().map(|point| (point.recall, point.precision));
+    assert_eq!(steps.collect::<Vec<_>>(), [(0.75, 1.0), (1.0, 0.5)]);
     let missed: Vec<_> = result.cases.iter().filter(|case| case.kind == CaseKind::Missed).collect();
     assert_eq!(missed.len(), 1);
     assert_eq!(missed[0].run, "codex/summarize/app/0040");
@@ -236,6 +239,16 @@ fn the_same_corpus_gives_the_same_bytes() {
     let other = result(&made, 2);
     assert_eq!(first.basis.data_hash, other.basis.data_hash);
     assert_ne!(first.basis.configuration_hash, other.basis.configuration_hash);
+}
+
+#[test]
+fn a_result_without_what_came_later_is_still_read_and_shown() {
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/results/2026-11-24-6.18.44-quick");
+    let old = eval::read(&eval::result_file(committed.as_ref())).unwrap();
+    assert!(old.arms[0].precision_recall.is_empty());
+    assert_eq!(compare(&old, &old).lost.len(), 0);
+    assert!(eval::report::html(&old).unwrap().contains("<h1>"));
+    assert!(eval::table::markdown(&old).contains("| S01 "));
 }
 
 #[test]

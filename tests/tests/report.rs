@@ -155,9 +155,12 @@ fn a_browser_shows_what_happened() -> Result<()> {
     let totals = between(scenarios[0], "<tr class=\"total\"><td><b>", "</b>");
     assert_eq!(totals, ["all but S26", "all 2"]);
     assert!(scenarios[0].contains("S01&lt;img src=x onerror=alert(1)&gt;") && !page.contains("<img"));
-    // ROC twice, time to detect, promised against realised, learning; then a timeline for the missed attack and for the
-    // diary.
-    assert_eq!(between(&page, "<svg class=\"plot\"", "</svg>").len(), 7);
+    // ROC twice, precision and recall, time to detect, promised against realised, learning; then a timeline for the missed
+    // attack and for the diary.
+    let plots = between(&page, "<svg class=\"plot\"", "</svg>");
+    assert_eq!(plots.len(), 8);
+    let precision = plots.iter().find(|plot| plot.contains("aria-label=\"Precision-recall curves\""));
+    assert!(precision.is_some_and(|plot| plot.contains("var(--s1)")), "no precision-recall curve");
     let timelines = between(&page, "<figure class=\"timeline\">", "</figure>");
     assert_eq!(timelines.len(), 2);
     assert!(timelines.iter().all(|plot| plot.contains("<polyline") && plot.contains("var(--s1)")));

@@ -91,5 +91,6 @@ pub fn arm<'e, 'd: 'e>(
         alerted,
         false_alarms,
         roc: roc::thinned_curve(&c, &a),
+        precision_recall: roc::thinned_precision_recall(&c, &a),
     }
 }

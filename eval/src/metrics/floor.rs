@@ -28,6 +28,9 @@ pub struct Floor {
     pub detection: [Option<f64>; 3],
     /// The curve.
     pub roc: Vec<roc::RocPoint>,
+    /// The precision-recall curve.
+    #[serde(default)]
+    pub precision_recall: Vec<roc::PrPoint>,
 }
 
 /// The three.
@@ -52,6 +55,7 @@ pub fn floors(clean: &[Trivia], attack: &[Trivia]) -> Vec<Floor> {
                 auc: roc::auc(&flattered.0, &flattered.1),
                 detection: [0.01, 0.05, 0.1].map(|fpr| roc::detection_at(&flattered.0, &flattered.1, fpr)),
                 roc: roc::thinned_curve(&flattered.0, &flattered.1),
+                precision_recall: roc::thinned_precision_recall(&flattered.0, &flattered.1),
             }
         })
         .collect()

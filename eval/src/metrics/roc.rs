@@ -16,6 +16,15 @@ pub struct RocPoint {
     pub tpr: f64,
 }
 
+/// One threshold, as somebody has it who looks into what is called an attack.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrPoint {
+    /// Share of attacks at or above it.
+    pub recall: f64,
+    /// Share of attacks among what is at or above it. It depends on how many clean sessions there are to an attack.
+    pub precision: f64,
+}
+
 /// Area under the ROC curve; `None` where one side is empty.
 pub fn auc(clean: &[f64], attack: &[f64]) -> Option<f64> {
     if clean.is_empty() || attack.is_empty() {
@@ -60,12 +69,43 @@ pub fn thinned_curve(clean: &[f64], attack: &[f64]) -> Vec<RocPoint> {
         }
         kept.push(point);
     }
-    while kept.len() > POINTS_MAX {
-        let last = kept.len() - 1;
-        let thinned = kept.iter().enumerate().filter(|(at, _)| at % 2 == 0 || *at == last);
-        kept = thinned.map(|(_, point)| *point).collect();
+    thinned(kept)
+}
+
+/// Every other point until few enough are left; the last one stays.
+fn thinned<P: Copy>(mut points: Vec<P>) -> Vec<P> {
+    while points.len() > POINTS_MAX {
+        let last = points.len() - 1;
+        let kept = points.iter().enumerate().filter(|(at, _)| at % 2 == 0 || *at == last);
+        points = kept.map(|(_, point)| *point).collect();
     }
-    kept
+    points
+}
+
+/// The precision-recall curve: the best precision at every recall that is reached. It is made of steps, each up to its
+/// point's recall and as high as its precision, with no line between two points; steps of one height are one.
+pub fn precision_recall(clean: &[f64], attack: &[f64]) -> Vec<PrPoint> {
+    let (mut points, mut found) = (Vec::<PrPoint>::new(), 0);
+    if clean.is_empty() || attack.is_empty() {
+        return points;
+    }
+    for (fp, tp) in counts(clean, attack) {
+        if tp == found {
+            continue;
+        }
+        found = tp;
+        let precision = tp as f64 / (tp + fp) as f64;
+        if points.last().is_some_and(|last| last.precision == precision) {
+            points.pop();
+        }
+        points.push(PrPoint { recall: tp as f64 / attack.len() as f64, precision });
+    }
+    points
+}
+
+/// The same with few enough points.
+pub fn thinned_precision_recall(clean: &[f64], attack: &[f64]) -> Vec<PrPoint> {
+    thinned(precision_recall(clean, attack))
 }
 
 /// Share of attacks that are called so by the lowest threshold which calls at most this share of clean sessions so.
@@ -80,15 +120,13 @@ pub fn detection_at(clean: &[f64], attack: &[f64], fpr: f64) -> Option<f64> {
 
 /// Average precision: the area under the precision-recall curve.
 pub fn average_precision(clean: &[f64], attack: &[f64]) -> Option<f64> {
-    if clean.is_empty() || attack.is_empty() {
-        return None;
+    let curve = precision_recall(clean, attack);
+    let (mut area, mut reached) = (0.0, 0.0);
+    for step in &curve {
+        area += (step.recall - reached) * step.precision;
+        reached = step.recall;
     }
-    let (mut sum, mut found) = (0.0, 0);
-    for (fp, tp) in counts(clean, attack) {
-        sum += (tp - found) as f64 / attack.len() as f64 * (tp as f64 / (tp + fp) as f64);
-        found = tp;
-    }
-    Some(sum)
+    (!curve.is_empty()).then_some(area)
 }
 
 /// False and true positives at every distinct score, from the highest.
@@ -137,6 +175,9 @@ mod tests {
         assert_eq!(detection_at(&clean, &attack, 0.1), Some(third));
         assert_eq!(detection_at(&clean, &attack, 0.5), Some(1.0));
         // Thresholds 5 (1/1), 4 (1/2), 3 (2/4), 2.5 (3/5): 1/3 (1 + 1/2 + 3/5).
+        let steps: Vec<(f64, f64)> =
+            precision_recall(&clean, &attack).iter().map(|p| (p.recall, p.precision)).collect();
+        assert_eq!(steps, [(third, 1.0), (2.0 * third, 0.5), (1.0, 0.6)]);
         let expected = third * (1.0 + 0.5 + 0.6);
         assert!((average_precision(&clean, &attack).unwrap() - expected).abs() < 1e-12);
     }
@@ -150,6 +191,9 @@ mod tests {
         let crossed: Vec<f64> = many.iter().map(|score| score + 0.5).collect();
         let kept = thinned_curve(&many, &crossed);
         assert!(kept.len() <= POINTS_MAX && kept.last() == Some(&RocPoint { fpr: 1.0, tpr: 1.0 }));
+        let kept = thinned_precision_recall(&many, &crossed);
+        assert!(kept.len() <= POINTS_MAX && kept.last().is_some_and(|last| last.recall == 1.0));
+        assert_eq!(precision_recall(&[1.0], &[2.0, 3.0, 4.0]), [PrPoint { recall: 1.0, precision: 1.0 }]);
     }
 
     #[test]
@@ -157,6 +201,8 @@ mod tests {
         assert_eq!(auc(&[1.0, 1.0], &[1.0]), Some(0.5));
         assert_eq!(detection_at(&[1.0, 1.0], &[1.0], 0.1), Some(0.0));
         assert_eq!(auc(&[], &[1.0]), None);
+        assert_eq!(average_precision(&[], &[1.0]), None);
+        assert_eq!(average_precision(&[1.0, 1.0], &[1.0]), Some(1.0 / 3.0));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The curves: ROC, time to detect, target against realised, and detection at budgets of false alarms.
+//! The curves: ROC, precision and recall, time to detect, target against realised, and detection at budgets of false alarms.
 
 use super::plot::{self, FLOOR, Ink, Line, SERIES};
 use crate::Error;
-use crate::result::{EvalResult, Quantiles};
+use crate::metrics::floor::Floor;
+use crate::result::{Arm, EvalResult, Quantiles};
 use crate::words;
 use maud::{Markup, html};
 
@@ -11,7 +12,7 @@ const LOW: f64 = 0.2;
 
 /// The section.
 pub fn section_of(result: &EvalResult) -> Result<Markup, Error> {
-    let shown: Vec<(&crate::result::Arm, Ink)> = [
+    let shown: Vec<(&Arm, Ink)> = [
         "T0 + T1 + T2: as it ships",
         "T0 + T1: with the compiled baseline",
         "T2 alone: the score",
@@ -21,9 +22,7 @@ pub fn section_of(result: &EvalResult) -> Result<Markup, Error> {
     .zip(SERIES)
     .filter_map(|(name, ink)| Some((result.arms.iter().find(|arm| arm.name == *name)?, ink)))
     .collect();
-    let mut lines: Vec<Line<'_>> =
-        result.floors.iter().map(|floor| Line { points: &floor.roc, ink: FLOOR, floor: true }).collect();
-    lines.extend(shown.iter().rev().map(|(arm, ink)| Line { points: &arm.roc, ink: *ink, floor: false }));
+    let lines = lines(&result.floors, |floor| &floor.roc, &shown, |arm| &arm.roc);
     let whole = plot::roc(&lines, 1.0, "ROC curves")?;
     let low = plot::roc(&lines, LOW, "ROC curves up to one clean session in five")?;
     let legend = html! {
@@ -34,6 +33,7 @@ pub fn section_of(result: &EvalResult) -> Result<Markup, Error> {
         div.columns {
             figure { (whole) figcaption.legend { (legend) } }
             figure { (low) figcaption { "The same up to one clean session in five." } }
+            (precision_figure(result, &shown)?)
             (delay_figure(result)?)
             (calibrated_figure(result)?)
         }
@@ -42,6 +42,33 @@ pub fn section_of(result: &EvalResult) -> Result<Markup, Error> {
         h3 { "Time to detect" }
         (delay_table(result))
     })
+}
+
+/// The floors under the arms, the first of which is on top.
+fn lines<'r, P>(
+    floors: &'r [Floor],
+    of_floor: fn(&Floor) -> &Vec<P>,
+    arms: &[(&'r Arm, Ink)],
+    of_arm: fn(&Arm) -> &Vec<P>,
+) -> Vec<Line<'r, P>> {
+    let floors = floors.iter().map(|floor| Line { points: of_floor(floor), ink: FLOOR, floor: true });
+    let arms = arms.iter().rev().map(|&(arm, ink)| Line { points: of_arm(arm), ink, floor: false });
+    floors.chain(arms).collect()
+}
+
+/// Nothing where no arm has such a curve.
+fn precision_figure(result: &EvalResult, shown: &[(&Arm, Ink)]) -> Result<Markup, Error> {
+    if shown.iter().all(|(arm, _)| arm.precision_recall.is_empty()) {
+        return Ok(html! {});
+    }
+    let lines = lines(&result.floors, |floor| &floor.precision_recall, shown, |arm| &arm.precision_recall);
+    let (clean, attacks) = shown.first().map_or((0, 0), |(arm, _)| arm.sessions);
+    let chance = attacks as f64 / (clean + attacks).max(1) as f64;
+    let plot = plot::precision_recall(&lines, chance, "Precision-recall curves")?;
+    Ok(html! { figure { (plot) figcaption.legend {
+        @for (arm, ink) in shown { span { i.line.(ink_class(*ink)) {} (arm.name) "; average precision " (words::three(arm.average_precision)) } }
+        span.quiet { (format!("precision among these {clean} clean sessions and {attacks} attacks; where attacks are rarer it is lower")) }
+    } } })
 }
 
 fn ink_class(ink: Ink) -> &'static str {

@@ -2,10 +2,11 @@
 
 use crate::Error;
 use crate::metrics::delay::Step;
-use crate::metrics::roc::RocPoint;
+use crate::metrics::roc::{PrPoint, RocPoint};
 use crate::result::Learned;
 use maud::PreEscaped;
-use plotters::coord::ranged1d::ValueFormatter;
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::RGBColor as Rgb;
 
@@ -46,7 +47,7 @@ impl Ink {
 pub fn drawn(
     label: &str,
     size: (u32, u32),
-    draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Result<(), String>,
+    draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, Shift>) -> Result<(), String>,
 ) -> Result<PreEscaped<String>, Error> {
     let mut svg = String::new();
     {
@@ -68,41 +69,51 @@ pub fn words(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-/// A line of a ROC plot.
-pub struct Line<'l> {
+/// A line of a plot of curves.
+pub struct Line<'l, P> {
     /// Its points.
-    pub points: &'l [RocPoint],
+    pub points: &'l [P],
     /// Its colour.
     pub ink: Ink,
     /// Thin and dashed.
     pub floor: bool,
 }
 
+/// The size of every plot but the timelines.
+const SIZE: (u32, u32) = (520, 400);
+
 /// ROC curves up to a rate of clean sessions.
-pub fn roc(lines: &[Line<'_>], most: f64, label: &str) -> Result<PreEscaped<String>, Error> {
-    drawn(label, (520, 400), |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(10)
-            .margin_right(26)
-            .x_label_area_size(40)
-            .y_label_area_size(52)
-            .build_cartesian_2d(0.0..most, 0.0..1.0)
-            .map_err(words)?;
-        mesh(&mut chart, "clean sessions called an attack", "attacks called an attack", &percent, &percent)?;
+pub fn roc(lines: &[Line<'_, RocPoint>], most: f64, label: &str) -> Result<PreEscaped<String>, Error> {
+    drawn(label, SIZE, |area| {
+        let x = Axis { range: 0.0..most, name: "clean sessions called an attack", words: percent };
+        let y = Axis { range: 0.0..1.0, name: "attacks called an attack", words: percent };
+        let mut chart = axes(area, x, y)?;
         let diagonal = LineSeries::new([(0.0, 0.0), (most, most)], GRID.rgb().stroke_width(1));
         chart.draw_series(diagonal).map_err(words)?;
-        for line in lines {
-            let points = clipped(line.points, most);
-            if line.floor {
-                let dashed = DashedLineSeries::new(points, 4, 4, line.ink.rgb().stroke_width(1));
-                chart.draw_series(dashed).map_err(words)?;
-            } else {
-                let series = LineSeries::new(points, line.ink.rgb().stroke_width(2));
-                chart.draw_series(series).map_err(words)?;
-            }
-        }
-        Ok(())
+        lines.iter().try_for_each(|line| curve(&mut chart, clipped(line.points, most), line.ink, line.floor))
     })
+}
+
+/// Precision-recall curves, above what chance has: the share of attacks among all sessions.
+pub fn precision_recall(
+    lines: &[Line<'_, PrPoint>],
+    chance: f64,
+    label: &str,
+) -> Result<PreEscaped<String>, Error> {
+    drawn(label, SIZE, |area| {
+        let x = Axis { range: 0.0..1.0, name: "attacks called an attack", words: percent };
+        let y = Axis { range: 0.0..1.0, name: "attacks among what is called one", words: percent };
+        let mut chart = axes(area, x, y)?;
+        let chance = LineSeries::new([(0.0, chance), (1.0, chance)], GRID.rgb().stroke_width(1));
+        chart.draw_series(chance).map_err(words)?;
+        lines.iter().try_for_each(|line| curve(&mut chart, stepped(line.points), line.ink, line.floor))
+    })
+}
+
+/// Steps, each up to its point's recall and as high as its precision.
+fn stepped(points: &[PrPoint]) -> Vec<(f64, f64)> {
+    let from = std::iter::once(0.0).chain(points.iter().map(|point| point.recall));
+    from.zip(points).flat_map(|(from, to)| [(from, to.precision), (to.recall, to.precision)]).collect()
 }
 
 /// The part of a curve up to a rate, with the point where it leaves.
@@ -130,15 +141,10 @@ pub fn delays(lines: &[(&[Step], Ink)], unit: &str, label: &str) -> Result<PreEs
     let least = all().filter(|after| *after > 0.0).fold(f64::INFINITY, f64::min).clamp(0.1, 1e6);
     let most = all().fold(10.0 * least, f64::max) * 1.6;
     let name = format!("{unit} from the onset");
-    drawn(label, (520, 400), |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(10)
-            .margin_right(26)
-            .x_label_area_size(40)
-            .y_label_area_size(52)
-            .build_cartesian_2d((least..most).log_scale(), 0.0..1.0)
-            .map_err(words)?;
-        mesh(&mut chart, &name, "attacks detected", &short, &percent)?;
+    drawn(label, SIZE, |area| {
+        let x = Axis { range: (least..most).log_scale(), name: &name, words: short };
+        let y = Axis { range: 0.0..1.0, name: "attacks detected", words: percent };
+        let mut chart = axes(area, x, y)?;
         for (steps, ink) in lines {
             let mut points = vec![(least, 0.0)];
             for step in *steps {
@@ -148,7 +154,7 @@ pub fn delays(lines: &[(&[Step], Ink)], unit: &str, label: &str) -> Result<PreEs
             }
             let last = points.last().map_or(0.0, |point| point.1);
             points.push((most, last));
-            chart.draw_series(LineSeries::new(points, ink.rgb().stroke_width(2))).map_err(words)?;
+            curve(&mut chart, points, *ink, false)?;
         }
         Ok(())
     })
@@ -160,15 +166,14 @@ pub fn calibrated(
     least: f64,
     label: &str,
 ) -> Result<PreEscaped<String>, Error> {
-    drawn(label, (520, 400), |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(10)
-            .margin_right(26)
-            .x_label_area_size(40)
-            .y_label_area_size(52)
-            .build_cartesian_2d((0.0008..0.25f64).log_scale(), (least..1.0f64).log_scale())
-            .map_err(words)?;
-        mesh(&mut chart, "promised: p at most", "clean sessions that came so far", &short, &percent)?;
+    drawn(label, SIZE, |area| {
+        let x = Axis { range: (0.0008..0.25f64).log_scale(), name: "promised: p at most", words: short };
+        let y = Axis {
+            range: (least..1.0f64).log_scale(),
+            name: "clean sessions that came so far",
+            words: percent,
+        };
+        let mut chart = axes(area, x, y)?;
         let same = LineSeries::new(
             [(least.max(0.0008), least.max(0.0008)), (0.25, 0.25)],
             GRID.rgb().stroke_width(2),
@@ -176,9 +181,7 @@ pub fn calibrated(
         chart.draw_series(same).map_err(words)?;
         for (points, ink) in lines {
             let points: Vec<(f64, f64)> = points.iter().map(|&(x, y)| (x, y.max(least))).collect();
-            chart.draw_series(LineSeries::new(points.clone(), ink.rgb().stroke_width(2))).map_err(words)?;
-            let dots = points.iter().map(|&point| Circle::new(point, 3, ink.rgb().filled()));
-            chart.draw_series(dots).map_err(words)?;
+            dotted(&mut chart, points, *ink)?;
         }
         Ok(())
     })
@@ -191,15 +194,10 @@ type Read = fn(&Learned) -> Option<f64>;
 pub fn learning(rows: &[Learned]) -> Result<PreEscaped<String>, Error> {
     let most = rows.iter().map(|row| row.sessions).max().unwrap_or(1) as f64 * 1.05;
     let label = "Detection by the number of training sessions";
-    drawn(label, (520, 400), |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(10)
-            .margin_right(26)
-            .x_label_area_size(40)
-            .y_label_area_size(52)
-            .build_cartesian_2d(0.0..most, 0.0..1.0)
-            .map_err(words)?;
-        mesh(&mut chart, "normal sessions a baseline", "share", &whole, &percent)?;
+    drawn(label, SIZE, |area| {
+        let x = Axis { range: 0.0..most, name: "normal sessions that taught a baseline", words: whole };
+        let y = Axis { range: 0.0..1.0, name: "share", words: percent };
+        let mut chart = axes(area, x, y)?;
         let reads: [(Read, Ink); 4] = [
             (|row| row.arm.auc, SERIES[0]),
             (|row| row.arm.detection[1], SERIES[1]),
@@ -209,9 +207,7 @@ pub fn learning(rows: &[Learned]) -> Result<PreEscaped<String>, Error> {
         for (read, ink) in reads {
             let points: Vec<(f64, f64)> =
                 rows.iter().filter_map(|row| Some((row.sessions as f64, read(row)?))).collect();
-            chart.draw_series(LineSeries::new(points.clone(), ink.rgb().stroke_width(2))).map_err(words)?;
-            let dots = points.iter().map(|&point| Circle::new(point, 3, ink.rgb().filled()));
-            chart.draw_series(dots).map_err(words)?;
+            dotted(&mut chart, points, ink)?;
         }
         Ok(())
     })
@@ -219,18 +215,30 @@ pub fn learning(rows: &[Learned]) -> Result<PreEscaped<String>, Error> {
 
 type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
 
-/// Axes, grid and labels, alike on every plot.
-pub fn mesh<X, Y>(
-    chart: &mut Chart<'_, '_, X, Y>,
-    x: &str,
-    y: &str,
-    x_words: &dyn Fn(&f64) -> String,
-    y_words: &dyn Fn(&f64) -> String,
-) -> Result<(), String>
+/// An axis: from where to where, its name, and how its labels are written.
+struct Axis<'n, R> {
+    range: R,
+    name: &'n str,
+    words: fn(&f64) -> String,
+}
+
+/// A chart with its axes, grid and labels, alike on every plot.
+fn axes<'a, 'b, X, Y>(
+    area: &'a DrawingArea<SVGBackend<'b>, Shift>,
+    x: Axis<'_, X>,
+    y: Axis<'_, Y>,
+) -> Result<Chart<'a, 'b, X::CoordDescType, Y::CoordDescType>, String>
 where
-    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
-    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    X: AsRangedCoord<Value = f64, CoordDescType: ValueFormatter<f64>>,
+    Y: AsRangedCoord<Value = f64, CoordDescType: ValueFormatter<f64>>,
 {
+    let mut chart = ChartBuilder::on(area)
+        .margin(10)
+        .margin_right(26)
+        .x_label_area_size(40)
+        .y_label_area_size(52)
+        .build_cartesian_2d(x.range, y.range)
+        .map_err(words)?;
     let label = ("sans-serif", 13).into_font().color(&QUIET.rgb());
     chart
         .configure_mesh()
@@ -242,16 +250,50 @@ where
         .axis_desc_style(label)
         .x_labels(6)
         .y_labels(6)
-        .x_desc(x)
-        .y_desc(y)
-        .x_label_formatter(x_words)
-        .y_label_formatter(y_words)
+        .x_desc(x.name)
+        .y_desc(y.name)
+        .x_label_formatter(&x.words)
+        .y_label_formatter(&y.words)
         .draw()
-        .map_err(words)
+        .map_err(words)?;
+    Ok(chart)
+}
+
+/// A line through points, of a floor thin and dashed.
+fn curve<X, Y>(
+    chart: &mut Chart<'_, '_, X, Y>,
+    points: Vec<(f64, f64)>,
+    ink: Ink,
+    floor: bool,
+) -> Result<(), String>
+where
+    X: Ranged<ValueType = f64>,
+    Y: Ranged<ValueType = f64>,
+{
+    if floor {
+        let dashed = DashedLineSeries::new(points, 4, 4, ink.rgb().stroke_width(1));
+        chart.draw_series(dashed).map_err(words)?;
+    } else {
+        let series = LineSeries::new(points, ink.rgb().stroke_width(2));
+        chart.draw_series(series).map_err(words)?;
+    }
+    Ok(())
+}
+
+/// A line through points, each of which is seen.
+fn dotted<X, Y>(chart: &mut Chart<'_, '_, X, Y>, points: Vec<(f64, f64)>, ink: Ink) -> Result<(), String>
+where
+    X: Ranged<ValueType = f64>,
+    Y: Ranged<ValueType = f64>,
+{
+    let dots: Vec<_> = points.iter().map(|&point| Circle::new(point, 3, ink.rgb().filled())).collect();
+    curve(chart, points, ink, false)?;
+    chart.draw_series(dots).map_err(words)?;
+    Ok(())
 }
 
 /// A share in percent.
-pub fn percent(share: &f64) -> String {
+fn percent(share: &f64) -> String {
     let percent = share * 100.0;
     if percent < 1.0 && percent > 0.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }

@@ -15,7 +15,7 @@ use crate::metrics::floor::Floor;
 use crate::metrics::incident::Outcomes;
 use crate::metrics::operating::Operating;
 use crate::metrics::proportion::Proportion;
-use crate::metrics::roc::RocPoint;
+use crate::metrics::roc::{PrPoint, RocPoint};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -196,8 +196,11 @@ pub struct Arm {
     pub alerted: Proportion,
     /// Clean sessions with an alert, at the shipped threshold.
     pub false_alarms: Proportion,
-    /// The curve.
+    /// The ROC curve.
     pub roc: Vec<RocPoint>,
+    /// The precision-recall curve, among [`Arm::sessions`].
+    #[serde(default)]
+    pub precision_recall: Vec<PrPoint>,
 }
 
 /// Target against realised, by one calibration.
