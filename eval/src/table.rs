@@ -1,6 +1,7 @@
 //! The result as a Markdown table, for a README.
 
-use crate::result::{Breakdown, EvalResult};
+use crate::metrics::proportion::Proportion;
+use crate::result::{Breakdown, EvalResult, Mimicry};
 use crate::words;
 use std::fmt::Write;
 
@@ -71,6 +72,10 @@ pub fn markdown(result: &EvalResult) -> String {
     learning(&mut out, result);
     out.push('\n');
     detection(&mut out, result);
+    if let Some(mimicked) = &result.mimicry {
+        out.push('\n');
+        mimicry(&mut out, mimicked);
+    }
     out
 }
 
@@ -129,6 +134,39 @@ fn attacks(out: &mut String, scenarios: &Breakdown) {
         cells.extend([words::percent(scenario.floor.share()), words::ms(scenario.median_ms)]);
         row(out, &cells);
     }
+}
+
+/// What hiding among normal steps is worth.
+fn mimicry(out: &mut String, mimicry: &Mimicry) {
+    head(
+        out,
+        &[
+            &format!("mimicry: {}, each in every variant", words::count(mimicry.scenarios, "scenario")),
+            "replayed: detected before harm (95 %)",
+            "came to nothing",
+            "live: prevented",
+            "prevented or noticed before harm (95 %)",
+            "came to nothing",
+        ],
+    );
+    let ranged = |share: Proportion| match share.interval() {
+        Some(interval) => format!("{} ({})", words::of(share), words::range(Some(interval))),
+        None => words::of(share),
+    };
+    for variant in &mimicry.rows {
+        row(
+            out,
+            &[
+                cell(&variant.name),
+                ranged(variant.replayed.in_time()),
+                variant.replayed.inert.to_string(),
+                words::of(variant.live.stopped()),
+                ranged(variant.live.in_time()),
+                variant.live.inert.to_string(),
+            ],
+        );
+    }
+    let _ = writeln!(out, "\n{}", words::padding(mimicry));
 }
 
 fn detection(out: &mut String, result: &EvalResult) {

@@ -1,8 +1,8 @@
 //! Figures as people read them.
 
 use crate::metrics::bootstrap::Interval;
-use crate::metrics::proportion::Proportion;
-use crate::result::EvalResult;
+use crate::metrics::proportion::{Difference, Proportion};
+use crate::result::{EvalResult, Mimicry};
 
 /// A share in percent, with as many digits as it can bear; `-` for none.
 pub fn percent(share: Option<f64>) -> String {
@@ -23,6 +23,26 @@ pub fn range(interval: Option<Interval>) -> String {
     interval.map_or_else(String::new, |interval| {
         format!("{:.0}–{:.0} %", interval.low * 100.0, interval.high * 100.0)
     })
+}
+
+/// A difference of shares in points of percent, with its interval.
+pub fn points(difference: Option<Difference>) -> String {
+    difference.map_or_else(
+        || "–".to_owned(),
+        |Difference { share, interval }| {
+            let [share, low, high] = [share, interval.low, interval.high].map(|value| value * 100.0);
+            format!("{share:+.1} points (95 %: {low:+.1} to {high:+.1})")
+        },
+    )
+}
+
+/// What padding an attack is worth to the attacker, in one sentence.
+pub fn padding(mimicry: &Mimicry) -> String {
+    format!(
+        "Padded against immediate: replayed, detected before harm {}; live, prevented or noticed before harm {}.",
+        points(mimicry.replayed),
+        points(mimicry.live)
+    )
 }
 
 /// A number between 0 and 1 with three digits.
@@ -138,6 +158,8 @@ mod tests {
         assert_eq!([p(0.25), p(0.0123), p(2e-6)], ["0.25", "0.012", "2.0e-6"]);
         assert_eq!(count(12_345, "event"), "12,345 events");
         assert_eq!(of(Proportion { hits: 1, of: 3 }), "1 of 3");
+        let interval = Interval { low: -0.125, high: 0.031 };
+        assert_eq!(points(Some(Difference { share: -0.05, interval })), "-5.0 points (95 %: -12.5 to +3.1)");
         assert_eq!([list(&[]), list(&["a"]), list(&["a", "b", "c"])], ["", "a", "a, b and c"]);
     }
 }

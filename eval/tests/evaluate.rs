@@ -187,6 +187,39 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
 }
 
 #[test]
+fn mimicry_stands_beside_the_same_attacks_in_the_open() {
+    let made = make();
+    // Nothing of one scenario is both padded and at once.
+    assert_eq!(result(&made, 1).mimicry, None);
+    // As if what the quiet attack does had been tried at once too, and replayed.
+    let directory = tempfile::tempdir().unwrap();
+    let both = part(&made, directory.path(), |_| true);
+    let mut run = made.corpus.runs().unwrap().into_iter().find(|run| run.id.ends_with("0030")).unwrap();
+    run.id.push_str("-once");
+    run.kind = RunKind::Attack { scenario: "S26".into(), variant: Variant::Immediate };
+    both.append(&run).unwrap();
+    let result = of_parts(&[both], 1).unwrap();
+    let mimicry = result.mimicry.as_ref().unwrap();
+    let rows: Vec<_> = mimicry.rows.iter().map(|row| (row.name.as_str(), row.replayed, row.live)).collect();
+    let (none, missed) = (Outcomes::default(), Outcomes { missed: 1, ..Outcomes::default() });
+    let before = Outcomes { detected_before: 1, ..none };
+    let inert = Outcomes { inert: 1, ..none };
+    assert_eq!(
+        rows,
+        [
+            ("immediate", before, none),
+            ("padded", missed, inert),
+            ("S26, every variant", Outcomes { missed: 1, ..before }, inert),
+        ]
+    );
+    assert_eq!((mimicry.scenarios, mimicry.replayed.unwrap().share, mimicry.live), (1, -1.0, None));
+    let table = eval::table::markdown(&result);
+    assert!(table.contains("| padded | 0 of 1 (0–79 %) | 0 | – | – | 1 |"), "{table}");
+    assert!(eval::report::html(&result).unwrap().contains("<table class=\"mimicry\">"));
+    assert!(result.gaps.iter().any(|gap| gap.starts_with("mimicry was written beforehand")));
+}
+
+#[test]
 fn what_is_lost_stands_beside_the_same_score_whole() {
     let result = result(&make(), 1);
     let shares: Vec<f64> = result.loss.iter().map(|row| row.share).collect();

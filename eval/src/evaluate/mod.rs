@@ -11,6 +11,7 @@ mod fit;
 mod incident;
 mod learning;
 mod machine;
+mod mimicry;
 mod poisoning;
 mod steps;
 mod summary;
@@ -119,6 +120,7 @@ pub fn evaluate(
         calibrated: summary::calibrated(&clean),
         delays: summary::delays(&attacks, &live),
         breakdowns: breakdown::breakdowns(&entries, &live, scenarios),
+        mimicry: mimicry::mimicry(&attacks, &live),
         learning,
         poisoning,
         drift,

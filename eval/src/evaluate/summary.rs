@@ -58,6 +58,11 @@ pub fn gaps(data: &Data, fits: &Fits, scenarios: &Scenarios) -> Vec<String> {
     }
     if !data.items.iter().any(|item| item.is_attack()) {
         gaps.push("the corpus has no attacks: nothing is said of detection".to_owned());
+    } else {
+        gaps.push(
+            "mimicry was written beforehand, as the variant `padded` and the scenario S26: no attacker asked a baseline for its score and adapted, and of one who does less may be detected"
+                .to_owned(),
+        );
     }
     if !tests.iter().any(|item| item.run.mode == Mode::Enforce) {
         gaps.push("the corpus has no enforced sessions: nothing is said of prevention".to_owned());

@@ -3,6 +3,15 @@
 use super::bootstrap::Interval;
 use serde::{Deserialize, Serialize};
 
+/// How much higher one share is than another.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The one less the other.
+    pub share: f64,
+    /// Of 95 %.
+    pub interval: Interval,
+}
+
 /// So many of so many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proportion {
@@ -37,6 +46,19 @@ impl Proportion {
         let scale = 1.0 + Z * Z / n;
         Some(Interval { low: ((centre - reach) / scale).max(0.0), high: ((centre + reach) / scale).min(1.0) })
     }
+
+    /// How much higher it is than a share of others: method 10 of Newcombe 1998, from both intervals of Wilson,
+    /// `d - sqrt((p-l)² + (u'-p')²)` to `d + sqrt((u-p)² + (p'-l')²)`.
+    pub fn above(self, other: Self) -> Option<Difference> {
+        let (p, q) = (self.share()?, other.share()?);
+        let (of_p, of_q) = (self.interval()?, other.interval()?);
+        let share = p - q;
+        let interval = Interval {
+            low: share - (p - of_p.low).hypot(of_q.high - q),
+            high: share + (of_p.high - p).hypot(q - of_q.low),
+        };
+        Some(Difference { share, interval })
+    }
 }
 
 #[cfg(test)]
@@ -53,5 +75,15 @@ mod tests {
         let all = Proportion { hits: 20, of: 20 }.interval().unwrap();
         assert!((all.low - 0.8389).abs() < 1e-3 && all.high > 0.999_999, "{all:?}");
         assert_eq!(Proportion::default().interval(), None);
+    }
+
+    #[test]
+    fn the_difference_is_that_of_the_paper() {
+        // 56 of 70 and 48 of 80: Newcombe's first example.
+        let difference = Proportion { hits: 56, of: 70 }.above(Proportion { hits: 48, of: 80 }).unwrap();
+        assert!((difference.share - 0.2).abs() < 1e-12);
+        let Interval { low, high } = difference.interval;
+        assert!((low - 0.0524).abs() < 1e-4 && (high - 0.3339).abs() < 1e-4, "{difference:?}");
+        assert_eq!(Proportion { hits: 1, of: 2 }.above(Proportion::default()), None);
     }
 }

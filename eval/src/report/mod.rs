@@ -3,6 +3,7 @@
 mod cases;
 mod chrome;
 mod curves;
+mod mimicry;
 mod parts;
 mod plot;
 mod tables;
@@ -42,6 +43,7 @@ pub fn html(result: &EvalResult) -> Result<String, Error> {
                     (parts::ablations(result))
                     (learning)
                     (tables::breakdowns(result))
+                    (mimicry::mimicry(result))
                     (tables::basis(result))
                     (tables::runs(result))
                 }

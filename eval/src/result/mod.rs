@@ -5,7 +5,7 @@ mod case;
 mod row;
 
 pub use case::{Case, CaseKind, Mark, MarkKind, Timeline};
-pub use row::{BaselineRow, Breakdown, BreakdownRow, Delays, Quantiles, RunRow, Source};
+pub use row::{BaselineRow, Breakdown, BreakdownRow, Delays, Mimicry, MimicryRow, Quantiles, RunRow, Source};
 
 use crate::Error;
 use crate::metrics::bootstrap::Interval;
@@ -71,6 +71,9 @@ pub struct EvalResult {
     pub delays: Delays,
     /// By scenario, technique, and so on.
     pub breakdowns: Vec<Breakdown>,
+    /// Attacks that hide among normal steps, beside the same in the open; `None` where there are none to compare.
+    #[serde(default)]
+    pub mimicry: Option<Mimicry>,
     /// Detection by the number of sessions that taught the baselines.
     pub learning: Vec<Learned>,
     /// With attacks among the sessions that taught them.

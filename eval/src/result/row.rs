@@ -2,7 +2,7 @@
 
 use crate::metrics::delay::Step;
 use crate::metrics::incident::{Outcome, Outcomes};
-use crate::metrics::proportion::Proportion;
+use crate::metrics::proportion::{Difference, Proportion};
 use serde::{Deserialize, Serialize};
 
 /// Where an outcome comes from.
@@ -132,6 +132,31 @@ pub struct BreakdownRow {
     pub floor: Proportion,
     /// Median time to detect, ms, misses censored; `None` where fewer than half are found.
     pub median_ms: Option<f64>,
+}
+
+/// Attacks in the variants of the same scenarios.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mimicry {
+    /// Scenarios that were recorded in every variant.
+    pub scenarios: u64,
+    /// A row for each variant, and one for the scenario that is slow mimicry by itself.
+    pub rows: Vec<MimicryRow>,
+    /// What padding adds to the share that is detected before harm in the replay, against the attack at once; below 0 it
+    /// pays for the attacker.
+    pub replayed: Option<Difference>,
+    /// The same of the share that is prevented or noticed before harm live.
+    pub live: Option<Difference>,
+}
+
+/// What became of one variant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MimicryRow {
+    /// The variant, or the scenario.
+    pub name: String,
+    /// What the replay says of recorded attacks.
+    pub replayed: Outcomes,
+    /// What became of live attacks.
+    pub live: Outcomes,
 }
 
 /// Quantiles and curve of time to detect, in one unit.
