@@ -220,6 +220,27 @@ fn mimicry_stands_beside_the_same_attacks_in_the_open() {
 }
 
 #[test]
+fn an_attack_of_another_task_of_the_agent_is_poison_too() {
+    let (made, directory) = (make(), tempfile::tempdir().unwrap());
+    let is_attack = |run: &Run| matches!(run.kind, RunKind::Attack { .. });
+    let both = part(&made, directory.path(), |run| !is_attack(run) || run.seed == 30);
+    for mut run in made.corpus.runs().unwrap() {
+        if run.mode == Mode::Record && (!is_attack(&run) || run.seed == 31) {
+            run.id = run.id.replace("summarize", "other");
+            run.task = "other".into();
+            both.append(&run).unwrap();
+        }
+    }
+    // Neither task has two attacks: one of them teaches the baseline of the task of the other.
+    let result = of_parts(&[both], 1).unwrap();
+    let poisoned = |row: &Poisoned| (row.groups, row.poisoned, row.of, row.arm.sessions);
+    assert_eq!(
+        result.poisoning.iter().map(poisoned).collect::<Vec<_>>(),
+        [(1, 0, 8, (4, 1)), (1, 1, 8, (4, 1)), (1, 1, 8, (4, 1))]
+    );
+}
+
+#[test]
 fn what_is_lost_stands_beside_the_same_score_whole() {
     let result = result(&make(), 1);
     let shares: Vec<f64> = result.loss.iter().map(|row| row.share).collect();

@@ -149,7 +149,7 @@ fn row(data: &Data, poisons: &Poisons, fits: &Fits, screened: Option<bool>, seed
     };
     let share = poisoned as f64 / of.max(1) as f64;
     let name = match screened {
-        None => format!("0 of {of} training sessions poisoned, the same {} groups", poisons.groups.len()),
+        None => format!("0 of {of} training sessions poisoned, the same baselines"),
         Some(screened) => format!(
             "{poisoned} of {of} training sessions poisoned ({}){}",
             words::percent(Some(share)),
