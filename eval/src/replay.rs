@@ -1,5 +1,6 @@
 //! One recorded session under one baseline.
 
+use crate::score::decided;
 use event::Step;
 use models::{Baseline, DENIAL_BUDGET_BITS, Score, Scorer, Thresholds, Verdict, words};
 use profiler::Reading;
@@ -77,6 +78,7 @@ pub fn replay(
 
 struct Run<'b> {
     baseline: &'b Arc<Baseline>,
+    tier: &'b str,
     thresholds: Thresholds,
     scorer: Scorer,
     segment: Option<u32>,
@@ -86,7 +88,7 @@ struct Run<'b> {
 }
 
 impl<'b> Run<'b> {
-    fn new(session: &Session, baseline: &'b Arc<Baseline>, thresholds: Thresholds) -> Self {
+    fn new(session: &'b Session, baseline: &'b Arc<Baseline>, thresholds: Thresholds) -> Self {
         let result = SessionScore {
             session: session.id.0,
             agent: baseline.agent.clone(),
@@ -102,7 +104,16 @@ impl<'b> Run<'b> {
             denied_places: Vec::new(),
         };
         let scorer = Scorer::new(Arc::clone(baseline));
-        Self { baseline, thresholds, scorer, segment: None, started_ns: None, seen: HashSet::new(), result }
+        Self {
+            baseline,
+            tier: &session.meta.tier,
+            thresholds,
+            scorer,
+            segment: None,
+            started_ns: None,
+            seen: HashSet::new(),
+            result,
+        }
     }
 
     fn enter(&mut self, segment: u32) {
@@ -153,7 +164,7 @@ impl<'b> Run<'b> {
     }
 
     fn deny(&mut self, step: &Step) {
-        let Some(place) = &step.place else { return };
+        let Some(place) = decided(step, self.tier) else { return };
         let bits = self.baseline.models.novelty.first_touch_bits(place);
         if bits < DENIAL_BUDGET_BITS || !place.is_compiled() || !self.seen.insert(place.clone()) {
             return;

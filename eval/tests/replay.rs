@@ -18,6 +18,7 @@ fn a_session_like_those_trained_on_raises_nothing_and_another_tasks_is_denied_it
     }
     let held_out = recording.session("codex", &["other"], Kind::Clean, 20);
     let edit = recording.session("codex", &["edit"], Kind::Clean, 21);
+    let proxy = recording.session("codex", &["proxy"], Kind::Clean, 22);
     let reader = Reader::open(recording.path()).unwrap();
     let filter = Filter { task: Some("summarize".into()), ..Filter::default() };
     let baseline =
@@ -33,6 +34,7 @@ fn a_session_like_those_trained_on_raises_nothing_and_another_tasks_is_denied_it
     assert!(of(1).trained_on && !of(held_out).trained_on);
     assert_eq!(of(held_out).denied_places, []);
     assert!(of(held_out).peak.as_ref().is_some_and(|peak| peak.verdict == Verdict::Allow));
+    assert_eq!(of(proxy).denied_places, [], "this machine's own network is open to every session");
     let denied = &of(edit).denied_places;
     assert!(
         denied
@@ -42,7 +44,7 @@ fn a_session_like_those_trained_on_raises_nothing_and_another_tasks_is_denied_it
     // What it writes in the workspace is closed by nothing.
     assert!(of(edit).denied >= 12);
     let summary = summarise(&scores);
-    assert_eq!((summary.sessions, summary.denied), (10, 1));
+    assert_eq!((summary.sessions, summary.denied), (11, 1));
     let json = serde_json::to_string(of(edit)).unwrap();
     let read: SessionScore = serde_json::from_str(&json).unwrap();
     assert_eq!((read.session, read.denied), (edit, of(edit).denied));

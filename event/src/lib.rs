@@ -9,6 +9,7 @@ mod context;
 pub mod jewel;
 mod leave;
 mod object;
+pub mod open;
 mod operation;
 pub mod secret;
 mod session;

@@ -66,14 +66,6 @@ pub struct Place {
     pub components: Arc<[BString]>,
 }
 
-impl Place {
-    /// Whether a compiled baseline can refuse it: it closes nothing in a workspace, and nothing that it cannot find.
-    pub fn is_compiled(&self) -> bool {
-        let root = self.components.first().map_or(&b""[..], |root| root);
-        self.reach.is_compiled() && root != b"$workspace" && root != b"$unmounted"
-    }
-}
-
 /// An event as the models read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {

@@ -10,7 +10,7 @@
 //!   (a home), the directory allows these alone.
 
 use super::files::{Entry, Files};
-use super::habits::{ALWAYS, Costs, Habit, Habits, Reaches, TEMPORARY};
+use super::habits::{ALWAYS, Costs, Habit, Habits, Reaches};
 use super::names::{Names, padded};
 use super::words::{FILE_REACHES, bits, show, verb};
 use super::{Closed, NAMES_MAX, Policy};
@@ -18,6 +18,7 @@ use crate::magic;
 use crate::reason::{Normal, Reasons};
 use abi::{FileKey, LABEL_NAMES, Label, T1NameKey, access};
 use bstr::{BStr, BString, ByteSlice};
+use event::open::TEMPORARY;
 use event::{Access, Context, Reach};
 use models::{DENIAL_BUDGET_BITS, Novelty};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

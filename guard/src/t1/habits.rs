@@ -2,6 +2,7 @@
 
 use super::words::FILE_REACHES;
 use bstr::{BStr, BString, ByteSlice};
+use event::open::{HARMLESS, TEMPORARY};
 use event::{Class, Context, File, Origin, Place, Reach, Tokeniser};
 use models::{DENIAL_BUDGET_BITS, Novelty, Region};
 use std::collections::{BTreeMap, HashMap};
@@ -9,13 +10,6 @@ use std::collections::{BTreeMap, HashMap};
 /// Directories that are looked into even where nothing was learned: what holds of the system before learning changes
 /// below them.
 pub(super) const ALWAYS: [&str; 3] = ["/usr", "/usr/local", "/dev"];
-
-/// Devices that hold nothing of anybody: a session with a terminal uses others than one without.
-const HARMLESS: [&str; 7] =
-    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"];
-
-/// Where every session may make files of its own, whatever was learned.
-pub(super) const TEMPORARY: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 
 /// A set of reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,17 +4,10 @@ use crate::t0::mapped;
 use abi::NetLabel;
 use bstr::{BStr, ByteSlice};
 use event::Reach;
+use event::open::LOOPBACK;
 use models::{Novelty, Region};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// Networks of this machine: its own services are its own. Connecting to the unspecified address reaches it, too.
-const LOOPBACK: [(IpAddr, u32); 4] = [
-    (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
-    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 32),
-    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
-    (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128),
-];
+use std::net::Ipv6Addr;
 
 /// Bits of `::ffff:0:0/96`, below which IPv4 lies.
 const MAPPED: u32 = 96;
@@ -164,6 +157,22 @@ mod tests {
         assert_eq!(nets.len(), 5, "{nets:?}");
         let once = Novelty::learn([(1, places[..1].iter()), (2, places[..0].iter())]);
         assert_eq!(compile(&once, &mut Vec::new()).len(), 4, "one session opens nothing");
+    }
+
+    /// As [`Place::is_compiled`] has it for a replay.
+    #[test]
+    fn a_first_connect_to_this_machine_is_no_denial() {
+        let nets = compile(&Novelty::default(), &mut Vec::new());
+        let nets: BTreeMap<_, _> =
+            nets.into_iter().map(|(bits, addr, label)| ((bits, addr), label)).collect();
+        for (ip, open) in [("127.0.0.1", true), ("127.9.8.7", true), ("0.0.0.0", true), ("128.0.0.1", false)]
+        {
+            assert_eq!(covered(&nets, mapped(ip.parse().unwrap())), open, "{ip}");
+            assert_eq!(!connect(ip, "3128").is_compiled(), open, "{ip}");
+        }
+        for (ip, open) in [("::1", true), ("::", true), ("::2", false)] {
+            assert_eq!(covered(&nets, mapped(ip.parse().unwrap())), open, "{ip}");
+        }
     }
 
     /// Port 9 was reached by most sessions, port 8 by fewest.

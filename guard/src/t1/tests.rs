@@ -293,6 +293,7 @@ fn of_the_system_libraries_are_open_and_programs_are_learned() {
     assert_eq!(compiled.denied("/home/u/bin/tool") & EXEC, EXEC);
     assert_eq!(compiled.denied("/usr/lib/libz.so") & (READ | EXEC), 0);
     assert_eq!(compiled.denied("/dev/null") & (READ | WRITE), 0);
+    assert!(!place(Reach::Write, "dev/null").is_compiled() && place(Reach::Write, "dev/sda").is_compiled());
     assert_eq!(compiled.denied("/dev/sda") & WRITE, WRITE);
     assert_eq!(compiled.denied("/proc") & READ, 0);
 }
@@ -305,6 +306,11 @@ fn temporary_files_are_the_sessions_own_and_others_are_left_alone() {
     assert_eq!(compiled.denied("/tmp/everybody/new"), 0, "made for everybody, as /tmp is");
     assert_eq!(compiled.denied("/tmp/everybody/old") & (WRITE | REMOVE), WRITE | REMOVE);
     assert_eq!(compiled.denied("/srv/everybody/new") & CREATE, CREATE, "not where temporary files are");
+    let replayed = |reach| Place { reach, components: ["$tmp".into(), "new".into()].into() }.is_compiled();
+    assert!(
+        !replayed(Reach::Create) && replayed(Reach::Write),
+        "what is new there was made before it is written"
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use event::{
-    Access, Captured, Context, Event, Exe, File, Loss, Object, Op, Origin, Outcome, Segment, SessionMeta,
-    Stage, Summary, Syscall,
+    Access, Address, Captured, Context, Event, Exe, File, Loss, Object, Op, Origin, Outcome, Segment,
+    SessionMeta, Stage, Summary, Syscall,
 };
 use std::path::{Path, PathBuf};
 use store::{Alert, Recorder, SessionId};
@@ -73,6 +73,9 @@ impl Recording {
             for n in 0..4 {
                 emit(Op::Open, Access::READ, format!("/home/u/app/src/f{}.rs", (round * 7 + n * seed) % 30));
             }
+            if task == "proxy" {
+                emit(Op::Connect, Access::empty(), "127.0.0.1".into());
+            }
             if task == "edit" {
                 emit(Op::Open, Access::WRITE, format!("/home/u/app/src/f{}.rs", (round + seed) % 30));
                 emit(Op::Open, Access::WRITE, format!("/home/u/lib/src/f{}.rs", (round + seed) % 30));
@@ -124,10 +127,13 @@ fn meta(agent: &str, task: &str) -> SessionMeta {
 
 fn event(time_ns: u64, segment: u32, op: Op, access: Access, path: String) -> Event {
     let file = File { path: path.into(), key: None, mode: 0o100644, origin: Origin::Trusted };
-    let object = if op == Op::Exec {
-        Object::Exe(Exe { file, args: vec!["bash".into()], args_cut: false })
-    } else {
-        Object::File(file)
+    let object = match op {
+        Op::Exec => Object::Exe(Exe { file, args: vec!["bash".into()], args_cut: false }),
+        Op::Connect => {
+            let ip = file.path.to_string().parse().unwrap();
+            Object::Address(Address { ip, port: 3128, protocol: 6, host: None })
+        }
+        _ => Object::File(file),
     };
     Event {
         time_ns,

@@ -1,0 +1,119 @@
+//! What no compiled baseline closes, whatever it learned: the guard compiles it so, and a replay counts no denial there.
+
+use crate::{Place, Reach};
+use bstr::{BStr, ByteSlice};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Networks of this machine: its own services are its own. Connecting to the unspecified address reaches it, too.
+pub const LOOPBACK: [(IpAddr, u32); 4] = [
+    (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
+    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 32),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+    (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128),
+];
+
+/// Where every session may make files of its own, whatever was learned.
+pub const TEMPORARY: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+
+/// Devices that hold nothing of anybody: a session with a terminal uses others than one without.
+pub const HARMLESS: [&str; 7] =
+    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"];
+
+/// Where the terminals are, of which a session has another one each time.
+const TERMINALS: &str = "/dev/pts";
+
+impl Place {
+    /// Whether a compiled baseline can refuse it: it closes nothing in a workspace, nothing that it cannot find, nothing
+    /// that has no file or network to label, and nothing that is open to every session.
+    pub fn is_compiled(&self) -> bool {
+        let root = self.components.first().map_or(&b""[..], |root| root);
+        self.reach.is_compiled()
+            && !matches!(root, b"$workspace" | b"$unmounted" | b"$abstract")
+            && !self.is_loopback()
+            && !self.is_open_to_all()
+    }
+
+    fn is_loopback(&self) -> bool {
+        let [root, address @ .., _port] = &*self.components else { return false };
+        let text = |by: &str| bstr::join(by, address).to_str().map(str::to_owned).unwrap_or_default();
+        match root.as_bytes() {
+            b"$net4" => text(".").parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback() || ip.is_unspecified()),
+            b"$net6" => text(":").parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback() || ip.is_unspecified()),
+            _ => false,
+        }
+    }
+
+    fn is_open_to_all(&self) -> bool {
+        let [root, rest @ ..] = &*self.components else { return false };
+        let top = match root.as_bytes() {
+            b"/" => None,
+            b"$tmp" => Some("tmp"),
+            _ => return false,
+        };
+        let path: Vec<&BStr> =
+            top.into_iter().map(BStr::new).chain(rest.iter().map(|name| name.as_bstr())).collect();
+        let below = |place: &str| {
+            let place: Vec<&BStr> = place.split('/').skip(1).map(BStr::new).collect();
+            path.strip_prefix(place.as_slice()).map(<[_]>::len)
+        };
+        let is = |place: &str| below(place) == Some(0);
+        match self.reach {
+            Reach::Create if TEMPORARY.into_iter().any(|place| below(place).is_some()) => true,
+            Reach::Read | Reach::Write if HARMLESS.into_iter().any(is) || below(TERMINALS).is_some() => true,
+            _ => TEMPORARY.into_iter().any(is),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Class, Context, Tokeniser};
+    use bstr::BString;
+
+    fn is_compiled(reach: Reach, path: &str) -> bool {
+        let components = Tokeniser::new(Context { home: "/home/u".into(), ..Context::default() })
+            .symbolic(path.as_bytes());
+        Place { reach, components: components.into() }.is_compiled()
+    }
+
+    fn connects(components: &[&str]) -> bool {
+        let components = components.iter().map(|name| BString::from(*name)).collect();
+        Place { reach: Reach::Connect, components }.is_compiled()
+    }
+
+    #[test]
+    fn a_first_connect_to_this_machine_is_no_denial() {
+        for open in [["$net4", "127", "0", "0", "1", "3128"], ["$net4", "0", "0", "0", "0", "80"]] {
+            assert!(!connects(&open), "{open:?}");
+        }
+        for last in ["0", "1"] {
+            assert!(!connects(&["$net6", "0", "0", "0", "0", "0", "0", "0", last, "80"]));
+        }
+        assert!(connects(&["$net4", "128", "0", "0", "1", "3128"]));
+        assert!(connects(&["$net6", "0", "0", "0", "0", "0", "0", "0", "2", "80"]));
+        assert!(connects(&["$host", "org", "example", ":443"]));
+        assert!(LOOPBACK.iter().all(|(ip, _)| Class::of_address(*ip) == Class::Loopback));
+    }
+
+    #[test]
+    fn temporary_places_take_new_files_and_harmless_devices_and_terminals_take_everything_written() {
+        for place in TEMPORARY {
+            assert!(!is_compiled(Reach::Create, &format!("{place}/new")), "{place}");
+            assert!(!is_compiled(Reach::Read, place) && !is_compiled(Reach::Write, place), "{place}");
+            assert!(is_compiled(Reach::Write, &format!("{place}/old")), "{place}");
+        }
+        for device in HARMLESS.into_iter().chain(["/dev/pts/3"]) {
+            assert!(!is_compiled(Reach::Write, device) && !is_compiled(Reach::Read, device), "{device}");
+            assert!(is_compiled(Reach::Exec, device), "{device}");
+        }
+        assert!(is_compiled(Reach::Write, "/dev/sda") && is_compiled(Reach::Create, "/var/tmpx"));
+    }
+
+    #[test]
+    fn what_has_no_label_is_refused_by_none() {
+        let place = |root: &str| Place { reach: Reach::Unix, components: [root.into(), "x".into()].into() };
+        assert!(["$workspace", "$unmounted", "$abstract"].iter().all(|root| !place(root).is_compiled()));
+        assert!(place("$home").is_compiled());
+    }
+}
