@@ -2,7 +2,7 @@
 
 use super::arm::{Entry, score_all};
 use super::data::Data;
-use super::fit::{Fits, Scope, fit_all};
+use super::fit::{Scope, fit_all};
 use super::steps::Steps;
 use crate::metrics::calibrated::calibrated;
 use crate::metrics::proportion::Proportion;
@@ -18,8 +18,14 @@ const FOLDS: usize = 4;
 pub const STEPS: usize = FOLDS;
 
 /// Known repositories; new ones, each by its name; and versions of agents that taught nothing.
-/// `fits` are those that every training session taught.
-pub fn drift(data: &Data, entries: &[Entry<'_>], fits: &Fits, seed: u64, steps: &Steps<'_>) -> Vec<Drifted> {
+/// `entries` are the test sessions, and `upgraded` those with such versions, under what every training session taught.
+pub fn drift(
+    data: &Data,
+    entries: &[Entry<'_>],
+    upgraded: &[Entry<'_>],
+    seed: u64,
+    steps: &Steps<'_>,
+) -> Vec<Drifted> {
     let mut known = Vec::new();
     for fold in 0..FOLDS {
         let in_fold = |at: usize| at % FOLDS == fold;
@@ -49,22 +55,19 @@ pub fn drift(data: &Data, entries: &[Entry<'_>], fits: &Fits, seed: u64, steps: 
     for (repository, entries) in by_repository {
         rows.push(drifted(&format!("new repository {repository}"), &entries));
     }
-    rows.extend(versions(data, fits));
+    rows.extend(versions(upgraded));
     rows
 }
 
 /// Versions of agents that taught nothing, each by its name.
-fn versions(data: &Data, fits: &Fits) -> Vec<Drifted> {
-    let upgraded: Vec<usize> =
-        data.groups.values().flat_map(|group| group.upgraded.iter().copied()).collect();
-    if upgraded.is_empty() {
+fn versions(entries: &[Entry<'_>]) -> Vec<Drifted> {
+    if entries.is_empty() {
         return Vec::new();
     }
-    let entries = score_all(data, &upgraded, fits, Scope::AgentTask);
     let mut rows =
         vec![drifted("new versions of agents, new repositories", &entries.iter().collect::<Vec<_>>())];
     let mut by_version: BTreeMap<(&str, &str), Vec<&Entry<'_>>> = BTreeMap::new();
-    for entry in &entries {
+    for entry in entries {
         let run = &entry.item.run;
         by_version.entry((&run.agent, &run.agent_version)).or_default().push(entry);
     }

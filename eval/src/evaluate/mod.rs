@@ -74,6 +74,8 @@ pub fn evaluate(
     let entries = score_all(&data, &tests, &fits, Scope::AgentTask);
     let lives: Vec<usize> = data.groups.values().flat_map(|group| &group.live).copied().collect();
     let live_entries = score_all(&data, &lives, &fits, Scope::AgentTask);
+    let upgraded: Vec<usize> = data.groups.values().flat_map(|group| &group.upgraded).copied().collect();
+    let upgraded = score_all(&data, &upgraded, &fits, Scope::AgentTask);
     let live: Vec<&Item> = lives.iter().map(|&at| &data.items[at]).collect();
     let (clean, attacks): (Vec<&Entry<'_>>, Vec<&Entry<'_>>) =
         entries.iter().partition(|entry| !entry.item.is_attack());
@@ -92,7 +94,7 @@ pub fn evaluate(
     let learning = || learning::learning(&data, &tests, seed, &steps);
     let poisoning = || poisoning::poisoning(&data, &fits, &poisons, seed, &steps);
     let loss = || dropping::dropping(&entries, seed, &steps);
-    let drift = || drift::drift(&data, &entries, &fits, seed, &steps);
+    let drift = || drift::drift(&data, &entries, &upgraded, seed, &steps);
     let ((arms, learning), (poisoning, (loss, drift))) =
         join(|| join(arms, learning), || join(poisoning, || join(loss, drift)));
     told("writing it down", 0, 0);
@@ -103,7 +105,8 @@ pub fn evaluate(
     let mut basis = machine::basis(parts, description, options);
     basis.configuration_hash = configuration_hash(options);
     summary::count(&data, &mut basis);
-    let mut cases: Vec<_> = entries.iter().chain(&live_entries).filter_map(case::case).collect();
+    let scored: Vec<&Entry<'_>> = entries.iter().chain(&upgraded).chain(&live_entries).collect();
+    let mut cases: Vec<_> = scored.iter().filter_map(|entry| case::case(entry)).collect();
     let world = Path::new(&description.home).ancestors().nth(2).unwrap_or(Path::new(""));
     cases.iter_mut().for_each(|case| case::hide(case, &world.to_string_lossy()));
     cases.sort_by(|a, b| (a.kind, a.source, &a.run).cmp(&(b.kind, b.source, &b.run)));
@@ -128,7 +131,7 @@ pub fn evaluate(
         growth: summary::growth(&data),
         baselines: summary::baselines(&data, &fits),
         cases,
-        runs: summary::runs(&data, &entries, &live_entries),
+        runs: summary::runs(&data, &scored),
         timing: Timing {
             unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64),
             seconds: began.elapsed().as_secs_f64(),

@@ -241,9 +241,9 @@ pub fn baselines(data: &Data, fits: &Fits) -> Vec<BaselineRow> {
         .collect()
 }
 
-/// The row of every run.
-pub fn runs(data: &Data, entries: &[Entry<'_>], live: &[Entry<'_>]) -> Vec<RunRow> {
+/// The row of every run; `scored` are those that have a score.
+pub fn runs(data: &Data, scored: &[&Entry<'_>]) -> Vec<RunRow> {
     let scored: BTreeMap<&str, &Entry<'_>> =
-        entries.iter().chain(live).map(|entry| (entry.item.run.id.as_str(), entry)).collect();
+        scored.iter().map(|entry| (entry.item.run.id.as_str(), *entry)).collect();
     data.items.iter().map(|item| incident::row(item, scored.get(item.run.id.as_str()).copied())).collect()
 }
