@@ -129,6 +129,7 @@ fn figures(result: &EvalResult) -> BTreeMap<String, Figure> {
     down("live clean sessions with a denial", result.live.clean_denied.share());
     down("live clean sessions with an alert", result.live.clean_alerted.share());
     down("live clean sessions stopped", result.live.clean_stopped.share());
+    down("live attacks with an alarm before the onset", result.live.alarmed_before_onset.share());
     let shipped = result.arms.first().and_then(|arm| arm.false_alarms.share());
     down("replayed clean sessions with an alert or a denial", shipped);
     let half = result.delays.offline.iter().find(|delay| delay.unit == "events");

@@ -18,21 +18,34 @@ const MARKS: usize = 12;
 /// Places that are named.
 const PLACES: usize = 6;
 
-/// The case that a session makes, if it makes one.
-pub fn case(entry: &Entry<'_>) -> Option<Case> {
+/// The cases that a session makes: what was said before an attack began, and what became of it from there on.
+pub fn cases(entry: &Entry<'_>) -> Vec<Case> {
+    early(entry).into_iter().chain(case(entry)).collect()
+}
+
+fn early(entry: &Entry<'_>) -> Option<Case> {
     let item = entry.item;
-    let live = source(item) == Source::Live;
-    if item.is_attack() {
-        let first = if live { first_live(item, item.counts_from_ns()) } else { first_replayed(entry) };
-        return match judge(item, first) {
-            Outcome::Missed => Some(of(entry, CaseKind::Missed, first, missed_headline(entry))),
-            Outcome::DetectedAfter => Some(of(entry, CaseKind::Late, first, late_headline(item, first))),
-            Outcome::Prevented | Outcome::DetectedBefore | Outcome::Inert => None,
-        };
+    let first = incident::first_early(item).filter(|_| source(item) == Source::Live)?;
+    let headline = format!("{} spoke before the attack began", first.stage.name());
+    Some(of(entry, CaseKind::FalseAlarm, Some(first), headline))
+}
+
+fn case(entry: &Entry<'_>) -> Option<Case> {
+    let item = entry.item;
+    if !item.counts() {
+        return None;
     }
-    let first = if live { first_live(item, 0) } else { first_replayed(entry) };
-    let first = first?;
-    Some(of(entry, CaseKind::FalseAlarm, Some(first), false_headline(entry, first)))
+    let live = source(item) == Source::Live;
+    let first = if live { first_live(item, item.counts_from_ns()) } else { first_replayed(entry) };
+    if !item.is_attack() {
+        let first = first?;
+        return Some(of(entry, CaseKind::FalseAlarm, Some(first), false_headline(entry, first)));
+    }
+    match judge(item, first) {
+        Outcome::Missed => Some(of(entry, CaseKind::Missed, first, missed_headline(entry))),
+        Outcome::DetectedAfter => Some(of(entry, CaseKind::Late, first, late_headline(item, first))),
+        Outcome::Prevented | Outcome::DetectedBefore | Outcome::Inert => None,
+    }
 }
 
 fn of(entry: &Entry<'_>, kind: CaseKind, first: Option<First>, headline: String) -> Case {

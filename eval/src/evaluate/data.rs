@@ -72,6 +72,8 @@ pub struct Group {
     pub attacks: Vec<usize>,
     /// Live sessions, clean or not.
     pub live: Vec<usize>,
+    /// Live attacks that never began: all that was said in them was a false alarm, and may be why.
+    pub unbegun: Vec<usize>,
 }
 
 /// The error of corpora that do not belong together.
@@ -137,6 +139,7 @@ impl Data {
             let usable = item.trace.left_out.is_none();
             match (item.run.mode, item.is_attack(), item.run.split) {
                 (Mode::Enforce, ..) if item.counts() => group.live.push(at),
+                (Mode::Enforce, true, _) if item.trace.events > 0 => group.unbegun.push(at),
                 (Mode::Record, true, _) if item.counts() => group.attacks.push(at),
                 (Mode::Record, false, Split::Train) if usable => group.train.push(at),
                 (Mode::Record, false, Split::Calibrate) if usable => group.calibrate.push(at),

@@ -6,6 +6,7 @@ use crate::metrics::delay::Delay;
 use crate::metrics::incident::{Facts, Outcome, outcome};
 use crate::result::{RunRow, Source};
 use crate::score::{self, Stages};
+use crate::trace::Said;
 use datasets::corpus::{Mode, Split};
 use event::{Means, Stage};
 use models::Thresholds;
@@ -27,14 +28,23 @@ pub struct First {
 
 /// The first that Wardline itself said, from a time on.
 pub fn first_live(item: &Item, from_ns: u64) -> Option<First> {
-    let said = item.trace.said.iter().find(|said| said.time_ns >= from_ns)?;
-    let later = item.trace.said.iter().filter(|later| later.time_ns >= from_ns);
+    first_of(item.trace.said.iter().filter(|said| said.time_ns >= from_ns))
+}
+
+/// The first that Wardline itself said in a live session before its attack began, if it ever did; `None` for clean work.
+pub fn first_early(item: &Item) -> Option<First> {
+    let early = |said: &&Said| said.time_ns < item.counts_from_ns();
+    if item.is_attack() { first_of(item.trace.said.iter().filter(early)) } else { None }
+}
+
+fn first_of<'s>(mut said: impl Iterator<Item = &'s Said>) -> Option<First> {
+    let first = said.next()?;
     Some(First {
-        time_ns: said.time_ns,
-        stage: said.stage,
-        means: said.means,
-        acted: said.intervened,
-        intervened: later.into_iter().any(|later| later.intervened),
+        time_ns: first.time_ns,
+        stage: first.stage,
+        means: first.means,
+        acted: first.intervened,
+        intervened: first.intervened || said.any(|later| later.intervened),
     })
 }
 

@@ -76,6 +76,9 @@ pub fn evaluate(
     let live_entries = score_all(&data, &lives, &fits, Scope::AgentTask);
     let upgraded: Vec<usize> = data.groups.values().flat_map(|group| &group.upgraded).copied().collect();
     let upgraded = score_all(&data, &upgraded, &fits, Scope::AgentTask);
+    let unbegun: Vec<usize> = data.groups.values().flat_map(|group| &group.unbegun).copied().collect();
+    let unbegun_entries = score_all(&data, &unbegun, &fits, Scope::AgentTask);
+    let unbegun: Vec<&Item> = unbegun.iter().map(|&at| &data.items[at]).collect();
     let live: Vec<&Item> = lives.iter().map(|&at| &data.items[at]).collect();
     let (clean, attacks): (Vec<&Entry<'_>>, Vec<&Entry<'_>>) =
         entries.iter().partition(|entry| !entry.item.is_attack());
@@ -106,7 +109,7 @@ pub fn evaluate(
     basis.configuration_hash = configuration_hash(options);
     summary::count(&data, &mut basis);
     let scored: Vec<&Entry<'_>> = entries.iter().chain(&upgraded).chain(&live_entries).collect();
-    let mut cases: Vec<_> = scored.iter().filter_map(|entry| case::case(entry)).collect();
+    let mut cases: Vec<_> = scored.iter().copied().chain(&unbegun_entries).flat_map(case::cases).collect();
     let world = Path::new(&description.home).ancestors().nth(2).unwrap_or(Path::new(""));
     cases.iter_mut().for_each(|case| case::hide(case, &world.to_string_lossy()));
     cases.sort_by(|a, b| (a.kind, a.source, &a.run).cmp(&(b.kind, b.source, &b.run)));
@@ -115,7 +118,7 @@ pub fn evaluate(
         format: FORMAT,
         gaps: summary::gaps(&data, &fits, scenarios),
         basis,
-        live: summary::live(&live, scenarios),
+        live: summary::live(&live, &unbegun, scenarios),
         offline: summary::offline(&attacks),
         arms,
         floors: floors(&trivia(&clean), &trivia(&attacks)),

@@ -97,8 +97,8 @@ pub fn gaps(data: &Data, fits: &Fits, scenarios: &Scenarios) -> Vec<String> {
     gaps
 }
 
-/// What became of live sessions.
-pub fn live(live: &[&Item], scenarios: &Scenarios) -> Live {
+/// What became of live sessions; `unbegun` are those whose attack never began.
+pub fn live(live: &[&Item], unbegun: &[&Item], scenarios: &Scenarios) -> Live {
     let attacks: Vec<(&&Item, Outcome)> = live
         .iter()
         .filter(|item| item.is_attack())
@@ -121,6 +121,12 @@ pub fn live(live: &[&Item], scenarios: &Scenarios) -> Live {
         clean_denied: Proportion::count(clean().map(|item| incident::denied(item))),
         clean_alerted: Proportion::count(clean().map(|item| incident::alerted(item))),
         clean_stopped: Proportion::count(clean().map(|item| incident::stopped(item))),
+        alarmed_before_onset: Proportion::count(
+            live.iter()
+                .chain(unbegun)
+                .filter(|item| item.is_attack())
+                .map(|item| incident::first_early(item).is_some()),
+        ),
         lag: lag(live),
     }
 }

@@ -11,7 +11,7 @@ pub enum CaseKind {
     Missed,
     /// An attack was noticed when its harm was done.
     Late,
-    /// Clean work was denied, alerted on or stopped; or an attack's session before its onset.
+    /// Clean work was denied, alerted on or stopped; or a live attack's session before its onset.
     FalseAlarm,
 }
 

@@ -158,6 +158,9 @@ pub struct Live {
     pub clean_alerted: Proportion,
     /// Clean sessions that were frozen, restricted or killed.
     pub clean_stopped: Proportion,
+    /// Attacks, begun or not, before whose onset something was said: false alarms.
+    #[serde(default)]
+    pub alarmed_before_onset: Proportion,
     /// How far the score was behind the kernel; `None` where no session says so.
     #[serde(default)]
     pub lag: Option<Lag>,

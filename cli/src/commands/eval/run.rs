@@ -146,11 +146,13 @@ fn text(result: &EvalResult, out: &Path) -> String {
         ));
     }
     lines.push(format!(
-        "{} of {} live were denied something, {} alerted on, {} stopped",
+        "{} of {} live were denied something, {} alerted on, {} stopped; in {} of {} something was said before the onset",
         live.clean_denied.hits,
         count(live.clean_denied.of, "clean session"),
         live.clean_alerted.hits,
         live.clean_stopped.hits,
+        live.alarmed_before_onset.hits,
+        count(live.alarmed_before_onset.of, "live attack"),
     ));
     for gap in &result.gaps {
         lines.push(format!("note: {gap}"));
