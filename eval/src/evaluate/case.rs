@@ -2,10 +2,12 @@
 
 use super::arm::Entry;
 use super::data::Item;
+use super::explain::{PLACES, Stretch, explained, p_words, place};
 use super::incident::{self, First, first_live, first_replayed, judge, source};
 use crate::metrics::incident::Outcome;
 use crate::result::{Case, CaseKind, Mark, MarkKind, Source, Timeline};
-use crate::score::{Stages, Touch};
+use crate::score::Stages;
+use crate::trace::Said;
 use event::Stage;
 use models::DENIAL_BUDGET_BITS;
 
@@ -15,9 +17,6 @@ const POINTS: usize = 240;
 /// Marks of one kind that are kept on a timeline.
 const MARKS: usize = 12;
 
-/// Places that are named.
-const PLACES: usize = 6;
-
 /// The cases that a session makes: what was said before an attack began, and what became of it from there on.
 pub fn cases(entry: &Entry<'_>) -> Vec<Case> {
     early(entry).into_iter().chain(case(entry)).collect()
@@ -26,7 +25,8 @@ pub fn cases(entry: &Entry<'_>) -> Vec<Case> {
 fn early(entry: &Entry<'_>) -> Option<Case> {
     let item = entry.item;
     let first = incident::first_early(item).filter(|_| source(item) == Source::Live)?;
-    let headline = format!("{} spoke before the attack began", first.stage.name());
+    let said = item.trace.said.first()?;
+    let headline = format!("before the attack began, {}", said_headline(said));
     Some(of(entry, CaseKind::FalseAlarm, Some(first), headline))
 }
 
@@ -51,9 +51,10 @@ fn case(entry: &Entry<'_>) -> Option<Case> {
 fn of(entry: &Entry<'_>, kind: CaseKind, first: Option<First>, headline: String) -> Case {
     let item = entry.item;
     let run = &item.run;
+    let stretch = Stretch::of(entry, kind);
     let mut observed: Vec<String> = Vec::new();
     let seen = &run.observed;
-    if item.is_attack() {
+    if item.is_attack() && !stretch.early {
         observed.push(format!(
             "{} secret bytes read, {} bytes sent away",
             seen.secret_bytes_read, seen.bytes_sent
@@ -69,13 +70,13 @@ fn of(entry: &Entry<'_>, kind: CaseKind, first: Option<First>, headline: String)
         );
     }
     let mut reasons: Vec<String> = Vec::new();
-    for said in item.trace.said.iter().filter(|said| said.time_ns >= item.counts_from_ns()) {
+    for said in &stretch.said {
         let reason = format!("{}: {}: {}", said.stage.name(), said.what, said.why);
         if reasons.len() < PLACES && !reasons.contains(&reason) {
             reasons.push(reason);
         }
     }
-    let told = entry.scored.alerted.as_ref().or(entry.scored.lowest.as_ref());
+    let told = entry.scored.alerted.as_ref().or(entry.scored.lowest.as_ref()).filter(|_| !stretch.early);
     reasons.extend(
         told.into_iter().flat_map(|moment| &moment.score.reasons).map(|reason| format!("score: {reason}")),
     );
@@ -91,12 +92,7 @@ fn of(entry: &Entry<'_>, kind: CaseKind, first: Option<First>, headline: String)
         headline,
         stage: first.map(|first| first.stage.name().to_owned()),
         means: first.as_ref().map(incident::means_words),
-        explained: vec![
-            ("T0".to_owned(), t0(item)),
-            ("T1".to_owned(), t1(entry)),
-            ("T2".to_owned(), t2(entry)),
-            ("lacking".to_owned(), lacking(entry, kind)),
-        ],
+        explained: explained(entry, kind, first, &stretch),
         reasons,
         observed,
         timeline: timeline(entry),
@@ -120,6 +116,13 @@ pub fn hide(case: &mut Case, world: &str) {
 
 fn missed_headline(entry: &Entry<'_>) -> String {
     let p = entry.scored.lowest.as_ref().map_or(1.0, |lowest| lowest.score.p);
+    if source(entry.item) == Source::Live {
+        return format!(
+            "met no jewel, was refused nothing by the baseline, and raised no alert; replayed, its lowest score is p = {} (alerts begin at {})",
+            p_words(p),
+            incident::alert_threshold()
+        );
+    }
     format!(
         "met no jewel, reached no place that the baseline denies, and never scored below p = {} (alerts begin at {})",
         p_words(p),
@@ -141,7 +144,19 @@ fn late_headline(item: &Item, first: Option<First>) -> String {
     }
 }
 
+/// What was said live, as a headline.
+fn said_headline(said: &Said) -> String {
+    match said.stage {
+        Stage::T0 => "work met a crown jewel".to_owned(),
+        Stage::T1 => format!("the baseline refused `{}`", said.what),
+        Stage::T2 => format!("the score led to `{}`", said.what),
+    }
+}
+
 fn false_headline(entry: &Entry<'_>, first: First) -> String {
+    if let Some(said) = entry.item.trace.said.first().filter(|_| source(entry.item) == Source::Live) {
+        return said_headline(said);
+    }
     match first.stage {
         Stage::T0 => "clean work met a crown jewel".to_owned(),
         Stage::T1 => match entry.scored.touches.first() {
@@ -150,107 +165,13 @@ fn false_headline(entry: &Entry<'_>, first: First) -> String {
                 place(touch),
                 touch.bits.round()
             ),
-            None => "something was denied that the replayed baseline allows".to_owned(),
+            None => String::new(),
         },
         Stage::T2 => {
             let p = entry.scored.lowest.as_ref().map_or(1.0, |lowest| lowest.score.p);
             format!("the score came down to p = {}", p_words(p))
         }
     }
-}
-
-fn t0(item: &Item) -> String {
-    let mut hits = item.trace.said.iter().filter(|said| said.stage == Stage::T0);
-    match hits.next() {
-        Some(first) => {
-            let refused = crate::words::count(hits.count() as u64 + 1, "operation");
-            format!("refused {refused}, the first: {}", first.what)
-        }
-        None => "met no crown jewel".to_owned(),
-    }
-}
-
-fn t1(entry: &Entry<'_>) -> String {
-    let from_ns = entry.item.counts_from_ns();
-    let touches: Vec<&Touch> = entry.scored.touches.iter().filter(|touch| touch.time_ns >= from_ns).collect();
-    if touches.is_empty() {
-        return match &entry.scored.nearly {
-            Some((bits, reach, place)) => format!(
-                "every place that it reached was known or lies in an open region; the costliest was {} `{place}` ({bits:.1} of {DENIAL_BUDGET_BITS} bits)",
-                reach_words(*reach)
-            ),
-            None => "it reached no place for the first time".to_owned(),
-        };
-    }
-    let named: Vec<String> = touches.iter().take(PLACES).map(|touch| place(touch)).collect();
-    let more = touches.len() - named.len();
-    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    format!("denies {}: {}{more}", crate::words::count(touches.len() as u64, "place"), named.join(", "))
-}
-
-fn t2(entry: &Entry<'_>) -> String {
-    let Some(lowest) = &entry.scored.lowest else { return "nothing was scored".to_owned() };
-    let channel = lowest.score.channels.iter().min_by(|a, b| a.p.total_cmp(&b.p));
-    let Some(channel) = channel else { return "no channel counts".to_owned() };
-    format!(
-        "lowest p = {} after {}, by the channel `{}` (value {:.2}{})",
-        p_words(lowest.score.p),
-        crate::words::count(lowest.action, "action"),
-        channel.name,
-        channel.value,
-        if channel.extrapolated { ", past what held-out sessions prove" } else { "" }
-    )
-}
-
-/// The knowledge that would have made the difference.
-fn lacking(entry: &Entry<'_>, kind: CaseKind) -> String {
-    let baseline = &entry.fitted.baseline;
-    let provable = baseline.smallest_provable();
-    let threshold = incident::alert_threshold();
-    match kind {
-        CaseKind::FalseAlarm if !entry.scored.touches.is_empty() => format!(
-            "{} in {} taught this baseline, and none went there; `{}` taught it nothing",
-            crate::words::count(baseline.sessions as u64, "session"),
-            crate::words::count(baseline.workspaces as u64, "workspace"),
-            entry.item.run.repository
-        ),
-        CaseKind::FalseAlarm => format!(
-            "the scale rests on {} held-out sessions, which prove no p below {}: what lies past it is extrapolated",
-            baseline.calibration.sessions,
-            p_words(provable)
-        ),
-        _ if provable > threshold => format!(
-            "{} held-out sessions prove no p below {}; to prove {threshold} takes about {}",
-            baseline.calibration.sessions,
-            p_words(provable),
-            (baseline.calibration.sessions as f64 * provable / threshold).ceil()
-        ),
-        _ => {
-            "nothing that a place, an order of operations or a count says: only what travels inside tells it"
-                .to_owned()
-        }
-    }
-}
-
-fn p_words(p: f64) -> String {
-    if p >= 0.001 { format!("{p:.3}") } else { format!("{p:.1e}") }
-}
-
-fn reach_words(reach: event::Reach) -> &'static str {
-    match reach {
-        event::Reach::Read => "reading",
-        event::Reach::Write => "writing",
-        event::Reach::Create => "making",
-        event::Reach::Remove => "removing",
-        event::Reach::Exec => "running",
-        event::Reach::Connect | event::Reach::Unix => "connecting to",
-        event::Reach::Listen => "listening on",
-        event::Reach::Name => "asking for the name",
-    }
-}
-
-fn place(touch: &Touch) -> String {
-    format!("{} `{}`", reach_words(touch.reach), touch.place)
 }
 
 fn timeline(entry: &Entry<'_>) -> Timeline {

@@ -7,6 +7,7 @@ mod case;
 mod data;
 mod drift;
 mod dropping;
+mod explain;
 mod fit;
 mod incident;
 mod learning;
