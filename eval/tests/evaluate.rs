@@ -26,7 +26,7 @@ struct Made {
 const UPGRADED: std::ops::Range<u64> = 25..28;
 
 /// A live attack that began when its session had been alerted on.
-const EARLY: u64 = 52;
+const EARLY: u64 = 53;
 
 /// A live attack that did harm, and of which nobody said anything.
 const UNHEARD: u64 = 53;
@@ -188,6 +188,12 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
     assert_eq!(result.runs.len(), 28);
     let drifted = |what: &str| result.drift.iter().find(|row| row.what == what).unwrap().sessions;
     assert_eq!((drifted("new repositories"), drifted("new version codex 2")), (4, 3));
+    assert_eq!(basis.profile, "smoke (in part)");
+    assert_eq!(result.gaps[0], "shell is missing: 26 runs were planned");
+    let inert = format!(
+        "1 live attack came to nothing though the agent has no sandbox of its own: {HOSTILE} immediate with codex"
+    );
+    assert!(result.gaps.contains(&inert), "{:?}", result.gaps);
     let techniques = result.breakdowns.iter().find(|breakdown| breakdown.by == "technique").unwrap();
     assert_eq!(
         techniques.rows.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(),

@@ -22,6 +22,10 @@ impl Agent for Codex {
         if self.sandbox { "codex-sandbox" } else { "codex" }
     }
 
+    fn is_sandboxed(&self) -> bool {
+        self.sandbox
+    }
+
     fn version(&self) -> &'static str {
         VERSION
     }

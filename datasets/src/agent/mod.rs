@@ -36,6 +36,11 @@ pub trait Agent: Sync {
         self.name()
     }
 
+    /// Whether it runs commands in a sandbox of its own, which may keep an attack from anything.
+    fn is_sandboxed(&self) -> bool {
+        false
+    }
+
     /// How a session ends after its last step.
     fn finish(&self) -> Finish {
         Finish::Message

@@ -13,7 +13,9 @@
 
 mod directory;
 pub mod plan;
+mod profile;
 mod run;
 
 pub use directory::{AgentVersion, Corpus, Description, FORMAT, RepositoryVersion};
+pub use profile::Profile;
 pub use run::{Kind, Mode, Observed, Run, Split, Variant};

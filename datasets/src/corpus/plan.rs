@@ -1,11 +1,11 @@
 //! Which sessions a corpus has, and what each is: a function of the seed.
 
 use super::{Kind, Split, Variant};
-use crate::Error;
 use crate::repository::{Ecosystem, Repository};
 use crate::scenario::Scenario;
 use crate::seed::{Rng, stream};
 use crate::template::Family;
+use crate::{Error, agent};
 use rand::Rng as _;
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
@@ -31,6 +31,55 @@ pub struct Planned {
     pub split: Split,
     /// Clean, or with an attack.
     pub kind: Kind,
+}
+
+/// What a corpus is to have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What is recorded.
+    pub recorded: Vec<Planned>,
+    /// What runs once more, guarded.
+    pub live: Vec<Planned>,
+}
+
+/// What a plan is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'w> {
+    /// The agents.
+    pub agents: &'w [&'w str],
+    /// Agents that take turns at the attacks, whichever of them are wanted.
+    pub turns: &'w [&'w str],
+    /// The tasks.
+    pub families: &'w [Family],
+    /// The repositories.
+    pub repositories: &'w [Repository],
+    /// The attacks; none for normal work only.
+    pub scenarios: &'w [Scenario],
+    /// Their variants.
+    pub variants: &'w [Variant],
+    /// Clean sessions of each agent and task.
+    pub sessions: usize,
+    /// Clean sessions of each that are recorded once more with another version of the agent.
+    pub upgraded: usize,
+}
+
+impl Wanted<'_> {
+    /// The plan.
+    pub fn plan(&self, seed: u64) -> Result<Plan, Error> {
+        let Wanted { agents, turns, families, repositories, scenarios, variants, .. } = *self;
+        let mut recorded = clean(seed, agents, families, repositories, self.sessions)?;
+        let versions: Vec<(&str, &str)> = agent::all()
+            .iter()
+            .filter(|agent| agents.contains(&agent.name()))
+            .filter_map(|agent| Some((agent.name(), agent.other_version()?)))
+            .collect();
+        let upgraded = upgraded(&recorded, &versions, self.upgraded);
+        let attacks = attacks(seed, turns, families, repositories, scenarios, variants)?;
+        recorded.extend(attacks.into_iter().filter(|planned| agents.contains(&planned.agent.as_str())));
+        let live = live(&recorded);
+        recorded.extend(upgraded);
+        Ok(Plan { recorded, live })
+    }
 }
 
 /// Of five sessions in a row three train, one calibrates and one tests: what was made of an interrupted corpus can be used.

@@ -11,7 +11,6 @@ pub fn basis(parts: &[Corpus], description: &Description, options: &Options) -> 
     let agents = parts.iter().flat_map(|part| &part.description.agents);
     let agents: BTreeSet<_> = agents.map(|agent| (agent.name.clone(), agent.version.clone())).collect();
     Basis {
-        profile: description.profile.clone(),
         corpus_seed: description.seed,
         seed: options.seed,
         commit: options.commit.clone(),

@@ -9,10 +9,12 @@ mod drift;
 mod dropping;
 mod explain;
 mod fit;
+mod gaps;
 mod incident;
 mod learning;
 mod machine;
 mod mimicry;
+mod planned;
 mod poisoning;
 mod steps;
 mod summary;
@@ -30,6 +32,7 @@ use datasets::corpus::{Corpus, Description};
 use fit::{Scope, fit_all};
 use models::Thresholds;
 use models::channel::CHANNELS;
+use planned::Planned;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::join;
@@ -109,6 +112,10 @@ pub fn evaluate(
     let mut basis = machine::basis(parts, description, options);
     basis.configuration_hash = configuration_hash(options);
     summary::count(&data, &mut basis);
+    let planned = Planned::of(description, &data)?;
+    basis.profile = planned.label();
+    let mut gaps: Vec<String> = planned.gaps().collect();
+    gaps.extend(gaps::gaps(&data, &fits, &attacks, &live, scenarios));
     let scored: Vec<&Entry<'_>> = entries.iter().chain(&upgraded).chain(&live_entries).collect();
     let mut cases: Vec<_> = scored.iter().copied().chain(&unbegun_entries).flat_map(case::cases).collect();
     let world = Path::new(&description.home).ancestors().nth(2).unwrap_or(Path::new(""));
@@ -117,7 +124,7 @@ pub fn evaluate(
     let (ns, events, syscalls) = time_scoring(&entries);
     Ok(EvalResult {
         format: FORMAT,
-        gaps: summary::gaps(&data, &fits, scenarios),
+        gaps,
         basis,
         live: summary::live(&live, &unbegun, scenarios),
         offline: summary::offline(&attacks),
@@ -153,7 +160,7 @@ fn described(parts: &[Corpus]) -> Result<&Description, Error> {
         let (a, b) = (&first.description, &other.description);
         let differs = [
             ("seeds", a.seed != b.seed),
-            ("profiles", a.profile != b.profile),
+            ("profiles", planned::profile(a) != planned::profile(b)),
             ("kernels", a.kernel != b.kernel),
             ("tiers", a.tier != b.tier),
             ("homes", a.home != b.home),

@@ -12,9 +12,8 @@ use crate::metrics::proportion::Proportion;
 use crate::result::{BaselineRow, Basis, CalibratedBy, Delays, GrowthOf, Lag, Live, Quantiles, RunRow};
 use crate::scenario::Scenarios;
 use crate::score::Stages;
-use datasets::corpus::{Mode, Split};
-use models::SESSIONS_MIN;
-use std::collections::{BTreeMap, BTreeSet};
+use datasets::corpus::Split;
+use std::collections::BTreeMap;
 
 /// Counts what a result rests on.
 pub fn count(data: &Data, basis: &mut Basis) {
@@ -32,69 +31,6 @@ pub fn count(data: &Data, basis: &mut Basis) {
     if basis.tier.is_empty() {
         basis.tier = data.items.first().map(|item| item.trace.tier.clone()).unwrap_or_default();
     }
-}
-
-/// What could not be measured, and what to mind.
-pub fn gaps(data: &Data, fits: &Fits, scenarios: &Scenarios) -> Vec<String> {
-    let mut gaps = Vec::new();
-    for (key, group) in &data.groups {
-        let name = format!("{}/{}", key.0, key.1);
-        if !fits.contains_key(key) {
-            gaps.push(format!(
-                "{name} has {} usable sessions to train on and needs {SESSIONS_MIN}: its test sessions count nowhere",
-                group.train.len()
-            ));
-        } else if group.calibrate.len() < SESSIONS_MIN {
-            gaps.push(format!(
-                "{name} has {} sessions to calibrate on: the folds of its training sessions had to do",
-                group.calibrate.len()
-            ));
-        }
-    }
-    let tests: Vec<&Item> = data.items.iter().filter(|item| item.run.split == Split::Test).collect();
-    let never = data.items.iter().filter(|item| item.is_attack() && item.run.onset_ns.is_none()).count();
-    if never > 0 {
-        gaps.push(format!("{never} attacks never began: their sessions ended before the injected steps"));
-    }
-    if !data.items.iter().any(|item| item.is_attack()) {
-        gaps.push("the corpus has no attacks: nothing is said of detection".to_owned());
-    } else {
-        gaps.push(
-            "mimicry was written beforehand, as the variant `padded` and the scenario S26: no attacker asked a baseline for its score and adapted, and of one who does less may be detected"
-                .to_owned(),
-        );
-    }
-    if !tests.iter().any(|item| item.run.mode == Mode::Enforce) {
-        gaps.push("the corpus has no enforced sessions: nothing is said of prevention".to_owned());
-    }
-    let versions: BTreeMap<&str, BTreeSet<&str>> =
-        data.items.iter().fold(BTreeMap::new(), |mut all, item| {
-            all.entry(item.run.agent.as_str()).or_default().insert(item.run.agent_version.as_str());
-            all
-        });
-    if versions.values().all(|versions| versions.len() < 2) {
-        gaps.push(
-            "one version of each agent was recorded: drift by a new version was not measured".to_owned(),
-        );
-    }
-    let known: BTreeSet<&str> =
-        data.items.iter().filter_map(|item| item.attack().map(|attack| attack.0)).collect();
-    let undescribed: Vec<&str> = known.into_iter().filter(|name| !scenarios.contains_key(*name)).collect();
-    if !undescribed.is_empty() {
-        gaps.push(format!(
-            "no description of the scenarios {}: they have no technique",
-            undescribed.join(", ")
-        ));
-    }
-    gaps.push(
-        "nothing in Wardline is learned from attacks, so that every technique is left out by construction: the tables by technique are the leave-one-technique-out result"
-            .to_owned(),
-    );
-    gaps.push(
-        "the agents were driven by a scripted model that answers at once: an hour of them holds far more work than an hour of a person's agent, and rates per agent-hour are higher for it"
-            .to_owned(),
-    );
-    gaps
 }
 
 /// What became of live sessions; `unbegun` are those whose attack never began.

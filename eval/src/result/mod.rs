@@ -97,7 +97,7 @@ pub struct EvalResult {
 /// What a result rests on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Basis {
-    /// `smoke`, `quick` or `full`.
+    /// `smoke`, `quick` or `full`; `(in part)` behind it where runs of its plan are missing.
     pub profile: String,
     /// Seed of the corpus.
     pub corpus_seed: u64,

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::live::{Interrupts, Stage};
 use anyhow::{Context, Result};
 use datasets::agent::{self, Agent};
-use datasets::corpus::plan::{self, Planned};
+use datasets::corpus::plan::{Plan, Planned, Wanted};
 use datasets::corpus::{
     AgentVersion, Corpus, Description, FORMAT, Kind, Mode, RepositoryVersion, Split, Variant,
 };
@@ -65,14 +65,12 @@ impl Args {
             && self.task.is_empty()
             && self.scenario.is_empty()
             && self.variant.is_empty());
-        let fewer = self.sessions.is_some_and(|sessions| sessions < self.profile.sessions());
+        let fewer = self.sessions.is_some_and(|sessions| sessions < self.profile().sessions());
         chosen || fewer || self.clean || self.record_only
     }
 
-    /// What the corpus says of its size.
-    fn profile_of_corpus(&self) -> String {
-        let name = self.profile.name();
-        if self.is_part() { format!("{name} (in part)") } else { name.to_owned() }
+    fn profile(&self) -> corpus::Profile {
+        self.profile.into()
     }
 }
 
@@ -84,38 +82,40 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let families = template::families()?;
     let names = if args.agent.is_empty() {
-        args.profile.agents().into_iter().map(String::from).collect()
+        args.profile().agents().into_iter().map(String::from).collect()
     } else {
         args.agent.clone()
     };
     let agents = names.iter().map(|name| agent::named(name)).collect::<Result<Vec<_>, _>>();
     let agents = agents.map_err(|error| Exit::Usage.error(error.to_string()))?;
-    let tasks = if args.task.is_empty() { args.profile.tasks(&families) } else { args.task.clone() };
+    let tasks = if args.task.is_empty() { args.profile().tasks(&families) } else { args.task.clone() };
     if let Some(unknown) = tasks.iter().find(|task| !families.iter().any(|family| family.name == **task)) {
         return Err(Exit::Usage.error(format!("there is no task family `{unknown}`")));
     }
     let families: Vec<Family> = families.into_iter().filter(|family| tasks.contains(&family.name)).collect();
     let repositories = repository::all()?;
     let corpus = open(args, &agents, &repositories)?;
-    let sessions = args.sessions.unwrap_or_else(|| args.profile.sessions());
     let names: Vec<&str> = agents.iter().map(|agent| agent.name()).collect();
-    let mut planned = plan::clean(args.seed, &names, &families, &repositories, sessions)?;
-    let versions: Vec<(&str, &str)> =
-        agents.iter().filter_map(|agent| Some((agent.name(), agent.other_version()?))).collect();
-    let upgraded = plan::upgraded(&planned, &versions, args.profile.upgraded());
-    if !args.clean {
-        let (wanted, variants) = args.profile.attacks();
-        let scenarios = scenarios(&args.scenario, wanted)?;
-        let variants = if args.variant.is_empty() { variants } else { &args.variant };
-        // The agents of the profile take turns, whichever of them are made now.
-        let all = args.profile.agents();
-        let turns = if names.iter().all(|name| all.contains(name)) { &all } else { &names };
-        let attacks = plan::attacks(args.seed, turns, &families, &repositories, &scenarios, variants)?;
-        planned.extend(attacks.into_iter().filter(|planned| names.contains(&planned.agent.as_str())));
+    let profile = args.profile();
+    let (wanted, variants) = profile.attacks();
+    let scenarios = if args.clean { Vec::new() } else { scenarios(&args.scenario, wanted)? };
+    // The agents of the profile take turns, whichever of them are made now.
+    let all = profile.agents();
+    let wanted = Wanted {
+        agents: &names,
+        turns: if names.iter().all(|name| all.contains(name)) { &all } else { &names },
+        families: &families,
+        repositories: &repositories,
+        scenarios: &scenarios,
+        variants: if args.variant.is_empty() { variants } else { &args.variant },
+        sessions: args.sessions.unwrap_or_else(|| profile.sessions()),
+        upgraded: profile.upgraded(),
+    };
+    let mut plan = wanted.plan(args.seed)?;
+    if args.record_only {
+        plan.live.clear();
     }
-    let live = if args.record_only { Vec::new() } else { plan::live(&planned) };
-    planned.extend(upgraded);
-    make(corpus, &agents, &repositories, families, &Plan { recorded: planned, live })
+    make(corpus, &agents, &repositories, families, &plan)
 }
 
 fn variant(name: &str) -> Result<Variant, String> {
@@ -123,18 +123,10 @@ fn variant(name: &str) -> Result<Variant, String> {
     known.ok_or_else(|| format!("the variants are {}", Variant::ALL.map(Variant::name).join(", ")))
 }
 
-/// What a corpus is to have.
-struct Plan {
-    recorded: Vec<Planned>,
-    live: Vec<Planned>,
-}
-
-impl Plan {
-    /// What is not there yet.
-    fn left(&self, done: &BTreeSet<String>) -> (Vec<&Planned>, Vec<&Planned>) {
-        let is_left = |planned: &&Planned| !done.contains(&planned.id);
-        (self.recorded.iter().filter(is_left).collect(), self.live.iter().filter(is_left).collect())
-    }
+/// What of a plan is not there yet: to be recorded, and to run guarded.
+fn left<'p>(plan: &'p Plan, done: &BTreeSet<String>) -> (Vec<&'p Planned>, Vec<&'p Planned>) {
+    let is_left = |planned: &&Planned| !done.contains(&planned.id);
+    (plan.recorded.iter().filter(is_left).collect(), plan.live.iter().filter(is_left).collect())
 }
 
 /// The scenarios that are asked for by name, else those of the profile; an empty list is all of them.
@@ -170,7 +162,7 @@ fn make(
     plan: &Plan,
 ) -> Result<()> {
     let done: BTreeSet<String> = corpus.runs()?.into_iter().map(|run| run.id).collect();
-    let (recorded, live) = plan.left(&done);
+    let (recorded, live) = left(plan, &done);
     let (all, left) = (plan.recorded.len() + plan.live.len(), recorded.len() + live.len());
     if left == 0 {
         anstream::println!("{}: all {all} runs are there", corpus.path().display());
@@ -278,7 +270,7 @@ fn open(args: &Args, agents: &[&'static dyn Agent], repositories: &[Repository])
         let description = Description {
             format: FORMAT,
             seed: args.seed,
-            profile: args.profile_of_corpus(),
+            profile: args.profile().name().to_owned(),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             tier: String::new(),
             wardline: env!("CARGO_PKG_VERSION").to_owned(),
@@ -291,7 +283,7 @@ fn open(args: &Args, agents: &[&'static dyn Agent], repositories: &[Repository])
     };
     let description = &mut corpus.description;
     if !args.is_part() {
-        description.profile = args.profile_of_corpus();
+        args.profile().name().clone_into(&mut description.profile);
     }
     if description.seed != args.seed {
         return Err(Exit::Usage.error(format!(

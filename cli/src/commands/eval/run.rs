@@ -96,7 +96,8 @@ fn broken(result: &EvalResult) -> u64 {
 /// Makes the corpus, or finishes it. A process of its own: it takes itself into a network of its own.
 fn make(profile: Profile, corpus: &Path, seed: u64) -> Result<()> {
     let mut command = Command::new("/proc/self/exe");
-    command.args(["corpus", "make", "--profile", profile.name(), "--seed"]).arg(seed.to_string());
+    let profile = datasets::corpus::Profile::from(profile).name();
+    command.args(["corpus", "make", "--profile", profile, "--seed"]).arg(seed.to_string());
     // What is printed here is the result.
     command.arg("--dir").arg(corpus).stdout(std::io::stderr());
     let status = command.status().context("the corpus cannot be made")?;
