@@ -85,8 +85,7 @@ impl<'i> Stage<'i> {
         let template = family.templates.iter().find(|template| template.name == planned.template);
         let template = template.with_context(|| format!("there is no template `{}`", planned.template))?;
         let repository = self.repository(&planned.repository)?;
-        let script =
-            template.draw(family, repository.repository.ecosystem, &repository.survey, planned.seed)?;
+        let script = template.draw(family, &repository.repository, &repository.survey, planned.seed)?;
         Ok(match &planned.kind {
             Kind::Clean => script,
             Kind::Attack { scenario, variant } => {

@@ -1,6 +1,6 @@
 //! A repository in a world: unpacked, with a history and a remote, once; and a fresh copy of it for each session.
 
-use super::{Repository, Survey};
+use super::{Ecosystem, Repository, Survey};
 use crate::cache::run;
 use crate::error::at;
 use crate::network::remote_url;
@@ -28,35 +28,38 @@ const BEGIN: &str = "git init -q --template= && git add -f \"$3\" && git commit 
     && git update-ref refs/remotes/origin/main HEAD";
 
 impl Repository {
-    /// Fetches it where needed, and lays it ready in a world, below `repositories/`.
+    /// Fetches it where needed, and lays it ready in a world, below `repositories/`: anew, since what lies there may be of
+    /// another build.
     pub fn prepare(&self, world: &World) -> Result<Prepared, Error> {
         let file = self.fetch()?;
         let place = world.path().join("repositories").join(format!("{}-{}", self.name, self.version));
-        let tree = place.join("tree");
-        if !place.is_dir() {
-            let part = world.path().join("repositories").join(format!("{}.part", self.name));
-            if part.exists() {
-                at("remove", &part, fs::remove_dir_all(&part))?;
-            }
-            self.unpack(&file, &part, world)?;
-            at("move into place", &place, fs::rename(&part, &place))?;
+        if place.exists() {
+            at("remove", &place, fs::remove_dir_all(&place))?;
         }
-        Ok(Prepared { repository: self.clone(), survey: Survey::of(&tree, self.ecosystem)?, place })
+        self.unpack(&file, &place, world)?;
+        let survey = Survey::of(&place.join("tree"), self.ecosystem)?;
+        Ok(Prepared { repository: self.clone(), survey, place })
     }
 
-    fn unpack(&self, file: &Path, part: &Path, world: &World) -> Result<(), Error> {
-        let tree = part.join("tree");
+    fn unpack(&self, file: &Path, place: &Path, world: &World) -> Result<(), Error> {
+        let tree = place.join("tree");
         at("make", &tree, fs::create_dir_all(&tree))?;
         let mut tar = Command::new("tar");
         tar.arg("-xzf").arg(file).args(["--strip-components=1", "--no-same-owner", "-C"]).arg(&tree);
         run(&mut tar, &format!("unpacking {}", self.name))?;
+        if self.ecosystem == Ecosystem::Npm {
+            // npm installs them with whatever is asked for, and the index does not have them.
+            let mut npm = Command::new("npm");
+            npm.args(["pkg", "delete", "devDependencies"]).current_dir(&tree);
+            run(&mut npm, &format!("taking the tools of its developers out of {}", self.name))?;
+        }
         run(Command::new("chmod").args(["-R", "u+rwX,go+rX"]).arg(&tree), "opening up a package")?;
-        run(Command::new("chown").args(["-R", &world.user.pair()]).arg(part), "giving away a package")?;
+        run(Command::new("chown").args(["-R", &world.user.pair()]).arg(place), "giving away a package")?;
         let survey = Survey::of(&tree, self.ecosystem)?;
         let document = survey.readme.clone();
         let mut bash = world.as_user("bash", &tree);
         bash.args(["-c", BEGIN, "bash"])
-            .arg(part.join("remote.git"))
+            .arg(place.join("remote.git"))
             .arg(remote_url(&self.name))
             .arg(document);
         run(&mut bash, &format!("making the repository of {}", self.name))

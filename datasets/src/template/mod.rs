@@ -8,7 +8,7 @@ mod slots;
 
 pub use family::{Family, Shape, Template, families};
 
-use crate::repository::{Ecosystem, Survey};
+use crate::repository::{Repository, Survey};
 use crate::seed::{Rng, stream};
 use crate::{Error, Script, Step};
 use rand::Rng as _;
@@ -20,17 +20,18 @@ impl Template {
     pub fn draw(
         &self,
         family: &Family,
-        ecosystem: Ecosystem,
+        repository: &Repository,
         survey: &Survey,
         seed: u64,
     ) -> Result<Script, Error> {
         let mut rng = stream(seed, &self.name, 0);
-        let mut slots = Slots::draw(ecosystem, survey, &mut rng);
+        let mut slots = Slots::draw(repository, survey, &mut rng);
         let prompt = slots.fill(one(&family.prompts, &mut rng), &mut rng)?;
         let mut script = Script { task: family.name.clone(), prompt, steps: Vec::new() };
         let mut groups: Vec<Vec<Step>> = Vec::new();
         for part in &self.steps {
-            if part.only.as_ref().is_some_and(|only| !only.contains(&ecosystem)) || !rng.gen_bool(part.chance)
+            if part.only.as_ref().is_some_and(|only| !only.contains(&repository.ecosystem))
+                || !rng.gen_bool(part.chance)
             {
                 continue;
             }
@@ -65,8 +66,12 @@ fn one<'t>(texts: &'t [String], rng: &mut Rng) -> &'t str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repository::Source;
+    use crate::repository::{Ecosystem, Source};
     use std::collections::BTreeSet;
+
+    fn repository(ecosystem: Ecosystem) -> Repository {
+        Repository { name: "semver".into(), ecosystem, version: "1.0.0".into(), hash: String::new() }
+    }
 
     fn survey() -> Survey {
         let source = |path: &str| Source {
@@ -91,7 +96,7 @@ mod tests {
             for template in &family.templates {
                 for ecosystem in Ecosystem::ALL {
                     for seed in 0..20 {
-                        let script = template.draw(&family, ecosystem, &survey(), seed).unwrap();
+                        let script = template.draw(&family, &repository(ecosystem), &survey(), seed).unwrap();
                         assert!(script.steps.len() >= 3, "{}: {script:?}", template.name);
                         assert!(script.steps.len() <= 40, "{}: {}", template.name, script.steps.len());
                         for step in &script.steps {
@@ -107,7 +112,8 @@ mod tests {
     fn a_script_is_a_function_of_its_seed() {
         for family in families().unwrap() {
             for template in &family.templates {
-                let draw = |seed| template.draw(&family, Ecosystem::Pypi, &survey(), seed).unwrap();
+                let repository = repository(Ecosystem::Pypi);
+                let draw = |seed| template.draw(&family, &repository, &survey(), seed).unwrap();
                 assert_eq!(draw(7), draw(7));
                 let different: BTreeSet<String> = (0..10).map(|seed| format!("{:?}", draw(seed))).collect();
                 assert!(different.len() >= 8, "{}: {}", template.name, different.len());
@@ -130,10 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn the_package_is_never_the_repository_itself() {
+        let survey = survey();
+        let package = |seed| {
+            let mut rng = stream(seed, "test", 0);
+            let mut slots = Slots::draw(&repository(Ecosystem::Npm), &survey, &mut rng);
+            slots.fill("@package@", &mut rng).unwrap()
+        };
+        let packages: BTreeSet<String> = (0..50).map(package).collect();
+        assert_eq!(packages.iter().collect::<Vec<_>>(), ["commander", "marked", "yargs-parser"]);
+    }
+
+    #[test]
     fn a_slot_that_nobody_knows_is_an_error() {
         let mut rng = stream(1, "test", 0);
         let survey = survey();
-        let mut slots = Slots::draw(Ecosystem::Npm, &survey, &mut rng);
+        let mut slots = Slots::draw(&repository(Ecosystem::Npm), &survey, &mut rng);
         assert!(slots.fill("cat @nothing@", &mut rng).is_err());
         assert_eq!(slots.fill("mail a@b.c and @manifest@", &mut rng).unwrap(), "mail a@b.c and setup.py");
     }

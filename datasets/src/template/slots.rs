@@ -1,6 +1,6 @@
 //! The slots of a template, `@name@`, and what they are filled with.
 
-use crate::repository::{Ecosystem, Source, Survey};
+use crate::repository::{Ecosystem, Repository, Source, Survey};
 use crate::seed::Rng;
 use crate::{Error, words};
 use rand::Rng as _;
@@ -27,7 +27,8 @@ pub(super) struct Slots<'s> {
 
 impl<'s> Slots<'s> {
     /// Draws what stays the same throughout the session.
-    pub fn draw(ecosystem: Ecosystem, survey: &'s Survey, rng: &mut Rng) -> Slots<'s> {
+    pub fn draw(repository: &Repository, survey: &'s Survey, rng: &mut Rng) -> Slots<'s> {
+        let ecosystem = repository.ecosystem;
         let mut files: Vec<&Source> = survey.sources.iter().collect();
         files.shuffle(rng);
         let file = |index: usize| files[index % files.len()];
@@ -37,8 +38,13 @@ impl<'s> Slots<'s> {
         let any = |list: &[String], rng: &mut Rng, other: &str| {
             list.choose(rng).cloned().unwrap_or_else(|| other.to_owned())
         };
-        let packages =
-            PACKAGES.iter().find(|(of, _)| *of == ecosystem).map_or(PACKAGES[0].1, |found| found.1);
+        // No package depends on itself.
+        let packages: Vec<&str> = PACKAGES
+            .into_iter()
+            .filter(|(of, _)| *of == ecosystem)
+            .flat_map(|(_, names)| names)
+            .filter(|name| *name != repository.name)
+            .collect();
         let (comment, suffix) = match ecosystem {
             Ecosystem::Crate => ("//", "rs"),
             Ecosystem::Npm => ("//", "js"),
