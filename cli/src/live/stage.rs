@@ -144,7 +144,7 @@ impl<'i> Stage<'i> {
             session: session.context("the summary names no session")?,
             exit_status: number("exit_status").and_then(|code| i32::try_from(code).ok()).unwrap_or(-1),
             onset_ns: model.onset_ns(),
-            impact_ns: seen.impact_ns,
+            impact_ns: seen.impact_ns(model.onset_ns()),
             observed: seen.observed,
             summary: report,
         })
@@ -177,7 +177,7 @@ impl<'i> Stage<'i> {
             bytes_sent: self.services.arrived().len() as u64,
             ..Observed::default()
         };
-        Ok((ended, Seen { observed, impact_ns: None }))
+        Ok((ended, Seen { observed, ..Seen::default() }))
     }
 
     /// Normal work with an attack in it.

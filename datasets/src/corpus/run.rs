@@ -113,7 +113,7 @@ pub struct Run {
     /// When the scripted model sent the first injected step, CLOCK_BOOTTIME, ns; `None` for a clean run, and where the
     /// session ended before.
     pub onset_ns: Option<u64>,
-    /// When the observer saw the first secret byte read or the first irreversible change, CLOCK_BOOTTIME, ns.
+    /// When the observer saw the first secret byte read or the first irreversible change since the onset, CLOCK_BOOTTIME, ns.
     pub impact_ns: Option<u64>,
     /// What the observer saw.
     pub observed: Observed,
