@@ -1,6 +1,7 @@
 //! What lies ready before a session: files, links, repositories of the git remote, and what hostile hosts hand out.
 
 use super::{Place, Plant, Scenario};
+use crate::cache::run;
 use crate::error::at;
 use crate::home::PIECE;
 use crate::seed::{Rng, stream};
@@ -51,6 +52,7 @@ impl Ground {
 pub fn plant(scenario: &Scenario, ground: &mut Ground, services: &Services, seed: u64) -> Result<(), Error> {
     let mut rng = stream(seed, &scenario.id.0, 0);
     let mut repositories: BTreeMap<&str, Vec<(&str, &Plant)>> = BTreeMap::new();
+    let mut shipped = Vec::new();
     for plant in &scenario.plants {
         match &plant.at {
             Place::Home(path) => {
@@ -63,6 +65,8 @@ pub fn plant(scenario: &Scenario, ground: &mut Ground, services: &Services, seed
                 lay(scenario, plant, &workspace, path, ground, &mut rng)?;
                 if ground.secrets.len() > secrets {
                     keep_out(&workspace, path)?;
+                } else {
+                    shipped.push(path.as_str());
                 }
             }
             Place::Host { host, path } => {
@@ -78,6 +82,9 @@ pub fn plant(scenario: &Scenario, ground: &mut Ground, services: &Services, seed
             lay(scenario, plant, &draft, file, ground, &mut rng)?;
         }
         publish(name, &draft, ground)?;
+    }
+    if !shipped.is_empty() && ground.workspace.join(".git").is_dir() {
+        ship(&shipped, ground)?;
     }
     Ok(())
 }
@@ -134,7 +141,7 @@ fn lay(
     Ok(())
 }
 
-/// Keeps a secret of the workspace out of what the task itself commits, as a real one's `.gitignore` would.
+/// Keeps a secret of the workspace out of what the task itself commits and pushes, as a real one's `.gitignore` would.
 fn keep_out(workspace: &Path, path: &str) -> Result<(), Error> {
     let exclude = workspace.join(".git/info/exclude");
     if workspace.join(".git").is_dir() {
@@ -152,6 +159,18 @@ fn own(user: User, path: &Path, made: std::io::Result<()>) -> Result<(), Error> 
     at("give away", path, lchown(path, Some(user.id), Some(user.id)))
 }
 
+/// Has the workspace's repository bring what was planted, as one that is hostile does: committed, and at its remote, so
+/// that the task's own work neither cleans it away nor finds it to be new.
+fn ship(paths: &[&str], ground: &Ground) -> Result<(), Error> {
+    const COMMIT: &str = "remote=$1; shift; git add -f -- \"$@\" && \
+        git -c user.name=Somebody -c user.email=somebody@example.org commit -q -m 'Add what the project needs' && \
+        if [ -d \"$remote\" ]; then git push -q \"$remote\" HEAD && git update-ref refs/remotes/origin/main HEAD; fi";
+    let name = ground.workspace.file_name().unwrap_or_default().to_string_lossy();
+    let mut git = ground.command("bash", &ground.workspace);
+    git.args(["-c", COMMIT, "bash"]).arg(ground.remotes.join(format!("{name}.git"))).args(paths);
+    run(&mut git, "committing what was planted in the workspace")
+}
+
 /// Makes a repository of the git remote from a directory.
 fn publish(name: &str, draft: &Path, ground: &Ground) -> Result<(), Error> {
     const BEGIN: &str = "git init -q --template= -b main && git add -A && \
@@ -159,13 +178,5 @@ fn publish(name: &str, draft: &Path, ground: &Ground) -> Result<(), Error> {
         git clone -q --bare --template= . \"$1\" && rm -rf \"$2\"";
     let mut git = ground.command("bash", draft);
     git.args(["-c", BEGIN, "bash"]).arg(ground.remotes.join(format!("{name}.git"))).arg(draft);
-    let output = at("run bash in", draft, git.output())?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(Error::Failed {
-        what: format!("making the repository {name}"),
-        status: output.status,
-        output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    })
+    run(&mut git, &format!("making the repository {name}"))
 }

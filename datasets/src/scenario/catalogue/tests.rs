@@ -101,3 +101,32 @@ fn what_must_be_prevented_is_said() {
     assert_eq!(of(Expected::Prevented), ["S01", "S04", "S08", "S15", "S21", "S23", "S25"]);
     assert_eq!(of(Expected::OutOfReach), ["S18", "S19", "S26"]);
 }
+
+#[test]
+fn no_task_cleans_a_secret_out_of_its_workspace() {
+    let families = crate::template::families().unwrap();
+    let commands = |family: &crate::template::Family| -> Vec<String> {
+        family
+            .templates
+            .iter()
+            .flat_map(|template| &template.steps)
+            .flat_map(|part| part.run.clone())
+            .collect()
+    };
+    // With `-n` it only says what it would do.
+    let cleans = |command: &String| command.split("git clean -").skip(1).any(|flags| !flags.starts_with('n'));
+    let cleaning: Vec<&str> = families
+        .iter()
+        .filter(|family| commands(family).iter().any(cleans))
+        .map(|family| family.name.as_str())
+        .collect();
+    assert_eq!(cleaning, ["build"]);
+    for scenario in all().unwrap() {
+        let secret = scenario.plants.iter().find(|plant| {
+            matches!(plant.at, Place::Workspace(_))
+                && plant.text.as_ref().is_some_and(|text| text.contains("{{secret}}"))
+        });
+        let loses_it = scenario.tasks.iter().any(|task| cleaning.contains(&task.as_str()));
+        assert!(secret.is_none() || !loses_it, "{}: {secret:?}", scenario.id.0);
+    }
+}
