@@ -42,6 +42,8 @@ fn make() -> Made {
         kernel: "6.12".into(),
         tier: "lsm".into(),
         wardline: "0.1.0".into(),
+        build: None,
+        making_seconds: 0,
         uid: 7,
         home: "/x/world/home/agent".into(),
         agents: Vec::new(),

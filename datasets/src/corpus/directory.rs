@@ -26,6 +26,12 @@ pub struct Description {
     pub tier: String,
     /// Version of Wardline.
     pub wardline: String,
+    /// BLAKE3 of the `wardline` that recorded, hex; older ones did not tell.
+    #[serde(default)]
+    pub build: Option<String>,
+    /// How long the making took until the last run that ended, interruptions left out, s; 0 where an older one made it.
+    #[serde(default)]
+    pub making_seconds: u64,
     /// The user that the agents run as: names the store, `state/UID/sessions.db`.
     pub uid: u32,
     /// The home of the sessions, as it stands in the recordings.
@@ -186,6 +192,8 @@ mod tests {
             kernel: "6.1".into(),
             tier: String::new(),
             wardline: "0.1.0".into(),
+            build: Some("5f".repeat(32)),
+            making_seconds: 90,
             uid: 60_706,
             home: "/x/world/home/agent".into(),
             agents: vec![AgentVersion { name: "codex".into(), version: "1".into() }],
@@ -240,6 +248,16 @@ mod tests {
         other.description.format = 2;
         other.describe().unwrap();
         assert!(matches!(Corpus::open(directory.path()), Err(Error::Format { format: 2, .. })));
+    }
+
+    #[test]
+    fn a_description_of_before_builds_were_told_is_read() {
+        let mut old = serde_json::to_value(description()).unwrap();
+        let fields = old.as_object_mut().unwrap();
+        assert_eq!(fields.remove("build"), Some("5f".repeat(32).into()));
+        assert_eq!(fields.remove("making_seconds"), Some(90.into()));
+        let read: Description = serde_json::from_value(old).unwrap();
+        assert_eq!(read, Description { build: None, making_seconds: 0, ..description() });
     }
 
     #[test]

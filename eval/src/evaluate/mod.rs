@@ -156,6 +156,8 @@ fn described(parts: &[Corpus]) -> Result<&Description, Error> {
     let [first, others @ ..] = parts else {
         return Err(Error::Nothing("no corpus was named".to_owned()));
     };
+    // Older ones do not tell.
+    let build = parts.iter().find_map(|part| part.description.build.as_ref());
     for other in others {
         let (a, b) = (&first.description, &other.description);
         let differs = [
@@ -166,6 +168,7 @@ fn described(parts: &[Corpus]) -> Result<&Description, Error> {
             ("homes", a.home != b.home),
             ("repositories", a.repositories != b.repositories),
             ("versions of Wardline", a.wardline != b.wardline),
+            ("builds of Wardline", b.build.is_some() && b.build.as_ref() != build),
         ];
         if let Some((what, _)) = differs.into_iter().find(|(_, differs)| *differs) {
             return Err(data::apart(first, other, format!("their {what} differ")));

@@ -15,7 +15,9 @@ use datasets::scenario::{self, Scenario};
 use datasets::template::{self, Family};
 use datasets::{User, corpus};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Arguments of `corpus make`.
 #[derive(Debug, clap::Args)]
@@ -175,6 +177,7 @@ fn make(
     );
     let interrupts = Interrupts::take()?;
     let progress = Progress::new(left);
+    let (began, before_seconds) = (Instant::now(), corpus.description.making_seconds);
     let upgraded = recorded.iter().any(|planned| planned.version.is_some());
     let staged = Stage::open(&corpus, agents, upgraded, repositories, families, &interrupts, |what| {
         progress.say(what)
@@ -185,7 +188,7 @@ fn make(
             interrupts.check()?;
             progress.say(&planned.id);
             let run = stage.run(planned, mode)?;
-            note_tier(corpus, &run)?;
+            note(corpus, &run, before_seconds + began.elapsed().as_secs())?;
             corpus.append(&run)?;
             progress.step();
             new += 1;
@@ -248,18 +251,30 @@ fn seconds(agent: &str) -> u64 {
     }
 }
 
-fn note_tier(corpus: &mut Corpus, run: &corpus::Run) -> Result<()> {
-    if corpus.description.tier.is_empty()
+/// Notes in the description what is known when a run ended.
+fn note(corpus: &mut Corpus, run: &corpus::Run, making_seconds: u64) -> Result<()> {
+    let description = &mut corpus.description;
+    if description.tier.is_empty()
         && let Some(tier) = run.summary["tier"].as_str()
     {
-        tier.clone_into(&mut corpus.description.tier);
-        corpus.describe()?;
+        tier.clone_into(&mut description.tier);
     }
-    Ok(())
+    description.making_seconds = making_seconds;
+    Ok(corpus.describe()?)
+}
+
+/// BLAKE3 of this program, hex.
+fn build() -> Result<String> {
+    // Even where the file was replaced since it was started.
+    let program = File::open("/proc/self/exe").context("this program cannot read itself")?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(program).context("this program cannot read itself")?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// Opens the corpus that is there, or begins one.
 fn open(args: &Args, agents: &[&'static dyn Agent], repositories: &[Repository]) -> Result<Corpus> {
+    let build = build()?;
     let mut corpus = if Corpus::exists(&args.dir) {
         Corpus::open(&args.dir)?
     } else {
@@ -274,6 +289,8 @@ fn open(args: &Args, agents: &[&'static dyn Agent], repositories: &[Repository])
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             tier: String::new(),
             wardline: env!("CARGO_PKG_VERSION").to_owned(),
+            build: Some(build.clone()),
+            making_seconds: 0,
             uid: User::of_recordings()?.id,
             home: format!("{}/home/agent", datasets::FIXED),
             agents: Vec::new(),
@@ -290,6 +307,14 @@ fn open(args: &Args, agents: &[&'static dyn Agent], repositories: &[Repository])
             "`{}` was begun with the seed {}: name that one, or another directory",
             args.dir.display(),
             description.seed
+        )));
+    }
+    if let Some(known) = &description.build
+        && *known != build
+    {
+        return Err(Exit::Usage.error(format!(
+            "`{}` was begun by another build of Wardline ({known}, this is {build}): use that one, or choose another directory",
+            args.dir.display()
         )));
     }
     for agent in agents {

@@ -47,7 +47,7 @@ pub struct ImportArgs {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Own {
-    Corpus(Description),
+    Corpus(Box<Description>),
     Run(Box<Run>),
 }
 
@@ -59,7 +59,7 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         File::create(&args.file).with_context(|| format!("`{}` cannot be written", args.file.display()))?;
     let stream = zstd::Encoder::new(BufWriter::new(file), LEVEL).context("compression cannot be started")?;
     let mut out = Nameless { out: stream.auto_finish(), host: hostname(), line: Vec::new() };
-    own(&mut out, &Own::Corpus(corpus.description.clone()))?;
+    own(&mut out, &Own::Corpus(Box::new(corpus.description.clone())))?;
     let runs = corpus.runs()?;
     let bar = ProgressBar::new(runs.len() as u64);
     for run in runs {
@@ -81,7 +81,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         bail!("`{}` is empty", args.file.display());
     }
     let Own::Corpus(description) = parse(&line)? else { bail!("the file does not begin with a corpus") };
-    let corpus = Corpus::begin(&args.dir, description)?;
+    let corpus = Corpus::begin(&args.dir, *description)?;
     let mut recorder = recorder(&corpus.store())?;
     let mut import = Import::new(&mut recorder);
     let mut pending: Option<Run> = None;

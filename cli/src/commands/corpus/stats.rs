@@ -11,6 +11,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use store::{Reader, SessionId};
 
+/// What is told of a corpus.
+#[derive(Debug, Serialize)]
+struct Told<'c> {
+    /// BLAKE3 of the `wardline` that recorded it, hex.
+    build: Option<&'c str>,
+    /// How long the making took.
+    making_seconds: u64,
+    groups: Vec<Stats>,
+}
+
 /// What is told of an agent at a task.
 #[derive(Debug, Default, Serialize)]
 struct Stats {
@@ -50,9 +60,12 @@ pub fn run(args: &Directory) -> Result<()> {
     for run in &runs {
         groups.entry((&run.agent, &run.task)).or_default().push(run);
     }
-    let stats = groups.into_values().map(|runs| stats(&reader, &runs)).collect::<Result<Vec<_>>>()?;
+    let groups = groups.into_values().map(|runs| stats(&reader, &runs)).collect::<Result<Vec<_>>>()?;
+    let description = &corpus.description;
+    let told =
+        Told { build: description.build.as_deref(), making_seconds: description.making_seconds, groups };
     if args.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&stats)?);
+        anstream::println!("{}", serde_json::to_string_pretty(&told)?);
         return Ok(());
     }
     let mut rows = table::table(&[
@@ -69,7 +82,7 @@ pub fn run(args: &Directory) -> Result<()> {
         "new objects",
         "vocabulary",
     ]);
-    for stats in &stats {
+    for stats in &told.groups {
         rows.add_row([
             stats.agent.clone(),
             stats.task.clone(),
@@ -86,6 +99,7 @@ pub fn run(args: &Directory) -> Result<()> {
         ]);
     }
     anstream::println!("{rows}");
+    anstream::println!("recorded by the build {}, in {} s", told.build.unwrap_or("-"), told.making_seconds);
     anstream::println!(
         "new objects: places of a held-out clean session that no training session reached for: median (least to most)\n\
          vocabulary: distinct tokens after 1, 2, 4, ... training sessions"
