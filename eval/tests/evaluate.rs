@@ -180,14 +180,14 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
     let false_alarms = result.cases.iter().filter(|case| case.kind == CaseKind::FalseAlarm);
     assert_eq!(
         false_alarms.map(|case| case.run.as_str()).collect::<Vec<_>>(),
-        ["codex/summarize/app/0052", "codex/summarize/app/0027"],
+        ["codex/summarize/app/0053", "codex/summarize/app/0027"],
         "an alert before the onset, and another version that is denied what it writes"
     );
     let upgraded = result.runs.iter().filter(|run| run.agent_version == "2");
     assert!(upgraded.clone().count() == 3 && upgraded.clone().all(|run| run.p.is_some()));
     let row = result.runs.iter().find(|run| run.id.ends_with("0030")).unwrap();
     assert_eq!((row.stage.as_deref(), row.outcome), (Some("T1"), Some(Outcome::DetectedBefore)));
-    assert_eq!(result.runs.len(), 28);
+    assert_eq!(result.runs.len(), 29);
     let drifted = |what: &str| result.drift.iter().find(|row| row.what == what).unwrap().sessions;
     assert_eq!((drifted("new repositories"), drifted("new version codex 2")), (4, 3));
     assert_eq!(basis.profile, "smoke (in part)");
