@@ -193,7 +193,7 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
     assert_eq!(basis.profile, "smoke (in part)");
     assert_eq!(result.gaps[0], "shell is missing: 26 runs were planned");
     let inert = format!(
-        "1 live attack came to nothing though the agent has no sandbox of its own: {HOSTILE} immediate with codex"
+        "2 live attacks came to nothing though the agent has no sandbox of its own: S26 padded with codex, {HOSTILE} immediate with codex"
     );
     assert!(result.gaps.contains(&inert), "{:?}", result.gaps);
     let techniques = result.breakdowns.iter().find(|breakdown| breakdown.by == "technique").unwrap();

@@ -93,7 +93,7 @@ pub fn output_only(command: &mut Command) -> Result<String> {
 }
 
 /// Runs `command`, passes on what it prints, and shows each line to `seen`.
-pub fn stream(command: &mut Command, seen: impl FnMut(&str)) -> Result<ExitStatus> {
+pub fn stream(command: &mut Command, mut seen: impl FnMut(&str)) -> Result<ExitStatus> {
     let (reader, writer) = io::pipe().context("cannot make a pipe")?;
     let second = writer.try_clone().context("cannot copy a pipe")?;
     command.stdin(Stdio::null()).stdout(writer).stderr(second);
@@ -101,22 +101,28 @@ pub fn stream(command: &mut Command, seen: impl FnMut(&str)) -> Result<ExitStatu
     let mut child = child.with_context(|| format!("cannot start `{}`", shown(command)))?;
     // The command keeps its ends of the pipe, and reading would never end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    pass_on(BufReader::new(reader), seen);
+    lines(BufReader::new(reader), |line| {
+        print(line);
+        seen(line);
+    });
     child.wait().with_context(|| format!("cannot wait for `{}`", shown(command)))
 }
 
-/// Prints every line of `source`, without the carriage returns of serial consoles, and shows it to `seen`.
-pub fn pass_on(mut source: impl BufRead, mut seen: impl FnMut(&str)) {
+/// Shows every line of `source`, with its line break and without the carriage returns of serial consoles, to `seen`.
+pub fn lines(mut source: impl BufRead, mut seen: impl FnMut(&str)) {
     let mut line = Vec::new();
     while source.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         line.retain(|byte| *byte != b'\r');
-        let mut out = io::stdout().lock();
-        // Nobody reads our output any more: the lines still have to be taken, or the writer stops.
-        let _ = out.write_all(&line).and_then(|()| out.flush());
-        drop(out);
         seen(&String::from_utf8_lossy(&line));
         line.clear();
     }
+}
+
+/// Prints a line that has its line break.
+pub fn print(line: &str) {
+    let mut out = io::stdout().lock();
+    // Nobody may read our output any more: the lines still have to be taken, or their writer stops.
+    let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
 }
 
 /// A command that does not inherit what the cargo and the toolchain that started us have set.

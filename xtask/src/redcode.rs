@@ -104,6 +104,7 @@ pub fn run(arguments: &Redcode) -> Result<i32> {
         let limits = Limits { timeout: end.saturating_duration_since(Instant::now()), memory_mb: 1536 };
         let (before, mut lost) = (done, None);
         let outcome = vm::boot(arguments.kernel, &payload, limits, |line| {
+            host::print(line);
             if let Some(is_case) = result_line(line) {
                 done += usize::from(is_case);
                 lost = lost.take().or(kept.write_all(line.as_bytes()).err());

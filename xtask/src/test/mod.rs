@@ -1,8 +1,9 @@
 //! Everything that must hold before a change goes in: `cargo xtask test`.
 //!
-//! Steps run one after the other, each under its own header, and a table at the end says what became of
-//! them. What cannot run here says what it needed and counts as skipped; where `CI=true`, skipped is failed.
+//! Steps run one after the other, each under its own header, the machines at the end beside each other, and a table says
+//! what became of them. What cannot run here says what it needed and counts as skipped; where `CI=true`, skipped is failed.
 
+mod machine;
 mod step;
 mod tally;
 
@@ -31,31 +32,45 @@ struct Row {
     seconds: f32,
 }
 
-/// Runs the steps; returns the exit status to end with.
-pub fn run(arguments: &Test) -> anyhow::Result<i32> {
-    let chosen = Step::ALL.into_iter().filter(|step| {
-        (arguments.only.is_empty() || arguments.only.contains(step)) && !arguments.skip.contains(step)
-    });
-    let mut context = Context::new()?;
-    let mut rows = Vec::new();
-    for step in chosen {
-        println!("\n======== {}: {}", step.name(), step.purpose());
-        let started = Instant::now();
-        let tally = step.run(&mut context);
+impl Row {
+    /// Says at once why the step did not pass.
+    fn told(step: Step, tally: Tally, seconds: f32) -> Row {
         if let Some(reason) = &tally.reason {
             println!("-------- {}: {}: {reason}", step.name(), tally.result().word());
         }
-        rows.push(Row { step, tally, seconds: started.elapsed().as_secs_f32() });
+        Row { step, tally, seconds }
     }
+}
+
+/// Runs the steps; returns the exit status to end with.
+pub fn run(arguments: &Test) -> anyhow::Result<i32> {
+    let begun = Instant::now();
+    let chosen = Step::ALL.into_iter().filter(|step| {
+        (arguments.only.is_empty() || arguments.only.contains(step)) && !arguments.skip.contains(step)
+    });
+    let (machines, here): (Vec<Step>, Vec<Step>) = chosen.partition(|step| step.series().is_some());
+    let header = |step: Step| println!("\n======== {}: {}", step.name(), step.purpose());
+    let mut context = Context::new()?;
+    let mut rows = Vec::new();
+    for step in here {
+        header(step);
+        let started = Instant::now();
+        let tally = step.run(&mut context);
+        rows.push(Row::told(step, tally, started.elapsed().as_secs_f32()));
+    }
+    machines.iter().for_each(|step| header(*step));
+    let series: Vec<_> = machines.iter().filter_map(|step| step.series()).collect();
+    let ended = machines.into_iter().zip(machine::run(&context, &series));
+    rows.extend(ended.map(|(step, (tally, seconds))| Row::told(step, tally, seconds)));
     let strict = env::var("CI").is_ok_and(|value| value == "true" || value == "1");
-    print!("{}", table(&rows, strict));
+    print!("{}", table(&rows, begun.elapsed().as_secs_f32(), strict));
     let worst = rows.iter().map(|row| row.tally.result()).max().unwrap_or(Result::Passed);
     let bad = worst == Result::Failed || (strict && rows.iter().any(|row| row.tally.skipped > 0));
     Ok(i32::from(bad))
 }
 
-/// The closing table, and the line that counts.
-fn table(rows: &[Row], strict: bool) -> String {
+/// The closing table, and the line that counts. All of it took `all_seconds`.
+fn table(rows: &[Row], all_seconds: f32, strict: bool) -> String {
     let mut text = format!(
         "\n{:<10} {:<8} {:>7} {:>7} {:>8} {:>8}\n",
         "step", "result", "passed", "failed", "skipped", "seconds"
@@ -74,9 +89,8 @@ fn table(rows: &[Row], strict: bool) -> String {
         tally.notes.iter().for_each(|note| lines(&mut text, note));
         total.add(tally);
     }
-    let seconds: f32 = rows.iter().map(|row| row.seconds).sum();
     text.push_str(&format!(
-        "{:<10} {:<8} {:>7} {:>7} {:>8} {seconds:>8.1}\n\n",
+        "{:<10} {:<8} {:>7} {:>7} {:>8} {all_seconds:>8.1}\n\n",
         "all", "", total.passed, total.failed, total.skipped
     ));
     if strict && total.skipped > 0 {
@@ -101,7 +115,7 @@ mod tests {
             Row { step: Step::Format, tally: Tally::passed(), seconds: 1.0 },
             Row { step: Step::Host, tally: Tally::skipped("this needs root\n  | and more"), seconds: 0.5 },
         ];
-        let text = table(&rows, true);
+        let text = table(&rows, 1.5, true);
         assert!(text.contains("           this needs root\n             | and more\n"));
         assert!(text.contains("CI is set"));
         assert_eq!(text.lines().last(), Some("1 passed, 0 failed, 1 skipped"));

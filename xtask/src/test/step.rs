@@ -1,26 +1,20 @@
 //! The steps of `cargo xtask test`, in the order in which they run: what is cheap comes first.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{env, path::PathBuf, process::Command};
 
-use anyhow::{Context as _, Result};
-use serde_json::Value;
+use anyhow::Result;
 
 use super::tally::Tally;
 use crate::{
     ebpf::{self, Freshness},
     host,
-    vm::{self, Limits, Outcome, Payload, Series},
+    vm::Series,
 };
 
 /// The package of the tests that need a kernel.
-const KERNEL_TESTS: &str = "end-to-end";
-/// What one machine may take. Emulation is some twenty times slower than the host.
-const MACHINE: Limits = Limits { timeout: Duration::from_secs(1500), memory_mb: 2048 };
+pub const KERNEL_TESTS: &str = "end-to-end";
+/// Why a step cannot run without the program.
+pub const NOT_BUILT: &str = "this needs target/release/wardline: run the step `binary` too";
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -48,9 +42,10 @@ pub enum Step {
 /// What steps share.
 pub struct Context {
     workspace: PathBuf,
-    target: PathBuf,
+    /// Where cargo builds.
+    pub target: PathBuf,
     /// An object that this machine's tools built differently: kernel tests run on it too.
-    rebuilt: Option<PathBuf>,
+    pub rebuilt: Option<PathBuf>,
 }
 
 impl Context {
@@ -59,12 +54,13 @@ impl Context {
         Ok(Context { workspace: host::workspace()?, target: host::target()?, rebuilt: None })
     }
 
-    fn wardline(&self) -> PathBuf {
-        self.target.join("release/wardline")
+    /// The program, where it is built.
+    pub fn wardline(&self) -> Option<PathBuf> {
+        Some(self.target.join("release/wardline")).filter(|program| program.is_file())
     }
 
     /// The environments in which kernel tests run: with the committed object, and with a differing one.
-    fn environments(&self, rebuilt: &str) -> Vec<Vec<(String, String)>> {
+    pub fn environments(&self, rebuilt: &str) -> Vec<Vec<(String, String)>> {
         let mut all = vec![Vec::new()];
         if self.rebuilt.is_some() {
             all.push(vec![("WARDLINE_BPF_OBJECT".to_owned(), rebuilt.to_owned())]);
@@ -114,7 +110,16 @@ impl Step {
         }
     }
 
-    /// Runs it.
+    /// The kernel of the machine that it runs in; `None` where it runs here.
+    pub fn series(self) -> Option<Series> {
+        match self {
+            Step::Vm6_12 => Some(Series::V6_12),
+            Step::Vm6_1 => Some(Series::V6_1),
+            _ => None,
+        }
+    }
+
+    /// Runs it, where it runs here.
     pub fn run(self, context: &mut Context) -> Tally {
         let ran = match self {
             Step::Format => format(context),
@@ -133,15 +138,14 @@ impl Step {
                 quiet(cargo(context).args(["build", "--release", "--locked", "--bin", "wardline"]))
             }
             Step::Host => on_host(context),
-            Step::Vm6_12 => in_machine(context, Series::V6_12),
-            Step::Vm6_1 => in_machine(context, Series::V6_1),
+            Step::Vm6_12 | Step::Vm6_1 => unreachable!("machines run beside each other"),
         };
         ran.unwrap_or_else(|error| Tally::failed(format!("{error:#}")))
     }
 }
 
 /// The cargo that started us, in the root of the tree.
-fn cargo(context: &Context) -> Command {
+pub fn cargo(context: &Context) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(&context.workspace);
     cargo
@@ -206,9 +210,7 @@ fn on_host(context: &Context) -> Result<Tally> {
             "loading kernel programs needs root: run `sudo -E cargo xtask test --only host`",
         ));
     }
-    if !context.wardline().is_file() {
-        return Ok(Tally::skipped("this needs target/release/wardline: run the step `binary` too"));
-    }
+    let Some(wardline) = context.wardline() else { return Ok(Tally::skipped(NOT_BUILT)) };
     if let Some(reason) = browser() {
         println!("{reason}");
     }
@@ -219,7 +221,7 @@ fn on_host(context: &Context) -> Result<Tally> {
         command.args(["test", "--release", "--locked", "--no-fail-fast", "--package", KERNEL_TESTS]);
         // One at a time: they share the kernel's programs. What a passing test printed says what it skipped.
         command.args(["--", "--test-threads=1", "--show-output"]);
-        command.env("WARDLINE_BIN", context.wardline()).envs(environment);
+        command.env("WARDLINE_BIN", &wardline).envs(environment);
         tally.add(&counted(&mut command)?);
     }
     Ok(tally)
@@ -231,98 +233,4 @@ fn browser() -> Option<String> {
         return None;
     }
     host::apt_install(&["chromium"]).err().map(|error| format!("no browser: {error:#}"))
-}
-
-fn in_machine(context: &Context, series: Series) -> Result<Tally> {
-    if !context.wardline().is_file() {
-        return Ok(Tally::skipped("this needs target/release/wardline: run the step `binary` too"));
-    }
-    if let Err(reason) = vm::prepare(series) {
-        return Ok(Tally::skipped(format!("{reason:#}")));
-    }
-    let mut files = kernel_tests(context)?;
-    let mut script = String::from("failed=0\n");
-    for file in &files {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        script.push_str(&format!(
-            "echo '-------- {name}'\n'/opt/{name}' --test-threads=1 --show-output </dev/null || failed=1\n"
-        ));
-    }
-    script.push_str("echo '-------- wardline demo'\n");
-    script.push_str(
-        "if wardline demo --profile vm --json; then echo 'test result: ok. 1 passed'\n\
-         else echo 'test result: FAILED. 1 failed'; failed=1; fi\nexit $failed\n",
-    );
-    files.extend(context.rebuilt.clone());
-    let mut tally = Tally::default();
-    for environment in context.environments(&format!("/opt/{}", ebpf::WARDLINE.object)) {
-        let payload = Payload {
-            wardline: Some(context.wardline()),
-            files: files.clone(),
-            python: None,
-            environment,
-            boot: Vec::new(),
-            command: vec!["sh".to_owned(), "-c".to_owned(), script.clone()],
-        };
-        let mut seen = Tally::default();
-        let mut outcome = vm::boot(series, &payload, MACHINE, |line| seen.see(line))?;
-        let mut note = None;
-        if let Outcome::Died(death) = &outcome
-            && !death.is_panic()
-        {
-            eprintln!("{death}\nNo kernel's message says why: once more, and it is told below.");
-            note = Some(format!("a machine died at the first try: {death}"));
-            seen = Tally::default();
-            outcome = vm::boot(series, &payload, MACHINE, |line| seen.see(line))?;
-        }
-        seen.notes.extend(note);
-        let problem = match outcome {
-            Outcome::Exited(0) => None,
-            Outcome::Exited(status) => Some(format!("the tests ended with status {status}")),
-            Outcome::TimedOut => Some(format!("the machine ran longer than {} s", MACHINE.timeout.as_secs())),
-            Outcome::Died(death) => Some(death.to_string()),
-        };
-        tally.add(&seen.ended(problem));
-    }
-    Ok(tally)
-}
-
-/// Tests that run in the machines too: what the tier decides. The others prove the same on the host, and emulation is
-/// twenty times slower.
-const MACHINE_TESTS: [&str; 4] = ["boundaries", "jewels", "lineage", "operations"];
-
-/// Builds the tests that need a kernel, and returns the programs that run in the machines.
-fn kernel_tests(context: &Context) -> Result<Vec<PathBuf>> {
-    let mut command = cargo(context);
-    command.args(["test", "--release", "--locked", "--no-run", "--package", KERNEL_TESTS]);
-    let messages = host::output_only(command.args(["--message-format", "json-render-diagnostics"]))?;
-    let mut programs = Vec::new();
-    for line in messages.lines() {
-        let message: Value =
-            serde_json::from_str(line).context("cargo printed something that is not JSON")?;
-        let of_tests =
-            message["target"]["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"));
-        let here = message["target"]["name"].as_str().is_some_and(|name| MACHINE_TESTS.contains(&name));
-        if let (true, Some(program)) = (of_tests && here, message["executable"].as_str()) {
-            programs.push(stripped(context, Path::new(program))?);
-        }
-    }
-    programs.sort();
-    Ok(programs)
-}
-
-/// A copy of `program` without debug information, which a machine need not carry, by the test's own name.
-fn stripped(context: &Context, program: &Path) -> Result<PathBuf> {
-    let name = program.file_name().unwrap_or_default().to_string_lossy();
-    // Cargo appends a hash that changes with the compiler.
-    let name = name.rsplit_once('-').map_or(&*name, |(test, _)| test);
-    let copy = context.target.join("vm/tests").join(name);
-    if let Some(parent) = copy.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
-    }
-    fs::copy(program, &copy).with_context(|| format!("cannot copy {}", program.display()))?;
-    if host::find("strip").is_some() {
-        host::run(Command::new("strip").arg("--strip-debug").arg(&copy))?;
-    }
-    Ok(copy)
 }

@@ -28,7 +28,7 @@ impl Result {
 const SKIPPED: &str = "skipped: ";
 
 /// The tests of a step. A step without tests of its own counts as one.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Ran and held.
     pub passed: u32,

@@ -86,7 +86,7 @@ pub fn run(job: &Job) -> Result<i32> {
         command: run.command.clone(),
     };
     let limits = Limits { timeout: Duration::from_secs(run.timeout), memory_mb: run.memory };
-    Ok(match boot(run.kernel, &payload, limits, |_| ())? {
+    Ok(match boot(run.kernel, &payload, limits, host::print)? {
         Outcome::Exited(status) => status,
         Outcome::TimedOut => TIMED_OUT,
         Outcome::Died(_) => NO_STATUS,
@@ -102,7 +102,7 @@ pub struct Limits {
     pub memory_mb: u32,
 }
 
-/// Installs and fetches what building and running a machine needs, where it is missing.
+/// Installs, fetches and builds what every machine of a series needs, where it is missing.
 pub fn prepare(series: Series) -> Result<()> {
     if PROGRAMS.iter().any(|program| host::find(program).is_none()) {
         host::apt_install(&PACKAGES)?;
@@ -110,10 +110,11 @@ pub fn prepare(series: Series) -> Result<()> {
     if let Some(program) = PROGRAMS.iter().find(|program| host::find(program).is_none()) {
         bail!("`{program}` is still missing after its package was installed");
     }
-    kernel::Kernel::get(series).with_context(|| format!("no kernel {series} to boot")).map(|_| ())
+    kernel::Kernel::get(series).with_context(|| format!("no kernel {series} to boot"))?;
+    base::image().context("cannot build the root disk").map(|_| ())
 }
 
-/// Boots a machine, runs the payload's command in it, prints what it prints, and shows each line to `seen`.
+/// Boots a machine, runs the payload's command in it, and shows each line that it prints to `seen`.
 pub fn boot(
     series: Series,
     payload: &Payload,
@@ -122,7 +123,7 @@ pub fn boot(
 ) -> Result<Outcome> {
     let kernel = kernel::Kernel::get(series).with_context(|| format!("no kernel {series} to boot"))?;
     let base = base::image().context("cannot build the root disk")?;
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::new(series)?;
     let disk = payload.image(&kernel, &scratch.0).context("cannot build the disk of this run")?;
     let initramfs = kernel.initramfs()?;
     let machine = qemu::Machine {
@@ -139,8 +140,8 @@ pub fn boot(
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Scratch> {
-        let path = host::target()?.join(format!("vm/run-{}", std::process::id()));
+    fn new(series: Series) -> Result<Scratch> {
+        let path = host::target()?.join(format!("vm/run-{}-{series}", std::process::id()));
         std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Scratch(path))
     }

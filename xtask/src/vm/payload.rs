@@ -13,6 +13,7 @@ use super::{disk, kernel::Kernel, module, stage::Stage};
 use crate::host;
 
 /// What a run brings into its machine.
+#[derive(Clone)]
 pub struct Payload {
     /// The program to put at `/usr/bin/wardline`.
     pub wardline: Option<PathBuf>,

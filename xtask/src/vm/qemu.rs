@@ -1,4 +1,4 @@
-//! Runs a machine under QEMU: streams what it prints, reads its status, ends it in time.
+//! Runs a machine under QEMU: takes what it prints, reads its status, ends it in time.
 
 use std::{
     collections::VecDeque,
@@ -77,8 +77,8 @@ pub struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    /// Boots, prints what the machine prints, and says how it ended. `scratch` is a directory of this run.
-    /// `seen` gets each line.
+    /// Boots, shows each line that the machine prints to `seen`, and says how it ended. `scratch` is a directory of this
+    /// run.
     pub fn run(&self, scratch: &Path, limits: Limits, mut seen: impl FnMut(&str) + Send) -> Result<Outcome> {
         let status = scratch.join("status");
         let started = Instant::now();
@@ -95,7 +95,7 @@ impl Machine<'_> {
             seen(line);
         };
         let ended = thread::scope(|scope| {
-            scope.spawn(|| host::pass_on(BufReader::new(output), &mut keep));
+            scope.spawn(|| host::lines(BufReader::new(output), &mut keep));
             wait(qemu, started + limits.timeout)
         })?;
         let seconds = started.elapsed().as_secs_f32();
