@@ -1,0 +1,156 @@
+//! The steps that run in virtual machines: all beside each other, since a machine's processors are emulated by one thread.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::step::{Context, KERNEL_TESTS, NOT_BUILT, cargo};
+use super::tally::Tally;
+use crate::{
+    ebpf, host,
+    vm::{self, Limits, Outcome, Payload, Series},
+};
+
+/// What one machine may take. Emulation is some twenty times slower than the host.
+const MACHINE: Limits = Limits { timeout: Duration::from_secs(1500), memory_mb: 2048 };
+
+/// Tests that run in the machines: what the tier decides. The others prove the same on the host, and emulation is twenty
+/// times slower.
+const TESTS: [&str; 5] = ["boundaries", "jewels", "lineage", "operations", "subvolumes"];
+
+/// Runs the tests in a machine of each series; with how many seconds each took. Every line that is printed begins with its
+/// machine's series.
+pub fn run(context: &Context, machines: &[Series]) -> Vec<(Tally, f32)> {
+    let tests = match (machines, context.wardline()) {
+        ([], _) => return Vec::new(),
+        (_, None) => Err(Tally::skipped(NOT_BUILT)),
+        (_, Some(wardline)) => {
+            payload(context, wardline).map_err(|error| Tally::failed(format!("{error:#}")))
+        }
+    };
+    // One after the other: what they install and build is the same for both.
+    let ready: Vec<Result<()>> = machines.iter().map(|series| vm::prepare(*series)).collect();
+    thread::scope(|scope| {
+        let running: Vec<_> = machines
+            .iter()
+            .zip(ready)
+            .map(|(series, ready)| {
+                let tests = tests.as_ref();
+                scope.spawn(move || {
+                    let started = Instant::now();
+                    let tally = match (tests, ready) {
+                        (Err(reason), _) => reason.clone(),
+                        (_, Err(reason)) => Tally::skipped(format!("{reason:#}")),
+                        (Ok(payload), Ok(())) => in_machine(context, *series, payload)
+                            .unwrap_or_else(|error| Tally::failed(format!("{error:#}"))),
+                    };
+                    (tally, started.elapsed().as_secs_f32())
+                })
+            })
+            .collect();
+        let ended = running.into_iter().map(|machine| machine.join());
+        ended.map(|came| came.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}
+
+/// The program, the tests and the script that runs them.
+fn payload(context: &Context, wardline: PathBuf) -> Result<Payload> {
+    let mut files = kernel_tests(context)?;
+    let mut script = String::from("failed=0\n");
+    for file in &files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        script.push_str(&format!(
+            "echo '-------- {name}'\n'/opt/{name}' --test-threads=1 --show-output </dev/null || failed=1\n"
+        ));
+    }
+    script.push_str("echo '-------- wardline demo'\n");
+    script.push_str(
+        "if wardline demo --profile vm --json; then echo 'test result: ok. 1 passed'\n\
+         else echo 'test result: FAILED. 1 failed'; failed=1; fi\nexit $failed\n",
+    );
+    files.extend(context.rebuilt.clone());
+    Ok(Payload {
+        wardline: Some(wardline),
+        files,
+        python: None,
+        environment: Vec::new(),
+        boot: Vec::new(),
+        command: vec!["sh".to_owned(), "-c".to_owned(), script],
+    })
+}
+
+fn in_machine(context: &Context, series: Series, tests: &Payload) -> Result<Tally> {
+    let boot = |payload: &Payload, seen: &mut Tally| {
+        vm::boot(series, payload, MACHINE, |line| {
+            host::print(&format!("{series:>4} | {line}"));
+            seen.see(line);
+        })
+    };
+    let mut tally = Tally::default();
+    for environment in context.environments(&format!("/opt/{}", ebpf::WARDLINE.object)) {
+        let payload = Payload { environment, ..tests.clone() };
+        let mut seen = Tally::default();
+        let mut outcome = boot(&payload, &mut seen)?;
+        let mut note = None;
+        if let Outcome::Died(death) = &outcome
+            && !death.is_panic()
+        {
+            eprintln!("{death}\nNo kernel's message says why: once more, and it is told below.");
+            note = Some(format!("a machine died at the first try: {death}"));
+            seen = Tally::default();
+            outcome = boot(&payload, &mut seen)?;
+        }
+        seen.notes.extend(note);
+        let problem = match outcome {
+            Outcome::Exited(0) => None,
+            Outcome::Exited(status) => Some(format!("the tests ended with status {status}")),
+            Outcome::TimedOut => Some(format!("the machine ran longer than {} s", MACHINE.timeout.as_secs())),
+            Outcome::Died(death) => Some(death.to_string()),
+        };
+        tally.add(&seen.ended(problem));
+    }
+    Ok(tally)
+}
+
+/// Builds the tests that need a kernel, and returns the programs that run in the machines.
+fn kernel_tests(context: &Context) -> Result<Vec<PathBuf>> {
+    let mut command = cargo(context);
+    command.args(["test", "--release", "--locked", "--no-run", "--package", KERNEL_TESTS]);
+    let messages = host::output_only(command.args(["--message-format", "json-render-diagnostics"]))?;
+    let mut programs = Vec::new();
+    for line in messages.lines() {
+        let message: Value =
+            serde_json::from_str(line).context("cargo printed something that is not JSON")?;
+        let of_tests =
+            message["target"]["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"));
+        let here = message["target"]["name"].as_str().is_some_and(|name| TESTS.contains(&name));
+        if let (true, Some(program)) = (of_tests && here, message["executable"].as_str()) {
+            programs.push(stripped(context, Path::new(program))?);
+        }
+    }
+    programs.sort();
+    Ok(programs)
+}
+
+/// A copy of `program` without debug information, which a machine need not carry, by the test's own name.
+fn stripped(context: &Context, program: &Path) -> Result<PathBuf> {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    // Cargo appends a hash that changes with the compiler.
+    let name = name.rsplit_once('-').map_or(&*name, |(test, _)| test);
+    let copy = context.target.join("vm/tests").join(name);
+    if let Some(parent) = copy.parent() {
+        fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    }
+    fs::copy(program, &copy).with_context(|| format!("cannot copy {}", program.display()))?;
+    if host::find("strip").is_some() {
+        host::run(Command::new("strip").arg("--strip-debug").arg(&copy))?;
+    }
+    Ok(copy)
+}
