@@ -76,7 +76,7 @@ fn breakdown_table(breakdown: &Breakdown, class: &str) -> Markup {
                 th.number { "at 1 %" } th.number { "at 5 %" } th.number { "at 10 %" }
                 th.number { "floor at 5 %" } th.number { "median time" }
             } }
-            tbody { @for (row, total) in rows { tr.total[total] {
+            tbody { @for (row, total) in rows { tr class=[total.then_some("total")] {
                 td { b { (row.key) } @if !row.words.is_empty() { " " span.quiet { (row.words) } } }
                 td { (outcome_bar(row.live)) }
                 td { (outcome_bar(row.offline)) }
