@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use store::{Reader, Session};
 
 /// One thing of a recording.
@@ -82,17 +82,18 @@ pub struct Trace {
 
 /// Names of places, each once: sessions of an agent reach for the same ones, time and again.
 #[derive(Debug, Default)]
-pub struct Names(HashSet<Arc<[BString]>>);
+pub struct Names(Mutex<HashSet<Arc<[BString]>>>);
 
 impl Names {
     /// The step, with the names of its place shared.
-    fn shared(&mut self, step: &Step) -> Step {
+    fn shared(&self, step: &Step) -> Step {
         let mut step = step.clone();
         if let Some(place) = &mut step.place {
-            match self.0.get(&place.components) {
-                Some(known) => place.components = Arc::clone(known),
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match known.get(&place.components) {
+                Some(names) => place.components = Arc::clone(names),
                 None => {
-                    self.0.insert(Arc::clone(&place.components));
+                    known.insert(Arc::clone(&place.components));
                 }
             }
         }
@@ -102,7 +103,7 @@ impl Names {
 
 impl Trace {
     /// Reads a session of a store. `names` are those of the traces that are in memory with it.
-    pub fn read(reader: &Reader, session: &Session, names: &mut Names) -> Result<Trace, Error> {
+    pub fn read(reader: &Reader, session: &Session, names: &Names) -> Result<Trace, Error> {
         let alerts = reader.alerts(session.id)?;
         let mut trace = Trace {
             session: session.id.0,
@@ -130,7 +131,7 @@ impl Trace {
         Ok(trace)
     }
 
-    fn take(&mut self, reading: Reading<'_>, names: &mut Names, digest: &mut Hasher, shape: &mut Hasher) {
+    fn take(&mut self, reading: Reading<'_>, names: &Names, digest: &mut Hasher, shape: &mut Hasher) {
         match reading {
             Reading::Step(step) | Reading::Refused(step) => {
                 if self.events == 0 {

@@ -1,9 +1,13 @@
 //! The runs of a corpus with their traces, and what is for what.
 
+use super::steps::{Steps, Told};
 use crate::Error;
 use crate::trace::{Names, Trace};
 use datasets::corpus::{Corpus, Kind, Mode, Run, Split};
-use std::collections::{BTreeMap, BTreeSet};
+use rayon::prelude::*;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use store::{Reader, SessionId};
 
 /// A run and its trace.
@@ -93,28 +97,42 @@ pub struct Data {
 }
 
 impl Data {
-    /// Reads a corpus, of one part or of several. `progress` is told how many sessions of how many were read.
-    pub fn read(parts: &[Corpus], progress: &mut dyn FnMut(usize, usize)) -> Result<Data, Error> {
-        let readers = parts.iter().map(|part| Reader::open(part.store())).collect::<Result<Vec<_>, _>>()?;
+    /// Reads a corpus, of one part or of several.
+    pub fn read(parts: &[Corpus], told: Told<'_>) -> Result<Data, Error> {
         let mut runs = Vec::new();
-        for (part, reader) in parts.iter().zip(&readers) {
-            runs.extend(part.runs()?.into_iter().map(|run| (run, part, reader)));
+        for part in parts {
+            runs.extend(part.runs()?.into_iter().map(|run| (run, part)));
         }
         runs.sort_by(|a, b| a.0.id.cmp(&b.0.id));
         if let Some(twice) = runs.windows(2).find(|pair| pair[0].0.id == pair[1].0.id) {
             let why = format!("both have the run {}", twice[0].0.id);
             return Err(apart(twice[0].1, twice[1].1, why));
         }
-        let (mut items, mut hasher) = (Vec::with_capacity(runs.len()), blake3::Hasher::new());
-        let (mut labels, mut names, of) = (BTreeMap::new(), Names::default(), runs.len());
-        for (run, _, reader) in runs {
+        let names = Names::default();
+        let steps = Steps::begin(told, "reading recordings", runs.len());
+        let read = |readers: &mut HashMap<PathBuf, Reader>, (run, part): (&Run, &Corpus)| {
+            let reader = match readers.entry(part.store()) {
+                Entry::Occupied(open) => open.into_mut(),
+                Entry::Vacant(place) => place.insert(Reader::open(part.store())?),
+            };
             let session = match reader.session(SessionId(run.session)) {
                 Err(store::Error::NoSession { .. }) => {
-                    return Err(Error::NoSession { run: run.id, session: run.session });
+                    return Err(Error::NoSession { run: run.id.clone(), session: run.session });
                 }
                 session => session?,
             };
-            let trace = Trace::read(reader, &session, &mut names)?;
+            let trace = Trace::read(reader, &session, &names)?;
+            steps.step();
+            Ok(trace)
+        };
+        // A connection to SQLite is one thread's.
+        let traces: Vec<Trace> = runs
+            .par_iter()
+            .map_init(HashMap::new, |readers, (run, part)| read(readers, (run, part)))
+            .collect::<Result<_, Error>>()?;
+        let (mut items, mut hasher) = (Vec::with_capacity(runs.len()), blake3::Hasher::new());
+        let mut labels = BTreeMap::new();
+        for ((run, _), trace) in runs.into_iter().zip(traces) {
             hasher.update(run.id.as_bytes());
             hasher.update(
                 &serde_json::to_vec(&(&run.observed, run.onset_ns, run.impact_ns)).unwrap_or_default(),
@@ -123,7 +141,6 @@ impl Data {
             let script = format!("{}/{}/{}", run.agent, run.task, run.seed);
             let cluster = labels.entry(trace.shape).or_insert(script).clone();
             items.push(Item { run, trace, cluster });
-            progress(items.len(), of);
         }
         Ok(Data::of(items, hasher.finalize().to_hex().to_string()))
     }

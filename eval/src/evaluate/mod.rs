@@ -61,7 +61,7 @@ pub fn evaluate(
 ) -> Result<EvalResult, Error> {
     let began = Instant::now();
     let description = described(parts)?;
-    let data = Data::read(parts, &mut |done, of| told("reading recordings", done, of))?;
+    let data = Data::read(parts, told)?;
     let seed = options.seed;
     told("training baselines", 0, 0);
     let training = Instant::now();
