@@ -7,7 +7,7 @@ use datasets::corpus;
 pub enum Profile {
     /// One agent, one task, 15 sessions, four scenarios: a few minutes
     Smoke,
-    /// Two agents, three tasks, 20 sessions of each, ten scenarios in two variants: half an hour
+    /// Two agents, three tasks, 20 sessions of each, ten scenarios in two variants: some ten minutes
     Quick,
     /// Every agent, every task, 40 sessions of each, every scenario in every variant with two agents in turn: hours
     Full,
