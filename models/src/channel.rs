@@ -33,27 +33,35 @@ pub struct Channel {
     pub name: &'static str,
     /// How its values are calibrated.
     pub reading: Reading,
+    /// What it extrapolates is acted upon: it says what was done. In which order is another matter in every repository, so
+    /// that past what held-out sessions prove a person is asked.
+    pub acts: bool,
 }
 
-const fn running(name: &'static str, unit: f64) -> Channel {
-    Channel { name, reading: Reading { cumulative: false, modelled: false, unit, tail: true } }
+const fn running(name: &'static str, unit: f64, acts: bool) -> Channel {
+    Channel { name, reading: Reading { cumulative: false, modelled: false, unit, tail: true }, acts }
 }
 
 /// Every channel, in the order of [`Channels::values`]. The units are such that sessions that were all alike do not make
 /// an alarm of one new tool call: some five events in a row that were never seen, or a hundred system calls in an order
 /// that was never seen, are needed.
 pub const CHANNELS: [Channel; 8] = [
-    running("sequence", 0.8),
-    running("sequence-slow", 0.35),
-    running("actions", 0.7),
-    running("syscalls", 0.6),
-    running("syscalls-slow", 0.25),
-    running("novelty", 4.0),
-    Channel { name: "volume", reading: Reading { cumulative: true, modelled: true, unit: 1.0, tail: true } },
+    running("sequence", 0.8, false),
+    running("sequence-slow", 0.35, false),
+    running("actions", 0.7, false),
+    running("syscalls", 0.6, false),
+    running("syscalls-slow", 0.25, false),
+    running("novelty", 4.0, true),
+    Channel {
+        name: "volume",
+        reading: Reading { cumulative: true, modelled: true, unit: 1.0, tail: true },
+        acts: true,
+    },
     // A dozen sessions have not shown every kind of window: one that is far from all of them is no proof of anything.
     Channel {
         name: "cluster",
         reading: Reading { cumulative: false, modelled: false, unit: 0.25, tail: false },
+        acts: true,
     },
 ];
 

@@ -26,8 +26,11 @@ pub struct ChannelScore {
 pub struct Score {
     /// The share of clean sessions of this length that would ever look at least as bad, in (0, 1].
     pub p: f64,
-    /// `p` rests on an extrapolation: it may alert, ask, restrict or freeze, and never kills.
+    /// `p` rests on an extrapolation.
     pub extrapolated: bool,
+    /// The same of what may be acted upon: what held-out sessions prove, and what channels extrapolate that say what was
+    /// done.
+    pub acting: P,
     /// Every channel that counts.
     pub channels: Vec<ChannelScore>,
     /// What it comes from, in words, the weightiest first. Empty while nothing is unusual.
@@ -94,7 +97,7 @@ impl Scorer {
 
     fn changed(&mut self, effect: &Effect, was_lossy: bool) -> Option<Score> {
         let p = self.baseline.calibration.p(self.channels.values(), self.actions);
-        let least = least(&p).p;
+        let least = least(p.iter().flatten().copied()).p;
         let unchanged = self.last == Some(least) && was_lossy == self.is_lossy() && effect.group.is_none();
         self.last = Some(least);
         (!unchanged).then(|| self.score_of(&p))
@@ -106,7 +109,9 @@ impl Scorer {
     }
 
     fn score_of(&self, p: &[Option<P>]) -> Score {
-        let least = least(p);
+        let acts =
+            CHANNELS.iter().zip(p).filter_map(|(channel, p)| p.filter(|p| channel.acts || !p.extrapolated));
+        let (least, acting) = (least(p.iter().flatten().copied()), least(acts));
         let channels: Vec<ChannelScore> = CHANNELS
             .iter()
             .zip(self.channels.values())
@@ -124,6 +129,7 @@ impl Scorer {
         Score {
             p: least.p,
             extrapolated: least.extrapolated,
+            acting,
             channels,
             reasons,
             confidence: BLOCK_ACTIONS as f64 / (BLOCK_ACTIONS as f64 + self.lost),
@@ -148,8 +154,8 @@ impl Scorer {
     }
 }
 
-/// The smallest p of the channels.
-fn least(p: &[Option<P>]) -> P {
+/// The smallest p of channels.
+fn least(p: impl Iterator<Item = P>) -> P {
     let certain = P { p: 1.0, extrapolated: false };
-    p.iter().flatten().fold(certain, |least, &p| if p.p < least.p { p } else { least })
+    p.fold(certain, |least, p| if p.p < least.p { p } else { least })
 }

@@ -59,14 +59,16 @@ impl Default for Thresholds {
 const CONFIDENCE_MIN: f64 = 0.9;
 
 impl Thresholds {
-    /// The verdict on a score. An extrapolated score never kills; a stretch with losses is never normal.
+    /// The verdict on a score. An extrapolated score never kills, and where it may not be acted upon a person decides; a
+    /// stretch with losses is never normal.
     pub fn verdict(&self, score: &Score) -> Verdict {
-        let by_p = match score.p {
-            p if p <= self.act / 1000.0 && !score.extrapolated => Verdict::Kill,
+        let by_p = match score.acting.p {
+            p if p <= self.act / 1000.0 && !score.acting.extrapolated => Verdict::Kill,
             p if p <= self.act / 100.0 => Verdict::Freeze,
             p if p <= self.act / 10.0 => Verdict::Contain,
             p if p <= self.act => Verdict::Restrict,
-            p if p <= self.alert => Verdict::Alert,
+            _ if score.p <= self.act => Verdict::Ask,
+            _ if score.p <= self.alert => Verdict::Alert,
             _ if score.lossy => Verdict::Alert,
             _ => Verdict::Allow,
         };
@@ -77,9 +79,19 @@ impl Thresholds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calibration::P;
 
     fn score(p: f64, extrapolated: bool) -> Score {
-        Score { p, extrapolated, channels: Vec::new(), reasons: Vec::new(), confidence: 1.0, lossy: false }
+        let acting = P { p, extrapolated };
+        Score {
+            p,
+            extrapolated,
+            acting,
+            channels: Vec::new(),
+            reasons: Vec::new(),
+            confidence: 1.0,
+            lossy: false,
+        }
     }
 
     #[test]
@@ -89,6 +101,15 @@ mod tests {
         assert_eq!(thresholds.verdict(&score(1e-7, false)), Verdict::Kill);
         assert_eq!(thresholds.verdict(&score(1e-3, true)), Verdict::Restrict);
         assert_eq!(thresholds.verdict(&score(0.5, false)), Verdict::Allow);
+    }
+
+    #[test]
+    fn past_what_is_proved_a_person_decides_on_an_unusual_order() {
+        let thresholds = Thresholds::default();
+        let order = |p| Score { acting: P { p: 0.2, extrapolated: false }, ..score(p, true) };
+        assert_eq!(thresholds.verdict(&order(9e-6)), Verdict::Ask);
+        assert_eq!(thresholds.verdict(&order(5e-3)), Verdict::Alert);
+        assert_eq!(thresholds.verdict(&order(0.5)), Verdict::Allow);
     }
 
     #[test]

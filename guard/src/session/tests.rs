@@ -6,6 +6,7 @@ use crate::{DenyList, Guard, Opening};
 use collector::Tier;
 use event::{Address, Context, Decision, Event, File, Means, Object, Origin, Outcome, Stage};
 use models::Score;
+use models::calibration::P;
 
 fn event(op: Op, path: &str, access: Access, decision: Option<Decision>) -> Captured {
     let key = None;
@@ -110,6 +111,7 @@ fn t2_takes_away_and_says_how_many_passed() {
     let score = |p| Score {
         p,
         extrapolated: true,
+        acting: P { p, extrapolated: true },
         channels: vec![],
         reasons: vec!["many files removed".into()],
         confidence: 1.0,
