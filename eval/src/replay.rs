@@ -143,7 +143,7 @@ impl<'b> Run<'b> {
         self.deny(step);
         let Some(score) = self.scorer.push(step) else { return };
         let verdict = self.thresholds.verdict(&score);
-        let acts = self.result.first_acted.is_none() && verdict >= Verdict::Ask;
+        let acts = self.result.first_acted.is_none() && verdict >= Verdict::Restrict;
         let lowest = self.result.peak.as_ref().is_none_or(|peak| score.p < peak.score.p);
         if !acts && !lowest {
             return;

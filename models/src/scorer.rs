@@ -50,7 +50,8 @@ pub struct Scorer {
     baseline: Arc<Baseline>,
     channels: Channels,
     evidence: Evidence,
-    last: Option<f64>,
+    /// The smallest p, and that of what may be acted upon, as they were told last.
+    last: Option<(P, P)>,
     actions: u64,
     lost: f64,
     actions_since_loss: usize,
@@ -97,7 +98,7 @@ impl Scorer {
 
     fn changed(&mut self, effect: &Effect, was_lossy: bool) -> Option<Score> {
         let p = self.baseline.calibration.p(self.channels.values(), self.actions);
-        let least = least(p.iter().flatten().copied()).p;
+        let least = least(&p);
         let unchanged = self.last == Some(least) && was_lossy == self.is_lossy() && effect.group.is_none();
         self.last = Some(least);
         (!unchanged).then(|| self.score_of(&p))
@@ -109,9 +110,7 @@ impl Scorer {
     }
 
     fn score_of(&self, p: &[Option<P>]) -> Score {
-        let acts =
-            CHANNELS.iter().zip(p).filter_map(|(channel, p)| p.filter(|p| channel.acts || !p.extrapolated));
-        let (least, acting) = (least(p.iter().flatten().copied()), least(acts));
+        let (least, acting) = least(p);
         let channels: Vec<ChannelScore> = CHANNELS
             .iter()
             .zip(self.channels.values())
@@ -154,8 +153,39 @@ impl Scorer {
     }
 }
 
-/// The smallest p of channels.
-fn least(p: impl Iterator<Item = P>) -> P {
+/// The smallest p of the channels, and the smallest of what may be acted upon: see [`Channel::acts`].
+///
+/// [`Channel::acts`]: crate::channel::Channel::acts
+fn least(p: &[Option<P>]) -> (P, P) {
     let certain = P { p: 1.0, extrapolated: false };
-    p.fold(certain, |least, p| if p.p < least.p { p } else { least })
+    let smaller = |least: P, p: P| if p.p < least.p { p } else { least };
+    CHANNELS.iter().zip(p).fold((certain, certain), |(all, acting), (channel, p)| match *p {
+        Some(p) if channel.acts || !p.extrapolated => (smaller(all, p), smaller(acting, p)),
+        Some(p) => (smaller(all, p), acting),
+        None => (all, acting),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_order_extrapolates_is_not_acted_upon() {
+        let p = |p, extrapolated| P { p, extrapolated };
+        let of = |name: &str, told: P| -> Vec<Option<P>> {
+            CHANNELS.iter().map(|channel| (channel.name == name).then_some(told)).collect()
+        };
+        let nothing = p(1.0, false);
+        for order in ["sequence", "sequence-slow", "actions", "syscalls", "syscalls-slow"] {
+            assert_eq!(least(&of(order, p(8e-6, true))), (p(8e-6, true), nothing), "{order}");
+            assert_eq!(least(&of(order, p(1e-3, false))), (p(1e-3, false), p(1e-3, false)), "{order}");
+        }
+        for deed in ["novelty", "volume"] {
+            assert_eq!(least(&of(deed, p(8e-6, true))), (p(8e-6, true), p(8e-6, true)), "{deed}");
+        }
+        let mut both = of("sequence-slow", p(8e-6, true));
+        both[5] = Some(p(5e-5, true));
+        assert_eq!(least(&both), (p(8e-6, true), p(5e-5, true)));
+    }
 }

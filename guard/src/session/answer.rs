@@ -106,7 +106,7 @@ impl Live {
         self.acted = Some(step);
         self.crossed.get_or_insert((event.op, class));
         let policy = self.armed.as_ref().map_or(0, |armed| armed.policy.number);
-        let number = self.shared.reasons.allocate(policy, &reason::score_crossed(score.p, &reasons));
+        let number = self.shared.reasons.allocate(policy, &reason::score_crossed(score.acting.p, &reasons));
         let reason = self.explained(number);
         effects.push(effect(Answer { time_ns: event.time_ns, access, number, reason }));
     }

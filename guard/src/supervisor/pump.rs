@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 const DRAIN_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// The same while something was read too early to be handed on, and a session's score is kept.
 const EARLY_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-/// Passes after which everything that was in the rings at a given time has been handed on: the one that may be half
-/// done, and a whole one.
-const WHOLE_PASSES: u64 = 2;
+/// Passes after which everything that was in the rings at a given time has been handed on, and every loss: the one that may
+/// be half done, and two whole ones, since what was not counted is told when it is missing twice.
+const WHOLE_PASSES: u64 = 3;
 /// How long such passes may take: a full ring is emptied in tenths of a second.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 

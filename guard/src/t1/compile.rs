@@ -202,33 +202,50 @@ impl<'a> Compiler<'a> {
     /// False, and nothing is done, where a name is too long for the kernel's map, or there are too many.
     fn closes_to_names(&mut self, key: FileKey, path: &BStr, habit: Option<&Habit>) -> bool {
         let (there, _) = self.files.names(path, ENTRIES_MAX).unwrap_or_default();
-        let Some(left) = self.names_left.checked_sub(there.len()) else { return false };
-        self.names_left = left;
-        let Some(mut names) = self.names_of(path, habit.unwrap_or(&Habit::default())) else { return false };
-        names.known.extend(there.iter().filter_map(|name| padded(name.as_bstr())));
+        let there = there.iter().filter_map(|name| padded(name.as_bstr())).collect();
+        let Some(names) = self.names_of(path, habit.unwrap_or(&Habit::default()), there) else {
+            return false;
+        };
         self.names.extend(names.entries(key, self.number));
         true
     }
 
-    /// A directory that is not there, and all that sessions make in it.
+    /// A directory that is not there, and all that sessions know in it.
     fn awaits(&mut self, path: &BStr, habit: &Habit) {
         let is_open = self.habits.costs(path, habit.known).fresh.has(Reach::Create);
-        if is_open || habit.workspace || !habit.below.has(Reach::Create) || habit.children.is_empty() {
+        if is_open || habit.workspace || !habit.is_known() || habit.children.is_empty() {
             return;
         }
-        let Some(names) = self.names_of(path, habit) else { return };
+        let Some(names) = self.names_of(path, habit, BTreeSet::new()) else { return };
         self.awaited.insert(path.into(), names);
         for (name, child) in &habit.children {
             self.awaits(join(path, name.as_bstr()).as_bstr(), child);
         }
     }
 
-    /// The names that sessions know in a directory; `None` where one is too long for the kernel's map, or there is no room.
-    fn names_of(&mut self, path: &BStr, habit: &Habit) -> Option<Names> {
-        let known: BTreeSet<_> =
-            habit.children.keys().map(|name| padded(name.as_bstr())).collect::<Option<_>>()?;
-        self.names_left = self.names_left.checked_sub(known.len() + 1)?;
+    /// The names that sessions know in a directory, and those that are there; `None`, and said, where one is too long for
+    /// the kernel's map, or there is no room.
+    fn names_of(
+        &mut self,
+        path: &BStr,
+        habit: &Habit,
+        mut known: BTreeSet<[u8; abi::NAME_LEN]>,
+    ) -> Option<Names> {
         let shown = show(path, &self.context.home);
+        // What one session met alone is not known, and leads to nothing that is.
+        let met = habit.children.iter().filter(|(_, child)| child.is_known());
+        let met = met.map(|(name, _)| padded(name.as_bstr())).collect::<Option<Vec<_>>>();
+        let room = met.and_then(|met| {
+            known.extend(met);
+            self.names_left.checked_sub(known.len() + 1)
+        });
+        let Some(room) = room else {
+            self.notes.push(format!(
+                "`{shown}` has too many names, or too long ones: what is made in it is not told apart"
+            ));
+            return None;
+        };
+        self.names_left = room;
         let support = self.habits.support(Reach::Create, path);
         let cost = self.habits.fresh_bits(Reach::Create, path);
         let reason =

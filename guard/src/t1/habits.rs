@@ -149,6 +149,11 @@ impl<'a> Habits<'a> {
 }
 
 impl Habit {
+    /// Whether sessions know it, or something below it.
+    pub(super) fn is_known(&self) -> bool {
+        self.below != Reaches::default()
+    }
+
     fn grow(&mut self, path: &[u8], known: Option<Reach>) -> &mut Habit {
         let mut habit = self;
         for name in path.split_str("/").filter(|name| !name.is_empty()) {

@@ -188,13 +188,20 @@ fn in_the_home_new_files_are_the_sessions_own_and_old_ones_are_as_learned() {
 
 #[test]
 fn where_sessions_make_the_same_names_no_others_are_made() {
+    let long = format!("~/{}", "a".repeat(abi::NAME_LEN));
     let sessions: Vec<Vec<Place>> = (0..8)
         .map(|n| {
-            vec![
+            let mut places = vec![
                 place(Reach::Create, "~/.agent.lock"),
                 place(Reach::Read, "~/.agentrc"),
+                place(Reach::Read, "~/.absent/agent/settings"),
                 place(Reach::Create, &format!("~/.cache/agent/{n}")),
-            ]
+            ];
+            // What one session did alone is not known.
+            if n == 0 {
+                places.extend([place(Reach::Create, "~/.npm-global/bin/x"), place(Reach::Create, &long)]);
+            }
+            places
         })
         .collect();
     let novelty = Novelty::learn(sessions.iter().enumerate().map(|(n, places)| (n as u64, places.iter())));
@@ -205,6 +212,10 @@ fn where_sessions_make_the_same_names_no_others_are_made() {
     let why = compiled.refused("/home/u", ".npm-global").unwrap();
     let expected = "this is new or rare for a normal `summarize` session of `demo-agent`, though 8 of 8 made anything below `~` (";
     assert!(why.starts_with(expected), "{why}");
+    assert_eq!(
+        compiled.policy.awaited.keys().collect::<Vec<_>>(),
+        ["/home/u/.absent", "/home/u/.absent/agent"]
+    );
     // What is there has a label of its own, so that the home's says nothing of what is made in it.
     for directory in [".cache", "Documents", "projects", "bin"] {
         let key = compiled.machine.key(&format!("/home/u/{directory}"));
