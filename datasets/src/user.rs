@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn an_id_is_leased_once_until_it_is_given_back() {
         if !nix::unistd::geteuid().is_root() {
-            eprintln!("SKIPPED: this test locks a file in /run, and needs root");
+            println!("skipped: this test locks a file in /run, and needs root");
             return;
         }
         // An id that no world takes.

@@ -53,7 +53,7 @@ fn run(scenario: &Scenario, variant: Variant) -> (Seen, String) {
 #[test]
 fn every_scenario_reaches_its_end_when_nothing_stops_it() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: this test makes a network namespace and a user of its own, and needs root");
+        println!("skipped: this test makes a network namespace and a user of its own, and needs root");
         return;
     }
     let wanted = std::env::var("WARDLINE_SCENARIO").ok();
@@ -64,7 +64,7 @@ fn every_scenario_reaches_its_end_when_nothing_stops_it() {
         }
         let missing = missing(&scenario);
         if !missing.is_empty() {
-            eprintln!("SKIPPED: {} needs {missing:?}, which are not installed", scenario.id.0);
+            println!("skipped: {} needs {missing:?}, which are not installed", scenario.id.0);
             continue;
         }
         let began = Instant::now();

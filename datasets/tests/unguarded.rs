@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
-        eprintln!("SKIPPED: this test makes a network namespace and a user of its own, and needs root");
+        println!("skipped: this test makes a network namespace and a user of its own, and needs root");
     }
     root
 }

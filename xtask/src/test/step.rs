@@ -177,8 +177,13 @@ fn unit(context: &Context) -> Result<Tally> {
     if host::find("cargo-nextest").is_none() {
         return counted(cargo(context).args(["test", "--no-fail-fast"]).args(scope));
     }
-    let mut tally =
-        counted(cargo(context).args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass"]).args(scope))?;
+    let mut tally = counted(
+        cargo(context)
+            .args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass"])
+            // What a passing test printed says what it skipped.
+            .args(["--success-output", "final"])
+            .args(scope),
+    )?;
     // nextest leaves out the examples in the documentation.
     tally.add(&counted(cargo(context).args(["test", "--doc", "--no-fail-fast"]).args(scope))?);
     Ok(tally)
@@ -211,8 +216,10 @@ fn on_host(context: &Context) -> Result<Tally> {
         ));
     }
     let Some(wardline) = context.wardline() else { return Ok(Tally::skipped(NOT_BUILT)) };
-    if let Some(reason) = browser() {
-        println!("{reason}");
+    for (program, package) in [("chromium", "chromium"), ("mkfs.btrfs", "btrfs-progs")] {
+        if let Some(reason) = installed(program, package) {
+            println!("{reason}");
+        }
     }
     let rebuilt = context.rebuilt.clone().unwrap_or_default();
     let mut tally = Tally::default();
@@ -227,10 +234,10 @@ fn on_host(context: &Context) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Installs the browser that pages are opened in; why there is none. The test of the page then says that it skipped.
-fn browser() -> Option<String> {
-    if host::find("chromium").is_some() {
+/// Installs a program that a test needs; why it is not there. The test then says that it skipped.
+fn installed(program: &str, package: &str) -> Option<String> {
+    if host::find(program).is_some() {
         return None;
     }
-    host::apt_install(&["chromium"]).err().map(|error| format!("no browser: {error:#}"))
+    host::apt_install(&[package]).err().map(|error| format!("no {program}: {error:#}"))
 }

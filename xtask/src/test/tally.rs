@@ -83,9 +83,10 @@ impl Tally {
     /// Takes over what a printed line says about tests, from `cargo test`, `cargo nextest` or a test itself.
     pub fn see(&mut self, line: &str) {
         let line = line.trim_end();
-        if line.starts_with(SKIPPED) {
+        // nextest shows what a test printed farther in.
+        if line.trim_start().starts_with(SKIPPED) {
             self.excused += 1;
-            self.note(line);
+            self.note(line.trim_start());
             return;
         }
         if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
@@ -159,6 +160,15 @@ mod tests {
         let tally =
             seen(&["skipped: needs BPF LSM", "test result: ok. 3 passed; 0 failed; 0 ignored"]).ended(None);
         assert_eq!((tally.passed, tally.skipped), (2, 1));
+        let shown_by_nextest = seen(&[
+            "    running 1 test",
+            "    skipped: needs root",
+            "    test result: ok. 1 passed; 0 failed; 0 ignored",
+            "     Summary [   0.012s] 9 tests run: 9 passed, 0 skipped",
+        ]);
+        assert_eq!(shown_by_nextest.excused, 1);
+        let tally = shown_by_nextest.ended(None);
+        assert_eq!((tally.passed, tally.skipped), (8, 1));
     }
 
     #[test]
