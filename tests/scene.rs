@@ -132,6 +132,18 @@ pub fn can_refuse() -> bool {
     can && std::env::var_os("WARDLINE_WITHOUT_LSM").is_none()
 }
 
+/// Version of the running kernel.
+pub fn kernel() -> (u32, u32) {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Whether a session notices what changes: in tier `tracepoint` since Linux 6.13, where the kernel says so.
+pub fn tells_changes(summary: &Value) -> Result<bool> {
+    Ok(is_lsm(summary)? || kernel() >= (6, 13))
+}
+
 /// The tier of a session, which must be `lsm` where it can be.
 pub fn is_lsm(summary: &Value) -> Result<bool> {
     let lsm = summary["tier"] == "lsm";

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use end_to_end::World;
 use end_to_end::attempt::{self, Attempt, Outcomes};
-use end_to_end::scene::{Scene, assert_denials, is_lsm, rows};
+use end_to_end::scene::{Scene, assert_denials, is_lsm, rows, tells_changes};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -79,7 +79,7 @@ fn nothing_of_a_jewel_is_changed() -> Result<()> {
             refused(&came, &all, &output)?;
             assert_eq!(state()?, before);
             assert_eq!(fs::read_to_string(scene.path(".bashrc"))?, "plain\n");
-        } else {
+        } else if tells_changes(&summary)? {
             // Who changed a jewel by its path where that cannot be refused has changed it, and is stopped.
             let (_, summary, _) = scene.guarded("enforce", &all[..1])?;
             assert!(summary["t0_hits"].as_u64().is_some_and(|hits| hits > 0), "{summary}");
@@ -207,7 +207,7 @@ fn a_sandbox_uses_what_it_made() -> Result<()> {
 }
 
 /// A directory that no normal session made is where an attack puts its own: where making it cannot be refused, who made it
-/// ends before there is anything in it.
+/// ends before there is anything in it; where it is not even told, who puts something into it ends.
 #[test]
 fn nothing_is_put_into_a_directory_that_does_not_belong() -> Result<()> {
     let world = World::new()?;
@@ -226,11 +226,16 @@ fn nothing_is_put_into_a_directory_that_does_not_belong() -> Result<()> {
     let summary: Value = serde_json::from_slice(&fs::read(&summary)?)?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let place = world.home().join(".monitor");
-    let code = if is_lsm(&summary)? { "code=1\n" } else { "code=137\n" };
+    let (code, op) = match (is_lsm(&summary)?, tells_changes(&summary)?) {
+        (true, _) => ("code=1\n", "mkdir"),
+        (_, true) => ("code=137\n", "mkdir"),
+        _ => ("", "open"),
+    };
     assert_eq!((said.as_str(), place.exists()), (code, !is_lsm(&summary)?), "{output:?} {summary}");
-    assert!(!place.join("service").exists(), "{summary}");
+    assert_eq!(fs::read_to_string(place.join("service")).unwrap_or_default(), "", "{summary}");
+    assert!(op == "open" || !place.join("service").exists(), "{summary}");
     let denial = &summary["denials"][0];
-    assert_eq!((&denial["stage"], &denial["op"]), (&"T1".into(), &"mkdir".into()), "{summary}");
+    assert_eq!((&denial["stage"], &denial["op"]), (&"T1".into(), &op.into()), "{summary}");
     Ok(())
 }
 
@@ -264,8 +269,8 @@ fn where_sessions_make_the_same_names_nothing_else_is_made() -> Result<()> {
     let (said, ended) = run("enforce", USUAL)?;
     assert_eq!((said.as_str(), &ended["denied"]), ("code=0\n", &0.into()), "{ended}");
     let plants = [
-        ("mkdir ~/.monitor", ".monitor"),
         ("echo run > ~/.service", ".service"),
+        ("mkdir ~/.monitor", ".monitor"),
         ("ln -s .toolrc ~/.link", ".link"),
         ("mkdir ~/.local/share", ".local/share"),
     ];
@@ -273,7 +278,10 @@ fn where_sessions_make_the_same_names_nothing_else_is_made() -> Result<()> {
     let (said, ended) = run("enforce", &format!("{USUAL}{others}"))?;
     let lsm = is_lsm(&ended)?;
     let code = if lsm { "code=1\n" } else { "code=137\n" };
-    assert_eq!((said, &ended["denied"]), (format!("code=0\n{}", code.repeat(4)), &4.into()), "{ended}");
+    // What is not an open is not told as the kernel's own everywhere.
+    let refused = if tells_changes(&ended)? { plants.len() } else { 1 };
+    let codes = code.repeat(refused) + &"code=0\n".repeat(plants.len() - refused);
+    assert_eq!((said, &ended["denied"]), (format!("code=0\n{codes}"), &refused.into()), "{ended}");
     let denials = ended["denials"].as_array().context("no denials")?;
     assert!(denials.iter().all(|denial| denial["stage"] == "T1"), "{ended}");
     for (plant, place) in plants {

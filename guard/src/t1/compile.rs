@@ -213,7 +213,7 @@ impl<'a> Compiler<'a> {
     /// A directory that is not there, and all that sessions know in it.
     fn awaits(&mut self, path: &BStr, habit: &Habit) {
         let is_open = self.habits.costs(path, habit.known).fresh.has(Reach::Create);
-        if is_open || habit.workspace || !habit.is_known() || habit.children.is_empty() {
+        if is_open || habit.workspace || !self.habits.is_met(path, habit) || habit.children.is_empty() {
             return;
         }
         let Some(names) = self.names_of(path, habit, BTreeSet::new()) else { return };
@@ -233,7 +233,8 @@ impl<'a> Compiler<'a> {
     ) -> Option<Names> {
         let shown = show(path, &self.context.home);
         // What one session met alone is not known, and leads to nothing that is.
-        let met = habit.children.iter().filter(|(_, child)| child.is_known());
+        let is_met = |name: &BStr, child| self.habits.is_met(join(path, name).as_bstr(), child);
+        let met = habit.children.iter().filter(|(name, child)| is_met(name.as_bstr(), child));
         let met = met.map(|(name, _)| padded(name.as_bstr())).collect::<Option<Vec<_>>>();
         let room = met.and_then(|met| {
             known.extend(met);

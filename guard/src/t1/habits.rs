@@ -139,6 +139,13 @@ impl<'a> Habits<'a> {
         (reached.copied().unwrap_or(0), self.novelty.sessions())
     }
 
+    /// Whether several sessions met a path. That they made it may be known only by what they made below it: before Linux
+    /// 6.13, what the tier `tracepoint` tells of making a directory is claimed, and teaches nothing.
+    pub(super) fn is_met(&self, path: &BStr, habit: &Habit) -> bool {
+        const SEVERAL: usize = 2;
+        habit.is_known() || self.support(Reach::Create, path).0 >= SEVERAL
+    }
+
     /// A directory that holds everything else: being open for one reach says little about the rest.
     pub(super) fn is_general(&self, path: &BStr) -> bool {
         match self.tokeniser.symbolic(path).as_slice() {

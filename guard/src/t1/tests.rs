@@ -261,6 +261,23 @@ fn a_directory_that_sessions_make_has_its_names_as_soon_as_it_is_there() {
     assert!(list.state().t1.is_empty() && list.state().t1_names.is_empty());
 }
 
+/// As in the tier `tracepoint` before Linux 6.13, where it is not told which directory was made.
+#[test]
+fn a_directory_is_known_by_what_sessions_made_in_it() {
+    let sessions: Vec<Vec<Place>> = (0..8)
+        .map(|n| {
+            let alone = if n == 0 { "~/.npm-global/bin/x" } else { "~/.agent.lock" };
+            let of_each = place(Reach::Create, &format!("~/.local/state/{n}"));
+            vec![place(Reach::Create, "~/.agent.lock"), place(Reach::Create, alone), of_each]
+        })
+        .collect();
+    let novelty = Novelty::learn(sessions.iter().enumerate().map(|(n, places)| (n as u64, places.iter())));
+    let compiled = compiled_of(&novelty);
+    assert_eq!(compiled.refused("/home/u", ".local"), None);
+    assert!(compiled.refused("/home/u", ".npm-global").is_some());
+    assert_eq!(compiled.policy.awaited.keys().collect::<Vec<_>>(), ["/home/u/.local"]);
+}
+
 #[test]
 fn a_name_that_is_too_long_for_the_map_leaves_its_directory_open() {
     let name = "a".repeat(abi::NAME_LEN);
