@@ -22,7 +22,7 @@ use std::process::Output;
 /// Names the directory in which it is done, in the environment of the program that does it.
 pub const VARIABLE: &str = "WARDLINE_TEST_DEEDS";
 /// Files that a deed needs, and that are there before.
-pub const FILES: [&str; 25] = [
+pub const FILES: [&str; 31] = [
     "open",
     "cut",
     "openat2",
@@ -48,15 +48,22 @@ pub const FILES: [&str; 25] = [
     "o32",
     "full/file",
     "uring",
+    "uring-unlink",
+    "uring-rename",
+    "uring-link",
+    "uring-setxattr",
+    "uring-ftruncate",
+    "uring-full/file",
 ];
 /// Directories that a deed needs, and that are there before.
-pub const DIRECTORIES: [&str; 16] = [
+pub const DIRECTORIES: [&str; 17] = [
     "overlay",
     "overlay-lower",
     "overlay-upper",
     "overlay-work",
     "directory",
     "full",
+    "uring-full",
     "rmdir",
     "mnt",
     "moved",
@@ -126,7 +133,7 @@ pub fn serve() -> Result<()> {
     let Some(directory) = std::env::var_os(VARIABLE) else { return Ok(()) };
     let place = Place { directory: directory.into() };
     println!();
-    let deeds = [file::DEEDS, process::DEEDS, network::DEEDS, interface::DEEDS, narrow::DEEDS];
+    let deeds = [file::DEEDS, process::DEEDS, network::DEEDS, uring::DEEDS, interface::DEEDS, narrow::DEEDS];
     for (name, deed) in deeds.concat() {
         let came = deed(&place);
         let errno = came.map_or_else(|error| error.raw_os_error().unwrap_or(IMPOSSIBLE), |()| 0);

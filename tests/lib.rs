@@ -9,6 +9,7 @@ pub mod internet;
 mod processes;
 pub mod pty;
 pub mod scene;
+pub mod uring;
 mod world;
 
 pub use world::{User, World, has, wait_until, wardline};

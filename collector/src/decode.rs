@@ -32,7 +32,13 @@ pub(crate) enum Decoded {
     Before(Box<Event>),
     /// Only the caller's path names the object; with the call, where what it changed was looked for.
     Claimed(Box<Event>, u64),
-    /// What a call has changed.
+    /// A request through io_uring was made: how it comes out is told by its end. Where a hook tells its success, it is only
+    /// told to have failed.
+    Requested(Box<Event>, RequestId, bool),
+    /// A request has ended: when and how, with what was decided of what it has changed, and without its object. The flag
+    /// says that another record has told it.
+    Completed(Box<Event>, RequestId, bool),
+    /// What a call or a request has changed.
     Touched(Touched),
     /// A DNS message; a question is an operation besides.
     Dns(Dns, Option<Box<Event>>),
@@ -40,10 +46,21 @@ pub(crate) enum Decoded {
     Nothing,
 }
 
-/// A file that a call has changed.
+/// Which request through io_uring: when it was made, and by which process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RequestId {
+    /// `Claimed::call`
+    pub(crate) call: u64,
+    /// Process.
+    pub(crate) pid: u32,
+}
+
+/// A file that a call, or a request through io_uring, has changed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Touched {
-    /// Which call.
+    /// Process.
+    pub(crate) pid: u32,
+    /// Which call or request.
     pub(crate) call: u64,
     /// As it stands when the call ends, rather than while it changed it.
     pub(crate) after: bool,
@@ -64,7 +81,7 @@ pub(crate) fn decode(bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
         kind::CLAIMED => claimed(&header, bytes, resolver),
         kind::NET => net(&header, bytes, resolver),
         kind::KERNEL => kernel(&header, bytes),
-        kind::TOUCHED => touched(bytes, resolver),
+        kind::TOUCHED => touched(&header, bytes, resolver),
         _ => None,
     }
 }
@@ -226,14 +243,23 @@ fn file(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decode
     Some(Decoded::Ended(call, Box::new(event)))
 }
 
-fn touched(bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
+fn touched(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
     let (record, tail) = abi::Touched::read_from_prefix(bytes).ok()?;
     let file = resolver.file(&record.file, Tail(tail).names(&record.file)?);
-    Some(Decoded::Touched(Touched { call: record.call, after: record.after != 0, file }))
+    let (pid, call, after) = (header.tgid, record.call, record.after != 0);
+    Some(Decoded::Touched(Touched { pid, call, after, file }))
 }
 
 fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
     let (record, tail) = Claimed::read_from_prefix(bytes).ok()?;
+    let request = RequestId { call: record.call, pid: header.tgid };
+    if matches!(record.request, abi::REQUEST_ENDED | abi::REQUEST_TOLD) {
+        let op = Op::from_number(record.op)?;
+        let mut event = event(header, op, Object::None, outcome(record.ret));
+        event.access = Access::from_bits_truncate(record.access);
+        event.decision = decision(&record.verdict);
+        return Some(Decoded::Completed(Box::new(event), request, record.request == abi::REQUEST_TOLD));
+    }
     let mut tail = Tail(tail);
     let names = tail.names(&record.base)?;
     let path = tail.take(usize::from(record.path_len))?;
@@ -249,6 +275,7 @@ fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Dec
     };
     let mut event = event(header, op, object, outcome(record.ret));
     event.access = Access::from_bits_truncate(record.access);
+    event.access.set(Access::DIR, op == Op::Rmdir || event.access.contains(Access::DIR));
     // An open whose flags are its own says what it wants beforehand.
     if op == Op::Open && record.access == 0 {
         event.access = asked(record.detail);
@@ -256,7 +283,11 @@ fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Dec
     event.second = (!second.is_empty()).then(|| Object::File(resolver.claimed(&record.base, names, second)));
     event.detail = record.detail;
     event.decision = decision(&record.verdict);
-    Some(Decoded::Claimed(Box::new(event), record.call))
+    let event = Box::new(event);
+    Some(match record.request {
+        abi::REQUEST_NONE => Decoded::Claimed(event, record.call),
+        made => Decoded::Requested(event, request, made == abi::REQUEST_HOOKED),
+    })
 }
 
 /// What the flags of an open ask for.

@@ -1,10 +1,13 @@
 //! Puts together what several records say of one operation: hooks know the object before the outcome, the end of the
 //! call knows the outcome, and what the call has changed is told beside the path that its caller claimed.
 //!
-//! Everything is kept by thread, whose records are in order. Must never use a claimed path for more than to choose
-//! among objects that the kernel named.
+//! Everything is kept by thread, whose records are in order, but for requests through io_uring. Must never use a claimed
+//! path for more than to choose among objects that the kernel named.
 
-use crate::decode::{Decoded, Touched};
+mod requests;
+
+use self::requests::{Pending, Requests};
+use crate::decode::{Decoded, RequestId, Touched};
 use crate::sequence::Gap;
 use bstr::BString;
 use event::{Access, Captured, Event, File, Object, Op, Outcome, Syscall};
@@ -36,10 +39,11 @@ struct Thread {
     touched: Vec<Touched>,
 }
 
-/// The threads that have something under way.
+/// What has something under way.
 #[derive(Default)]
 pub(crate) struct Join {
     threads: HashMap<u32, Thread>,
+    requests: Requests,
     /// Records that are missing of this batch: a call that may have ended in one has no outcome, rather than that of the
     /// next call.
     gaps: Vec<Gap>,
@@ -64,6 +68,9 @@ impl Join {
                 sink(slot, Captured::Syscall(call));
             }
             Decoded::Captured(Captured::Event(event)) => {
+                if event.op == Op::Exit && event.outcome == Outcome::Done(1) {
+                    self.requests.leave(event.pid, sink);
+                }
                 let Some(thread) = self.threads.get_mut(&tid) else {
                     return sink(slot, Captured::Event(event));
                 };
@@ -86,6 +93,23 @@ impl Join {
             Decoded::Before(event) => self.threads.entry(tid).or_default().hold(slot, event, true, sink),
             // A message is handed on by itself.
             Decoded::Dns(..) | Decoded::Nothing => {}
+            Decoded::Requested(event, request, hooked) => {
+                self.requests.made(request, Pending::new(slot, event, hooked), sink);
+            }
+            Decoded::Completed(end, request, is_told) => {
+                let failed = self.end_in_worker(request, &end, sink);
+                let Some(event) = self.requests.ended(request, end, is_told) else { return };
+                if failed.contains(&event.op) && event.decision.is_none() {
+                    return;
+                }
+                match self.threads.get_mut(&event.tid) {
+                    Some(thread) => thread.hold(slot, event, false, sink),
+                    None => sink(slot, Captured::Event(event)),
+                }
+            }
+            Decoded::Touched(touched) if touched.call & abi::CALL_OF_REQUEST != 0 => {
+                self.requests.touched(touched);
+            }
             Decoded::Touched(touched) => {
                 let thread = self.threads.entry(tid).or_default();
                 if thread.touched.first().is_some_and(|first| first.call != touched.call) {
@@ -113,9 +137,27 @@ impl Join {
         }
     }
 
+    /// A request has ended. Where another thread than its maker did it, that is a worker, which does one at a time: what
+    /// hooks have told there has come out so. Returns what is told by that to have failed.
+    fn end_in_worker(&mut self, request: RequestId, end: &Event, sink: &mut Sink<'_>) -> Vec<Op> {
+        if self.requests.maker(request).is_none_or(|maker| maker == end.tid) {
+            return Vec::new();
+        }
+        let Some(worker) = self.threads.get_mut(&end.tid) else { return Vec::new() };
+        let ret = match end.outcome {
+            Outcome::Done(value) => value,
+            Outcome::Failed(errno) => -i64::from(errno),
+        };
+        let (time_ns, tid) = (end.time_ns, end.tid);
+        let call = Syscall { time_ns, tid, number: u32::MAX, compat: false, ret };
+        worker.end(Some(&call), &self.gaps, sink);
+        std::mem::take(&mut worker.failed)
+    }
+
     /// Tells what has waited too long, when everything up to `now_ns` was read.
     pub(crate) fn expire(&mut self, now_ns: u64, sink: &mut Sink<'_>) {
         let gaps = std::mem::take(&mut self.gaps);
+        self.requests.expire(now_ns, sink);
         self.threads.retain(|_, thread| {
             if !gaps.is_empty() {
                 thread.forget(&gaps, sink);

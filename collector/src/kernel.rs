@@ -93,18 +93,18 @@ impl Kernel {
         };
         cast::link(object.to_mut(), facts.cast)?;
         if !options.without_lsm && lsm_is_active() {
-            let (kernel, reader) = Self::load_tier(&object, &offsets, facts, Tier::Lsm)?;
+            let (kernel, reader) = Self::load_tier(&object, &offsets, &facts, Tier::Lsm)?;
             let refused: Vec<_> =
                 lock(&kernel.programs).iter().filter(|p| p.error.is_some()).cloned().collect();
             if !refused.iter().any(|program| LSM.contains(&program.name.as_str())) {
                 return Ok((kernel, reader));
             }
             drop((kernel, reader));
-            let (kernel, reader) = Self::load_tier(&object, &offsets, facts, Tier::Tracepoint)?;
+            let (kernel, reader) = Self::load_tier(&object, &offsets, &facts, Tier::Tracepoint)?;
             lock(&kernel.programs).extend(refused);
             return Ok((kernel, reader));
         }
-        Self::load_tier(&object, &offsets, facts, Tier::Tracepoint)
+        Self::load_tier(&object, &offsets, &facts, Tier::Tracepoint)
     }
 
     /// What this kernel can do.

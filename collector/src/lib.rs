@@ -25,6 +25,7 @@ mod plan32;
 mod programs;
 mod question;
 mod reader;
+mod requests;
 mod resolve;
 #[cfg(test)]
 mod seeds;

@@ -9,7 +9,8 @@ use crate::programs::{
     CGROUPS, CHANGED, FORMS, IO_COMPLETE, LSM, LSM_MORE, QUESTIONS, TRACEPOINTS, TRACEPOINTS_MORE,
     lsm_program, program,
 };
-use crate::{Error, Offsets, Reader, plan};
+use crate::{Error, Offsets, Reader, plan, requests};
+use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Lsm, Program, ProgramError, RawTracePoint};
 use aya::{Ebpf, EbpfLoader};
@@ -17,7 +18,7 @@ use std::os::fd::AsFd;
 use std::sync::Mutex;
 
 /// What the running kernel's types say besides field offsets.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Facts {
     /// Registers of a system call.
     registers: Registers,
@@ -25,10 +26,21 @@ pub(crate) struct Facts {
     pub(crate) setattr_idmap: bool,
     /// The tracepoints that say which inodes change.
     says_changes: bool,
-    /// `io_uring_complete` has the arguments that are read.
-    says_completions: bool,
+    /// How to read requests through io_uring.
+    requests: Vec<(u32, Plan)>,
+    /// How `io_uring_complete` says what came of one; `None`: in a way that is not known.
+    completions: Option<Completions>,
     /// How memory is read with loads.
     pub(crate) cast: Option<Cast>,
+}
+
+/// What `io_uring_complete` says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Completions {
+    /// The entry of the completion queue.
+    Entry,
+    /// What stands in it (before Linux 6.15).
+    Result,
 }
 
 impl Facts {
@@ -39,7 +51,12 @@ impl Facts {
             registers: registers(btf)?,
             setattr_idmap: btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3),
             says_changes: arguments("ctime_ns_xchg").is_some(),
-            says_completions: arguments("io_uring_complete") == Some(4),
+            requests: requests::table(btf),
+            completions: match arguments("io_uring_complete") {
+                Some(4) => Some(Completions::Entry),
+                Some(8) => Some(Completions::Result),
+                _ => None,
+            },
             cast: Cast::find(btf),
         })
     }
@@ -47,7 +64,7 @@ impl Facts {
     fn wants(&self, program: &str, tier: Tier) -> bool {
         match program {
             CHANGED => tier == Tier::Tracepoint && self.says_changes,
-            IO_COMPLETE => tier == Tier::Tracepoint && self.says_completions,
+            IO_COMPLETE => self.completions.is_some(),
             _ => true,
         }
     }
@@ -57,7 +74,7 @@ impl Kernel {
     pub(crate) fn load_tier(
         object: &[u8],
         offsets: &Offsets,
-        facts: Facts,
+        facts: &Facts,
         tier: Tier,
     ) -> Result<(Kernel, Reader), Error> {
         let mut loader = EbpfLoader::new();
@@ -66,6 +83,8 @@ impl Kernel {
         }
         let is_lsm = u32::from(tier == Tier::Lsm);
         loader.override_global("TIER_LSM", &is_lsm, true);
+        let io_entry = u32::from(facts.completions == Some(Completions::Entry));
+        loader.override_global("IO_ENTRY", &io_entry, true);
         let words = facts.cast.map_or(0, |cast| cast.words);
         loader.override_global("WORDS_TYPE", &words, true);
         loader.map_max_entries("BULK", bulk_bytes());
@@ -83,7 +102,7 @@ impl Kernel {
             }
         };
         let more = TRACEPOINTS_MORE.iter().filter(|(name, _)| facts.wants(name, tier));
-        let called = FORMS.iter().map(|(name, _)| (*name, "sys_exit"));
+        let called = FORMS.iter().map(|(name, form)| (*name, ends_in(*form)));
         let asked = QUESTIONS.iter().map(|name| (*name, "on request"));
         for (name, hook) in TRACEPOINTS.iter().copied().chain(called).chain(asked) {
             let program: &mut RawTracePoint = program(&mut bpf, name)?;
@@ -118,7 +137,7 @@ impl Kernel {
         };
         let maps = Maps::take(&mut bpf)?;
         let reader = Reader::take(&mut bpf)?;
-        write_plans(&mut bpf, &facts.registers)?;
+        write_plans(&mut bpf, facts)?;
         let forms = fill_forms(&mut bpf)?;
         let answers = (array(&mut bpf, "IDENTITY")?, array(&mut bpf, "VERDICT")?);
         let kernel = Kernel {
@@ -135,6 +154,11 @@ impl Kernel {
         };
         Ok((kernel, reader))
     }
+}
+
+/// The tracepoint from which the program for a form goes on.
+fn ends_in(form: u8) -> &'static str {
+    if form < abi::form::REQUEST_OPEN { "sys_exit" } else { "io_uring_complete" }
 }
 
 /// Why a program did not load: the kernel's errno, and the verifier's last words where it spoke.
@@ -184,9 +208,10 @@ fn fill_forms(bpf: &mut Ebpf) -> Result<ProgramArray<MapData>, Error> {
     Ok(forms)
 }
 
-fn write_plans(bpf: &mut Ebpf, registers: &Registers) -> Result<(), Error> {
-    let mut plans: Array<MapData, abi::Plan> = array(bpf, "PLANS")?;
-    for (number, plan) in plan::table(registers) {
+fn write_plans(bpf: &mut Ebpf, facts: &Facts) -> Result<(), Error> {
+    let mut plans: Array<MapData, Plan> = array(bpf, "PLANS")?;
+    let calls = plan::table(&facts.registers);
+    for (number, plan) in calls.into_iter().chain(facts.requests.iter().copied()) {
         plans.set(number, plan, 0).map_err(|source| Error::Map {
             name: "PLANS",
             what: "written",

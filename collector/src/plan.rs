@@ -85,7 +85,7 @@ pub(crate) const PRCTL: Plan = Plan { form: form::PRCTL, ..raw(op::SECCOMP) };
 /// Never returns.
 pub(crate) const LAST: Plan = Plan { form: form::LAST, ..raw(op::EXIT) };
 
-/// The whole table, as the kernel side wants it: 64-bit calls, then 32-bit ones.
+/// The system calls, as the kernel side wants them: 64-bit ones, then 32-bit ones.
 pub(crate) fn table(registers: &Registers) -> Vec<(u32, Plan)> {
     let wide = PLANS.iter().map(|(number, plan)| (*number, placed(*plan, &registers.wide)));
     let narrow = crate::plan32::PLANS.iter();

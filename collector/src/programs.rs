@@ -14,7 +14,7 @@ pub(crate) const TRACEPOINTS: &[(&str, &str)] = &[
 ];
 /// Programs that answer questions; never attached.
 pub(crate) const QUESTIONS: &[&str] = &["identify", "judge"];
-/// Programs in which the end of a system call goes on, by `abi::form`.
+/// Programs in which the end of a system call, or of a request through io_uring, goes on, by `abi::form`.
 pub(crate) const FORMS: &[(&str, u8)] = &[
     ("ended_path", abi::form::PATH),
     ("ended_fd", abi::form::FD),
@@ -27,6 +27,11 @@ pub(crate) const FORMS: &[(&str, u8)] = &[
     ("ended_mount", abi::form::MOUNT),
     ("ended_made", abi::form::MADE),
     ("ended_socketcall", abi::form::SOCKETCALL),
+    ("completed_open", abi::form::REQUEST_OPEN),
+    ("completed_path", abi::form::REQUEST_PATH),
+    ("completed_file", abi::form::REQUEST_FILE),
+    ("completed_socket", abi::form::REQUEST_SOCKET),
+    ("completed_accept", abi::form::REQUEST_ACCEPT),
 ];
 /// Raw tracepoint programs that a kernel may have no place for, and the places, of which each that exists is taken.
 pub(crate) const TRACEPOINTS_MORE: &[(&str, &[&str])] = &[
@@ -34,10 +39,11 @@ pub(crate) const TRACEPOINTS_MORE: &[(&str, &[&str])] = &[
     ("io_request", &["io_uring_submit_req", "io_uring_submit_sqe"]),
     (CHANGED, &["inode_set_ctime_to_ts", "ctime_ns_xchg", "ctime_xchg_skip"]),
     (IO_COMPLETE, &["io_uring_complete"]),
+    ("io_failed", &["io_uring_req_failed"]),
 ];
 /// Says which inodes a call changes: only where no LSM hook does.
 pub(crate) const CHANGED: &str = "changed";
-/// Says what came of requests through io_uring: only where no LSM hook does, and only with the arguments of 6.15.
+/// Says what came of requests through io_uring: only with arguments that are known.
 pub(crate) const IO_COMPLETE: &str = "io_complete";
 /// cgroup programs, and the hooks that they are for.
 pub(crate) const CGROUPS: &[(&str, &str)] = &[

@@ -71,6 +71,20 @@ fn touched(ino: u64, name: &str, after: u32) -> Vec<u8> {
     record(touched.as_bytes(), &[&path])
 }
 
+/// A request through io_uring, or its end.
+fn request(state: u16, ret: i32) -> Vec<u8> {
+    let base = names(&["src"]);
+    let mut claimed = Claimed::new_zeroed();
+    claimed.header = header(kind::CLAIMED, u32::MAX);
+    (claimed.op, claimed.request, claimed.ret) = (op::UNLINK, state, ret);
+    claimed.call = abi::CALL_OF_REQUEST | 4_999_999_000;
+    if state == abi::REQUEST_ENDED {
+        return record(claimed.as_bytes(), &[]);
+    }
+    (claimed.base, claimed.path_len) = (facts(70, &base), 10);
+    record(claimed.as_bytes(), &[&base, b"../main.rs"])
+}
+
 fn returned(number: u32, ret: i64) -> Vec<u8> {
     let mut call = Syscall::new_zeroed();
     call.header = header(kind::SYSCALL, number);
@@ -144,6 +158,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             ]
             .concat(),
         ),
+        ("request", [request(abi::REQUEST_MADE, 0), request(abi::REQUEST_ENDED, -2)].concat()),
         ("connect", [net(op::CONNECT, 2, 1, b"", b""), returned(42, -115)].concat()),
         ("connect-claimed", net(op::CONNECT, 2, 0, b"", &inet)),
         ("connect-unix", net(op::CONNECT, 1, 0, b"", b"")),

@@ -1,7 +1,8 @@
 //! Questions of user space, answered through `BPF_PROG_TEST_RUN` in the asking thread: never attached anywhere.
 
-use crate::maps::{IDENTITY, REFUSED, VERDICT};
+use crate::maps::{IDENTITY, VERDICT};
 use crate::ring::{FileOperation, tell_file};
+use crate::syscall::note_refusal;
 use crate::{decide, dentry, offsets, task};
 use abi::{CALL_APART, MEANS_FANOTIFY, VERDICT_REFUSED, op};
 use aya_ebpf::macros::raw_tracepoint;
@@ -53,7 +54,7 @@ fn decided(tgid: u32, tid: u32, fd: i32, access: u32) -> Option<()> {
     unsafe { *answer = verdict };
     if verdict.stage != 0 {
         if verdict.flags & VERDICT_REFUSED != 0 {
-            let _ = REFUSED.insert(u64::from(tgid) << 32 | u64::from(tid), 1, 0);
+            note_refusal(u64::from(tgid) << 32 | u64::from(tid));
         }
         let operation = FileOperation {
             op: op::OPEN,

@@ -1,4 +1,4 @@
-//! Which inodes a call on paths really changes: the kernel stamps each with the time of its change, and says so in a
+//! Which inodes a call or a request on paths really changes: the kernel stamps each with the time of its change, and says so in a
 //! tracepoint (since 6.13). The inode is its own, whatever path the caller's memory holds; its names are those of its
 //! dentries, told while the call runs and once more when it ends.
 
@@ -7,7 +7,7 @@ use crate::offsets;
 use crate::read::Address;
 use crate::ring::{Buffer, Urgency};
 use crate::syscall::thread;
-use crate::{decide, dentry, task};
+use crate::{decide, dentry, task, uring};
 use abi::{STAGE_NONE, Touched, kind};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -27,8 +27,12 @@ pub fn changed(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn on_change(inode: u64) -> Option<()> {
     let inside = task::current()?;
-    let begun = BEGUN.get_ptr_mut(thread(&inside))?;
-    // SAFETY: only this thread writes its entry.
+    let request = uring::of_worker();
+    let begun = match request {
+        Some(request) => uring::begun(request)?,
+        None => BEGUN.get_ptr_mut(thread(&inside))?,
+    };
+    // SAFETY: only this thread writes its entry, or that of the request that it works at.
     let begun: &mut Begun = unsafe { &mut *begun };
     let count = begun.count as usize;
     if count >= INODES {
@@ -46,6 +50,11 @@ fn on_change(inode: u64) -> Option<()> {
     tell_names(inode, begun.call, 0);
     if begun.forbidden == 0 {
         begun.forbidden = forbidden(inode, u64::from(inside.subjects()));
+        if begun.forbidden != 0
+            && let Some(request) = request
+        {
+            uring::forbidden(&inside, request, begun);
+        }
     }
     Some(())
 }

@@ -1,7 +1,7 @@
 //! What became of a socket, told at the end of a call, and who is behind a unix socket.
 
 use crate::read::{Address, zeros};
-use crate::ring::verdict;
+use crate::ring::{Said, verdict};
 use crate::socket::{NetOperation, Peer, mapped, tell};
 use crate::syscall::{Ended, SIGKILL};
 use crate::task::Inside;
@@ -36,17 +36,17 @@ pub fn behind(sk: Address) -> u32 {
 #[inline(always)]
 pub fn on_socket(call: &Ended) -> Option<()> {
     let fd = call.argument(call.plan.dir)? as i32;
-    let mut claimed = (0, 0);
+    let mut said = Said::NOTHING;
     if call.ret < 0 && call.plan.path != NO_ARG {
-        claimed = (call.argument(call.plan.path)?, call.argument(call.plan.second)? as u32);
+        said = Said::of_caller(call.argument(call.plan.path)?, call.argument(call.plan.second)? as u32);
     }
-    finished(&call.inside, fd, call.number, call.plan.op, call.ret, claimed)
+    finished(&call.inside, of_fd(fd)?, call.number, call.plan.op, call.ret, said)
 }
 
 /// accept, socket: the descriptor is what came back.
 #[inline(always)]
 pub fn accepted(call: &Ended) -> Option<()> {
-    finished(&call.inside, call.ret, call.number, call.plan.op, 0, (0, 0))
+    finished(&call.inside, of_fd(call.ret)?, call.number, call.plan.op, 0, Said::NOTHING)
 }
 
 /// The many calls of the 32-bit table that are one: its arguments lie in the caller's memory, so which socket it was is
@@ -74,7 +74,7 @@ pub fn called(call: &Ended) -> Option<()> {
         return None;
     }
     let fd = if made { call.ret } else { fd };
-    finished(&call.inside, fd, call.number, op, if made { 0 } else { call.ret }, (0, 0))
+    finished(&call.inside, of_fd(fd)?, call.number, op, if made { 0 } else { call.ret }, Said::NOTHING)
 }
 
 /// A datagram of a unix socket to an address of its own. Internet addresses were told by the cgroup hooks, and in the
@@ -112,26 +112,33 @@ pub fn sent(call: &Ended) -> Option<()> {
     if place == 0 || len == 0 {
         return None;
     }
-    finished(&call.inside, fd, call.number, op::SEND, if call.ret < 0 { call.ret } else { 0 }, (place, len))
+    let ret = if call.ret < 0 { call.ret } else { 0 };
+    finished(&call.inside, sk, call.number, op::SEND, ret, Said::of_caller(place, len))
 }
 
-/// The `struct sock` behind a descriptor. It may be anything: only a socket's `struct file` has a `struct socket` as
-/// private data.
+/// The `struct sock` behind a descriptor.
 #[inline(always)]
-fn of_fd(fd: i32) -> Option<Address> {
+pub fn of_fd(fd: i32) -> Option<Address> {
+    of_file(dentry::file_of_fd(fd)?)
+}
+
+/// The `struct sock` of an open file. It may be anything: only a socket's `struct file` has a `struct socket` as private
+/// data.
+#[inline(always)]
+pub fn of_file(file: Address) -> Option<Address> {
     const S_IFMT: u16 = 0o170000;
     const S_IFSOCK: u16 = 0o140000;
-    let (file, dentry) = dentry::of_fd(fd)?;
+    let dentry = file.follow(offsets::file_dentry())?;
     if dentry::inode(dentry)?.get::<u16>(offsets::inode_mode())? & S_IFMT != S_IFSOCK {
         return None;
     }
     file.follow(offsets::file_private())?.follow(offsets::socket_sk())
 }
 
-/// A call on a socket came back. Internet connects were told by the cgroup hooks, with their decision, where they run.
+/// A call on a socket, or a request, has ended. Internet connects were told by the cgroup hooks, with their decision, where
+/// they run.
 #[inline(always)]
-fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32, claimed: (u64, u32)) -> Option<()> {
-    let sk = of_fd(fd)?;
+pub fn finished(inside: &Inside, sk: Address, number: u32, op: u16, ret: i32, said: Said) -> Option<()> {
     let family: u16 = sk.get(offsets::sk_family())?;
     let mut peer = Peer {
         family,
@@ -152,7 +159,7 @@ fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32, claimed: (
                 unix = sk.follow(offsets::unix_peer()).unwrap_or(Address(0));
             }
         }
-        AF_UNIX if op == op::ACCEPT || claimed.0 == 0 && op != op::SOCKET => unix = sk,
+        AF_UNIX if op == op::ACCEPT || said.address == 0 && op != op::SOCKET => unix = sk,
         AF_INET | AF_INET6 if op == op::CONNECT && connects && peer.has_hooks() => return None,
         AF_INET | AF_INET6 if op != op::SOCKET && (op != op::CONNECT || connects) => {
             let local = op == op::BIND || op == op::LISTEN;
@@ -172,7 +179,7 @@ fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32, claimed: (
     {
         decided = decide::file(inside, dentry, access::CONNECT, MEANS_KILL);
         if decided.flags & VERDICT_REFUSED != 0 {
-            // The connection is there, and its maker ends before it can use it.
+            // The connection is there, and its maker ends before it can use it, but for what it has asked io_uring to send.
             // SAFETY: the helper has no preconditions.
             unsafe { bpf_send_signal(SIGKILL) };
         }
@@ -180,7 +187,7 @@ fn finished(inside: &Inside, fd: i32, number: u32, op: u16, ret: i32, claimed: (
     // A socket keeps its peer's process itself, from the moment on that it is connected.
     let connected = family == AF_UNIX && ret == 0 && (op == op::CONNECT || op == op::ACCEPT);
     let behind = if connected { sk } else { Address(0) };
-    let operation = NetOperation { op, ret, before: false, syscall: number, unix, behind, claimed };
+    let operation = NetOperation { op, ret, before: false, syscall: number, unix, behind, said };
     tell(inside, &operation, &peer, &decided);
     Some(())
 }

@@ -143,7 +143,7 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
         && let Some(base) = dentry::working_directory()
         && let Some(end) = buffer.append_file(offset_of!(Exec, base), len, base)
     {
-        script_len = buffer.append_script(end, script);
+        script_len = buffer.append_kernel_path(end, script);
         len = end + script_len as usize;
     }
     // SAFETY: as above.

@@ -4,12 +4,12 @@
 //! the system call. Prototypes are those of include/linux/lsm_hook_defs.h. Nothing but 0 and -EPERM is returned.
 
 use crate::descriptor::drop_subjects_unless_system;
-use crate::maps::{PROTECTED, REFUSED};
+use crate::maps::PROTECTED;
 use crate::offsets;
 use crate::read::{Address, argument, zeros};
 use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdict};
 use crate::socket::{self, NetOperation, Peer};
-use crate::syscall::thread;
+use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
 use crate::{decide, dentry, endpoint};
 use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
@@ -55,7 +55,7 @@ fn answer(inside: &Inside, decided: &Verdict) -> i32 {
     if decided.flags & VERDICT_REFUSED == 0 {
         return ALLOW;
     }
-    let _ = REFUSED.insert(thread(inside), 1, 0);
+    note_refusal(running(inside));
     EPERM
 }
 
@@ -215,6 +215,8 @@ fn on_setattr(dentry: Address, attr: Address) -> i32 {
     const ATTR_OWNER: u32 = 1 << 1 | 1 << 2;
     const ATTR_SIZE: u32 = 1 << 3;
     const ATTR_OPEN: u32 = 1 << 15;
+    /// `S_IALLUGO`
+    const PERMISSIONS: u16 = 0o7777;
     let valid = attr.word(offsets::iattr_valid()).unwrap_or(0);
     let (op, access, told) = if valid & ATTR_SIZE != 0 {
         (op::TRUNCATE, access::WRITE, valid & ATTR_OPEN == 0)
@@ -226,7 +228,9 @@ fn on_setattr(dentry: Address, attr: Address) -> i32 {
         // Times only: every write sets them.
         return ALLOW;
     };
-    guard(op, access, 0, dentry, None, told)
+    let mode = attr.get::<u16>(offsets::iattr_mode()).unwrap_or(0);
+    let detail = if op == op::CHMOD { mode & PERMISSIONS } else { 0 };
+    guard(op, access, u32::from(detail), dentry, None, told)
 }
 
 /// `inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name, ...)`

@@ -55,18 +55,23 @@ pub static T1_NAMES: HashMap<T1NameKey, u32> = HashMap::with_max_entries(MAX_T1_
 /// Networks, by policy and prefix; policy 0 is T0.
 #[map]
 pub static NETS: LpmTrie<NetKey, NetLabel> = LpmTrie::with_max_entries(MAX_NETS, NO_PREALLOC);
-/// How to read each system call.
+/// How to read each system call, and each request through io_uring.
 #[map]
 pub static PLANS: Array<Plan> = Array::with_max_entries(PLAN_COUNT, 0);
-/// Where a system call's end goes on, by form.
+/// Where the end of a system call, or of a request, goes on, by form.
 #[map]
-pub static FORMS: ProgramArray = ProgramArray::with_max_entries(16, 0);
-/// Threads whose running system call was refused here, so that its failure is not told twice.
+pub static FORMS: ProgramArray = ProgramArray::with_max_entries(32, 0);
+/// What was refused here of a running system call, by its thread, or of a request through io_uring, by its address or the
+/// thread that does it: how often, so that no failure is told twice.
 #[map]
 pub static REFUSED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0);
 /// Calls on paths that are running, by thread.
 #[map]
 pub static BEGUN: LruHashMap<u64, Begun> = LruHashMap::with_max_entries(8192, 0);
+/// Requests through io_uring on paths that have not completed, by their addresses. One process can make any number of them:
+/// what is forgotten here is begun anew when it changes something, and the end of what is forgotten then is not told.
+#[map]
+pub static REQUESTS: LruHashMap<u64, Begun> = LruHashMap::with_max_entries(8192, 0);
 /// Sockets of sessions whose packets may name hosts, by cookie. What was not used for longest goes: a name less is known
 /// then, and nothing is opened by that.
 #[map]
@@ -96,11 +101,11 @@ pub static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES, 0);
 
-/// A call on paths, from its entry to its end.
+/// A call or a request on paths, from its beginning to its end.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Begun {
-    /// When it was entered: which call it is.
+    /// When it began: which one it is.
     pub call: u64,
     /// Newest mount of the namespace then.
     pub mount: u64,

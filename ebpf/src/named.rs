@@ -1,26 +1,32 @@
-//! Operations on paths. The paths are the caller's memory, and so claimed; what the kernel has changed meanwhile is told
-//! beside them (see `change`).
+//! Operations on paths. The paths are the caller's memory, or copies of it, and so claimed; what the kernel has changed
+//! meanwhile is told beside them (see `change`).
 
 use crate::maps::{BEGUN, BEGUN_WORDS, Begun};
-use crate::read::{Address, zeros};
-use crate::ring::{Buffer, PATH_LEN, Urgency, verdict};
+use crate::read::{Address, clear, zeros};
+use crate::ring::{Buffer, FACTS_WORDS, PATH_LEN, Urgency, verdict};
 use crate::syscall::{Ended, SIGKILL, argument, thread};
 use crate::task::Inside;
 use crate::{change, dentry, mount, offsets};
-use abi::{Claimed, MEANS_KILL, NO_ARG, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, access, kind};
+use abi::{
+    Claimed, MEANS_KILL, NO_ARG, Plan, REQUEST_ENDED, REQUEST_NONE, REQUEST_TOLD, STAGE_NONE, STAGE_T0,
+    VERDICT_REFUSED, Verdict, access, kind,
+};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_send_signal};
+use aya_ebpf::maps::LruHashMap;
 use core::mem::{offset_of, size_of};
 
-/// A call on paths begins: what it changes is looked for until it ends.
+/// A call on paths begins, or a request: what it changes is looked for until it ends. `map` has it by its `key`; `mark`
+/// is set in what tells it from others. Returns that.
 #[inline(always)]
-pub fn begin(inside: &Inside) {
+pub fn begin(map: &LruHashMap<u64, Begun>, key: u64, mark: u64) -> u64 {
     let mut begun = zeros::<BEGUN_WORDS>();
     // SAFETY: the words are of the size and alignment of the structure, which is integers.
     let begun = unsafe { &mut *begun.as_mut_ptr().cast::<Begun>() };
     // SAFETY: the helper has no preconditions.
-    begun.call = unsafe { bpf_ktime_get_boot_ns() };
+    begun.call = unsafe { bpf_ktime_get_boot_ns() } | mark;
     begun.mount = mount::newest().map_or(0, |mount| mount.0);
-    let _ = BEGUN.insert(thread(inside), &*begun, 0);
+    let _ = map.insert(key, &*begun, 0);
+    begun.call
 }
 
 /// Only a path names the object: because the call failed, or because no hook saw it. Claimed.
@@ -49,13 +55,31 @@ fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
     let detail = call.detail()?;
     let base = base(call, plan.dir)?;
     let second = if plan.second == NO_ARG { 0 } else { call.argument(plan.second)? };
+    let (which, verdict) = settle(&call.inside, plan, begun, call.ret);
+    let buffer = Buffer::claim()?;
+    let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
+        buffer.discard();
+        return None;
+    };
+    let path_len = buffer.append_path(len, path);
+    let end = len + path_len as usize;
+    let second_len = if plan.second == NO_ARG { 0 } else { buffer.append_path(end, second) };
+    let of = Named { ret: call.ret, detail, request: REQUEST_NONE, call: which, verdict };
+    send(&call.inside, buffer, plan, &of, [len as u32, path_len, second_len], call.number);
+    Some(())
+}
+
+/// Which call or request it was, and what is decided of what it has changed. It has happened: who changed a jewel is stopped
+/// by user space, which knows what the jewel is; who made what does not belong ends before it can put anything there.
+#[inline(always)]
+pub fn settle(inside: &Inside, plan: &Plan, begun: Option<*const Begun>, ret: i32) -> (u64, Verdict) {
     let (mut which, mut stage, mut reason) = (0, STAGE_NONE, 0);
     if let Some(begun) = begun {
-        // SAFETY: points into the map's entry of this thread, which nobody else writes.
+        // SAFETY: points into the map's entry of what has ended, which nobody writes any more.
         let begun = unsafe { &*begun };
         which = begun.call;
-        if call.ret >= 0 {
-            let forbidden = change::tell_after(begun, call.inside.subjects());
+        if ret >= 0 {
+            let forbidden = change::tell_after(begun, inside.subjects());
             if forbidden != 0 {
                 (stage, reason) = (STAGE_T0, forbidden as u32);
             } else if plan.access & access::CREATE != 0 {
@@ -64,38 +88,67 @@ fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
             }
         }
     }
-    // It has happened. Who changed a jewel is stopped by user space, which knows what the jewel is; who made what does not
-    // belong ends before it can put anything there.
-    let verdict = verdict(&call.inside, stage, reason, MEANS_KILL);
+    let verdict = verdict(inside, stage, reason, MEANS_KILL);
     if stage != STAGE_T0 && verdict.flags & VERDICT_REFUSED != 0 {
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_send_signal(SIGKILL) };
     }
-    let Some(buffer) = Buffer::claim() else { return None };
-    let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
-        buffer.discard();
-        return None;
-    };
-    let path_len = buffer.append_path(len, path);
-    let end = len + path_len as usize;
-    let second_len = if plan.second == NO_ARG { 0 } else { buffer.append_path(end, second) };
-    let total = end + second_len as usize;
+    (which, verdict)
+}
+
+/// What is told of a path besides its plan.
+pub struct Named {
+    /// What it returned.
+    pub ret: i32,
+    /// See [`Claimed::detail`].
+    pub detail: u32,
+    /// `REQUEST_*`
+    pub request: u16,
+    /// See [`Claimed::call`].
+    pub call: u64,
+    /// What was decided.
+    pub verdict: Verdict,
+}
+
+/// Completes a record of paths, and sends it. `lengths`: up to the paths, and of each.
+#[inline(always)]
+pub fn send(inside: &Inside, buffer: Buffer, plan: &Plan, of: &Named, lengths: [u32; 3], number: u32) {
+    let [len, path_len, second_len] = lengths;
     let record: *mut Claimed = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
         (*record).op = plan.op;
-        (*record).pad = 0;
+        (*record).request = of.request;
         (*record).access = plan.access;
-        (*record).ret = call.ret;
-        (*record).detail = detail;
+        (*record).ret = of.ret;
+        (*record).detail = of.detail;
         (*record).path_len = path_len as u16;
         (*record).second_len = second_len as u16;
         (*record).path_cut = u32::from(path_len >= PATH_LEN - 1);
-        (*record).call = which;
-        (*record).verdict = verdict;
+        (*record).call = of.call;
+        (*record).verdict = of.verdict;
     }
-    let urgency = if stage == STAGE_NONE { Urgency::Operation } else { Urgency::Control };
-    buffer.submit(kind::CLAIMED, &call.inside, call.number, total, urgency);
+    let urgency = if of.verdict.stage == STAGE_NONE { Urgency::Operation } else { Urgency::Control };
+    buffer.submit(kind::CLAIMED, inside, number, (len + path_len + second_len) as usize, urgency);
+}
+
+/// Tells the end of a request, whose paths were told when it was made. `told`: another record has told how it ended.
+#[inline(always)]
+pub fn tell_end(
+    inside: &Inside,
+    plan: &Plan,
+    call: u64,
+    ret: i32,
+    verdict: Verdict,
+    told: bool,
+) -> Option<()> {
+    let buffer = Buffer::claim()?;
+    let record: *mut Claimed = buffer.record();
+    // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
+    unsafe { clear::<FACTS_WORDS>((&raw mut (*record).base).cast()) };
+    let request = if told { REQUEST_TOLD } else { REQUEST_ENDED };
+    let of = Named { ret, detail: 0, request, call, verdict };
+    send(inside, buffer, plan, &of, [size_of::<Claimed>() as u32, 0, 0], u32::MAX);
     Some(())
 }
 

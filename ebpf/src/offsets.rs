@@ -60,6 +60,7 @@ offsets! {
     MM_ENV_END = mm_env_end;
     BPRM_FILE = bprm_file;
     IATTR_VALID = iattr_valid;
+    IATTR_MODE = iattr_mode;
     SOCKET_SK = socket_sk;
     SK_FAMILY = sk_family;
     SK_TYPE = sk_type;
@@ -104,11 +105,22 @@ offsets! {
     SIGINFO_CODE = siginfo_code;
     BPRM_FILENAME = bprm_filename;
     BPRM_INTERP = bprm_interp;
+    TASK_FLAGS = task_flags;
+    TASK_WORKER = task_worker;
+    WORKER_WORK = worker_work;
     KIOCB_OPCODE = kiocb_opcode;
+    KIOCB_FILE = kiocb_file;
+    KIOCB_DATA = kiocb_data;
+    KIOCB_WORK = kiocb_work;
     CQE_RES = cqe_res;
+    FILENAME_NAME = filename_name;
+    ASYNC_MSG_ADDR = async_msg_addr;
+    ASYNC_MSG_NAME = async_msg_name;
+    ASYNC_MSG_NAME_LEN = async_msg_name_len;
     SB_USER_NS = sb_user_ns;
     USER_NS_LEVEL = user_ns_level;
     TIER_LSM = tier_lsm;
+    IO_ENTRY = io_entry;
     WORDS_TYPE = words_type;
 }
 
@@ -116,6 +128,12 @@ offsets! {
 #[inline(always)]
 pub fn can_cast() -> bool {
     words_type() != 0
+}
+
+/// Whether a request's completion is told with its entry (since Linux 6.15), rather than with what the entry says.
+#[inline(always)]
+pub fn tells_io_entry() -> bool {
+    io_entry() != 0
 }
 
 /// Whether the LSM programs are loaded, so that tracepoints leave files to them.

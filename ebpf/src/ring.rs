@@ -217,8 +217,8 @@ impl Buffer {
 
     /// Appends a path of kernel memory behind `len` bytes. Returns its length without the NUL; 0 where there is none.
     #[inline(always)]
-    pub fn append_script(&self, len: usize, path: Address) -> u32 {
-        append_script(u64::from(self.slot), len as u64, path.0) as u32 & (PATH_LEN - 1)
+    pub fn append_kernel_path(&self, len: usize, path: Address) -> u32 {
+        append_kernel_path(u64::from(self.slot), len as u64, path.0) as u32 & (PATH_LEN - 1)
     }
 
     /// Appends the abstract name of a unix socket behind `len` bytes. Returns its length; 0 where it has none.
@@ -230,14 +230,15 @@ impl Buffer {
         append_name(u64::from(self.slot), len as u64, sk.0) as u32 & (ADDRESS_LEN - 1)
     }
 
-    /// Appends a `sockaddr` of user memory behind `len` bytes. Returns its length; 0 where there is none to read.
+    /// Appends a `sockaddr` behind `len` bytes. Returns its length; 0 where there is none to read.
     #[inline(always)]
-    pub fn append_address(&self, len: usize, address: u64, address_len: u32) -> u32 {
-        if address == 0 {
+    pub fn append_address(&self, len: usize, said: Said) -> u32 {
+        if said.address == 0 {
             return 0;
         }
-        let answer = append_address(u64::from(self.slot), len as u64, address, u64::from(address_len));
-        answer as u32 & (ADDRESS_LEN - 1)
+        let of_kernel = if said.of_kernel { OF_KERNEL } else { 0 };
+        let size = u64::from(said.len) | of_kernel;
+        append_address(u64::from(self.slot), len as u64, said.address, size) as u32 & (ADDRESS_LEN - 1)
     }
 
     /// Gives the buffer back, of a record whose object could not be read, and counts that.
@@ -276,10 +277,10 @@ pub extern "C" fn append_path(slot: u64, len: u64, path: u64) -> u64 {
     if read > 0 { read as u64 - 1 } else { 0 }
 }
 
-/// See [`Buffer::append_script`]. Global linkage: see [`dentry::append_names`].
+/// See [`Buffer::append_kernel_path`]. Global linkage: see [`dentry::append_names`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn append_script(slot: u64, len: u64, path: u64) -> u64 {
+pub extern "C" fn append_kernel_path(slot: u64, len: u64, path: u64) -> u64 {
     let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
     let place = len as usize & (SCRATCH_LEN - 1);
     if place > SCRATCH_LEN - PATH_LEN as usize - 512 {
@@ -320,20 +321,52 @@ pub extern "C" fn append_name(slot: u64, len: u64, sk: u64) -> u64 {
     if failed == 0 { u64::from(size) } else { 0 }
 }
 
+/// A `sockaddr` that a caller gave.
+#[derive(Clone, Copy)]
+pub struct Said {
+    /// Where it lies; 0: there is none.
+    pub address: u64,
+    /// Bytes of it.
+    pub len: u32,
+    /// It is the kernel's copy.
+    pub of_kernel: bool,
+}
+
+impl Said {
+    /// There is none.
+    pub const NOTHING: Said = Said { address: 0, len: 0, of_kernel: false };
+
+    /// In the caller's memory.
+    #[inline(always)]
+    pub fn of_caller(address: u64, len: u32) -> Said {
+        Said { address, len, of_kernel: false }
+    }
+}
+
+/// Set in a size: the address is of kernel memory.
+const OF_KERNEL: u64 = 1 << 32;
+
 /// See [`Buffer::append_address`]. Global linkage: see [`dentry::append_names`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn append_address(slot: u64, len: u64, address: u64, address_len: u64) -> u64 {
+pub extern "C" fn append_address(slot: u64, len: u64, address: u64, size: u64) -> u64 {
     let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
     let place = len as usize & (SCRATCH_LEN - 1);
+    let address_len = size & !OF_KERNEL;
     if address_len >= u64::from(ADDRESS_LEN) || place > SCRATCH_LEN - 512 {
         return 0;
     }
-    let size = opaque(address_len as u32) & (ADDRESS_LEN - 1);
-    // SAFETY: as above; the helper checks the source.
-    let failed =
-        unsafe { bpf_probe_read_user(scratch.cast::<u8>().add(place).cast(), size, address as *const _) };
-    if failed == 0 { u64::from(size) } else { 0 }
+    let bytes = opaque(address_len as u32) & (ADDRESS_LEN - 1);
+    // SAFETY: as above; the helpers check the source.
+    let failed = unsafe {
+        let to = scratch.cast::<u8>().add(place).cast();
+        if size & OF_KERNEL != 0 {
+            bpf_probe_read_kernel(to, bytes, address as *const _)
+        } else {
+            bpf_probe_read_user(to, bytes, address as *const _)
+        }
+    };
+    if failed == 0 { u64::from(bytes) } else { 0 }
 }
 
 /// What is told of an operation on a file.

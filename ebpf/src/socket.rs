@@ -1,9 +1,8 @@
 //! Sockets: cgroup hooks decide on addresses in both tiers.
 
-use crate::maps::REFUSED;
 use crate::read::{Address, clear, zeros};
-use crate::ring::{Buffer, FACTS_WORDS, Urgency, verdict};
-use crate::syscall::thread;
+use crate::ring::{Buffer, FACTS_WORDS, Said, Urgency, verdict};
+use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
 use crate::{decide, dentry, endpoint, packet};
 use abi::{MEANS_CGROUP, Net, VERDICT_REFUSED, Verdict, access, kind, op};
@@ -154,7 +153,7 @@ fn answer(inside: &Inside, decided: &Verdict) -> i32 {
     if decided.flags & VERDICT_REFUSED == 0 {
         return ALLOW;
     }
-    let _ = REFUSED.insert(thread(inside), 1, 0);
+    note_refusal(running(inside));
     REFUSE
 }
 
@@ -173,8 +172,8 @@ pub struct NetOperation {
     pub unix: Address,
     /// The unix socket that tells which process is on the other side; null for none.
     pub behind: Address,
-    /// Where the caller's `sockaddr` lies, and its length; 0 where the kernel's own was there.
-    pub claimed: (u64, u32),
+    /// The address that the caller gave, where the kernel's own was not there.
+    pub said: Said,
 }
 
 impl NetOperation {
@@ -188,7 +187,7 @@ impl NetOperation {
             syscall: u32::MAX,
             unix: Address(0),
             behind: Address(0),
-            claimed: (0, 0),
+            said: Said::NOTHING,
         }
     }
 }
@@ -219,7 +218,7 @@ pub fn tell(inside: &Inside, operation: &NetOperation, peer: &Peer, decided: &Ve
         (*record).peer_inside = u32::from(peer_inside);
     }
     let mut len = size_of::<Net>();
-    let claimed = operation.claimed.0 != 0;
+    let claimed = operation.said.address != 0;
     let file = if claimed { dentry::working_directory() } else { endpoint::file(operation.unix) };
     if let Some(dentry) = file {
         let Some(end) = buffer.append_file(offset_of!(Net, file), len, dentry) else {
@@ -228,7 +227,7 @@ pub fn tell(inside: &Inside, operation: &NetOperation, peer: &Peer, decided: &Ve
         len = end;
     }
     let named = buffer.append_name(len, operation.unix);
-    let address = buffer.append_address(len + named as usize, operation.claimed.0, operation.claimed.1);
+    let address = buffer.append_address(len + named as usize, operation.said);
     // SAFETY: as above.
     unsafe {
         (*record).name_len = named as u16;

@@ -1,22 +1,25 @@
 //! The raw system call sequence of every thread inside a session, and the operations that only a system call's end
 //! can tell: what it returned, which file a descriptor came to be, and paths that name nothing.
 
-use crate::maps::{FORMS, PLANS, REFUSED};
+use crate::maps::{BEGUN, FORMS, PLANS, REFUSED};
 use crate::offsets;
 use crate::read::Address;
 use crate::ring::tell_syscall;
 use crate::task::{self, Inside};
-use crate::{descriptor, endpoint, mount, named, process};
+use crate::{descriptor, endpoint, mount, named, process, uring};
 use abi::{NO_ARG, PLANS_32, Plan, form};
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
-const EPERM: i64 = 1;
+/// `EPERM`
+pub const EPERM: i64 = 1;
 /// What ends a process for something that can no longer be refused.
 pub const SIGKILL: u32 = 9;
 /// `openat2`, the same number in both tables.
 const OPENAT2: u32 = 437;
+/// `io_uring_enter`, likewise.
+const IO_URING_ENTER: u32 = 426;
 /// `TS_COMPAT`, arch/x86/include/asm/thread_info.h: a 32-bit call is running.
 const TS_COMPAT: u32 = 2;
 
@@ -41,7 +44,7 @@ fn on_enter(number: u32) -> Option<()> {
     if is_last {
         tell_syscall(&inside, number, 0, compat);
     } else {
-        named::begin(&inside);
+        named::begin(&BEGUN, thread(&inside), 0);
     }
     Some(())
 }
@@ -79,8 +82,12 @@ fn on_exit(regs: Address, ret: i64) -> Option<u32> {
     }
     tell_syscall(&inside, number, ret, compat);
     let plan = plan?;
-    if ret == -EPERM && REFUSED.remove(thread(&inside)).is_ok() {
+    if ret == -EPERM && take_refusal(thread(&inside)) {
         return None;
+    }
+    // What its requests left behind is nobody's any more.
+    if number == IO_URING_ENTER {
+        let _ = REFUSED.remove(thread(&inside));
     }
     match plan.form {
         form::OPEN | form::ROOT | form::MOUNT if ret < 0 => Some(u32::from(form::PATH)),
@@ -191,6 +198,38 @@ pub fn ended_mount(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 pub fn thread(inside: &Inside) -> u64 {
     u64::from(inside.tgid) << 32 | u64::from(inside.tid)
+}
+
+/// Key of what the current thread works at: its call, or the request that it was given as a worker of io_uring. A
+/// request's is its address, which no thread's is.
+#[inline(always)]
+pub fn running(inside: &Inside) -> u64 {
+    uring::of_worker().map_or(thread(inside), |request| request.0)
+}
+
+/// A call or a request is refused here, which will fail with `EPERM`.
+#[inline(always)]
+pub fn note_refusal(key: u64) {
+    match REFUSED.get_ptr_mut(key) {
+        // SAFETY: only the thread that works at it writes its entry.
+        Some(count) => unsafe { *count += 1 },
+        None => drop(REFUSED.insert(key, 1, 0)),
+    }
+}
+
+/// Whether what has failed with `EPERM` was refused here, and told.
+#[inline(always)]
+pub fn take_refusal(key: u64) -> bool {
+    let Some(count) = REFUSED.get_ptr_mut(key) else { return false };
+    // SAFETY: as above.
+    let left = unsafe {
+        *count = (*count).wrapping_sub(1);
+        *count
+    };
+    if left == 0 {
+        let _ = REFUSED.remove(key);
+    }
+    true
 }
 
 #[inline(always)]

@@ -1,16 +1,26 @@
-//! io_uring: no system call is made for a request, so that the request itself is told; what came of opens and accepts
-//! is told where no hook sees it.
+//! io_uring: no system call is made for a request. It is told when it is made, by its opcode, and by the paths that the
+//! kernel has copied for it; what came of it is told when it completes, by whichever thread that is.
 
 use crate::descriptor::tell_open;
+use crate::maps::{Begun, FORMS, PLANS, REQUESTS};
+use crate::named::{self, Named};
 use crate::process::tell_interface;
-use crate::read::Address;
-use crate::{offsets, task};
-use abi::{CALL_APART, op};
+use crate::read::{Address, zeros};
+use crate::ring::{Buffer, FileOperation, Said, tell_file, verdict};
+use crate::socket::{self, NetOperation, Peer};
+use crate::syscall::{EPERM, take_refusal, thread};
+use crate::task::{self, Inside};
+use crate::{dentry, endpoint, offsets};
+use abi::{
+    CALL_APART, CALL_OF_REQUEST, Claimed, MEANS_KILL, NO_ARG, PLANS as PLAN_COUNT, PLANS_REQUESTS, Plan,
+    REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, form, op,
+};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
+use core::mem::{offset_of, size_of};
 
-/// `IORING_OP_OPENAT`, `IORING_OP_OPENAT2`: include/uapi/linux/io_uring.h
-const OPENS: [u8; 2] = [18, 28];
+const AF_UNIX: u16 = 1;
+const SOCK_DGRAM: u16 = 2;
 
 /// `TP_PROTO(struct io_kiocb *req, ...)`
 #[raw_tracepoint(tracepoint = "io_uring_submit_req")]
@@ -23,27 +33,299 @@ pub fn io_request(ctx: RawTracePointContext) -> i32 {
 fn on_request(request: Address) -> Option<()> {
     let inside = task::current()?;
     let opcode: u8 = request.get(offsets::kiocb_opcode())?;
-    tell_interface(&inside, op::IO_REQUEST, u64::from(opcode), 0)
+    let _ = tell_interface(&inside, op::IO_REQUEST, u64::from(opcode), 0);
+    let plan = plan(request)?;
+    match plan.form {
+        form::REQUEST_OPEN | form::REQUEST_PATH => on_paths(&inside, request, &plan),
+        form::REQUEST_SEND => sends(&inside, request),
+        _ => None,
+    }
 }
 
-/// `TP_PROTO(struct io_ring_ctx *ctx, void *req, struct io_uring_cqe *cqe)`, since 6.15
+/// What a request on paths changes is looked for until it has completed.
+#[inline(always)]
+fn on_paths(inside: &Inside, request: Address, plan: &Plan) -> Option<()> {
+    let path = copied(request, plan.path)?;
+    let base = base(request, plan.dir)?;
+    let detail = if plan.detail == NO_ARG { 0 } else { request.word(plan.detail as usize)? };
+    // A mode has 16 bits.
+    let detail = if plan.op == op::MKDIR { detail & 0xffff } else { detail };
+    let call = named::begin(&REQUESTS, request.0, CALL_OF_REQUEST);
+    let buffer = Buffer::claim()?;
+    let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
+        buffer.discard();
+        return None;
+    };
+    let path_len = buffer.append_kernel_path(len, path);
+    let second_len = match copied(request, plan.second) {
+        Some(second) if plan.form == form::REQUEST_PATH => {
+            buffer.append_kernel_path(len + path_len as usize, second)
+        }
+        _ => 0,
+    };
+    let made = if offsets::is_lsm_tier() { REQUEST_HOOKED } else { REQUEST_MADE };
+    let of = Named { ret: 0, detail, request: made, call, verdict: verdict(inside, 0, 0, 0) };
+    named::send(inside, buffer, plan, &of, [len as u32, path_len, second_len], u32::MAX);
+    Some(())
+}
+
+/// The kernel's copy of a path.
+#[inline(always)]
+fn copied(request: Address, place: u8) -> Option<Address> {
+    if place == NO_ARG {
+        return None;
+    }
+    request.follow(place as usize)?.follow(offsets::filename_name())
+}
+
+/// Where a relative path starts; see `named`.
+#[inline(always)]
+fn base(request: Address, place: u8) -> Option<Address> {
+    if place != NO_ARG
+        && let Some((_, dentry)) = dentry::of_fd(request.word(place as usize)? as i32)
+    {
+        return Some(dentry);
+    }
+    dentry::working_directory()
+}
+
+/// A datagram of a unix socket to an address of its own, told before it is sent: then the kernel's copy of the address is
+/// there. Internet addresses are told by the cgroup hooks, and in the LSM tier unix ones by theirs.
+#[inline(always)]
+fn sends(inside: &Inside, request: Address) -> Option<()> {
+    if offsets::is_lsm_tier() {
+        return None;
+    }
+    let data = request.follow(offsets::kiocb_data())?;
+    let name = data.follow(offsets::async_msg_name())?;
+    if name.get::<u16>(0)? != AF_UNIX {
+        return None;
+    }
+    let said = Said { address: name.0, len: data.word(offsets::async_msg_name_len())?, of_kernel: true };
+    let operation = NetOperation {
+        op: op::SEND,
+        ret: 0,
+        before: false,
+        syscall: u32::MAX,
+        unix: Address(0),
+        behind: Address(0),
+        said,
+    };
+    let peer = Peer { family: AF_UNIX, kind: SOCK_DGRAM, port: 0, protocol: 0, addr: zeros() };
+    socket::tell(inside, &operation, &peer, &verdict(inside, 0, 0, 0));
+    Some(())
+}
+
+/// How a request is read, by its opcode.
+#[inline(always)]
+fn plan(request: Address) -> Option<Plan> {
+    let opcode: u8 = request.get(offsets::kiocb_opcode())?;
+    let index = PLANS_REQUESTS + u32::from(opcode);
+    if index >= PLAN_COUNT { None } else { PLANS.get(index).copied() }
+}
+
+/// The request that the current thread was given, where it is a worker of io_uring.
+#[inline(always)]
+pub fn of_worker() -> Option<Address> {
+    /// `PF_IO_WORKER`, include/linux/sched.h
+    const IO_WORKER: u32 = 0x10;
+    let task = task::task();
+    if task.word(offsets::task_flags())? & IO_WORKER == 0 {
+        return None;
+    }
+    let work = task.follow(offsets::task_worker())?.follow(offsets::worker_work())?;
+    Some(Address(work.0.wrapping_sub(offsets::kiocb_work() as u64)))
+}
+
+/// A request on paths that a worker has begun to work at; of any other, nothing is looked for.
+#[inline(always)]
+pub fn begun(request: Address) -> Option<*mut Begun> {
+    if plan(request)?.form != form::REQUEST_PATH {
+        return None;
+    }
+    if REQUESTS.get_ptr(request.0).is_none() {
+        named::begin(&REQUESTS, request.0, CALL_OF_REQUEST);
+    }
+    REQUESTS.get_ptr_mut(request.0)
+}
+
+/// The static stage forbids what a request has changed. It is told at once: whether and when a completion is told is up to
+/// who made the request (`IOSQE_CQE_SKIP_SUCCESS`, a queue that is full, `IORING_SETUP_DEFER_TASKRUN`).
+#[inline(always)]
+pub fn forbidden(inside: &Inside, request: Address, begun: &Begun) {
+    let Some(plan) = plan(request) else { return };
+    let verdict = verdict(inside, STAGE_T0, begun.forbidden as u32, MEANS_KILL);
+    let _ = named::tell_end(inside, &plan, begun.call, 0, verdict, false);
+}
+
+/// A request that has completed.
+struct Completed {
+    inside: Inside,
+    request: Address,
+    ret: i32,
+    plan: Plan,
+}
+
+impl Completed {
+    #[inline(always)]
+    fn new(ctx: &RawTracePointContext) -> Option<Completed> {
+        let inside = task::current()?;
+        let request = Address(ctx.arg(1));
+        let plan = plan(request)?;
+        let ret = if offsets::tells_io_entry() {
+            Address(ctx.arg(2)).get(offsets::cqe_res())?
+        } else {
+            ctx.arg::<u64>(3) as i32
+        };
+        Some(Completed { inside, request, ret, plan })
+    }
+
+    /// A hook has refused it, and told that: in a worker, or in the thread that made the request.
+    #[inline(always)]
+    fn is_refused(&self) -> bool {
+        i64::from(self.ret) == -EPERM && (take_refusal(self.request.0) || take_refusal(thread(&self.inside)))
+    }
+
+    /// What came back is a slot of the ring's own table, and no descriptor.
+    #[inline(always)]
+    fn is_slot(&self) -> bool {
+        self.request.word(self.plan.second as usize).unwrap_or(1) != 0
+    }
+
+    /// The open file that it acted on.
+    #[inline(always)]
+    fn file(&self) -> Option<Address> {
+        self.request.follow(offsets::kiocb_file())
+    }
+}
+
+/// `TP_PROTO(struct io_ring_ctx *ctx, void *req, struct io_uring_cqe *cqe)`, and before 6.15 `TP_PROTO(void *ctx,
+/// void *req, u64 user_data, int res, ...)`.
 #[raw_tracepoint(tracepoint = "io_uring_complete")]
 pub fn io_complete(ctx: RawTracePointContext) -> i32 {
-    let _ = on_completion(Address(ctx.arg(1)), Address(ctx.arg(2)));
+    if let Some(done) = Completed::new(&ctx) {
+        if done.plan.form == form::REQUEST_SEND {
+            let _ = done.is_refused();
+        }
+        // SAFETY: the programs of the array are of this type; where one is missing, the call returns.
+        let _ = unsafe { FORMS.tail_call(&ctx, u32::from(done.plan.form)) };
+    }
     0
 }
 
+/// `TP_PROTO(const struct io_uring_sqe *sqe, struct io_kiocb *req, int error)`: one that could not be made. Its address may
+/// have been another's, which never completed.
+#[raw_tracepoint(tracepoint = "io_uring_req_failed")]
+pub fn io_failed(ctx: RawTracePointContext) -> i32 {
+    if task::current().is_some() {
+        let _ = REQUESTS.remove(ctx.arg::<u64>(1));
+    }
+    0
+}
+
+/// Declares the program for a form of requests.
+macro_rules! completed {
+    ($($(#[$doc:meta])* $program:ident = $what:path;)*) => {$(
+        $(#[$doc])*
+        #[raw_tracepoint(tracepoint = "io_uring_complete")]
+        pub fn $program(ctx: RawTracePointContext) -> i32 {
+            let _ = Completed::new(&ctx).and_then(|done| $what(&done));
+            0
+        }
+    )*};
+}
+
+completed! {
+    /// `form::REQUEST_OPEN`
+    completed_open = opened;
+    /// `form::REQUEST_PATH`
+    completed_path = changed;
+    /// `form::REQUEST_FILE`
+    completed_file = on_file;
+    /// `form::REQUEST_SOCKET`
+    completed_socket = on_socket;
+    /// `form::REQUEST_ACCEPT`
+    completed_accept = accepted;
+}
+
 #[inline(always)]
-fn on_completion(request: Address, entry: Address) -> Option<()> {
-    let inside = task::current()?;
-    let opcode: u8 = request.get(offsets::kiocb_opcode())?;
-    if offsets::is_lsm_tier() || opcode != OPENS[0] && opcode != OPENS[1] {
+fn opened(done: &Completed) -> Option<()> {
+    let mut told = done.is_refused() || offsets::is_lsm_tier() && done.ret >= 0;
+    if !told && done.ret >= 0 && !done.is_slot() {
+        let flags = done.request.word(done.plan.detail as usize)?;
+        told = tell_open(&done.inside, done.ret, u32::MAX, flags, 0, CALL_APART).is_some();
+    }
+    let begun = REQUESTS.get_ptr(done.request.0)?;
+    // SAFETY: points into the map's entry of what has ended, which nobody writes any more.
+    let call = unsafe { (*begun).call };
+    let _ = REQUESTS.remove(done.request.0);
+    named::tell_end(&done.inside, &done.plan, call, done.ret, verdict(&done.inside, 0, 0, 0), told)
+}
+
+#[inline(always)]
+fn changed(done: &Completed) -> Option<()> {
+    let told = done.is_refused() || offsets::is_lsm_tier() && done.ret >= 0;
+    let begun = REQUESTS.get_ptr(done.request.0)?;
+    // SAFETY: points into the map's entry of what has ended, which nobody writes any more.
+    let was_told = unsafe { (*begun).forbidden != 0 };
+    if was_told {
+        let _ = REQUESTS.remove(done.request.0);
         return None;
     }
-    let fd: i32 = entry.get(offsets::cqe_res())?;
-    // A slot of the ring's own table comes back as 0: there, no descriptor names the file.
-    if fd <= 0 {
+    let (call, verdict) = named::settle(&done.inside, &done.plan, Some(begun), done.ret);
+    let _ = REQUESTS.remove(done.request.0);
+    named::tell_end(&done.inside, &done.plan, call, done.ret, verdict, told)
+}
+
+/// In the LSM tier, hooks have told what succeeded.
+#[inline(always)]
+fn on_file(done: &Completed) -> Option<()> {
+    if done.is_refused() || offsets::is_lsm_tier() && done.ret >= 0 {
         return None;
     }
-    tell_open(&inside, fd, u32::MAX, 0, 0, CALL_APART)
+    let dentry = done.file()?.follow(offsets::file_dentry())?;
+    let Plan { op, access, .. } = done.plan;
+    let operation = FileOperation {
+        op,
+        access,
+        ret: done.ret,
+        detail: 0,
+        before: false,
+        syscall: u32::MAX,
+        call: CALL_APART,
+    };
+    tell_file(&done.inside, &operation, dentry, None, &verdict(&done.inside, 0, 0, 0))
+}
+
+#[inline(always)]
+fn on_socket(done: &Completed) -> Option<()> {
+    if done.is_refused() {
+        return None;
+    }
+    let sk = endpoint::of_file(done.file()?)?;
+    let mut said = Said::NOTHING;
+    if done.ret < 0 && done.plan.second != NO_ARG {
+        // The kernel's copy of the address is all that was kept for the request, or part of it. Before 6.10 there is one only
+        // where the request was put off.
+        let kept = done.request.follow(offsets::kiocb_data())?;
+        let part = Address(kept.0.wrapping_add(offsets::async_msg_addr() as u64));
+        let family: u16 = sk.get(offsets::sk_family())?;
+        let copy = if kept.get::<u16>(0)? == family { kept } else { part };
+        if copy.get::<u16>(0)? != family {
+            return None;
+        }
+        let len = done.request.word(done.plan.second as usize)?;
+        said = Said { address: copy.0, len, of_kernel: true };
+    }
+    endpoint::finished(&done.inside, sk, u32::MAX, done.plan.op, done.ret, said)
+}
+
+/// accept, socket: the descriptor is what came back.
+#[inline(always)]
+fn accepted(done: &Completed) -> Option<()> {
+    if done.is_refused() || done.ret < 0 || done.is_slot() {
+        return None;
+    }
+    let sk = endpoint::of_fd(done.ret)?;
+    endpoint::finished(&done.inside, sk, u32::MAX, done.plan.op, 0, Said::NOTHING)
 }

@@ -1,19 +1,34 @@
 //! What leaves the process tree through somebody who works for others: what is done there is no part of the session.
 
 use crate::{Access, Event, Object, Op, Origin, Outcome};
+use bstr::ByteSlice;
 
-/// Directories in which a job is left for a service that runs it later: cron, at, systemd.
-const SPOOLS: [&str; 9] = [
+/// Where a job is left for a service that runs it later: cron(8), anacron(8), at(1), systemd.unit(5), and what a desktop
+/// starts.
+const SPOOLS: [&str; 19] = [
+    "/etc/anacrontab",
     "/etc/cron.d",
     "/etc/cron.daily",
+    "/etc/cron.hourly",
+    "/etc/cron.monthly",
+    "/etc/cron.weekly",
     "/etc/crontab",
     "/etc/systemd/system",
+    "/etc/systemd/user",
+    "/etc/xdg/autostart",
     "/run/systemd/system",
+    "/run/systemd/user",
+    "/usr/lib/systemd/system",
+    "/usr/lib/systemd/user",
+    "/usr/local/lib/systemd/system",
+    "/usr/local/lib/systemd/user",
     "/var/spool/at",
     "/var/spool/atjobs",
     "/var/spool/cron",
-    "/usr/lib/systemd/system",
 ];
+/// The same in a home, whoever's it is; also what looks like one.
+const SPOOLS_OF_USERS: [&str; 3] =
+    ["~/.config/autostart", "~/.config/systemd/user", "~/.local/share/systemd/user"];
 
 /// To whom something was handed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +60,14 @@ impl Event {
             _ => self.object.file(),
         };
         let file = file.filter(|file| writes && file.origin != Origin::Unresolved)?;
-        SPOOLS
-            .into_iter()
-            .find(|spool| crate::context::below(&file.path, spool.as_bytes()).is_some())
-            .map(Outside::Service)
+        let is_below = |spool: &&str| crate::context::below(&file.path, spool.as_bytes()).is_some();
+        let of_user = |spool: &&str| {
+            let spool = &spool[1..];
+            let behind = file.path.find(spool).map(|at| &file.path[at + spool.len()..]);
+            behind.is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+        };
+        let found = SPOOLS.into_iter().find(is_below).or_else(|| SPOOLS_OF_USERS.into_iter().find(of_user));
+        found.map(Outside::Service)
     }
 }
 
@@ -98,5 +117,12 @@ mod tests {
         let moved =
             event(Op::Rename, Access::REMOVE, file("/tmp/x"), Some(file("/var/spool/cron/crontabs/u")));
         assert_eq!(moved.outside(), Some(Outside::Service("/var/spool/cron")));
+        let unit = event(Op::Open, Access::NEW, file("/home/u/.config/systemd/user/x.timer"), None);
+        assert_eq!(unit.outside(), Some(Outside::Service("~/.config/systemd/user")));
+        let whole =
+            event(Op::Rename, Access::REMOVE, file("/home/u/x"), Some(file("/home/u/.config/autostart")));
+        assert_eq!(whole.outside(), Some(Outside::Service("~/.config/autostart")));
+        let other = event(Op::Open, Access::NEW, file("/home/u/.config/autostart-not"), None);
+        assert_eq!(other.outside(), None);
     }
 }

@@ -123,7 +123,7 @@ fn on_overlay(place: &Place, does: impl FnOnce() -> io::Result<()>) -> io::Resul
 }
 
 /// `trusted.*` is to be had on every file system that the tests run on.
-const ATTRIBUTE: &CStr = c"trusted.deed";
+pub(super) const ATTRIBUTE: &CStr = c"trusted.deed";
 /// Length of one of the names of a long path.
 pub(super) const LONG_NAME: usize = 200;
 /// How many there are.

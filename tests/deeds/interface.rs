@@ -1,7 +1,7 @@
 //! Interfaces of the kernel.
 
 use super::file::owned;
-use super::{Deed, call, uring};
+use super::{Deed, call};
 
 pub(super) const DEEDS: &[Deed] = &[
     // BPF_PROG_GET_NEXT_ID, from the last one on.
@@ -15,7 +15,6 @@ pub(super) const DEEDS: &[Deed] = &[
         (attributes[0], attributes[1], attributes[2]) = (1, 64, 9);
         call!(libc::SYS_perf_event_open, attributes.as_ptr(), 0, -1, -1, 0).and_then(owned).map(drop)
     }),
-    ("io_uring", uring::open),
     ("keyctl", |_| call!(libc::SYS_keyctl, 0, -3, 0).map(drop)),
     ("userfaultfd", |_| call!(libc::SYS_userfaultfd, libc::O_CLOEXEC).and_then(owned).map(drop)),
     ("finit_module", |_| call!(libc::SYS_finit_module, -1, c"".as_ptr(), 0).map(drop)),

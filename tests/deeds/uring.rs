@@ -1,45 +1,158 @@
-//! One request through io_uring, without a library.
+//! Requests through io_uring.
 
-use super::file::owned;
-use super::{Place, call, check};
-use std::io::{self, Error};
-use std::os::fd::AsRawFd;
+use super::file::{ATTRIBUTE, owned};
+use super::{Deed, Place, call, say};
+use crate::uring::{Entry, RENAMEAT, on_paths, path, request};
+use std::ffi::CString;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::ptr;
 
-/// `IORING_OP_OPENAT`
+/// `IORING_OP_*`, include/uapi/linux/io_uring.h
 pub const OPENAT: u8 = 18;
+const SENDMSG: u8 = 9;
+const ACCEPT: u8 = 13;
+const CONNECT: u8 = 16;
+const OPENAT2: u8 = 28;
+const UNLINKAT: u8 = 36;
+const MKDIRAT: u8 = 37;
+const SYMLINKAT: u8 = 38;
+const LINKAT: u8 = 39;
+const SETXATTR: u8 = 42;
+const SOCKET: u8 = 45;
+const FTRUNCATE: u8 = 55;
+const BIND: u8 = 56;
+const LISTEN: u8 = 57;
 
-/// `struct io_uring_params`, as words: entries of the queues, features, and where their parts lie.
-type Params = [u32; 30];
+/// Entries of the ring of the deed that is called by its ring.
+const FEW: u32 = 4;
+/// Entries of every other.
+const MORE: u32 = 8;
 
-/// Opens `uring` by a request.
-pub(super) fn open(place: &Place) -> io::Result<()> {
-    let mut params: Params = [0; 30];
-    let ring = owned(call!(libc::SYS_io_uring_setup, 4, params.as_mut_ptr())?)?;
-    let map = |offset: i64| -> io::Result<*mut u8> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let at = call!(libc::SYS_mmap, 0, 1 << 16, protection, libc::MAP_SHARED, ring.as_raw_fd(), offset)?;
-        Ok(at as *mut u8)
-    };
-    let (submissions, completions, entries) = (map(0)?, map(0x800_0000)?, map(0x1000_0000)?);
-    let path = place.at("uring");
-    // SAFETY: the kernel has laid the rings out as `params` says (sq_off from word 10 on: head, tail, mask, ..., the array
-    // is the seventh; cq_off from word 20 on: head, tail, mask, entries, overflow, cqes), and nobody else has them.
-    unsafe {
-        let entry = entries;
-        entry.write(OPENAT);
-        entry.add(4).cast::<i32>().write(libc::AT_FDCWD);
-        entry.add(16).cast::<u64>().write(path.as_ptr() as u64);
-        entry.add(28).cast::<i32>().write(libc::O_RDONLY);
-        submissions.add(params[16] as usize).cast::<u32>().write(0);
-        let tail = submissions.add(params[11] as usize).cast::<u32>();
-        tail.write_volatile(tail.read_volatile() + 1);
+pub(super) const DEEDS: &[Deed] = &[
+    ("io_uring", |p| opened(request(FEW, &open(&p.at("uring"))))),
+    ("io_uring, openat2, absent", |p| {
+        let of = p.at("absent-uring");
+        let how = [libc::O_RDONLY as u64, 0, 0];
+        let size = size_of_val(&how) as u32;
+        opened(request(MORE, &Entry { opcode: OPENAT2, offset: address(&how), len: size, ..open(&of) }))
+    }),
+    ("io_uring, unlink", |p| on_path(UNLINKAT, &p.at("uring-unlink"), 0)),
+    ("io_uring, unlink, absent", |p| on_path(UNLINKAT, &p.at("absent-uring"), 0)),
+    ("io_uring, rmdir, full", |p| {
+        let of = p.at("uring-full");
+        let flags = libc::AT_REMOVEDIR as u32;
+        request(MORE, &Entry { opcode: UNLINKAT, operation_flags: flags, ..open(&of) }).map(drop)
+    }),
+    ("io_uring, mkdir", |p| on_path(MKDIRAT, &p.at("uring-mkdir"), 0o755)),
+    ("io_uring, rename", |p| {
+        request(MORE, &on_paths(RENAMEAT, &p.at("uring-rename"), &p.at("uring-renamed"))).map(drop)
+    }),
+    ("io_uring, link", |p| {
+        request(MORE, &on_paths(LINKAT, &p.at("uring-link"), &p.at("uring-linked"))).map(drop)
+    }),
+    ("io_uring, symlink", |p| {
+        // The text of a symlink has no directory of its own.
+        let of = p.at("uring-symlink");
+        request(MORE, &Entry { len: 0, ..on_paths(SYMLINKAT, c"anywhere", &of) }).map(drop)
+    }),
+    ("io_uring, setxattr", |p| {
+        let of = p.at("uring-setxattr");
+        let entry = Entry { opcode: SETXATTR, address: path(ATTRIBUTE), len: 1, ..Entry::default() };
+        request(MORE, &Entry { offset: path(c"x"), third: path(&of), ..entry }).map(drop)
+    }),
+    ("io_uring, ftruncate", |p| {
+        let file = std::fs::OpenOptions::new().write(true).open(p.path("uring-ftruncate"))?;
+        request(MORE, &Entry { opcode: FTRUNCATE, fd: file.as_raw_fd(), offset: 1, ..Entry::default() })
+            .map(drop)
+    }),
+    ("io_uring, socket", |_| {
+        let (kind, family) = (libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::AF_NETLINK);
+        opened(request(MORE, &Entry { opcode: SOCKET, fd: family, offset: kind as u64, ..Entry::default() }))
+    }),
+    ("io_uring, bind, listen", |_| {
+        let socket = call!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0)?;
+        let socket = owned(socket)?;
+        bind(&socket, 0)?;
+        let listener = TcpListener::from(socket);
+        say("uring-tcp", i64::from(listener.local_addr()?.port()));
+        let entry = Entry { opcode: LISTEN, fd: listener.as_raw_fd(), len: 1, ..Entry::default() };
+        request(MORE, &entry).map(drop)
+    }),
+    ("io_uring, bind, taken", |_| {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, taken))?;
+        say("uring-taken", i64::from(taken));
+        let socket = call!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0)?;
+        bind(&owned(socket)?, taken)?;
+        drop(server);
+        Ok(())
+    }),
+    ("io_uring, connect, accept, unix", |p| {
+        let server = UnixListener::bind(p.path("uring.sock"))?;
+        connect(p, "uring.sock")?;
+        opened(request(MORE, &Entry { opcode: ACCEPT, fd: server.as_raw_fd(), ..Entry::default() }))
+    }),
+    ("io_uring, connect, unix, absent", |p| connect(p, "absent-uring")),
+    ("io_uring, send, unix", |p| {
+        let _receiver = UnixDatagram::bind(p.path("uring-datagram.sock"))?;
+        let sender = UnixDatagram::unbound()?;
+        let (name, size) = unix(p, "uring-datagram.sock");
+        let part = libc::iovec { iov_base: c"deed".as_ptr().cast_mut().cast(), iov_len: 4 };
+        // SAFETY: integers and pointers, of which zero is a value.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        (message.msg_name, message.msg_namelen) = (ptr::from_ref(&name).cast_mut().cast(), size as u32);
+        (message.msg_iov, message.msg_iovlen) = (ptr::from_ref(&part).cast_mut(), 1);
+        let entry = Entry { opcode: SENDMSG, fd: sender.as_raw_fd(), len: 1, ..Entry::default() };
+        request(MORE, &Entry { address: address(&message), ..entry }).map(drop)
+    }),
+];
+
+fn address<T>(of: &T) -> u64 {
+    ptr::from_ref(of) as u64
+}
+
+fn open(of: &CString) -> Entry {
+    Entry { opcode: OPENAT, fd: libc::AT_FDCWD, address: path(of), ..Entry::default() }
+}
+
+/// The descriptor that came back is closed.
+fn opened(result: io::Result<i32>) -> io::Result<()> {
+    result.and_then(|fd| owned(i64::from(fd))).map(drop)
+}
+
+fn on_path(opcode: u8, of: &CString, mode: u32) -> io::Result<()> {
+    request(MORE, &Entry { opcode, len: mode, ..open(of) }).map(drop)
+}
+
+fn bind(socket: &OwnedFd, port: u16) -> io::Result<()> {
+    let ip = libc::in_addr { s_addr: u32::from(Ipv4Addr::LOCALHOST).to_be() };
+    let family = libc::AF_INET as u16;
+    let name =
+        libc::sockaddr_in { sin_family: family, sin_port: port.to_be(), sin_addr: ip, sin_zero: [0; 8] };
+    let entry = Entry { opcode: BIND, fd: socket.as_raw_fd(), address: address(&name), ..Entry::default() };
+    request(MORE, &Entry { offset: size_of_val(&name) as u64, ..entry }).map(drop)
+}
+
+fn connect(place: &Place, name: &str) -> io::Result<()> {
+    let socket = call!(libc::SYS_socket, libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0)?;
+    let socket = owned(socket)?;
+    let (name, size) = unix(place, name);
+    let entry =
+        Entry { opcode: CONNECT, fd: socket.as_raw_fd(), address: address(&name), ..Entry::default() };
+    request(MORE, &Entry { offset: size as u64, ..entry }).map(drop)
+}
+
+/// The address of a unix socket, and its length.
+fn unix(place: &Place, name: &str) -> (libc::sockaddr_un, usize) {
+    // SAFETY: integers, of which zero is a value.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as u16;
+    let path = place.at(name);
+    for (to, from) in address.sun_path.iter_mut().zip(path.as_bytes_with_nul()) {
+        *to = *from as libc::c_char;
     }
-    // IORING_ENTER_GETEVENTS
-    call!(libc::SYS_io_uring_enter, ring.as_raw_fd(), 1, 1, 1, 0, 0)?;
-    // SAFETY: as above; one request was made, and its completion is the first entry.
-    let result = unsafe { completions.add(params[25] as usize + 8).cast::<i32>().read_volatile() };
-    if result < 0 {
-        return Err(Error::from_raw_os_error(-result));
-    }
-    check(i64::from(result)).and_then(owned).map(drop)
+    (address, size_of_val(&address))
 }

@@ -1,11 +1,15 @@
 //! What is put in a jewel's place once the session runs. Where the kernel can refuse, nothing is made. In the other tier a
 //! directory can be made, and nothing is got into it; what takes the place of a jewel in one step freezes the session.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use end_to_end::scene::{can_refuse, is_lsm};
+use end_to_end::uring::{Answer, Entry, RENAMEAT, on_paths, request};
 use end_to_end::{World, wait_until};
 use serde_json::Value;
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -71,6 +75,42 @@ const STEPS: [(&str, &str); 5] = [
     ("ln .ssh/id_ed25519 prepared/key", "link"),
 ];
 
+/// Names what the program of the next steps renames, and how it is answered.
+const RENAME: &str = "WARDLINE_TEST_RENAME";
+
+/// The program that renames through io_uring: this one.
+#[test]
+fn rename_by_request() -> Result<()> {
+    let Ok(asked) = std::env::var(RENAME) else { return Ok(()) };
+    let [from, to, answer] = asked.split(' ').collect::<Vec<_>>()[..] else { anyhow::bail!("{asked}") };
+    let (from, to) = (CString::new(from)?, CString::new(to)?);
+    let entry = on_paths(RENAMEAT, &from, &to);
+    let known = [Answer::Told, Answer::Silent, Answer::Deferred];
+    let answer = known.into_iter().find(|known| format!("{known:?}") == answer).context("no such answer")?;
+    let _ = request(4, &Entry { answer, ..entry });
+    // A process that ends with a ring waits for its workers, which may be frozen by then: the session cannot be frozen in
+    // time, and is killed.
+    std::thread::sleep(Duration::from_secs(2));
+    Ok(())
+}
+
+/// The same through io_uring: also by requests of which nobody is told that they have succeeded.
+fn by_request(program: &Path) -> [(String, &'static str); 4] {
+    let step = |from: &str, to: &str, answer: Answer| {
+        let program = program.display();
+        (
+            format!("{RENAME}='{from} {to} {answer:?}' '{program}' --exact rename_by_request >/dev/null"),
+            "rename",
+        )
+    };
+    [
+        step("prepared", ".config/autostart", Answer::Told),
+        step("prepared/evil.desktop", ".bashrc", Answer::Told),
+        step("prepared/evil.desktop", ".bashrc", Answer::Silent),
+        step("prepared/evil.desktop", ".bashrc", Answer::Deferred),
+    ]
+}
+
 fn prepared() -> Result<World> {
     let world = World::new()?;
     for path in [
@@ -89,7 +129,12 @@ fn prepared() -> Result<World> {
 #[test]
 fn what_takes_the_place_of_a_jewel_in_one_step_is_refused_or_freezes_the_session() -> Result<()> {
     let refuses = can_refuse();
-    for (step, op) in STEPS {
+    let shared = tempfile::tempdir()?;
+    fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o755))?;
+    let program = shared.path().join("program");
+    fs::copy(std::env::current_exe()?, &program)?;
+    let steps = STEPS.map(|(step, op)| (step.to_owned(), op)).into_iter().chain(by_request(&program));
+    for (step, op) in steps {
         let world = prepared()?;
         let script = format!("cd '{}'; {step}; sleep 0.5; echo went on", world.home().display());
         if refuses {
@@ -110,8 +155,10 @@ fn what_takes_the_place_of_a_jewel_in_one_step_is_refused_or_freezes_the_session
         };
         let frozen = wait_until(Duration::from_secs(20), || state().as_deref() == Some("frozen"));
         assert!(frozen, "{step}: {:?}", state());
-        ensure!(world.run(["stop-session", "last"])?.status.success());
+        let stopped = world.run(["stop-session", "last"])?;
+        let state = state();
         let output = client.wait_with_output()?;
+        assert!(stopped.status.success(), "{step}: {stopped:?} {state:?} {output:?}");
         assert!(!String::from_utf8_lossy(&output.stdout).contains("went on"), "{step}: {output:?}");
         let summary: Value = serde_json::from_slice(&fs::read(&summary)?)?;
         assert_eq!(denials(&summary), [("T0".into(), op.into(), "freeze".into())], "{step}: {summary:#}");

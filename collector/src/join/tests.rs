@@ -1,4 +1,5 @@
 use super::*;
+use crate::decode::RequestId;
 use abi::FileKey;
 use event::Origin;
 
@@ -31,7 +32,7 @@ fn call(ret: i64) -> Decoded {
 }
 
 fn touched(ino: u64, path: &str, after: bool) -> Decoded {
-    Decoded::Touched(Touched { call: 9, after, file: file(ino, path, Origin::Trusted) })
+    Decoded::Touched(Touched { pid: TID, call: 9, after, file: file(ino, path, Origin::Trusted) })
 }
 
 fn joined(records: Vec<Decoded>) -> Vec<Event> {
@@ -122,6 +123,104 @@ fn a_link_is_the_name_that_was_not_there() {
     let events = joined(records);
     assert_eq!(object(&events[0]), (&b"/a/x"[..], Origin::Trusted));
     assert_eq!(events[0].second.as_ref().and_then(Object::file).unwrap().path, "/a/z");
+}
+
+const REQUEST: RequestId = RequestId { call: abi::CALL_OF_REQUEST | 9, pid: TID };
+
+/// A file that the request has changed, told by a worker.
+fn changed(ino: u64, path: &str, after: bool) -> Decoded {
+    let file = file(ino, path, Origin::Trusted);
+    Decoded::Touched(Touched { pid: TID, call: REQUEST.call, after, file })
+}
+
+/// The end of the request, with its return value; `None`: another record has told it.
+fn ended(ret: Option<i32>) -> Decoded {
+    let end = Event { time_ns: 8, object: Object::None, ..*event(Op::Unlink, "", ret.unwrap_or(0)) };
+    Decoded::Completed(Box::new(end), REQUEST, ret.is_none())
+}
+
+#[test]
+fn a_request_is_told_when_it_has_ended_by_what_it_has_changed() {
+    let made = |hooked| Decoded::Requested(event(Op::Unlink, "/d/harmless", 0), REQUEST, hooked);
+    let records = vec![made(false), call(1), changed(3, "/d/secret", false), ended(Some(0))];
+    let events = joined(records);
+    assert_eq!(events.len(), 1);
+    assert_eq!(object(&events[0]), (&b"/d/secret"[..], Origin::Trusted));
+    assert_eq!(events[0].time_ns, 8);
+    let failed = joined(vec![made(true), call(1), ended(Some(-2))]);
+    assert_eq!((failed.len(), failed[0].outcome), (1, Outcome::Failed(2)));
+    assert_eq!(object(&failed[0]), (&b"/d/harmless"[..], Origin::Claimed));
+    assert_eq!(joined(vec![made(false), ended(None)]), [], "another record has told it");
+    assert_eq!(joined(vec![ended(Some(0))]), [], "nobody knows what it was");
+}
+
+#[test]
+fn what_a_hook_told_of_a_request_in_a_worker_takes_its_outcome() {
+    const WORKER: u32 = 70;
+    let told = |ret: i32| {
+        let mut told = Vec::new();
+        let mut sink = |_, captured| {
+            if let Captured::Event(event) = captured {
+                told.push((event.outcome, object(&event).1));
+            }
+        };
+        let mut join = Join::default();
+        let made = Decoded::Requested(event(Op::Rmdir, "/d", 0), REQUEST, true);
+        join.take(0, TID, made, &mut sink);
+        let mut hooked = event(Op::Rmdir, "/d", 0);
+        (hooked.tid, hooked.object) = (WORKER, Object::File(file(3, "/d", Origin::Trusted)));
+        join.take(0, WORKER, Decoded::Before(hooked), &mut sink);
+        let end = Event { time_ns: 8, tid: WORKER, ..*event(Op::Unlink, "", ret) };
+        join.take(0, WORKER, Decoded::Completed(Box::new(end), REQUEST, ret >= 0), &mut sink);
+        join.expire(2 * WAIT_NS, &mut sink);
+        told
+    };
+    assert_eq!(told(0), [(Outcome::Done(0), Origin::Trusted)]);
+    assert_eq!(told(-39), [(Outcome::Failed(39), Origin::Trusted)]);
+}
+
+#[test]
+fn what_was_decided_of_a_request_is_told_though_it_is_forgotten() {
+    let Decoded::Completed(mut end, request, told) = ended(Some(0)) else { unreachable!() };
+    end.decision = Some(event::Decision {
+        stage: event::Stage::T0,
+        means: event::Means::Kill,
+        refused: true,
+        reason: 3,
+    });
+    let events = joined(vec![Decoded::Completed(end, request, told)]);
+    assert_eq!((events.len(), events[0].op), (1, Op::Unlink));
+    assert!(events[0].decision.is_some());
+}
+
+#[test]
+fn a_request_whose_end_is_not_told_is_under_way_unless_a_hook_tells_it() {
+    let told = |hooked, leaves| {
+        let mut told = Vec::new();
+        let mut sink = |_, captured| {
+            if let Captured::Event(event) = captured {
+                told.push((event.op, event.outcome));
+            }
+        };
+        let mut join = Join::default();
+        let made = Decoded::Requested(event(Op::Rename, "/a", 0), REQUEST, hooked);
+        join.take(0, TID, made, &mut sink);
+        if leaves {
+            let exit = Event { outcome: Outcome::Done(1), ..*event(Op::Exit, "", 0) };
+            join.take(0, TID, Decoded::Captured(Captured::Event(Box::new(exit))), &mut sink);
+        } else {
+            join.expire(2 + WAIT_NS, &mut sink);
+            join.expire(3 + WAIT_NS, &mut sink);
+            join.take(0, TID, ended(Some(-13)), &mut sink);
+        }
+        assert_eq!(join.requests.len(), 0);
+        told
+    };
+    let (under_way, failed) = ((Op::Rename, Outcome::Done(0)), (Op::Rename, Outcome::Failed(13)));
+    assert_eq!(told(false, false), [under_way, failed]);
+    assert_eq!(told(true, false), [failed]);
+    assert_eq!(told(false, true), [under_way, (Op::Exit, Outcome::Done(1))]);
+    assert_eq!(told(true, true), [(Op::Exit, Outcome::Done(1))]);
 }
 
 #[test]

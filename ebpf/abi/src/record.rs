@@ -280,14 +280,15 @@ wire! {
         pub pad: u32,
     }
 
-    /// [`kind::CLAIMED`]; the tail is the names of `base`, then `path_len` bytes, then `second_len` bytes.
+    /// [`kind::CLAIMED`]; the tail is the names of `base`, then `path_len` bytes, then `second_len` bytes. Of a request
+    /// through io_uring, the paths are the kernel's copies of the caller's.
     pub struct Claimed: 120 {
         /// Head.
         pub header: Header,
         /// `op::*`
         pub op: u16,
-        /// Zero.
-        pub pad: u16,
+        /// `REQUEST_*`
+        pub request: u16,
         /// Access bits.
         pub access: u32,
         /// What it returned.
@@ -302,7 +303,7 @@ wire! {
         pub second_len: u16,
         /// Non-zero when a path was longer than the space.
         pub path_cut: u32,
-        /// [`Touched::call`] of what this call has changed; 0 where nothing was looked for.
+        /// [`Touched::call`] of what this call, or request, has changed; 0 where nothing was looked for.
         pub call: u64,
         /// What the static stage says to what the call has changed, once it has.
         pub verdict: Verdict,
@@ -312,7 +313,8 @@ wire! {
     pub struct Touched: 96 {
         /// Head.
         pub header: Header,
-        /// When the call was entered, CLOCK_BOOTTIME, ns: with the thread, which call it was.
+        /// When the call was entered, CLOCK_BOOTTIME, ns: with the thread, which call it was. Of a request through io_uring,
+        /// when it was made, and [`CALL_OF_REQUEST`]: with the process, which one it was.
         pub call: u64,
         /// 0: as it stood while the call changed it. 1: as it stands when the call ends.
         pub after: u32,
@@ -412,6 +414,19 @@ pub const CALL_APART: u32 = 0;
 pub const CALL_ENDS: u32 = 1;
 /// `File::call`: the end of a 32-bit call, which returned `ret`.
 pub const CALL_ENDS_32: u32 = 2;
+
+/// `Claimed::request`: the end of a system call.
+pub const REQUEST_NONE: u16 = 0;
+/// `Claimed::request`: a request through io_uring was made. What comes of it is told by another record with the same `call`.
+pub const REQUEST_MADE: u16 = 1;
+/// `Claimed::request`: likewise; where it succeeds, a hook tells it.
+pub const REQUEST_HOOKED: u16 = 2;
+/// `Claimed::request`: it has ended. There is no path.
+pub const REQUEST_ENDED: u16 = 3;
+/// `Claimed::request`: it has ended, and another record has told how. There is no path.
+pub const REQUEST_TOLD: u16 = 4;
+/// Set in the `call` of a request through io_uring.
+pub const CALL_OF_REQUEST: u64 = 1 << 63;
 
 /// `Fork::flags`: the child has namespaces of its own.
 pub const FORK_NAMESPACES: u32 = 1 << 0;

@@ -63,6 +63,9 @@ pub struct Run {
     /// A file to put into /opt, by its own name; can be given several times
     #[arg(long, value_name = "PATH")]
     add: Vec<PathBuf>,
+    /// A word for the kernel's command line, as `lsm=yama` for the tier `tracepoint`; can be given several times
+    #[arg(long, value_name = "WORD")]
+    boot: Vec<String>,
     /// The command, with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -82,7 +85,7 @@ pub fn run(job: &Job) -> Result<i32> {
         files: run.add.clone(),
         python: None,
         environment: Vec::new(),
-        boot: Vec::new(),
+        boot: run.boot.clone(),
         command: run.command.clone(),
     };
     let limits = Limits { timeout: Duration::from_secs(run.timeout), memory_mb: run.memory };

@@ -1,0 +1,118 @@
+//! Requests through io_uring, without a library: one a ring.
+
+use std::ffi::CStr;
+use std::io::{self, Error};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+/// `IORING_OP_RENAMEAT`, include/uapi/linux/io_uring.h
+pub const RENAMEAT: u8 = 35;
+/// Whether it is told that a request has completed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// At once.
+    #[default]
+    Told,
+    /// Not where it succeeds: `IOSQE_CQE_SKIP_SUCCESS`.
+    Silent,
+    /// When its maker looks, who does not: `IORING_SETUP_DEFER_TASKRUN`.
+    Deferred,
+}
+
+/// `struct io_uring_sqe`: 64 bytes, of which these are set.
+#[derive(Default)]
+pub struct Entry {
+    /// `opcode`
+    pub opcode: u8,
+    /// In `flags`, and in those of the ring.
+    pub answer: Answer,
+    /// `fd`
+    pub fd: i32,
+    /// `off`, `addr2`
+    pub offset: u64,
+    /// `addr`
+    pub address: u64,
+    /// `len`
+    pub len: u32,
+    /// `rw_flags`, `unlink_flags`, ...
+    pub operation_flags: u32,
+    /// `addr3`
+    pub third: u64,
+}
+
+impl Entry {
+    fn bytes(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        (bytes[0], bytes[1]) = (self.opcode, u8::from(self.answer == Answer::Silent) << 6);
+        bytes[4..8].copy_from_slice(&self.fd.to_ne_bytes());
+        bytes[8..16].copy_from_slice(&self.offset.to_ne_bytes());
+        bytes[16..24].copy_from_slice(&self.address.to_ne_bytes());
+        bytes[24..28].copy_from_slice(&self.len.to_ne_bytes());
+        bytes[28..32].copy_from_slice(&self.operation_flags.to_ne_bytes());
+        bytes[48..56].copy_from_slice(&self.third.to_ne_bytes());
+        bytes
+    }
+}
+
+/// The address of a path, which must outlive the request.
+pub fn path(of: &CStr) -> u64 {
+    of.as_ptr() as u64
+}
+
+/// A request that acts on two paths.
+pub fn on_paths(opcode: u8, first: &CStr, second: &CStr) -> Entry {
+    let directory = libc::AT_FDCWD;
+    let entry = Entry { opcode, fd: directory, address: path(first), ..Entry::default() };
+    Entry { offset: path(second), len: directory as u32, ..entry }
+}
+
+/// `struct io_uring_params`, as words: entries of the queues, features, and where their parts lie.
+type Params = [u32; 30];
+
+/// Makes one request by a ring of so many entries, and returns what came of it; where that is not told, 0 after a while.
+///
+/// # Errors
+/// No ring, or what the request failed with.
+pub fn request(entries: u32, entry: &Entry) -> io::Result<i32> {
+    // IORING_SETUP_SINGLE_ISSUER, IORING_SETUP_DEFER_TASKRUN
+    let deferred = 1 << 12 | 1 << 13;
+    let mut params: Params = [0; 30];
+    params[2] = if entry.answer == Answer::Deferred { deferred } else { 0 };
+    let setup = call(libc::SYS_io_uring_setup, [entries.into(), params.as_mut_ptr() as i64, 0, 0, 0, 0])?;
+    // SAFETY: the call has just returned it.
+    let ring = unsafe { OwnedFd::from_raw_fd(setup as i32) };
+    let fd = i64::from(ring.as_raw_fd());
+    let map = |offset: i64| -> io::Result<*mut u8> {
+        let protection = i64::from(libc::PROT_READ | libc::PROT_WRITE);
+        let at = call(libc::SYS_mmap, [0, 1 << 16, protection, libc::MAP_SHARED.into(), fd, offset])?;
+        Ok(at as *mut u8)
+    };
+    let (submissions, completions, queue) = (map(0)?, map(0x800_0000)?, map(0x1000_0000)?);
+    // SAFETY: the kernel has laid the rings out as `params` says (sq_off from word 10 on: head, tail, mask, ..., the array
+    // is the seventh; cq_off from word 20 on: head, tail, mask, entries, overflow, cqes), and nobody else has them.
+    unsafe {
+        queue.cast::<[u8; 64]>().write(entry.bytes());
+        submissions.add(params[16] as usize).cast::<u32>().write(0);
+        let tail = submissions.add(params[11] as usize).cast::<u32>();
+        tail.write_volatile(tail.read_volatile() + 1);
+    }
+    let is_told = entry.answer == Answer::Told;
+    // IORING_ENTER_GETEVENTS
+    let (wanted, flags) = if is_told { (1, 1) } else { (0, 0) };
+    call(libc::SYS_io_uring_enter, [fd, 1, wanted, flags, 0, 0])?;
+    if !is_told {
+        std::thread::sleep(Duration::from_millis(200));
+        return Ok(0);
+    }
+    // SAFETY: as above; one request was made, and its completion is the first entry.
+    let result = unsafe { completions.add(params[25] as usize + 8).cast::<i32>().read_volatile() };
+    if result < 0 { Err(Error::from_raw_os_error(-result)) } else { Ok(result) }
+}
+
+/// `syscall(2)` with its error.
+fn call(number: i64, arguments: [i64; 6]) -> io::Result<i64> {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: arguments are numbers, or pointers to what outlives the call.
+    let ret = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    if ret < 0 { Err(Error::last_os_error()) } else { Ok(ret) }
+}
