@@ -69,7 +69,7 @@ pub static REFUSED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0)
 #[map]
 pub static BEGUN: LruHashMap<u64, Begun> = LruHashMap::with_max_entries(8192, 0);
 /// Requests through io_uring on paths that have not completed, by their addresses. One process can make any number of them:
-/// what is forgotten here is begun anew when it changes something, and the end of what is forgotten then is not told.
+/// what is forgotten here is begun anew when it changes something, and the end of what is forgotten then is counted as lost.
 #[map]
 pub static REQUESTS: LruHashMap<u64, Begun> = LruHashMap::with_max_entries(8192, 0);
 /// Sockets of sessions whose packets may name hosts, by cookie. What was not used for longest goes: a name less is known

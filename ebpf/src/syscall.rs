@@ -211,7 +211,7 @@ pub fn running(inside: &Inside) -> u64 {
 #[inline(always)]
 pub fn note_refusal(key: u64) {
     match REFUSED.get_ptr_mut(key) {
-        // SAFETY: only the thread that works at it writes its entry.
+        // SAFETY: who works at it waits for the answer, or gives it itself: nobody else writes its entry.
         Some(count) => unsafe { *count += 1 },
         None => drop(REFUSED.insert(key, 1, 0)),
     }

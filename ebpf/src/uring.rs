@@ -2,18 +2,18 @@
 //! kernel has copied for it; what came of it is told when it completes, by whichever thread that is.
 
 use crate::descriptor::tell_open;
-use crate::maps::{Begun, FORMS, PLANS, REQUESTS};
+use crate::maps::{BEGUN_WORDS, Begun, FORMS, PLANS, REQUESTS};
 use crate::named::{self, Named};
 use crate::process::tell_interface;
 use crate::read::{Address, zeros};
-use crate::ring::{Buffer, FileOperation, Said, tell_file, verdict};
+use crate::ring::{Buffer, FileOperation, Said, lose, tell_file, verdict};
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{EPERM, take_refusal, thread};
 use crate::task::{self, Inside};
 use crate::{dentry, endpoint, offsets};
 use abi::{
-    CALL_APART, CALL_OF_REQUEST, Claimed, MEANS_KILL, NO_ARG, PLANS as PLAN_COUNT, PLANS_REQUESTS, Plan,
-    REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, form, op,
+    CALL_APART, CALL_OF_REQUEST, Claimed, LOSS_UNREADABLE, MEANS_KILL, NO_ARG, PLANS as PLAN_COUNT,
+    PLANS_REQUESTS, Plan, REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, form, op,
 };
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -192,6 +192,19 @@ impl Completed {
         self.request.word(self.plan.second as usize).unwrap_or(1) != 0
     }
 
+    /// What it was when it was made, which is over now; `None` where it was not made, or, counted, was forgotten.
+    #[inline(always)]
+    fn end(&self) -> Option<&Begun> {
+        let Some(begun) = REQUESTS.get_ptr(self.request.0) else {
+            lose(LOSS_UNREADABLE);
+            return None;
+        };
+        let _ = REQUESTS.remove(self.request.0);
+        // SAFETY: nobody writes the entry of what has ended, and a freed one stays readable for a grace period.
+        let begun = unsafe { &*begun };
+        (begun.call != 0).then_some(begun)
+    }
+
     /// The open file that it acted on.
     #[inline(always)]
     fn file(&self) -> Option<Address> {
@@ -213,12 +226,17 @@ pub fn io_complete(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// `TP_PROTO(const struct io_uring_sqe *sqe, struct io_kiocb *req, int error)`: one that could not be made. Its address may
-/// have been another's, which never completed.
+/// `TP_PROTO(const struct io_uring_sqe *sqe, struct io_kiocb *req, int error)`: one that could not be made, so that it was not
+/// told, and completes at once. Its address may have been another's, which never completed.
 #[raw_tracepoint(tracepoint = "io_uring_req_failed")]
 pub fn io_failed(ctx: RawTracePointContext) -> i32 {
-    if task::current().is_some() {
-        let _ = REQUESTS.remove(ctx.arg::<u64>(1));
+    let request = Address(ctx.arg(1));
+    if task::current().is_some()
+        && plan(request).is_some_and(|plan| matches!(plan.form, form::REQUEST_OPEN | form::REQUEST_PATH))
+    {
+        let mut nothing = zeros::<BEGUN_WORDS>();
+        // SAFETY: the words are of the size and alignment of the structure, which is integers.
+        let _ = REQUESTS.insert(request.0, unsafe { &*nothing.as_mut_ptr().cast::<Begun>() }, 0);
     }
     0
 }
@@ -255,25 +273,19 @@ fn opened(done: &Completed) -> Option<()> {
         let flags = done.request.word(done.plan.detail as usize)?;
         told = tell_open(&done.inside, done.ret, u32::MAX, flags, 0, CALL_APART).is_some();
     }
-    let begun = REQUESTS.get_ptr(done.request.0)?;
-    // SAFETY: points into the map's entry of what has ended, which nobody writes any more.
-    let call = unsafe { (*begun).call };
-    let _ = REQUESTS.remove(done.request.0);
+    let call = done.end()?.call;
     named::tell_end(&done.inside, &done.plan, call, done.ret, verdict(&done.inside, 0, 0, 0), told)
 }
 
 #[inline(always)]
 fn changed(done: &Completed) -> Option<()> {
     let told = done.is_refused() || offsets::is_lsm_tier() && done.ret >= 0;
-    let begun = REQUESTS.get_ptr(done.request.0)?;
-    // SAFETY: points into the map's entry of what has ended, which nobody writes any more.
-    let was_told = unsafe { (*begun).forbidden != 0 };
-    if was_told {
-        let _ = REQUESTS.remove(done.request.0);
+    let begun = done.end()?;
+    // It was told when it changed something.
+    if begun.forbidden != 0 {
         return None;
     }
     let (call, verdict) = named::settle(&done.inside, &done.plan, Some(begun), done.ret);
-    let _ = REQUESTS.remove(done.request.0);
     named::tell_end(&done.inside, &done.plan, call, done.ret, verdict, told)
 }
 

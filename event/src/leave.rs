@@ -63,8 +63,8 @@ impl Event {
         let is_below = |spool: &&str| crate::context::below(&file.path, spool.as_bytes()).is_some();
         let of_user = |spool: &&str| {
             let spool = &spool[1..];
-            let behind = file.path.find(spool).map(|at| &file.path[at + spool.len()..]);
-            behind.is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+            let mut behind = file.path.find_iter(spool).map(|at| &file.path[at + spool.len()..]);
+            behind.any(|rest| matches!(rest, [] | [b'/', ..]))
         };
         let found = SPOOLS.into_iter().find(is_below).or_else(|| SPOOLS_OF_USERS.into_iter().find(of_user));
         found.map(Outside::Service)
@@ -122,7 +122,11 @@ mod tests {
         let whole =
             event(Op::Rename, Access::REMOVE, file("/home/u/x"), Some(file("/home/u/.config/autostart")));
         assert_eq!(whole.outside(), Some(Outside::Service("~/.config/autostart")));
-        let other = event(Op::Open, Access::NEW, file("/home/u/.config/autostart-not"), None);
-        assert_eq!(other.outside(), None);
+        let other = |name: &str| {
+            let path = format!("/home/u/.config/autostart-not{name}");
+            event(Op::Open, Access::NEW, file(&path), None).outside()
+        };
+        assert_eq!(other(""), None);
+        assert_eq!(other("/.config/autostart/x"), Some(Outside::Service("~/.config/autostart")));
     }
 }

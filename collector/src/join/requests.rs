@@ -3,10 +3,11 @@
 
 use super::{Sink, TOUCHED, WAIT_NS, resolve};
 use crate::decode::{RequestId, Touched};
-use event::{Captured, Event, Outcome};
+use event::{Captured, Event, Loss, Outcome};
 use std::collections::BTreeMap;
 
-/// So many are remembered at once: what is older is told as under way.
+/// So many are remembered at once: what is older is told as under way, or, where only its failure would be told, counted as
+/// lost.
 const REMEMBERED: usize = 4096;
 
 /// A request that has not ended.
@@ -48,6 +49,10 @@ impl Requests {
             && let Some((_, mut oldest)) = self.0.pop_first()
         {
             oldest.tell(sink);
+            if oldest.hooked {
+                let (time_ns, kind) = (oldest.event.time_ns, u32::from(abi::kind::CLAIMED));
+                sink(oldest.slot, Captured::Loss(Loss { time_ns, cpu: 0, kind, count: 1 }));
+            }
         }
         self.0.insert(request, pending);
     }

@@ -180,6 +180,27 @@ fn what_a_hook_told_of_a_request_in_a_worker_takes_its_outcome() {
 }
 
 #[test]
+fn of_too_many_requests_the_oldest_are_told_or_counted() {
+    let told = |hooked| {
+        let (mut events, mut lost) = (0, 0);
+        let mut sink = |_, captured| match captured {
+            Captured::Event(_) => events += 1,
+            Captured::Loss(loss) => lost += loss.count,
+            Captured::Syscall(_) => {}
+        };
+        let mut join = Join::default();
+        for call in 0..5000 {
+            let request = RequestId { call: abi::CALL_OF_REQUEST | call, pid: TID };
+            let made = Decoded::Requested(event(Op::Unlink, "/d", 0), request, hooked);
+            join.take(0, TID, made, &mut sink);
+        }
+        let left = join.requests.len() as u64;
+        (events + left, lost + left)
+    };
+    assert_eq!((told(false).0, told(true).1), (5000, 5000));
+}
+
+#[test]
 fn what_was_decided_of_a_request_is_told_though_it_is_forgotten() {
     let Decoded::Completed(mut end, request, told) = ended(Some(0)) else { unreachable!() };
     end.decision = Some(event::Decision {
