@@ -64,22 +64,23 @@ impl Kernel {
             let id = program.attach(tracepoint).map_err(|e| wrong(name, e))?;
             made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?));
         }
-        let mut missing = Vec::new();
         for (name, tracepoints) in TRACEPOINTS_MORE.iter().filter(|(name, _)| loaded.contains(*name)) {
             let program: &mut RawTracePoint = program(&mut bpf, name)?;
-            let before = made.len();
+            let mut taken = Vec::new();
             for tracepoint in *tracepoints {
                 // The names of one that moved: whichever this kernel has.
                 if let Ok(id) = program.attach(tracepoint) {
                     made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?));
+                    taken.push(*tracepoint);
                 }
             }
-            if made.len() == before {
-                missing.push(*name);
+            if let Some(program) = lock(&self.programs).iter_mut().find(|program| program.name == *name) {
+                if taken.is_empty() {
+                    program.error = Some("this kernel has no such tracepoint".to_owned());
+                } else {
+                    program.hook = taken.join(" ");
+                }
             }
-        }
-        for program in lock(&self.programs).iter_mut().filter(|p| missing.contains(&p.name.as_str())) {
-            program.error = Some("this kernel has no such tracepoint".to_owned());
         }
         *links = made;
         Ok(())

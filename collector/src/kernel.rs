@@ -47,7 +47,7 @@ pub struct Options {
 pub struct Attached {
     /// The program.
     pub name: String,
-    /// The hook, as the kernel calls it.
+    /// The hook, as the kernel calls it; several, with spaces between.
     pub hook: String,
     /// `None`: loaded and attached. Otherwise why not.
     pub error: Option<String>,

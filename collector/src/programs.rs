@@ -9,7 +9,6 @@ pub(crate) const TRACEPOINTS: &[(&str, &str)] = &[
     ("fork", "sched_process_fork"),
     ("exec", "sched_process_exec"),
     ("exit", "sched_process_exit"),
-    ("sys_enter", "sys_enter"),
     ("sys_exit", "sys_exit"),
 ];
 /// Programs that answer questions; never attached.

@@ -101,8 +101,8 @@ impl Kernel {
     /// # Errors
     /// The map is full or could not be written.
     pub fn insert_name(&self, key: &NameKey, label: &Label) -> Result<(), Error> {
-        self.maps.t0_names.insert(key, label)?;
-        self.maps.interesting.insert(&key.name, &1)
+        self.maps.named.set(Bit::of_name(abi::name_hash(&key.name)));
+        self.maps.t0_names.insert(key, label)
     }
 
     /// Removes an exact name from the static deny-list.
@@ -110,11 +110,7 @@ impl Kernel {
     /// # Errors
     /// The map could not be written.
     pub fn remove_name(&self, key: &NameKey) -> Result<(), Error> {
-        self.maps.t0_names.remove(key)?;
-        if !self.maps.t0_names.entries().iter().any(|(other, _)| other.name == key.name) {
-            self.maps.interesting.remove(&key.name)?;
-        }
-        Ok(())
+        self.maps.t0_names.remove(key)
     }
 
     /// Says which T0 subjects an executable is.

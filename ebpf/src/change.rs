@@ -6,9 +6,10 @@ use crate::maps::{BEGUN, Begun, INODES};
 use crate::offsets;
 use crate::read::Address;
 use crate::ring::{Buffer, Urgency};
-use crate::syscall::thread;
-use crate::{decide, dentry, task, uring};
-use abi::{STAGE_NONE, Touched, kind};
+use crate::syscall::{Running, thread};
+use crate::task::Inside;
+use crate::{decide, dentry, named, task, uring};
+use abi::{STAGE_NONE, Touched, form, kind};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use core::mem::{offset_of, size_of};
@@ -30,7 +31,7 @@ fn on_change(inode: u64) -> Option<()> {
     let request = uring::of_worker();
     let begun = match request {
         Some(request) => uring::begun(request)?,
-        None => BEGUN.get_ptr_mut(thread(&inside))?,
+        None => begun(&inside)?,
     };
     // SAFETY: only this thread writes its entry, or that of the request that it works at.
     let begun: &mut Begun = unsafe { &mut *begun };
@@ -57,6 +58,21 @@ fn on_change(inode: u64) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// The call on paths that the current thread is in, which begins with the first inode that it changes; of any other,
+/// nothing is looked for.
+#[inline(always)]
+fn begun(inside: &Inside) -> Option<*mut Begun> {
+    let form = Running::find()?.plan.form;
+    if form != form::PATH && form != form::MOUNT {
+        return None;
+    }
+    let key = thread(inside);
+    if BEGUN.get_ptr(key).is_none() {
+        named::begin(&BEGUN, key, 0);
+    }
+    BEGUN.get_ptr_mut(key)
 }
 
 /// Tells the names that the inodes of a call have when it ends. The answer: see [`forbidden`].
@@ -102,7 +118,7 @@ pub fn decided(begun: &Begun, access: u32) -> u64 {
 const ALLOWED: u64 = u64::MAX;
 
 /// What is decided of an inode by its first name, as [`decided`] answers; [`ALLOWED`], or 0 where it has no name. Global
-/// linkage: see [`dentry::append_names`].
+/// linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn of_inode(inode: u64, access: u64) -> u64 {
@@ -121,7 +137,7 @@ pub extern "C" fn of_inode(inode: u64, access: u64) -> u64 {
 
 /// The reason for which the static stage lets nobody change an inode, by one of its names or what lies above them; 0:
 /// none. Nothing refuses the change in this tier: this is how it is noticed. Global linkage: see
-/// [`dentry::append_names`].
+/// [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn forbidden(inode: u64, subjects: u64) -> u64 {
@@ -140,7 +156,7 @@ pub extern "C" fn forbidden(inode: u64, subjects: u64) -> u64 {
     0
 }
 
-/// Tells an inode by each of its names, where it has any. Global linkage: see [`dentry::append_names`].
+/// Tells an inode by each of its names, where it has any. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn tell_names(inode: u64, call: u64, after: u64) -> u64 {
@@ -153,7 +169,7 @@ pub extern "C" fn tell_names(inode: u64, call: u64, after: u64) -> u64 {
     0
 }
 
-/// Tells one name, unless it is gone. Global linkage: see [`dentry::append_names`].
+/// Tells one name, unless it is gone. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn tell_name(dentry: u64, inode: u64, call: u64, after: u64) -> u64 {

@@ -5,8 +5,8 @@
 //! rename in another process can lead the walk astray, so the bound is hard, and what it does not reach counts as
 //! unlabelled.
 
-use crate::maps::{INTERESTING, LABELLED, NETS, T0, T0_NAMES, T1, T1_NAMES};
-use crate::read::{Address, clear, each, zeros};
+use crate::maps::{LABELLED, NAMED, NETS, T0, T0_NAMES, T1, T1_NAMES};
+use crate::read::{Address, clear, each, zeroed};
 use crate::task::Inside;
 use crate::{atomic, dentry, offsets, ring};
 use abi::{
@@ -15,7 +15,7 @@ use abi::{
     STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, names_hash,
 };
 use aya_ebpf::maps::lpm_trie::Key;
-use core::mem::size_of;
+use core::mem::MaybeUninit;
 
 /// A decision before its means are known.
 #[derive(Clone, Copy)]
@@ -36,21 +36,16 @@ pub fn file(inside: &Inside, object: Address, access: u32, means: u8) -> Verdict
 }
 
 /// Reason of the T0 name that an object has; in the upper half, of one that holds outside the workspaces only. 0: none.
-/// Global linkage: see [`dentry::append_names`].
+/// Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
     let object = Address(object);
     let (access, subjects) = (access as u32, subjects as u32);
     // One key for all three look-ups: the stack is small.
-    let mut place = zeros::<{ size_of::<NameKey>() / 8 }>();
-    // SAFETY: a key is integers, of the size and alignment of the words. The name lies two words in.
-    let key = unsafe { &mut *place.as_mut_ptr().cast::<NameKey>() };
-    if !dentry::short_name(object, (&raw mut key.name).cast()) {
-        return 0;
-    }
-    // SAFETY: read only, and a stale value is as good as none.
-    if unsafe { INTERESTING.get(&key.name) }.is_none() {
+    let mut place = MaybeUninit::<NameKey>::uninit();
+    let key = zeroed(&mut place);
+    if !dentry::short_name(object, (&raw mut key.name).cast()) || !may_be_named(&key.name) {
         return 0;
     }
     let Some(parent) = dentry::parent(object) else { return 0 };
@@ -80,17 +75,18 @@ pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
     u64::from(name_reason(key, access, subjects)) << 32
 }
 
-/// [`abi::name_hash`] of a dentry's name; 0 where it is too long to matter. Global linkage: see [`dentry::append_names`].
+/// [`abi::name_hash`] of a dentry's name; 0 where it is too long to matter. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn name_hash(dentry: u64) -> u64 {
-    let mut name = zeros::<{ NAME_LEN / 8 }>();
-    if !dentry::short_name(Address(dentry), name.as_mut_ptr()) {
-        return 0;
-    }
-    // Read back from the stack: held in registers, the bytes of the words would need more of it.
-    // SAFETY: the same bytes.
-    abi::name_hash(unsafe { &*core::hint::black_box(name.as_ptr()).cast() })
+    dentry::name_hash(Address(dentry)).unwrap_or(0)
+}
+
+/// Whether a T0 name can have this name.
+#[inline(always)]
+fn may_be_named(name: &[u8; NAME_LEN]) -> bool {
+    let bit = Bit::of_name(abi::name_hash(name));
+    NAMED.get(bit.word).is_none_or(|word| word & bit.mask != 0)
 }
 
 #[inline(always)]
@@ -125,32 +121,53 @@ struct Walk {
     pad: u32,
 }
 
-/// One step of the walk, a callback of `bpf_loop`. 1 ends it.
-unsafe extern "C" fn step(index: u64, walk: *mut Walk) -> i64 {
+/// Steps of the walk in one call: calls and returns are what costs.
+const STEPS: u32 = 2;
+
+/// Some steps of the walk, a callback of `bpf_loop`. 1 ends it.
+unsafe extern "C" fn steps(_: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` hands on the pointer that `walk` gave it.
     let walk = unsafe { &mut *walk };
+    // One key for all look-ups: the stack is small.
+    let mut place = MaybeUninit::<T1Key>::uninit();
+    let key = zeroed(&mut place);
+    key.policy = walk.policy;
+    let mut i = 0;
+    while i < STEPS {
+        if step(walk, key) {
+            return 1;
+        }
+        i += 1;
+    }
+    0
+}
+
+/// One step; whether it was the last.
+#[inline(always)]
+fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
     let dentry = Address(walk.dentry);
     // A directory of that name which was made since has no label. Looked for only where something is to be changed:
     // there is one for everything that is opened, and nothing in it yet to be read.
-    if index != 0 && walk.access & access::MODIFY != 0 {
+    if walk.below != 0 && walk.access & access::MODIFY != 0 {
         let reason = named(walk.dentry, u64::from(walk.access), u64::from(walk.subjects)) as u32;
         if reason != 0 {
             walk.t0_reason = reason;
-            return 1;
+            return true;
         }
     }
-    if let Some(key) = dentry::inode(dentry).filter(|inode| may_be_labelled(*inode)).and_then(dentry::key) {
+    if let Some(file) = dentry::inode(dentry).filter(|inode| may_be_labelled(*inode)).and_then(dentry::key) {
+        key.file = file;
         // SAFETY: read only.
-        if let Some(label) = unsafe { T0.get(key) } {
+        if let Some(label) = unsafe { T0.get(&key.file) } {
             if label.deny & walk.access != 0 && label.subjects & walk.subjects == 0 {
                 walk.t0_reason = label.reason;
-                return 1;
+                return true;
             }
             walk.flags |= label.flags;
         }
         if walk.t1_found == 0 {
             // SAFETY: read only.
-            if let Some(label) = unsafe { T1.get(T1Key { file: key, policy: walk.policy, pad: 0 }) } {
+            if let Some(label) = unsafe { T1.get(&*key) } {
                 walk.t1_found = 1;
                 if label.deny & walk.access != 0 {
                     walk.t1_reason = label.reason;
@@ -163,9 +180,9 @@ unsafe extern "C" fn step(index: u64, walk: *mut Walk) -> i64 {
             }
         }
     }
-    let Some(parent) = dentry::parent(dentry) else { return 1 };
+    let Some(parent) = dentry::parent(dentry) else { return true };
     (walk.dentry, walk.below) = (parent.0, dentry.0);
-    i64::from(parent == dentry)
+    parent == dentry
 }
 
 /// Whether an inode can have a label.
@@ -177,25 +194,16 @@ fn may_be_labelled(inode: Address) -> bool {
 }
 
 /// Walks from an object to the root. The answer: a reason in the lower half, above it [`BY_T0`], [`BY_T1`] or
-/// [`UNLABELLED`], and the `LABEL_*` bits that were met. Global linkage: see [`dentry::append_names`].
+/// [`UNLABELLED`], and the `LABEL_*` bits that were met. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, armed: u64) -> u64 {
-    let mut walk = Walk {
-        dentry: object,
-        below: 0,
-        t1_dir: 0,
-        t1_below: 0,
-        access: access as u32,
-        subjects: subjects as u32,
-        policy: policy as u32,
-        t0_reason: 0,
-        t1_found: u32::from(armed == 0),
-        t1_reason: 0,
-        flags: 0,
-        pad: 0,
-    };
-    each(MAX_DEPTH, step, &mut walk);
+    let mut place = MaybeUninit::<Walk>::uninit();
+    let walk = zeroed(&mut place);
+    walk.dentry = object;
+    (walk.access, walk.subjects, walk.policy) = (access as u32, subjects as u32, policy as u32);
+    walk.t1_found = u32::from(armed == 0);
+    each(MAX_DEPTH / STEPS, steps, walk);
     if walk.t0_reason != 0 {
         return u64::from(walk.t0_reason) | BY_T0;
     }
@@ -210,13 +218,12 @@ pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, arm
 }
 
 /// The reason for which a name may not be made in a directory; 0: it may. `below` is the name's dentry; 0 is the directory
-/// itself, which stands for no name. Global linkage: see [`dentry::append_names`].
+/// itself, which stands for no name. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn refuses_name(dir: u64, below: u64, policy: u64) -> u64 {
-    let mut place = zeros::<{ size_of::<T1NameKey>() / 8 }>();
-    // SAFETY: a key is integers, of the size and alignment of the words. The name lies three words in.
-    let key = unsafe { &mut *place.as_mut_ptr().cast::<T1NameKey>() };
+    let mut place = MaybeUninit::<T1NameKey>::uninit();
+    let key = zeroed(&mut place);
     let Some(dir) = dentry::inode(Address(dir)).and_then(dentry::key) else { return 0 };
     (key.dir, key.policy) = (dir, policy as u32);
     let name = (&raw mut key.name).cast();
@@ -292,7 +299,7 @@ pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
 
 /// Whether an object lies in a file system that holds nothing but what whoever made it put there, as the sandboxes of
 /// agents do: files in memory, or a view of their own processes and terminals, mounted in a user namespace of their own;
-/// 0: no. Such a mount cannot bring in anything that was there before. Global linkage: see [`dentry::append_names`].
+/// 0: no. Such a mount cannot bring in anything that was there before. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn is_private(object: u64) -> u64 {
@@ -308,7 +315,7 @@ pub extern "C" fn is_private(object: u64) -> u64 {
     u64::from(is_own && is_kind)
 }
 
-/// Whether a file of a refused name may be read all the same; 0: no. Global linkage: see [`dentry::append_names`].
+/// Whether a file of a refused name may be read all the same; 0: no. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn readable(object: u64, access: u64) -> u64 {

@@ -3,7 +3,8 @@
 use crate::maps::{SCRATCH, SCRATCH_LEN};
 use crate::offsets;
 use crate::read::{Address, cast, clear, each, opaque, store};
-use abi::{FileFacts, FileKey, NAME_LEN};
+use crate::task::task;
+use abi::{FileFacts, FileKey, NAME_HASH, NAME_LEN, add_to_name_hash};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
 /// Bytes that the names of one path may take.
@@ -38,8 +39,9 @@ pub fn parent(dentry: Address) -> Option<Address> {
 /// `NAME_LEN` bytes, since the stack is small.
 #[inline(always)]
 pub fn short_name(dentry: Address, name: *mut u64) -> bool {
-    let Some(len) = dentry.word(offsets::dentry_name_len()) else { return false };
-    let Some(from) = dentry.follow(offsets::dentry_name()) else { return false };
+    // Not by `word` and `follow`, which may be calls: the deepest ones have no room on the stack for another.
+    let Some(len) = dentry.get::<u32>(offsets::dentry_name_len()) else { return false };
+    let Some(from) = dentry.get::<Address>(offsets::dentry_name()) else { return false };
     if offsets::can_cast() {
         return len != 0 && (len as usize) < NAME_LEN && padded(cast(from.0), len, name);
     }
@@ -50,6 +52,47 @@ pub fn short_name(dentry: Address, name: *mut u64) -> bool {
     }
     // SAFETY: `len` is below the array's length; the source may be any address.
     unsafe { bpf_probe_read_kernel(name.cast(), opaque(len) & 31, from.0 as *const _) == 0 }
+}
+
+/// [`abi::name_hash`] of a name of up to `NAME_LEN - 1` bytes; `None` for a longer one.
+#[inline(always)]
+pub fn name_hash(dentry: Address) -> Option<u64> {
+    let len = dentry.get::<u32>(offsets::dentry_name_len())? as usize;
+    let from = dentry.get::<Address>(offsets::dentry_name())?;
+    if len == 0 || len >= NAME_LEN {
+        return None;
+    }
+    let (mut hash, mut i) = (NAME_HASH, 0);
+    while i < NAME_LEN / 8 {
+        let left = len.saturating_sub(i * 8);
+        let at = from.0.wrapping_add(i as u64 * 8);
+        let mut word = 0u64;
+        if offsets::can_cast() {
+            if left != 0 {
+                // SAFETY: words of a cast, see there.
+                word = unsafe { cast(at).read_volatile() };
+            }
+            if left < 8 {
+                word &= (1 << (left * 8)) - 1;
+            }
+        } else {
+            let to = (&raw mut word).cast();
+            // SAFETY: at most eight bytes, to a word of this stack; the source may be any address.
+            let failed = unsafe {
+                if left >= 8 {
+                    bpf_probe_read_kernel(to, 8, at as *const _)
+                } else {
+                    bpf_probe_read_kernel(to, opaque(left as u32) & 7, at as *const _)
+                }
+            };
+            if failed != 0 {
+                return None;
+            }
+        }
+        hash = add_to_name_hash(hash, word);
+        i += 1;
+    }
+    Some(hash)
 }
 
 /// Copies `len` bytes of a name word by word, and zeros up to `NAME_LEN`.
@@ -101,24 +144,40 @@ struct Names {
     cut: u64,
 }
 
-/// Appends one name, a callback of `bpf_loop`. 1 ends it.
-unsafe extern "C" fn name(_: u64, names: *mut Names) -> i64 {
-    // SAFETY: `bpf_loop` hands on the pointer that `append_names` gave it.
+/// Names that are appended in one call: calls and returns are what costs.
+const AT_ONCE: u32 = 2;
+
+/// Appends some names, a callback of `bpf_loop`. 1 ends it.
+unsafe extern "C" fn some_names(_: u64, names: *mut Names) -> i64 {
+    // SAFETY: `bpf_loop` hands on the pointer that `append_file` gave it.
     let names = unsafe { &mut *names };
+    let mut i = 0;
+    while i < AT_ONCE {
+        if name(names) {
+            return 1;
+        }
+        i += 1;
+    }
+    0
+}
+
+/// Appends one name; whether it was the last.
+#[inline(always)]
+fn name(names: &mut Names) -> bool {
     let dentry = Address(names.dentry);
-    let Some(parent) = parent(dentry) else { return 1 };
+    let Some(parent) = parent(dentry) else { return true };
     // A file in memory only is its own parent, too, and so is one that a handle has led to past its directories.
     let ends = parent == dentry;
     if ends && is_root(dentry) {
         names.cut = 0;
-        return 1;
+        return true;
     }
-    let Some(len) = dentry.word(offsets::dentry_name_len()) else { return 1 };
-    let Some(from) = dentry.follow(offsets::dentry_name()) else { return 1 };
+    let Some(len) = dentry.word(offsets::dentry_name_len()) else { return true };
+    let Some(from) = dentry.follow(offsets::dentry_name()) else { return true };
     let len = len & 0xff;
     let place = names.at as usize & (SCRATCH_LEN - 1);
     if names.at > names.limit || place > SCRATCH_LEN - 512 {
-        return 1;
+        return true;
     }
     // SAFETY: `place` is at least 512 bytes before the end of the buffer, and a name has at most 255.
     unsafe {
@@ -127,12 +186,12 @@ unsafe extern "C" fn name(_: u64, names: *mut Names) -> i64 {
         if offsets::can_cast() && len <= WORDWISE {
             copy(to.add(1), cast(from.0), len);
         } else if bpf_probe_read_kernel(to.add(1).cast(), len, from.0 as *const _) != 0 {
-            return 1;
+            return true;
         }
     }
     names.at = (place + 1 + len as usize) as u64;
     names.dentry = parent.0;
-    i64::from(ends)
+    ends
 }
 
 /// Bytes of the longest name that is copied word by word.
@@ -162,51 +221,58 @@ fn is_root(dentry: Address) -> bool {
     dentry.follow(offsets::dentry_sb()).and_then(|sb| sb.follow(offsets::sb_root())) == Some(dentry)
 }
 
-/// Appends the names of a dentry, leaf first, to the `len` bytes of the record in buffer `slot` of this CPU. Returns the
-/// new length, with [`CUT`] set when the walk ended before the root.
+/// Writes the facts of a dentry to byte `at` of the record in buffer `slot` of this CPU, and appends its names, leaf first, to
+/// the record's `len` bytes. Returns the new length, [`CUT`] set where the walk ended before the root; 0: the dentry could not
+/// be read.
 ///
 /// A function with global linkage and plain integers is verified once, by itself: its branches do not multiply with
 /// those of every program that calls it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn append_names(slot: u64, len: u64, dentry: u64) -> u64 {
-    let len = len & (SCRATCH_LEN as u64 - 1);
-    let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return len | CUT };
-    let limit = len + (NAMES_LEN - 256) as u64;
-    let mut names = Names { buffer: scratch.cast(), dentry, at: len, limit, cut: CUT };
-    each(NAMES, name, &mut names);
-    names.at & (SCRATCH_LEN as u64 - 1) | names.cut
-}
-
-/// Set in the answer of [`append_names`] when names are missing at the upper end.
-pub const CUT: u64 = 1 << 32;
-
-/// Writes the facts of a dentry to byte `at` of the record in buffer `slot` of this CPU. 0: there were none to write.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn write_facts(slot: u64, at: u64, dentry: u64) -> u64 {
+pub extern "C" fn append_file(slot: u64, at: u64, len: u64, dentry: u64) -> u64 {
     let Some(scratch) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
+    let buffer: *mut u8 = scratch.cast();
     let Some(facts) = facts(Address(dentry)) else { return 0 };
     let at = at as usize & 0xf8;
+    let len = len & (SCRATCH_LEN as u64 - 1);
+    let limit = len + (NAMES_LEN - 256) as u64;
+    let mut names = Names { buffer, dentry, at: len, limit, cut: CUT };
+    each(NAMES / AT_ONCE, some_names, &mut names);
+    let end = names.at & (SCRATCH_LEN as u64 - 1);
+    let (names_len, cut) = (end.wrapping_sub(len) as u16, (names.cut >> 32) as u16);
     // SAFETY: `at` is a multiple of eight below 256, and the buffer is far larger.
-    unsafe { scratch.cast::<u8>().add(at).cast::<FileFacts>().write(facts) };
-    1
+    unsafe { buffer.add(at).cast::<FileFacts>().write(FileFacts { names_len, cut, ..facts }) };
+    end | names.cut
 }
+
+/// Set in the answer of [`append_file`] when names are missing at the upper end.
+pub const CUT: u64 = 1 << 32;
 
 /// The dentry behind a descriptor of the current process.
 #[inline(always)]
 pub fn of_fd(fd: i32) -> Option<(Address, Address)> {
-    let file = file_of_fd(fd)?;
+    of_fd_of(task(), fd)
+}
+
+/// The dentry behind a descriptor of a task.
+#[inline(always)]
+pub fn of_fd_of(task: Address, fd: i32) -> Option<(Address, Address)> {
+    let file = file_of_fd_of(task, fd)?;
     Some((file, file.follow(offsets::file_dentry())?))
 }
 
 /// The `struct file` behind a descriptor of the current process.
 #[inline(always)]
 pub fn file_of_fd(fd: i32) -> Option<Address> {
+    file_of_fd_of(task(), fd)
+}
+
+#[inline(always)]
+fn file_of_fd_of(task: Address, fd: i32) -> Option<Address> {
     if fd < 0 {
         return None;
     }
-    let fdt = crate::task::task().follow(offsets::task_files())?.follow(offsets::files_fdt())?;
+    let fdt = task.follow(offsets::task_files())?.follow(offsets::files_fdt())?;
     if fd as u32 >= fdt.word(offsets::fdt_max())? {
         return None;
     }
@@ -218,5 +284,5 @@ pub fn file_of_fd(fd: i32) -> Option<Address> {
 /// The current working directory.
 #[inline(always)]
 pub fn working_directory() -> Option<Address> {
-    crate::task::task().follow(offsets::task_fs())?.follow(offsets::fs_pwd_dentry())
+    task().follow(offsets::task_fs())?.follow(offsets::fs_pwd_dentry())
 }

@@ -14,19 +14,27 @@ const PROT_EXEC: u64 = 4;
 /// A descriptor came back, and no hook has told it: what the deny-list refuses can only be answered with an end, before
 /// the caller sees the descriptor. What is told stands for the end of the call, too.
 #[inline(always)]
-pub fn opened(call: &Ended) -> Option<()> {
+pub fn opened(call: &Ended, task: Address) -> Option<()> {
     let ends = if call.compat { CALL_ENDS_32 } else { CALL_ENDS };
-    tell_open(&call.inside, call.ret, call.number, call.detail()?, call.plan.access, ends)
+    let opened = dentry::of_fd_of(task, call.ret)?;
+    tell_open(&call.inside, opened, call.ret, call.number, call.detail()?, call.plan.access, ends)
 }
 
-/// Decides and tells a file that was opened as descriptor `fd`. What the file itself does not keep comes from the `asked`
-/// flags and `access`.
+/// Decides and tells a file that was opened, with its dentry, as descriptor `fd`. What the file itself does not keep comes
+/// from the `asked` flags and `access`.
 #[inline(always)]
-pub fn tell_open(inside: &Inside, fd: i32, syscall: u32, asked: u32, access: u32, call: u32) -> Option<()> {
+pub fn tell_open(
+    inside: &Inside,
+    (file, dentry): (Address, Address),
+    fd: i32,
+    syscall: u32,
+    asked: u32,
+    access: u32,
+    call: u32,
+) -> Option<()> {
     /// `O_CREAT`, `O_EXCL`, `O_TRUNC`
     const FORGOTTEN: u32 = 0o100 | 0o200 | 0o1000;
     const O_TRUNC: u32 = 0o1000;
-    let (file, dentry) = dentry::of_fd(fd)?;
     let (kept, flags) = open_access(file)?;
     let flags = flags | asked & FORGOTTEN;
     let mut access = access | kept;

@@ -1,15 +1,15 @@
 //! Lineage: membership is inherited at fork, an executable's subjects are found at exec, and an entry goes with its
 //! last thread.
 
-use crate::maps::{EVER_INSIDE, MEMBERS, SUBJECTS};
+use crate::maps::{BEGUN, EVER_INSIDE, MEMBERS, SUBJECTS};
 use crate::offsets;
 use crate::read::{Address, clear, each};
-use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, verdict};
-use crate::syscall::SIGKILL;
+use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, tell_syscall, verdict};
+use crate::syscall::{Running, SIGKILL, thread};
 use crate::{atomic, decide, dentry, task};
 use abi::{
     Bit, Exec, Exit, FORK_CGROUP, FORK_NAMESPACES, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE,
-    STAGE_NONE, VERDICT_REFUSED, access, kind,
+    STAGE_NONE, VERDICT_REFUSED, access, form, kind,
 };
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
 use aya_ebpf::macros::raw_tracepoint;
@@ -173,7 +173,7 @@ fn subjects(dentry: Address, mm: Address) -> u32 {
 }
 
 /// Non-zero when an environment holds a variable that begins with `LD_`, or is too long to tell. The stack was just
-/// laid out by the kernel, and no other thread of this process exists. Global linkage: see [`dentry::append_names`].
+/// laid out by the kernel, and no other thread of this process exists. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn loads_foreign_code(start: u64, end: u64) -> u64 {
@@ -239,6 +239,13 @@ fn on_exit(task: Address) -> Option<()> {
     // Counted down before the tracepoint: 0 means that this was the last thread.
     let live: i32 = task.follow(offsets::task_signal())?.get(offsets::signal_live())?;
     let code: u32 = task.word(offsets::task_exit_code()).unwrap_or(0);
+    if let Some(call) = Running::find()
+        && call.plan.form == form::LAST
+    {
+        tell_syscall(&inside, call.number, 0, call.compat);
+    }
+    // A call that ends with its thread has no end of its own.
+    let _ = BEGUN.remove(thread(&inside));
     if let Some(buffer) = Buffer::claim() {
         let record: *mut Exit = buffer.record();
         // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.

@@ -6,7 +6,7 @@
 use crate::descriptor::drop_subjects_unless_system;
 use crate::maps::PROTECTED;
 use crate::offsets;
-use crate::read::{Address, argument, zeros};
+use crate::read::{Address, argument, zeroed, zeros};
 use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdict};
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{note_refusal, running};
@@ -16,7 +16,7 @@ use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, acc
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 
 const ALLOW: i32 = 0;
 const EPERM: i32 = -1;
@@ -84,7 +84,8 @@ fn other_process(dentry: Address) -> bool {
     if magic != Some(PROC_SUPER_MAGIC) {
         return false;
     }
-    let mut name = zeros::<{ abi::NAME_LEN / 8 }>();
+    let mut place = MaybeUninit::<[u64; abi::NAME_LEN / 8]>::uninit();
+    let name = zeroed(&mut place);
     if !dentry::short_name(dentry, name.as_mut_ptr()) || name[0] != u64::from_le_bytes(*b"environ\0") {
         return false;
     }

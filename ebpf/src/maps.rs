@@ -2,7 +2,7 @@
 
 use abi::{
     FileKey, Identity, LABEL_BITS, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_SESSIONS, MAX_T0,
-    MAX_T1, MAX_T1_NAMES, Member, NAME_LEN, NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session,
+    MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session,
     Socket, T1Key, T1NameKey, Verdict,
 };
 use aya_ebpf::macros::map;
@@ -43,9 +43,10 @@ pub static LABELLED: Array<u64> = Array::with_max_entries(LABEL_BITS / 64, MMAPA
 /// Static deny-list, by exact name.
 #[map]
 pub static T0_NAMES: HashMap<NameKey, Label> = HashMap::with_max_entries(4096, NO_PREALLOC);
-/// Names that occur in `T0_NAMES` at all: spares the other look-ups for nearly every file.
+/// Names that occur or occurred in `T0_NAMES` at all, a bit each: spares nearly every file those look-ups. Set before the
+/// entry is made, and never cleared.
 #[map]
-pub static INTERESTING: HashMap<[u8; NAME_LEN], u32> = HashMap::with_max_entries(1024, NO_PREALLOC);
+pub static NAMED: Array<u64> = Array::with_max_entries(NAME_BITS / 64, MMAPABLE);
 /// Compiled baselines, by policy and object.
 #[map]
 pub static T1: HashMap<T1Key, Label> = HashMap::with_max_entries(MAX_T1, NO_PREALLOC);
@@ -65,7 +66,7 @@ pub static FORMS: ProgramArray = ProgramArray::with_max_entries(32, 0);
 /// thread that does it: how often, so that no failure is told twice.
 #[map]
 pub static REFUSED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0);
-/// Calls on paths that are running, by thread.
+/// Calls on paths that are running and have changed something, by thread.
 #[map]
 pub static BEGUN: LruHashMap<u64, Begun> = LruHashMap::with_max_entries(8192, 0);
 /// Requests through io_uring on paths that have not completed, by their addresses. One process can make any number of them:
@@ -105,10 +106,8 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES, 0);
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Begun {
-    /// When it began: which one it is.
+    /// When the call changed the first inode, or the request was made: which one it is.
     pub call: u64,
-    /// Newest mount of the namespace then.
-    pub mount: u64,
     /// Why it should not have: see `change::forbidden`.
     pub forbidden: u64,
     /// Inodes in `inodes`.
@@ -117,8 +116,6 @@ pub struct Begun {
     pub inodes: [u64; INODES],
 }
 
-/// Words of [`Begun`].
-pub const BEGUN_WORDS: usize = 4 + INODES;
 /// Inodes of one call that are remembered: a rename through overlayfs changes six. A power of two.
 pub const INODES: usize = 8;
 /// Buffers a CPU: LSM programs can be preempted by one another, and four deep is more than was ever seen.

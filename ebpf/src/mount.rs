@@ -50,18 +50,12 @@ fn mount_point(call: &Ended) -> Option<Address> {
     if call.argument(call.plan.detail)? & NO_NEW_MOUNT != 0 {
         return None;
     }
-    let newest = newest()?;
-    // SAFETY: read only; only this thread writes its entry.
-    let begun = unsafe { maps::BEGUN.get(crate::syscall::thread(&call.inside)) }?;
-    if begun.mount == newest.0 {
-        return None;
-    }
-    newest.follow(offsets::mount_point())
+    newest()?.follow(offsets::mount_point())
 }
 
 /// The newest mount of the current namespace, where this kernel keeps it at hand (since 6.14).
 #[inline(always)]
-pub fn newest() -> Option<Address> {
+fn newest() -> Option<Address> {
     if offsets::namespace_last_mount() == u32::MAX as usize {
         return None;
     }

@@ -1,30 +1,28 @@
 //! Operations on paths. The paths are the caller's memory, or copies of it, and so claimed; what the kernel has changed
 //! meanwhile is told beside them (see `change`).
 
-use crate::maps::{BEGUN, BEGUN_WORDS, Begun};
-use crate::read::{Address, clear, zeros};
+use crate::maps::{BEGUN, Begun};
+use crate::read::{Address, clear, zeroed};
 use crate::ring::{Buffer, FACTS_WORDS, PATH_LEN, Urgency, verdict};
 use crate::syscall::{Ended, SIGKILL, argument, thread};
 use crate::task::Inside;
-use crate::{change, dentry, mount, offsets};
+use crate::{change, dentry, offsets};
 use abi::{
     Claimed, MEANS_KILL, NO_ARG, Plan, REQUEST_ENDED, REQUEST_NONE, REQUEST_TOLD, STAGE_NONE, STAGE_T0,
     VERDICT_REFUSED, Verdict, access, kind,
 };
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_send_signal};
 use aya_ebpf::maps::LruHashMap;
-use core::mem::{offset_of, size_of};
+use core::mem::{MaybeUninit, offset_of, size_of};
 
-/// A call on paths begins, or a request: what it changes is looked for until it ends. `map` has it by its `key`; `mark`
+/// A call on paths begins, or a request: what it changes is remembered until it ends. `map` has it by its `key`; `mark`
 /// is set in what tells it from others. Returns that.
 #[inline(always)]
 pub fn begin(map: &LruHashMap<u64, Begun>, key: u64, mark: u64) -> u64 {
-    let mut begun = zeros::<BEGUN_WORDS>();
-    // SAFETY: the words are of the size and alignment of the structure, which is integers.
-    let begun = unsafe { &mut *begun.as_mut_ptr().cast::<Begun>() };
+    let mut place = MaybeUninit::<Begun>::uninit();
+    let begun = zeroed(&mut place);
     // SAFETY: the helper has no preconditions.
     begun.call = unsafe { bpf_ktime_get_boot_ns() } | mark;
-    begun.mount = mount::newest().map_or(0, |mount| mount.0);
     let _ = map.insert(key, &*begun, 0);
     begun.call
 }

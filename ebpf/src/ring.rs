@@ -50,7 +50,7 @@ pub fn lose(kind: u32) {
 }
 
 /// Takes a free buffer of this CPU and returns its slot; [`SCRATCHES`], counted, when all are in use. Global linkage: see
-/// [`dentry::append_names`].
+/// [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn claim() -> u64 {
@@ -66,14 +66,12 @@ pub extern "C" fn claim() -> u64 {
     u64::from(SCRATCHES)
 }
 
-/// Gives a buffer back. Global linkage: see [`dentry::append_names`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn release(slot: u64) -> u64 {
+/// Gives a buffer back.
+#[inline(always)]
+fn release(slot: u64) {
     if let Some(busy) = BUSY.get_ptr_mut(0) {
         atomic::fetch_and(busy, !(1u64 << (slot & 31)));
     }
-    0
 }
 
 /// Writes a head, with the time and the processor.
@@ -89,7 +87,7 @@ unsafe fn write_head(place: *mut Header, head: Header) {
     }
 }
 
-/// Tells the end of a system call, or the beginning of one that has none. The most frequent record by far, and always of
+/// Tells the end of a system call, or that of a thread in one that has none. The most frequent record by far, and always of
 /// one length: written in place.
 #[inline(always)]
 pub fn tell_syscall(inside: &Inside, number: u32, ret: i64, compat: bool) {
@@ -122,7 +120,7 @@ pub fn tell_syscall(inside: &Inside, number: u32, ret: i64, compat: bool) {
 
 /// Completes the head of the record in buffer `slot`, writes `len` bytes to the ring, and gives the buffer back. `what` is
 /// the kind, and above it the [`Urgency`]; `thread` is tgid and tid, `place` the session's slot and the system call,
-/// each the upper and the lower half. Global linkage: see [`dentry::append_names`].
+/// each the upper and the lower half. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64) -> u64 {
@@ -133,7 +131,10 @@ pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64
     let ring = if is_control { 0 } else { 1 };
     let sequence = SEQUENCE.get_ptr_mut(ring);
     let state = SESSIONS.get_ptr(session);
-    let (Some(sequence), Some(state)) = (sequence, state) else { return release(slot) };
+    let (Some(sequence), Some(state)) = (sequence, state) else {
+        release(slot);
+        return 0;
+    };
     // SAFETY: arrays are never freed while the program runs.
     let (segment, scored) = unsafe { ((*state).segment, (*state).flags & SESSION_SCORED != 0) };
     let len = len as usize & (SCRATCH_LEN - 1);
@@ -167,7 +168,8 @@ pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64
             lose(u32::from(kind::SYSCALL));
         }
     }
-    release(slot)
+    release(slot);
+    0
 }
 
 impl Buffer {
@@ -191,22 +193,12 @@ impl Buffer {
         self.base
     }
 
-    /// Writes the facts of a dentry to byte `at` of the record, appends its names, and completes the facts by them.
-    /// Returns the new length; `None` where the dentry could not be read.
+    /// Writes the facts of a dentry to byte `at` of the record, and appends its names. Returns the new length; `None` where
+    /// the dentry could not be read.
     #[inline(always)]
     pub fn append_file(&self, at: usize, len: usize, dentry: Address) -> Option<usize> {
-        if dentry::write_facts(u64::from(self.slot), at as u64, dentry.0) == 0 {
-            return None;
-        }
-        let answer = dentry::append_names(u64::from(self.slot), len as u64, dentry.0);
-        let end = answer as usize & (SCRATCH_LEN - 1);
-        // SAFETY: `at` is the constant offset of facts within a record.
-        unsafe {
-            let facts = self.base.add(at).cast::<FileFacts>();
-            (*facts).names_len = end.wrapping_sub(len) as u16;
-            (*facts).cut = (answer >> 32) as u16;
-        }
-        Some(end)
+        let answer = dentry::append_file(u64::from(self.slot), at as u64, len as u64, dentry.0);
+        if answer == 0 { None } else { Some(answer as usize & (SCRATCH_LEN - 1)) }
     }
 
     /// Appends a path of user memory behind `len` bytes. Returns its length without the NUL; 0 where it cannot be read.
@@ -261,7 +253,7 @@ impl Buffer {
 /// Bytes of a path that a record carries at most, its NUL included.
 pub const PATH_LEN: u32 = 4096;
 
-/// See [`Buffer::append_path`]. Global linkage: see [`dentry::append_names`].
+/// See [`Buffer::append_path`]. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn append_path(slot: u64, len: u64, path: u64) -> u64 {
@@ -277,7 +269,7 @@ pub extern "C" fn append_path(slot: u64, len: u64, path: u64) -> u64 {
     if read > 0 { read as u64 - 1 } else { 0 }
 }
 
-/// See [`Buffer::append_kernel_path`]. Global linkage: see [`dentry::append_names`].
+/// See [`Buffer::append_kernel_path`]. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn append_kernel_path(slot: u64, len: u64, path: u64) -> u64 {
@@ -296,7 +288,7 @@ pub extern "C" fn append_kernel_path(slot: u64, len: u64, path: u64) -> u64 {
 /// Bytes of an address that a record carries at most, and one: the largest that anybody means is a `sockaddr_un` of 110.
 const ADDRESS_LEN: u32 = 128;
 
-/// See [`Buffer::append_name`]. Global linkage: see [`dentry::append_names`].
+/// See [`Buffer::append_name`]. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn append_name(slot: u64, len: u64, sk: u64) -> u64 {
@@ -346,7 +338,7 @@ impl Said {
 /// Set in a size: the address is of kernel memory.
 const OF_KERNEL: u64 = 1 << 32;
 
-/// See [`Buffer::append_address`]. Global linkage: see [`dentry::append_names`].
+/// See [`Buffer::append_address`]. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn append_address(slot: u64, len: u64, address: u64, size: u64) -> u64 {

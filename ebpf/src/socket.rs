@@ -81,7 +81,7 @@ pub fn sendmsg6(ctx: SockAddrContext) -> i32 {
 
 #[inline(always)]
 fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
-    let Some(inside) = task::current_by_task() else { return ALLOW };
+    let Some(inside) = task::of_task(task::task()) else { return ALLOW };
     // SAFETY: the context of this program type; each field is read with the width that the verifier allows.
     let peer = unsafe {
         let addr = &*ctx.sock_addr;
@@ -113,7 +113,7 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
 /// A new Internet socket: one that passes by the address hooks is refused here by an armed baseline.
 #[cgroup_sock(sock_create)]
 pub fn sock_create(ctx: SockContext) -> i32 {
-    let Some(inside) = task::current_by_task() else { return ALLOW };
+    let Some(inside) = task::of_task(task::task()) else { return ALLOW };
     // SAFETY: the context of this program type.
     let (family, kind, protocol) = unsafe {
         let sock = &*ctx.as_ptr().cast::<aya_ebpf::bindings::bpf_sock>();

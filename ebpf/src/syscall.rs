@@ -1,14 +1,14 @@
 //! The raw system call sequence of every thread inside a session, and the operations that only a system call's end
 //! can tell: what it returned, which file a descriptor came to be, and paths that name nothing.
 
-use crate::maps::{BEGUN, FORMS, PLANS, REFUSED};
+use crate::maps::{FORMS, PLANS, REFUSED};
 use crate::offsets;
 use crate::read::Address;
 use crate::ring::tell_syscall;
 use crate::task::{self, Inside};
 use crate::{descriptor, endpoint, mount, named, process, uring};
 use abi::{NO_ARG, PLANS_32, Plan, form};
-use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
@@ -22,32 +22,6 @@ const OPENAT2: u32 = 437;
 const IO_URING_ENTER: u32 = 426;
 /// `TS_COMPAT`, arch/x86/include/asm/thread_info.h: a 32-bit call is running.
 const TS_COMPAT: u32 = 2;
-
-/// `TP_PROTO(struct pt_regs *regs, long id)`. Calls that never return are told here; what a call on
-/// paths changes is looked for from here on.
-#[raw_tracepoint(tracepoint = "sys_enter")]
-pub fn sys_enter(ctx: RawTracePointContext) -> i32 {
-    let _ = on_enter(ctx.arg::<u64>(1) as u32);
-    0
-}
-
-/// Nearly every call has nothing to begin: that is asked first, since it is less than to ask who calls.
-#[inline(always)]
-fn on_enter(number: u32) -> Option<()> {
-    let compat = is_compat();
-    let form = plan(number, compat)?.form;
-    let is_last = form == form::LAST;
-    if !is_last && ((form != form::PATH && form != form::MOUNT) || offsets::is_lsm_tier()) {
-        return None;
-    }
-    let inside = task::current()?;
-    if is_last {
-        tell_syscall(&inside, number, 0, compat);
-    } else {
-        named::begin(&BEGUN, thread(&inside), 0);
-    }
-    Some(())
-}
 
 /// `TP_PROTO(struct pt_regs *regs, long ret)`. The registers still hold the arguments. An open, which is
 /// frequent, is told here; what else is more than a number goes on in the program for its form: one program for all would
@@ -64,8 +38,9 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn on_exit(regs: Address, ret: i64) -> Option<u32> {
     const PR_SET_SECCOMP: u64 = 22;
-    let inside = task::current()?;
-    let compat = is_compat();
+    let task = task::task();
+    let inside = if offsets::can_cast() { task::of_task(task)? } else { task::current()? };
+    let compat = is_compat(task);
     let number = regs.get::<u64>(offsets::regs_orig_ax())? as u32;
     // The value of a 32-bit call is 32 bits wide, and so is its error.
     let ret = if compat { i64::from(ret as i32) } else { ret };
@@ -76,7 +51,7 @@ fn on_exit(regs: Address, ret: i64) -> Option<u32> {
         && !offsets::is_lsm_tier()
     {
         let call = Ended { inside, regs, ret: ret as i32, number, compat, plan };
-        if descriptor::opened(&call).is_some() {
+        if descriptor::opened(&call, task).is_some() {
             return None;
         }
     }
@@ -120,7 +95,7 @@ impl Ended {
     fn new(ctx: &RawTracePointContext) -> Option<Ended> {
         let regs = Address(ctx.arg(0));
         let number = regs.get::<u64>(offsets::regs_orig_ax())? as u32;
-        let compat = is_compat();
+        let compat = is_compat(task::task());
         let plan = plan(number, compat)?;
         Some(Ended { inside: task::current()?, regs, ret: ctx.arg::<u64>(1) as i32, number, compat, plan })
     }
@@ -194,6 +169,28 @@ pub fn ended_mount(ctx: RawTracePointContext) -> i32 {
     0
 }
 
+/// A system call that the current thread is in, before its end.
+pub struct Running {
+    /// Its number.
+    pub number: u32,
+    /// A 32-bit call.
+    pub compat: bool,
+    /// How to read it.
+    pub plan: Plan,
+}
+
+impl Running {
+    /// By the thread's saved registers; `None` where it is in no call, or in one that is only a number.
+    #[inline(always)]
+    pub fn find() -> Option<Running> {
+        // SAFETY: the helpers have no preconditions.
+        let regs = Address(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as u64);
+        let number = regs.get::<u64>(offsets::regs_orig_ax())? as u32;
+        let compat = is_compat(task::task());
+        Some(Running { number, compat, plan: plan(number, compat)? })
+    }
+}
+
 /// Key of the current thread in the maps that hold what a call began.
 #[inline(always)]
 pub fn thread(inside: &Inside) -> u64 {
@@ -233,8 +230,8 @@ pub fn take_refusal(key: u64) -> bool {
 }
 
 #[inline(always)]
-fn is_compat() -> bool {
-    task::task().word(offsets::task_status()).unwrap_or(0) & TS_COMPAT != 0
+fn is_compat(task: Address) -> bool {
+    task.word(offsets::task_status()).unwrap_or(0) & TS_COMPAT != 0
 }
 
 #[inline(always)]

@@ -59,24 +59,39 @@ pub fn task() -> Address {
 /// The current process, when it is inside a session.
 #[inline(always)]
 pub fn current() -> Option<Inside> {
+    if offsets::can_cast() {
+        return of_task(task());
+    }
     let id = bpf_get_current_pid_tgid();
     find((id >> 32) as u32, id as u32)
 }
 
-/// The same where that helper is not to be had (cgroup programs of old kernels).
+/// The process of a task, when it is inside a session. For the current one where that helper is not to be had (cgroup programs
+/// of old kernels).
 #[inline(always)]
-pub fn current_by_task() -> Option<Inside> {
-    let task = task();
-    find(task.word(offsets::task_tgid())?, task.word(offsets::task_pid())?)
+pub fn of_task(task: Address) -> Option<Inside> {
+    let tgid = task.word(offsets::task_tgid())?;
+    if !was_ever_inside(tgid) {
+        return None;
+    }
+    member(tgid, task.word(offsets::task_pid())?)
 }
 
 /// A process by its tgid, when it is inside a session.
 #[inline(always)]
 pub fn find(tgid: u32, tid: u32) -> Option<Inside> {
+    if was_ever_inside(tgid) { member(tgid, tid) } else { None }
+}
+
+/// Whether a process is or was inside a session: all that is asked of one that never was.
+#[inline(always)]
+fn was_ever_inside(tgid: u32) -> bool {
     let bit = Bit::of_process(tgid);
-    if EVER_INSIDE.get(bit.word).is_some_and(|word| word & bit.mask == 0) {
-        return None;
-    }
+    EVER_INSIDE.get(bit.word).is_none_or(|word| word & bit.mask != 0)
+}
+
+#[inline(always)]
+fn member(tgid: u32, tid: u32) -> Option<Inside> {
     let member = MEMBERS.get_ptr_mut(tgid)?;
     // SAFETY: the look-up succeeded.
     let slot = unsafe { (*member).session };

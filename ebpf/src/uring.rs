@@ -2,10 +2,10 @@
 //! kernel has copied for it; what came of it is told when it completes, by whichever thread that is.
 
 use crate::descriptor::tell_open;
-use crate::maps::{BEGUN_WORDS, Begun, FORMS, PLANS, REQUESTS};
+use crate::maps::{Begun, FORMS, PLANS, REQUESTS};
 use crate::named::{self, Named};
 use crate::process::tell_interface;
-use crate::read::{Address, zeros};
+use crate::read::{Address, zeroed, zeros};
 use crate::ring::{Buffer, FileOperation, Said, lose, tell_file, verdict};
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{EPERM, take_refusal, thread};
@@ -17,7 +17,7 @@ use abi::{
 };
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use core::mem::{offset_of, size_of};
+use core::mem::{MaybeUninit, offset_of, size_of};
 
 const AF_UNIX: u16 = 1;
 const SOCK_DGRAM: u16 = 2;
@@ -234,9 +234,8 @@ pub fn io_failed(ctx: RawTracePointContext) -> i32 {
     if task::current().is_some()
         && plan(request).is_some_and(|plan| matches!(plan.form, form::REQUEST_OPEN | form::REQUEST_PATH))
     {
-        let mut nothing = zeros::<BEGUN_WORDS>();
-        // SAFETY: the words are of the size and alignment of the structure, which is integers.
-        let _ = REQUESTS.insert(request.0, unsafe { &*nothing.as_mut_ptr().cast::<Begun>() }, 0);
+        let mut nothing = MaybeUninit::<Begun>::uninit();
+        let _ = REQUESTS.insert(request.0, &*zeroed(&mut nothing), 0);
     }
     0
 }
@@ -271,7 +270,9 @@ fn opened(done: &Completed) -> Option<()> {
     let mut told = done.is_refused() || offsets::is_lsm_tier() && done.ret >= 0;
     if !told && done.ret >= 0 && !done.is_slot() {
         let flags = done.request.word(done.plan.detail as usize)?;
-        told = tell_open(&done.inside, done.ret, u32::MAX, flags, 0, CALL_APART).is_some();
+        told = dentry::of_fd(done.ret)
+            .and_then(|opened| tell_open(&done.inside, opened, done.ret, u32::MAX, flags, 0, CALL_APART))
+            .is_some();
     }
     let call = done.end()?.call;
     named::tell_end(&done.inside, &done.plan, call, done.ret, verdict(&done.inside, 0, 0, 0), told)

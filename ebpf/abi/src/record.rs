@@ -303,7 +303,7 @@ wire! {
         pub second_len: u16,
         /// Non-zero when a path was longer than the space.
         pub path_cut: u32,
-        /// [`Touched::call`] of what this call, or request, has changed; 0 where nothing was looked for.
+        /// [`Touched::call`] of what this call, or request, has changed; 0: nothing, or nothing was looked for.
         pub call: u64,
         /// What the static stage says to what the call has changed, once it has.
         pub verdict: Verdict,
@@ -313,8 +313,8 @@ wire! {
     pub struct Touched: 96 {
         /// Head.
         pub header: Header,
-        /// When the call was entered, CLOCK_BOOTTIME, ns: with the thread, which call it was. Of a request through io_uring,
-        /// when it was made, and [`CALL_OF_REQUEST`]: with the process, which one it was.
+        /// When the call changed the first inode, CLOCK_BOOTTIME, ns: with the thread, which call it was. Of a request through
+        /// io_uring, when it was made, and [`CALL_OF_REQUEST`]: with the process, which one it was.
         pub call: u64,
         /// 0: as it stood while the call changed it. 1: as it stands when the call ends.
         pub after: u32,
