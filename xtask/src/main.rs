@@ -6,6 +6,7 @@ mod bench;
 mod ebpf;
 mod fuzz;
 mod host;
+mod operations;
 mod redcode;
 mod test;
 mod vm;
@@ -36,6 +37,8 @@ enum Job {
     /// Measure what it costs to be watched
     #[command(subcommand)]
     Bench(bench::Job),
+    /// Write the table of what is told, from what its test sees in each tier
+    Operations,
     /// Run hostile programs in guarded sessions, in a throw-away machine
     Redcode(redcode::Redcode),
     /// Run every check and test that this machine can run
@@ -59,6 +62,7 @@ fn run(job: &Job) -> Result<i32> {
         Job::Fuzz(arguments) => fuzz::run(arguments).map(|()| 0),
         Job::Vm(job) => vm::run(job),
         Job::Bench(job) => bench::run(job).map(|()| 0),
+        Job::Operations => operations::run().map(|()| 0),
         Job::Redcode(arguments) => redcode::run(arguments),
         Job::Test(arguments) => test::run(arguments),
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What one machine may take. Emulation is some twenty times slower than the host.
-const MACHINE: Limits = Limits { timeout: Duration::from_secs(1500), memory_mb: 2048 };
+pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(1500), memory_mb: 2048 };
 
 /// Tests that run in the machines: what the tier decides. The others prove the same on the host, and emulation is twenty
 /// times slower.
@@ -27,7 +27,7 @@ const TESTS: [&str; 5] = ["boundaries", "jewels", "lineage", "operations", "subv
 /// Those of them that run once more without BPF among the security modules: these kernels lack tracepoints of the host's.
 const TESTS_WITHOUT_LSM: [&str; 3] = ["boundaries", "jewels", "operations"];
 /// The kernel's list of security modules for that: of several, the last one holds.
-const WITHOUT_LSM: &str = "lsm=landlock,lockdown,yama";
+pub const WITHOUT_LSM: &str = "lsm=landlock,lockdown,yama";
 
 /// Runs the tests in a machine of each series; with how many seconds each took. Every line that is printed begins with its
 /// machine's series.
@@ -36,7 +36,7 @@ pub fn run(context: &Context, machines: &[Series]) -> Vec<(Tally, f32)> {
         ([], _) => return Vec::new(),
         (_, None) => Err(Tally::skipped(NOT_BUILT)),
         (_, Some(wardline)) => {
-            payloads(context, wardline).map_err(|error| Tally::failed(format!("{error:#}")))
+            payloads(context, &wardline).map_err(|error| Tally::failed(format!("{error:#}")))
         }
     };
     // One after the other: what they install and build is the same for both.
@@ -65,34 +65,44 @@ pub fn run(context: &Context, machines: &[Series]) -> Vec<(Tally, f32)> {
 }
 
 /// The program, the tests and the script that runs them, for each time that a machine is booted.
-fn payloads(context: &Context, wardline: PathBuf) -> Result<[Payload; 2]> {
+fn payloads(context: &Context, wardline: &Path) -> Result<[Payload; 2]> {
     const DEMO: &str = "echo '-------- wardline demo'\n\
          if wardline demo --profile vm --json; then echo 'test result: ok. 1 passed'\n\
          else echo 'test result: FAILED. 1 failed'; failed=1; fi\n";
-    let files = kernel_tests(context)?;
-    let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let payload = |files: Vec<PathBuf>, boot: &[&str], last: &str| {
-        let mut script = String::from("failed=0\n");
-        for file in &files {
-            let name = name(file);
-            script.push_str(&format!(
-                "echo '-------- {name}'\n'/opt/{name}' --test-threads=1 --show-output </dev/null || failed=1\n"
-            ));
-        }
-        script.push_str(last);
-        script.push_str("exit $failed\n");
-        Payload {
-            wardline: Some(wardline.clone()),
-            files: files.into_iter().chain(context.rebuilt.clone()).collect(),
-            python: None,
-            environment: Vec::new(),
-            boot: boot.iter().map(|&word| word.to_owned()).collect(),
-            command: vec!["sh".to_owned(), "-c".to_owned(), script],
-        }
-    };
+    let files = programs(context, &TESTS)?;
     let again =
         files.iter().filter(|file| TESTS_WITHOUT_LSM.contains(&name(file).as_str())).cloned().collect();
-    Ok([payload(files, &[], DEMO), payload(again, &[WITHOUT_LSM], "")])
+    let with_rebuilt = |payload: Payload| Payload {
+        files: payload.files.into_iter().chain(context.rebuilt.clone()).collect(),
+        ..payload
+    };
+    let all = payload(wardline, files, &[], DEMO);
+    Ok([with_rebuilt(all), with_rebuilt(payload(wardline, again, &[WITHOUT_LSM], ""))])
+}
+
+/// The program, test programs, and a script that runs them one after the other, with `last` behind them.
+pub fn payload(wardline: &Path, files: Vec<PathBuf>, boot: &[&str], last: &str) -> Payload {
+    let mut script = String::from("failed=0\n");
+    for file in &files {
+        let name = name(file);
+        script.push_str(&format!(
+            "echo '-------- {name}'\n'/opt/{name}' --test-threads=1 --show-output </dev/null || failed=1\n"
+        ));
+    }
+    script.push_str(last);
+    script.push_str("exit $failed\n");
+    Payload {
+        wardline: Some(wardline.to_owned()),
+        files,
+        python: None,
+        environment: Vec::new(),
+        boot: boot.iter().map(|&word| word.to_owned()).collect(),
+        command: vec!["sh".to_owned(), "-c".to_owned(), script],
+    }
+}
+
+fn name(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn in_machine(context: &Context, series: Series, payloads: &[Payload]) -> Result<Tally> {
@@ -130,8 +140,8 @@ fn in_machine(context: &Context, series: Series, payloads: &[Payload]) -> Result
     Ok(tally)
 }
 
-/// Builds the tests that need a kernel, and returns the programs that run in the machines.
-fn kernel_tests(context: &Context) -> Result<Vec<PathBuf>> {
+/// Builds the tests that need a kernel, and returns the programs of some of them as machines take them.
+pub fn programs(context: &Context, tests: &[&str]) -> Result<Vec<PathBuf>> {
     let mut command = cargo(context);
     command.args(["test", "--release", "--locked", "--no-run", "--package", KERNEL_TESTS]);
     let messages = host::output_only(command.args(["--message-format", "json-render-diagnostics"]))?;
@@ -141,7 +151,7 @@ fn kernel_tests(context: &Context) -> Result<Vec<PathBuf>> {
             serde_json::from_str(line).context("cargo printed something that is not JSON")?;
         let of_tests =
             message["target"]["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"));
-        let here = message["target"]["name"].as_str().is_some_and(|name| TESTS.contains(&name));
+        let here = message["target"]["name"].as_str().is_some_and(|name| tests.contains(&name));
         if let (true, Some(program)) = (of_tests && here, message["executable"].as_str()) {
             programs.push(stripped(context, Path::new(program))?);
         }

@@ -3,8 +3,8 @@
 //! Steps run one after the other, each under its own header, the machines at the end beside each other, and a table says
 //! what became of them. What cannot run here says what it needed and counts as skipped; where `CI=true`, skipped is failed.
 
-mod machine;
-mod step;
+pub mod machine;
+pub mod step;
 mod tally;
 
 use std::{env, time::Instant};

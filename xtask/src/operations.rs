@@ -1,0 +1,102 @@
+//! `cargo xtask operations`: writes the table of what is told, in ARCHITECTURE.md, from what the test of operations sees in
+//! each tier: here, and in a machine with and without BPF among its security modules. The test compares the table from then on.
+
+use crate::host;
+use crate::test::machine::{self, WITHOUT_LSM};
+use crate::test::step::{Context, Step, cargo};
+use crate::vm::{self, Series};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+
+/// The test, and how a line of it begins that says what was told: `told TIER | OPERATION | ORIGIN`.
+const TEST: &str = "operations";
+const TOLD: &str = "told ";
+/// What stands before and behind the table.
+const MARK: &str = "<!-- operations -->";
+/// The columns, as the test calls them.
+const TIERS: [&str; 3] = ["lsm", "tracepoint", "tracepoint before 6.13"];
+
+/// Runs the tests, and writes the table.
+pub fn run() -> Result<()> {
+    ensure!(host::is_root(), "loading kernel programs needs root: run `sudo -E cargo xtask operations`");
+    let mut context = Context::new()?;
+    Step::Binary.run(&mut context);
+    let wardline = context.wardline().context("the program does not build")?;
+    let mut seen = Seen::default();
+    let mut here = cargo(&context);
+    here.args(["test", "--release", "--locked", "--package", "end-to-end", "--test", TEST]);
+    here.args(["--", "--test-threads=1", "--show-output"]).env("WARDLINE_BIN", &wardline);
+    // It fails where the table is old.
+    host::stream(&mut here, |line| seen.take(line))?;
+    vm::prepare(Series::V6_12)?;
+    for boot in [&[][..], &[WITHOUT_LSM]] {
+        let payload = machine::payload(&wardline, machine::programs(&context, &[TEST])?, boot, "");
+        vm::boot(Series::V6_12, &payload, machine::MACHINE, |line| {
+            host::print(line);
+            seen.take(line);
+        })?;
+    }
+    let path = host::workspace()?.join("ARCHITECTURE.md");
+    let text = fs::read_to_string(&path)?;
+    let parts: Vec<&str> = text.split(MARK).collect();
+    let [before, _, behind] = parts[..] else { bail!("{} has no place for the table", path.display()) };
+    host::write(&path, format!("{before}{MARK}\n\n{}\n{MARK}{behind}", seen.table()?))?;
+    println!("wrote the table of {} operations", seen.operations.len());
+    Ok(())
+}
+
+/// What the test has said.
+#[derive(Default)]
+struct Seen {
+    /// Operations, in the test's order.
+    operations: Vec<String>,
+    /// Origin, by tier and operation.
+    origins: BTreeMap<(String, String), String>,
+}
+
+impl Seen {
+    fn take(&mut self, line: &str) {
+        let Some((_, told)) = line.split_once(TOLD) else { return };
+        let parts: Vec<&str> = told.split(" | ").collect();
+        let [tier, operation, origin] = parts[..] else { return };
+        if !self.operations.iter().any(|known| known == operation) {
+            self.operations.push(operation.to_owned());
+        }
+        self.origins.insert((tier.to_owned(), operation.to_owned()), origin.to_owned());
+    }
+
+    fn table(&self) -> Result<String> {
+        let mut out = String::from("| operation | `lsm` | `tracepoint` | `tracepoint` before 6.13 |\n");
+        out.push_str("| --- | --- | --- | --- |\n");
+        for operation in &self.operations {
+            let _ = write!(out, "| {operation} |");
+            for tier in TIERS {
+                let origin = self.origins.get(&(tier.to_owned(), operation.clone()));
+                let origin = origin.with_context(|| format!("`{operation}` was not seen in tier {tier}"))?;
+                let _ = write!(out, " {origin} |");
+            }
+            out.push('\n');
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_tier_does_not_tell_is_missing() {
+        let mut seen = Seen::default();
+        for line in
+            ["told lsm | open, cut | trusted", "6.12 | told tracepoint | open, cut | claimed", "| x |"]
+        {
+            seen.take(line);
+        }
+        assert!(seen.table().is_err());
+        seen.take("told tracepoint before 6.13 | open, cut | claimed");
+        assert_eq!(seen.table().unwrap().lines().last(), Some("| open, cut | trusted | claimed | claimed |"));
+    }
+}
