@@ -1,7 +1,9 @@
 //! `cargo xtask fuzz`: runs the fuzz targets in `fuzz/`, each from its committed seeds.
 
+use crate::bench::Machine;
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +17,9 @@ pub struct Fuzz {
     /// Seconds for each target
     #[arg(long, default_value_t = 300)]
     seconds: u64,
+    /// Keep what came of it in `fuzz/results.md`
+    #[arg(long)]
+    keep: bool,
     /// One target only
     target: Option<String>,
 }
@@ -54,6 +59,9 @@ pub fn run(arguments: &Fuzz) -> Result<()> {
     for target in targets {
         outcomes.push(fuzz(&driver, root, target, arguments.seconds)?);
     }
+    if arguments.keep {
+        keep(&directory.join("results.md"), arguments.seconds, &outcomes)?;
+    }
     println!("\n{:<10} {:>12} {:>9} {:>7}  finding", "target", "executions", "a second", "edges");
     for outcome in &outcomes {
         let Outcome { target, executions, rate, edges, finding } = outcome;
@@ -65,6 +73,33 @@ pub fn run(arguments: &Fuzz) -> Result<()> {
     let found = outcomes.iter().filter(|outcome| outcome.finding.is_some()).count();
     ensure!(found == 0, "{found} of {} targets ended by an input of their own", outcomes.len());
     Ok(())
+}
+
+/// What `results.md` begins with.
+const HEAD: &str = "# Fuzz runs\n\n\
+The last run of each target from its committed seeds, as `cargo xtask fuzz --keep` has written it.\n\n\
+| target | date | commit | seconds | executions | a second | edges | finding |\n\
+| --- | --- | --- | --- | --- | --- | --- | --- |\n";
+
+/// Replaces the lines of these targets.
+fn keep(path: &Path, seconds: u64, outcomes: &[Outcome]) -> Result<()> {
+    let known = fs::read_to_string(path).unwrap_or_default();
+    let mut lines: BTreeMap<String, String> = known
+        .lines()
+        .filter_map(|line| Some((line.strip_prefix("| ")?.split(' ').next()?.to_owned(), line.to_owned())))
+        .filter(|(target, _)| target != "target" && target != "---")
+        .collect();
+    let date = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d").to_string();
+    let commit = Machine::look()?.commit;
+    for Outcome { target, executions, rate, edges, finding } in outcomes {
+        let finding = finding.as_deref().unwrap_or("none");
+        let line = format!(
+            "| {target} | {date} | {commit} | {seconds} | {executions} | {rate} | {edges} | {finding} |"
+        );
+        lines.insert(target.clone(), line);
+    }
+    let lines: String = lines.into_values().map(|line| line + "\n").collect();
+    host::write(path, format!("{HEAD}{lines}"))
 }
 
 /// Runs one target. Its output goes where ours goes.
@@ -143,5 +178,22 @@ mod tests {
         assert_eq!(outcome.finding, None);
         outcome.take("artifact_prefix='/f/'; Test unit written to /f/crash-1");
         assert_eq!(outcome.finding.as_deref(), Some("/f/crash-1"));
+    }
+
+    #[test]
+    fn the_last_run_of_each_target_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("results.md");
+        let outcome = |target: &str, executions| Outcome {
+            target: target.to_owned(),
+            executions,
+            ..Outcome::default()
+        };
+        keep(&path, 300, &[outcome("dns", 1), outcome("tls", 2)]).unwrap();
+        keep(&path, 300, &[outcome("dns", 3)]).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let executions = |line: &str| line.split(" | ").nth(4).map(str::to_owned);
+        let rows: Vec<_> = text.lines().skip(6).filter_map(executions).collect();
+        assert_eq!((text.starts_with(HEAD), rows), (true, vec!["3".to_owned(), "2".to_owned()]));
     }
 }
