@@ -1,57 +1,187 @@
-//! Rows a second: the recorder beside a bare loop over the same rows, and the way back.
+//! What it costs to store operations and system calls, and what they take on disk: the recorder beside bare loops over the
+//! same rows and beside another format, and the way back.
 //!
-//! `cargo bench -p store --bench rows [-- ROWS]`. Each line, the best of three: rows a second by the clock, rows a second
-//! of this thread's time on a processor and its ratio to the bare loop, which also hold on a busy machine.
+//! `cargo bench -p store --bench rows [-- --recording STORE.db] [--rows N] [--rounds N] [--json]`. The rows are those of the
+//! last session of a store, again and again, or made up. In each round every way is gone once, in turn; with `--json` the
+//! rounds are printed as they were measured, otherwise their medians.
 
 use event::{
     Access, Captured, Context, Event, File, FileKey, Object, Op, Origin, Outcome, SessionMeta, Syscall,
 };
 use rusqlite::{Connection, params};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use store::{Reader, Recorder, SessionId, Writer, WriterMessage};
 
-/// Distinct files of a usual session: what one agent turn opens.
+/// Distinct files of a made-up session: what one agent turn opens.
 const FILES: u64 = 13_000;
-
 /// Events that a sender hands over at once.
 const BATCH: usize = 256;
+/// System calls of a chunk, as the recorder has them.
+const CALLS: usize = 180;
+/// Rows of a transaction of a bare loop.
+const TRANSACTION: usize = 1000;
 
 fn main() {
-    let rows = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(400_000);
-    let usual: Vec<Captured> = (0..rows).map(|n| event(n, scatter(n) % FILES)).collect();
-    let flood: Vec<Captured> = (0..rows).map(|n| event(n, n)).collect();
-    let calls: Vec<Captured> = (0..rows).map(call).collect();
-
-    let bare = best(&|path| bare(path, rows));
-    let report = |what: &str, took: Took, count: u64| {
-        let clock = count as f64 / took.clock.as_secs_f64();
-        let processor = count as f64 / took.processor.as_secs_f64();
-        let ratio = processor / (rows as f64 / bare.processor.as_secs_f64());
-        println!("{what:<40} {clock:>9.0} /s {processor:>9.0} /s of processor {ratio:>6.2}");
-    };
-    report("bare loop, numbers only", bare, rows);
-    report("recorder, usual session", best(&|path| record(path, &usual, 1)), rows);
-    report("recorder, two sessions in turn", best(&|path| record(path, &usual, 2)), rows);
-    report("recorder, every path new", best(&|path| record(path, &flood, 1)), rows);
-    report("recorder, system calls of 64 threads", best(&|path| record(path, &calls, 1)), rows);
-    // Its work is another thread's: only the clock says something.
-    let clock = best(&|path| write(path, &usual)).clock;
-    println!("{:<40} {:>9.0} /s", "writer thread, usual session", rows as f64 / clock.as_secs_f64());
-    report("reader, operations by time", best(&|path| read(path, &usual)), rows);
-    report("reader, operations and calls merged", best(&|path| merge(path, &usual, &calls)), 2 * rows);
+    let mut words = std::env::args().skip(1);
+    let (mut recording, mut rows, mut rounds, mut json) = (None, 400_000, 5, false);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().unwrap_or_else(|| panic!("{word} wants a value"));
+        match word.as_str() {
+            "--recording" => recording = Some(value()),
+            "--rows" => rows = value().parse().expect("--rows wants a number"),
+            "--rounds" => rounds = value().parse().expect("--rounds wants a number"),
+            "--json" => json = true,
+            // What cargo gives every bench.
+            "--bench" => {}
+            other => panic!("unknown argument {other}"),
+        }
+    }
+    let session = recording.map_or_else(Input::made_up, |path| Input::recorded(Path::new(&path)));
+    let repeated = session.repeated(rows);
+    let mut ways = ways();
+    for _ in 0..rounds {
+        for way in &mut ways {
+            way.rounds.push(on_new_file(|path| (way.go)(path, &repeated)).0);
+        }
+    }
+    for way in &mut ways {
+        let (took, bytes) = on_new_file(|path| (way.go)(path, &session));
+        way.once = Some((took.rows, bytes));
+    }
+    if json { print_json(&ways) } else { print_table(&ways) }
 }
 
-/// What a run took.
+/// What is stored.
+struct Input {
+    operations: Vec<Captured>,
+    calls: Vec<Captured>,
+    /// The number of each operation's object.
+    objects: Vec<i64>,
+}
+
+impl Input {
+    /// The last session of a store.
+    fn recorded(path: &Path) -> Input {
+        let reader = Reader::open(path).expect("a store");
+        let id = reader.sessions().expect("sessions").last().expect("a session").id;
+        let (mut operations, mut calls) = (Vec::new(), Vec::new());
+        reader
+            .events(id, &mut |captured| {
+                match captured {
+                    Captured::Event(_) => operations.push(captured),
+                    Captured::Syscall(_) => calls.push(captured),
+                    Captured::Loss(_) => {}
+                }
+                ControlFlow::Continue(())
+            })
+            .expect("events");
+        Input::new(operations, calls)
+    }
+
+    fn made_up() -> Input {
+        let operations = (0..100_000).map(|n| operation(n, scatter(n) % FILES));
+        Input::new(operations.collect(), (0..100_000).map(call).collect())
+    }
+
+    fn new(operations: Vec<Captured>, calls: Vec<Captured>) -> Input {
+        let mut numbers = HashMap::new();
+        let objects = operations.iter().map(|captured| {
+            let Captured::Event(event) = captured else { unreachable!("only events are operations") };
+            let next = numbers.len() as i64;
+            *numbers.entry(event.object.clone()).or_insert(next)
+        });
+        let objects = objects.collect();
+        Input { operations, calls, objects }
+    }
+
+    /// The same rows again and again, one time after the other, until there are so many of each.
+    fn repeated(&self, rows: usize) -> Input {
+        let all = self.operations.iter().chain(&self.calls).map(time_ns);
+        let (first, last) = all.fold((u64::MAX, 0), |(first, last), time| (first.min(time), last.max(time)));
+        let span = (last + 1).saturating_sub(first);
+        let again = |once: &[Captured]| -> Vec<Captured> {
+            (0..rows).map(|n| later(&once[n % once.len()], span * (n / once.len()) as u64)).collect()
+        };
+        let objects = self.objects.iter().copied().cycle().take(rows).collect();
+        Input { operations: again(&self.operations), calls: again(&self.calls), objects }
+    }
+}
+
+fn time_ns(captured: &Captured) -> u64 {
+    match captured {
+        Captured::Event(event) => event.time_ns,
+        Captured::Syscall(call) => call.time_ns,
+        Captured::Loss(loss) => loss.time_ns,
+    }
+}
+
+fn later(captured: &Captured, by_ns: u64) -> Captured {
+    let mut captured = captured.clone();
+    match &mut captured {
+        Captured::Event(event) => event.time_ns += by_ns,
+        Captured::Syscall(call) => call.time_ns += by_ns,
+        Captured::Loss(loss) => loss.time_ns += by_ns,
+    }
+    captured
+}
+
+/// One way to store rows, or to read them.
+struct Way {
+    what: &'static str,
+    /// The way that it is compared with.
+    beside: &'static str,
+    go: fn(&Path, &Input) -> Took,
+    rounds: Vec<Took>,
+    /// Rows of one session, and the bytes of a store that holds nothing else.
+    once: Option<(usize, u64)>,
+}
+
+/// A row for each operation.
+const OPERATION_ROWS: &str = "operations, a row each";
+/// A row for each system call.
+const CALL_ROWS: &str = "system calls, a row each";
+
+fn ways() -> Vec<Way> {
+    let way = |what, beside, go| Way { what, beside, go, rounds: Vec::new(), once: None };
+    vec![
+        way(OPERATION_ROWS, OPERATION_ROWS, operation_rows),
+        way("operations, recorder", OPERATION_ROWS, |path, input| record(path, &input.operations, 1)),
+        way("operations, recorder, two sessions in turn", OPERATION_ROWS, |path, input| {
+            record(path, &input.operations, 2)
+        }),
+        way("operations, recorder, every path new", OPERATION_ROWS, |path, input| {
+            let new: Vec<Captured> = (0..input.operations.len() as u64).map(|n| operation(n, n)).collect();
+            record(path, &new, 1)
+        }),
+        way("operations, writer's thread", OPERATION_ROWS, |path, input| write(path, &input.operations)),
+        way("operations, read by time", OPERATION_ROWS, |path, input| read(path, &input.operations)),
+        way(CALL_ROWS, CALL_ROWS, call_rows),
+        way("system calls, chunks of MessagePack", CALL_ROWS, call_messages),
+        way("system calls, recorder", CALL_ROWS, |path, input| record(path, &input.calls, 1)),
+        way("both, read by time", CALL_ROWS, merge),
+    ]
+}
+
+/// What a way took.
 #[derive(Clone, Copy)]
 struct Took {
+    rows: usize,
     clock: Duration,
     processor: Duration,
 }
 
-/// Begins to time a run.
+impl Took {
+    /// Rows a second of time on a processor, which also holds on a busy machine.
+    fn rate(self) -> f64 {
+        self.rows as f64 / self.processor.as_secs_f64()
+    }
+}
+
+/// Begins to time a way.
 struct Timer(Instant, Duration);
 
 impl Timer {
@@ -59,43 +189,61 @@ impl Timer {
         Timer(Instant::now(), processor())
     }
 
-    fn elapsed(&self) -> Took {
-        Took { clock: self.0.elapsed(), processor: processor() - self.1 }
+    fn took(&self, rows: usize) -> Took {
+        Took { rows, clock: self.0.elapsed(), processor: processor() - self.1 }
     }
 }
 
-/// Time of this thread on a processor: the first field of schedstat, ns (proc(5)).
+/// Time of this process on a processor, all its threads together, ns.
 fn processor() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel with schedstat");
-    Duration::from_nanos(stat.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number"))
-}
-
-/// The shortest times of three runs, each on a new file.
-fn best(run: &dyn Fn(&Path) -> Took) -> Took {
-    let runs = [(); 3].map(|()| {
-        let directory = tempfile::tempdir().expect("a directory for temporary files");
-        run(&directory.path().join("store.db"))
+    let stat = std::fs::read_dir("/proc/self/task").expect("threads").flatten().map(|task| {
+        // The first field of schedstat, ns (proc(5)).
+        let stat = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        stat.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0)
     });
-    let [first, rest @ ..] = runs;
-    rest.into_iter().fold(first, |best, took| Took {
-        clock: best.clock.min(took.clock),
-        processor: best.processor.min(took.processor),
-    })
+    Duration::from_nanos(stat.sum())
 }
 
-/// A row for each operation of a usual session, with all its fields but without objects, from one prepared statement.
-fn bare(path: &Path, rows: u64) -> Took {
+/// Goes a way on a new file; what it took, and the bytes of the file and its log afterwards.
+fn on_new_file(go: impl FnOnce(&Path) -> Took) -> (Took, u64) {
+    let directory = tempfile::tempdir().expect("a directory for temporary files");
+    let path = directory.path().join("store.db");
+    let took = go(&path);
+    let conn = Connection::open(&path).expect("a database");
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("a checkpoint");
+    drop(conn);
+    (took, std::fs::metadata(&path).expect("a file").len())
+}
+
+/// A database with the recorder's settings.
+fn bare(path: &Path, table: &str) -> Connection {
     let conn = Connection::open(path).expect("a database");
-    conn.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4096;
-         PRAGMA cache_size = -32768;
-         CREATE TABLE operation (id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, segment INTEGER NOT NULL,
+    let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4096;
+         PRAGMA cache_size = -32768;";
+    conn.execute_batch(&format!("{settings} {table}")).expect("a table");
+    conn
+}
+
+/// Does something for each item, in transactions.
+fn transact<T>(conn: &Connection, items: &[T], mut each: impl FnMut(usize, &T)) {
+    for (nth, part) in items.chunks(TRANSACTION).enumerate() {
+        conn.execute_batch("BEGIN IMMEDIATE").expect("begin");
+        for (place, item) in part.iter().enumerate() {
+            each(nth * TRANSACTION + place, item);
+        }
+        conn.execute_batch("COMMIT").expect("commit");
+    }
+}
+
+/// All fields of each operation from one prepared statement, its object as a number and without what the number means.
+fn operation_rows(path: &Path, input: &Input) -> Took {
+    let conn = bare(
+        path,
+        "CREATE TABLE operation (id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, segment INTEGER NOT NULL,
              pid INTEGER NOT NULL, tid INTEGER NOT NULL, op INTEGER NOT NULL, access INTEGER NOT NULL,
              detail INTEGER NOT NULL, object INTEGER, second INTEGER, returned INTEGER, errno INTEGER, stage INTEGER,
              means INTEGER, refused INTEGER, reason INTEGER, fork_pid INTEGER, fork_tid INTEGER) STRICT",
-    )
-    .expect("a table");
-    let timer = Timer::start();
+    );
     let mut insert = conn
         .prepare(
             "INSERT INTO operation (id, time_ns, segment, pid, tid, op, access, detail, object, second, returned, \
@@ -104,38 +252,109 @@ fn bare(path: &Path, rows: u64) -> Took {
         )
         .expect("a statement");
     let none: Option<i64> = None;
-    for n in 0..rows as i64 {
-        if n % 1000 == 0 {
-            conn.execute_batch("BEGIN IMMEDIATE").expect("begin");
-        }
-        let object = scatter(n as u64) % FILES;
+    let timer = Timer::start();
+    transact(&conn, &input.operations, |n, captured| {
+        let Captured::Event(event) = captured else { return };
+        let (returned, errno) = match event.outcome {
+            Outcome::Done(value) => (Some(value), None),
+            Outcome::Failed(errno) => (None, Some(errno)),
+        };
+        let fork = event.fork;
         insert
             .execute(params![
-                (1i64 << 40) + n,
-                time(n as u64) as i64,
-                0,
-                4242,
-                4242 + n % 64,
-                1,
-                1,
-                0o100_0000,
-                object as i64,
+                (1i64 << 40) + n as i64,
+                event.time_ns as i64,
+                event.segment,
+                event.pid,
+                event.tid,
+                event.op as u16,
+                event.access.bits(),
+                event.detail,
+                input.objects[n],
                 none,
-                3,
-                none,
-                none,
-                none,
+                returned,
+                errno,
                 none,
                 none,
                 none,
-                none
+                none,
+                fork.map(|fork| fork.pid),
+                fork.map(|fork| fork.tid)
             ])
             .expect("insert");
-        if n % 1000 == 999 || n == rows as i64 - 1 {
-            conn.execute_batch("COMMIT").expect("commit");
+    });
+    timer.took(input.operations.len())
+}
+
+/// All fields of each system call from one prepared statement.
+fn call_rows(path: &Path, input: &Input) -> Took {
+    let conn = bare(
+        path,
+        "CREATE TABLE call (id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, tid INTEGER NOT NULL,
+             number INTEGER NOT NULL, compat INTEGER NOT NULL, ret INTEGER NOT NULL) STRICT",
+    );
+    let mut insert = conn
+        .prepare("INSERT INTO call (id, time_ns, tid, number, compat, ret) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+        .expect("a statement");
+    let timer = Timer::start();
+    transact(&conn, &input.calls, |n, captured| {
+        let Captured::Syscall(call) = captured else { return };
+        let id = (1i64 << 40) + n as i64;
+        insert
+            .execute(params![id, call.time_ns as i64, call.tid, call.number, call.compat, call.ret])
+            .expect("insert");
+    });
+    timer.took(input.calls.len())
+}
+
+/// Chunks of one thread's calls as the recorder makes them, but as lists of MessagePack: of the times since the call before,
+/// the numbers, what they returned, and the places of the 32-bit ones.
+fn call_messages(path: &Path, input: &Input) -> Took {
+    let conn = bare(
+        path,
+        "CREATE TABLE chunk (id INTEGER PRIMARY KEY, tid INTEGER NOT NULL, first_ns INTEGER NOT NULL,
+             last_ns INTEGER NOT NULL, calls INTEGER NOT NULL, body BLOB NOT NULL) STRICT",
+    );
+    let mut insert = conn
+        .prepare(
+            "INSERT INTO chunk (id, tid, first_ns, last_ns, calls, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .expect("a statement");
+    let timer = Timer::start();
+    let mut threads: HashMap<u32, Vec<Syscall>> = HashMap::new();
+    let mut chunks: Vec<Vec<Syscall>> = Vec::new();
+    let mut id = 1i64 << 40;
+    let mut store = |chunks: &mut Vec<Vec<Syscall>>| {
+        transact(&conn, chunks, |_, calls| {
+            let (Some(first), Some(last)) = (calls.first(), calls.last()) else { return };
+            let before = [first].into_iter().chain(calls);
+            let times: Vec<u64> = calls.iter().zip(before).map(|(a, b)| a.time_ns - b.time_ns).collect();
+            let numbers: Vec<u32> = calls.iter().map(|call| call.number).collect();
+            let returned: Vec<i64> = calls.iter().map(|call| call.ret).collect();
+            let narrow: Vec<usize> = (0..calls.len()).filter(|&place| calls[place].compat).collect();
+            let body = rmp_serde::to_vec(&(times, numbers, returned, narrow)).expect("a body");
+            let count = calls.len() as i64;
+            insert
+                .execute(params![id, first.tid, first.time_ns as i64, last.time_ns as i64, count, body])
+                .expect("insert");
+            id += 1;
+        });
+        chunks.clear();
+    };
+    for captured in &input.calls {
+        let Captured::Syscall(call) = captured else { continue };
+        let thread = threads.entry(call.tid).or_default();
+        thread.push(*call);
+        if thread.len() == CALLS {
+            chunks.push(std::mem::take(thread));
+        }
+        if chunks.len() == TRANSACTION {
+            store(&mut chunks);
         }
     }
-    timer.elapsed()
+    chunks.extend(threads.into_values());
+    store(&mut chunks);
+    timer.took(input.calls.len())
 }
 
 fn record(path: &Path, captured: &[Captured], sessions: usize) -> Took {
@@ -147,7 +366,7 @@ fn record(path: &Path, captured: &[Captured], sessions: usize) -> Took {
         recorder.write(*id, captured).expect("a write");
     }
     recorder.flush().expect("a flush");
-    timer.elapsed()
+    timer.took(captured.len())
 }
 
 fn write(path: &Path, captured: &[Captured]) -> Took {
@@ -158,8 +377,11 @@ fn write(path: &Path, captured: &[Captured]) -> Took {
     for batch in batches {
         writer.send(WriterMessage::Batch(id, batch)).expect("a batch");
     }
+    // Its thread is there until it is closed, and its time with it.
+    writer.flush().expect("a flush");
+    let took = timer.took(captured.len());
     writer.close().expect("a close");
-    timer.elapsed()
+    took
 }
 
 fn read(path: &Path, captured: &[Captured]) -> Took {
@@ -175,11 +397,12 @@ fn read(path: &Path, captured: &[Captured]) -> Took {
         })
         .expect("events");
     assert_eq!(events, captured.len());
-    timer.elapsed()
+    timer.took(events)
 }
 
-fn merge(path: &Path, events: &[Captured], calls: &[Captured]) -> Took {
-    let both: Vec<Captured> = events.iter().zip(calls).flat_map(|(a, b)| [a.clone(), b.clone()]).collect();
+fn merge(path: &Path, input: &Input) -> Took {
+    let both: Vec<Captured> =
+        input.operations.iter().zip(&input.calls).flat_map(|(a, b)| [a.clone(), b.clone()]).collect();
     record(path, &both, 1);
     let reader = Reader::open(path).expect("a reader");
     let timer = Timer::start();
@@ -192,7 +415,47 @@ fn merge(path: &Path, events: &[Captured], calls: &[Captured]) -> Took {
         })
         .expect("events");
     assert_eq!(count, both.len());
-    timer.elapsed()
+    timer.took(count)
+}
+
+fn print_json(ways: &[Way]) {
+    let ways: Vec<serde_json::Value> = ways
+        .iter()
+        .map(|way| {
+            let rounds: Vec<[u128; 3]> = way
+                .rounds
+                .iter()
+                .map(|took| [took.rows as u128, took.clock.as_nanos(), took.processor.as_nanos()])
+                .collect();
+            let (rows, bytes) = way.once.unwrap_or_default();
+            serde_json::json!({
+                "what": way.what,
+                "beside": way.beside,
+                // Rows, ns by the clock, ns of processors.
+                "rounds": rounds,
+                "session_rows": rows,
+                "session_bytes": bytes,
+            })
+        })
+        .collect();
+    println!("{}", serde_json::Value::from(ways));
+}
+
+fn print_table(ways: &[Way]) {
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    println!("{:<44} {:>12} {:>7} {:>10}", "", "rows/s of a", "beside", "bytes");
+    println!("{:<44} {:>12} {:>7} {:>10}", "", "processor", "rows", "a row");
+    for way in ways {
+        let rate = median(way.rounds.iter().map(|took| took.rate()).collect());
+        let base =
+            ways.iter().find(|other| other.what == way.beside).map_or(&way.rounds, |base| &base.rounds);
+        let ratio = median(way.rounds.iter().zip(base).map(|(a, b)| a.rate() / b.rate()).collect());
+        let (rows, bytes) = way.once.unwrap_or_default();
+        println!("{:<44} {rate:>12.0} {ratio:>7.2} {:>10.1}", way.what, bytes as f64 / rows.max(1) as f64);
+    }
 }
 
 /// A number that looks drawn by chance (splitmix64).
@@ -207,7 +470,7 @@ fn time(n: u64) -> u64 {
 }
 
 /// An open of one of the files; their paths have 55 bytes.
-fn event(n: u64, file: u64) -> Captured {
+fn operation(n: u64, file: u64) -> Captured {
     let path = format!("/home/user/projects/app/node_modules/module/{:07}/a.js", file);
     Captured::Event(Box::new(Event {
         time_ns: time(n),

@@ -1,7 +1,7 @@
 //! What the benchmark compares with from below: the least that a collector in the kernel can cost.
 //!
 //! `floor` writes one record of 256 bytes for each system call of one user, and knows no path, no session and no
-//! lineage. The `empty_*` programs sit on the hooks that Wardline's programs sit on, and do nothing.
+//! lineage. The `empty_*` programs are for the hooks that Wardline's programs sit on, and do nothing.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
@@ -10,9 +10,9 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::bpf_get_current_uid_gid;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr, map, raw_tracepoint};
+use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, map, raw_tracepoint};
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
-use aya_ebpf::programs::{RawTracePointContext, SockAddrContext, SockContext};
+use aya_ebpf::programs::{RawTracePointContext, SkBuffContext, SockAddrContext, SockContext};
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use core::ptr::{addr_of, read_volatile};
 
@@ -57,18 +57,17 @@ pub fn floor(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// Declares programs on raw tracepoints that do nothing.
-macro_rules! empty_tracepoints {
-    ($($name:ident)*) => {$(
-        /// Nothing.
-        #[raw_tracepoint]
-        pub fn $name(_: RawTracePointContext) -> i32 {
-            0
-        }
-    )*};
+/// Nothing, for whichever tracepoint.
+#[raw_tracepoint]
+pub fn empty_tracepoint(_: RawTracePointContext) -> i32 {
+    0
 }
 
-empty_tracepoints! { empty_fork empty_exec empty_exit empty_sys_enter empty_sys_exit }
+/// Passes every packet.
+#[cgroup_skb]
+pub fn empty_packet(_: SkBuffContext) -> i32 {
+    1
+}
 
 /// Allows every `connect(2)` of IPv4.
 #[cgroup_sock_addr(connect4)]

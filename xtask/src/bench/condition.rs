@@ -9,6 +9,7 @@ use super::world::World;
 use crate::host;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
@@ -125,6 +126,8 @@ pub struct Bench {
     pub world: World,
     /// How long.
     pub profile: Profile,
+    /// The hooks of its kernel programs.
+    hooks: BTreeSet<String>,
 }
 
 impl Bench {
@@ -133,7 +136,8 @@ impl Bench {
         peer::quiet_audit();
         let world = World::new()?;
         let supervisor = Supervisor::start(&world)?;
-        Ok(Bench { world, supervisor, profile })
+        let hooks = supervisor.hooks()?;
+        Ok(Bench { world, supervisor, profile, hooks })
     }
 
     /// Runs a workload once. `counting`: the kernel counts its programs' time, which makes the run itself slower.
@@ -147,7 +151,7 @@ impl Bench {
                 self.outside(Vec::new(), &call(false))
             }
             Condition::Own(Own::Empty) => {
-                let empty = Empty::attach()?;
+                let empty = Empty::attach(&self.hooks)?;
                 let run = self.outside(Vec::new(), &call(false))?;
                 Ok(Run { programs: counting.then(|| empty.runs()), ..run })
             }
@@ -173,6 +177,13 @@ impl Bench {
                 Ok(Run { events: Some(seen.events), lost: Some(seen.lost), ..run })
             }
         }
+    }
+
+    /// A workload under `record`, in a session that has been flooded for some seconds before it.
+    pub fn aged(&self, workload: Workload, rounds: u64, seconds: u64) -> Result<Run> {
+        let mut words = self.call(workload, rounds, true);
+        words.splice(4..4, ["--age".into(), seconds.to_string().into()]);
+        self.session("record", &words, workload, false)
     }
 
     /// The words of the workload's command.
@@ -212,6 +223,13 @@ impl Bench {
         let measured = serde_json::from_slice(&host::read(&self.report())?)
             .with_context(|| format!("`{}` measured nothing", host::shown(command)))?;
         Ok((measured, whole_ns))
+    }
+
+    /// What `wardline db stats` says of the sessions' store, as JSON.
+    pub fn stats(&self) -> Result<String> {
+        let mut command = self.supervisor.wardline(&self.world);
+        command.args(["db", "--user", &self.world.user.to_string(), "stats", "--json"]);
+        host::output(&mut command)
     }
 
     /// `wardline record` or `enforce`, up to the command.

@@ -1,8 +1,9 @@
 //! `cargo xtask bench flood`: how many events a second are taken, written down and accounted for; and whether the overhead
-//! grows with the number of sessions or the size of the database.
+//! grows with the number of sessions, the age of a session, or the size of the database.
 //!
 //! An event is a record of a ring: an `open` is two (the operation and the system call), a `close` is one.
 
+use super::capture::bar;
 use super::condition::{Bench, Beside, Condition, Own, account};
 use super::machine::Machine;
 use super::statistics::{Estimate, estimate};
@@ -10,10 +11,9 @@ use super::workload::{Profile, Workload};
 use crate::host;
 use anyhow::{Context as _, Result};
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -32,7 +32,10 @@ pub struct Flood {
     /// Sessions that run at once while the overhead is measured
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100])]
     sessions: Vec<usize>,
-    /// Pairs with a bare run for each number of sessions, and for the database before and after it has grown
+    /// Seconds of flood after which a session counts as old
+    #[arg(long, default_value_t = 10)]
+    age: u64,
+    /// Runs of each of those, each beside one of a new session alone and between bare ones
     #[arg(long, default_value_t = 9)]
     pairs: usize,
     /// Where to write `flood.json` and `flood.md`, instead of a new folder of `bench/results`
@@ -73,11 +76,14 @@ struct Flooded {
 #[derive(Serialize)]
 struct Overhead {
     what: String,
+    /// To bare.
     ratio: Estimate,
+    /// To a new session alone, with an empty database, in the same round.
+    growth: Estimate,
 }
 
-/// The database after the floods.
-#[derive(Serialize)]
+/// The database after the floods, as `wardline db stats` says.
+#[derive(Serialize, Deserialize)]
 struct Database {
     bytes: u64,
     events: u64,
@@ -105,13 +111,15 @@ pub fn run(arguments: &Flood) -> Result<()> {
         }
     };
     for &sessions in &arguments.sessions {
-        eprintln!("{sessions} sessions");
-        let beside: Vec<Beside> = (1..sessions)
-            .map(|_| Beside::start(&bench))
-            .collect::<Result<_>>()
-            .context("a session failed")?;
-        outcome.overheads.push(overhead(&bench, format!("{sessions} sessions at once"), arguments.pairs)?);
-        drop(beside);
+        let what = format!("{sessions} sessions at once");
+        let beside = sessions.saturating_sub(1);
+        outcome.overheads.push(overhead(&bench, &what, arguments.pairs, || among(&bench, beside))?);
+        write(&directory, &outcome)?;
+    }
+    if arguments.age > 0 {
+        let what = format!("a session after {} s of as many events as go", arguments.age);
+        let aged = || bench.aged(WORKLOAD, rounds(), arguments.age).map(|run| run.round_ns());
+        outcome.overheads.push(overhead(&bench, &what, arguments.pairs, aged)?);
         write(&directory, &outcome)?;
     }
     for &rate in &arguments.rates {
@@ -120,9 +128,11 @@ pub fn run(arguments: &Flood) -> Result<()> {
         write(&directory, &outcome)?;
     }
     if !arguments.rates.is_empty() {
-        let database = database(&bench)?;
+        let database: Database =
+            serde_json::from_str(&bench.stats()?).context("`db stats` has no such figures")?;
         let what = format!("a database of {} MiB", database.bytes >> 20);
-        outcome.overheads.push(overhead(&bench, what, arguments.pairs)?);
+        let empty = Bench::new(Profile::Quick)?;
+        outcome.overheads.push(overhead(&empty, &what, arguments.pairs, || among(&bench, 0))?);
         outcome.database = Some(database);
     }
     write(&directory, &outcome)?;
@@ -137,23 +147,49 @@ fn write(directory: &Path, outcome: &Outcome) -> Result<()> {
     host::write(&directory.join("flood.md"), text(outcome))
 }
 
-/// The ratio of opening and closing under record to bare.
-fn overhead(bench: &Bench, what: String, pairs: usize) -> Result<Overhead> {
-    let workload = Workload::OpenClose;
-    let rounds = workload.rounds(Profile::Quick);
-    let run = |condition| bench.run(condition, workload, rounds, false).map(|run| run.round_ns());
-    let record = Condition::Own(Own::Record);
+/// What is measured for growth.
+const WORKLOAD: Workload = Workload::OpenClose;
+
+fn rounds() -> u64 {
+    WORKLOAD.rounds(Profile::Quick)
+}
+
+/// Time of opening and closing in a session while so many others sleep, ns a round. The others are there only meanwhile.
+fn among(bench: &Bench, others: usize) -> Result<f64> {
+    let _others: Vec<Beside> =
+        (0..others).map(|_| Beside::start(bench)).collect::<Result<_>>().context("a session failed")?;
+    let run = bench.run(Condition::Own(Own::Record), WORKLOAD, rounds(), false)?;
+    Ok(run.round_ns())
+}
+
+/// The overhead of `measured` (ns a round), beside a new session alone of `plain`, between bare runs without any session.
+fn overhead(plain: &Bench, what: &str, pairs: usize, measured: impl Fn() -> Result<f64>) -> Result<Overhead> {
+    let progress = bar(what, pairs as u64);
+    let bare = || plain.run(Condition::BARE, WORKLOAD, rounds(), false).map(|run| run.round_ns());
     // Caches fill.
-    run(record)?;
-    let mut before = run(Condition::BARE)?;
-    let mut ratios = Vec::new();
-    for _ in 0..pairs {
-        let under = run(record)?;
-        let after = run(Condition::BARE)?;
-        ratios.push(under / ((before + after) / 2.0));
-        before = after;
+    among(plain, 0)?;
+    let mut before = bare()?;
+    let (mut ratios, mut growths) = (Vec::new(), Vec::new());
+    for round in 0..pairs {
+        // Which comes first, turns.
+        let (one, other, after);
+        if round % 2 == 0 {
+            one = among(plain, 0)?;
+            before = bare()?;
+            other = measured()?;
+            after = bare()?;
+        } else {
+            other = measured()?;
+            after = bare()?;
+            one = among(plain, 0)?;
+        }
+        ratios.push(other / ((before + after) / 2.0));
+        growths.push(other / one);
+        before = if round % 2 == 0 { after } else { bare()? };
+        progress.inc(1);
     }
-    Ok(Overhead { what, ratio: estimate(&ratios) })
+    progress.finish_and_clear();
+    Ok(Overhead { what: what.to_owned(), ratio: estimate(&ratios), growth: estimate(&growths) })
 }
 
 fn flood(bench: &Bench, seconds: u64, rate: u64) -> Result<Flooded> {
@@ -203,17 +239,6 @@ fn flooded(bench: &Bench, seconds: u64, pairs: u64) -> Result<(super::inside::Me
     Ok((serde_json::from_slice(&host::read(&report)?)?, received, lost))
 }
 
-fn database(bench: &Bench) -> Result<Database> {
-    let path: &Path = &bench.world.state();
-    let uid = bench.world.user.to_string();
-    let program = host::target()?.join("release/wardline");
-    let mut command = Command::new(program);
-    command.arg("--state-dir").arg(path).args(["db", "--user", &uid, "stats", "--json"]);
-    let said: serde_json::Value = serde_json::from_str(&host::output(command.stdin(Stdio::null()))?)?;
-    let number = |name: &str| said[name].as_u64().with_context(|| format!("`db stats` has no `{name}`"));
-    Ok(Database { bytes: number("bytes")?, events: number("events")?, syscalls: number("syscalls")? })
-}
-
 fn text(outcome: &Outcome) -> String {
     let mut out = format!("# Floods\n\n{} {}\n", outcome.date, outcome.machine.text());
     if let Some(note) = &outcome.note {
@@ -239,13 +264,13 @@ workload did, counted by itself, and what the same session does without a flood;
             flood.processors,
         );
     }
-    out.push_str("\n| open and close under record, with | ratio to bare | runs |\n| --- | --- | --- |\n");
-    for Overhead { what, ratio } in &outcome.overheads {
-        let _ = writeln!(
-            out,
-            "| {what} | {:.3} [{:.3}, {:.3}] | {} |",
-            ratio.median, ratio.low, ratio.high, ratio.values
-        );
+    out.push_str(
+        "\nWhether the overhead grows: open and close under record, between bare runs without any session, and beside a new \
+session alone with an empty database (which 1 session at once is: what that row differs from 1 is noise).\n\n\
+| open and close under record, with | ratio to bare | ratio to a new session alone | runs |\n| --- | --- | --- | --- |\n",
+    );
+    for Overhead { what, ratio, growth } in &outcome.overheads {
+        let _ = writeln!(out, "| {what} | {} | {} | {} |", ratio.text(), growth.text(), ratio.values);
     }
     if let Some(database) = &outcome.database {
         let _ = writeln!(

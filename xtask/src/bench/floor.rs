@@ -3,8 +3,9 @@
 use super::supervisor::{Runs, runs_of};
 use anyhow::{Context as _, Result, bail};
 use aya::maps::{MapData, PerCpuArray, RingBuf};
-use aya::programs::{CgroupAttachMode, Program};
+use aya::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, Program, RawTracePoint};
 use aya::{Ebpf, EbpfLoader};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,43 +18,38 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bench/floor/prebuil
 /// How long records lie in the ring: as long as Wardline's.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Tracepoints that Wardline is on, and the empty programs for them.
-const TRACEPOINTS: [(&str, &str); 5] = [
-    ("empty_fork", "sched_process_fork"),
-    ("empty_exec", "sched_process_exec"),
-    ("empty_exit", "sched_process_exit"),
-    ("empty_sys_enter", "sys_enter"),
-    ("empty_sys_exit", "sys_exit"),
-];
-/// The same for cgroup hooks.
-const CGROUPS: [&str; 5] =
-    ["empty_connect4", "empty_connect6", "empty_sendmsg4", "empty_sendmsg6", "empty_sock_create"];
-
 /// Empty programs on the hooks of Wardline's, attached while this lives.
 pub struct Empty {
     _bpf: Ebpf,
 }
 
 impl Empty {
-    /// Loads and attaches them.
-    pub fn attach() -> Result<Empty> {
+    /// Loads and attaches them, one to each hook, which are named as `wardline doctor` does.
+    pub fn attach(hooks: &BTreeSet<String>) -> Result<Empty> {
+        use CgroupSkbAttachType::{Egress, Ingress};
         let mut bpf = EbpfLoader::new().load(OBJECT)?;
-        for (name, tracepoint) in TRACEPOINTS {
-            attach_tracepoint(&mut bpf, name, tracepoint)?;
-        }
-        let root = File::open(cgroup_root()?)?;
-        for name in CGROUPS {
-            match bpf.program_mut(name) {
-                Some(Program::CgroupSockAddr(program)) => {
-                    program.load()?;
-                    program.attach(&root, CgroupAttachMode::Single)?;
-                }
-                Some(Program::CgroupSock(program)) => {
-                    program.load()?;
-                    program.attach(&root, CgroupAttachMode::Single)?;
-                }
-                _ => bail!("floor.bpf.o has no cgroup program `{name}`"),
-            }
+        let (root, mode) = (File::open(cgroup_root()?)?, CgroupAttachMode::Single);
+        tracepoint(&mut bpf, "empty_tracepoint")?.load()?;
+        packet(&mut bpf)?.load()?;
+        for hook in hooks {
+            let attached = match hook.split_once('/') {
+                None => tracepoint(&mut bpf, "empty_tracepoint")?.attach(hook).map(drop),
+                Some(("cgroup_skb", "ingress")) => packet(&mut bpf)?.attach(&root, Ingress, mode).map(drop),
+                Some(("cgroup_skb", "egress")) => packet(&mut bpf)?.attach(&root, Egress, mode).map(drop),
+                Some(("cgroup", kind)) => match bpf.program_mut(&format!("empty_{kind}")) {
+                    Some(Program::CgroupSockAddr(program)) => {
+                        program.load()?;
+                        program.attach(&root, mode).map(drop)
+                    }
+                    Some(Program::CgroupSock(program)) => {
+                        program.load()?;
+                        program.attach(&root, mode).map(drop)
+                    }
+                    _ => bail!("floor.bpf.o has no program for `{hook}`"),
+                },
+                Some(_) => bail!("floor.bpf.o has no program for `{hook}`"),
+            };
+            attached.with_context(|| format!("no empty program can be attached to `{hook}`"))?;
         }
         Ok(Empty { _bpf: bpf })
     }
@@ -98,7 +94,9 @@ impl Floor {
                 }
             }
         })?;
-        attach_tracepoint(&mut bpf, "floor", "sys_exit")?;
+        let program = tracepoint(&mut bpf, "floor")?;
+        program.load()?;
+        program.attach("sys_exit")?;
         Ok(Floor { _bpf: bpf, lost, stop, reader: Some(reader) })
     }
 
@@ -127,13 +125,13 @@ impl Drop for Floor {
     }
 }
 
-fn attach_tracepoint(bpf: &mut Ebpf, name: &str, tracepoint: &str) -> Result<()> {
-    let Some(Program::RawTracePoint(program)) = bpf.program_mut(name) else {
-        bail!("floor.bpf.o has no tracepoint program `{name}`");
-    };
-    program.load().with_context(|| format!("`{name}` does not load"))?;
-    program.attach(tracepoint).with_context(|| format!("`{name}` cannot be attached"))?;
-    Ok(())
+fn tracepoint<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut RawTracePoint> {
+    let program = bpf.program_mut(name).with_context(|| format!("floor.bpf.o has no program `{name}`"))?;
+    Ok(program.try_into()?)
+}
+
+fn packet(bpf: &mut Ebpf) -> Result<&mut CgroupSkb> {
+    Ok(bpf.program_mut("empty_packet").context("floor.bpf.o has no program `empty_packet`")?.try_into()?)
 }
 
 /// Where cgroup v2 is mounted.

@@ -35,6 +35,9 @@ pub struct Inside {
     /// Open and close for so many seconds instead, and so often a second (0: as often as it goes)
     #[arg(long, num_args = 2, value_names = ["SECONDS", "RATE"])]
     flood: Option<Vec<u64>>,
+    /// Open and close for so many seconds before anything is measured, as often as it goes
+    #[arg(long, value_name = "SECONDS")]
+    age: Option<u64>,
     /// The supervisor, whose time is read at both ends
     #[arg(long)]
     supervisor: Option<u32>,
@@ -74,6 +77,9 @@ pub fn run(inside: &Inside) -> Result<()> {
         report = OpenOptions::new().write(true).truncate(true).open(&inside.report);
     }
     let mut report = report.with_context(|| format!("cannot write {}", inside.report.display()))?;
+    if let Some(seconds) = inside.age {
+        micro::flood(&inside.file, seconds as f64, 0)?;
+    }
     let supervisor = || inside.supervisor.map(supervisor::processor_ns).transpose();
     let before = supervisor()?;
     let cpu = processor_ns();

@@ -10,6 +10,7 @@ mod micro;
 mod peer;
 mod report;
 mod statistics;
+mod store;
 mod supervisor;
 mod workload;
 mod world;
@@ -24,8 +25,10 @@ pub use machine::Machine;
 pub enum Job {
     /// Compare workloads bare, under Wardline, and under every other tool found here
     Capture(capture::Capture),
-    /// Flood a session, and see what is kept; overhead by the number of sessions and the size of the database
+    /// Flood a session, and see what is kept; overhead by the number and age of sessions and the size of the database
     Flood(flood::Flood),
+    /// Compare how a session can be stored
+    Store(store::Store),
     /// The workload's own side
     #[command(hide = true)]
     Inside(inside::Inside),
@@ -36,6 +39,7 @@ pub fn run(job: &Job) -> Result<()> {
     match job {
         Job::Capture(arguments) => capture::run(arguments),
         Job::Flood(arguments) => flood::run(arguments),
+        Job::Store(arguments) => store::run(arguments),
         Job::Inside(arguments) => inside::run(arguments),
     }
 }

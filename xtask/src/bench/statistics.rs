@@ -19,6 +19,13 @@ pub struct Estimate {
     pub values: usize,
 }
 
+impl Estimate {
+    /// Median and interval, for tables.
+    pub fn text(&self) -> String {
+        format!("{:.3} [{:.3}, {:.3}]", self.median, self.low, self.high)
+    }
+}
+
 /// The median of some values; 0 of none.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();

@@ -3,7 +3,8 @@
 use super::world::World;
 use crate::host;
 use anyhow::{Context as _, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -24,6 +25,22 @@ pub struct Runs {
     /// How often it ran.
     pub count: u64,
 }
+
+/// What `wardline doctor --json` says, as far as it matters here.
+#[derive(Deserialize)]
+struct Findings {
+    programs: Vec<Attached>,
+}
+
+/// A kernel program.
+#[derive(Deserialize)]
+struct Attached {
+    hook: String,
+    error: Option<String>,
+}
+
+/// The hook of programs that are on none.
+const ASKED: &str = "on request";
 
 impl Supervisor {
     /// Starts it, and waits for its socket.
@@ -54,6 +71,17 @@ impl Supervisor {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(supervisor)
+    }
+
+    /// The hooks that its kernel programs are on while a session runs, as `wardline doctor` names them.
+    pub fn hooks(&self) -> Result<BTreeSet<String>> {
+        // Its exit code says what can be prevented here.
+        let output = Command::new(&self.program).args(["doctor", "--json"]).stdin(Stdio::null()).output()?;
+        let found: Findings =
+            serde_json::from_slice(&output.stdout).context("`wardline doctor` said nothing")?;
+        let attached =
+            found.programs.iter().filter(|program| program.error.is_none() && program.hook != ASKED);
+        Ok(attached.flat_map(|program| program.hook.split(' ')).map(str::to_owned).collect())
     }
 
     /// Its pid.
