@@ -59,7 +59,8 @@ struct Seen {
 impl Seen {
     fn take(&mut self, line: &str) {
         let Some((_, told)) = line.split_once(TOLD) else { return };
-        let parts: Vec<&str> = told.split(" | ").collect();
+        // A machine's console ends its lines as terminals do.
+        let parts: Vec<&str> = told.trim_end().split(" | ").collect();
         let [tier, operation, origin] = parts[..] else { return };
         if !self.operations.iter().any(|known| known == operation) {
             self.operations.push(operation.to_owned());
@@ -91,7 +92,7 @@ mod tests {
     fn what_one_tier_does_not_tell_is_missing() {
         let mut seen = Seen::default();
         for line in
-            ["told lsm | open, cut | trusted", "6.12 | told tracepoint | open, cut | claimed", "| x |"]
+            ["told lsm | open, cut | trusted\r", "6.12 | told tracepoint | open, cut | claimed", "| x |"]
         {
             seen.take(line);
         }
