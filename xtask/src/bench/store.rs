@@ -82,7 +82,7 @@ pub fn run(arguments: &Store) -> Result<()> {
     eprintln!("one turn of an agent is recorded");
     bench.run(Condition::Own(Own::Record), Workload::AgentTurn, 1, false)?;
     let recording = serde_json::from_str(&bench.stats()?).context("`db stats` has no such figures")?;
-    let store = bench.world.state().join("users").join(bench.world.user.to_string()).join("sessions.db");
+    let store = bench.world.state().join(bench.world.user.to_string()).join("sessions.db");
     eprintln!("{} rounds", arguments.rounds);
     let mut command = Command::new("cargo");
     command.current_dir(host::workspace()?).stdin(Stdio::null());
