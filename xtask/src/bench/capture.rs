@@ -13,7 +13,7 @@ use crate::host;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The arguments of `capture`.
@@ -31,7 +31,8 @@ pub struct Capture {
     /// Leave out other tools
     #[arg(long)]
     without_peers: bool,
-    /// Where to write `result.json` and `summary.md`, instead of a new folder of `bench/results`
+    /// Where to write `result.json` and `summary.md`, instead of a new folder of `bench/results`. What is there already of other
+    /// workloads stays
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Said in the summary: what else ran on the machine
@@ -40,7 +41,7 @@ pub struct Capture {
 }
 
 /// Everything that was measured.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Outcome {
     /// The machine.
     pub machine: Machine,
@@ -55,10 +56,13 @@ pub struct Outcome {
 }
 
 /// One workload.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Measurement {
     /// The workload.
     pub workload: Workload,
+    /// The commit that was measured, where it is another than the others'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// What it was compared under.
     pub compared: Vec<Compared>,
     /// The bare runs, in order.
@@ -66,7 +70,7 @@ pub struct Measurement {
 }
 
 /// A workload under one condition.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Compared {
     /// The condition.
     pub condition: Condition,
@@ -81,7 +85,7 @@ pub struct Compared {
 }
 
 /// A run, and how it compares.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Pair {
     /// Which round.
     pub round: usize,
@@ -125,9 +129,22 @@ pub fn run(arguments: &Capture) -> Result<()> {
             host::workspace()?.join("bench/results").join(name)
         }
     };
+    let mut commit = None;
+    if let Ok(json) = host::read(&directory.join("result.json")) {
+        let before: Outcome =
+            serde_json::from_slice(&json).context("result.json is there, and is none of this")?;
+        if !before.workloads.iter().all(|measurement| chosen.contains(&measurement.workload)) {
+            commit = Some(outcome.machine.commit.clone()).filter(|commit| *commit != before.machine.commit);
+            outcome = before;
+        }
+    }
     for workload in chosen {
         let measurement = measure(&bench, workload, &conditions, arguments.pairs)?;
-        outcome.workloads.push(measurement);
+        outcome.workloads.retain(|other| other.workload != workload);
+        outcome.workloads.push(Measurement { commit: commit.clone(), ..measurement });
+        outcome
+            .workloads
+            .sort_by_key(|measurement| Workload::ALL.iter().position(|w| *w == measurement.workload));
         // After each one: an interrupted run leaves what it has.
         let mut json = serde_json::to_string(&outcome)?;
         json.push('\n');
@@ -167,7 +184,7 @@ fn measure(
                 continue;
             }
             progress.set_message(condition.name());
-            let fewer = if workload.is_loop() { (rounds / condition.fewer()).max(1) } else { rounds };
+            let fewer = if workload.is_loop() { (rounds / condition.fewer(workload)).max(1) } else { rounds };
             match bench.run(condition, workload, fewer, false) {
                 Ok(run) => {
                     let before = bares.last().map_or(0.0, Run::round_ns);
@@ -193,7 +210,7 @@ fn measure(
         }
     }
     progress.finish_and_clear();
-    Ok(Measurement { workload, compared, bare: bares })
+    Ok(Measurement { workload, commit: None, compared, bare: bares })
 }
 
 /// A progress bar; nothing where standard error is no terminal.

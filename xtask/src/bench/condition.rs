@@ -8,7 +8,7 @@ use super::workload::{Profile, Workload};
 use super::world::World;
 use crate::host;
 use anyhow::{Context as _, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::fs::chown;
@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// What is round the workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Condition {
     /// One of ours, or nothing.
@@ -27,7 +27,7 @@ pub enum Condition {
 }
 
 /// What is not a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Own {
     /// Nothing.
@@ -81,33 +81,35 @@ impl Condition {
     }
 
     /// By how much the rounds of a loop are fewer, since it is slow.
-    pub fn fewer(self) -> u64 {
+    pub fn fewer(self, workload: Workload) -> u64 {
         match self {
             Condition::Own(_) => 1,
             Condition::Peer(Peer::Strace | Peer::StraceSeccomp) => 40,
+            // A program started is nearly as fast under all of these.
+            Condition::Peer(_) if workload == Workload::ForkExec => 1,
             Condition::Peer(_) => 8,
         }
     }
 }
 
 /// One run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
     /// What the workload measured of itself.
     pub measured: Measured,
     /// From the start of the first process to the end of the last, ns.
     pub whole_ns: u64,
     /// Events that arrived, where something counts them.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<u64>,
     /// Events that did not.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
     /// Processor time of the supervisor: arming, while the workload ran, and until the session was written, ns.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervisor_ns: Option<[u64; 3]>,
     /// What kernel programs did, where it was counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub programs: Option<Runs>,
 }
 

@@ -2,12 +2,12 @@
 
 use crate::host;
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::process::Command;
 
 /// What a reader needs to know of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Machine {
     /// `uname -r`, without what a distributor appended.
     pub kernel: String,

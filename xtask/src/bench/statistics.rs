@@ -1,13 +1,13 @@
 //! Medians, and how sure they are.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Resamples of a bootstrap: enough for the second decimal of a 95 % interval.
 const RESAMPLES: usize = 10_000;
 
 /// A median with its 95 % interval, by the percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap,
 /// 1993, chapter 13).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The median.
     pub median: f64,

@@ -18,7 +18,7 @@ pub struct Supervisor {
 }
 
 /// What one kernel program did while the kernel counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Runs {
     /// Time in it, ns.
     pub time_ns: u64,
