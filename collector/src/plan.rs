@@ -75,6 +75,8 @@ pub(crate) const fn map(fd: u8, protection: u8) -> Plan {
 
 /// An open with flags of its own.
 pub(crate) const CREAT: Plan = Plan { access: a::WRITE | a::TRUNC, ..open(NONE, 0, NONE) };
+/// Sends several messages: `detail` is how many were asked for.
+pub(crate) const SENDMMSG: Plan = Plan { path: 1, detail: 2, ..socket(op::SEND, form::SEND) };
 /// Changes the root directory.
 pub(crate) const ROOT: Plan = Plan { form: form::ROOT, ..path(op::CHROOT, NONE, 0, a::MOUNT) };
 /// Makes a file that has no name.
@@ -165,7 +167,7 @@ pub(crate) const PLANS: &[(u32, Plan)] = &[
     (libc::SYS_listen as u32, socket(op::LISTEN, form::SOCKET)),
     (libc::SYS_sendto as u32, Plan { path: 4, second: 5, ..socket(op::SEND, form::SEND) }),
     (libc::SYS_sendmsg as u32, Plan { path: 1, ..socket(op::SEND, form::SEND) }),
-    (libc::SYS_sendmmsg as u32, Plan { path: 1, ..socket(op::SEND, form::SEND) }),
+    (libc::SYS_sendmmsg as u32, SENDMMSG),
     (libc::SYS_accept as u32, socket(op::ACCEPT, form::ACCEPT)),
     (libc::SYS_accept4 as u32, socket(op::ACCEPT, form::ACCEPT)),
     (libc::SYS_kill as u32, raw(op::SIGNAL)),

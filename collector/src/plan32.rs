@@ -4,7 +4,7 @@
 //! `old_mmap` and the sends of `socketcall` keep their arguments in memory, and are numbers only.
 
 use crate::plan::{
-    CREAT, LAST, MEMFD, NONE, PRCTL, ROOT, address, fd, map, mount, open, path, paths, raw, socket,
+    CREAT, LAST, MEMFD, NONE, PRCTL, ROOT, SENDMMSG, address, fd, map, mount, open, path, paths, raw, socket,
     with_detail,
 };
 use abi::{Plan, access as a, form, op};
@@ -168,7 +168,7 @@ pub(crate) const PLANS: &[(u32, Plan)] = &[
     // open_by_handle_at
     (342, open(NONE, NONE, 2)),
     // sendmmsg
-    (345, Plan { path: 1, ..socket(op::SEND, form::SEND) }),
+    (345, SENDMMSG),
     // setns
     (346, raw(op::NAMESPACE)),
     // process_vm_readv

@@ -1,10 +1,10 @@
 //! What became of a socket, told at the end of a call, and who is behind a unix socket.
 
-use crate::read::{Address, zeros};
+use crate::read::{Address, each, zeros};
 use crate::ring::{Said, verdict};
 use crate::socket::{NetOperation, Peer, mapped, tell};
 use crate::syscall::{Ended, SIGKILL};
-use crate::task::Inside;
+use crate::task::{self, Inside};
 use crate::{decide, dentry, offsets};
 use abi::{MEANS_KILL, NO_ARG, VERDICT_REFUSED, access, op};
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
@@ -77,43 +77,102 @@ pub fn called(call: &Ended) -> Option<()> {
     finished(&call.inside, of_fd(fd)?, call.number, op, if made { 0 } else { call.ret }, Said::NOTHING)
 }
 
-/// A datagram of a unix socket to an address of its own. Internet addresses were told by the cgroup hooks, and in the
+/// Datagrams of a unix socket to addresses of their own. Internet addresses were told by the cgroup hooks, and in the
 /// LSM tier unix ones by theirs.
 #[inline(always)]
 pub fn sent(call: &Ended) -> Option<()> {
     if offsets::is_lsm_tier() && call.ret >= 0 {
         return None;
     }
-    let fd = call.argument(call.plan.dir)? as i32;
-    let sk = of_fd(fd)?;
+    let sk = of_fd(call.argument(call.plan.dir)? as i32)?;
     if sk.get::<u16>(offsets::sk_family())? != AF_UNIX {
         return None;
     }
-    let mut place = call.argument(call.plan.path)?;
-    let mut len = 0;
-    if call.plan.second == NO_ARG {
-        // `msg_name` and `msg_namelen` of a `struct msghdr`, whose fields are half as wide in a 32-bit one.
-        let width = if call.compat { 4 } else { 8 };
-        let mut head = [0u64; 2];
-        // SAFETY: the destination is sixteen bytes of this stack; the helper checks the source.
-        if unsafe { bpf_probe_read_user((&raw mut head).cast(), width * 2, place as *const _) } != 0 {
-            return None;
-        }
-        if call.compat {
-            place = head[0] & 0xffff_ffff;
-            len = (head[0] >> 32) as u32;
-        } else {
-            place = head[0];
-            len = head[1] as u32;
-        }
+    let at = call.argument(call.plan.path)?;
+    let (number, failed) = (u64::from(call.number), call.ret.min(0) as u64);
+    if call.plan.second != NO_ARG {
+        tell_sent(sk.0, at, call.argument(call.plan.second)?, number, failed);
+        return Some(());
+    }
+    // `sendmmsg` returns how many it has sent.
+    let is_many = call.plan.detail != NO_ARG && call.ret > 0;
+    let left = if is_many { call.ret as u64 } else { 1 };
+    let mut messages = Messages { sk: sk.0, at, left, number, failed, narrow: u64::from(call.compat) };
+    each(MESSAGES, message, &mut messages);
+    Some(())
+}
+
+/// Most that one call sends: `UIO_MAXIOV`, include/uapi/linux/uio.h.
+const MESSAGES: u32 = 1024;
+
+/// Messages that one call has sent, and those of them that were not told yet. Plain integers, as in the walk that decides.
+#[repr(C)]
+struct Messages {
+    sk: u64,
+    /// Where the next one's head lies in the caller's memory.
+    at: u64,
+    left: u64,
+    number: u64,
+    /// What the call returned, where it has failed.
+    failed: u64,
+    /// A 32-bit call's.
+    narrow: u64,
+}
+
+/// Tells the receiver of one message, a callback of `bpf_loop`. 1 ends it.
+unsafe extern "C" fn message(_: u64, messages: *mut Messages) -> i64 {
+    // SAFETY: `bpf_loop` hands on the pointer that `sent` gave it.
+    let messages = unsafe { &mut *messages };
+    if messages.left == 0 {
+        return 1;
+    }
+    messages.left -= 1;
+    // `msg_name` and `msg_namelen` of a `struct msghdr`, whose fields are half as wide in a 32-bit one; and the size of a
+    // `struct mmsghdr`.
+    let (width, size) = if messages.narrow == 0 { (8, 64) } else { (4, 32) };
+    let mut head = [0u64; 2];
+    // SAFETY: the destination is sixteen bytes of this stack; the helper checks the source.
+    if unsafe { bpf_probe_read_user((&raw mut head).cast(), width * 2, messages.at as *const _) } != 0 {
+        return 1;
+    }
+    let (place, len) = if messages.narrow == 0 {
+        (head[0], head[1] & 0xffff_ffff)
     } else {
-        len = len.max(call.argument(call.plan.second)? as u32);
+        (head[0] & 0xffff_ffff, head[0] >> 32)
+    };
+    tell_sent(messages.sk, place, len, messages.number, messages.failed);
+    messages.at = messages.at.wrapping_add(size);
+    0
+}
+
+/// Tells what was sent from a unix socket to an address of `len` bytes; nothing where it went to whoever the socket is connected
+/// to. Global linkage: see [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn tell_sent(sk: u64, place: u64, len: u64, number: u64, ret: u64) -> u64 {
+    let sk = Address(sk);
+    let Some(inside) = task::current() else { return 0 };
+    if place == 0 || len as u32 == 0 {
+        return 0;
     }
-    if place == 0 || len == 0 {
-        return None;
-    }
-    let ret = if call.ret < 0 { call.ret } else { 0 };
-    finished(&call.inside, sk, call.number, op::SEND, ret, Said::of_caller(place, len))
+    let peer = Peer {
+        family: AF_UNIX,
+        kind: sk.get(offsets::sk_type()).unwrap_or(0),
+        port: 0,
+        protocol: u32::from(sk.get::<u16>(offsets::sk_protocol()).unwrap_or(0)),
+        addr: zeros(),
+    };
+    let operation = NetOperation {
+        op: op::SEND,
+        ret: ret as i32,
+        before: false,
+        syscall: number as u32,
+        unix: Address(0),
+        behind: Address(0),
+        said: Said::of_caller(place, len as u32),
+    };
+    tell(&inside, &operation, &peer, &verdict(&inside, 0, 0, 0));
+    1
 }
 
 /// The `struct sock` behind a descriptor.

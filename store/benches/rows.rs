@@ -8,7 +8,7 @@
 use event::{
     Access, Captured, Context, Event, File, FileKey, Object, Op, Origin, Outcome, SessionMeta, Syscall,
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, params};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -142,6 +142,8 @@ struct Way {
 
 /// A row for each operation.
 const OPERATION_ROWS: &str = "operations, a row each";
+/// A row for each operation, and for the path and the object that each has for itself.
+const NEW_ROWS: &str = "operations of new files, three rows each";
 /// A row for each system call.
 const CALL_ROWS: &str = "system calls, a row each";
 
@@ -153,9 +155,9 @@ fn ways() -> Vec<Way> {
         way("operations, recorder, two sessions in turn", OPERATION_ROWS, |path, input| {
             record(path, &input.operations, 2)
         }),
-        way("operations, recorder, every path new", OPERATION_ROWS, |path, input| {
-            let new: Vec<Captured> = (0..input.operations.len() as u64).map(|n| operation(n, n)).collect();
-            record(path, &new, 1)
+        way(NEW_ROWS, NEW_ROWS, new_file_rows),
+        way("operations of new files, recorder", NEW_ROWS, |path, input| {
+            record(path, &new_files(input.operations.len()), 1)
         }),
         way("operations, writer's thread", OPERATION_ROWS, |path, input| write(path, &input.operations)),
         way("operations, read by time", OPERATION_ROWS, |path, input| read(path, &input.operations)),
@@ -235,55 +237,90 @@ fn transact<T>(conn: &Connection, items: &[T], mut each: impl FnMut(usize, &T)) 
     }
 }
 
-/// All fields of each operation from one prepared statement, its object as a number and without what the number means.
-fn operation_rows(path: &Path, input: &Input) -> Took {
-    let conn = bare(
-        path,
-        "CREATE TABLE operation (id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, segment INTEGER NOT NULL,
-             pid INTEGER NOT NULL, tid INTEGER NOT NULL, op INTEGER NOT NULL, access INTEGER NOT NULL,
-             detail INTEGER NOT NULL, object INTEGER, second INTEGER, returned INTEGER, errno INTEGER, stage INTEGER,
-             means INTEGER, refused INTEGER, reason INTEGER, fork_pid INTEGER, fork_tid INTEGER) STRICT",
-    );
-    let mut insert = conn
-        .prepare(
-            "INSERT INTO operation (id, time_ns, segment, pid, tid, op, access, detail, object, second, returned, \
-             errno, stage, means, refused, reason, fork_pid, fork_tid) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-        )
-        .expect("a statement");
+/// A table of operations, and a statement for it.
+const OPERATION: &str =
+    "CREATE TABLE operation (id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, segment INTEGER NOT NULL,
+     pid INTEGER NOT NULL, tid INTEGER NOT NULL, op INTEGER NOT NULL, access INTEGER NOT NULL,
+     detail INTEGER NOT NULL, object INTEGER, second INTEGER, returned INTEGER, errno INTEGER, stage INTEGER,
+     means INTEGER, refused INTEGER, reason INTEGER, fork_pid INTEGER, fork_tid INTEGER) STRICT;";
+const INSERT_OPERATION: &str = "INSERT INTO operation (id, time_ns, segment, pid, tid, op, access, detail, object, second, \
+     returned, errno, stage, means, refused, reason, fork_pid, fork_tid) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+
+/// All fields of an operation, its object as a number.
+fn insert_operation(insert: &mut Statement<'_>, n: usize, event: &Event, object: i64) {
     let none: Option<i64> = None;
+    let (returned, errno) = match event.outcome {
+        Outcome::Done(value) => (Some(value), None),
+        Outcome::Failed(errno) => (None, Some(errno)),
+    };
+    let fork = event.fork;
+    insert
+        .execute(params![
+            (1i64 << 40) + n as i64,
+            event.time_ns as i64,
+            event.segment,
+            event.pid,
+            event.tid,
+            event.op as u16,
+            event.access.bits(),
+            event.detail,
+            object,
+            none,
+            returned,
+            errno,
+            none,
+            none,
+            none,
+            none,
+            fork.map(|fork| fork.pid),
+            fork.map(|fork| fork.tid)
+        ])
+        .expect("insert");
+}
+
+/// Operations from one prepared statement, without what the numbers of their objects mean.
+fn operation_rows(path: &Path, input: &Input) -> Took {
+    let conn = bare(path, OPERATION);
+    let mut insert = conn.prepare(INSERT_OPERATION).expect("a statement");
     let timer = Timer::start();
     transact(&conn, &input.operations, |n, captured| {
-        let Captured::Event(event) = captured else { return };
-        let (returned, errno) = match event.outcome {
-            Outcome::Done(value) => (Some(value), None),
-            Outcome::Failed(errno) => (None, Some(errno)),
-        };
-        let fork = event.fork;
-        insert
-            .execute(params![
-                (1i64 << 40) + n as i64,
-                event.time_ns as i64,
-                event.segment,
-                event.pid,
-                event.tid,
-                event.op as u16,
-                event.access.bits(),
-                event.detail,
-                input.objects[n],
-                none,
-                returned,
-                errno,
-                none,
-                none,
-                none,
-                none,
-                fork.map(|fork| fork.pid),
-                fork.map(|fork| fork.tid)
-            ])
-            .expect("insert");
+        if let Captured::Event(event) = captured {
+            insert_operation(&mut insert, n, event, input.objects[n]);
+        }
     });
     timer.took(input.operations.len())
+}
+
+/// Operations that have a path and an object of their own each, with a row for both as the recorder keeps them.
+fn new_file_rows(path: &Path, input: &Input) -> Took {
+    let tables = "CREATE TABLE path (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL UNIQUE) STRICT;
+         CREATE TABLE object (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, path INTEGER, origin INTEGER, mode INTEGER,
+             dev INTEGER, ino INTEGER, generation INTEGER) STRICT;";
+    let conn = bare(path, &format!("{tables} {OPERATION}"));
+    let statement = |text| conn.prepare(text).expect("a statement");
+    let mut insert_path = statement("INSERT INTO path (id, bytes) VALUES (?1, ?2)");
+    let mut insert_object = statement(
+        "INSERT INTO object (id, kind, path, origin, mode, dev, ino, generation) VALUES (?1, 1, ?1, 0, ?2, ?3, ?4, ?5)",
+    );
+    let mut insert = statement(INSERT_OPERATION);
+    let events = new_files(input.operations.len());
+    let timer = Timer::start();
+    transact(&conn, &events, |n, captured| {
+        let Captured::Event(event) = captured else { return };
+        let (Object::File(file), number) = (&event.object, n as i64) else { return };
+        let Some(key) = file.key else { return };
+        insert_path.execute(params![number, file.path.as_slice()]).expect("insert");
+        insert_object
+            .execute(params![number, file.mode, key.dev, key.ino as i64, key.generation])
+            .expect("insert");
+        insert_operation(&mut insert, n, event, number);
+    });
+    timer.took(events.len())
+}
+
+fn new_files(rows: usize) -> Vec<Captured> {
+    (0..rows as u64).map(|n| operation(n, n)).collect()
 }
 
 /// All fields of each system call from one prepared statement.

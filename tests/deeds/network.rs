@@ -1,11 +1,13 @@
 //! Sockets.
 
 use super::file::owned;
-use super::{Deed, call, in_child, say};
+use super::{Deed, Place, call, in_child, say};
 use rustix::net::{AddressFamily, SocketType};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::ptr;
 
 pub(super) const DEEDS: &[Deed] = &[
     ("socket", |_| {
@@ -89,6 +91,23 @@ pub(super) const DEEDS: &[Deed] = &[
     ("send, unix, abstract", |_| {
         UnixDatagram::unbound()?.send_to_addr(b"deed", &abstract_address("deed-datagram")?).map(drop)
     }),
+    ("sendmmsg, unix", |p| {
+        let names = ["first.sock", "second.sock"];
+        let _receivers = names.map(|name| UnixDatagram::bind(p.path(name)));
+        let addresses = names.map(|name| unix(p, name));
+        let part = libc::iovec { iov_base: c"deed".as_ptr().cast_mut().cast(), iov_len: 4 };
+        let mut messages = addresses.each_ref().map(|(address, size)| {
+            // SAFETY: integers and pointers, of which zero is a value.
+            let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
+            let head = &mut message.msg_hdr;
+            (head.msg_name, head.msg_namelen) = (ptr::from_ref(address).cast_mut().cast(), *size as u32);
+            (head.msg_iov, head.msg_iovlen) = (ptr::from_ref(&part).cast_mut(), 1);
+            message
+        });
+        let sender = UnixDatagram::unbound()?;
+        let sent = call!(libc::SYS_sendmmsg, sender.as_raw_fd(), messages.as_mut_ptr(), messages.len(), 0)?;
+        if sent == 2 { Ok(()) } else { Err(io::Error::other(format!("{sent} of 2 messages"))) }
+    }),
     ("raw socket", |_| {
         in_child(|| {
             let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
@@ -100,6 +119,18 @@ pub(super) const DEEDS: &[Deed] = &[
 /// An abstract address.
 pub(super) fn abstract_address(name: &str) -> io::Result<std::os::unix::net::SocketAddr> {
     <std::os::unix::net::SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name)
+}
+
+/// The address of a unix socket, and its length.
+pub(super) fn unix(place: &Place, name: &str) -> (libc::sockaddr_un, usize) {
+    // SAFETY: integers, of which zero is a value.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as u16;
+    let path = place.at(name);
+    for (to, from) in address.sun_path.iter_mut().zip(path.as_bytes_with_nul()) {
+        *to = *from as libc::c_char;
+    }
+    (address, size_of_val(&address))
 }
 
 /// What the listeners outside of the session are.

@@ -1,6 +1,7 @@
 //! Requests through io_uring.
 
 use super::file::{ATTRIBUTE, owned};
+use super::network::unix;
 use super::{Deed, Place, call, say};
 use crate::uring::{Entry, RENAMEAT, on_paths, path, request};
 use std::ffi::CString;
@@ -143,16 +144,4 @@ fn connect(place: &Place, name: &str) -> io::Result<()> {
     let entry =
         Entry { opcode: CONNECT, fd: socket.as_raw_fd(), address: address(&name), ..Entry::default() };
     request(MORE, &Entry { offset: size as u64, ..entry }).map(drop)
-}
-
-/// The address of a unix socket, and its length.
-fn unix(place: &Place, name: &str) -> (libc::sockaddr_un, usize) {
-    // SAFETY: integers, of which zero is a value.
-    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
-    address.sun_family = libc::AF_UNIX as u16;
-    let path = place.at(name);
-    for (to, from) in address.sun_path.iter_mut().zip(path.as_bytes_with_nul()) {
-        *to = *from as libc::c_char;
-    }
-    (address, size_of_val(&address))
 }

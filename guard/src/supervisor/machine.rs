@@ -32,14 +32,23 @@ pub(super) struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut machine = self.shared.machine();
-        let Some(machine) = machine.as_mut() else { return };
+        let mut loaded = self.shared.machine();
+        let Some(machine) = loaded.as_mut() else { return };
         machine.users -= 1;
         if machine.users == 0 {
             machine.kernel.detach();
             tracing::info!("detached: no session is running");
+            drop(loaded);
+            // The writer of each store has a thread and a cache of its own, and others will have others.
+            give_back();
         }
     }
+}
+
+/// Gives memory that is free back to the system: the allocator would keep it for threads that have ended.
+fn give_back() {
+    // SAFETY: the call has no preconditions.
+    unsafe { libc::malloc_trim(0) };
 }
 
 impl Shared {
@@ -69,9 +78,8 @@ impl Shared {
     fn load(&self) -> Result<Machine, Error> {
         let (kernel, reader) = Kernel::load(&Options { without_lsm: self.setup.without_lsm })?;
         tracing::info!(tier = kernel.tier().name(), "kernel programs loaded");
-        // The kernel's types were read for it: some 50 MB that the allocator would keep.
-        // SAFETY: the call has no preconditions.
-        unsafe { libc::malloc_trim(0) };
+        // The kernel's types were read for it: some 50 MB.
+        give_back();
         let kernel = Arc::new(kernel);
         let keeper = Keeper::start(&self.setup.keeper, &self.cgroup_prefix(), kernel.members_fd())?;
         let own = t0::Own { files: self.own_files(), processes: vec![std::process::id(), keeper.pid()] };
