@@ -102,6 +102,9 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         return Ok(());
     };
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
+    // Each session's threads would have memory of their own, and the allocator would keep it: a hundred MiB after some of them.
+    // SAFETY: the call has no preconditions.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
     let listener = listen(&setup.socket)?;
     let notices = Arc::new(Notices::default());
     let redactor = secrets::redactor(&setup.state)?;
