@@ -79,6 +79,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("PROC_INODE_VFS", "proc_inode:vfs_inode", false),
     ("PID_NUMBER", "pid:numbers", false),
     ("REGS_ORIG_AX", "pt_regs:orig_ax", false),
+    ("REGS_AX", "pt_regs:ax", false),
     ("TASK_THREAD_PID", "task_struct:thread_pid", false),
     ("TASK_PTRACED", "task_struct:ptraced", false),
     ("TASK_PTRACE_ENTRY", "task_struct:ptrace_entry", false),

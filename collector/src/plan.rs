@@ -75,7 +75,7 @@ pub(crate) const fn map(fd: u8, protection: u8) -> Plan {
 
 /// An open with flags of its own.
 pub(crate) const CREAT: Plan = Plan { access: a::WRITE | a::TRUNC, ..open(NONE, 0, NONE) };
-/// Sends several messages: `detail` is how many were asked for.
+/// Sends several messages, which its having a `detail` says: how many were asked for.
 pub(crate) const SENDMMSG: Plan = Plan { path: 1, detail: 2, ..socket(op::SEND, form::SEND) };
 /// Changes the root directory.
 pub(crate) const ROOT: Plan = Plan { form: form::ROOT, ..path(op::CHROOT, NONE, 0, a::MOUNT) };

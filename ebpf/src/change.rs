@@ -35,10 +35,6 @@ fn on_change(inode: u64) -> Option<()> {
     };
     // SAFETY: only this thread writes its entry, or that of the request that it works at.
     let begun: &mut Begun = unsafe { &mut *begun };
-    let count = begun.count as usize;
-    if count >= INODES {
-        return None;
-    }
     let mut i = 0;
     while i < INODES {
         if begun.inodes[i] == inode {
@@ -46,8 +42,12 @@ fn on_change(inode: u64) -> Option<()> {
         }
         i += 1;
     }
-    begun.inodes[count & (INODES - 1)] = inode;
-    begun.count += 1;
+    // Of more than that, each is judged now, and not once more at the end.
+    let count = begun.count as usize;
+    if count < INODES {
+        begun.inodes[count & (INODES - 1)] = inode;
+        begun.count += 1;
+    }
     tell_names(inode, begun.call, 0);
     if begun.forbidden == 0 {
         begun.forbidden = forbidden(inode, u64::from(inside.subjects()));
@@ -64,8 +64,9 @@ fn on_change(inode: u64) -> Option<()> {
 /// nothing is looked for.
 #[inline(always)]
 fn begun(inside: &Inside) -> Option<*mut Begun> {
-    let form = Running::find()?.plan.form;
-    if form != form::PATH && form != form::MOUNT {
+    let call = Running::find()?;
+    let form = call.plan.form;
+    if form != form::PATH && form != form::MOUNT || !call.is_under_way() {
         return None;
     }
     let key = thread(inside);

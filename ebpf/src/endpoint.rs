@@ -95,7 +95,7 @@ pub fn sent(call: &Ended) -> Option<()> {
         return Some(());
     }
     // `sendmmsg` returns how many it has sent.
-    let is_many = call.plan.detail != NO_ARG && call.ret > 0;
+    let is_many = call.plan.detail != NO_ARG && call.ret >= 0;
     let left = if is_many { call.ret as u64 } else { 1 };
     let mut messages = Messages { sk: sk.0, at, left, number, failed, narrow: u64::from(call.compat) };
     each(MESSAGES, message, &mut messages);

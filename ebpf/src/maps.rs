@@ -102,7 +102,7 @@ pub static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES, 0);
 
-/// A call or a request on paths, from its beginning to its end.
+/// A call on paths, from the first inode that it changes to its end, or a request, from when it is made.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Begun {

@@ -15,7 +15,7 @@ use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_send_signal};
 use aya_ebpf::maps::LruHashMap;
 use core::mem::{MaybeUninit, offset_of, size_of};
 
-/// A call on paths begins, or a request: what it changes is remembered until it ends. `map` has it by its `key`; `mark`
+/// Remembers from now on what a call on paths, or a request, changes until it ends. `map` has it by its `key`; `mark`
 /// is set in what tells it from others. Returns that.
 #[inline(always)]
 pub fn begin(map: &LruHashMap<u64, Begun>, key: u64, mark: u64) -> u64 {

@@ -78,6 +78,7 @@ offsets! {
     PROC_INODE_VFS = proc_inode_vfs;
     PID_NUMBER = pid_number;
     REGS_ORIG_AX = regs_orig_ax;
+    REGS_AX = regs_ax;
     TASK_THREAD_PID = task_thread_pid;
     TASK_PTRACED = task_ptraced;
     TASK_PTRACE_ENTRY = task_ptrace_entry;

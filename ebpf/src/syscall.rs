@@ -169,7 +169,7 @@ pub fn ended_mount(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// A system call that the current thread is in, before its end.
+/// A system call that the current thread is in, or was in last.
 pub struct Running {
     /// Its number.
     pub number: u32,
@@ -177,6 +177,8 @@ pub struct Running {
     pub compat: bool,
     /// How to read it.
     pub plan: Plan,
+    /// The saved registers.
+    regs: Address,
 }
 
 impl Running {
@@ -187,7 +189,17 @@ impl Running {
         let regs = Address(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as u64);
         let number = regs.get::<u64>(offsets::regs_orig_ax())? as u32;
         let compat = is_compat(task::task());
-        Some(Running { number, compat, plan: plan(number, compat)? })
+        Some(Running { number, compat, plan: plan(number, compat)?, regs })
+    }
+
+    /// Whether it has not ended: what the kernel puts off until a thread goes back to its program is done behind the end of a
+    /// call, while the registers still name it. Each way into the kernel saves `-ENOSYS` as the result (arch/x86/entry), and
+    /// who traces the thread can write another there.
+    #[inline(always)]
+    pub fn is_under_way(&self) -> bool {
+        const ENOSYS: i64 = -38;
+        self.regs.get::<i64>(offsets::regs_ax()) == Some(ENOSYS)
+            || task::task().word(offsets::task_ptrace()) != Some(0)
     }
 }
 

@@ -67,13 +67,26 @@ fn a_directory_of_jewels_that_is_made_inside_takes_nothing() -> Result<()> {
 }
 
 /// What needs but one step, in a home that is prepared; and the operation that is told.
-const STEPS: [(&str, &str); 5] = [
+const STEPS: [(&str, &str); 6] = [
     ("mv prepared .config/autostart", "rename"),
     ("ln -s prepared .config/autostart", "symlink"),
     ("mv prepared/evil.desktop .config/environment.d/", "rename"),
     ("mv prepared/evil.desktop .bashrc", "rename"),
     ("ln .ssh/id_ed25519 prepared/key", "link"),
+    (BEHIND_AN_UNMOUNT, "rename"),
 ];
+
+/// What an unmount frees is changed when its call has ended, and by the thread that renames then.
+const BEHIND_AN_UNMOUNT: &str = r#"unshare --user --map-root-user --mount python3 -I -c '
+import ctypes, os
+libc = ctypes.CDLL(None)
+os.mkdir("room")
+assert libc.mount(b"none", b"room", b"tmpfs", 0, None) == 0
+for name in range(9):
+    open(f"room/{name}", "w").write("content")
+assert libc.umount2(b"room", 0) == 0
+os.rename("prepared/evil.desktop", ".bashrc")
+'"#;
 
 /// Names what the program of the next steps renames, and how it is answered.
 const RENAME: &str = "WARDLINE_TEST_RENAME";
