@@ -10,7 +10,7 @@ use super::report;
 use super::statistics::{Estimate, estimate};
 use super::workload::{Profile, Workload};
 use crate::host;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
@@ -133,6 +133,12 @@ pub fn run(arguments: &Capture) -> Result<()> {
     if let Ok(json) = host::read(&directory.join("result.json")) {
         let before: Outcome =
             serde_json::from_slice(&json).context("result.json is there, and is none of this")?;
+        let there = &before.machine;
+        ensure!(
+            (&there.kernel, &there.processor) == (&outcome.machine.kernel, &outcome.machine.processor),
+            "{} is of another machine: name another folder with `--out`",
+            directory.display()
+        );
         if !before.workloads.iter().all(|measurement| chosen.contains(&measurement.workload)) {
             commit = Some(outcome.machine.commit.clone()).filter(|commit| *commit != before.machine.commit);
             outcome = before;
