@@ -1,12 +1,12 @@
 //! What became of a socket, told at the end of a call, and who is behind a unix socket.
 
 use crate::read::{Address, each, zeros};
-use crate::ring::{Said, verdict};
+use crate::ring::{Said, lose, verdict};
 use crate::socket::{NetOperation, Peer, mapped, tell};
 use crate::syscall::{Ended, SIGKILL};
 use crate::task::{self, Inside};
 use crate::{decide, dentry, offsets};
-use abi::{MEANS_KILL, NO_ARG, VERDICT_REFUSED, access, op};
+use abi::{LOSS_UNREADABLE, MEANS_KILL, NO_ARG, VERDICT_REFUSED, access, op};
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
 
 const AF_UNIX: u16 = 1;
@@ -133,6 +133,10 @@ unsafe extern "C" fn message(_: u64, messages: *mut Messages) -> i64 {
     let mut head = [0u64; 2];
     // SAFETY: the destination is sixteen bytes of this stack; the helper checks the source.
     if unsafe { bpf_probe_read_user((&raw mut head).cast(), width * 2, messages.at as *const _) } != 0 {
+        // What was sent was there.
+        if messages.failed == 0 {
+            lose(LOSS_UNREADABLE);
+        }
         return 1;
     }
     let (place, len) = if messages.narrow == 0 {

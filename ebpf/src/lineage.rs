@@ -244,8 +244,10 @@ fn on_exit(task: Address) -> Option<()> {
     {
         tell_syscall(&inside, call.number, 0, call.compat);
     }
-    // A call that ends with its thread has no end of its own.
-    let _ = BEGUN.remove(thread(&inside));
+    if !offsets::is_lsm_tier() {
+        // A call that ends with its thread has no end of its own.
+        let _ = BEGUN.remove(thread(&inside));
+    }
     if let Some(buffer) = Buffer::claim() {
         let record: *mut Exit = buffer.record();
         // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.

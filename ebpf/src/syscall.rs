@@ -39,7 +39,7 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
 fn on_exit(regs: Address, ret: i64) -> Option<u32> {
     const PR_SET_SECCOMP: u64 = 22;
     let task = task::task();
-    let inside = if offsets::can_cast() { task::of_task(task)? } else { task::current()? };
+    let inside = task::current_of(task)?;
     let compat = is_compat(task);
     let number = regs.get::<u64>(offsets::regs_orig_ax())? as u32;
     // The value of a 32-bit call is 32 bits wide, and so is its error.
