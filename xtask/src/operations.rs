@@ -4,6 +4,7 @@
 use crate::host;
 use crate::test::machine::{self, WITHOUT_LSM};
 use crate::test::step::{Context, Step, cargo};
+use crate::test::tally;
 use crate::vm::{self, Series};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeMap;
@@ -22,8 +23,9 @@ const TIERS: [&str; 3] = ["lsm", "tracepoint", "tracepoint before 6.13"];
 pub fn run() -> Result<()> {
     ensure!(host::is_root(), "loading kernel programs needs root: run `sudo -E cargo xtask operations`");
     let mut context = Context::new()?;
-    Step::Binary.run(&mut context);
-    let wardline = context.wardline().context("the program does not build")?;
+    let built = Step::Binary.run(&mut context);
+    ensure!(built.result() == tally::Result::Passed, "the program does not build");
+    let wardline = context.wardline().context("the program was not built")?;
     let mut seen = Seen::default();
     let mut here = cargo(&context);
     here.args(["test", "--release", "--locked", "--package", "end-to-end", "--test", TEST]);

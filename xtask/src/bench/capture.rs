@@ -6,6 +6,7 @@
 
 use super::condition::{Bench, Condition, Own, Run};
 use super::machine::Machine;
+use super::output::{self, Output};
 use super::report;
 use super::statistics::{Estimate, estimate};
 use super::workload::{Profile, Workload};
@@ -14,7 +15,6 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 
 /// The arguments of `capture`.
 #[derive(Args)]
@@ -31,13 +31,8 @@ pub struct Capture {
     /// Leave out other tools
     #[arg(long)]
     without_peers: bool,
-    /// Where to write `result.json` and `summary.md`, instead of a new folder of `bench/results`. What is there already of other
-    /// workloads stays
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Said in the summary: what else ran on the machine
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Everything that was measured.
@@ -113,22 +108,14 @@ pub fn run(arguments: &Capture) -> Result<()> {
         .into_iter()
         .filter(|workload| arguments.only.is_empty() || arguments.only.contains(workload))
         .collect();
-    let now = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC);
-    let date = now.strftime("%Y-%m-%d %H:%M UTC").to_string();
     let mut outcome = Outcome {
-        date,
+        date: output::date(),
         profile: arguments.profile,
-        note: arguments.note.clone(),
+        note: arguments.output.note.clone(),
         workloads: Vec::new(),
         machine,
     };
-    let directory = match &arguments.out {
-        Some(out) => out.clone(),
-        None => {
-            let name = format!("{}-{}", now.strftime("%Y-%m-%d"), outcome.machine.kernel);
-            host::workspace()?.join("bench/results").join(name)
-        }
-    };
+    let directory = arguments.output.directory(&outcome.machine, "")?;
     let mut commit = None;
     if let Ok(json) = host::read(&directory.join("result.json")) {
         let before: Outcome =

@@ -6,6 +6,7 @@
 use super::capture::bar;
 use super::condition::{Bench, Beside, Condition, Own, account};
 use super::machine::Machine;
+use super::output::{self, Output};
 use super::statistics::{Estimate, estimate};
 use super::workload::{Profile, Workload};
 use crate::host;
@@ -13,7 +14,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -38,12 +39,8 @@ pub struct Flood {
     /// Runs of each of those, each beside one of a new session alone and between bare ones
     #[arg(long, default_value_t = 9)]
     pairs: usize,
-    /// Where to write `flood.json` and `flood.md`, instead of a new folder of `bench/results`
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Said in the summary: what else ran on the machine
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Serialize)]
@@ -94,22 +91,15 @@ struct Database {
 pub fn run(arguments: &Flood) -> Result<()> {
     let machine = Machine::look()?;
     let bench = Bench::new(Profile::Quick)?;
-    let now = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC);
     let mut outcome = Outcome {
-        date: now.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        date: output::date(),
         machine,
-        note: arguments.note.clone(),
+        note: arguments.output.note.clone(),
         floods: Vec::new(),
         overheads: Vec::new(),
         database: None,
     };
-    let directory = match &arguments.out {
-        Some(out) => out.clone(),
-        None => {
-            let name = format!("{}-{}", now.strftime("%Y-%m-%d"), outcome.machine.kernel);
-            host::workspace()?.join("bench/results").join(name)
-        }
-    };
+    let directory = arguments.output.directory(&outcome.machine, "-flood")?;
     for &sessions in &arguments.sessions {
         let what = format!("{sessions} sessions at once");
         let beside = sessions.saturating_sub(1);

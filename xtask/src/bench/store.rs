@@ -3,6 +3,7 @@
 
 use super::condition::{Bench, Condition, Own};
 use super::machine::Machine;
+use super::output::{self, Output};
 use super::statistics::{Estimate, estimate, median};
 use super::workload::{Profile, Workload};
 use crate::host;
@@ -10,7 +11,6 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The arguments of `store`.
@@ -22,12 +22,8 @@ pub struct Store {
     /// Rows of each
     #[arg(long, default_value_t = 400_000)]
     rows: usize,
-    /// Where to write `store.json` and `store.md`, instead of a new folder of `bench/results`
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Said in the summary: what else ran on the machine
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Serialize)]
@@ -50,7 +46,7 @@ struct Recording {
     bytes: u64,
 }
 
-/// One way to store rows, or to read them, as `store/benches/rows.rs` measured it.
+/// One way to store rows, or to read them, as `store/benches/rows/` measured it.
 #[derive(Serialize, Deserialize)]
 struct Way {
     what: String,
@@ -77,7 +73,6 @@ impl Way {
 /// Measures and writes.
 pub fn run(arguments: &Store) -> Result<()> {
     let machine = Machine::look()?;
-    let now = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC);
     let bench = Bench::new(Profile::Full)?;
     eprintln!("one turn of an agent is recorded");
     bench.run(Condition::Own(Own::Record), Workload::AgentTurn, 1, false)?;
@@ -90,20 +85,9 @@ pub fn run(arguments: &Store) -> Result<()> {
     command.arg(store).args(["--rows", &arguments.rows.to_string()]);
     command.args(["--rounds", &arguments.rounds.to_string()]);
     let ways = serde_json::from_str(&host::output(&mut command)?).context("the bench printed no result")?;
-    let outcome = Outcome {
-        date: now.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-        note: arguments.note.clone(),
-        recording,
-        ways,
-        machine,
-    };
-    let directory = match &arguments.out {
-        Some(out) => out.clone(),
-        None => {
-            let name = format!("{}-{}-store", now.strftime("%Y-%m-%d"), outcome.machine.kernel);
-            host::workspace()?.join("bench/results").join(name)
-        }
-    };
+    let outcome =
+        Outcome { date: output::date(), note: arguments.output.note.clone(), recording, ways, machine };
+    let directory = arguments.output.directory(&outcome.machine, "-store")?;
     host::write(&directory.join("store.json"), serde_json::to_string(&outcome)? + "\n")?;
     host::write(&directory.join("store.md"), text(&outcome))?;
     print!("{}", text(&outcome));

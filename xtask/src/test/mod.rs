@@ -5,7 +5,7 @@
 
 pub mod machine;
 pub mod step;
-mod tally;
+pub mod tally;
 
 use std::{env, time::Instant};
 
