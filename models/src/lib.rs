@@ -22,6 +22,7 @@ pub mod tail;
 pub mod thread;
 pub mod train;
 mod trie;
+mod variety;
 mod verdict;
 pub mod volume;
 pub mod window;

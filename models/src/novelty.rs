@@ -6,20 +6,25 @@
 //! children were always the same is closed: a dozen sessions cannot prove a probability of 2^-10, so that it costs
 //! more than the budget is a rule (support from several sessions, or none), not an estimate.
 //!
+//! A rule holds of a group of sessions, whatever the others did: what is within the budget stays within it, however many
+//! sessions are added. What it costs there may change.
+//!
 //! Everything here is a pure function of the baseline and the place, so that it can be compiled into the kernel's maps.
 
 use crate::region::{self, Floor};
-use crate::trie::{Trie, union};
+use crate::trie::{Node, Trie, union};
+use crate::variety::is_varied;
 use bstr::{BStr, ByteSlice};
 use event::{Place, Reach};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Budget of a first touch, in bits: what costs more is denied before it was ever seen. 2^-10 is one wrong denial in a
 /// thousand sessions that come by.
 pub const DENIAL_BUDGET_BITS: f64 = 10.0;
 
-/// Sessions that must each have shown a child of their own before a region is open. Three, so that one session that
-/// was led astray, and a second one like it, open nothing.
+/// Sessions that must each have shown a child of their own, which the others had not, before a region is open. Three, so
+/// that one session that was led astray, and a second one like it, open nothing. Where they share workspaces, twice as many.
 pub const OPEN_SESSIONS: usize = 3;
 
 /// The same for the regions that hold everything else: the home, the root, the whole of a network.
@@ -32,6 +37,12 @@ pub const KNOWN_SESSIONS: usize = 2;
 /// What a fresh child costs at most where the region is open, in bits: far enough below the budget to be allowed, far
 /// enough above an everyday new file to be noticed.
 const OPEN_BITS_MAX: f64 = 6.0;
+
+/// What a place that is known costs at most, however many sessions did without it.
+const KNOWN_BITS_MAX: f64 = 7.0;
+
+/// What a program of the system costs at most: near the budget, and below it.
+const LEARNED_BITS_MAX: f64 = 9.0;
 
 /// What a place costs more that only the agent's other tasks have touched, in bits.
 const OTHERS_BITS: f64 = 2.0;
@@ -73,8 +84,9 @@ pub struct Region<'n> {
 #[serde(from = "Parts", into = "Parts")]
 pub struct Novelty {
     trie: Trie,
-    /// Of the agent's other tasks; see [`Novelty::leaning_on`].
-    others: Option<Box<Novelty>>,
+    /// Of the agent's other tasks, as [`Novelty::leaning_on`] was told of them: each by itself, since they have sessions in
+    /// common.
+    others: Vec<Novelty>,
     openness: Vec<Openness>,
     sessions: usize,
     /// Several sessions overwrote files of the workspace: that destroys as much as removing them.
@@ -85,7 +97,7 @@ pub struct Novelty {
 #[derive(Serialize, Deserialize)]
 struct Parts {
     trie: Trie,
-    others: Option<Trie>,
+    others: Vec<Trie>,
 }
 
 impl From<Trie> for Novelty {
@@ -93,7 +105,8 @@ impl From<Trie> for Novelty {
         // A trie that does not fit together came from no encoder of ours; it teaches nothing.
         let trie = if trie.is_sound() { trie } else { Trie::new() };
         let sessions = trie.sessions();
-        let mut novelty = Self { sessions, others: None, openness: Vec::new(), overwrites: false, trie };
+        let mut novelty =
+            Self { sessions, others: Vec::new(), openness: Vec::new(), overwrites: false, trie };
         novelty.settle();
         novelty
     }
@@ -101,13 +114,13 @@ impl From<Trie> for Novelty {
 
 impl From<Parts> for Novelty {
     fn from(Parts { trie, others }: Parts) -> Self {
-        Self { others: others.map(|others| Box::new(others.into())), ..trie.into() }
+        Self { others: others.into_iter().map(Novelty::from).collect(), ..trie.into() }
     }
 }
 
 impl From<Novelty> for Parts {
     fn from(Novelty { trie, others, .. }: Novelty) -> Self {
-        Self { trie, others: others.map(|others| others.trie) }
+        Self { trie, others: others.into_iter().map(|others| others.trie).collect() }
     }
 }
 
@@ -135,14 +148,20 @@ impl Novelty {
     pub fn leaning_on(mut self, others: &Novelty) -> Self {
         let mut others = others.clone();
         others.prune();
-        self.others = Some(Box::new(others));
+        self.others = vec![others];
         self
     }
 
     /// The other tasks', where they have a say.
-    fn others(&self, reach: Reach, names: &[&BStr]) -> Option<&Novelty> {
+    fn others(&self, reach: Reach, names: &[&BStr]) -> &[Novelty] {
         let root = names.first().is_some_and(|root| *root != "$workspace");
-        self.others.as_deref().filter(|_| root && is_of_the_agent(reach))
+        if root && is_of_the_agent(reach) { &self.others } else { &[] }
+    }
+
+    /// What it costs here, or by what the other tasks taught, if that is less.
+    fn least(&self, reach: Reach, names: &[&BStr], cost: impl Fn(&Novelty) -> f64) -> f64 {
+        let others = self.others(reach, names).iter().map(|others| cost(others) + OTHERS_BITS);
+        others.fold(cost(self), f64::min)
     }
 
     /// Sessions that taught it.
@@ -155,9 +174,10 @@ impl Novelty {
         Self { others: self.others.clone(), ..self.trie.without(sessions).into() }
     }
 
-    /// Adds the sessions of `other`. What either leans on is left behind.
+    /// Adds the sessions of `other`, and leans on what either leans on: what was within the budget of either is within
+    /// that of both.
     pub fn merge(&mut self, other: &Novelty) {
-        self.others = None;
+        self.others.extend(other.others.iter().cloned());
         self.trie.merge(&other.trie);
         self.sessions = self.trie.sessions();
         self.settle();
@@ -174,22 +194,20 @@ impl Novelty {
     /// for what is new in an open region, more than [`DENIAL_BUDGET_BITS`] for what is new in a closed one.
     pub fn first_touch_bits(&self, place: &Place) -> f64 {
         let names: Vec<&BStr> = place.components.iter().map(|name| name.as_bstr()).collect();
-        let own = self.own_first_touch_bits(place, &names);
-        let others =
-            self.others(place.reach, &names).map(|others| others.own_first_touch_bits(place, &names));
-        others.map_or(own, |others| own.min(others + OTHERS_BITS))
+        self.least(place.reach, &names, |of| of.own_first_touch_bits(place, &names))
     }
 
     fn own_first_touch_bits(&self, place: &Place, names: &[&BStr]) -> f64 {
         let (at, depth) = self.deepest(place.reach, names);
         let floor = self.floor(place.reach, names, region::floor);
-        let mut bits = self.openness[at].bits;
+        let mut bits = self.below(at, names, depth + 1..names.len());
         if depth == names.len() && at >= Reach::ALL.len() {
             let node = &self.trie.nodes[at];
             let above = self.openness[node.parent as usize];
             let needed = if above.open || floor != Floor::None { 1 } else { KNOWN_SESSIONS };
             if node.touched.len() >= needed {
-                bits = bits.min(-((node.touched.len() as f64 + 0.5) / (self.sessions as f64 + 1.0)).log2());
+                let share = (node.touched.len() as f64 + 0.5) / (self.sessions as f64 + 1.0);
+                bits = bits.min((-share.log2()).min(KNOWN_BITS_MAX));
             } else if above.open || !self.openness[at].open {
                 bits = above.bits.min(bits);
             }
@@ -202,17 +220,23 @@ impl Novelty {
 
     /// What something new below this directory (or address prefix) costs, at any depth, in bits.
     pub fn fresh_bits(&self, reach: Reach, components: &[&BStr]) -> f64 {
-        let own = self.own_fresh_bits(reach, components);
-        let others = self.others(reach, components).map(|others| others.own_fresh_bits(reach, components));
-        others.map_or(own, |others| own.min(others + OTHERS_BITS))
+        self.least(reach, components, |of| of.own_fresh_bits(reach, components))
     }
 
     fn own_fresh_bits(&self, reach: Reach, components: &[&BStr]) -> f64 {
-        let (at, _) = self.deepest(reach, components);
+        let (at, depth) = self.deepest(reach, components);
+        let below = self.below(at, components, depth + 1..components.len() + 1);
         match self.floor(reach, components, region::floor_below) {
-            Floor::Open { bits } => self.openness[at].bits.min(bits),
-            Floor::Learned | Floor::None => self.openness[at].bits,
+            Floor::Open { bits } => below.min(bits),
+            Floor::Learned | Floor::None => below,
         }
+    }
+
+    /// What something new costs behind a node, in directories that no session touched: as many of the components as are on
+    /// the way there.
+    fn below(&self, at: usize, names: &[&BStr], unseen: Range<usize>) -> f64 {
+        let is_hidden = |depth: usize| names[0] != "$workspace" && region::is_boundary(&names[..depth]);
+        if unseen.into_iter().any(is_hidden) { closed(0).bits } else { self.openness[at].bits }
     }
 
     /// Whether anything new below this directory, at any depth, is within the budget.
@@ -228,7 +252,9 @@ impl Novelty {
         let others = self.others.iter().flat_map(move |others| {
             others.nodes().filter_map(move |at| {
                 let (reach, components) = (others.reach(at), others.trie.components(at));
-                self.others(reach, &components)?;
+                if self.others(reach, &components).is_empty() {
+                    return None;
+                }
                 let region = others.region(reach, components);
                 let open = region.open && region.fresh_bits + OTHERS_BITS < DENIAL_BUDGET_BITS;
                 Some(Region { fresh_bits: region.fresh_bits + OTHERS_BITS, open, ..region })
@@ -297,8 +323,7 @@ impl Novelty {
     fn settle(&mut self) {
         self.openness.clear();
         let workspace = self.trie.child(Trie::root(Reach::Write), "$workspace".into());
-        self.overwrites =
-            workspace.is_some_and(|at| self.several(&self.trie.nodes[at].sessions(), OPEN_SESSIONS));
+        self.overwrites = workspace.is_some_and(|at| self.trie.nodes[at].sessions().len() >= OPEN_SESSIONS);
         for at in 0..self.trie.nodes.len() {
             let openness = self.openness_of(at);
             self.openness.push(openness);
@@ -313,13 +338,12 @@ impl Novelty {
         let names = self.trie.components(at);
         let reach = self.reach(at);
         let support = node.sessions();
-        let openers = self.trie.openers(at);
+        let openers = self.trie.openers(at).len() as f64;
         let above = Some(self.openness[node.parent as usize])
             .filter(|above| above.open && !region::is_boundary(&names));
-        let own = self.opened(at, reach, &names, &support, &openers);
         let lean = above.map_or(0.0, |above| LEAN * (-above.bits).exp2());
-        let p = (openers.len() as f64 + lean) / (support.len() as f64 + LEAN);
-        let mut openness = if own || above.is_some() {
+        let p = (openers + lean) / (support.len() as f64 + LEAN);
+        let mut openness = if above.is_some() || self.opened(at, reach, &names, &support) {
             Openness { bits: (-p.log2()).clamp(0.0, OPEN_BITS_MAX), open: true }
         } else {
             closed(support.len())
@@ -327,8 +351,8 @@ impl Novelty {
         match self.floor(reach, &names, region::floor_below) {
             Floor::Open { bits } => openness = Openness { bits: openness.bits.min(bits), open: true },
             Floor::Learned if !openness.open => {
-                let bits = -((openers.len() as f64 + 0.5) / (support.len() as f64 + 1.0)).log2();
-                openness = Openness { bits, open: bits < DENIAL_BUDGET_BITS };
+                let bits = -((openers + 0.5) / (support.len() as f64 + 1.0)).log2();
+                openness = Openness { bits: bits.min(LEARNED_BITS_MAX), open: true };
             }
             Floor::Learned | Floor::None => {}
         }
@@ -336,32 +360,35 @@ impl Novelty {
     }
 
     /// Whether a node is open by its own evidence.
-    fn opened(&self, at: usize, reach: Reach, names: &[&BStr], support: &[u32], openers: &[u32]) -> bool {
-        let needed = if region::is_general(names) { ROOT_OPEN_SESSIONS } else { OPEN_SESSIONS };
-        if self.several(openers, needed) {
+    fn opened(&self, at: usize, reach: Reach, names: &[&BStr], support: &[u32]) -> bool {
+        // Names are forgotten only where the region was open.
+        if !self.trie.nodes[at].fresh.is_empty() {
             return true;
         }
+        if support.len() < OPEN_SESSIONS {
+            return false;
+        }
         if region::is_named_by_the_repository(reach, names) {
-            return self.several(support, OPEN_SESSIONS);
+            return true;
         }
         // No name there is the workspace's: sessions of one are as good as those of several.
         if region::is_of_packages(names) && matches!(reach, Reach::Create | Reach::Read) {
-            return support.len() >= OPEN_SESSIONS;
+            return true;
         }
-        !region::is_network(names) && self.several(&self.numbered(at), OPEN_SESSIONS)
-    }
-
-    /// Whether these are so many sessions, and not all of one workspace unless every session was.
-    fn several(&self, sessions: &[u32], needed: usize) -> bool {
-        let all: Vec<u32> = (0..self.trie.workspaces.len() as u32).collect();
-        sessions.len() >= needed && self.trie.workspaces_of(sessions) >= self.trie.workspaces_of(&all).min(2)
+        if !region::is_network(names) && self.numbered(at).len() >= OPEN_SESSIONS {
+            return true;
+        }
+        let needed = if region::is_general(names) { ROOT_OPEN_SESSIONS } else { OPEN_SESSIONS };
+        // What lies in a hub of programs is named after them: other programs are no names of the session's own.
+        let is_hub = region::is_hub(names);
+        let counts = |child: &Node, session| !is_hub || child.is_named_for_itself(session);
+        is_varied(&self.trie.shown(at, counts), needed)
     }
 
     /// Sessions that touched children whose names are numbers, dates or hashes: such a directory names its children
     /// anew each time, even if every session so far ran on the same day.
     fn numbered(&self, at: usize) -> Vec<u32> {
-        let children =
-            self.trie.nodes[at].children.iter().filter_map(|&child| self.trie.nodes.get(child as usize));
+        let children = self.trie.children(at);
         children
             .filter(|child| region::is_numbered(child.name.as_bstr()))
             .fold(Vec::new(), |all, child| union(&all, &child.sessions()))

@@ -94,9 +94,11 @@ fn is_library(names: &[&BStr]) -> bool {
             && (library(name(2)) || name(2) == b"share" || name(2) == b"local" && library(name(3)))
 }
 
-/// A directory of configuration: being below an open one does not open it.
+/// A directory of configuration: being below an open one does not open it. In the workspace any whose name begins with a
+/// dot; elsewhere those of programs, in a hub.
 pub(crate) fn is_boundary(names: &[&BStr]) -> bool {
-    names.last().is_some_and(|name| name.starts_with(b".")) && !is_of_packages(names)
+    let [above @ .., name] = names else { return false };
+    name.starts_with(b".") && (is_hub(above) || names[0] == "$workspace")
 }
 
 /// Where package managers keep what they fetched, below the home.
@@ -121,13 +123,24 @@ pub(crate) fn is_of_packages(names: &[&BStr]) -> bool {
         })
 }
 
-/// A region that holds everything else: the root, the home, all of a network, or what the first number of an address
+/// A region that holds everything else: a hub of programs, all of a network, or what the first number of an address
 /// covers, or the last label of a name.
 pub(crate) fn is_general(names: &[&BStr]) -> bool {
     match names {
-        [root] => matches!(root.as_bytes(), b"/" | b"$home") || is_network(names),
-        [root, _] => is_network(&[root]),
-        _ => false,
+        [root] if is_network(names) => true,
+        [root, _] if is_network(&[root]) => true,
+        _ => is_hub(names),
+    }
+}
+
+/// A directory in which every program keeps something under its own name.
+pub(crate) fn is_hub(names: &[&BStr]) -> bool {
+    const HUBS: [&[&str]; 6] =
+        [&[], &[".config"], &[".local"], &[".local", "share"], &[".local", "bin"], &["bin"]];
+    match names {
+        [root] if *root == "/" => true,
+        [root, rest @ ..] => *root == "$home" && HUBS.iter().any(|hub| rest == *hub),
+        [] => false,
     }
 }
 
@@ -177,6 +190,9 @@ mod tests {
             ("$home/.npm/_cacache/content-v2/sha512", true, false),
             ("$home/.cargo/registry/src/index/shlex-1.3.0/.github", true, false),
             ("$home/.cargo/bin", false, false),
+            ("$home/.cache/agent/.state", false, false),
+            ("$home/bin/.state", false, true),
+            ("$workspace/src/.state", false, true),
             ("$workspace/.cargo/registry", false, false),
         ] {
             assert_eq!(

@@ -1,9 +1,11 @@
 //! Which sessions touched which places: a trie for each reach, with exact session sets, so that it can be merged, and
 //! read as if some sessions had never been seen.
 
+use crate::variety::Shown;
 use bstr::{BStr, BString, ByteSlice};
 use event::{Place, Reach};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
 
 /// Places that one model keeps. Past it a place is not learned, and so stays novel unless its region is open.
 const NODES_MAX: usize = 1 << 19;
@@ -42,6 +44,14 @@ impl Node {
 
     pub fn is_empty(&self) -> bool {
         self.touched.is_empty() && self.through.is_empty()
+    }
+
+    /// Whether a session touched it and nothing below it, under a name that is no program's (theirs begin with a dot, or are
+    /// directories): a file that the session or its user named.
+    pub fn is_named_for_itself(&self, session: u32) -> bool {
+        !self.name.starts_with(b".")
+            && self.touched.binary_search(&session).is_ok()
+            && self.through.binary_search(&session).is_err()
     }
 
     /// The only session that came here, if it was only one.
@@ -166,21 +176,41 @@ impl Trie {
 
     /// The sessions that showed, below this node, a child that no other session had.
     pub fn openers(&self, at: usize) -> Vec<u32> {
-        let children =
-            self.nodes[at].children.iter().filter_map(|&child| self.nodes.get(child as usize)?.only());
-        let mut openers: Vec<u32> = children.chain(self.nodes[at].fresh.iter().copied()).collect();
+        let mut openers: Vec<u32> = self.children(at).filter_map(Node::only).collect();
+        openers.extend(&self.nodes[at].fresh);
         openers.sort_unstable();
         openers.dedup();
         openers
     }
 
-    /// Distinct workspaces of these sessions.
-    pub fn workspaces_of(&self, sessions: &[u32]) -> usize {
-        let mut all: Vec<u64> =
-            sessions.iter().filter_map(|&session| self.workspaces.get(session as usize).copied()).collect();
-        all.sort_unstable();
-        all.dedup();
-        all.len()
+    /// Which of the children below this node the sessions showed, where `counts` says that a child counts for a session:
+    /// what differs.
+    pub fn shown(&self, at: usize, counts: impl Fn(&Node, u32) -> bool) -> Vec<Shown> {
+        let mut by_session: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let mut known: HashSet<Vec<u32>> = HashSet::new();
+        for (number, child) in (0..).zip(self.children(at)) {
+            let mut by = child.sessions();
+            by.retain(|&session| counts(child, session));
+            // Of children that the same sessions showed, one is enough.
+            if known.insert(by.clone()) {
+                by.into_iter().for_each(|session| by_session.entry(session).or_default().push(number));
+            }
+        }
+        let mut shown: BTreeMap<Vec<u32>, Vec<u64>> = BTreeMap::new();
+        for (session, children) in by_session {
+            shown.entry(children).or_default().extend(self.workspaces.get(session as usize));
+        }
+        let shown = shown.into_iter().map(|(children, mut workspaces)| {
+            workspaces.sort_unstable();
+            workspaces.dedup();
+            Shown { children, workspaces }
+        });
+        shown.collect()
+    }
+
+    /// The nodes below, by name.
+    pub fn children(&self, at: usize) -> impl Iterator<Item = &Node> {
+        self.nodes[at].children.iter().filter_map(|&child| self.nodes.get(child as usize))
     }
 
     /// The components from the root of the reach to this node.

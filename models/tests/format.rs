@@ -41,8 +41,11 @@ fn each_way_of_being_wrong_has_its_own_error() {
     let other = decode(bytes, &KEY, Expected { vocabulary: [0; 32], ..expected });
     assert_eq!(other, Err(FormatError::OtherVocabulary));
     let mut newer = bytes.to_vec();
-    newer[8] = 3;
-    assert_eq!(decode(&newer, &KEY, expected), Err(FormatError::OtherFormat { found: 3 }));
+    newer[8] = models::format::FORMAT_VERSION as u8 + 1;
+    assert_eq!(
+        decode(&newer, &KEY, expected),
+        Err(FormatError::OtherFormat { found: models::format::FORMAT_VERSION + 1 })
+    );
     let mut vast = bytes.to_vec();
     vast[59] = 1;
     assert!(matches!(decode(&vast, &KEY, expected), Err(FormatError::TooLarge(_))));

@@ -272,3 +272,123 @@ proptest! {
         prop_assert!(model.first_touch_bits(&place(reach, &asked)).is_finite());
     }
 }
+
+/// Places of few names, so that sessions meet at them, in regions of every kind.
+fn a_place() -> impl Strategy<Value = Place> {
+    let roots = prop::sample::select(vec![
+        "$home",
+        "$home .config",
+        "$home .claude projects",
+        "$home .npm _cacache",
+        "/",
+        "/ usr bin",
+        "/ srv",
+        "$net4 198",
+        "$host org",
+        "$tmp",
+    ]);
+    let names = prop::collection::vec(prop::sample::select(vec!["a", "b", "c", ".d", "1234", "443"]), 1..4);
+    (0..Reach::ALL.len(), roots, names)
+        .prop_map(|(reach, root, names)| place(Reach::ALL[reach], &format!("{root} {}", names.join(" "))))
+}
+
+fn sessions_of_places() -> impl Strategy<Value = Vec<(u64, Vec<Place>)>> {
+    prop::collection::vec((0u64..4, prop::collection::vec(a_place(), 0..12)), 1..12)
+}
+
+fn model(sessions: &[(u64, Vec<Place>)]) -> Novelty {
+    Novelty::learn(sessions.iter().map(|(workspace, places)| (*workspace, places)))
+}
+
+/// Whether whatever `less` has within the budget is within that of `more`, at these places and above them.
+fn is_as_open(more: &Novelty, less: &Novelty, places: &[Place]) -> Result<(), TestCaseError> {
+    for place in places {
+        let within = |model: &Novelty| model.first_touch_bits(place) < DENIAL_BUDGET_BITS;
+        prop_assert!(within(more) || !within(less), "{place:?} was known");
+        for depth in 1..=place.components.len() {
+            let above: Vec<&bstr::BStr> =
+                place.components[..depth].iter().map(|name| bstr::BStr::new(name)).collect();
+            let open = more.is_open(place.reach, &above) || !less.is_open(place.reach, &above);
+            prop_assert!(open, "{above:?} was open for {:?}", place.reach);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_session_more_closes_nothing(
+        sessions in sessions_of_places(),
+        more in (0u64..5, prop::collection::vec(a_place(), 0..12)),
+        again in any::<prop::sample::Index>(),
+        asked in prop::collection::vec(a_place(), 1..40),
+    ) {
+        let before = model(&sessions);
+        let mut pruned = before.clone();
+        pruned.prune();
+        is_as_open(&pruned, &before, &asked)?;
+        for session in [more, again.get(&sessions).clone()] {
+            let after = model(&[&sessions[..], &[session]].concat());
+            is_as_open(&after, &before, &asked)?;
+        }
+    }
+
+    #[test]
+    fn all_of_an_agents_tasks_are_as_open_as_each(
+        tasks in prop::collection::vec(sessions_of_places(), 2..4),
+        asked in prop::collection::vec(a_place(), 1..40),
+    ) {
+        // As training makes them: each leans on all others, and forgets what makes no difference.
+        let parts: Vec<Novelty> = (0..tasks.len())
+            .map(|own| {
+                let others = tasks.iter().enumerate().filter(|(task, _)| *task != own);
+                let others: Vec<_> = others.flat_map(|(_, sessions)| sessions.clone()).collect();
+                let mut part = model(&tasks[own]).leaning_on(&model(&others));
+                part.prune();
+                part
+            })
+            .collect();
+        let mut union = parts[0].clone();
+        parts[1..].iter().for_each(|part| union.merge(part));
+        for part in &parts {
+            is_as_open(&union, part, &asked)?;
+        }
+    }
+}
+
+/// Each repository recorded once and each recorded twice are open to another one.
+#[test]
+fn a_directory_of_repositories_is_open_however_often_each_was_recorded() {
+    const REPOSITORIES: [&str; 6] = ["app", "blog", "cart", "desk", "echo", "farm"];
+    for times in 1..=4 {
+        let sessions: Vec<(u64, Vec<Place>)> = (0..6 * times)
+            .map(|n| {
+                let repository = n % 6;
+                let path = format!("$home .gemini history {} made", REPOSITORIES[repository]);
+                (repository as u64, vec![place(Reach::Create, &path)])
+            })
+            .collect();
+        let bits =
+            model(&sessions).first_touch_bits(&place(Reach::Create, "$home .gemini history grid made"));
+        assert!(bits < DENIAL_BUDGET_BITS, "{times} times: {bits}");
+    }
+}
+
+/// Programs keep something in a hub under their own names: sessions that used others name nothing by themselves.
+#[test]
+fn programs_that_differ_from_session_to_session_open_no_hub() {
+    const PROGRAMS: [&str; 8] = ["cargo", "gem", "gradle", "m2", "npm", "nuget", "pip", "stack"];
+    for (hub, dot) in [("$home", "."), ("$home .config", ""), ("$home .local share", "")] {
+        let model = learned(Reach::Create, 8, |n| vec![format!("{hub} {dot}{} state", PROGRAMS[n as usize])]);
+        for new in ["evil", ".evil", "evil state"] {
+            let new = place(Reach::Create, &format!("{hub} {new}"));
+            assert!(model.first_touch_bits(&new) > DENIAL_BUDGET_BITS, "{new:?}");
+        }
+        let notes = learned(Reach::Create, 8, |n| vec![format!("{hub} note-{}", PROGRAMS[n as usize])]);
+        assert!(notes.first_touch_bits(&place(Reach::Create, &format!("{hub} note"))) < DENIAL_BUDGET_BITS);
+        let hidden = place(Reach::Create, &format!("{hub} .hidden state"));
+        assert!(notes.first_touch_bits(&hidden) > DENIAL_BUDGET_BITS, "{hidden:?}");
+    }
+}

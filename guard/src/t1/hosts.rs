@@ -96,8 +96,6 @@ impl State {
 struct Opened {
     /// Ports that its names are known at, in the order in which they were found.
     ports: Vec<u16>,
-    /// Those that there was no room to open.
-    closed: Vec<u16>,
     names: BTreeSet<String>,
 }
 
@@ -165,10 +163,6 @@ impl Hosts {
                 notes.push(format!(
                     "{ip} was opened for {names}: a shared address, behind which other hosts are open, too"
                 ));
-            }
-            if !opened.closed.is_empty() {
-                let closed = network::listed(&opened.closed);
-                notes.push(format!("{ip} ({names}) is known at too many ports: {closed} stays closed"));
             }
         }
         notes
@@ -278,7 +272,6 @@ impl Shared {
         let mut ports: Vec<u16> = by_address.into_iter().filter(|port| *port != 0).collect();
         let more: Vec<u16> = opened.ports.iter().copied().filter(|port| !ports.contains(port)).collect();
         ports.extend(more);
-        opened.closed = ports.split_off(ports.len().min(network::PORTS));
         let written = self.list.insert_net(128, net_key(self.number, addr), &network::label(&ports));
         if let Err(error) = written {
             tracing::error!(name, %ip, %error, "an address that was resolved could not be opened");

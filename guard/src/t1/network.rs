@@ -6,8 +6,7 @@ use bstr::{BStr, ByteSlice};
 use event::Reach;
 use event::open::LOOPBACK;
 use models::{Novelty, Region};
-use std::collections::BTreeMap;
-use std::net::Ipv6Addr;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bits of `::ffff:0:0/96`, below which IPv4 lies.
 const MAPPED: u32 = 96;
@@ -16,58 +15,48 @@ const MAPPED: u32 = 96;
 type Network = (u32, [u8; 16]);
 
 /// Ports that a label names.
-pub(super) const PORTS: usize = 8;
+const PORTS: usize = 8;
 
-/// The networks that are open, each with the ports that are: `(bits, address, label)`. The notes say what stays closed
-/// because a label has no room for it: the ports that fewest sessions reached.
-pub(super) fn compile(novelty: &Novelty, notes: &mut Vec<String>) -> Vec<(u32, [u8; 16], NetLabel)> {
-    let mut open: BTreeMap<Network, Vec<(usize, u16)>> = BTreeMap::new();
+/// The networks that are open, each with the ports that are: `(bits, address, label)`. An address that is known at more
+/// ports than a label names is open at all: its ports are no habit, and one more known port closes none.
+pub(super) fn compile(novelty: &Novelty) -> Vec<(u32, [u8; 16], NetLabel)> {
+    let mut open: BTreeMap<Network, BTreeSet<u16>> = BTreeMap::new();
     for (ip, bits) in LOOPBACK {
         let bits = if ip.is_ipv4() { MAPPED + bits } else { bits };
-        open.insert((bits, masked(mapped(ip), bits)), Vec::new());
+        open.insert((bits, masked(mapped(ip), bits)), BTreeSet::new());
     }
     let regions: Vec<Region<'_>> =
         novelty.regions().filter(|region| region.reach == Reach::Connect).collect();
     for region in regions.iter().filter(|region| region.open) {
         if let Some(Prefix { addr, bits, port: None }) = Prefix::of(&region.components) {
-            open.insert((bits, addr), Vec::new());
+            open.insert((bits, addr), BTreeSet::new());
         }
     }
     for region in regions.iter().filter(|region| region.known) {
         let Some(Prefix { addr, bits, port: Some(port) }) = Prefix::of(&region.components) else { continue };
         // Inside of an open network a label for some ports would close the others.
-        let all = |wider| open.get(&(wider, masked(addr, wider))).is_some_and(Vec::is_empty);
+        let all = |wider| open.get(&(wider, masked(addr, wider))).is_some_and(BTreeSet::is_empty);
         if port == 0 || (0..=bits).any(all) {
             continue;
         }
-        open.entry((bits, addr)).or_default().push((region.support, port));
+        open.entry((bits, addr)).or_default().insert(port);
     }
     open.into_iter()
-        .map(|((bits, addr), mut reached)| {
-            reached.sort_by_key(|&(support, port)| (std::cmp::Reverse(support), port));
-            let ports: Vec<u16> = reached.into_iter().map(|(_, port)| port).collect();
-            let (first, rest) = ports.split_at(ports.len().min(PORTS));
-            if !rest.is_empty() {
-                let ip = Ipv6Addr::from(addr).to_canonical();
-                notes.push(format!("{ip} is known at {} ports: {} stays closed", ports.len(), listed(rest)));
-            }
-            (bits, addr, label(first))
+        .map(|((bits, addr), ports)| {
+            let ports: Vec<u16> = ports.into_iter().collect();
+            (bits, addr, label(&ports))
         })
         .collect()
 }
 
-/// A label that refuses nothing at these ports, [`PORTS`] at most; all where there are none. What has no room is not open.
+/// A label that refuses nothing at these ports; at no port where there are none, or more than it has room for.
 pub(super) fn label(open: &[u16]) -> NetLabel {
     let mut ports = [0; PORTS];
-    ports.iter_mut().zip(open).for_each(|(room, port)| *room = *port);
-    ports[..open.len().min(PORTS)].sort_unstable();
+    if let Some(room) = ports.get_mut(..open.len()) {
+        room.copy_from_slice(open);
+        room.sort_unstable();
+    }
     NetLabel { deny: 0, reason: 0, ports }
-}
-
-/// Ports as text.
-pub(super) fn listed(ports: &[u16]) -> String {
-    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-    ports.join(", ")
 }
 
 /// Whether an address lies in a network of which every port is open: a label for some ports would close the others.
@@ -149,20 +138,20 @@ mod tests {
     fn what_several_sessions_reached_is_open_at_its_ports_and_this_machine_always() {
         let places = [connect("198.51.100.7", "443"), connect("198.51.100.7", "80")];
         let novelty = Novelty::learn((0..6).map(|session| (session, places.iter())));
-        let nets = compile(&novelty, &mut Vec::new());
+        let nets = compile(&novelty);
         let host =
             nets.iter().find(|net| net.0 == 128 && net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap();
         assert_eq!((host.2.deny, host.2.ports), (0, [80, 443, 0, 0, 0, 0, 0, 0]));
         assert!(nets.iter().any(|net| net.0 == 104 && net.1 == mapped("127.0.0.0".parse().unwrap())));
         assert_eq!(nets.len(), 5, "{nets:?}");
         let once = Novelty::learn([(1, places[..1].iter()), (2, places[..0].iter())]);
-        assert_eq!(compile(&once, &mut Vec::new()).len(), 4, "one session opens nothing");
+        assert_eq!(compile(&once).len(), 4, "one session opens nothing");
     }
 
     /// As [`Place::is_compiled`] has it for a replay.
     #[test]
     fn a_first_connect_to_this_machine_is_no_denial() {
-        let nets = compile(&Novelty::default(), &mut Vec::new());
+        let nets = compile(&Novelty::default());
         let nets: BTreeMap<_, _> =
             nets.into_iter().map(|(bits, addr, label)| ((bits, addr), label)).collect();
         for (ip, open) in [("127.0.0.1", true), ("127.9.8.7", true), ("0.0.0.0", true), ("128.0.0.1", false)]
@@ -175,20 +164,16 @@ mod tests {
         }
     }
 
-    /// Port 9 was reached by most sessions, port 8 by fewest.
     #[test]
-    fn of_nine_known_ports_eight_are_open() {
-        let places: Vec<Place> = (1..=9).map(|port| connect("198.51.100.7", &port.to_string())).collect();
-        let sessions = (0..12u64).map(|session| match session {
-            0..4 => (session, places.iter().collect::<Vec<_>>()),
-            4..8 => (session, places.iter().filter(|place| *place != &places[7]).collect()),
-            _ => (session, vec![&places[8]]),
-        });
-        let novelty = Novelty::learn(sessions.map(|(session, places)| (session, places.into_iter())));
-        let mut notes = Vec::new();
-        let nets = compile(&novelty, &mut notes);
-        let host = nets.iter().find(|net| net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap();
-        assert_eq!(host.2, NetLabel { deny: 0, reason: 0, ports: [1, 2, 3, 4, 5, 6, 7, 9] });
-        assert_eq!(notes, ["198.51.100.7 is known at 9 ports: 8 stays closed"]);
+    fn an_address_that_is_known_at_more_ports_than_a_label_names_is_open() {
+        let label = |ports: u16| {
+            let places: Vec<Place> =
+                (1..=ports).map(|port| connect("198.51.100.7", &port.to_string())).collect();
+            let novelty = Novelty::learn((0..4).map(|session| (session, places.iter())));
+            let nets = compile(&novelty);
+            nets.iter().find(|net| net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap().2
+        };
+        assert_eq!(label(8), NetLabel { deny: 0, reason: 0, ports: [1, 2, 3, 4, 5, 6, 7, 8] });
+        assert_eq!(label(9), NetLabel { deny: 0, reason: 0, ports: [0; PORTS] });
     }
 }
