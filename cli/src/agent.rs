@@ -1,33 +1,7 @@
-//! What is known of the agents by their names: how to guess one from a command, and where it keeps its state.
+//! The agent of a session: how it is named when nobody said so, and where it and the toolchains keep their own.
 
 use bstr::{BString, ByteVec};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
-/// An agent that Wardline knows by its executable.
-struct Known {
-    executable: &'static str,
-    agent: &'static str,
-    /// Below the home.
-    state: &'static [&'static str],
-}
-
-const KNOWN: [Known; 6] = [
-    Known { executable: "codex", agent: "codex", state: &[".codex"] },
-    Known {
-        executable: "claude",
-        agent: "claude-code",
-        state: &[".claude", ".claude.json", ".cache/claude-cli-nodejs", ".local/share/claude"],
-    },
-    Known {
-        executable: "opencode",
-        agent: "opencode",
-        state: &[".config/opencode", ".local/share/opencode", ".local/state/opencode", ".cache/opencode"],
-    },
-    Known { executable: "mini", agent: "mini-swe-agent", state: &[".config/mini-swe-agent"] },
-    Known { executable: "aider", agent: "aider", state: &[".aider", ".aider.conf.yml"] },
-    Known { executable: "gemini", agent: "gemini", state: &[".gemini"] },
-];
+use event::agent::Agent;
 
 /// Directories of compilers, interpreters and package managers below a home.
 const TOOLCHAINS: [&str; 14] = [
@@ -47,20 +21,20 @@ const TOOLCHAINS: [&str; 14] = [
     "go",
 ];
 
-/// The agent that a command starts: a known name for a known executable, otherwise the executable's own.
-pub fn guess(program: &[u8]) -> String {
-    let name = Path::new(bstr::BStr::new(program).to_string().as_str())
-        .file_name()
-        .map_or_else(|| "unknown".to_owned(), |name| String::from_utf8_lossy(name.as_bytes()).into_owned());
-    KNOWN
-        .iter()
-        .find(|known| known.executable == name)
-        .map_or_else(|| tag(&name), |known| known.agent.to_owned())
+/// The agent that a command starts: a known one, by the command or by the file that it was found to be, links
+/// followed; otherwise the executable's own name.
+pub fn guess<'w>(command: impl IntoIterator<Item = &'w [u8]> + Clone, file: Option<&[u8]>) -> String {
+    let known = Agent::of_command(command.clone()).or_else(|| Agent::of_program(file?));
+    known.map_or_else(
+        || tag(command.into_iter().next().unwrap_or_default()),
+        |agent| agent.name.to_owned(),
+    )
 }
 
-/// A name as a tag: what is no letter, digit, dot, dash or underscore becomes a dash.
-fn tag(name: &str) -> String {
-    let tag: String = name
+/// A program's name as a tag: what is no letter, digit, dot, dash or underscore becomes a dash.
+fn tag(program: &[u8]) -> String {
+    let name = program.rsplit(|&byte| byte == b'/').find(|name| !name.is_empty());
+    let tag: String = String::from_utf8_lossy(name.unwrap_or_default())
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' })
         .collect();
@@ -69,7 +43,7 @@ fn tag(name: &str) -> String {
 
 /// Where the agent keeps its own state.
 pub fn state(agent: &str, home: &[u8]) -> Vec<BString> {
-    match KNOWN.iter().find(|known| known.agent == agent) {
+    match Agent::named(agent) {
         Some(known) => known.state.iter().map(|state| join(home, state)).collect(),
         None => [format!(".{agent}"), format!(".config/{agent}"), format!(".local/share/{agent}")]
             .iter()
@@ -96,13 +70,20 @@ fn join(home: &[u8], rest: &str) -> BString {
 mod tests {
     use super::*;
 
+    fn named(command: &str, file: Option<&str>) -> String {
+        guess(command.split('|').map(str::as_bytes), file.map(str::as_bytes))
+    }
+
     #[test]
-    fn an_agent_is_guessed_from_its_executable() {
-        assert_eq!(guess(b"/opt/x/claude"), "claude-code");
-        assert_eq!(guess(b"codex"), "codex");
-        assert_eq!(guess(b"./my agent"), "my-agent");
-        assert_eq!(guess(b"/"), "unknown");
-        assert_eq!(guess(b"..."), "unknown");
+    fn an_agent_is_guessed_from_its_command_and_its_file() {
+        assert_eq!(named("/opt/x/claude", None), "claude-code");
+        assert_eq!(named("codex|exec", None), "codex");
+        assert_eq!(named("cc", Some("/h/.local/share/claude/versions/2.1.0")), "claude-code");
+        assert_eq!(named("node|/h/lib/node_modules/@openai/codex/bin/codex.js", None), "codex");
+        assert_eq!(named("./my agent", None), "my-agent");
+        assert_eq!(named("bash|-c|codex", None), "bash");
+        assert_eq!(named("/", None), "unknown");
+        assert_eq!(named("...", None), "unknown");
     }
 
     #[test]

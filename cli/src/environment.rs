@@ -1,87 +1,204 @@
-//! The environment that a command inherits. The kernel does not see a process reading its own environment, so what is
-//! secret in it is named before the command starts, and dropped on request.
+//! The environment that a command inherits: the caller's own under `sudo`, the client's otherwise.
 
+mod caller;
+mod secret;
+
+pub use caller::split;
+pub use secret::secrets;
+
+use crate::exit::Exit;
+use crate::user::Identity;
+use anyhow::Result;
+use caller::Caller;
 use event::jewel::{JEWELS, Site};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// Variables of `sudo` itself: the command runs as the user, and must not take itself for a part of `sudo`.
-const SUDO: [&str; 5] = ["SUDO_COMMAND", "SUDO_GID", "SUDO_HOME", "SUDO_UID", "SUDO_USER"];
+/// A variable and its value.
+pub type Variable = (OsString, OsString);
 
-/// Words between underscores that make a variable's name a secret's.
-const WORDS: [&str; 13] = [
-    "APIKEY",
-    "CREDENTIAL",
-    "CREDENTIALS",
-    "KEY",
-    "PASS",
-    "PASSPHRASE",
-    "PASSWD",
-    "PASSWORD",
-    "PAT",
-    "PWD",
-    "SECRET",
-    "SECRETS",
-    "TOKEN",
-];
+/// Variables that `sudo` sets by itself, whatever the caller's are.
+const OF_SUDO: [&str; 7] = ["HOME", "LOGNAME", "MAIL", "PATH", "SHELL", "TERM", "USER"];
 
-/// Names that only look like a secret's.
-const HARMLESS: [&str; 3] = ["OLDPWD", "PWD", "GPG_KEY"];
-
-/// Names of the variables that look like secrets, sorted.
-pub fn secrets<'a>(variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>) -> Vec<String> {
-    let found: BTreeSet<String> = variables
-        .into_iter()
-        .filter(|(name, value)| is_secret(&name.to_string_lossy(), &value.to_string_lossy()))
-        .map(|(name, _)| name.to_string_lossy().into_owned())
-        .collect();
-    found.into_iter().collect()
+/// `--env` and `--path` of the commands that start an agent.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct EnvironmentArgs {
+    /// Set a variable of the command, or hand on one of your shell's that would be dropped; several times for several
+    #[arg(long, value_name = "NAME[=VALUE]", conflicts_with = "attach")]
+    pub env: Vec<OsString>,
+    /// PATH of the command, in which it is looked for
+    #[arg(long, value_name = "PATH", conflicts_with = "attach")]
+    pub path: Option<OsString>,
 }
 
-fn is_secret(name: &str, value: &str) -> bool {
-    if value.is_empty() || HARMLESS.contains(&name) {
-        return false;
+/// The environment of a command.
+#[derive(Debug)]
+pub struct Environment {
+    variables: Vec<Variable>,
+    origin: Origin,
+    /// Names that were said on the command line.
+    said: Vec<OsString>,
+    /// Names that `sudo` was told to set: not the caller's, and no doing of its own.
+    added: Vec<OsString>,
+}
+
+/// Where it comes from.
+#[derive(Debug)]
+enum Origin {
+    /// The client was started by who the command runs as, or by root.
+    Own,
+    /// The shell that ran `sudo`.
+    Caller(Caller),
+    /// `sudo`, since the shell's could not be had.
+    Sudo(String),
+}
+
+impl Environment {
+    /// Of a command that runs as `user`.
+    pub fn of_command(user: &Identity, args: &EnvironmentArgs) -> Result<Environment> {
+        let own = std::env::vars_os().collect();
+        let caller = user.ran_sudo.then(|| Caller::find(user.uid));
+        let mut environment = match caller {
+            None => Self::from(own, Origin::Own),
+            Some(Err(why)) => Self::from(own, Origin::Sudo(why)),
+            Some(Ok(caller)) => Self::merged(caller, own),
+        };
+        if user.change {
+            environment.variables.retain(|(name, _)| !name.as_bytes().starts_with(b"SUDO_"));
+            environment.belong_to(user);
+        }
+        environment.say(args)?;
+        Ok(environment)
     }
-    let upper = name.to_ascii_uppercase();
-    let named = upper.split('_').any(|word| WORDS.contains(&word))
-        || ["APIKEY", "TOKEN", "SECRET", "PASSWORD"].iter().any(|end| upper.ends_with(end));
-    // A path to a socket or a file is no secret by itself; the file is watched where it lies.
-    (named && !value.starts_with('/'))
-        || event::secret::begins_like_a_key(value.as_bytes())
-        || carries_password(value)
-}
 
-/// `scheme://user:password@host`
-fn carries_password(value: &str) -> bool {
-    let Some((_, rest)) = value.split_once("://") else { return false };
-    let authority = rest.split('/').next().unwrap_or_default();
-    authority
-        .rsplit_once('@')
-        .is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, p)| !p.is_empty()))
-}
-
-/// The environment of a command: the client's own, without `drop`, and with the user's own places where the user is
-/// changed.
-pub fn of_command(user: &crate::user::Identity, drop: &[String]) -> Vec<(OsString, OsString)> {
-    let own = [
-        ("HOME", Some(user.home.as_os_str())),
-        ("USER", user.name.as_ref().map(OsStr::new)),
-        ("LOGNAME", user.name.as_ref().map(OsStr::new)),
-    ];
-    let mut variables: Vec<(OsString, OsString)> = std::env::vars_os()
-        .filter(|(name, _)| !drop.iter().any(|dropped| name.as_os_str() == OsStr::new(dropped)))
-        .filter(|(name, _)| !user.change || !SUDO.iter().any(|sudo| name == sudo))
-        .filter(|(name, _)| !user.change || !own.iter().any(|(own, _)| name == own))
-        .collect();
-    if user.change {
-        variables.extend(own.into_iter().filter_map(|(name, value)| Some((name.into(), value?.to_owned()))));
+    /// Of a name that stands there twice, the last holds, as in a shell.
+    fn from(mut variables: Vec<Variable>, origin: Origin) -> Environment {
+        let mut known = HashSet::new();
+        variables.reverse();
+        variables.retain(|(name, _)| known.insert(name.clone()));
+        variables.reverse();
+        Environment { variables, origin, said: Vec::new(), added: Vec::new() }
     }
-    variables
+
+    /// The caller's, and what was added on the way: `sudo NAME=VALUE wardline`.
+    fn merged(mut caller: Caller, own: Vec<Variable>) -> Environment {
+        let variables = std::mem::take(&mut caller.variables);
+        let mut merged = Self::from(variables, Origin::Caller(caller));
+        for (name, value) in own {
+            if !OF_SUDO.iter().any(|of_sudo| name == *of_sudo) && merged.get(&name) != Some(&value) {
+                merged.set(name.clone(), value);
+                merged.added.push(name);
+            }
+        }
+        merged.added.retain(|name| !name.as_bytes().starts_with(b"SUDO_"));
+        merged
+    }
+
+    /// The user's own places. Of the shell, the caller's own choice goes before the password file's.
+    fn belong_to(&mut self, user: &Identity) {
+        let is_callers = matches!(self.origin, Origin::Caller(_));
+        let name = user.name.as_ref().map(OsStr::new);
+        for (variable, value) in [("USER", name), ("LOGNAME", name), ("HOME", Some(user.home.as_os_str()))] {
+            self.variables.retain(|(name, _)| name != variable);
+            if let Some(value) = value {
+                self.set(variable.into(), value.to_owned());
+            }
+        }
+        if let Some(shell) = &user.shell
+            && !(is_callers && self.get("SHELL").is_some())
+        {
+            self.set("SHELL".into(), shell.into());
+        }
+    }
+
+    /// What the command line says.
+    fn say(&mut self, args: &EnvironmentArgs) -> Result<()> {
+        for word in &args.env {
+            let (name, value) = match split(word.as_bytes()) {
+                Some(variable) => variable,
+                None if word.is_empty() || word.as_bytes().starts_with(b"=") => {
+                    return Err(Exit::Usage.error("`--env` takes NAME or NAME=VALUE"));
+                }
+                None => {
+                    let value = self.get(word).cloned().or_else(|| std::env::var_os(word));
+                    let unset = || Exit::Usage.error(format!("`--env {0}`: {0} is not set", word.display()));
+                    (word.clone(), value.ok_or_else(unset)?)
+                }
+            };
+            self.set(name.clone(), value);
+            self.said.push(name);
+        }
+        if let Some(path) = &args.path {
+            self.set("PATH".into(), path.clone());
+            self.said.push("PATH".into());
+        }
+        Ok(())
+    }
+
+    /// All of it.
+    pub fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    /// One value.
+    pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsString> {
+        self.variables.iter().rev().find(|(of, _)| of == name.as_ref()).map(|(_, value)| value)
+    }
+
+    fn set(&mut self, name: OsString, value: OsString) {
+        self.variables.retain(|(of, _)| *of != name);
+        self.variables.push((name, value));
+    }
+
+    /// Whether a variable was asked for by its name.
+    pub fn is_said(&self, name: &str) -> bool {
+        self.said.iter().any(|said| said == name)
+    }
+
+    /// Drops variables.
+    pub fn drop_names(&mut self, names: &[String]) {
+        self.variables.retain(|(name, _)| !names.iter().any(|dropped| name == OsStr::new(dropped)));
+    }
+
+    /// Whose PATH it is.
+    pub fn whose_path(&self) -> String {
+        match &self.origin {
+            _ if self.is_said("PATH") => "the command line".to_owned(),
+            Origin::Own => "the environment of `wardline`".to_owned(),
+            Origin::Caller(caller) => format!("the environment with which {} ran {}", caller.shell, caller.sudo),
+            Origin::Sudo(_) => "the environment that `sudo` made".to_owned(),
+        }
+    }
+
+    /// What was taken from where, a line each.
+    pub fn told(&self) -> Vec<String> {
+        let names = |names: &[OsString]| {
+            names.iter().map(|name| format!("`{}`", name.display())).collect::<Vec<_>>().join(", ")
+        };
+        let mut lines = vec![match &self.origin {
+            Origin::Own => "environment: of `wardline` itself".to_owned(),
+            Origin::Caller(caller) => {
+                format!("environment: of {}, as {} ran it", caller.sudo, caller.shell)
+            }
+            Origin::Sudo(why) => {
+                format!("environment: of `sudo`, not of the shell that ran it: {why}")
+            }
+        }];
+        if !self.added.is_empty() {
+            lines.push(format!("set on the way through `sudo`: {}", names(&self.added)));
+        }
+        if !self.said.is_empty() {
+            lines.push(format!("set by the command line: {}", names(&self.said)));
+        }
+        let path = self.get("PATH").map_or_else(|| "not set".to_owned(), |path| path.display().to_string());
+        lines.push(format!("PATH: {path}; from {}", self.whose_path()));
+        lines
+    }
 }
 
 /// The variables that name sockets of delegated authority: the deny-list closes what they point to.
-pub fn delegates(variables: &[(OsString, OsString)]) -> Vec<(bstr::BString, bstr::BString)> {
+pub fn delegates(variables: &[Variable]) -> Vec<(bstr::BString, bstr::BString)> {
     variables
         .iter()
         .filter(|(name, _)| {
@@ -89,35 +206,4 @@ pub fn delegates(variables: &[(OsString, OsString)]) -> Vec<(bstr::BString, bstr
         })
         .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into()))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_secret;
-
-    #[test]
-    fn secrets_are_known_by_name_or_value() {
-        for (name, value) in [
-            ("OPENAI_API_KEY", "x"),
-            ("AWS_SECRET_ACCESS_KEY", "x"),
-            ("GITHUB_TOKEN", "x"),
-            ("npmToken", "x"),
-            ("DB_PASSWORD", "x"),
-            ("HARMLESS", "ghp_0123"),
-            ("DATABASE_URL", "postgres://u:p@db/x"),
-        ] {
-            assert!(is_secret(name, value), "{name}={value}");
-        }
-        for (name, value) in [
-            ("PWD", "/home/u"),
-            ("KEYBOARD", "us"),
-            ("SSH_AUTH_SOCK", "/tmp/agent"),
-            ("MONKEY", "x"),
-            ("HOMEPAGE", "https://example.org/a@b:c"),
-            ("PROXY", "http://user@proxy"),
-            ("API_TOKEN", ""),
-        ] {
-            assert!(!is_secret(name, value), "{name}={value}");
-        }
-    }
 }

@@ -34,6 +34,10 @@ pub struct Identity {
     pub name: Option<String>,
     /// Home.
     pub home: PathBuf,
+    /// Login shell, where the password file knows one.
+    pub shell: Option<PathBuf>,
+    /// It is who ran `sudo`.
+    pub ran_sudo: bool,
     /// The process must change to it before it executes the command.
     pub change: bool,
 }
@@ -46,7 +50,9 @@ impl UserArgs {
         }
         let identity = match (&self.user, sudo()) {
             (Some(user), _) => self.named(user)?,
-            (None, Some((uid, gid))) if !self.as_root => self.account(uid, Some(gid))?,
+            (None, Some((uid, gid))) if !self.as_root => {
+                Identity { ran_sudo: true, ..self.account(uid, Some(gid))? }
+            }
             _ if self.as_root => self.account(0, None)?,
             _ => {
                 return Err(Exit::Refused.error(
@@ -83,8 +89,10 @@ impl UserArgs {
             uid: uid.as_raw(),
             gid: Gid::current().as_raw(),
             groups: groups.into_iter().map(Gid::as_raw).collect(),
+            shell: account.as_ref().map(|a| a.shell.clone()),
             name: account.map(|a| a.name),
             home: home.context("you have no home directory: set HOME")?,
+            ran_sudo: false,
             change: false,
         })
     }
@@ -115,7 +123,9 @@ impl UserArgs {
                 .unwrap_or_else(|_| vec![gid]),
             None => vec![gid],
         };
-        Ok(Identity { uid, gid, groups, name: account.map(|a| a.name), home, change: true })
+        let shell = account.as_ref().map(|a| a.shell.clone());
+        let name = account.map(|a| a.name);
+        Ok(Identity { uid, gid, groups, name, home, shell, ran_sudo: false, change: true })
     }
 }
 

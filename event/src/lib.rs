@@ -4,6 +4,7 @@
 //! and a baseline carries [`vocabulary_hash`] so that it is refused by a build that reads events differently.
 //! Must never do I/O, read a clock or know a kernel.
 
+pub mod agent;
 mod class;
 mod context;
 pub mod jewel;

@@ -1,6 +1,9 @@
 //! The command, forked and held before its `execve`: it has the user's uid, groups, environment and terminal, and goes
-//! on only when it is released. When the client dies first, it never starts.
+//! on only when it is released. When the client dies first, it never starts. The command is looked for by it, as the
+//! user: nothing that the user's PATH names is opened as root.
 
+use super::found::Found;
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::user::Identity;
 use anyhow::{Context, Result, bail};
@@ -13,9 +16,10 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// What is to be started.
-pub struct Plan {
+struct Plan {
     argv: Vec<CString>,
     environment: Vec<CString>,
     /// Paths to try, in order: one, or one for each directory of PATH.
@@ -25,11 +29,12 @@ pub struct Plan {
 
 impl Plan {
     /// A command, its environment (whose PATH is searched), and the user that it runs as.
-    pub fn new(command: &[OsString], environment: &[(OsString, OsString)], user: &Identity) -> Result<Self> {
+    fn new(command: &[OsString], environment: &Environment, user: &Identity) -> Result<Self> {
         let program = command.first().context("no command was given")?;
         let argv = command.iter().map(|argument| c_string(argument.as_bytes())).collect::<Result<_>>()?;
-        let candidates = candidates(program, environment)?;
+        let candidates = candidates(program, environment.get("PATH").map(OsString::as_os_str))?;
         let environment = environment
+            .variables()
             .iter()
             .map(|(name, value)| c_string(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
             .collect::<Result<_>>()?;
@@ -37,19 +42,36 @@ impl Plan {
     }
 }
 
-fn candidates(program: &OsStr, environment: &[(OsString, OsString)]) -> Result<Vec<CString>> {
-    const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
+/// Where a command is looked for that has no PATH.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+fn candidates(program: &OsStr, path: Option<&OsStr>) -> Result<Vec<CString>> {
     if program.as_bytes().contains(&b'/') {
         return Ok(vec![c_string(program.as_bytes())?]);
     }
-    let path =
-        environment.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, v)| v.as_bytes());
-    path.split(|&b| b == b':')
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
+    path.as_bytes()
+        .split(|&b| b == b':')
         .map(|directory| {
             let directory = if directory.is_empty() { b"." } else { directory };
             c_string(&[directory, b"/", program.as_bytes()].concat())
         })
         .collect()
+}
+
+/// Why there is no session: where the command was looked for, and what to do.
+fn not_found(program: &OsStr, environment: &Environment) -> anyhow::Error {
+    let name = program.display();
+    if program.as_bytes().contains(&b'/') {
+        return Exit::NotFound.error(format!("`{name}`: command not found"));
+    }
+    let path = match environment.get("PATH") {
+        Some(path) => format!("PATH is `{}`, from {}", path.display(), environment.whose_path()),
+        None => format!("there is no PATH, which stands for `{DEFAULT_PATH}`"),
+    };
+    Exit::NotFound.error(format!(
+        "`{name}`: command not found\n{path}\ngive the program's whole path, or say where to look: `--path \"$PATH\"`"
+    ))
 }
 
 fn c_string(bytes: &[u8]) -> Result<CString> {
@@ -58,37 +80,44 @@ fn c_string(bytes: &[u8]) -> Result<CString> {
 
 /// The held process.
 pub struct Held {
+    program: OsString,
     pid: Pid,
     pidfd: OwnedFd,
+    found: Option<Found>,
     /// Closed without a word, it ends the process.
     release: Option<File>,
     /// [`USER_IS_SET`], and then how it failed, if it did.
     failure: File,
 }
 
-/// The process has the command's user and groups.
+/// The process has the command's user and groups; what it found follows.
 const USER_IS_SET: u8 = b'u';
 /// The process failed; the errno follows.
 const FAILED: u8 = b'f';
 
 impl Held {
-    /// Forks and holds. The calling process must have one thread.
-    pub fn fork(plan: &Plan) -> Result<Self> {
+    /// Forks and holds a command. The calling process must have one thread.
+    pub fn fork(command: &[OsString], environment: &Environment, user: &Identity) -> Result<Self> {
+        let plan = Plan::new(command, environment, user)?;
+        let program = command.first().context("no command was given")?.clone();
         let (wait, release) = pipe2(OFlag::O_CLOEXEC)?;
         let (failure, report) = pipe2(OFlag::O_CLOEXEC)?;
         // SAFETY: the client has one thread, so that the child finds every lock free and may allocate.
         match unsafe { fork() }.context("the command cannot be forked")? {
             ForkResult::Child => {
                 drop((release, failure));
-                become_command(plan, wait, &report)
+                become_command(&plan, wait, &report)
             }
             ForkResult::Parent { child } => {
                 let pid = rustix::process::Pid::from_raw(child.as_raw()).context("fork returned no pid")?;
                 let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
                     .context("this kernel has no pidfd: Linux 5.3 or later is needed")?;
-                let mut held =
-                    Self { pid: child, pidfd, release: Some(release.into()), failure: failure.into() };
+                let (release, failure) = (Some(release.into()), failure.into());
+                let mut held = Self { program, pid: child, pidfd, found: None, release, failure };
                 held.await_user()?;
+                if matches!(held.found, Some(Found::Nowhere)) {
+                    return Err(not_found(&held.program, environment));
+                }
                 Ok(held)
             }
         }
@@ -99,11 +128,31 @@ impl Held {
         let mut first = [0; 1];
         self.failure.read_exact(&mut first).context("the held process ended")?;
         if first[0] == USER_IS_SET {
+            self.found = Found::read(&mut self.failure).context("the held process ended")?;
             return Ok(());
         }
         let mut rest = [0; 4];
         self.failure.read_exact(&mut rest)?;
         bail!("the user could not be changed: {}", Errno::from_raw(i32::from_le_bytes(rest)).desc())
+    }
+
+    /// The file that the command was found to be, links followed.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.found {
+            Some(Found::File { file, .. }) => Some(file),
+            Some(Found::Nowhere) | None => None,
+        }
+    }
+
+    /// What the command was found to be, for people.
+    pub fn told(&self) -> Option<String> {
+        let Some(Found::File { path, file }) = &self.found else { return None };
+        let program = self.program.display();
+        Some(if path == file {
+            format!("{program}: {}", path.display())
+        } else {
+            format!("{program}: {}, which is {}", path.display(), file.display())
+        })
     }
 
     /// Its pid.
@@ -124,12 +173,12 @@ impl Held {
     }
 
     /// Why the process never became the command, with the exit code of that; once it has ended.
-    pub fn started(mut self, program: &OsStr) -> Result<()> {
+    pub fn started(mut self) -> Result<()> {
         let mut told = Vec::new();
         self.failure.read_to_end(&mut told)?;
         let [_, errno @ ..] = told.as_slice() else { return Ok(()) };
         let errno = Errno::from_raw(i32::from_le_bytes(errno.try_into().unwrap_or_default()));
-        let program = program.to_string_lossy();
+        let program = self.program.display();
         Err(match errno {
             Errno::ENOENT | Errno::ENOTDIR => Exit::NotFound.error(format!("`{program}`: command not found")),
             errno => {
@@ -141,7 +190,7 @@ impl Held {
 
 /// The child: changes the user, waits, executes. Never comes back.
 fn become_command(plan: &Plan, wait: OwnedFd, report: &OwnedFd) -> ! {
-    let failed = match change_user(plan).and_then(|()| await_word(report, &wait)) {
+    let failed = match change_user(plan).and_then(|()| await_word(plan, report, &wait)) {
         Ok(true) => execute(plan),
         // The client died, or decided against it.
         Ok(false) => std::process::exit(Exit::GuardLost as i32),
@@ -170,9 +219,12 @@ fn change_user(plan: &Plan) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Says that the user is set, and waits for the word. `false`: it will not come.
-fn await_word(report: &OwnedFd, wait: &OwnedFd) -> Result<bool, Errno> {
-    nix::unistd::write(report, &[USER_IS_SET])?;
+/// Says that the user is set and what the command is, and waits for the word. `false`: it will not come.
+fn await_word(plan: &Plan, report: &OwnedFd, wait: &OwnedFd) -> Result<bool, Errno> {
+    let mut report = File::from(report.try_clone().map_err(|_| Errno::EMFILE)?);
+    let found = Found::look(&plan.candidates);
+    let told = report.write_all(&[USER_IS_SET]).and_then(|()| Found::write(found.as_ref(), &mut report));
+    told.map_err(|_| Errno::EPIPE)?;
     let mut word = [0u8; 1];
     loop {
         match nix::unistd::read(wait, &mut word) {
@@ -214,12 +266,12 @@ mod tests {
 
     #[test]
     fn a_name_is_searched_and_a_path_is_not() {
-        let environment = [(OsString::from("PATH"), OsString::from("/a::/b"))];
+        let path = Some(OsStr::new("/a::/b"));
         assert_eq!(
-            candidates(OsStr::new("x"), &environment).unwrap(),
+            candidates(OsStr::new("x"), path).unwrap(),
             [c"/a/x", c"./x", c"/b/x"].map(CString::from)
         );
-        assert_eq!(candidates(OsStr::new("./x"), &environment).unwrap(), [c"./x".to_owned()]);
-        assert_eq!(candidates(OsStr::new("x"), &[]).unwrap().len(), 3);
+        assert_eq!(candidates(OsStr::new("./x"), path).unwrap(), [c"./x".to_owned()]);
+        assert_eq!(candidates(OsStr::new("x"), None).unwrap().len(), 3);
     }
 }

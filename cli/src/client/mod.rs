@@ -3,6 +3,7 @@
 
 mod attach;
 pub mod connect;
+mod found;
 mod held;
 mod lost;
 mod run;
@@ -10,5 +11,6 @@ mod signals;
 mod terminal;
 
 pub use attach::{Left, attach};
-pub use run::{Ended, How, Session, run};
+pub use held::Held;
+pub use run::{Ended, How, run};
 pub use signals::die_by;

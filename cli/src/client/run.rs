@@ -1,12 +1,11 @@
 //! One session from the client's side, from the fork to the report.
 
 use super::connect;
-use super::held::{Held, Plan};
+use super::held::Held;
 use super::signals::{Signals, stop_with};
 use super::terminal::Settings;
 use crate::exit::Exit;
 use crate::state::State;
-use crate::user::Identity;
 use anyhow::{Context, Result, bail};
 use bstr::ByteSlice;
 use guard::control::{self, Begin, Finished, Ready, Reply, Request};
@@ -15,23 +14,10 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, poll};
-use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// What is to be run, and as what.
-pub struct Session<'a> {
-    /// The request; the held process' pid is filled in here.
-    pub begin: Begin,
-    /// The command, argv.
-    pub command: &'a [OsString],
-    /// Its environment.
-    pub environment: &'a [(OsString, OsString)],
-    /// Its user.
-    pub user: &'a Identity,
-}
 
 /// How the command ended.
 pub struct Ended {
@@ -60,18 +46,20 @@ impl How {
     }
 }
 
-/// Runs the command in a session. `started` is called when everything is armed and before the command is released: the
+/// Runs the held command in a session; its pid is filled into the request here. `started` is called when everything is armed and before the command is released: the
 /// last moment in which the terminal is the client's.
-pub fn run(state: &State, verbose: u8, session: Session<'_>, started: impl FnOnce(&Ready)) -> Result<Ended> {
-    let plan = Plan::new(session.command, session.environment, session.user)?;
-    let program = session.command.first().context("no command was given")?;
+pub fn run(
+    state: &State,
+    verbose: u8,
+    mut held: Held,
+    mut begin: Begin,
+    started: impl FnOnce(&Ready),
+) -> Result<Ended> {
     drop(connect::or_start(state, verbose)?);
     let settings = Settings::now();
-    let mut held = Held::fork(&plan)?;
     let command = held.pid();
     let signals = Signals::take()?;
 
-    let mut begin = session.begin;
     begin.pid = command.as_raw().unsigned_abs();
     // An error drops `held`: its pipe closes, and the process ends without having executed anything.
     let (supervisor, ready) = arm(state, verbose, begin, held.pidfd())?;
@@ -86,7 +74,7 @@ pub fn run(state: &State, verbose: u8, session: Session<'_>, started: impl FnOnc
     let finished = how.and_then(|how| Ok((how, finish(&supervisor, how)?)));
     let (how, finished) = finished?;
     // Why the command never started matters more than what its session amounted to.
-    held.started(program)?;
+    held.started()?;
     Ok(Ended { how, finished })
 }
 

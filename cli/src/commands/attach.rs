@@ -1,9 +1,10 @@
 //! `wardline record --attach PID` and `wardline enforce --attach PID`: a process that runs already, and what is to be
 //! known of it from `/proc`.
 
-use super::run::{self, SessionArgs, announce, say};
+use super::run::{self, Of, SessionArgs, announce, say};
 use super::summary;
 use crate::client::{self, Left};
+use crate::environment::split;
 use crate::exit::Exit;
 use crate::state::State;
 use crate::user::Identity;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 struct Process {
     command: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    file: Option<PathBuf>,
     directory: PathBuf,
     user: Identity,
 }
@@ -26,9 +28,9 @@ struct Process {
 /// Attaches, and stays until the process ends or the user leaves.
 pub fn attach(state: &State, verbose: u8, args: &SessionArgs, mode: Mode, pid: u32) -> Result<ExitCode> {
     let summary_file = args.summary_file.as_deref().map(run::create).transpose()?;
-    let process = read(pid, args)?;
-    let mut begin =
-        run::begin(args, mode, &process.command, &process.directory, &process.user, &process.environment)?;
+    let Process { command, environment, file, directory, user } = read(pid, args)?;
+    let of = Of { command: &command, file: file.as_deref(), directory: &directory, environment: &environment };
+    let mut begin = run::begin(args, mode, &of, &user)?;
     begin.pid = pid;
     begin.attach = true;
     let mut said = Vec::new();
@@ -69,15 +71,10 @@ fn read(pid: u32, args: &SessionArgs) -> Result<Process> {
     let command = words(&fs::read(proc.join("cmdline")).map_err(|e| missing("command", e))?);
     // Of another user's, or one that may not be looked at: its sockets are then those of the user's runtime directory.
     let environment = fs::read(proc.join("environ")).unwrap_or_default();
-    let environment = words(&environment).iter().filter_map(|word| split(word)).collect();
+    let environment = words(&environment).iter().filter_map(|word| split(word.as_bytes())).collect();
     let directory = fs::read_link(proc.join("cwd")).map_err(|e| missing("directory", e))?;
-    Ok(Process { command, environment, directory, user: user(&proc, args)? })
-}
-
-fn split(variable: &OsStr) -> Option<(OsString, OsString)> {
-    let at = variable.as_bytes().iter().position(|byte| *byte == b'=')?;
-    let (name, value) = variable.as_bytes().split_at(at);
-    Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(&value[1..]).to_owned()))
+    let file = fs::read_link(proc.join("exe")).ok();
+    Ok(Process { command, environment, file, directory, user: user(&proc, args)? })
 }
 
 /// Whose the process is.

@@ -1,7 +1,8 @@
 //! `wardline record` and `wardline enforce`: a command in a session.
 
 use super::{attach, summary};
-use crate::client::{self, Ended, How, Session};
+use crate::client::{self, Ended, Held, How};
+use crate::environment::{Environment, EnvironmentArgs, Variable};
 use crate::exit::Exit;
 use crate::state::State;
 use crate::style;
@@ -35,6 +36,9 @@ pub struct SessionArgs {
     /// Who it runs as
     #[command(flatten)]
     pub user: UserArgs,
+    /// What it inherits
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
     /// Write the summary to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub summary_file: Option<PathBuf>,
@@ -104,7 +108,7 @@ pub fn record(state: &State, verbose: u8, args: RecordArgs) -> Result<ExitCode> 
         return attach::attach(state, verbose, &args.session, Mode::Record, pid);
     }
     let user = args.session.user.resolve()?;
-    let environment = environment::of_command(&user, &[]);
+    let environment = Environment::of_command(&user, &args.session.environment)?;
     run(state, verbose, &args.session, Mode::Record, &user, &environment)
 }
 
@@ -115,12 +119,11 @@ pub fn enforce(state: &State, verbose: u8, args: EnforceArgs) -> Result<ExitCode
         return attach::attach(state, verbose, &args.session, mode, pid);
     }
     let user = args.session.user.resolve()?;
-    let mut environment = environment::of_command(&user, &[]);
-    let mut secrets =
-        environment::secrets(environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())));
-    secrets.retain(|name| !args.keep_env.contains(name));
+    let mut environment = Environment::of_command(&user, &args.session.environment)?;
+    let mut secrets = environment::secrets(environment.variables());
+    secrets.retain(|name| !args.keep_env.contains(name) && !environment.is_said(name));
     if args.scrub_env {
-        environment = environment::of_command(&user, &secrets);
+        environment.drop_names(&secrets);
     }
     if !secrets.is_empty() && !args.session.quiet {
         let names = secrets.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -141,14 +144,23 @@ fn run(
     args: &SessionArgs,
     mode: Mode,
     user: &Identity,
-    environment: &[(OsString, OsString)],
+    environment: &Environment,
 ) -> Result<ExitCode> {
     let summary_file = args.summary_file.as_deref().map(create).transpose()?;
     let directory = std::env::current_dir().unwrap_or_default();
-    let begin = begin(args, mode, &args.command, &directory, user, environment)?;
-    let session = Session { begin, command: &args.command, environment, user };
+    let held = Held::fork(&args.command, environment, user)?;
+    if verbose > 0 && !args.quiet {
+        environment.told().iter().chain(&held.told()).for_each(|line| say(line));
+    }
+    let of = Of {
+        command: &args.command,
+        file: held.file(),
+        directory: &directory,
+        environment: environment.variables(),
+    };
+    let begin = begin(args, mode, &of, user)?;
     let mut said = Vec::new();
-    let ended = client::run(state, verbose, session, |ready| {
+    let ended = client::run(state, verbose, held, begin, |ready| {
         said.clone_from(&ready.notes);
         if !args.quiet {
             announce(ready);
@@ -170,25 +182,32 @@ pub(super) fn write_summary(file: Option<File>, report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// The request, but for the pid. `directory` is where the command works, if nothing else is said.
-pub(super) fn begin(
-    args: &SessionArgs,
-    mode: Mode,
-    command: &[OsString],
-    directory: &Path,
-    user: &Identity,
-    environment: &[(OsString, OsString)],
-) -> Result<Begin> {
-    let program = command.first().context("no command was given")?;
-    let agent = args.agent.clone().unwrap_or_else(|| agent::guess(program.as_bytes()));
+/// What a session is of.
+pub(super) struct Of<'a> {
+    /// The command, argv.
+    pub(super) command: &'a [OsString],
+    /// The file that it was found to be, links followed.
+    pub(super) file: Option<&'a Path>,
+    /// Where the command works, if nothing else is said.
+    pub(super) directory: &'a Path,
+    /// Its environment.
+    pub(super) environment: &'a [Variable],
+}
+
+/// The request, but for the pid.
+pub(super) fn begin(args: &SessionArgs, mode: Mode, of: &Of<'_>, user: &Identity) -> Result<Begin> {
+    let words = of.command.iter().map(|word| word.as_bytes());
+    let agent = args.agent.clone().unwrap_or_else(|| {
+        agent::guess(words.clone(), of.file.map(|file| file.as_os_str().as_bytes()))
+    });
     let home = canonical(&user.home).unwrap_or_else(|_| user.home.clone());
     let home = home.as_os_str().as_bytes();
     let workspaces = if args.workspace.is_empty() {
         anyhow::ensure!(
-            directory.is_absolute(),
+            of.directory.is_absolute(),
             "the current directory is gone: name one with `--workspace`"
         );
-        vec![directory.to_owned()]
+        vec![of.directory.to_owned()]
     } else {
         args.workspace.clone()
     };
@@ -199,13 +218,13 @@ pub(super) fn begin(
         toolchains: agent::toolchains(home),
         agent,
         task: args.task.clone(),
-        command: command.iter().map(|argument| argument.as_bytes().into()).collect(),
+        command: words.map(Into::into).collect(),
         pid: 0,
         uid: user.uid,
         gid: user.gid,
         home: home.into(),
         workspaces: workspaces.iter().map(|path| path.as_os_str().as_bytes().into()).collect(),
-        variables: environment::delegates(environment),
+        variables: environment::delegates(of.environment),
         force: args.force,
         as_root: args.user.as_root,
         attach: false,
