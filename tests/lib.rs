@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod deeds;
 pub mod internet;
+pub mod person;
 mod processes;
 pub mod pty;
 pub mod scene;

@@ -25,10 +25,7 @@ const TOOLCHAINS: [&str; 14] = [
 /// followed; otherwise the executable's own name.
 pub fn guess<'w>(command: impl IntoIterator<Item = &'w [u8]> + Clone, file: Option<&[u8]>) -> String {
     let known = Agent::of_command(command.clone()).or_else(|| Agent::of_program(file?));
-    known.map_or_else(
-        || tag(command.into_iter().next().unwrap_or_default()),
-        |agent| agent.name.to_owned(),
-    )
+    known.map_or_else(|| tag(command.into_iter().next().unwrap_or_default()), |agent| agent.name.to_owned())
 }
 
 /// A program's name as a tag: what is no letter, digit, dot, dash or underscore becomes a dash.

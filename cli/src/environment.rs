@@ -166,7 +166,9 @@ impl Environment {
         match &self.origin {
             _ if self.is_said("PATH") => "the command line".to_owned(),
             Origin::Own => "the environment of `wardline`".to_owned(),
-            Origin::Caller(caller) => format!("the environment with which {} ran {}", caller.shell, caller.sudo),
+            Origin::Caller(caller) => {
+                format!("the environment with which {} ran {}", caller.shell, caller.sudo)
+            }
             Origin::Sudo(_) => "the environment that `sudo` made".to_owned(),
         }
     }

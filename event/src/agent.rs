@@ -16,6 +16,8 @@ pub struct Agent {
     pub installs: &'static [&'static str],
     /// Where it keeps its own state, below the home.
     pub state: &'static [&'static str],
+    /// How it does its work itself, where it otherwise hands it to a process that outlives it.
+    pub alone: Option<&'static str>,
 }
 
 /// Every known agent.
@@ -26,6 +28,9 @@ pub const AGENTS: &[Agent] = &[
         packages: &["@openai/codex"],
         installs: &[".codex/packages"],
         state: &[".codex"],
+        alone: Some(
+            "`codex --no-daemon`, or `daemon_auto_start = false` below `[features]` in `~/.codex/config.toml`",
+        ),
     },
     Agent {
         name: "claude-code",
@@ -33,6 +38,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &["@anthropic-ai/claude-code"],
         installs: &["claude/versions", ".claude/local"],
         state: &[".claude", ".claude.json", ".cache/claude-cli-nodejs", ".local/share/claude"],
+        alone: None,
     },
     Agent {
         name: "opencode",
@@ -40,6 +46,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &["opencode-ai", "opencode"],
         installs: &[".opencode/bin"],
         state: &[".config/opencode", ".local/share/opencode", ".local/state/opencode", ".cache/opencode"],
+        alone: None,
     },
     Agent {
         name: "mini-swe-agent",
@@ -47,6 +54,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &["minisweagent"],
         installs: &[],
         state: &[".config/mini-swe-agent"],
+        alone: None,
     },
     Agent {
         name: "aider",
@@ -54,6 +62,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &["aider"],
         installs: &[],
         state: &[".aider", ".aider.conf.yml"],
+        alone: None,
     },
     Agent {
         name: "gemini",
@@ -61,6 +70,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &["@google/gemini-cli"],
         installs: &[],
         state: &[".gemini"],
+        alone: None,
     },
     Agent {
         name: "qwen-code",
@@ -68,6 +78,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &["@qwen-code/qwen-code"],
         installs: &[],
         state: &[".qwen"],
+        alone: None,
     },
     Agent {
         name: "copilot",
@@ -75,6 +86,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &["@github/copilot"],
         installs: &[".cache/copilot/pkg"],
         state: &[".copilot", ".cache/copilot"],
+        alone: None,
     },
     Agent {
         name: "cline",
@@ -82,6 +94,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &["cline", "@cline/cli"],
         installs: &[],
         state: &[".cline"],
+        alone: None,
     },
     Agent {
         name: "cursor-agent",
@@ -89,6 +102,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &[],
         installs: &["cursor-agent/versions"],
         state: &[".cursor", ".config/cursor", ".local/share/cursor-agent"],
+        alone: None,
     },
     Agent {
         name: "goose",
@@ -96,6 +110,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &[],
         installs: &[],
         state: &[".config/goose", ".local/share/goose", ".local/state/goose"],
+        alone: None,
     },
     Agent {
         name: "amp",
@@ -103,6 +118,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &["@sourcegraph/amp"],
         installs: &[],
         state: &[".config/amp", ".local/share/amp", ".cache/amp"],
+        alone: None,
     },
     Agent {
         name: "crush",
@@ -110,6 +126,7 @@ pub const AGENTS: &[Agent] = &[
         packages: &["@charmland/crush"],
         installs: &[],
         state: &[".config/crush", ".local/share/crush"],
+        alone: None,
     },
 ];
 
@@ -263,13 +280,19 @@ mod tests {
             ("/home/u/.local/share/claude/versions/2.1.0", "claude-code"),
             ("node /usr/lib/node_modules/@anthropic-ai/claude-code/cli.js", "claude-code"),
             ("/x/node_modules/@anthropic-ai/claude-code/bin/claude.exe", "claude-code"),
-            ("/usr/bin/node --max-old-space-size=8000 -r ./hook.js /x/@google/gemini-cli/bundle/gemini.js", "gemini"),
+            (
+                "/usr/bin/node --max-old-space-size=8000 -r ./hook.js /x/@google/gemini-cli/bundle/gemini.js",
+                "gemini",
+            ),
             ("npx --yes @google/gemini-cli@0.61.0 -p hello", "gemini"),
             ("uvx aider", "aider"),
             ("/usr/bin/env FOO=1 node /h/.local/bin/codex", "codex"),
             ("/h/.local/share/pipx/venvs/aider-chat/bin/python3.12 -m aider", "aider"),
             ("python3 /h/venv/lib/python3.12/site-packages/minisweagent/run/mini.py", "mini-swe-agent"),
-            ("/h/.local/share/cursor-agent/versions/2026.1/node /h/.local/share/cursor-agent/versions/2026.1/index.js", "cursor-agent"),
+            (
+                "/h/.local/share/cursor-agent/versions/2026.1/node /h/.local/share/cursor-agent/versions/2026.1/index.js",
+                "cursor-agent",
+            ),
         ] {
             assert_eq!(of(command), Some(agent), "{command}");
         }

@@ -33,8 +33,8 @@ impl Found {
             match fs::metadata(path) {
                 Ok(found) => {
                     nowhere = false;
-                    let executable = found.is_file()
-                        && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok();
+                    let executable =
+                        found.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok();
                     if executable && let Ok(file) = fs::canonicalize(path) {
                         return Some(Found::File { path: path.to_owned(), file });
                     }

@@ -267,10 +267,7 @@ mod tests {
     #[test]
     fn a_name_is_searched_and_a_path_is_not() {
         let path = Some(OsStr::new("/a::/b"));
-        assert_eq!(
-            candidates(OsStr::new("x"), path).unwrap(),
-            [c"/a/x", c"./x", c"/b/x"].map(CString::from)
-        );
+        assert_eq!(candidates(OsStr::new("x"), path).unwrap(), [c"/a/x", c"./x", c"/b/x"].map(CString::from));
         assert_eq!(candidates(OsStr::new("./x"), path).unwrap(), [c"./x".to_owned()]);
         assert_eq!(candidates(OsStr::new("x"), None).unwrap().len(), 3);
     }

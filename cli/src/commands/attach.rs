@@ -29,7 +29,8 @@ struct Process {
 pub fn attach(state: &State, verbose: u8, args: &SessionArgs, mode: Mode, pid: u32) -> Result<ExitCode> {
     let summary_file = args.summary_file.as_deref().map(run::create).transpose()?;
     let Process { command, environment, file, directory, user } = read(pid, args)?;
-    let of = Of { command: &command, file: file.as_deref(), directory: &directory, environment: &environment };
+    let of =
+        Of { command: &command, file: file.as_deref(), directory: &directory, environment: &environment };
     let mut begin = run::begin(args, mode, &of, &user)?;
     begin.pid = pid;
     begin.attach = true;

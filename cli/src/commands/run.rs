@@ -197,9 +197,10 @@ pub(super) struct Of<'a> {
 /// The request, but for the pid.
 pub(super) fn begin(args: &SessionArgs, mode: Mode, of: &Of<'_>, user: &Identity) -> Result<Begin> {
     let words = of.command.iter().map(|word| word.as_bytes());
-    let agent = args.agent.clone().unwrap_or_else(|| {
-        agent::guess(words.clone(), of.file.map(|file| file.as_os_str().as_bytes()))
-    });
+    let agent = args
+        .agent
+        .clone()
+        .unwrap_or_else(|| agent::guess(words.clone(), of.file.map(|file| file.as_os_str().as_bytes())));
     let home = canonical(&user.home).unwrap_or_else(|_| user.home.clone());
     let home = home.as_os_str().as_bytes();
     let workspaces = if args.workspace.is_empty() {

@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_process_knows_its_parent_and_what_it_was_executed_with() {
-        let mut child = std::process::Command::new("sleep").arg("60").env_clear().env("A", "b=c").spawn().unwrap();
+        let mut child =
+            std::process::Command::new("sleep").arg("60").env_clear().env("A", "b=c").spawn().unwrap();
         let process = Process::open(child.id()).unwrap();
         let variables = process.environment();
         let parent = process.parent().unwrap().unwrap();

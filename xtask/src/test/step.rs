@@ -216,7 +216,9 @@ fn on_host(context: &Context) -> Result<Tally> {
         ));
     }
     let Some(wardline) = context.wardline() else { return Ok(Tally::skipped(NOT_BUILT)) };
-    for (program, package) in [("chromium", "chromium"), ("mkfs.btrfs", "btrfs-progs")] {
+    let needed =
+        [("chromium", "chromium"), ("mkfs.btrfs", "btrfs-progs"), ("sudo", "sudo"), ("useradd", "passwd")];
+    for (program, package) in needed {
         if let Some(reason) = installed(program, package) {
             println!("{reason}");
         }
