@@ -5,7 +5,6 @@
 
 mod attach;
 mod batch;
-mod bits;
 mod btf;
 mod cast;
 mod decode;
@@ -32,6 +31,7 @@ mod seeds;
 mod sequence;
 mod tables;
 pub mod tls;
+mod words;
 
 pub use error::Error;
 pub use kernel::{Attached, Kernel, Options, Tier};

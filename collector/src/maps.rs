@@ -1,7 +1,7 @@
 //! The maps that the kernel programs obey: members, sessions and the deny-list.
 
 use crate::Error;
-use crate::bits::Bits;
+use crate::words::Words;
 use abi::{FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, T1NameKey};
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, MapError};
@@ -73,13 +73,14 @@ fn wrong(name: &'static str, what: &'static str, source: MapError) -> Error {
 /// All maps of the kernel side but the rings.
 pub(crate) struct Maps {
     pub(crate) members: Table<u32, Member>,
-    pub(crate) ever_inside: Bits,
+    pub(crate) ever_inside: Words,
+    pub(crate) held: Words,
     pub(crate) protected: Table<u32, u32>,
     pub(crate) subjects: Table<FileKey, u32>,
-    pub(crate) labelled: Bits,
+    pub(crate) labelled: Words,
     pub(crate) t0: Table<FileKey, Label>,
     pub(crate) t0_names: Table<NameKey, Label>,
-    pub(crate) named: Bits,
+    pub(crate) named: Words,
     pub(crate) t1: Table<T1Key, Label>,
     pub(crate) t1_names: Table<T1NameKey, u32>,
     sessions: Mutex<Array<MapData, Session>>,
@@ -92,13 +93,14 @@ impl Maps {
         let nets = bpf.take_map("NETS").ok_or(Error::Incomplete("NETS"))?;
         Ok(Self {
             members: Table::take(bpf, "MEMBERS")?,
-            ever_inside: Bits::take(bpf, "EVER_INSIDE", abi::MAX_PIDS)?,
-            labelled: Bits::take(bpf, "LABELLED", abi::LABEL_BITS)?,
+            ever_inside: Words::take(bpf, "EVER_INSIDE", abi::MAX_PIDS / 64)?,
+            held: Words::take(bpf, "HELD", abi::MAX_SESSIONS)?,
+            labelled: Words::take(bpf, "LABELLED", abi::LABEL_BITS / 64)?,
             protected: Table::take(bpf, "PROTECTED")?,
             subjects: Table::take(bpf, "SUBJECTS")?,
             t0: Table::take(bpf, "T0")?,
             t0_names: Table::take(bpf, "T0_NAMES")?,
-            named: Bits::take(bpf, "NAMED", abi::NAME_BITS)?,
+            named: Words::take(bpf, "NAMED", abi::NAME_BITS / 64)?,
             t1: Table::take(bpf, "T1")?,
             t1_names: Table::take(bpf, "T1_NAMES")?,
             sessions: Mutex::new(Array::try_from(sessions).map_err(|e| wrong("SESSIONS", "read", e))?),

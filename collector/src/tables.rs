@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::kernel::Kernel;
 use abi::{Bit, FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, T1NameKey};
+use std::sync::atomic::Ordering;
 
 impl Kernel {
     /// Takes a process into a session; what it forks from now on is inside too. One that the kernel has made a member of
@@ -77,6 +78,18 @@ impl Kernel {
     /// The map could not be written.
     pub fn set_session(&self, slot: u32, session: &Session) -> Result<(), Error> {
         self.maps.set_session(slot, session)
+    }
+
+    /// Why the kernel side holds a session; 0 where it does not.
+    pub fn held(&self, slot: u32) -> u32 {
+        self.maps.held.word(slot).map_or(0, |reason| reason.load(Ordering::SeqCst) as u32)
+    }
+
+    /// Holds a session no longer.
+    pub fn lift(&self, slot: u32) {
+        if let Some(reason) = self.maps.held.word(slot) {
+            reason.store(0, Ordering::SeqCst);
+        }
     }
 
     /// Adds a label to the static deny-list.

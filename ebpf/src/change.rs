@@ -6,10 +6,11 @@ use crate::maps::{BEGUN, Begun, INODES};
 use crate::offsets;
 use crate::read::Address;
 use crate::ring::{Buffer, Urgency};
-use crate::syscall::{Running, thread};
+use crate::syscall::{Running, SIGKILL, thread};
 use crate::task::Inside;
-use crate::{decide, dentry, named, task, uring};
+use crate::{decide, dentry, hold, named, task, uring};
 use abi::{STAGE_NONE, Touched, form, kind};
+use aya_ebpf::helpers::generated::bpf_send_signal;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use core::mem::{offset_of, size_of};
@@ -49,6 +50,10 @@ fn on_change(inode: u64) -> Option<()> {
         begun.count += 1;
     }
     tell_names(inode, begun.call, 0);
+    if hold::ends(&inside) {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_send_signal(SIGKILL) };
+    }
     if begun.forbidden == 0 {
         begun.forbidden = forbidden(inode, u64::from(inside.subjects()));
         if begun.forbidden != 0

@@ -8,7 +8,7 @@
 use crate::maps::{LABELLED, NAMED, NETS, T0, T0_NAMES, T1, T1_NAMES};
 use crate::read::{Address, clear, each, zeroed};
 use crate::task::Inside;
-use crate::{atomic, dentry, offsets, ring};
+use crate::{atomic, dentry, hold, offsets, ring};
 use abi::{
     Bit, FileKey, LABEL_NAMES, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR,
     NAME_LEN, NAMES_DIR, NameKey, NetKey, NetLabel, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2,
@@ -281,6 +281,12 @@ pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     if anywhere != 0 && labels & LABEL_WORKSPACE == 0 {
         return Decision { stage: STAGE_T0, reason: anywhere };
     }
+    if access & access::ACT != 0 {
+        let held = hold::reason(inside);
+        if held != 0 {
+            return Decision { stage: STAGE_T0, reason: held };
+        }
+    }
     if session.restrict & access != 0 {
         return Decision { stage: STAGE_T2, reason: session.restrict_reason };
     }
@@ -349,6 +355,10 @@ fn net(inside: &Inside, addr: [u64; 2], port: u16, access: u32) -> Decision {
         && covers(label, port)
     {
         return Decision { stage: STAGE_T0, reason: label.reason };
+    }
+    let held = hold::reason(inside);
+    if held != 0 {
+        return Decision { stage: STAGE_T0, reason: held };
     }
     if session.restrict & access != 0 {
         return Decision { stage: STAGE_T2, reason: session.restrict_reason };

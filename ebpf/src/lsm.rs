@@ -11,7 +11,7 @@ use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdic
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint};
+use crate::{decide, dentry, endpoint, hold};
 use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
@@ -448,7 +448,7 @@ pub fn bpf(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn tell_kernel(inside: &Inside, op: u16, first: u64, second: u64, same: bool, decided: &Verdict) {
-    let Some(buffer) = Buffer::claim() else { return };
+    let Some(buffer) = Buffer::claim() else { return hold::lost(inside, decided) };
     let record: *mut Kernel = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {

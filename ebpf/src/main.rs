@@ -16,6 +16,7 @@ mod decide;
 mod dentry;
 mod descriptor;
 mod endpoint;
+mod hold;
 mod lineage;
 mod lsm;
 mod maps;

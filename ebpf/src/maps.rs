@@ -27,6 +27,9 @@ pub static EVER_INSIDE: Array<u64> = Array::with_max_entries(MAX_PIDS / 64, MMAP
 /// Running sessions, by slot.
 #[map]
 pub static SESSIONS: Array<Session> = Array::with_max_entries(MAX_SESSIONS, 0);
+/// Why a session is held, by slot; 0: it is not. Apart from `SESSIONS`, which user space writes whole.
+#[map]
+pub static HELD: Array<u64> = Array::with_max_entries(MAX_SESSIONS, MMAPABLE);
 /// Wardline's own processes, by tgid.
 #[map]
 pub static PROTECTED: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);

@@ -6,7 +6,7 @@ use crate::read::{Address, clear, zeroed};
 use crate::ring::{Buffer, FACTS_WORDS, PATH_LEN, Urgency, verdict};
 use crate::syscall::{Ended, SIGKILL, argument, thread};
 use crate::task::Inside;
-use crate::{change, dentry, offsets};
+use crate::{change, dentry, hold, offsets};
 use abi::{
     Claimed, MEANS_KILL, NO_ARG, Plan, REQUEST_ENDED, REQUEST_NONE, REQUEST_TOLD, STAGE_NONE, STAGE_T0,
     VERDICT_REFUSED, Verdict, access, kind,
@@ -54,8 +54,12 @@ fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
     let base = base(call, plan.dir)?;
     let second = if plan.second == NO_ARG { 0 } else { call.argument(plan.second)? };
     let (which, verdict) = settle(&call.inside, plan, begun, call.ret);
-    let buffer = Buffer::claim()?;
+    let Some(buffer) = Buffer::claim() else {
+        hold::lost(&call.inside, &verdict);
+        return None;
+    };
     let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
+        hold::lost(&call.inside, &verdict);
         buffer.discard();
         return None;
     };
@@ -140,7 +144,10 @@ pub fn tell_end(
     verdict: Verdict,
     told: bool,
 ) -> Option<()> {
-    let buffer = Buffer::claim()?;
+    let Some(buffer) = Buffer::claim() else {
+        hold::lost(inside, &verdict);
+        return None;
+    };
     let record: *mut Claimed = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe { clear::<FACTS_WORDS>((&raw mut (*record).base).cast()) };

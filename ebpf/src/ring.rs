@@ -2,13 +2,14 @@
 
 use crate::atomic;
 use crate::dentry;
+use crate::hold;
 use crate::maps::{BULK, BUSY, CONTROL, LOST, SCRATCH, SCRATCH_LEN, SCRATCHES, SEQUENCE, SESSIONS};
 use crate::offsets;
 use crate::read::{Address, clear, opaque};
 use crate::task::Inside;
 use abi::{
-    CALL_APART, File, FileFacts, Header, LOSS_SCRATCH, LOSS_UNREADABLE, SESSION_ENFORCE, SESSION_SCORED,
-    Syscall, VERDICT_REFUSED, Verdict, kind,
+    CALL_APART, File, FileFacts, Header, LOSS_SCRATCH, LOSS_UNREADABLE, REASON_LOST, SESSION_ENFORCE,
+    SESSION_SCORED, Syscall, VERDICT_REFUSED, Verdict, kind,
 };
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::helpers::generated::{
@@ -161,6 +162,9 @@ pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64
         if is_control { CONTROL.output::<[u8]>(bytes, wake) } else { BULK.output::<[u8]>(bytes, wake) };
     if written.is_err() {
         lose(u32::from(kind));
+        if urgency == Urgency::Control as u64 {
+            hold::hold(session, REASON_LOST);
+        }
         // The end of the call that it stood for is lost with it, and has a number of its own as any record.
         // SAFETY: the buffer is larger than a record.
         if kind == kind::FILE && unsafe { (*scratch.cast::<File>()).call } != CALL_APART {
@@ -383,6 +387,21 @@ pub struct FileOperation {
 /// Writes a [`kind::FILE`] record. A refusal goes to the control ring. `None`: there was nothing to write, which is counted.
 #[inline(always)]
 pub fn tell_file(
+    inside: &Inside,
+    operation: &FileOperation,
+    dentry: Address,
+    second: Option<Address>,
+    verdict: &Verdict,
+) -> Option<()> {
+    let written = write_file(inside, operation, dentry, second, verdict);
+    if written.is_none() {
+        hold::lost(inside, verdict);
+    }
+    written
+}
+
+#[inline(always)]
+fn write_file(
     inside: &Inside,
     operation: &FileOperation,
     dentry: Address,

@@ -4,7 +4,7 @@ use crate::read::{Address, clear, zeros};
 use crate::ring::{Buffer, FACTS_WORDS, Said, Urgency, verdict};
 use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint, packet};
+use crate::{decide, dentry, endpoint, hold, packet};
 use abi::{MEANS_CGROUP, Net, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
@@ -195,7 +195,7 @@ impl NetOperation {
 /// Writes a [`kind::NET`] record. A refusal goes to the control ring.
 #[inline(always)]
 pub fn tell(inside: &Inside, operation: &NetOperation, peer: &Peer, decided: &Verdict) {
-    let Some(buffer) = Buffer::claim() else { return };
+    let Some(buffer) = Buffer::claim() else { return hold::lost(inside, decided) };
     let record: *mut Net = buffer.record();
     let behind = endpoint::behind(operation.behind);
     let peer_inside = match task::find(behind, 0) {
@@ -222,6 +222,7 @@ pub fn tell(inside: &Inside, operation: &NetOperation, peer: &Peer, decided: &Ve
     let file = if claimed { dentry::working_directory() } else { endpoint::file(operation.unix) };
     if let Some(dentry) = file {
         let Some(end) = buffer.append_file(offset_of!(Net, file), len, dentry) else {
+            hold::lost(inside, decided);
             return buffer.discard();
         };
         len = end;

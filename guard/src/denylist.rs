@@ -18,6 +18,10 @@ pub trait DenyList: Send + Sync {
     fn session(&self, slot: u32) -> Result<Session, Error>;
     /// Sets it, in one step.
     fn set_session(&self, slot: u32, session: &Session) -> Result<(), Error>;
+    /// Why the kernel side holds a session; 0 where it does not.
+    fn held(&self, slot: u32) -> u32;
+    /// Holds a session no longer.
+    fn lift(&self, slot: u32);
     /// Adds or replaces a static label.
     fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error>;
     /// Removes a static label.
@@ -54,6 +58,12 @@ macro_rules! forward {
         impl DenyList for collector::Kernel {
             fn members(&self, slot: u32) -> Vec<u32> {
                 collector::Kernel::members(self, slot)
+            }
+            fn held(&self, slot: u32) -> u32 {
+                collector::Kernel::held(self, slot)
+            }
+            fn lift(&self, slot: u32) {
+                collector::Kernel::lift(self, slot);
             }
             $(fn $name(&self, $($arg: $ty),*) -> Result<$ret, Error> {
                 Ok(collector::Kernel::$name(self, $($arg),*)?)
@@ -102,6 +112,7 @@ pub(crate) mod fake {
         pub(crate) nets: HashMap<(u32, NetKey), NetLabel>,
         pub(crate) protected: Vec<u32>,
         pub(crate) sessions: HashMap<u32, Session>,
+        pub(crate) held: HashMap<u32, u32>,
     }
 
     #[derive(Default)]
@@ -161,6 +172,12 @@ pub(crate) mod fake {
         fn set_session(&self, slot: u32, session: &Session) -> Result<(), Error> {
             self.state().sessions.insert(slot, *session);
             Ok(())
+        }
+        fn held(&self, slot: u32) -> u32 {
+            self.state().held.get(&slot).copied().unwrap_or(0)
+        }
+        fn lift(&self, slot: u32) {
+            self.state().held.remove(&slot);
         }
         fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error> {
             self.state().t0.insert(*key, *label);

@@ -29,6 +29,11 @@ const FIXED: &[(u32, &str)] = &[
         "this process is outside the session: no agent session may read or change its memory or environment",
     ),
     (abi::REASON_BPF, "`bpf(2)` can rewrite the deny-list: no agent session may call it"),
+    (
+        abi::REASON_LOST,
+        "a record of what was refused in this session was lost, so that what followed may be unknown: the session may \
+         change, start and send nothing until somebody has looked at it",
+    ),
     (CANARY, "a probe of Wardline, to show that refusing works"),
 ];
 

@@ -110,6 +110,8 @@ pub struct Live {
     /// The score is past the threshold of alerts just now: it is said once.
     alerting: bool,
     acted: Option<Step>,
+    /// It was frozen since the kernel side holds it.
+    held: bool,
     crossed: Option<(Op, Class)>,
     last_ns: u64,
 }
@@ -148,6 +150,7 @@ impl Live {
             strongest: Verdict::Allow,
             alerting: false,
             acted: None,
+            held: false,
             crossed: None,
             last_ns: meta.started_boot_ns,
             meta,

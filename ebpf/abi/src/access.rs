@@ -33,5 +33,7 @@ pub const MOVED: u32 = 1 << 20;
 
 /// Every bit that a label can refuse.
 pub const ALL: u32 = READ | WRITE | EXEC | CREATE | REMOVE | ATTR | CONNECT | LISTEN | LINK | MOUNT;
+/// Every bit that does more than read: what changes, starts or sends.
+pub const ACT: u32 = ALL & !READ;
 /// Every bit that changes the object or its name.
 pub const MODIFY: u32 = WRITE | CREATE | REMOVE | ATTR | LINK | MOUNT;

@@ -57,6 +57,8 @@ pub const REASON_PROTECTED: u32 = 0xff00_0001;
 pub const REASON_OTHER_PROCESS: u32 = 0xff00_0002;
 /// Reason of a refusal that no label made: `bpf(2)`.
 pub const REASON_BPF: u32 = 0xff00_0003;
+/// Reason for which the kernel side holds a session: a record of what was decided in it was lost.
+pub const REASON_LOST: u32 = 0xff00_0004;
 
 /// Forms of system calls: what their arguments say about the object. `Plan::form`
 pub mod form {

@@ -1,6 +1,7 @@
 //! Stopping a session, and taking back what was armed for it.
 
 use super::{Answer, Effect, Live};
+use crate::control::Mode;
 use crate::{Error, cgroup, t1};
 use abi::Session;
 use event::{Means, Stage};
@@ -49,8 +50,22 @@ impl Live {
         frozen
     }
 
+    /// Freezes a session that the kernel side has begun to hold, unless it is only watched; what there is to show of it.
+    pub(crate) fn freeze_held(&mut self) -> Result<Option<Effect>, Error> {
+        let held = self.shared.list.held(self.slot);
+        if held == 0 || self.held || self.mode == Mode::Shadow {
+            return Ok(None);
+        }
+        self.held = true;
+        let reason = self.shared.reasons.explain(held);
+        self.freeze()?;
+        Ok(Some(Effect::Stop { time_ns: boot_ns(), pid: 0, freeze: true, reason }))
+    }
+
     /// Lets it go on.
-    pub fn thaw(&self) -> Result<(), Error> {
+    pub fn thaw(&mut self) -> Result<(), Error> {
+        self.shared.list.lift(self.slot);
+        self.held = false;
         let thawed = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::thaw);
         self.signal_strays(Signal::CONT);
         thawed
@@ -86,6 +101,7 @@ impl Live {
     pub(super) fn disarm(&mut self) -> Result<(), Error> {
         let list = self.shared.list.clone();
         let session = list.set_session(self.slot, &no_session());
+        list.lift(self.slot);
         let policy = match self.armed.take() {
             Some(mut armed) => {
                 armed.hosts = None;

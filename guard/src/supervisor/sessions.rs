@@ -288,6 +288,11 @@ impl Sessions {
                 if let Err(error) = live.keep_whole() {
                     self.fail_closed(running, live, &error);
                 }
+                match live.freeze_held() {
+                    Ok(None) => {}
+                    Ok(Some(effect)) => self.tell(running, live.mode(), &effect),
+                    Err(error) => self.fail_closed(running, live, &error),
+                }
                 if !live.is_guarded() && !live.is_frozen() {
                     tracing::error!(
                         session = running.id(),

@@ -1,5 +1,5 @@
-//! Sets of bits that the kernel programs look at before anything dearer. The map's memory is shared with them, since they
-//! set bits too: a word that is written back would undo theirs.
+//! Arrays of words whose memory the kernel programs share: they write them too, so that a word that is written back through
+//! a system call would undo theirs.
 
 use crate::Error;
 use abi::Bit;
@@ -11,21 +11,21 @@ use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An array of words in the kernel side, mapped.
-pub(crate) struct Bits {
+pub(crate) struct Words {
     words: NonNull<AtomicU64>,
     len: usize,
 }
 
 // SAFETY: the words are only reached through atomic operations, and the mapping belongs to this value alone.
-unsafe impl Send for Bits {}
+unsafe impl Send for Words {}
 // SAFETY: as above.
-unsafe impl Sync for Bits {}
+unsafe impl Sync for Words {}
 
-impl Bits {
-    /// Maps the array `name`, of `bits` bits. The mapping keeps the map alive.
-    pub(crate) fn take(bpf: &mut Ebpf, name: &'static str, bits: u32) -> Result<Self, Error> {
+impl Words {
+    /// Maps the array `name`, of `len` words. The mapping keeps the map alive.
+    pub(crate) fn take(bpf: &mut Ebpf, name: &'static str, len: u32) -> Result<Self, Error> {
         let Some(Map::Array(map)) = bpf.take_map(name) else { return Err(Error::Incomplete(name)) };
-        let len = bits as usize / 64;
+        let len = len as usize;
         let mapped = |source: rustix::io::Errno| Error::Io {
             what: format!("mapping the map {name}"),
             source: source.into(),
@@ -39,15 +39,20 @@ impl Bits {
 
     /// Sets a bit. One beyond the array has no effect: the programs take it for set.
     pub(crate) fn set(&self, bit: Bit) {
-        // SAFETY: the mapping is of `len` aligned words, and lives as long as this value.
-        let words = unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.len) };
-        if let Some(word) = words.get(bit.word as usize) {
+        if let Some(word) = self.word(bit.word) {
             word.fetch_or(bit.mask, Ordering::SeqCst);
         }
     }
+
+    /// A word; `None` beyond the array.
+    pub(crate) fn word(&self, index: u32) -> Option<&AtomicU64> {
+        // SAFETY: the mapping is of `len` aligned words, and lives as long as this value.
+        let words = unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.len) };
+        words.get(index as usize)
+    }
 }
 
-impl Drop for Bits {
+impl Drop for Words {
     fn drop(&mut self) {
         // SAFETY: mapped in `take`, of this length. An error leaves a mapping behind.
         let _ = unsafe { munmap(self.words.as_ptr().cast(), self.len * 8) };
