@@ -156,7 +156,7 @@ pub fn assert_denials(summary: &Value, at_least: usize) -> Result<()> {
     let means = if is_lsm(summary)? { "lsm" } else { "fanotify" };
     let denials = summary["denials"].as_array().context("no denials")?;
     for denial in denials {
-        assert_eq!((&denial["stage"], &denial["refused"]), (&"T0".into(), &true.into()), "{denial}");
+        assert_eq!((&denial["stage"], &denial["fate"]), (&"T0".into(), &"refused".into()), "{denial}");
         assert_eq!(denial["means"], means, "{denial}");
         assert!(denial["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{denial}");
     }

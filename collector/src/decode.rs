@@ -6,7 +6,7 @@ use crate::resolve::Resolver;
 use abi::{Claimed, Exec, Exit, FileFacts, Fork, Header, Kernel, Net, Syscall, Verdict, kind};
 use bstr::BString;
 use event::{
-    Access, Address, Captured, Decision, Event, Exe, File, Means, Object, Op, Origin, Outcome, Stage,
+    Access, Address, Captured, Decision, Event, Exe, Fate, File, Means, Object, Op, Origin, Outcome, Stage,
 };
 use std::net::{IpAddr, Ipv6Addr};
 use zerocopy::FromBytes;
@@ -134,9 +134,14 @@ fn decision(verdict: &Verdict) -> Option<Decision> {
     Some(Decision {
         stage,
         means,
-        refused: verdict.flags & abi::VERDICT_REFUSED != 0,
+        enforced: verdict.flags & abi::VERDICT_REFUSED != 0,
         reason: verdict.reason,
     })
+}
+
+/// Whether the operation did not happen, since it was refused.
+fn is_refused(decision: Option<Decision>) -> bool {
+    decision.is_some_and(|decision| decision.fate() == Fate::Refused)
 }
 
 /// The tail of a record, taken apart piece by piece.
@@ -192,8 +197,7 @@ fn exec(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decode
         args_cut: record.args_cut != 0,
     };
     let decided = decision(&record.verdict);
-    let refused = decided.is_some_and(|decision| decision.refused);
-    let ended = if refused { Outcome::Failed(libc::EPERM) } else { Outcome::Done(0) };
+    let ended = if is_refused(decided) { Outcome::Failed(libc::EPERM) } else { Outcome::Done(0) };
     let mut event = event(header, Op::Exec, Object::Exe(exe), ended);
     event.access = Access::EXEC;
     event.second = script;
@@ -230,6 +234,10 @@ fn file(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decode
     event.second = second;
     event.detail = record.detail;
     event.decision = decision(&record.verdict);
+    // What was asked before the operation, and was answered with leave: it fails of no answer.
+    if record.before != 0 && event.decision.is_some_and(|decision| !decision.enforced) {
+        event.outcome = Outcome::Done(0);
+    }
     if record.call == abi::CALL_APART {
         return told(event, record.before != 0);
     }
@@ -344,7 +352,7 @@ fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded
         detail: 0,
     });
     event.decision = decision(&record.verdict);
-    if event.decision.is_some_and(|decision| decision.refused) {
+    if is_refused(event.decision) {
         event.outcome = Outcome::Failed(libc::EPERM);
     }
     told(event, record.before != 0)

@@ -216,7 +216,7 @@ fn said(reader: &Reader, session: &Session) -> Result<Vec<Said>, Error> {
                 time_ns: event.time_ns,
                 stage: decision.stage,
                 means: Some(decision.means),
-                intervened: decision.refused,
+                intervened: decision.enforced,
                 what: operation(&tokeniser, &event),
                 why: reasons
                     .get(&decision.reason)

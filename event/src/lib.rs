@@ -7,6 +7,7 @@
 pub mod agent;
 mod class;
 mod context;
+mod decision;
 pub mod jewel;
 mod leave;
 mod object;
@@ -20,12 +21,10 @@ mod token;
 pub use abi::FileKey;
 pub use class::Class;
 pub use context::Context;
+pub use decision::{Decision, Fate, Means, Stage, Told};
 pub use leave::Outside;
 pub use object::{Address, Exe, File, Host, HostOrigin, Object, Origin};
 pub use operation::{Access, Op};
-pub use session::{
-    Captured, Decision, Event, Fork, Loss, Means, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
-    Unseen,
-};
+pub use session::{Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen};
 pub use step::{Place, Reach, Step};
 pub use token::{Token, Tokeniser, vocabulary_hash};

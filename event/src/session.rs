@@ -1,6 +1,6 @@
 //! A session, its segments, and the events in it.
 
-use crate::{Access, Object, Op};
+use crate::{Access, Decision, Fate, Object, Op};
 use serde::{Deserialize, Serialize};
 
 /// One run of one agent: what was said about it when it began.
@@ -56,8 +56,11 @@ pub struct Summary {
     pub programs: u64,
     /// Programs started.
     pub execs: u64,
-    /// Operations that were refused.
+    /// Operations that were refused: they did not happen.
     pub denied: u64,
+    /// Operations that happened, and that a process or the session was stopped for.
+    #[serde(default)]
+    pub stopped: u64,
     /// T0 labels that were met: such a session never trains.
     pub t0_hits: u64,
     /// Alerts of the score.
@@ -82,73 +85,6 @@ pub struct Unseen {
     pub processes: u32,
     /// How long the oldest of them had run, ns.
     pub since_ns: u64,
-}
-
-/// Which decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Stage {
-    /// The static deny-list.
-    T0,
-    /// The compiled baseline.
-    T1,
-    /// The score.
-    T2,
-}
-
-impl Stage {
-    /// Its name, as users see it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stage::T0 => "T0",
-            Stage::T1 => "T1",
-            Stage::T2 => "T2",
-        }
-    }
-}
-
-/// By what an operation was stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Means {
-    /// A BPF LSM hook returned -EPERM.
-    Lsm,
-    /// A fanotify permission event was answered with a denial.
-    Fanotify,
-    /// A Landlock domain refused.
-    Landlock,
-    /// A cgroup socket hook returned -EPERM.
-    Cgroup,
-    /// The session was frozen.
-    Freeze,
-    /// The process was killed before it came back from the call.
-    Kill,
-}
-
-impl Means {
-    /// Its name, as users see it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Means::Lsm => "lsm",
-            Means::Fanotify => "fanotify",
-            Means::Landlock => "landlock",
-            Means::Cgroup => "cgroup",
-            Means::Freeze => "freeze",
-            Means::Kill => "kill",
-        }
-    }
-}
-
-/// What a stage decided of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Decision {
-    /// The stage.
-    pub stage: Stage,
-    /// By what it was, or would have been, stopped.
-    pub means: Means,
-    /// It was really refused; false in a shadow session.
-    pub refused: bool,
-    /// Reason of the deny-list entry.
-    pub reason: u32,
 }
 
 /// How an operation came out.
@@ -198,6 +134,15 @@ pub struct Event {
     pub fork: Option<Fork>,
     /// `O_*` flags of an open, mode of a chmod, exit code of an exit, `FORK_*` bits of a fork.
     pub detail: u32,
+}
+
+impl Event {
+    /// What became of it, where a stage spoke against it; `None` where none did, and where it failed by itself.
+    pub fn fate(&self) -> Option<Fate> {
+        let fate = self.decision?.fate();
+        let failed = fate == Fate::Happened && matches!(self.outcome, Outcome::Failed(_));
+        (!failed).then_some(fate)
+    }
 }
 
 /// One system call of the raw sequence.

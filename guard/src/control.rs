@@ -5,10 +5,14 @@
 //! may be anybody: [`MAX_REQUEST_BYTES`] and [`MAX_REPLY_BYTES`].
 
 mod frame;
+mod frozen;
+mod notice;
 
 use crate::Report;
 use bstr::BString;
 pub use frame::{receive, send};
+pub use frozen::{Frozen, GoOn};
+pub use notice::{Kind, Notice};
 use serde::{Deserialize, Serialize};
 
 /// Version of the protocol. Client and supervisor are one binary, so that only a supervisor that outlived an upgrade
@@ -87,7 +91,7 @@ pub enum Action {
     /// Every process is frozen where it is. Reversible.
     Freeze,
     /// A frozen session goes on: this loosens.
-    Thaw,
+    Thaw(GoOn),
 }
 
 /// A request. One connection carries one request, but for [`Request::Begin`], which [`Request::Ended`] follows.
@@ -102,6 +106,15 @@ pub enum Request {
     },
     /// The process that the session was attached to ended. Follows [`Request::Begin`] like [`Request::Ended`].
     Gone,
+    /// The user's answer to [`Reply::Frozen`], on the connection of the session itself: it goes on.
+    GoOn {
+        /// What it answers: see [`Frozen::number`].
+        number: u32,
+        /// How far.
+        how: GoOn,
+    },
+    /// The session is to be killed. Follows [`Request::Begin`].
+    Kill,
     /// Leaves an attached session: its processes go on, unseen and unguarded. Refused while it is frozen.
     Detach,
     /// Opens a new segment.
@@ -150,6 +163,8 @@ pub const READING_COMMANDS: [&str; 5] = ["sessions", "show", "export", "baseline
 pub enum Reply {
     /// The session is armed: the command may be released.
     Ready(Ready),
+    /// The session stands still, or goes on again: told on its own connection, unasked.
+    Frozen(Option<Box<Frozen>>),
     /// The session is over.
     Finished(Box<Finished>),
     /// The running sessions.
@@ -211,33 +226,10 @@ pub struct Running {
     pub processes: u32,
     /// Operations refused so far.
     pub denied: u64,
+    /// Operations that happened so far, and that something was stopped for.
+    pub stopped: u64,
     /// Alerts so far.
     pub alerts: u64,
-}
-
-/// A denial, an alert or a verdict, as it happens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Notice {
-    /// The session.
-    pub session: String,
-    /// `denial`, `alert` or `verdict`.
-    pub kind: String,
-    /// Wall clock, ns since 1970.
-    pub unix_ns: i64,
-    /// `T0`, `T1` or `T2`.
-    pub stage: String,
-    /// By what it was stopped; empty where nothing was.
-    pub means: String,
-    /// The operation; empty for a verdict.
-    pub op: String,
-    /// What it acted on.
-    pub object: String,
-    /// Why, in words.
-    pub reason: String,
-    /// Really refused; false in a shadow session.
-    pub refused: bool,
-    /// Process.
-    pub pid: u32,
 }
 
 /// Why a request was not done.

@@ -174,10 +174,8 @@ impl Normal {
 }
 
 /// What the session did that let its score cross the threshold.
-pub fn score_crossed(p: f64, explanations: &[String]) -> String {
-    let because =
-        if explanations.is_empty() { String::new() } else { format!(": {}", explanations.join("; ")) };
-    format!("what the session does is unlike normal sessions (p = {p:.1e}){because}")
+pub fn score_crossed(explanations: &[String]) -> String {
+    format!("what the session does is unlike normal sessions: {}", explanations.join("; "))
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! What a session amounted to, as the client prints it when the command has ended.
 
+use crate::control::GoOn;
 use crate::fanotify::Latency;
 pub use crate::session::lag::Lag;
-use event::{Means, Stage, Unseen};
+use event::{Fate, Means, Stage, Told, Unseen};
 use serde::{Deserialize, Serialize};
 
 /// Denials that a report carries one by one; more are only counted.
 pub const DENIALS_MAX: usize = 1_000;
 
-/// One operation that was refused, or would have been.
+/// One operation that a stage spoke against, however often it was tried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Denial {
     /// CLOCK_BOOTTIME, ns.
@@ -23,12 +24,43 @@ pub struct Denial {
     pub object: String,
     /// Process.
     pub pid: u32,
-    /// It was really refused; false in a shadow session.
-    pub refused: bool,
+    /// What became of it.
+    pub fate: Fate,
+    /// How often it was tried: the same process or another, with the same object and the same fate.
+    pub times: u64,
     /// Number of the reason.
     pub number: u32,
     /// The reason in words.
     pub reason: String,
+}
+
+impl Denial {
+    /// What was done, and what became of it.
+    pub fn told(&self) -> Told<'_> {
+        Told {
+            fate: self.fate,
+            stage: self.stage,
+            means: self.means,
+            op: &self.op,
+            object: &self.object,
+            times: self.times,
+        }
+    }
+}
+
+/// The session was frozen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Freeze {
+    /// CLOCK_BOOTTIME, ns.
+    pub time_ns: u64,
+    /// The stage; `None`: it was asked for from outside, or what guarded the session had died.
+    pub stage: Option<Stage>,
+    /// What was done, and what became of it; empty where no single operation is meant.
+    pub what: String,
+    /// Why, in words.
+    pub reason: String,
+    /// How far its owner let it go on; `None`: it did not.
+    pub went_on: Option<GoOn>,
 }
 
 /// The operation that T2 stopped, and how many of its kind had passed.
@@ -71,18 +103,20 @@ pub struct Report {
     pub programs: u64,
     /// Programs started.
     pub execs: u64,
-    /// Operations that were refused.
+    /// Operations that were refused: they did not happen.
     pub denied: u64,
-    /// Operations that would have been refused: in a shadow session.
-    pub would_deny: u64,
+    /// Operations that happened, and that a process or the session was stopped for.
+    pub stopped: u64,
+    /// Operations that happened although a stage spoke against them: in a shadow session, or since the owner let them pass.
+    pub happened: u64,
     /// Alerts of the score.
     pub alerts: u64,
     /// Operations on a crown jewel, but for a tool's look at its own credentials that was refused.
     pub t0_hits: u64,
     /// Smallest p-value of the score; `None` without a baseline.
     pub score: Option<f64>,
-    /// The strongest verdict: `allow`, `deny` where single operations were refused and the score saw nothing, or what the
-    /// score led to.
+    /// The strongest verdict: `allow`; `routine` where only a tool's look at its own credentials was refused; `deny` where
+    /// other operations were refused or stopped; `would-deny` where that is only said; or what the score led to.
     pub verdict: String,
     /// Exit status of the command: its code, or 128 and the signal.
     pub exit_status: Option<i32>,
@@ -90,7 +124,7 @@ pub struct Report {
     pub duration_ns: u64,
     /// What came before the session was attached.
     pub unseen: Option<Unseen>,
-    /// The stage that refused or stopped first.
+    /// The stage that refused or stopped something first; whether the agent went on is another question.
     pub stopped_by: Option<Stage>,
     /// By what.
     pub means: Option<Means>,
@@ -100,8 +134,10 @@ pub struct Report {
     pub repeated: Option<Repeated>,
     /// From the operation that crossed the threshold to the answer of T2, ns.
     pub t2_latency_ns: Option<u64>,
-    /// The first thousand denials.
+    /// The first thousand denials, equal ones once.
     pub denials: Vec<Denial>,
+    /// When it was frozen, for what, and whether it went on: the first hundred times.
+    pub freezes: Vec<Freeze>,
     /// Why, each reason once, in the order of their first use.
     pub reasons: Vec<String>,
     /// What the user should know: what was not guarded, and what a baseline would add.

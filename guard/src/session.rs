@@ -2,9 +2,13 @@
 
 mod answer;
 mod change;
+mod denials;
+mod freeze;
+mod judged;
 pub(crate) mod lag;
 mod looks;
 pub(crate) mod names;
+mod passed;
 mod recording;
 mod stop;
 mod sum;
@@ -21,13 +25,20 @@ use crate::t1::Files;
 use crate::{cgroup::Cgroup, t0, t1};
 use bstr::ByteSlice;
 use collector::Dns;
+use denials::Denials;
 use event::{
-    Access, Captured, Class, Event, Object, Op, Origin, Outcome, Segment, SessionMeta, Tokeniser, Unseen,
+    Access, Captured, Class, Event, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Tokeniser,
+    Unseen,
 };
+pub use freeze::Cause;
+use freeze::Standstill;
+use judged::Judged;
 use lag::Lags;
 use looks::Looks;
 use models::{Baseline, Scorer, Verdict};
 use names::Names;
+use passed::Passed;
+pub use passed::{Change, Deed};
 pub use recording::Recording;
 use std::sync::Arc;
 pub(crate) use stop::{boot_ns, no_session};
@@ -40,7 +51,7 @@ const UNSEEN_RECORDS: u64 = 128;
 /// What the supervisor has to do, or to show. Those that stop something are done by [`Live::apply`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// An operation was refused, or would have been.
+    /// A stage spoke against an operation.
     Denied(Denial),
     /// The score says something.
     Alert {
@@ -61,14 +72,12 @@ pub enum Effect {
     Kill(Answer),
     /// A jewel was changed, which nothing could refuse: who did it is to be ended, or the session frozen.
     Stop {
-        /// CLOCK_BOOTTIME, ns.
-        time_ns: u64,
         /// The process.
         pid: u32,
         /// The whole session, and frozen.
         freeze: bool,
-        /// Why, in words.
-        reason: String,
+        /// For what.
+        cause: Cause,
     },
 }
 
@@ -83,6 +92,18 @@ pub struct Answer {
     pub number: u32,
     /// The reason in words.
     pub reason: String,
+    /// The operation that crossed, in words.
+    pub what: String,
+    /// What is let pass if the session is frozen, and goes on.
+    pub deed: Deed,
+}
+
+impl Answer {
+    /// What the session is frozen for.
+    fn cause(&self) -> Cause {
+        let Answer { time_ns, reason, what, deed, .. } = self.clone();
+        Cause { time_ns, stage: Some(Stage::T2), what, reason, deed }
+    }
 }
 
 /// One running session. Nobody needs to be inside yet: it is armed before anybody enters.
@@ -105,6 +126,8 @@ pub struct Live {
     lags: Option<Lags>,
     tally: Tally,
     looks: Looks,
+    judged: Judged,
+    denials: Denials,
     report: Report,
     strongest: Verdict,
     /// The score is past the threshold of alerts just now: it is said once.
@@ -112,6 +135,12 @@ pub struct Live {
     acted: Option<Step>,
     /// It was frozen since the kernel side holds it.
     held: bool,
+    standstill: Option<Standstill>,
+    /// How often it was frozen, or more was told of a freeze.
+    freezes: u32,
+    passed: Passed,
+    /// Its owner let something pass, and nothing was done since.
+    answered: bool,
     crossed: Option<(Op, Class)>,
     last_ns: u64,
 }
@@ -146,11 +175,17 @@ impl Live {
             lags: None,
             tally: Tally::default(),
             looks: Looks::default(),
+            judged: Judged::default(),
+            denials: Denials::default(),
             report: Report::default(),
             strongest: Verdict::Allow,
             alerting: false,
             acted: None,
             held: false,
+            standstill: None,
+            freezes: 0,
+            passed: Passed::default(),
+            answered: false,
             crossed: None,
             last_ns: meta.started_boot_ns,
             meta,
@@ -211,6 +246,11 @@ impl Live {
         self.report.denied
     }
 
+    /// Operations that happened so far, and that something was stopped for.
+    pub fn stopped_operations(&self) -> u64 {
+        self.report.stopped
+    }
+
     /// Alerts so far.
     pub fn alerts(&self) -> u64 {
         self.report.alerts
@@ -234,6 +274,9 @@ impl Live {
         let mut effects = Vec::new();
         let mut stop = None;
         if let Captured::Event(event) = &mut captured {
+            if self.mode == Mode::Shadow && self.judged.is_told_later(event) {
+                return effects;
+            }
             self.name(event);
             stop = self.settle(event);
             self.label_made(event);

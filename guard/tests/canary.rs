@@ -17,7 +17,7 @@ fn every_operation_has_its_means_and_those_that_matter_are_refused() {
     let mut refusals = 0;
     reader.drain(&mut |_, heard| {
         if let collector::Heard::Captured(event::Captured::Event(event)) = heard {
-            refusals += usize::from(event.decision.is_some_and(|decision| decision.refused));
+            refusals += usize::from(event.decision.is_some_and(|decision| decision.enforced));
         }
     });
     kernel.detach();

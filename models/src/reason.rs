@@ -61,7 +61,7 @@ impl Evidence {
         self.items.push_back(Item { action: self.actions, bits, what });
     }
 
-    /// The weightiest reasons for the channels that stand out.
+    /// The weightiest reasons for the channels that stand out; never none.
     pub fn reasons(&self, channels: &[ChannelScore], tally: &Tally, models: &Models) -> Vec<String> {
         let mut outstanding: Vec<&ChannelScore> =
             channels.iter().filter(|channel| channel.p < CHANNEL_P).collect();
@@ -77,7 +77,7 @@ impl Evidence {
                 "cluster" => {
                     vec!["what was done lately is like nothing that was seen while training".to_owned()]
                 }
-                _ => vec![format!("system calls in an unusual order ({:.1} bits a call)", channel.value)],
+                _ => vec!["system calls in an unusual order".to_owned()],
             };
             for reason in told {
                 if !reasons.contains(&reason) {
@@ -86,6 +86,12 @@ impl Evidence {
             }
         }
         reasons.truncate(REASONS_MAX);
+        if reasons.is_empty() {
+            reasons.push(
+                "many small differences from what was seen while training, none of which stands out"
+                    .to_owned(),
+            );
+        }
         reasons
     }
 
@@ -112,10 +118,10 @@ impl Item {
         match &self.what {
             What::Token { token, seen: 0 } => format!("`{}` was never seen while training", token.describe()),
             What::Token { token, .. } => {
-                format!("`{}` is unusual after what came before ({:.1} bits)", token.describe(), self.bits)
+                format!("`{}` is unusual after what came before", token.describe())
             }
             What::Place(place) => {
-                format!("{} `{}` for the first time ({:.1} bits)", verb(place.reach), words(place), self.bits)
+                format!("{} `{}` for the first time", verb(place.reach), words(place))
             }
         }
     }

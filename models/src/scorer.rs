@@ -19,6 +19,22 @@ pub struct ChannelScore {
     pub p: f64,
     /// Its p-value is smaller than what held-out blocks can prove.
     pub extrapolated: bool,
+    /// What it counted, where it counts several things apart and speaks of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<String>,
+}
+
+impl ChannelScore {
+    /// Whether it may be acted upon: see [`Channel::acts`].
+    ///
+    /// [`Channel::acts`]: crate::channel::Channel::acts
+    pub fn acts(&self) -> bool {
+        !self.extrapolated || CHANNELS.iter().any(|channel| channel.name == self.name && channel.acts)
+    }
+
+    fn p(&self) -> P {
+        P { p: self.p, extrapolated: self.extrapolated }
+    }
 }
 
 /// How unlike the baseline the session is just now.
@@ -40,6 +56,22 @@ pub struct Score {
     /// Records were lost in this stretch of the session: it must not be taken for normal.
     pub lossy: bool,
 }
+
+impl Score {
+    /// Sums its channels up again, after some were taken out.
+    pub fn sum_up(&mut self) {
+        let smallest = |of: &mut dyn Iterator<Item = P>| {
+            of.fold(CERTAIN, |least, p| if p.p < least.p { p } else { least })
+        };
+        let all = smallest(&mut self.channels.iter().map(ChannelScore::p));
+        self.acting =
+            smallest(&mut self.channels.iter().filter(|channel| channel.acts()).map(ChannelScore::p));
+        (self.p, self.extrapolated) = (all.p, all.extrapolated);
+    }
+}
+
+/// The p-value of what says nothing.
+const CERTAIN: P = P { p: 1.0, extrapolated: false };
 
 /// Scores below this p carry reasons.
 const REASONS_P: f64 = 0.1;
@@ -117,7 +149,9 @@ impl Scorer {
             .zip(p)
             .filter_map(|((channel, &value), p)| {
                 let P { p, extrapolated } = (*p)?;
-                Some(ChannelScore { name: channel.name.to_owned(), value, p, extrapolated })
+                let counts = channel.name == "volume" && p < REASONS_P;
+                let counted = counts.then(|| self.counted()).flatten();
+                Some(ChannelScore { name: channel.name.to_owned(), value, p, extrapolated, counted })
             })
             .collect();
         let reasons = if least.p < REASONS_P {
@@ -134,6 +168,12 @@ impl Scorer {
             confidence: BLOCK_ACTIONS as f64 / (BLOCK_ACTIONS as f64 + self.lost),
             lossy: self.is_lossy(),
         }
+    }
+
+    /// What the volume speaks of.
+    fn counted(&self) -> Option<String> {
+        let group = self.baseline.models.volume.surprise(self.channels.tally()).1?;
+        Some(group.words().to_owned())
     }
 
     /// Takes in a raw system call of a thread: its number and what it returned.
@@ -157,9 +197,8 @@ impl Scorer {
 ///
 /// [`Channel::acts`]: crate::channel::Channel::acts
 fn least(p: &[Option<P>]) -> (P, P) {
-    let certain = P { p: 1.0, extrapolated: false };
     let smaller = |least: P, p: P| if p.p < least.p { p } else { least };
-    CHANNELS.iter().zip(p).fold((certain, certain), |(all, acting), (channel, p)| match *p {
+    CHANNELS.iter().zip(p).fold((CERTAIN, CERTAIN), |(all, acting), (channel, p)| match *p {
         Some(p) if channel.acts || !p.extrapolated => (smaller(all, p), smaller(acting, p)),
         Some(p) => (smaller(all, p), acting),
         None => (all, acting),

@@ -21,7 +21,7 @@ pub fn reason_to_leave_out(session: &Session, alerts: usize) -> Option<String> {
         Some(format!("it met the static deny-list {} times", summary.t0_hits))
     } else if summary.alerts > 0 || alerts > 0 {
         Some(format!("it raised {} alerts", summary.alerts.max(alerts as u64)))
-    } else if !matches!(summary.verdict.as_str(), "" | "allow") {
+    } else if !matches!(summary.verdict.as_str(), "" | "allow" | "routine" | "would-deny") {
         Some(format!("its verdict was `{}`", summary.verdict))
     } else if summary.exit_status.is_none() {
         Some("Wardline ended before it, or ended it".to_owned())

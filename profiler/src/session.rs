@@ -31,7 +31,7 @@ pub fn replay(
         Captured::Event(event) => {
             segment = event.segment;
             let step = tokeniser.read(&event);
-            let refused = event.decision.is_some_and(|decision| decision.refused);
+            let refused = event.decision.is_some_and(|decision| decision.enforced);
             each(segment, if refused { Reading::Refused(&step) } else { Reading::Step(&step) })
         }
         Captured::Syscall(call) => each(segment, Reading::Syscall(call)),

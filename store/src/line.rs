@@ -3,8 +3,8 @@
 use crate::{Alert, Session, escape, unescape};
 use bstr::{BStr, BString};
 use event::{
-    Access, Address, Captured, Context, Decision, Event, Exe, File, FileKey, Fork, Host, Loss, Means, Object,
-    Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
+    Access, Address, Captured, Context, Decision, Event, Exe, Fate, File, FileKey, Fork, Host, Loss, Means,
+    Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -151,8 +151,26 @@ struct EventLine {
 struct DecisionLine {
     stage: Stage,
     means: Means,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fate: Option<Fate>,
+    /// In place of the fate, in lines of before there was one: it was acted upon.
+    #[serde(default, skip_serializing)]
     refused: bool,
     reason: u32,
+}
+
+impl From<Decision> for DecisionLine {
+    fn from(decision: Decision) -> Self {
+        let Decision { stage, means, enforced: _, reason } = decision;
+        Self { stage, means, fate: Some(decision.fate()), refused: false, reason }
+    }
+}
+
+impl From<DecisionLine> for Decision {
+    fn from(line: DecisionLine) -> Self {
+        let DecisionLine { stage, means, fate, refused, reason } = line;
+        Self { stage, means, enforced: fate.map_or(refused, |fate| fate != Fate::Happened), reason }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -295,12 +313,7 @@ impl From<&Event> for EventLine {
             object: Some(&event.object).filter(|object| **object != Object::None).map(ObjectLine::from),
             second: event.second.as_ref().map(ObjectLine::from),
             outcome: event.outcome,
-            decision: event.decision.map(|Decision { stage, means, refused, reason }| DecisionLine {
-                stage,
-                means,
-                refused,
-                reason,
-            }),
+            decision: event.decision.map(DecisionLine::from),
             fork: event.fork,
             detail: event.detail,
         }
@@ -321,12 +334,7 @@ impl TryFrom<EventLine> for Event {
             object: line.object.map_or(Object::None, Object::from),
             second: line.second.map(Object::from),
             outcome: line.outcome,
-            decision: line.decision.map(|DecisionLine { stage, means, refused, reason }| Decision {
-                stage,
-                means,
-                refused,
-                reason,
-            }),
+            decision: line.decision.map(Decision::from),
             fork: line.fork,
             detail: line.detail,
         })

@@ -62,7 +62,7 @@ fn operation(row: &Row<'_>) -> rusqlite::Result<Event> {
         Some(_) => Some(Decision {
             stage: *STAGES.get(place(12)?).ok_or_else(|| meaningless(12))?,
             means: *MEANS.get(place(13)?).ok_or_else(|| meaningless(13))?,
-            refused: row.get(14)?,
+            enforced: row.get(14)?,
             reason: row.get(15)?,
         }),
     };
@@ -191,7 +191,7 @@ mod tests {
                 decision: (n % 7 == 0).then_some(Decision {
                     stage: Stage::T1,
                     means: Means::Kill,
-                    refused: true,
+                    enforced: true,
                     reason: 9,
                 }),
                 fork: (n % 11 == 0).then_some(Fork { pid: 70, tid: 71 }),

@@ -124,7 +124,7 @@ impl Block {
         if let Some(decision) = event.decision {
             put(out, decision.stage as u64);
             put(out, decision.means as u64);
-            put(out, u64::from(decision.refused));
+            put(out, u64::from(decision.enforced));
             put(out, u64::from(decision.reason));
             self.decided += 1;
         }
@@ -208,8 +208,8 @@ fn next(number: i64, before: &mut Before, numbers: &mut Numbers<'_>) -> Result<S
         _ => {
             let stage = STAGES.get(numbers.take_as::<usize>()?).ok_or(MEANINGLESS)?;
             let means = MEANS.get(numbers.take_as::<usize>()?).ok_or(MEANINGLESS)?;
-            let refused = numbers.take()? != 0;
-            Some(Decision { stage: *stage, means: *means, refused, reason: numbers.take_as()? })
+            let enforced = numbers.take()? != 0;
+            Some(Decision { stage: *stage, means: *means, enforced, reason: numbers.take_as()? })
         }
     };
     let fork = match has & has::FORK {

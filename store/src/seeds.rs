@@ -46,7 +46,7 @@ fn blocks() -> Vec<(&'static str, Vec<u8>)> {
     };
     let refused = Event {
         outcome: Outcome::Failed(1),
-        decision: Some(Decision { stage: Stage::T1, means: Means::Lsm, refused: true, reason: 9 }),
+        decision: Some(Decision { stage: Stage::T1, means: Means::Lsm, enforced: true, reason: 9 }),
         ..open.clone()
     };
     let forked = Event {
@@ -126,7 +126,7 @@ fn imports() -> Vec<(&'static str, Vec<u8>)> {
         second: Some(object.clone()),
         object,
         outcome: Outcome::Failed(13),
-        decision: Some(Decision { stage: Stage::T1, means: Means::Fanotify, refused: true, reason: 9 }),
+        decision: Some(Decision { stage: Stage::T1, means: Means::Fanotify, enforced: true, reason: 9 }),
         fork: Some(Fork { pid: 4300, tid: 4300 }),
         detail: 0o100,
     };

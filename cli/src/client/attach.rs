@@ -1,7 +1,7 @@
 //! A session around a process that runs already, from the client's side: until that process ends, or the user leaves.
 
 use super::connect;
-use super::run::{arm, lost};
+use super::run::{arm, frozen, lost};
 use crate::exit::Exit;
 use crate::state::State;
 use anyhow::{Context, Result, bail};
@@ -67,9 +67,10 @@ pub fn attach(
         };
         let (signalled, spoken, ended) =
             (!fds[0].revents().is_empty(), !fds[1].revents().is_empty(), !fds[2].revents().is_empty());
-        // Until it is asked the supervisor has nothing to say: whatever comes is its end.
+        // Until it is asked the supervisor says whether the session stands still: anything else is its end.
         if spoken {
-            return Err(guard_lost());
+            frozen(&supervisor).map_err(|_| guard_lost())?;
+            continue;
         }
         let (request, left) = match (ended, signalled) {
             (true, _) => (Request::Gone, Left::Ended),
@@ -85,11 +86,15 @@ pub fn attach(
             ));
         }
         control::send(&supervisor, &request, &[]).map_err(|_| guard_lost())?;
-        match control::receive::<Reply>(&supervisor, MAX_REPLY_BYTES) {
-            Ok(Some((Reply::Finished(finished), _))) => return Ok((left, *finished)),
-            Ok(Some((Reply::Refused(refused), _))) => told(&refused.message),
-            Ok(Some(_)) => bail!("the supervisor answered something else than was asked"),
-            Ok(None) | Err(_) => return Err(guard_lost()),
+        loop {
+            match control::receive::<Reply>(&supervisor, MAX_REPLY_BYTES) {
+                Ok(Some((Reply::Finished(finished), _))) => return Ok((left, *finished)),
+                Ok(Some((Reply::Frozen(_), _))) => continue,
+                Ok(Some((Reply::Refused(refused), _))) => told(&refused.message),
+                Ok(Some(_)) => bail!("the supervisor answered something else than was asked"),
+                Ok(None) | Err(_) => return Err(guard_lost()),
+            }
+            break;
         }
     }
 }

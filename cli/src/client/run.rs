@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::state::State;
 use anyhow::{Context, Result, bail};
 use bstr::ByteSlice;
-use guard::control::{self, Begin, Finished, Ready, Reply, Request};
+use guard::control::{self, Begin, Finished, Frozen, Ready, Reply, Request};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -117,21 +117,32 @@ fn wait(command: Pid, supervisor: &UnixStream, signals: &Signals) -> Result<How>
             Err(rustix::io::Errno::INTR) => continue,
             other => other.context("the command cannot be watched")?,
         };
-        // While the command runs the supervisor has nothing to say: whatever comes is its end.
-        if !fds[1].revents().is_empty() {
+        // While the command runs the supervisor says whether the session stands still: anything else is its end.
+        if !fds[1].revents().is_empty() && frozen(supervisor).is_err() {
             return Err(lost());
         }
         signals.forward(command);
     }
 }
 
+/// How the session stands, as the supervisor says by itself.
+pub(super) fn frozen(supervisor: &UnixStream) -> Result<Option<Box<Frozen>>> {
+    match connect::next(supervisor)? {
+        Some(Reply::Frozen(frozen)) => Ok(frozen),
+        Some(_) | None => Err(lost()),
+    }
+}
+
 /// Tells the supervisor how the command ended, and takes its report.
 fn finish(supervisor: &UnixStream, how: How) -> Result<Finished> {
     control::send(supervisor, &Request::Ended { status: how.status() }, &[]).map_err(|_| lost())?;
-    match connect::next(supervisor)? {
-        Some(Reply::Finished(finished)) => Ok(*finished),
-        Some(_) => bail!("the supervisor answered something else than was asked"),
-        None => Err(lost()),
+    loop {
+        match connect::next(supervisor)? {
+            Some(Reply::Finished(finished)) => return Ok(*finished),
+            Some(Reply::Frozen(_)) => {}
+            Some(_) => bail!("the supervisor answered something else than was asked"),
+            None => return Err(lost()),
+        }
     }
 }
 

@@ -50,7 +50,7 @@ pub fn attach(state: &State, verbose: u8, args: &SessionArgs, mode: Mode, pid: u
     let (left, finished) = client::attach(state, verbose, begin, started, say)?;
     run::write_summary(summary_file, &finished.report)?;
     if !args.quiet {
-        anstream::eprintln!("{}", summary::text(mode, &finished, &said));
+        anstream::eprintln!("{}", summary::text(mode, verbose, &finished, &said));
         match (left, mode) {
             (Left::Detached, Mode::Enforce) => say(&format!("left: nothing guards process {pid} any more")),
             (Left::Detached, _) => say(&format!("left: process {pid} goes on, and is not recorded any more")),

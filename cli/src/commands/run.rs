@@ -168,7 +168,7 @@ fn run(
     })?;
     write_summary(summary_file, &ended.finished.report)?;
     if !args.quiet {
-        anstream::eprintln!("{}", summary::text(mode, &ended.finished, &said));
+        anstream::eprintln!("{}", summary::text(mode, verbose, &ended.finished, &said));
     }
     Ok(pass_on(&ended))
 }

@@ -37,6 +37,7 @@ struct Row {
     syscalls: Option<u64>,
     lost: Option<u64>,
     denied: Option<u64>,
+    stopped: Option<u64>,
     t0_hits: Option<u64>,
     alerts: Option<u64>,
     score: Option<f64>,
@@ -95,6 +96,7 @@ fn row(session: store::Session, running: &[guard::control::Running]) -> Row {
         syscalls: summary.map(|s| s.syscalls),
         lost: summary.map(|s| s.lost),
         denied: summary.map(|s| s.denied).or(live.map(|live| live.denied)),
+        stopped: summary.map(|s| s.stopped).or(live.map(|live| live.stopped)),
         t0_hits: summary.map(|s| s.t0_hits),
         alerts: summary.map(|s| s.alerts).or(live.map(|live| live.alerts)),
         score: summary.and_then(|s| s.score),
@@ -107,8 +109,8 @@ fn row(session: store::Session, running: &[guard::control::Running]) -> Row {
 fn text(rows: &[Row]) -> String {
     let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), table::thousands);
     let mut table = table::table(&[
-        "session", "state", "agent", "task", "mode", "started", "events", "lost", "denied", "alerts",
-        "command",
+        "session", "state", "agent", "task", "mode", "started", "events", "lost", "refused", "stopped",
+        "alerts", "command",
     ]);
     for row in rows {
         let command = row.command.join(" ");
@@ -122,6 +124,7 @@ fn text(rows: &[Row]) -> String {
             number(row.events),
             number(row.lost),
             number(row.denied),
+            number(row.stopped),
             number(row.alerts),
             command.chars().filter(|c| !c.is_control()).take(40).collect(),
         ]);

@@ -4,9 +4,9 @@ use super::{reading, table};
 use crate::state::State;
 use crate::user;
 use anyhow::Result;
-use event::{Event, Object, Op, Outcome, Outside};
+use event::{Event, Fate, Means, Object, Op, Outcome, Outside, Stage, Told};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -53,12 +53,14 @@ struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     op: Option<&'static str>,
     what: String,
+    /// How often the same happened; equal entries are one, at the time of the first.
+    times: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    stage: Option<&'static str>,
+    stage: Option<Stage>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    means: Option<&'static str>,
+    means: Option<Means>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    refused: Option<bool>,
+    fate: Option<Fate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,9 +75,10 @@ impl Entry {
             pid: None,
             op: None,
             what,
+            times: 1,
             stage: None,
             means: None,
-            refused: None,
+            fate: None,
             reason: None,
             errno: None,
         }
@@ -122,7 +125,7 @@ fn timeline(reader: &store::Reader, session: &store::Session, all: bool) -> Resu
         .collect();
     for alert in reader.alerts(session.id)? {
         let mut entry = Entry::new(alert.time_ns.saturating_sub(start), "alert", alert.verdict);
-        entry.stage = Some(alert.stage.name());
+        entry.stage = Some(alert.stage);
         entry.reason = Some(alert.reasons.join("; "));
         timeline.push(entry);
     }
@@ -130,17 +133,39 @@ fn timeline(reader: &store::Reader, session: &store::Session, all: bool) -> Resu
         let lost = format!("{} on CPU {}: {}", table::count(loss.count, "record"), loss.cpu, loss.what());
         timeline.push(Entry::new(loss.time_ns.saturating_sub(start), "loss", lost));
     }
-    let mut seen = HashSet::new();
+    let mut seen: HashMap<Alike, usize> = HashMap::new();
     reader.events_only(session.id, &mut |event| {
-        // The same change of the same object says nothing new, however often it was made.
-        let first = event.decision.is_some() || seen.insert((event.op, event.object.display()));
-        if all || (first && is_notable(&event)) {
-            timeline.push(entry(&event, start, &reasons));
+        if !all && !is_notable(&event) {
+            return ControlFlow::Continue(());
+        }
+        // The same with the same object says nothing new, however often it was done.
+        let kind = Alike::of(&event);
+        match seen.get(&kind).and_then(|place| timeline.get_mut(*place)) {
+            Some(first) if !all => first.times += 1,
+            _ => {
+                seen.insert(kind, timeline.len());
+                timeline.push(entry(&event, start, &reasons));
+            }
         }
         ControlFlow::Continue(())
     })?;
     timeline.sort_by_key(|entry| entry.at_ns);
     Ok(timeline)
+}
+
+/// What makes two operations equal for a reader.
+#[derive(PartialEq, Eq, Hash)]
+struct Alike {
+    op: Op,
+    object: String,
+    decided: Option<(Stage, Means, Option<Fate>)>,
+}
+
+impl Alike {
+    fn of(event: &Event) -> Self {
+        let decided = event.decision.map(|decision| (decision.stage, decision.means, event.fate()));
+        Self { op: event.op, object: event.object.display(), decided }
+    }
 }
 
 /// Changes the world, reaches out, or was decided about.
@@ -169,9 +194,9 @@ fn entry(event: &Event, start: u64, reasons: &BTreeMap<u32, String>) -> Entry {
         entry.errno = Some(errno);
     }
     if let Some(decision) = event.decision {
-        entry.stage = Some(decision.stage.name());
-        entry.means = Some(decision.means.name());
-        entry.refused = Some(decision.refused);
+        entry.stage = Some(decision.stage);
+        entry.means = Some(decision.means);
+        entry.fate = event.fate();
         entry.reason = reasons.get(&decision.reason).cloned();
     }
     entry
@@ -205,6 +230,15 @@ fn clean(text: &str) -> String {
         .collect()
 }
 
+/// What became of what the stages spoke against.
+fn fates(summary: &event::Summary) -> String {
+    let mut said = format!("{} refused", table::count(summary.denied, "operation"));
+    if summary.stopped > 0 {
+        said.push_str(&format!(", {} happened and stopped", summary.stopped));
+    }
+    said
+}
+
 fn text(shown: &Shown) -> String {
     use std::fmt::Write;
     let mut out = String::new();
@@ -221,7 +255,7 @@ fn text(shown: &Shown) -> String {
                 "  saw        {}, {}, {}",
                 table::count(summary.events, "operation"),
                 table::count(summary.syscalls, "system call"),
-                table::count(summary.denied, "denial"),
+                fates(summary),
             );
             if summary.lost > 0 || summary.unresolved > 0 {
                 let lost = table::count(summary.lost, "record");
@@ -244,17 +278,18 @@ fn text(shown: &Shown) -> String {
     for entry in &shown.timeline {
         let at = entry.at_ns as f64 / 1e9;
         let op = entry.op.unwrap_or(entry.kind);
-        let _ = write!(out, "{at:>10.3}  {op:<10}  {}", entry.what);
-        if let (Some(stage), Some(refused)) = (entry.stage, entry.refused) {
-            let verb = if refused { "denied" } else { "would be denied" };
-            let means = entry.means.unwrap_or_default();
-            let _ = write!(
-                out,
-                "  <- {verb} by {stage} ({means}): {}",
-                entry.reason.as_deref().unwrap_or("no reason stored")
-            );
-        } else if let Some(reason) = &entry.reason {
-            let _ = write!(out, ": {reason}");
+        let reason = entry.reason.as_deref().filter(|reason| !reason.is_empty());
+        if let (Some(stage), Some(means), Some(fate)) = (entry.stage, entry.means, entry.fate) {
+            let told = Told { fate, stage, means, op, object: &entry.what, times: entry.times };
+            let _ = write!(out, "{at:>10.3}  {told}: {}", reason.unwrap_or("no reason was stored"));
+        } else {
+            let _ = write!(out, "{at:>10.3}  {op:<10}  {}", entry.what);
+            if entry.times > 1 {
+                let _ = write!(out, ", {} times", entry.times);
+            }
+            if let Some(reason) = reason {
+                let _ = write!(out, ": {reason}");
+            }
         }
         out.push('\n');
     }

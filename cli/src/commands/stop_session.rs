@@ -3,7 +3,7 @@
 use super::task;
 use crate::state::State;
 use anyhow::Result;
-use guard::control::{Action, Request};
+use guard::control::{Action, GoOn, Request};
 
 /// Arguments of `stop-session`.
 #[derive(Debug, clap::Args)]
@@ -19,9 +19,12 @@ pub struct Args {
     /// Freeze every process where it is
     #[arg(long, group = "action")]
     pub freeze: bool,
-    /// Let a frozen session go on
+    /// Let a frozen session go on: what froze it does not freeze it again
     #[arg(long, group = "action")]
     pub thaw: bool,
+    /// With `--thaw`: nothing freezes it any more; what can be refused still is
+    #[arg(long, requires = "thaw")]
+    pub for_session: bool,
     /// Whose session, where two users have one of that number
     #[arg(long)]
     pub user: Option<String>,
@@ -31,7 +34,8 @@ pub struct Args {
 pub fn run(state: &State, args: &Args) -> Result<()> {
     let action = match (args.freeze, args.thaw) {
         (true, _) => Action::Freeze,
-        (_, true) => Action::Thaw,
+        (_, true) if args.for_session => Action::Thaw(GoOn::Session),
+        (_, true) => Action::Thaw(GoOn::Once),
         _ => Action::Kill,
     };
     let owner = args.user.as_deref().map(|user| crate::user::owner(Some(user), state)).transpose()?;

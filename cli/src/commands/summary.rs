@@ -2,6 +2,7 @@
 
 use super::table::{count, duration};
 use crate::style;
+use event::{Fate, Means};
 use guard::Report;
 use guard::control::{Finished, Mode};
 use std::fmt::Write;
@@ -10,7 +11,7 @@ use std::fmt::Write;
 const SHOWN_DENIALS: usize = 10;
 
 /// The summary of a session. `said` are the notes that the user read before the command started.
-pub fn text(mode: Mode, finished: &Finished, said: &[String]) -> String {
+pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> String {
     let report = &finished.report;
     let mut out = String::new();
     let _ = writeln!(
@@ -21,7 +22,7 @@ pub fn text(mode: Mode, finished: &Finished, said: &[String]) -> String {
         report.agent,
         report.task,
         duration(report.duration_ns),
-        headline(mode, report),
+        headline(report),
     );
     let _ = writeln!(
         out,
@@ -33,14 +34,22 @@ pub fn text(mode: Mode, finished: &Finished, said: &[String]) -> String {
         count(report.programs, "program"),
     );
     if mode != Mode::Record {
-        let score =
-            report.score.map_or_else(|| "none without a baseline".to_owned(), |p| format!("p = {p:.2e}"));
-        let _ = writeln!(out, "  score      {score}; verdict `{}`", report.verdict);
+        let _ = writeln!(out, "  verdict    `{}`", report.verdict);
+        if verbose > 0 {
+            let score =
+                report.score.map_or_else(|| "none without a baseline".to_owned(), |p| format!("p = {p:.2e}"));
+            let _ = writeln!(out, "  score      {score}");
+        }
     }
     denials(&mut out, report);
     if let (Some(stage), Some(means)) = (report.stopped_by, report.means) {
         let passed = count(report.operations_before_denial, "operation");
-        let _ = writeln!(out, "  stopped    by {} ({}), after {passed}", stage.name(), means.name());
+        let _ = match means {
+            Means::Kill | Means::Freeze => {
+                writeln!(out, "  stopped    by {} ({}), after {passed}", stage.name(), means.name())
+            }
+            _ => writeln!(out, "  first      refusal after {passed}, by {}; the agent went on", stage.name()),
+        };
     }
     for reason in report.reasons.iter().filter(|reason| !report.denials.iter().any(|d| d.reason == **reason))
     {
@@ -86,24 +95,33 @@ pub fn unsaid<'n>(notes: &'n [String], said: &[String]) -> Vec<&'n String> {
     unsaid
 }
 
-fn headline(mode: Mode, report: &Report) -> String {
-    match (mode, report.denied, report.would_deny) {
-        (Mode::Shadow, _, 0) => "nothing would have been denied".to_owned(),
-        (Mode::Shadow, _, n) => format!("{} would have been denied", count(n, "operation")),
-        (_, 0, _) => "nothing was denied".to_owned(),
-        (_, n, _) => format!("{} denied", count(n, "operation")),
-    }
+/// What became of what a stage spoke against, in one line.
+fn headline(report: &Report) -> String {
+    let fates =
+        [(report.denied, Fate::Refused), (report.stopped, Fate::Stopped), (report.happened, Fate::Happened)];
+    let said: Vec<String> = fates
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, fate)| match fate {
+            Fate::Happened => format!("{} happened against the policy", count(number, "operation")),
+            fate => format!("{} {}", count(number, "operation"), fate.name()),
+        })
+        .collect();
+    if said.is_empty() { "nothing was refused".to_owned() } else { said.join(", ") }
 }
 
 fn denials(out: &mut String, report: &Report) {
+    let mut reason = "";
     for denial in report.denials.iter().take(SHOWN_DENIALS) {
-        let verb = if denial.refused { "denied" } else { "would deny" };
-        let (stage, means) = (denial.stage.name(), denial.means.name());
-        let _ = writeln!(out, "  {verb:<10} {} {} by {stage} ({means})", denial.op, denial.object);
-        let _ = writeln!(out, "             {}", denial.reason);
+        let _ = writeln!(out, "  {}", denial.told());
+        // Neighbours with one reason have it said once.
+        if denial.reason != reason {
+            let _ = writeln!(out, "             {}", denial.reason);
+        }
+        reason = &denial.reason;
     }
-    let shown = report.denials.len().min(SHOWN_DENIALS) as u64;
-    let more = (report.denied + report.would_deny).saturating_sub(shown);
+    let shown: u64 = report.denials.iter().take(SHOWN_DENIALS).map(|denial| denial.times).sum();
+    let more = (report.denied + report.stopped + report.happened).saturating_sub(shown);
     if more > 0 {
         let _ = writeln!(out, "             and {} more: `wardline show {}`", more, report.session);
     }
@@ -112,11 +130,11 @@ fn denials(out: &mut String, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use event::{Means, Stage};
+    use event::Stage;
     use guard::Denial;
 
     fn plain(mode: Mode, finished: &Finished) -> String {
-        anstream::adapter::strip_str(&text(mode, finished, &["known".into()])).to_string()
+        anstream::adapter::strip_str(&text(mode, 0, finished, &["known".into()])).to_string()
     }
 
     fn report() -> Report {
@@ -150,7 +168,8 @@ mod tests {
             op: "open".into(),
             object: "/home/u/.ssh/id_ed25519".into(),
             pid: 7,
-            refused: true,
+            fate: Fate::Refused,
+            times: 12,
             number: 1,
             reason: "`~/.ssh` is a crown jewel (private key)".into(),
         };
@@ -168,8 +187,8 @@ mod tests {
             ..report()
         };
         insta::assert_snapshot!(plain(Mode::Enforce, &Finished { report: report.clone(), left_behind: 0 }));
-        let mut shadow = Report { would_deny: report.denied, denied: 0, stopped_by: None, ..report };
-        shadow.denials[0].refused = false;
+        let mut shadow = Report { happened: report.denied, denied: 0, stopped_by: None, ..report };
+        shadow.denials[0].fate = Fate::Happened;
         insta::assert_snapshot!(
             "a_shadow_says_would",
             plain(Mode::Shadow, &Finished { report: shadow, left_behind: 2 })

@@ -40,38 +40,39 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
 
 /// One notice for people.
 fn line(notice: &Notice) -> String {
-    let what = match (notice.kind.as_str(), notice.refused) {
-        ("denial", true) => format!("denied by {} ({})", notice.stage, notice.means),
-        ("denial", false) => format!("would be denied by {}", notice.stage),
-        (kind, _) => format!("{kind} of {}", notice.stage),
-    };
-    let object = [notice.op.as_str(), notice.object.as_str()].join(" ");
-    let time = table::time(notice.unix_ns);
-    format!("{time}  session {}  {what}: {} ({})", notice.session, object.trim(), notice.reason)
+    format!("{}  session {}  {notice}", table::time(notice.unix_ns), notice.session)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use event::{Fate, Means, Stage};
+    use guard::control::Kind;
 
     #[test]
-    fn a_denial_says_by_what() {
-        let mut notice = Notice {
+    fn a_notice_says_what_became_of_the_operation() {
+        let notice = Notice {
             session: "17".into(),
-            kind: "denial".into(),
+            kind: Kind::Denial,
             unix_ns: 0,
-            stage: "T0".into(),
-            means: "lsm".into(),
+            stage: Some(Stage::T0),
+            means: Some(Means::Lsm),
             op: "open".into(),
             object: "/home/u/.ssh/id".into(),
             reason: "private key".into(),
-            refused: true,
+            fate: Some(Fate::Refused),
+            p: None,
+            times: 1,
             pid: 7,
         };
-        assert!(
-            line(&notice).ends_with("session 17  denied by T0 (lsm): open /home/u/.ssh/id (private key)")
+        let said = |notice: &Notice| line(notice).split_once("session 17  ").unwrap().1.to_owned();
+        assert_eq!(said(&notice), "refused: `open /home/u/.ssh/id`, by T0 (lsm): private key");
+        let killed = Notice { means: Some(Means::Kill), fate: Some(Fate::Stopped), times: 3, ..notice };
+        assert_eq!(
+            said(&killed),
+            "NOT prevented: `open /home/u/.ssh/id` happened; the process was killed afterwards (T0), 3 times: private key"
         );
-        notice.refused = false;
-        assert!(line(&notice).contains("would be denied by T0: open"));
+        let frozen = Notice { kind: Kind::Frozen, fate: None, op: String::new(), ..killed };
+        assert_eq!(said(&frozen), "FROZEN by T0: private key");
     }
 }

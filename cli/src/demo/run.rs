@@ -80,7 +80,7 @@ fn count(recorded: &mut Recorded, run: &Run) {
 fn clean(family: Family, run: &Run, home: &str) -> Clean {
     Clean {
         task: family.task().to_owned(),
-        denied: run.summary.denied,
+        denied: run.summary.denied + run.summary.stopped,
         alerts: run.summary.alerts,
         verdict: run.summary.verdict.clone(),
         completed: run.status.success() && !run.frozen,

@@ -71,7 +71,7 @@ fn tier(tier: &str) -> &'static str {
 
 fn clean(out: &mut String, clean: &Clean) -> std::fmt::Result {
     let end = if clean.completed { "it did all it set out to do" } else { "it did not end well" };
-    writeln!(out, "  {:<12} {} denied, {} alerts; {end}", clean.task, clean.denied, clean.alerts)?;
+    writeln!(out, "  {:<12} {} refused, {} alerts; {end}", clean.task, clean.denied, clean.alerts)?;
     clean.reasons.iter().try_for_each(|reason| writeln!(out, "      {reason}"))
 }
 
@@ -104,7 +104,9 @@ fn attack(out: &mut String, attack: &Outcome) -> std::fmt::Result {
 
 fn stopped(out: &mut String, attack: &Outcome, stage: &str) -> std::fmt::Result {
     let what = STAGES.iter().find(|(name, _)| *name == stage).map_or("", |(_, what)| what);
-    write!(out, "    stopped by {stage}, {what}")?;
+    let first =
+        if matches!(attack.means.as_deref(), Some("freeze" | "kill")) { "stopped" } else { "first refused" };
+    write!(out, "    {first} by {stage}, {what}")?;
     if let Some(means) = &attack.means {
         write!(out, ", by means of {means}")?;
     }

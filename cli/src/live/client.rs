@@ -93,6 +93,8 @@ pub struct Summary {
     pub lost: u64,
     /// Operations refused.
     pub denied: u64,
+    /// Operations that happened, and that something was stopped for.
+    pub stopped: u64,
     /// Alerts.
     pub alerts: u64,
     /// The strongest verdict.

@@ -206,7 +206,7 @@ fn what_was_decided_of_a_request_is_told_though_it_is_forgotten() {
     end.decision = Some(event::Decision {
         stage: event::Stage::T0,
         means: event::Means::Kill,
-        refused: true,
+        enforced: true,
         reason: 3,
     });
     let events = joined(vec![Decoded::Completed(end, request, told)]);
@@ -270,8 +270,12 @@ fn what_takes_long_is_told_under_way_and_again_when_it_fails() {
 #[test]
 fn a_refusal_behind_a_failure_of_the_same_kind_is_told() {
     let mut refused = event(Op::Open, "/k", -1);
-    refused.decision =
-        Some(event::Decision { stage: event::Stage::T0, means: event::Means::Lsm, refused: true, reason: 3 });
+    refused.decision = Some(event::Decision {
+        stage: event::Stage::T0,
+        means: event::Means::Lsm,
+        enforced: true,
+        reason: 3,
+    });
     let records = vec![
         Decoded::Before(event(Op::Open, "/fifo", 0)),
         call(-6),
@@ -280,7 +284,7 @@ fn a_refusal_behind_a_failure_of_the_same_kind_is_told() {
     ];
     let told = joined(records);
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[1].decision.is_some_and(|decision| decision.refused), "{told:?}");
+    assert!(told[1].decision.is_some_and(|decision| decision.enforced), "{told:?}");
 }
 
 #[test]

@@ -181,7 +181,7 @@ pub fn alerted(item: &Item) -> bool {
 /// Whether something was denied in a live clean session.
 pub fn denied(item: &Item) -> bool {
     item.trace.said.iter().any(|said| said.stage != Stage::T2 && said.intervened)
-        || item.run.summary["denied"].as_u64().is_some_and(|denied| denied > 0)
+        || ["denied", "stopped"].iter().any(|name| item.run.summary[*name].as_u64().is_some_and(|n| n > 0))
 }
 
 /// Whether the score acted on a live clean session.

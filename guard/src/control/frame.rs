@@ -103,7 +103,9 @@ fn invalid(message: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Action, Begin, Finished, MAX_REQUEST_BYTES, Mode, Refused, Reply, Request, Why};
+    use super::super::{
+        Action, Begin, Finished, GoOn, MAX_REQUEST_BYTES, Mode, Refused, Reply, Request, Why,
+    };
     use super::*;
     use crate::Report;
     use std::os::fd::AsFd;
@@ -171,7 +173,10 @@ mod tests {
         let reply = |reply: Reply| body(&|stream| send(stream, &reply, &[]).unwrap());
         vec![
             ("begin", request(Request::Begin(Box::new(begin)))),
-            ("stop-session", request(Request::StopSession { session, owner, action: Action::Thaw })),
+            (
+                "stop-session",
+                request(Request::StopSession { session, owner, action: Action::Thaw(GoOn::Once) }),
+            ),
             ("sessions", request(Request::Sessions)),
             ("read", request(Request::Read { args: vec!["show".into(), "last".into()] })),
             ("refused", reply(Refused::new(Why::Busy, "sessions are running").into())),

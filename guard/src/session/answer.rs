@@ -1,11 +1,11 @@
 //! What is answered to a decision of the kernel side, and to a score.
 
-use super::{Answer, Effect, Live};
+use super::{Answer, Deed, Effect, Live};
 use crate::control::Mode;
 use crate::ladder::{self, Step};
 use crate::reason;
 use crate::report::{DENIALS_MAX, Denial};
-use event::{Access, Class, Event, Means, Stage};
+use event::{Access, Class, Event, Fate, Means, Stage};
 use models::{Score, Verdict};
 
 impl Live {
@@ -15,11 +15,15 @@ impl Live {
         if decision.stage == Stage::T0 && !self.looks.take(event, decision.reason) {
             self.report.t0_hits += 1;
         }
-        if decision.refused {
-            self.report.denied += 1;
+        // What failed by itself needed nobody to refuse it.
+        let Some(fate) = event.fate() else { return };
+        match fate {
+            Fate::Refused => self.report.denied += 1,
+            Fate::Stopped => self.report.stopped += 1,
+            Fate::Happened => self.report.happened += 1,
+        }
+        if fate != Fate::Happened {
             self.stopped(decision.stage, decision.means);
-        } else {
-            self.report.would_deny += 1;
         }
         let denial = Denial {
             time_ns: event.time_ns,
@@ -28,13 +32,12 @@ impl Live {
             op: event.op.name().into(),
             object: event.object.display(),
             pid: event.pid,
-            refused: decision.refused,
+            fate,
+            times: 1,
             number: decision.reason,
             reason: self.explained(decision.reason),
         };
-        if self.report.denials.len() < DENIALS_MAX {
-            self.report.denials.push(denial.clone());
-        }
+        self.denials.note(&mut self.report.denials, &denial);
         effects.push(Effect::Denied(denial));
     }
 
@@ -69,8 +72,13 @@ impl Live {
             self.alerting = false;
             return;
         }
-        let step = ladder::step(verdict, self.shared.tier, event);
-        if self.alerting && !stronger {
+        if self.note_standing(score) {
+            return;
+        }
+        let rest = self.passed.rest(score);
+        let step = ladder::step(self.shared.thresholds.verdict(&rest), self.shared.tier, event);
+        let acts = !matches!(step, Step::Nothing | Step::Say);
+        if self.alerting && !stronger && !(self.answered && acts) {
             return;
         }
         self.alerting = true;
@@ -104,10 +112,17 @@ impl Live {
             return;
         }
         self.acted = Some(step);
+        self.answered = false;
         self.crossed.get_or_insert((event.op, class));
         let policy = self.armed.as_ref().map_or(0, |armed| armed.policy.number);
-        let number = self.shared.reasons.allocate(policy, &reason::score_crossed(score.acting.p, &reasons));
+        let number = self.shared.reasons.allocate(policy, &reason::score_crossed(&reasons));
         let reason = self.explained(number);
-        effects.push(effect(Answer { time_ns: event.time_ns, access, number, reason }));
+        let what = format!(
+            "`{} {}` happened, and is what the score crossed with",
+            event.op.name(),
+            event.object.display()
+        );
+        let deed = Deed::of_score(&rest);
+        effects.push(effect(Answer { time_ns: event.time_ns, access, number, reason, what, deed }));
     }
 }

@@ -3,11 +3,11 @@
 //! What was made is not undone. Who made it is ended, and where the change may be the whole of an attack (something was put
 //! in a jewel's place, or a jewel was given another name), an enforced session is frozen, for its owner to look at.
 
-use super::{Effect, Live};
+use super::{Cause, Change, Deed, Effect, Live};
 use crate::control::Mode;
 use crate::{Error, reason};
 use collector::Tier;
-use event::{Event, Means, Op, Outcome, Stage};
+use event::{Decision, Event, Fate, Means, Op, Outcome, Stage, Told};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// How an operation is stopped that has happened.
@@ -34,13 +34,27 @@ impl Live {
             event.decision = None;
             return None;
         }
-        if !decision.refused {
+        if !decision.enforced {
             return None;
         }
         let freeze = after == After::Freeze;
         decision.means = if freeze { Means::Freeze } else { Means::Kill };
-        let (time_ns, pid, reason) = (event.time_ns, event.pid, self.shared.reasons.explain(decision.reason));
-        Some(Effect::Stop { time_ns, pid, freeze, reason })
+        let (number, stage, means) = (decision.reason, decision.stage, decision.means);
+        let change = Change::of(event, number);
+        if freeze && self.passed.has(&change) {
+            event.decision = event.decision.map(|decision| Decision { enforced: false, ..decision });
+            return None;
+        }
+        let (op, object) = (event.op.name(), event.object.display());
+        let told = Told { fate: Fate::Stopped, stage, means, op, object: &object, times: 1 };
+        let cause = Cause {
+            time_ns: event.time_ns,
+            stage: Some(stage),
+            what: told.to_string(),
+            reason: self.shared.reasons.explain(number),
+            deed: Deed::Change(change),
+        };
+        Some(Effect::Stop { pid: event.pid, freeze, cause })
     }
 
     /// Ends a process of the session.

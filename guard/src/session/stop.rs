@@ -1,6 +1,6 @@
 //! Stopping a session, and taking back what was armed for it.
 
-use super::{Answer, Effect, Live};
+use super::{Answer, Cause, Deed, Effect, Live};
 use crate::control::Mode;
 use crate::{Error, cgroup, t1};
 use abi::Session;
@@ -14,24 +14,24 @@ impl Live {
     pub fn apply(&mut self, effect: &Effect) -> Result<(), Error> {
         let (answer, means) = match effect {
             Effect::Denied(_) | Effect::Alert { .. } => return Ok(()),
-            Effect::Stop { freeze: true, .. } => return self.freeze(),
+            Effect::Stop { freeze: true, cause, .. } => return self.freeze(cause.clone()),
             Effect::Stop { pid, .. } => return self.end_process(*pid),
             Effect::Restrict(answer) => (answer, None),
             Effect::Freeze(answer) => (answer, Some(Means::Freeze)),
             Effect::Kill(answer) => (answer, Some(Means::Kill)),
         };
-        let restricted = self.restrict(answer);
         let stopped = match means {
             None => Ok(()),
             Some(Means::Kill) => self.kill(),
-            Some(_) => self.freeze(),
+            Some(_) => self.freeze(answer.cause()),
         };
+        let restricted = self.restrict(answer);
         let latency = boot_ns().saturating_sub(answer.time_ns);
         self.report.t2_latency_ns.get_or_insert(latency);
         if let Some(means) = means {
             self.stopped(Stage::T2, means);
         }
-        restricted.and(stopped)
+        stopped.and(restricted)
     }
 
     /// Takes accesses away from the whole session, in the kernel.
@@ -43,13 +43,6 @@ impl Live {
         list.set_session(self.slot, &session)
     }
 
-    /// Freezes the whole session, those included that left its cgroup.
-    pub fn freeze(&self) -> Result<(), Error> {
-        let frozen = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::freeze);
-        self.signal_strays(Signal::STOP);
-        frozen
-    }
-
     /// Freezes a session that the kernel side has begun to hold, unless it is only watched; what there is to show of it.
     pub(crate) fn freeze_held(&mut self) -> Result<Option<Effect>, Error> {
         let held = self.shared.list.held(self.slot);
@@ -57,18 +50,15 @@ impl Live {
             return Ok(None);
         }
         self.held = true;
-        let reason = self.shared.reasons.explain(held);
-        self.freeze()?;
-        Ok(Some(Effect::Stop { time_ns: boot_ns(), pid: 0, freeze: true, reason }))
-    }
-
-    /// Lets it go on.
-    pub fn thaw(&mut self) -> Result<(), Error> {
-        self.shared.list.lift(self.slot);
-        self.held = false;
-        let thawed = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::thaw);
-        self.signal_strays(Signal::CONT);
-        thawed
+        let cause = Cause {
+            time_ns: boot_ns(),
+            stage: Some(Stage::T0),
+            what: String::new(),
+            reason: self.shared.reasons.explain(held),
+            deed: Deed::Single,
+        };
+        self.freeze(cause.clone())?;
+        Ok(Some(Effect::Stop { pid: 0, freeze: true, cause }))
     }
 
     /// Kills the whole session, those included that left its cgroup.
@@ -78,18 +68,13 @@ impl Live {
         killed
     }
 
-    /// Whether it is frozen.
-    pub fn is_frozen(&self) -> bool {
-        self.cgroup.as_ref().is_some_and(cgroup::Cgroup::is_frozen)
-    }
-
     /// Processes inside.
     pub fn processes(&self) -> Vec<u32> {
         self.shared.list.members(self.slot)
     }
 
     /// Signals the members that are not in the cgroup: root leaves one with a single write.
-    fn signal_strays(&self, signal: Signal) {
+    pub(super) fn signal_strays(&self, signal: Signal) {
         let inside = self.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok()).unwrap_or_default();
         let inside: HashSet<u32> = inside.into_iter().collect();
         for pid in self.processes().into_iter().filter(|pid| !inside.contains(pid)) {

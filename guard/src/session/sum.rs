@@ -32,10 +32,14 @@ impl Live {
             class: kind.1.name().into(),
             passed: tally.passed(kind),
         });
+        let against = report.denied + report.stopped;
         report.verdict = match self.strongest {
-            Verdict::Allow | Verdict::Alert if report.denied > self.looks.routine() => "deny".into(),
-            verdict => verdict.name().into(),
-        };
+            Verdict::Allow | Verdict::Alert if against > self.looks.routine() => "deny",
+            Verdict::Allow if against > 0 => "routine",
+            Verdict::Allow if report.happened > 0 => "would-deny",
+            verdict => verdict.name(),
+        }
+        .into();
         report.lag = self.lags.as_ref().map(Lags::sum);
         report.fanotify = self.jewels.as_ref().map(Listener::latency);
         if let Some(e) = self.recording.as_ref().and_then(Recording::error) {
@@ -57,6 +61,7 @@ impl Live {
             programs: report.programs,
             execs: report.execs,
             denied: report.denied,
+            stopped: report.stopped,
             t0_hits: report.t0_hits,
             alerts: report.alerts,
             unresolved: report.unresolved,

@@ -39,7 +39,7 @@ impl Tally {
         self.events += 1;
         // An operation that its process was killed for came back, and did not get through.
         let done =
-            matches!(event.outcome, Outcome::Done(_)) && !event.decision.is_some_and(|made| made.refused);
+            matches!(event.outcome, Outcome::Done(_)) && !event.decision.is_some_and(|made| made.enforced);
         if done && event.op.is_action() {
             self.actions += 1;
             *self.kinds.entry((event.op, Class::of(&event.object, context))).or_default() += 1;

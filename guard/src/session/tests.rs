@@ -19,7 +19,7 @@ fn event(op: Op, path: &str, access: Access, decision: Option<Decision>) -> Capt
         access,
         object: Object::File(File { path: path.into(), key, mode: 0o100644, origin: Origin::Trusted }),
         second: None,
-        outcome: if decision.is_some_and(|d| d.refused) { Outcome::Failed(1) } else { Outcome::Done(3) },
+        outcome: if decision.is_some_and(|d| d.enforced) { Outcome::Failed(1) } else { Outcome::Done(3) },
         decision,
         fork: None,
         detail: 0,
@@ -76,7 +76,7 @@ fn a_refusal_is_told_once_and_counted_with_what_passed_before() {
     for n in 0..3 {
         assert_eq!(live.receive(event(Op::Open, &format!("/f{n}"), Access::READ, None)), []);
     }
-    let refused = Decision { stage: Stage::T0, means: Means::Lsm, refused: true, reason: 1 };
+    let refused = Decision { stage: Stage::T0, means: Means::Lsm, enforced: true, reason: 1 };
     let effects = live.receive(event(Op::Open, "/h/.ssh/id", Access::READ, Some(refused)));
     let [Effect::Denied(denial)] = effects.as_slice() else { panic!("{effects:?}") };
     assert!(denial.reason.contains("crown jewel"));
@@ -94,10 +94,10 @@ fn a_shadow_session_refuses_nothing_and_says_what_it_would() {
     let (list, guard, home) = guard();
     let mut live = guard.open(opening(Mode::Shadow, home.path())).unwrap();
     assert_eq!(list.session(3).unwrap().flags & abi::SESSION_ENFORCE, 0);
-    let would = Decision { stage: Stage::T1, means: Means::Lsm, refused: false, reason: 1 };
+    let would = Decision { stage: Stage::T1, means: Means::Lsm, enforced: false, reason: 1 };
     live.receive(event(Op::Open, "/x", Access::READ, Some(would)));
     let (report, _) = live.finish(None);
-    assert_eq!((report.denied, report.would_deny, report.stopped_by), (0, 1, None));
+    assert_eq!((report.denied, report.happened, report.stopped_by), (0, 1, None));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn t2_takes_away_and_says_how_many_passed() {
     let session = list.session(3).unwrap();
     assert_eq!(session.restrict & abi::access::REMOVE, abi::access::REMOVE);
     assert_eq!(session.restrict_reason, answer.number);
-    let refused = Decision { stage: Stage::T2, means: Means::Lsm, refused: true, reason: answer.number };
+    let refused = Decision { stage: Stage::T2, means: Means::Lsm, enforced: true, reason: answer.number };
     live.receive(event(Op::Unlink, "/w/7", Access::REMOVE, Some(refused)));
     let (report, _) = live.finish(None);
     assert_eq!(report.repeated.unwrap().passed, 6);
@@ -170,7 +170,7 @@ fn met(met: &[(&'static str, Access)]) -> (u64, u64, String) {
     let (_, guard, home) = guard();
     let mut live = guard.open(opening(Mode::Record, home.path())).unwrap();
     for &(path, access) in met {
-        let decision = Decision { stage: Stage::T0, means: Means::Lsm, refused: true, reason: jewel(path) };
+        let decision = Decision { stage: Stage::T0, means: Means::Lsm, enforced: true, reason: jewel(path) };
         live.receive(event(Op::Open, path, access, Some(decision)));
     }
     let (report, summary) = live.finish(Some(0));
@@ -181,7 +181,7 @@ fn met(met: &[(&'static str, Access)]) -> (u64, u64, String) {
 #[test]
 fn a_tools_look_at_its_own_credentials_says_nothing_against_a_session() {
     let read = Access::READ;
-    assert_eq!(met(&[(".netrc", read), (".netrc", read), (".npmrc", read)]), (3, 0, "allow".into()));
+    assert_eq!(met(&[(".netrc", read), (".netrc", read), (".npmrc", read)]), (3, 0, "routine".into()));
     let write = (".npmrc", Access::WRITE);
     assert_eq!(met(&[(".netrc", read), write]), (2, 1, "deny".into()), "to change one does");
     assert_eq!(met(&[(".netrc", read), (".ssh", read)]), (2, 1, "deny".into()), "and so does a key");

@@ -7,9 +7,9 @@ use super::machine::Lease;
 use super::peer::{self, Peer};
 use super::requests::answer;
 use super::sessions::{Running, Slot};
-use super::{Shared, admission};
+use super::{Shared, admission, client};
 use crate::cgroup::Cgroup;
-use crate::control::{self, Begin, MAX_REQUEST_BYTES, Mode, Ready, Refused, Reply, Request, Why};
+use crate::control::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
 use crate::session::{Recording, boot_ns};
 use crate::{Opening, canary};
 use bstr::BString;
@@ -70,10 +70,10 @@ pub(super) fn serve(
         "armed"
     );
     let (leaving, status) = match taken {
-        Some(taken) => (leave(stream, &lease, &running, begin.mode, &taken), None),
+        Some(taken) => (leave(shared, stream, peer, &lease, &running, begin.mode, &taken), None),
         // Anything but the end of the command is the end of the client: nobody would take the session's report.
-        None => match control::receive::<Request>(stream, MAX_REQUEST_BYTES) {
-            Ok(Some((Request::Ended { status }, _))) => (Leaving::Ended, Some(status)),
+        None => match client::next(shared, stream, peer, &running) {
+            Some(Request::Ended { status }) => (Leaving::Ended, Some(status)),
             _ => (Leaving::Killed, None),
         },
     };
@@ -94,10 +94,18 @@ pub(super) fn serve(
 
 /// Waits until an attached session is left, and how. Without its client an enforced one is killed, as every other; one in
 /// which nothing is refused goes on by itself.
-fn leave(stream: &UnixStream, lease: &Lease, running: &Running, mode: Mode, taken: &Taken) -> Leaving {
+fn leave(
+    shared: &Shared,
+    stream: &UnixStream,
+    peer: &Peer,
+    lease: &Lease,
+    running: &Running,
+    mode: Mode,
+    taken: &Taken,
+) -> Leaving {
     loop {
-        return match (control::receive::<Request>(stream, MAX_REQUEST_BYTES), mode) {
-            (Ok(Some((Request::Detach, _))), _) => {
+        return match (client::next(shared, stream, peer, running), mode) {
+            (Some(Request::Detach), _) => {
                 if running.with(|live| live.is_frozen()).unwrap_or(false) {
                     let message = "the session is frozen, and would go on unguarded: thaw or kill it with `wardline stop-session`";
                     answer(stream, &Refused::new(Why::Policy, message).into());
@@ -106,7 +114,7 @@ fn leave(stream: &UnixStream, lease: &Lease, running: &Running, mode: Mode, take
                 attach::let_go(lease, running, taken)
             }
             (_, Mode::Record | Mode::Shadow) => attach::let_go(lease, running, taken),
-            (Ok(Some((Request::Gone, _))), _) => Leaving::Ended,
+            (Some(Request::Gone), _) => Leaving::Ended,
             _ => Leaving::Killed,
         };
     }
@@ -182,7 +190,9 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         processes: 0,
         notes,
     };
-    let running = Arc::new(Running::new(slot.number, begin.uid, number, writer, live));
+    let running = Running::new(slot.number, begin.uid, number, writer, live)
+        .map_err(|e| Refused::new(Why::Failed, e.to_string()))?;
+    let running = Arc::new(running);
     shared.sessions.insert(Arc::clone(&running));
     lease.pump.wake();
     Ok(Opened { running, ready })

@@ -9,6 +9,7 @@
 mod admission;
 mod attach;
 mod begin;
+mod client;
 mod end;
 mod machine;
 mod notices;

@@ -2,10 +2,13 @@
 //! notices and is told how many: nobody can hold up the guard by not reading.
 
 use crate::Effect;
-use crate::control::{Mode, Notice};
+use crate::control::{Kind, Notice};
+use crate::session::Answer;
+use event::Stage;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Notices that wait for one listener.
 const WAITING: usize = 1024;
@@ -79,55 +82,66 @@ impl Notices {
     }
 }
 
-/// A decision as a notice. `wall_ns` is the wall clock minus CLOCK_BOOTTIME, ns.
-pub fn of_effect(session: &str, mode: Mode, effect: &Effect, wall_ns: i64) -> Notice {
-    let mut notice = Notice {
+/// What somebody asked for from outside, or what became of a session by itself, as a notice.
+pub fn of_request(session: &str, kind: Kind, why: &str) -> Notice {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    Notice {
         session: session.to_owned(),
-        kind: "verdict".to_owned(),
-        unix_ns: 0,
-        stage: "T2".to_owned(),
-        means: String::new(),
+        kind,
+        unix_ns: i64::try_from(now).unwrap_or(i64::MAX),
+        stage: None,
+        means: None,
         op: String::new(),
         object: String::new(),
-        reason: String::new(),
-        refused: mode != Mode::Shadow,
+        reason: why.to_owned(),
+        fate: None,
+        p: None,
+        times: 1,
+        pid: 0,
+    }
+}
+
+/// A decision as a notice; `None` where another one tells of it. `wall_ns` is the wall clock minus CLOCK_BOOTTIME, ns.
+pub fn of_effect(session: &str, effect: &Effect, wall_ns: i64) -> Option<Notice> {
+    let notice = |kind, stage, time_ns, reason: &str| Notice {
+        session: session.to_owned(),
+        kind,
+        unix_ns: wall_ns.saturating_add(i64::try_from(time_ns).unwrap_or(i64::MAX)),
+        stage: Some(stage),
+        means: None,
+        op: String::new(),
+        object: String::new(),
+        reason: reason.to_owned(),
+        fate: None,
+        p: None,
+        times: 1,
         pid: 0,
     };
-    let (time_ns, kind, means) = match effect {
-        Effect::Denied(denial) => {
-            notice.stage = denial.stage.name().to_owned();
-            notice.op.clone_from(&denial.op);
-            notice.object.clone_from(&denial.object);
-            notice.reason.clone_from(&denial.reason);
-            notice.refused = denial.refused;
-            notice.pid = denial.pid;
-            (denial.time_ns, "denial", denial.means.name())
+    let answered = |kind, answer: &Answer| notice(kind, Stage::T2, answer.time_ns, &answer.reason);
+    Some(match effect {
+        Effect::Denied(denial) => Notice {
+            means: Some(denial.means),
+            op: denial.op.clone(),
+            object: denial.object.clone(),
+            fate: Some(denial.fate),
+            pid: denial.pid,
+            ..notice(Kind::Denial, denial.stage, denial.time_ns, &denial.reason)
+        },
+        Effect::Alert { time_ns, verdict, p, reasons } => Notice {
+            object: verdict.name().to_owned(),
+            p: Some(*p),
+            ..notice(Kind::Alert, Stage::T2, *time_ns, &reasons.join("; "))
+        },
+        // What its process was killed for was told as a denial.
+        Effect::Stop { freeze: false, .. } => return None,
+        Effect::Stop { pid, cause, .. } => {
+            let reason = format!("{}: {}", cause.what, cause.reason);
+            Notice { pid: *pid, ..notice(Kind::Frozen, Stage::T0, cause.time_ns, &reason) }
         }
-        Effect::Alert { time_ns, verdict, p, reasons } => {
-            notice.reason = format!("p = {p:.2e}: {}", reasons.join("; "));
-            notice.object = verdict.name().to_owned();
-            (*time_ns, "alert", "")
-        }
-        Effect::Stop { time_ns, pid, freeze, reason } => {
-            notice.stage = "T0".to_owned();
-            notice.reason.clone_from(reason);
-            notice.pid = *pid;
-            (*time_ns, "verdict", if *freeze { "freeze" } else { "kill" })
-        }
-        Effect::Restrict(answer) | Effect::Freeze(answer) | Effect::Kill(answer) => {
-            notice.reason.clone_from(&answer.reason);
-            let means = match effect {
-                Effect::Freeze(_) => "freeze",
-                Effect::Kill(_) => "kill",
-                _ => "restrict",
-            };
-            (answer.time_ns, "verdict", means)
-        }
-    };
-    notice.kind = kind.to_owned();
-    notice.means = means.to_owned();
-    notice.unix_ns = wall_ns.saturating_add(i64::try_from(time_ns).unwrap_or(i64::MAX));
-    notice
+        Effect::Restrict(answer) => answered(Kind::Restricted, answer),
+        Effect::Freeze(answer) => answered(Kind::Frozen, answer),
+        Effect::Kill(answer) => answered(Kind::Killed, answer),
+    })
 }
 
 #[cfg(test)]
@@ -135,18 +149,9 @@ mod tests {
     use super::*;
 
     fn notice(session: &str) -> Notice {
-        Notice {
-            session: session.into(),
-            kind: "denial".into(),
-            unix_ns: 0,
-            stage: "T0".into(),
-            means: String::new(),
-            op: String::new(),
-            object: String::new(),
-            reason: String::new(),
-            refused: true,
-            pid: 0,
-        }
+        let verdict = models::Verdict::Alert;
+        let alert = Effect::Alert { time_ns: 5, verdict, p: 0.01, reasons: vec!["much removed".into()] };
+        of_effect(session, &alert, 10).unwrap()
     }
 
     #[test]

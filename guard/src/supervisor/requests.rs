@@ -6,7 +6,7 @@
 use super::peer::Peer;
 use super::sessions::Running;
 use super::{Shared, begin};
-use crate::control::{self, Action, MAX_REQUEST_BYTES, READING_COMMANDS, Refused, Reply, Request, Why};
+use crate::control::{self, Action, GoOn, MAX_REQUEST_BYTES, READING_COMMANDS, Refused, Reply, Request, Why};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -41,10 +41,10 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Peer) {
             shared.named(peer, &session, owner).and_then(|running| switch(shared, &running, &task)).map(Some)
         }
         Request::StopSession { session, owner, action } => {
-            shared.named(peer, &session, owner).and_then(|running| act(&running, action)).map(Some)
+            shared.named(peer, &session, owner).and_then(|running| act(shared, &running, action)).map(Some)
         }
         Request::Read { args } => read(shared, peer, &args, fds).map(Some),
-        Request::Ended { .. } | Request::Gone | Request::Detach => {
+        Request::Ended { .. } | Request::Gone | Request::GoOn { .. } | Request::Kill | Request::Detach => {
             Err(Refused::new(Why::Protocol, "no session was begun on this connection"))
         }
     };
@@ -70,6 +70,8 @@ fn name(request: &Request) -> &'static str {
         Request::Begin(_) => "begin",
         Request::Ended { .. } => "ended",
         Request::Gone => "gone",
+        Request::GoOn { .. } => "go-on",
+        Request::Kill => "kill",
         Request::Detach => "detach",
         Request::Task { .. } => "task",
         Request::Tail { .. } => "tail",
@@ -105,14 +107,20 @@ fn switch(shared: &Shared, running: &Running, task: &str) -> Result<Reply, Refus
     Ok(Reply::Done(said))
 }
 
-fn act(running: &Running, action: Action) -> Result<Reply, Refused> {
-    tracing::info!(session = running.id(), ?action, "asked from outside");
-    running.act(action)?;
-    let done = match action {
-        Action::Kill => "killed",
-        Action::Freeze => "frozen: `--thaw` lets it go on",
-        Action::Thaw => "goes on",
+fn act(shared: &Shared, running: &Running, action: Action) -> Result<Reply, Refused> {
+    let (done, why) = match action {
+        Action::Kill => ("killed", "by `wardline stop-session`"),
+        Action::Freeze => ("frozen: `--thaw` lets it go on", "by `wardline stop-session --freeze`"),
+        Action::Thaw(GoOn::Once) => (
+            "goes on; the same does not freeze it again",
+            "by `wardline stop-session --thaw`: what froze it does not freeze it again",
+        ),
+        Action::Thaw(GoOn::Session) => (
+            "goes on; nothing freezes it any more",
+            "by `wardline stop-session --thaw --for-session`: nothing freezes it any more",
+        ),
     };
+    shared.sessions.act(running, action, why)?;
     Ok(Reply::Done(format!("session {}: {done}", running.id())))
 }
 

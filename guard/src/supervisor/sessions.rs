@@ -1,13 +1,15 @@
 //! The running sessions: who they are, and what becomes of what the kernel says of them.
 
 use super::notices::{self, Notices};
-use crate::control::{Action, Mode, Refused, Running as Listed, Why};
+use crate::control::{Action, Kind, Refused, Running as Listed, Why};
 use crate::session::boot_ns;
 use crate::{Effect, Error, Live};
 use collector::{ALL_SESSIONS, Heard};
 use event::Captured;
 use event::secret::Redactor;
+use rustix::event::{EventfdFlags, eventfd};
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,12 +31,37 @@ pub struct Running {
     /// `None` once it is being summed up.
     live: Mutex<Option<Live>>,
     logged: AtomicU64,
+    /// Readable when it was frozen or goes on.
+    changed: OwnedFd,
 }
 
 impl Running {
     /// A session that is armed.
-    pub fn new(slot: u32, uid: u32, number: SessionId, writer: Arc<Writer>, live: Live) -> Self {
-        Self { slot, uid, number, writer, live: Mutex::new(Some(live)), logged: AtomicU64::new(0) }
+    pub fn new(
+        slot: u32,
+        uid: u32,
+        number: SessionId,
+        writer: Arc<Writer>,
+        live: Live,
+    ) -> Result<Self, Error> {
+        let changed = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|e| Error::io("an event descriptor cannot be made", e))?;
+        let (live, logged) = (Mutex::new(Some(live)), AtomicU64::new(0));
+        Ok(Self { slot, uid, number, writer, live, logged, changed })
+    }
+
+    /// What is readable when it was frozen or goes on.
+    pub fn changed(&self) -> &OwnedFd {
+        &self.changed
+    }
+
+    /// Takes in that it has changed.
+    pub fn see_change(&self) {
+        let _ = rustix::io::read(&self.changed, &mut [0u8; 8]);
+    }
+
+    fn note_change(&self) {
+        let _ = rustix::io::write(&self.changed, &1u64.to_ne_bytes());
     }
 
     /// Its number as text: users' and the protocol's name of it.
@@ -56,17 +83,19 @@ impl Running {
         self.live().take()
     }
 
-    /// Kills, freezes or thaws it.
-    pub fn act(&self, action: Action) -> Result<(), Refused> {
+    fn act(&self, action: Action) -> Result<(), Refused> {
+        let failed = |e: Error| Refused::new(Why::Failed, e.to_string());
         let done = self.with(|live| match action {
-            Action::Kill => live.kill(),
-            Action::Freeze => live.freeze(),
-            Action::Thaw => live.thaw(),
+            Action::Kill => live.kill().map_err(failed),
+            Action::Freeze => live.freeze_as_asked().map_err(failed),
+            Action::Thaw(_) if live.frozen().is_some_and(|frozen| !frozen.may_go_on) => {
+                let message = "nothing would be refused any more if it went on: it can only be killed";
+                Err(Refused::new(Why::CannotProtect, message))
+            }
+            Action::Thaw(how) => live.thaw(how).map_err(failed),
         });
-        match done {
-            Some(done) => done.map_err(|e| Refused::new(Why::Failed, e.to_string())),
-            None => Err(over(&self.id())),
-        }
+        self.note_change();
+        done.unwrap_or_else(|| Err(over(&self.id())))
     }
 
     fn listed(&self) -> Option<Listed> {
@@ -81,6 +110,7 @@ impl Running {
             started_unix_ns: live.meta().started_unix_ns,
             processes: u32::try_from(live.processes().len()).unwrap_or(u32::MAX),
             denied: live.denied(),
+            stopped: live.stopped_operations(),
             alerts: live.alerts(),
         })
     }
@@ -187,6 +217,19 @@ impl Sessions {
         self.closed.store(true, Ordering::Release);
     }
 
+    /// Kills, freezes or thaws a session for somebody outside, and tells of it.
+    pub fn act(&self, running: &Running, action: Action, why: &str) -> Result<(), Refused> {
+        running.act(action)?;
+        let kind = match action {
+            Action::Kill => Kind::Killed,
+            Action::Freeze => Kind::Frozen,
+            Action::Thaw(_) => Kind::GoesOn,
+        };
+        tracing::warn!(session = running.id(), uid = running.uid, ?kind, why, "asked from outside");
+        self.notices.tell(running.uid, &notices::of_request(&running.id(), kind, why));
+        Ok(())
+    }
+
     /// Kills every session; each one's own connection sums it up.
     pub fn kill_all(&self) {
         let all: Vec<_> = self.all().values().cloned().collect();
@@ -267,7 +310,7 @@ impl Sessions {
                 if let Err(error) = live.apply(&effect) {
                     self.fail_closed(running, live, &error);
                 }
-                self.tell(running, live.mode(), &effect);
+                self.tell(running, &effect);
             }
         });
     }
@@ -290,7 +333,7 @@ impl Sessions {
                 }
                 match live.freeze_held() {
                     Ok(None) => {}
-                    Ok(Some(effect)) => self.tell(running, live.mode(), &effect),
+                    Ok(Some(effect)) => self.tell(running, &effect),
                     Err(error) => self.fail_closed(running, live, &error),
                 }
                 if !live.is_guarded() && !live.is_frozen() {
@@ -298,21 +341,31 @@ impl Sessions {
                         session = running.id(),
                         "what answers permission events has died: the session is frozen"
                     );
-                    if let Err(error) = live.freeze() {
+                    if let Err(error) = live.freeze_unguarded() {
                         self.fail_closed(running, live, &error);
                     }
+                    running.note_change();
+                    let why = "what answers for its opens has died";
+                    self.notices.tell(running.uid, &notices::of_request(&running.id(), Kind::Frozen, why));
                 }
             });
         }
     }
 
-    /// Tells the log and whoever listens.
-    fn tell(&self, running: &Running, mode: Mode, effect: &Effect) {
-        if running.logged.fetch_add(1, Ordering::Relaxed) < LOGGED_DENIALS {
+    /// Tells the log, the session's client where it was frozen, and whoever listens.
+    fn tell(&self, running: &Running, effect: &Effect) {
+        if matches!(effect, Effect::Freeze(_) | Effect::Stop { freeze: true, .. }) {
+            running.note_change();
+        }
+        // However many denials there were: what stops a session is always logged.
+        let is_denial = matches!(effect, Effect::Denied(_));
+        if !is_denial || running.logged.fetch_add(1, Ordering::Relaxed) < LOGGED_DENIALS {
             tracing::warn!(session = running.id(), uid = running.uid, ?effect, "decided");
         }
-        if self.notices.is_wanted() {
-            self.notices.tell(running.uid, &notices::of_effect(&running.id(), mode, effect, self.wall_ns));
+        if self.notices.is_wanted()
+            && let Some(notice) = notices::of_effect(&running.id(), effect, self.wall_ns)
+        {
+            self.notices.tell(running.uid, &notice);
         }
     }
 }

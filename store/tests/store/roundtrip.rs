@@ -157,7 +157,7 @@ fn an_export_has_a_line_for_each() {
     let mut recorder = Recorder::open(&path).unwrap();
     let id = recorder.begin_session(&meta("edit")).unwrap();
     let mut event = open(1);
-    event.decision = Some(Decision { stage: Stage::T0, means: Means::Lsm, refused: true, reason: 7 });
+    event.decision = Some(Decision { stage: Stage::T0, means: Means::Lsm, enforced: true, reason: 7 });
     recorder.write(id, &Captured::Event(Box::new(event.clone()))).unwrap();
     recorder.write(id, &call(2, 5)).unwrap();
     recorder.reason(id, 7, "a private key").unwrap();
@@ -176,7 +176,7 @@ fn an_export_has_a_line_for_each() {
     }
     assert_eq!(
         lines[1],
-        r#"{"type":"event","time_ns":1001,"segment":0,"pid":10,"tid":11,"op":"open","access":["read"],"object":{"kind":"file","path":"/home/u/w/1","key":{"dev":1,"ino":1,"generation":2},"mode":33188,"origin":"trusted"},"outcome":{"done":3},"decision":{"stage":"T0","means":"lsm","refused":true,"reason":7},"detail":0}"#
+        r#"{"type":"event","time_ns":1001,"segment":0,"pid":10,"tid":11,"op":"open","access":["read"],"object":{"kind":"file","path":"/home/u/w/1","key":{"dev":1,"ino":1,"generation":2},"mode":33188,"origin":"trusted"},"outcome":{"done":3},"decision":{"stage":"T0","means":"lsm","fate":"refused","reason":7},"detail":0}"#
     );
     assert_eq!(lines[2], r#"{"type":"syscall","time_ns":1002,"tid":5,"number":2,"compat":false,"ret":-2}"#);
     let session: Line = serde_json::from_str(lines[0]).unwrap();

@@ -174,10 +174,10 @@ fn decision() -> impl Strategy<Value = Decision> {
     let stage = select(vec![Stage::T0, Stage::T1, Stage::T2]);
     let means =
         select(vec![Means::Lsm, Means::Fanotify, Means::Landlock, Means::Cgroup, Means::Freeze, Means::Kill]);
-    (stage, means, any::<bool>(), any::<u32>()).prop_map(|(stage, means, refused, reason)| Decision {
+    (stage, means, any::<bool>(), any::<u32>()).prop_map(|(stage, means, enforced, reason)| Decision {
         stage,
         means,
-        refused,
+        enforced,
         reason,
     })
 }

@@ -29,7 +29,7 @@ pub fn run(args: &Directory) -> Result<()> {
             run.exit_status.to_string(),
             number("events").to_string(),
             number("lost").to_string(),
-            number("denied").to_string(),
+            (number("denied") + number("stopped")).to_string(),
             format!("{:.1}", number("duration_ns") as f64 / 1e9),
         ]);
     }

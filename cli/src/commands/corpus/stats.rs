@@ -124,7 +124,7 @@ fn stats(reader: &Reader, runs: &[&Run]) -> Result<Stats> {
     }
     let number = |run: &Run, name: &str| run.summary[name].as_u64().unwrap_or_default();
     let normal = || runs.iter().filter(|run| run.kind == Kind::Clean);
-    stats.denied = normal().filter(|run| number(run, "denied") > 0).count();
+    stats.denied = normal().filter(|run| number(run, "denied") + number(run, "stopped") > 0).count();
     stats.lost = normal().map(|run| number(run, "lost")).sum();
     let mut events: Vec<u64> = normal().map(|run| number(run, "events")).collect();
     events.sort_unstable();

@@ -71,7 +71,7 @@ pub fn look(store: &Path, session: i64, interpreter: &str, file: &str, workspace
 
 impl Doings {
     fn take(&mut self, event: &Event, interpreter: &str, file: &str, workspace: &[u8]) {
-        let refusal = event.decision.filter(|decision| decision.refused).map(|decision| decision.stage);
+        let refusal = event.decision.filter(|decision| decision.enforced).map(|decision| decision.stage);
         let refused = refusal.is_some();
         if self.onset_ns.is_none() {
             if is_start(event, interpreter, file) {
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_a_program_and_its_children_do_outside_the_workspace_is_told() {
-        let refused = Decision { stage: Stage::T1, means: Means::Lsm, refused: true, reason: 1 };
+        let refused = Decision { stage: Stage::T1, means: Means::Lsm, enforced: true, reason: 1 };
         let fork = Event {
             fork: Some(Fork { pid: 8, tid: 8 }),
             ..event(4, 7, Op::Fork, Object::None, Outcome::Done(0))

@@ -207,7 +207,7 @@ fn outcome(
         language,
         exit_status: doings.exit_status,
         session_status: session_status.unwrap_or(-1),
-        denied: summary.denied,
+        denied: summary.denied + summary.stopped,
         denied_of_program: doings.refused,
         early: doings.early,
         stopped_by: summary.stopped_by.clone(),

@@ -1,0 +1,153 @@
+//! A session that stands still: what froze it, who lets it go on, and how far.
+
+use super::passed::Deed;
+use super::{Live, boot_ns};
+use crate::control::{Frozen, GoOn};
+use crate::report::Freeze;
+use crate::{Error, cgroup};
+use event::{Means, Stage};
+use models::Score;
+use rustix::process::Signal;
+
+/// Things that are told of one freeze; more are let pass with them.
+const TOLD_MAX: usize = 8;
+/// Freezes that a report carries one by one.
+const FREEZES_MAX: usize = 100;
+
+/// What a session is frozen for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// CLOCK_BOOTTIME, ns.
+    pub time_ns: u64,
+    /// The stage; `None`: it was asked for from outside, or what guards the session has died.
+    pub stage: Option<Stage>,
+    /// What was done, and what became of it; empty where no single operation is meant.
+    pub what: String,
+    /// Why, in words.
+    pub reason: String,
+    /// What is let pass if the session goes on.
+    pub deed: Deed,
+}
+
+/// A session that stands still.
+#[derive(Debug)]
+pub(crate) struct Standstill {
+    stage: Option<Stage>,
+    what: Vec<String>,
+    why: Vec<String>,
+    deeds: Vec<Deed>,
+    /// What was refused to the whole session before: access bits, and the number of the reason.
+    restricted: (u32, u32),
+}
+
+impl Live {
+    /// Freezes the whole session, those included that left its cgroup. What froze it is told to whoever can answer.
+    pub fn freeze(&mut self, cause: Cause) -> Result<(), Error> {
+        let frozen = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::freeze);
+        self.signal_strays(Signal::STOP);
+        self.freezes += 1;
+        if let Some(stage) = cause.stage {
+            self.stopped(stage, Means::Freeze);
+        }
+        if self.report.freezes.len() < FREEZES_MAX {
+            self.report.freezes.push(Freeze {
+                time_ns: cause.time_ns,
+                stage: cause.stage,
+                what: cause.what.clone(),
+                reason: cause.reason.clone(),
+                went_on: None,
+            });
+        }
+        let list = &self.shared.list;
+        let standstill = self.standstill.get_or_insert_with(|| Standstill {
+            stage: cause.stage,
+            what: Vec::new(),
+            why: Vec::new(),
+            deeds: Vec::new(),
+            restricted: list.session(self.slot).map_or((0, 0), |s| (s.restrict, s.restrict_reason)),
+        });
+        for (told, text) in [(&mut standstill.what, cause.what), (&mut standstill.why, cause.reason)] {
+            if !text.is_empty() && told.len() < TOLD_MAX && !told.contains(&text) {
+                told.push(text);
+            }
+        }
+        standstill.deeds.push(cause.deed);
+        frozen
+    }
+
+    /// Lets it go on: what froze it is let pass, and what was taken away for that is given back.
+    pub fn thaw(&mut self, how: GoOn) -> Result<(), Error> {
+        if let Some(standstill) = &self.standstill {
+            let list = &self.shared.list;
+            let mut session = list.session(self.slot)?;
+            (session.restrict, session.restrict_reason) = standstill.restricted;
+            list.set_session(self.slot, &session)?;
+        }
+        if let Some(standstill) = self.standstill.take() {
+            self.passed.add(standstill.deeds, how);
+            // What comes next is judged anew.
+            (self.acted, self.answered) = (None, true);
+            for freeze in self.report.freezes.iter_mut().rev().take_while(|freeze| freeze.went_on.is_none()) {
+                freeze.went_on = Some(how);
+            }
+        }
+        self.shared.list.lift(self.slot);
+        self.held = false;
+        let thawed = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::thaw);
+        self.signal_strays(Signal::CONT);
+        thawed
+    }
+
+    /// What the score says while the session stands still is of what froze it. Whether it does.
+    pub(super) fn note_standing(&mut self, score: &Score) -> bool {
+        let Some(standstill) = &mut self.standstill else { return false };
+        let deed = Deed::of_score(score);
+        match standstill.deeds.iter_mut().find(|deed| matches!(deed, Deed::Score(_))) {
+            Some(known) => *known = deed,
+            None => standstill.deeds.push(deed),
+        }
+        true
+    }
+
+    /// Freezes it for its owner, who asked for that from outside.
+    pub fn freeze_as_asked(&mut self) -> Result<(), Error> {
+        self.freeze(Cause {
+            time_ns: boot_ns(),
+            stage: None,
+            what: String::new(),
+            reason: "it was asked for from outside, by `wardline stop-session --freeze`".to_owned(),
+            deed: Deed::Single,
+        })
+    }
+
+    /// Freezes it, since what answers for it has died.
+    pub fn freeze_unguarded(&mut self) -> Result<(), Error> {
+        self.freeze(Cause {
+            time_ns: boot_ns(),
+            stage: None,
+            what: String::new(),
+            reason: "what answers for its opens has died, so that nothing would be refused any more"
+                .to_owned(),
+            deed: Deed::Unguarded,
+        })
+    }
+
+    /// Whether it stands still.
+    pub fn is_frozen(&self) -> bool {
+        self.standstill.is_some() || self.cgroup.as_ref().is_some_and(cgroup::Cgroup::is_frozen)
+    }
+
+    /// How it stands still, for who can answer.
+    pub fn frozen(&self) -> Option<Frozen> {
+        let standstill = self.standstill.as_ref()?;
+        Some(Frozen {
+            number: self.freezes,
+            session: self.id.clone(),
+            agent: self.meta.agent.clone(),
+            stage: standstill.stage,
+            what: standstill.what.clone(),
+            why: standstill.why.clone(),
+            may_go_on: !standstill.deeds.contains(&Deed::Unguarded),
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! The connection of a running session: its client is told when the session stands still, and answers how it goes on.
+//!
+//! Nobody inside can answer: whoever asks here was checked to be outside when the connection was made, is asked again, and
+//! no process of a session that stands still runs. An answer names what it answers, so that one which comes late lets
+//! nothing else pass.
+
+use super::Shared;
+use super::peer::Peer;
+use super::requests::answer;
+use super::sessions::Running;
+use crate::control::{self, Action, GoOn, MAX_REQUEST_BYTES, Refused, Reply, Request, Why};
+use rustix::event::{PollFd, PollFlags, poll};
+use std::os::unix::net::UnixStream;
+
+/// The next request of the session's client that is none about a session that stands still; `None`: the client is gone, or
+/// sent something else.
+pub(super) fn next(shared: &Shared, stream: &UnixStream, peer: &Peer, running: &Running) -> Option<Request> {
+    let mut told = 0;
+    loop {
+        let mut fds = [PollFd::new(stream, PollFlags::IN), PollFd::new(running.changed(), PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                tracing::error!(session = running.id(), %error, "the client cannot be waited for");
+                return None;
+            }
+        }
+        let (asked, changed) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+        if changed {
+            running.see_change();
+            tell(stream, running, &mut told)?;
+        }
+        if !asked {
+            continue;
+        }
+        match control::receive::<Request>(stream, MAX_REQUEST_BYTES) {
+            Ok(Some((Request::GoOn { number, how }, _))) => {
+                let gone_on = may_answer(shared, peer).and_then(|()| go_on(shared, running, number, how));
+                if let Err(refused) = gone_on {
+                    tracing::warn!(session = running.id(), "not let go on: {}", refused.message);
+                    answer(stream, &refused.into());
+                }
+            }
+            Ok(Some((Request::Kill, _))) => {
+                let why = "its user ended it where it was started";
+                if let Err(refused) = shared.sessions.act(running, Action::Kill, why) {
+                    answer(stream, &refused.into());
+                }
+            }
+            Ok(Some((request, _))) => return Some(request),
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
+
+/// Tells the client how the session stands, if it was not told yet: `told` is the number of the freeze that it knows.
+fn tell(stream: &UnixStream, running: &Running, told: &mut u32) -> Option<()> {
+    let frozen = running.with(|live| live.frozen())?;
+    let number = frozen.as_ref().map_or(0, |frozen| frozen.number);
+    if number != *told {
+        *told = number;
+        control::send(stream, &Reply::Frozen(frozen.map(Box::new)), &[]).ok()?;
+    }
+    Some(())
+}
+
+fn may_answer(shared: &Shared, peer: &Peer) -> Result<(), Refused> {
+    match peer.is_inside(|pid| shared.is_member(pid)) {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            Err(Refused::new(Why::Inside, "the answer came from inside a session: it counts for nothing"))
+        }
+        Err(error) => Err(Refused::new(Why::Failed, format!("the caller could not be checked: {error}"))),
+    }
+}
+
+fn go_on(shared: &Shared, running: &Running, number: u32, how: GoOn) -> Result<(), Refused> {
+    let stands = running.with(|live| live.frozen()).flatten().map(|frozen| frozen.number);
+    if stands != Some(number) {
+        return Err(Refused::new(
+            Why::Protocol,
+            "the session stands still for something else by now: look again",
+        ));
+    }
+    let why = match how {
+        GoOn::Once => "its user let it go on, where it was started: what froze it does not freeze it again",
+        GoOn::Session => "its user let it go on, where it was started: nothing freezes it any more",
+    };
+    shared.sessions.act(running, Action::Thaw(how), why)
+}
