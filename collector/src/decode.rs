@@ -224,7 +224,11 @@ fn file(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decode
         0 if record.second.file.ino == 0 => None,
         _ => Some(Object::File(resolver.file(&record.second, tail.names(&record.second)?))),
     };
-    let op = Op::from_number(record.op)?;
+    // A permission mark is asked by every open, and by that of a program that is being started.
+    let op = match Op::from_number(record.op)? {
+        Op::Open if record.access & abi::access::EXEC != 0 => Op::Exec,
+        op => op,
+    };
     let mut event = event(header, op, Object::File(file), outcome(record.ret));
     event.access = Access::from_bits_truncate(record.access);
     // The kernel marks as created only what got a name: fs/namei.c, `vfs_tmpfile`.

@@ -1,6 +1,5 @@
 //! One recorded session under one baseline.
 
-use crate::score::decided;
 use event::Step;
 use models::{Baseline, DENIAL_BUDGET_BITS, Score, Scorer, Thresholds, Verdict, words};
 use profiler::Reading;
@@ -164,14 +163,15 @@ impl<'b> Run<'b> {
     }
 
     fn deny(&mut self, step: &Step) {
-        let Some(place) = decided(step, self.tier) else { return };
-        let bits = self.baseline.models.novelty.first_touch_bits(place);
-        if bits < DENIAL_BUDGET_BITS || !place.is_compiled() || !self.seen.insert(place.clone()) {
-            return;
-        }
-        self.result.denied += 1;
-        if self.result.denied_places.len() < PLACES_NAMED {
-            self.result.denied_places.push((place.reach, words(place), bits));
+        for place in step.asked(self.tier) {
+            let bits = self.baseline.models.novelty.first_touch_bits(place);
+            if bits < DENIAL_BUDGET_BITS || !place.is_compiled() || !self.seen.insert(place.clone()) {
+                continue;
+            }
+            self.result.denied += 1;
+            if self.result.denied_places.len() < PLACES_NAMED {
+                self.result.denied_places.push((place.reach, words(place), bits));
+            }
         }
     }
 }

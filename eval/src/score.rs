@@ -4,7 +4,7 @@
 use crate::metrics::alarm::Point;
 use crate::metrics::operating::Track;
 use crate::trace::{Record, Trace};
-use event::{Op, Place, Reach, Stage, Step};
+use event::{Reach, Stage};
 use models::calibration::Calibration;
 use models::channel::CHANNELS;
 use models::{Baseline, DENIAL_BUDGET_BITS, Score, Scorer, Verdict, words};
@@ -87,26 +87,6 @@ impl Stages {
     pub const T2: Stages = Stages { t0: false, t1: false, t2: true };
 }
 
-/// The place of a step that the compiled baseline decides about: what was only claimed decides nothing, and against some
-/// operations the tier `tracepoint` has no means (ARCHITECTURE.md has the table).
-pub fn decided<'s>(step: &'s Step, tier: &str) -> Option<&'s Place> {
-    const WITHOUT_MEANS: [Op; 11] = [
-        Op::Unlink,
-        Op::Rmdir,
-        Op::Rename,
-        Op::Link,
-        Op::Chmod,
-        Op::Chown,
-        Op::Setxattr,
-        Op::Removexattr,
-        Op::Truncate,
-        Op::Mount,
-        Op::Umount,
-    ];
-    let has_means = tier != "tracepoint" || step.token.op().is_none_or(|op| !WITHOUT_MEANS.contains(&op));
-    step.place.as_ref().filter(|_| has_means && !step.claimed)
-}
-
 /// What a stage's denial counts as, as a p: T0's are certain.
 const T0_P: f64 = 0.0;
 
@@ -137,7 +117,7 @@ pub fn score(
         event += 1;
         action += u64::from(step.action);
         let time_ns = step.time_ns;
-        if let Some(place) = decided(step, &trace.tier).filter(|place| seen.insert((*place).clone())) {
+        for place in step.asked(&trace.tier).filter(|place| seen.insert((*place).clone())) {
             let bits = baseline.models.novelty.first_touch_bits(place);
             if bits >= DENIAL_BUDGET_BITS && place.is_compiled() {
                 let (reach, place) = (place.reach, words(place));
@@ -214,28 +194,4 @@ const CERTAIN_BITS: f64 = 64.0;
 /// A p as a score that is higher the more suspicious it is, in bits.
 pub fn bits(p: f64) -> f64 {
     (-p.log2()).clamp(0.0, CERTAIN_BITS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use event::Token;
-
-    #[test]
-    fn a_denial_that_the_tier_has_no_means_for_is_none() {
-        let step = |op: Op| Step {
-            time_ns: 1,
-            tid: 1,
-            token: Token(u32::from(op as u16) << 11),
-            action: true,
-            place: Some(Place { reach: Reach::Remove, components: ["$home".into(), "x".into()].into() }),
-            claimed: false,
-            child: None,
-            ended: false,
-        };
-        assert!(decided(&step(Op::Unlink), "lsm").is_some());
-        assert!(decided(&step(Op::Unlink), "tracepoint").is_none());
-        assert!(decided(&step(Op::Open), "tracepoint").is_some());
-        assert!(decided(&Step { claimed: true, ..step(Op::Open) }, "lsm").is_none());
-    }
 }

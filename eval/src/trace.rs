@@ -85,10 +85,10 @@ pub struct Trace {
 pub struct Names(Mutex<HashSet<Arc<[BString]>>>);
 
 impl Names {
-    /// The step, with the names of its place shared.
+    /// The step, with the names of its places shared.
     fn shared(&self, step: &Step) -> Step {
         let mut step = step.clone();
-        if let Some(place) = &mut step.place {
+        for place in step.place.iter_mut().chain(step.second.as_mut().map(|(place, _)| place)) {
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             match known.get(&place.components) {
                 Some(names) => place.components = Arc::clone(names),
@@ -143,7 +143,7 @@ impl Trace {
                 digest.update(&step.time_ns.to_le_bytes());
                 digest.update(&step.tid.to_le_bytes());
                 digest.update(&step.token.0.to_le_bytes());
-                for name in step.place.iter().flat_map(|place| &*place.components) {
+                for name in step.touches().flat_map(|touch| &*touch.place.components) {
                     digest.update(name);
                     digest.update(&[0]);
                 }

@@ -17,6 +17,7 @@ pub mod secret;
 mod session;
 mod step;
 mod token;
+mod touch;
 
 pub use abi::FileKey;
 pub use class::Class;
@@ -28,3 +29,4 @@ pub use operation::{Access, Op};
 pub use session::{Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen};
 pub use step::{Place, Reach, Step};
 pub use token::{Token, Tokeniser, vocabulary_hash};
+pub use touch::{Said, Touch};

@@ -1,6 +1,6 @@
 //! What the models read: an event made abstract.
 
-use crate::Token;
+use crate::{Said, Token};
 use bstr::BString;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -82,6 +82,9 @@ pub struct Step {
     pub place: Option<Place>,
     /// A place that only a claimed path names: raises surprise, never teaches.
     pub claimed: bool,
+    /// The other place that it reached for, and who says so: the script that was started, where `place` is its interpreter;
+    /// the name that a rename made; the file that a link was made of.
+    pub second: Option<(Place, Said)>,
     /// Thread that was made: it inherits this thread's context.
     pub child: Option<u32>,
     /// The thread ended.

@@ -1,7 +1,7 @@
 //! Tokens: an event made abstract for the models.
 
 use crate::{
-    Access, Address, Class, Context, Event, HostOrigin, Object, Op, Origin, Outcome, Place, Reach, Step,
+    Access, Address, Class, Context, Event, HostOrigin, Object, Op, Origin, Outcome, Place, Reach, Said, Step,
 };
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
@@ -17,7 +17,7 @@ use std::net::IpAddr;
 pub struct Token(pub u32);
 
 /// Raised by hand when the reading of an event changes in a way that names do not show.
-const READING: u32 = 4;
+const READING: u32 = 5;
 
 /// What git executes or obeys in the `.git` of a workspace. The rest is what it keeps for itself, under names that differ with
 /// every branch, object and process: one place, `$state`. See gitrepository-layout(5).
@@ -112,6 +112,7 @@ impl Tokeniser {
         let own = self.is_own(&event.object);
         let claimed = event.object.file().is_some_and(|file| file.origin != Origin::Trusted);
         let place = if own { None } else { self.place(event) };
+        let second = self.second(event);
         let token = token(event, class, own);
         self.remember(event);
         Step {
@@ -121,6 +122,7 @@ impl Tokeniser {
             action: event.op.is_action(),
             place,
             claimed,
+            second,
             child: event.fork.map(|fork| fork.tid),
             ended: event.op == Op::Exit,
         }
@@ -181,6 +183,29 @@ impl Tokeniser {
             _ => return None,
         };
         (!components.is_empty()).then_some(Place { reach, components: components.into() })
+    }
+
+    /// The other place that an event reached for; see [`Step::second`].
+    fn second(&self, event: &Event) -> Option<(Place, Said)> {
+        /// A script that is started by its descriptor has this in place of a name.
+        const DESCRIPTORS: &[u8] = b"/dev/fd";
+        let Outcome::Done(_) = event.outcome else { return None };
+        let (reach, object) = match event.op {
+            Op::Exec => (Reach::Exec, event.second.as_ref()?),
+            Op::Rename => (Reach::Create, event.second.as_ref()?),
+            Op::Link => (Reach::Read, event.second.as_ref().map(|_| &event.object)?),
+            _ => return None,
+        };
+        let file = object.file()?;
+        if self.is_own(object) || crate::context::below(&file.path, DESCRIPTORS).is_some() {
+            return None;
+        }
+        let said = match (event.op, file.origin) {
+            (Op::Exec, _) => Said::Name,
+            (_, Origin::Trusted) => Said::Kernel,
+            _ => Said::Session,
+        };
+        Some((Place { reach, components: self.symbolic(&file.path).into() }, said))
     }
 
     /// Whether an address goes by the name of its host.
@@ -377,6 +402,47 @@ mod tests {
         let again = tokeniser.read(&event(Op::Open, "/home/u/n", Access::READ));
         assert_eq!(again.place, None);
         assert!(again.token.is_own());
+    }
+
+    #[test]
+    fn a_script_is_started_and_its_interpreter_too() {
+        let name = |path: &str| {
+            let file = File { path: path.into(), key: None, mode: 0, origin: Origin::Claimed };
+            Some(Object::File(file))
+        };
+        let exec = |script: &str| {
+            let mut exec = event(Op::Exec, "/usr/bin/dash", Access::EXEC);
+            let Object::File(file) = exec.object else { panic!("no file") };
+            exec.object = Object::Exe(crate::Exe { file, args: Vec::new(), args_cut: false });
+            exec.second = name(script);
+            exec
+        };
+        let mut tokeniser = tokeniser();
+        let step = tokeniser.read(&exec("/home/u/bin/tool"));
+        let taught: Vec<_> = step.taught().map(|place| (place.reach, place.components.to_vec())).collect();
+        let of = |names: &[&str]| (Reach::Exec, names.iter().map(|name| BString::from(*name)).collect());
+        assert_eq!(taught, [of(&["/", "usr", "bin", "dash"]), of(&["$home", "bin", "tool"])]);
+        assert_eq!(tokeniser.read(&exec("/dev/fd/7/tool")).second, None);
+        let failed = Event { outcome: Outcome::Failed(1), ..exec("/home/u/bin/tool") };
+        assert_eq!(tokeniser.read(&failed).second, None);
+        tokeniser.read(&event(Op::Open, "/home/u/made", Access::WRITE | Access::NEW));
+        assert_eq!(tokeniser.read(&exec("/home/u/made")).second, None);
+    }
+
+    #[test]
+    fn what_something_is_moved_to_is_made_and_what_is_linked_is_read() {
+        let of = |op: Op, origin: Origin| {
+            let mut event = event(op, "/home/u/old", Access::empty());
+            let new = File { path: "/home/u/new".into(), key: None, mode: 0, origin };
+            event.second = Some(Object::File(new));
+            let step = tokeniser().read(&event);
+            step.taught().map(|place| (place.reach, place.components[1].to_string())).collect::<Vec<_>>()
+        };
+        let (old, new) = ("old".to_owned(), "new".to_owned());
+        let moved = [(Reach::Remove, old.clone()), (Reach::Create, new.clone())];
+        assert_eq!(of(Op::Rename, Origin::Trusted), moved);
+        assert_eq!(of(Op::Rename, Origin::Claimed), moved[..1]);
+        assert_eq!(of(Op::Link, Origin::Trusted), [(Reach::Create, new), (Reach::Read, old)]);
     }
 
     #[test]

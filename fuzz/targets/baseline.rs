@@ -19,6 +19,7 @@ fuzz_target!(|payload: &[u8]| {
             action: true,
             place: Some(Place { reach, components: ["$workspace".into(), "a".into()].into() }),
             claimed: false,
+            second: None,
             child: None,
             ended: n % 30 == 29,
         });

@@ -58,6 +58,9 @@ struct Given {
     next: u32,
     texts: HashMap<u32, (u32, Arc<str>)>,
     numbers: HashMap<(u32, Arc<str>), u32>,
+    /// Reasons that depend on what was asked for: for a label's number the accesses, in order, and the number for each.
+    each: HashMap<u32, (u32, Arc<[(u32, u32)]>)>,
+    labels: HashMap<(u32, Arc<[(u32, u32)]>), u32>,
 }
 
 impl Reasons {
@@ -68,11 +71,38 @@ impl Reasons {
         if let Some(&number) = given.numbers.get(&(policy, text.clone())) {
             return number;
         }
-        let number = FIRST_ALLOCATED + given.next;
-        given.next += 1;
+        let number = given.number();
         given.texts.insert(number, (policy, text.clone()));
         given.numbers.insert((policy, text), number);
         number
+    }
+
+    /// The number of a label that refuses several accesses, each for a reason of its own; 0 where it refuses none. An
+    /// operation that asked for several is told the first: see [`Reasons::asked`].
+    pub fn allocate_each(&self, policy: u32, reasons: &[(u32, String)]) -> u32 {
+        let each: Vec<(u32, u32)> =
+            reasons.iter().map(|(access, text)| (*access, self.allocate(policy, text))).collect();
+        let Some(&(_, first)) = each.first() else { return 0 };
+        if each.iter().all(|(_, number)| *number == first) {
+            return first;
+        }
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let each: Arc<[(u32, u32)]> = each.into();
+        if let Some(&number) = given.labels.get(&(policy, each.clone())) {
+            return number;
+        }
+        let number = given.number();
+        given.each.insert(number, (policy, each.clone()));
+        given.labels.insert((policy, each), number);
+        number
+    }
+
+    /// The reason of a label, for what was asked for.
+    pub fn asked(&self, number: u32, access: Access) -> u32 {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, each)) = given.each.get(&number) else { return number };
+        let asked = each.iter().find(|(of, _)| access.bits() & of != 0);
+        asked.or(each.first()).map_or(number, |(_, number)| *number)
     }
 
     /// Forgets the reasons of a policy that is no longer armed.
@@ -80,6 +110,8 @@ impl Reasons {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         given.texts.retain(|_, (owner, _)| *owner != policy);
         given.numbers.retain(|(owner, _), _| *owner != policy);
+        given.each.retain(|_, (owner, _)| *owner != policy);
+        given.labels.retain(|(owner, _), _| *owner != policy);
     }
 
     /// The reason in words.
@@ -95,6 +127,13 @@ impl Reasons {
             Some((_, text)) => text.to_string(),
             None => format!("a rule that is no longer armed (number {number})"),
         }
+    }
+}
+
+impl Given {
+    fn number(&mut self) -> u32 {
+        self.next += 1;
+        FIRST_ALLOCATED + self.next - 1
     }
 }
 
@@ -206,6 +245,25 @@ mod tests {
         assert!(reasons.explain(one).contains("no longer armed"));
         assert_eq!(reasons.explain(two), "a");
         assert_ne!(reasons.allocate(1, "a"), one);
+    }
+
+    #[test]
+    fn a_label_says_why_what_was_asked_for_is_refused() {
+        let reasons = Reasons::default();
+        let (exec, write) = (Access::EXEC, Access::WRITE);
+        let of = |policy| {
+            let each = [(exec.bits(), "started".to_owned()), (write.bits(), "changed".to_owned())];
+            reasons.allocate_each(policy, &each)
+        };
+        let label = of(1);
+        assert_eq!((of(1), of(2) == label, reasons.allocate_each(1, &[])), (label, false, 0));
+        let why = |access| reasons.explain(reasons.asked(label, access));
+        assert_eq!((why(exec).as_str(), why(write).as_str()), ("started", "changed"));
+        assert_eq!((why(exec | write).as_str(), why(Access::READ).as_str()), ("started", "started"));
+        let alone = reasons.allocate(1, "alone");
+        assert_eq!((reasons.asked(alone, exec), reasons.asked(1, exec)), (alone, 1));
+        reasons.release(1);
+        assert!(reasons.explain(reasons.asked(label, exec)).contains("no longer armed"));
     }
 
     #[test]

@@ -274,6 +274,9 @@ impl Live {
         let mut effects = Vec::new();
         let mut stop = None;
         if let Captured::Event(event) = &mut captured {
+            if let Some(decision) = &mut event.decision {
+                decision.reason = self.shared.reasons.asked(decision.reason, event.access);
+            }
             if self.mode == Mode::Shadow && self.judged.is_told_later(event) {
                 return effects;
             }

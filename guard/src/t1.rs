@@ -10,6 +10,7 @@ mod habits;
 pub(crate) mod hosts;
 pub(crate) mod names;
 mod network;
+mod program;
 mod words;
 
 use crate::reason::{Normal, Reasons};
@@ -135,5 +136,7 @@ fn net_key(policy: u32, addr: [u8; 16]) -> NetKey {
     NetKey { policy: policy.to_be_bytes(), addr }
 }
 
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

@@ -103,8 +103,8 @@ pub struct Effect {
     pub action: bool,
     /// Surprise of the token in its thread, bits, and the longest known n-gram that ends in it.
     pub token: Option<(Token, f64, usize)>,
-    /// Cost of the first touch of a place, bits.
-    pub touch: Option<f64>,
+    /// Costs of the first touches among [`Step::touches`], in that order, bits.
+    pub touches: [Option<f64>; 2],
     /// What it counted for.
     pub group: Option<Group>,
 }
@@ -166,13 +166,10 @@ impl Channels {
     pub fn push(&mut self, step: &Step) -> Effect {
         let mut effect = Effect { action: step.action, ..Effect::default() };
         self.sequence(step, &mut effect);
-        let mut first = false;
-        if let Some(place) = &step.place
-            && self.is_first_touch(place)
-        {
-            first = true;
-            effect.touch = Some(self.touch(place));
+        for (touch, bits) in step.touches().zip(&mut effect.touches) {
+            *bits = self.is_first_touch(touch.place).then(|| self.touch(touch.place));
         }
+        let first = step.place.is_some() && effect.touches[0].is_some();
         if let Some(child) = step.child {
             self.threads.fork(step.tid, child);
         }

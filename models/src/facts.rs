@@ -126,13 +126,14 @@ impl Learner {
         }
     }
 
-    /// Whether a place is touched for the first time; learns it if it can be believed and was let through.
+    /// Learns the places that the step teaches. Whether it reached for its own for the first time.
     fn touch(&mut self, step: &Step) -> bool {
-        let Some(place) = &step.place else { return false };
-        let done = step.token.0 & 3 == 0;
-        if done && !step.claimed && self.places.len() < PLACES_MAX {
-            self.places.insert(place.clone());
+        for place in step.taught() {
+            if self.places.len() < PLACES_MAX {
+                self.places.insert(place.clone());
+            }
         }
+        let Some(place) = &step.place else { return false };
         self.touched.len() < PLACES_MAX && self.touched.insert(place.clone())
     }
 }

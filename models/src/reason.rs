@@ -49,8 +49,10 @@ impl Evidence {
         if let Some((token, bits, seen)) = effect.token.filter(|token| token.1 >= TELLING_BITS) {
             self.keep(bits, What::Token { token, seen });
         }
-        if let (Some(bits), Some(place)) = (effect.touch.filter(|bits| *bits >= TELLING_BITS), &step.place) {
-            self.keep(bits, What::Place(place.clone()));
+        for (touch, bits) in step.touches().zip(effect.touches) {
+            if let Some(bits) = bits.filter(|bits| *bits >= TELLING_BITS) {
+                self.keep(bits, What::Place(touch.place.clone()));
+            }
         }
     }
 

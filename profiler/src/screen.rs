@@ -6,8 +6,9 @@ use store::Session;
 /// outran the rings for a moment.
 pub const LOSS_SHARE_MAX: f64 = 1e-3;
 
-/// Events below which a session shows nothing: the command was not found, or asked for a password.
-const EVENTS_MIN: u64 = 10;
+/// Events below which a session shows nothing: even a script of two lines is started, maps its interpreter's libraries, is
+/// read and ends.
+const EVENTS_MIN: u64 = 5;
 
 /// Why a session must not train; `None` if it may. The counts are those that its recorder summed up; alerts stored
 /// beside the session are counted by the caller.

@@ -172,19 +172,12 @@ impl Held {
         }
     }
 
-    /// Why the process never became the command, with the exit code of that; once it has ended.
-    pub fn started(mut self) -> Result<()> {
+    /// Why the process never became the command; once it has ended. `None`: it did.
+    pub fn unstarted(mut self) -> Result<Option<Errno>> {
         let mut told = Vec::new();
         self.failure.read_to_end(&mut told)?;
-        let [_, errno @ ..] = told.as_slice() else { return Ok(()) };
-        let errno = Errno::from_raw(i32::from_le_bytes(errno.try_into().unwrap_or_default()));
-        let program = self.program.display();
-        Err(match errno {
-            Errno::ENOENT | Errno::ENOTDIR => Exit::NotFound.error(format!("`{program}`: command not found")),
-            errno => {
-                Exit::NotExecutable.error(format!("`{program}` could not be executed: {}", errno.desc()))
-            }
-        })
+        let [_, errno @ ..] = told.as_slice() else { return Ok(None) };
+        Ok(Some(Errno::from_raw(i32::from_le_bytes(errno.try_into().unwrap_or_default()))))
     }
 }
 

@@ -8,7 +8,9 @@ use crate::exit::Exit;
 use crate::state::State;
 use anyhow::{Context, Result, bail};
 use bstr::ByteSlice;
+use event::{Fate, Op};
 use guard::control::{self, Begin, Finished, Frozen, Ready, Reply, Request};
+use guard::{Denial, Report};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -25,6 +27,8 @@ pub struct Ended {
     pub how: How,
     /// What the session amounted to.
     pub finished: Finished,
+    /// Why the command was never executed; `None`: it was.
+    pub unstarted: Option<Errno>,
 }
 
 /// Code or signal.
@@ -73,9 +77,19 @@ pub fn run(
     let how = how.inspect_err(|_| super::lost::kill_session(Some(command), cgroup.as_deref()));
     let finished = how.and_then(|how| Ok((how, finish(&supervisor, how)?)));
     let (how, finished) = finished?;
-    // Why the command never started matters more than what its session amounted to.
-    held.started()?;
-    Ok(Ended { how, finished })
+    let unstarted = held.unstarted()?.or_else(|| ended_at_start(command, how, &finished.report));
+    Ok(Ended { how, finished, unstarted })
+}
+
+/// A start that had to be ended in the call, before the first instruction, is one that was refused.
+fn ended_at_start(command: Pid, how: How, report: &Report) -> Option<Errno> {
+    let exec = |denial: &Denial| {
+        denial.fate != Fate::Happened
+            && denial.op == Op::Exec.name()
+            && denial.pid == command.as_raw().unsigned_abs()
+    };
+    let is_killed = how == How::Signal(Signal::SIGKILL) && report.execs == 0;
+    (is_killed && report.denials.iter().any(exec)).then_some(Errno::EPERM)
 }
 
 /// Has the session of the process behind `pidfd` armed. A supervisor that was just ending hangs up, and another one is

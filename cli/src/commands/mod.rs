@@ -21,6 +21,7 @@ pub mod task;
 pub mod train;
 
 mod reading;
+mod refused;
 mod table;
 
 use crate::args::{Cli, Command};

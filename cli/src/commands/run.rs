@@ -1,6 +1,6 @@
 //! `wardline record` and `wardline enforce`: a command in a session.
 
-use super::{attach, summary};
+use super::{attach, refused, summary};
 use crate::client::{self, Ended, Held, How};
 use crate::environment::{Environment, EnvironmentArgs, Variable};
 use crate::exit::Exit;
@@ -167,6 +167,9 @@ fn run(
         }
     })?;
     write_summary(summary_file, &ended.finished.report)?;
+    if let Some(errno) = ended.unstarted {
+        return Err(refused::unstarted(&args.command, errno, &ended.finished.report));
+    }
     if !args.quiet {
         anstream::eprintln!("{}", summary::text(mode, verbose, &ended.finished, &said));
     }

@@ -19,7 +19,7 @@ impl Judged {
         };
         let Some(key) = event.object.file().and_then(|file| file.key) else { return false };
         match (decision.means, event.op) {
-            (Means::Fanotify, Op::Open) => {
+            (Means::Fanotify, Op::Open | Op::Exec) => {
                 if self.0.len() >= THREADS_MAX {
                     self.0.clear();
                 }

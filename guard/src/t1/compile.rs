@@ -12,7 +12,7 @@
 use super::files::{Entry, Files};
 use super::habits::{ALWAYS, Costs, Habit, Habits, Reaches};
 use super::names::{Names, padded};
-use super::words::{FILE_REACHES, bits, show, verb};
+use super::words::{ASKED_FOR, FILE_REACHES, bits, show, verb};
 use super::{Closed, NAMES_MAX, Policy};
 use crate::magic;
 use crate::reason::{Normal, Reasons};
@@ -73,7 +73,7 @@ impl<'a> Compiler<'a> {
         number: u32,
     ) -> Self {
         Self {
-            habits: Habits::new(novelty, context),
+            habits: Habits::new(novelty, context, files),
             normal,
             context,
             files,
@@ -362,8 +362,7 @@ impl<'a> Compiler<'a> {
         if self.labels.contains_key(&entry.key) {
             return;
         }
-        let names = path.split_str("/").filter(|name| !name.is_empty());
-        let habit = names.into_iter().try_fold(root, |habit, name| habit.children.get(name.as_bstr()));
+        let habit = root.find(path);
         if entry.is_dir() {
             self.directory(path, habit, &entry, None);
         } else {
@@ -375,16 +374,19 @@ impl<'a> Compiler<'a> {
 
     /// Labels a file; the reason speaks of `place`.
     fn label(&mut self, key: FileKey, deny: u32, path: &BStr, place: &BStr) {
-        let reason = match FILE_REACHES.into_iter().find(|&reach| deny & bits(reach) != 0) {
-            Some(reach) => {
-                let cost = self.habits.bits(reach, path);
-                let shown = show(place, &self.context.home);
+        let shown = show(place, &self.context.home);
+        let refused = ASKED_FOR.into_iter().filter(|&reach| deny & bits(reach) != 0);
+        let mut reasons: Vec<(u32, String)> = refused
+            .map(|reach| {
+                let cost = (self.habits.bits(reach, path), DENIAL_BUDGET_BITS);
                 let support = self.habits.support(reach, place);
-                self.normal.rarely_below(verb(reach), &shown, support, (cost, DENIAL_BUDGET_BITS))
-            }
-            None => self.normal.never_mounted(),
-        };
-        let reason = if deny == 0 { 0 } else { self.reasons.allocate(self.number, &reason) };
+                (bits(reach), self.normal.rarely_below(verb(reach), &shown, support, cost))
+            })
+            .collect();
+        if deny & access::MOUNT != 0 {
+            reasons.push((access::MOUNT, self.normal.never_mounted()));
+        }
+        let reason = self.reasons.allocate_each(self.number, &reasons);
         self.labels.insert(key, Label { deny, reason, subjects: 0, flags: 0 });
     }
 

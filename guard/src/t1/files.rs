@@ -1,11 +1,17 @@
 //! The file system as the compiler sees it: by canonical paths, through no link.
 
 use crate::walk::{self, Found};
-use crate::{DenyList, cgroup};
+use crate::{DenyList, cgroup, magic};
 use abi::FileKey;
 use bstr::{BStr, BString, ByteSlice};
-use std::os::fd::AsFd;
+use rustix::fs::{Mode, OFlags};
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
+
+/// Bytes of a file that the kernel looks at to start it: `BINPRM_BUF_SIZE`.
+const HEAD_BYTES: u64 = 256;
 
 /// A file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +43,11 @@ pub trait Files {
     fn look(&self, path: &BStr) -> Option<Entry>;
     /// The names in a directory, at most `limit`, and whether there were more; `None` where it cannot be read.
     fn names(&self, path: &BStr, limit: usize) -> Option<(Vec<BString>, bool)>;
+    /// The canonical path of the file that a path leads to through links; `None` where it leads nowhere.
+    fn target(&self, path: &BStr) -> Option<BString>;
+    /// The first bytes of a regular file at a canonical path, as many as the kernel looks at to start it; `None` where it
+    /// cannot be read without asking somebody who may not answer.
+    fn head(&self, path: &BStr) -> Option<Vec<u8>>;
     /// Where file systems are mounted with their root, or with the part that is nearest to it.
     fn mounts(&self) -> Vec<BString>;
 }
@@ -69,6 +80,25 @@ impl Files for Real {
             Found::Node(node) => walk::names(node.fd.as_fd(), limit).ok(),
             Found::Missing | Found::Unreadable(_) => None,
         }
+    }
+
+    fn target(&self, path: &BStr) -> Option<BString> {
+        let target = std::fs::canonicalize(path.to_path().ok()?).ok()?;
+        Some(target.into_os_string().into_vec().into())
+    }
+
+    fn head(&self, path: &BStr) -> Option<Vec<u8>> {
+        let Found::Node(node) = walk::open_canonical(&*self.list, path) else { return None };
+        let kept = magic::file_system(node.identity.magic).enforceable;
+        if !kept || !walk::is(node.identity.mode, libc::S_IFREG) {
+            return None;
+        }
+        let own = format!("/proc/self/fd/{}", node.fd.as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = std::fs::File::from(rustix::fs::open(own, flags, Mode::empty()).ok()?);
+        let mut head = Vec::with_capacity(HEAD_BYTES as usize);
+        file.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+        Some(head)
     }
 
     fn mounts(&self) -> Vec<BString> {

@@ -1,5 +1,7 @@
 //! What a baseline says of real paths: its places with the session's own put in for the symbolic ones, as a tree.
 
+use super::files::Files;
+use super::program;
 use super::words::FILE_REACHES;
 use bstr::{BStr, BString, ByteSlice};
 use event::open::{HARMLESS, TEMPORARY};
@@ -55,17 +57,24 @@ pub(super) struct Habits<'a> {
 }
 
 impl<'a> Habits<'a> {
-    pub(super) fn new(novelty: &'a Novelty, context: &Context) -> Self {
+    pub(super) fn new(novelty: &'a Novelty, context: &Context, files: &dyn Files) -> Self {
         let mut root = Habit::default();
         let mut support = HashMap::new();
+        let mut programs = Vec::new();
         for region in novelty.regions() {
             if !FILE_REACHES.contains(&region.reach) {
                 continue;
             }
             note_support(&mut support, &region, context);
-            let Some(path) = real(&region.components, context) else { continue };
             let known = region.known && region.touched > 0;
+            if known && region.reach == Reach::Exec {
+                programs.extend(names(&region.components, context));
+            }
+            let Some(path) = real(&region.components, context) else { continue };
             root.grow(&path, known.then_some(region.reach));
+        }
+        for name in &programs {
+            root.start(name.as_bstr(), context, files);
         }
         for path in ALWAYS.iter().chain(&TEMPORARY) {
             root.grow(path.as_bytes(), None);
@@ -161,6 +170,25 @@ impl Habit {
         self.below != Reaches::default()
     }
 
+    /// Lets a program be started that sessions know by this name: every file that the kernel opens for it. What a link in a
+    /// workspace leads to outside is whatever the repository says: it must be known to be read, as sessions that start a
+    /// script have it read.
+    fn start(&mut self, name: &BStr, context: &Context, files: &dyn Files) {
+        let is_given = context.in_workspace(name).is_some();
+        for file in program::chain(files, name) {
+            let is_read = || self.find(file.as_bstr()).is_some_and(|habit| habit.known.has(Reach::Read));
+            if context.in_workspace(&file).is_none() && (!is_given || is_read()) {
+                self.grow(&file, Some(Reach::Exec));
+            }
+        }
+    }
+
+    /// The habit of a path.
+    pub(super) fn find(&self, path: &BStr) -> Option<&Habit> {
+        let mut names = path.split_str("/").filter(|name| !name.is_empty());
+        names.try_fold(self, |habit, name| habit.children.get(name.as_bstr()))
+    }
+
     fn grow(&mut self, path: &[u8], known: Option<Reach>) -> &mut Habit {
         let mut habit = self;
         for name in path.split_str("/").filter(|name| !name.is_empty()) {
@@ -196,6 +224,21 @@ fn note_support(support: &mut HashMap<(Reach, BString), usize>, region: &Region<
         let slashes = path.find_iter("/").filter(|_| is_root);
         slashes.for_each(|end| note(path[..end].into()));
         note(path);
+    }
+}
+
+/// The real paths of a place, those in the workspaces as well.
+fn names(components: &[&BStr], context: &Context) -> Vec<BString> {
+    match components.split_first() {
+        Some((root, rest)) if *root == "$workspace" => {
+            let below = bstr::join("/", rest);
+            context
+                .workspaces
+                .iter()
+                .map(|workspace| bstr::join("/", [workspace.as_slice(), &below]).into())
+                .collect()
+        }
+        _ => real(components, context).into_iter().collect(),
     }
 }
 

@@ -51,6 +51,12 @@ impl Files for Machine {
         let cut = names.len() > limit;
         Some((names.into_iter().take(limit).collect(), cut))
     }
+    fn target(&self, path: &BStr) -> Option<BString> {
+        self.0.contains_key(path).then(|| path.into())
+    }
+    fn head(&self, _: &BStr) -> Option<Vec<u8>> {
+        None
+    }
     fn mounts(&self) -> Vec<BString> {
         vec!["/".into(), "/proc".into()]
     }
@@ -344,11 +350,18 @@ fn temporary_files_are_the_sessions_own_and_others_are_left_alone() {
 #[test]
 fn a_label_says_why() {
     let compiled = compiled();
-    let why = compiled.reasons.explain(compiled.label("/home/u/projects/other/secret.rs").reason);
-    assert!(
-        why.starts_with("no normal `summarize` session of `demo-agent` read below `~/projects/other` ("),
-        "{why}"
-    );
+    let number = compiled.label("/home/u/projects/other/secret.rs").reason;
+    let reasons = &compiled.reasons;
+    for (asked, did) in [
+        (Access::READ, "read"),
+        (Access::READ | Access::WRITE, "changed anything"),
+        (Access::EXEC, "ran a program"),
+    ] {
+        let why = reasons.explain(reasons.asked(number, asked));
+        let begins =
+            format!("no normal `summarize` session of `demo-agent` {did} below `~/projects/other` (");
+        assert!(why.starts_with(&begins), "{why}");
+    }
 }
 
 #[test]
@@ -365,7 +378,9 @@ fn a_label_does_not_say_that_nobody_did_what_one_session_did() {
     let normal = Normal { agent: "a".into(), task: Some("t".into()) };
     let policy = compile(&novelty, &normal, &context, &machine, &reasons, 7).unwrap();
     let compiled = Compiled { machine, policy, reasons };
-    let why = |path: &str| compiled.reasons.explain(compiled.label(path).reason);
+    let why = |path: &str| {
+        compiled.reasons.explain(compiled.reasons.asked(compiled.label(path).reason, Access::READ))
+    };
     assert!(compiled.denied("/srv/data/x") & READ != 0);
     let rare = "this is new or rare for a normal `t` session of `a`, though 1 of 8 read below `/srv";
     assert!(why("/srv/data/x").starts_with(rare), "{}", why("/srv/data/x"));

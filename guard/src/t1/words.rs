@@ -7,6 +7,10 @@ use event::Reach;
 pub(super) const FILE_REACHES: [Reach; 6] =
     [Reach::Read, Reach::Write, Reach::Create, Reach::Remove, Reach::Exec, Reach::Unix];
 
+/// The same in the order in which a reason speaks of them, where an operation asked for several at once.
+pub(super) const ASKED_FOR: [Reach; 6] =
+    [Reach::Exec, Reach::Create, Reach::Remove, Reach::Write, Reach::Unix, Reach::Read];
+
 /// The access that a reach stands for. Mounting is decided apart: see [`super::compile`].
 pub(super) fn bits(reach: Reach) -> u32 {
     match reach {

@@ -150,7 +150,7 @@ fn held(reader: &Reader, run: &Run) -> Result<Held> {
     profiler::replay(reader, &session, &mut |_, reading| {
         if let Reading::Step(step) | Reading::Refused(step) = reading {
             held.tokens.insert(step.token);
-            held.places.extend(step.place.clone());
+            held.places.extend(step.touches().map(|touch| touch.place.clone()));
         }
         ControlFlow::Continue(())
     })?;
