@@ -17,6 +17,7 @@ pub mod corpus;
 mod deck;
 mod edit;
 mod error;
+pub mod firstday;
 mod git_remote;
 mod handed;
 mod home;

@@ -47,6 +47,11 @@ impl User {
         ids.find(|&id| !has_account(id)).map(|id| User { id }).ok_or(Error::NoUser)
     }
 
+    /// Whether an id is one of those that worlds take.
+    pub(crate) fn made_up(id: u32) -> bool {
+        UNASSIGNED.contains(&id)
+    }
+
     /// `UID:GID`
     pub fn pair(self) -> String {
         format!("{0}:{0}", self.id)
@@ -82,7 +87,7 @@ impl Lease {
     const FILE: &str = "/run/wardline-users.lock";
 
     /// The lease of an id, unless another world has it.
-    fn take(id: u32) -> Result<Option<Lease>, Error> {
+    pub(crate) fn take(id: u32) -> Result<Option<Lease>, Error> {
         let path = Path::new(Self::FILE);
         let file = at("open", path, File::options().create(true).append(true).mode(0o600).open(path))?;
         let byte = libc::flock {

@@ -3,7 +3,7 @@
 //!
 //! Needs root, for a network namespace and a user of its own, and the packages: those of the cache, or a network.
 
-use datasets::agent::{self, Agent};
+use datasets::agent;
 use datasets::repository::{self, Ecosystem, Prepared, Repository};
 use datasets::{PackageIndex, Packages, Script, World, network, template};
 use std::ffi::OsString;
@@ -77,7 +77,7 @@ fn what_a_session_installs_from_the_index_is_installed() {
     let prepare = |repository: &Repository| repository.prepare(&world).expect("a repository");
     let prepared: Vec<Prepared> = repositories.iter().map(prepare).collect();
     let path = datasets::place_toolchain(&world).expect("a toolchain");
-    let shell: &dyn Agent = agent::named("shell").expect("an agent");
+    let shell = agent::named("shell").expect("an agent");
     agent::configure(shell, &world).expect("a configuration");
     network::isolate().expect("a network namespace");
     let _index = PackageIndex::start(packages).expect("an index");

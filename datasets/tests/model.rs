@@ -150,6 +150,36 @@ fn messages_stream_blocks() {
 }
 
 #[test]
+fn generate_content_calls_the_tool_by_its_name() {
+    let model = model(Finish::Message);
+    let schema = json!({"properties": {"command": {"type": "string"}, "description": {"type": "string"}}});
+    let function = json!({"name": "run_shell_command", "parametersJsonSchema": schema});
+    let tools = json!([{"functionDeclarations": [function]}]);
+    let mut contents = vec![json!({"role": "user", "parts": [{"text": "hello"}]})];
+    let path = |how: &str| format!("/v1beta/models/gemini-x:{how}");
+    for (step, command) in [(0, "ls -la"), (1, "cat ~/.netrc")] {
+        let request = json!({"tools": tools, "contents": contents});
+        let whole = post(&model, &path("generateContent"), &request);
+        let events = stream(&model, &path("streamGenerateContent?alt=sse"), &request);
+        assert_eq!(events, [(String::new(), whole.clone())]);
+        let parts = whole["candidates"][0]["content"]["parts"].as_array().expect("parts");
+        let call = &parts.last().expect("a part")["functionCall"];
+        assert_eq!(call["name"], "run_shell_command");
+        assert_eq!(call["id"], format!("call_step_{step}"));
+        assert_eq!(call["args"]["command"], command);
+        assert_eq!(whole["candidates"][0]["finishReason"], "STOP");
+        contents.push(whole["candidates"][0]["content"].clone());
+        let answer = json!({"id": call["id"], "name": call["name"], "response": {"output": "..."}});
+        contents.push(json!({"role": "user", "parts": [{"functionResponse": answer}]}));
+    }
+    let end = post(&model, &path("generateContent"), &json!({"tools": tools, "contents": contents}));
+    assert_eq!(end["candidates"][0]["content"]["parts"][0]["text"], "Done: everything that was asked.");
+    assert_eq!(end["modelVersion"], "gemini-x");
+    let (status, ..) = ask(model.address(), &format!("POST {}", path("countTokens")), "{}");
+    assert_eq!(status, "HTTP/1.1 404 Not Found");
+}
+
+#[test]
 fn a_shell_script_gets_commands_as_text() {
     let model = model(Finish::Message);
     let get = |number: usize| ask(model.address(), &format!("GET /v1/steps/{number}"), "");

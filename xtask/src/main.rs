@@ -4,6 +4,7 @@
 
 mod bench;
 mod ebpf;
+mod firstday;
 mod fuzz;
 mod host;
 mod operations;
@@ -31,6 +32,9 @@ enum Job {
     Ebpf(ebpf::Job),
     /// Run the fuzz targets
     Fuzz(fuzz::Fuzz),
+    /// Try real agents in a home as people have it
+    #[command(name = "firstday")]
+    FirstDay(firstday::FirstDay),
     /// Run commands on other kernels
     #[command(subcommand)]
     Vm(vm::Job),
@@ -60,6 +64,7 @@ fn run(job: &Job) -> Result<i32> {
     match job {
         Job::Ebpf(job) => ebpf::run(job).map(|()| 0),
         Job::Fuzz(arguments) => fuzz::run(arguments).map(|()| 0),
+        Job::FirstDay(arguments) => firstday::run(arguments),
         Job::Vm(job) => vm::run(job),
         Job::Bench(job) => bench::run(job).map(|()| 0),
         Job::Operations => operations::run().map(|()| 0),

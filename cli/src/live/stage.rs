@@ -20,7 +20,7 @@ pub struct Stage<'i> {
     world: World,
     services: Services,
     client: Client<'i>,
-    agents: BTreeMap<&'static str, &'static dyn Agent>,
+    agents: BTreeMap<&'static str, &'static Agent>,
     /// By package: the version that lies in the world, and where.
     placed: BTreeMap<&'static str, (String, PathBuf)>,
     repositories: BTreeMap<String, Prepared>,
@@ -35,7 +35,7 @@ impl<'i> Stage<'i> {
     /// `upgraded`, and packages are fetched before the network is left.
     pub fn open(
         corpus: &Corpus,
-        agents: &[&'static dyn Agent],
+        agents: &[&'static Agent],
         upgraded: bool,
         repositories: &[Repository],
         families: Vec<Family>,
@@ -46,9 +46,9 @@ impl<'i> Stage<'i> {
         let scenarios = scenario::all()?;
         let world = World::fixed(seed)?;
         for &agent in agents {
-            let other = agent.other_version().filter(|_| upgraded);
-            for version in [agent.version()].into_iter().chain(other) {
-                said(&format!("installing {} {version}", agent.name()));
+            let other = agent.other_version.as_deref().filter(|_| upgraded);
+            for version in [agent.version.as_str()].into_iter().chain(other) {
+                said(&format!("installing {} {version}", agent.name));
                 agent::install(agent, version)?;
             }
         }
@@ -68,7 +68,7 @@ impl<'i> Stage<'i> {
             world,
             services,
             client,
-            agents: agents.iter().map(|&agent| (agent.name(), agent)).collect(),
+            agents: agents.iter().map(|&agent| (agent.name.as_str(), agent)).collect(),
             placed: BTreeMap::new(),
             repositories: prepared,
             families,
@@ -102,7 +102,7 @@ impl<'i> Stage<'i> {
             .agents
             .get(planned.agent.as_str())
             .with_context(|| format!("the agent `{}` was not installed", planned.agent))?;
-        let version = planned.version.as_deref().unwrap_or(agent.version());
+        let version = planned.version.as_deref().unwrap_or(&agent.version);
         let installed = self.place(agent, version)?;
         agent::configure(agent, &self.world)?;
         let workspace = self.repository(&planned.repository)?.place(&self.world)?;
@@ -114,13 +114,13 @@ impl<'i> Stage<'i> {
         let name = planned.id.replace('/', "-");
         let job = Job {
             name: &name,
-            agent: agent.name(),
+            agent: &agent.name,
             task: &planned.task,
             workspace: &workspace,
             command: &command,
             environment: &environment,
         };
-        let model = Model::start(network::MODEL, script, agent.finish())?;
+        let model = Model::start(network::MODEL, script, agent.finish.clone())?;
         let (ended, seen) = match &planned.kind {
             Kind::Clean => self.clean(&job, mode)?,
             Kind::Attack { scenario, .. } => {
@@ -132,7 +132,7 @@ impl<'i> Stage<'i> {
         let session = report["session"].as_str().and_then(|id| id.parse().ok()).or_else(|| number("session"));
         Ok(Run {
             id: planned.id.clone(),
-            agent: agent.name().to_owned(),
+            agent: agent.name.clone(),
             agent_version: version.to_owned(),
             task: planned.task.clone(),
             repository: planned.repository.clone(),
@@ -151,12 +151,12 @@ impl<'i> Stage<'i> {
     }
 
     /// Where that version of the agent lies in the world, as the only one.
-    fn place(&mut self, agent: &dyn Agent, version: &str) -> Result<PathBuf> {
-        match self.placed.get(agent.package()) {
+    fn place(&mut self, agent: &'static Agent, version: &str) -> Result<PathBuf> {
+        match self.placed.get(agent.shared()) {
             Some((placed, path)) if placed == version => Ok(path.clone()),
             _ => {
                 let path = agent::place(agent, version, &self.world)?;
-                self.placed.insert(agent.package(), (version.to_owned(), path.clone()));
+                self.placed.insert(agent.shared(), (version.to_owned(), path.clone()));
                 Ok(path)
             }
         }

@@ -68,10 +68,10 @@ impl Wanted<'_> {
     pub fn plan(&self, seed: u64) -> Result<Plan, Error> {
         let Wanted { agents, turns, families, repositories, scenarios, variants, .. } = *self;
         let mut recorded = clean(seed, agents, families, repositories, self.sessions)?;
-        let versions: Vec<(&str, &str)> = agent::all()
+        let versions: Vec<(&str, &str)> = agent::all()?
             .iter()
-            .filter(|agent| agents.contains(&agent.name()))
-            .filter_map(|agent| Some((agent.name(), agent.other_version()?)))
+            .filter(|agent| agents.contains(&agent.name.as_str()))
+            .filter_map(|agent| Some((agent.name.as_str(), agent.other_version.as_deref()?)))
             .collect();
         let upgraded = upgraded(&recorded, &versions, self.upgraded);
         let attacks = attacks(seed, turns, families, repositories, scenarios, variants)?;

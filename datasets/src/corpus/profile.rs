@@ -3,7 +3,10 @@
 use super::Variant;
 use super::plan::{Plan, Wanted};
 use crate::template::Family;
-use crate::{Error, agent, repository, scenario, template};
+use crate::{Error, repository, scenario, template};
+
+/// The agents of the largest profile, in the order in which they take turns.
+const FULL: [&str; 5] = ["shell", "codex", "codex-sandbox", "opencode", "mini-swe-agent"];
 
 /// How large a corpus is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +15,7 @@ pub enum Profile {
     Smoke,
     /// Two agents, three tasks, 20 sessions of each, ten scenarios in two variants.
     Quick,
-    /// Every agent, every task, 40 sessions of each, every scenario in every variant with two agents in turn.
+    /// Five agents, every task, 40 sessions of each, every scenario in every variant with two agents in turn.
     Full,
 }
 
@@ -60,7 +63,7 @@ impl Profile {
         match self {
             Profile::Smoke => vec!["shell"],
             Profile::Quick => vec!["codex", "shell"],
-            Profile::Full => agent::all().iter().map(|agent| agent.name()).collect(),
+            Profile::Full => FULL.to_vec(),
         }
     }
 
@@ -107,6 +110,7 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent;
     use crate::corpus::{Kind, Split};
 
     #[test]
@@ -124,7 +128,7 @@ mod tests {
             };
             plan.recorded.iter().filter(is).count()
         };
-        let versions = agent::all().iter().filter(|agent| agent.other_version().is_some()).count();
+        let versions = FULL.iter().filter(|name| agent::named(name).unwrap().other_version.is_some()).count();
         assert_eq!((of(false, true), of(true, true)), (40 * 5 * 11, 2 * versions * 11));
         assert!(Profile::ALL.into_iter().all(|profile| Profile::named(profile.name()) == Some(profile)));
     }

@@ -2,7 +2,7 @@
 
 use super::conversation::{Conversation, Turn};
 use super::play::{self, Finish};
-use super::{chat, messages, responses};
+use super::{chat, generate, messages, responses};
 use crate::http::Server;
 use crate::{Error, Script};
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -68,6 +68,12 @@ impl Play {
         turn
     }
 
+    fn answer(&self, conversation: &Conversation, write: Write) -> Response {
+        let kind = if conversation.stream { "text/event-stream" } else { "application/json" };
+        let answer = write(conversation, &self.turn(conversation));
+        ([(header::CONTENT_TYPE, kind)], answer).into_response()
+    }
+
     fn note(&self, step: usize) {
         let now = clock_gettime(ClockId::Boottime);
         let now = now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs();
@@ -84,19 +90,34 @@ type Write = fn(&Conversation, &Turn) -> String;
 fn router(play: Arc<Play>) -> Router {
     let speak = |read: Read, write: Write| {
         post(async move |State(play): State<Arc<Play>>, Json(request): Json<Value>| {
-            let conversation = read(&request);
-            let kind = if conversation.stream { "text/event-stream" } else { "application/json" };
-            let answer = write(&conversation, &play.turn(&conversation));
-            ([(header::CONTENT_TYPE, kind)], answer).into_response()
+            play.answer(&read(&request), write)
         })
     };
     Router::new()
         .route("/v1/responses", speak(responses::read, responses::write))
         .route("/v1/chat/completions", speak(chat::read, chat::write))
         .route("/v1/messages", speak(messages::read, messages::write))
+        .route("/v1beta/models/{call}", post(content))
         .route("/v1/steps/{number}", get(step))
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST_BYTES))
         .with_state(play)
+}
+
+/// What is asked of a model of Gemini's stands in the path, behind its name.
+async fn content(
+    State(play): State<Arc<Play>>,
+    Path(call): Path<String>,
+    Json(request): Json<Value>,
+) -> Response {
+    match call.rsplit_once(':') {
+        Some((model, "generateContent")) => {
+            play.answer(&generate::read(&request, model, false), generate::write)
+        }
+        Some((model, "streamGenerateContent")) => {
+            play.answer(&generate::read(&request, model, true), generate::write)
+        }
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn step(State(play): State<Arc<Play>>, Path(number): Path<usize>) -> Response {

@@ -85,7 +85,7 @@ pub fn gaps(
 
 /// Attacks that came to nothing by themselves, though no sandbox of the agent kept them from anything.
 fn inert<'i>(how: &str, attacks: impl Iterator<Item = (&'i Item, Option<First>)>) -> Option<String> {
-    let is_sandboxed = |item: &Item| agent::named(&item.run.agent).is_ok_and(|agent| agent.is_sandboxed());
+    let is_sandboxed = |item: &Item| agent::named(&item.run.agent).is_ok_and(|agent| agent.is_sandboxed);
     let named: Vec<String> = attacks
         .filter(|(item, first)| !is_sandboxed(item) && judge(item, *first) == Outcome::Inert)
         .filter_map(|(item, _)| {

@@ -97,7 +97,7 @@ pub fn run(args: &Args) -> Result<()> {
     let families: Vec<Family> = families.into_iter().filter(|family| tasks.contains(&family.name)).collect();
     let repositories = repository::all()?;
     let corpus = open(args, &agents, &repositories)?;
-    let names: Vec<&str> = agents.iter().map(|agent| agent.name()).collect();
+    let names: Vec<&str> = agents.iter().map(|agent| agent.name.as_str()).collect();
     let profile = args.profile();
     let (wanted, variants) = profile.attacks();
     let scenarios = if args.clean { Vec::new() } else { scenarios(&args.scenario, wanted)? };
@@ -158,7 +158,7 @@ fn scenarios(asked: &[String], wanted: &[&str]) -> Result<Vec<Scenario>> {
 
 fn make(
     mut corpus: Corpus,
-    agents: &[&'static dyn Agent],
+    agents: &[&'static Agent],
     repositories: &[Repository],
     families: Vec<Family>,
     plan: &Plan,
@@ -273,7 +273,7 @@ fn build() -> Result<String> {
 }
 
 /// Opens the corpus that is there, or begins one.
-fn open(args: &Args, agents: &[&'static dyn Agent], repositories: &[Repository]) -> Result<Corpus> {
+fn open(args: &Args, agents: &[&'static Agent], repositories: &[Repository]) -> Result<Corpus> {
     let build = build()?;
     let mut corpus = if Corpus::exists(&args.dir) {
         Corpus::open(&args.dir)?
@@ -318,7 +318,7 @@ fn open(args: &Args, agents: &[&'static dyn Agent], repositories: &[Repository])
         )));
     }
     for agent in agents {
-        let version = AgentVersion { name: agent.name().to_owned(), version: agent.version().to_owned() };
+        let version = AgentVersion { name: agent.name.clone(), version: agent.version.clone() };
         match description.agents.iter().find(|known| known.name == version.name) {
             Some(known) if *known != version => {
                 return Err(Exit::Usage.error(format!(
