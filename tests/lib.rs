@@ -10,6 +10,7 @@ pub mod person;
 mod processes;
 pub mod pty;
 pub mod scene;
+pub mod standing;
 pub mod uring;
 mod world;
 

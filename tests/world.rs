@@ -181,8 +181,12 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let _ =
-            self.wardline(["stop", "--kill-sessions"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let _ = self
+            .wardline(["stop", "--kill-sessions"])
+            .current_dir(self.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         for pid in self.user_processes() {
             if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);

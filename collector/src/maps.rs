@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::words::Words;
-use abi::{FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, T1NameKey};
+use abi::{FileKey, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, Session, T1Key, T1NameKey};
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, MapError};
 use aya::{Ebpf, Pod};
@@ -80,6 +80,7 @@ pub(crate) struct Maps {
     pub(crate) labelled: Words,
     pub(crate) t0: Table<FileKey, Label>,
     pub(crate) t0_names: Table<NameKey, Label>,
+    pub(crate) t0_places: Table<PlaceKey, Label>,
     pub(crate) named: Words,
     pub(crate) t1: Table<T1Key, Label>,
     pub(crate) t1_names: Table<T1NameKey, u32>,
@@ -100,6 +101,7 @@ impl Maps {
             subjects: Table::take(bpf, "SUBJECTS")?,
             t0: Table::take(bpf, "T0")?,
             t0_names: Table::take(bpf, "T0_NAMES")?,
+            t0_places: Table::take(bpf, "T0_PLACES")?,
             named: Words::take(bpf, "NAMED", abi::NAME_BITS / 64)?,
             t1: Table::take(bpf, "T1")?,
             t1_names: Table::take(bpf, "T1_NAMES")?,

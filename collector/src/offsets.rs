@@ -91,6 +91,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("PID_LEVEL", "pid:level", false),
     ("NSPROXY_MNT", "nsproxy:mnt_ns", false),
     ("NAMESPACE_LAST_MOUNT", "mnt_namespace:mnt_last_node", true),
+    ("NAMESPACE_USER_NS", "mnt_namespace:user_ns", false),
     ("MOUNT_NODE", "mount:mnt_node", true),
     ("MOUNT_POINT", "mount:mnt_mountpoint", false),
     ("MOUNT_MNT", "mount:mnt", false),

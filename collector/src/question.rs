@@ -13,7 +13,8 @@ impl Kernel {
     /// A descriptor that is no file.
     pub fn identify(&self, fd: BorrowedFd<'_>) -> Result<Identity, Error> {
         let mut answers = lock(&self.answers);
-        let nothing = Identity { file: abi::ANY_DIR, magic: 0, mode: 0, nlink: 0, found: 0, uid: 0 };
+        let nothing =
+            Identity { file: abi::ANY_DIR, place: 0, name: 0, magic: 0, mode: 0, nlink: 0, found: 0, uid: 0 };
         let wrong = |what, source| Error::Map { name: "IDENTITY", what, source: Box::new(source) };
         answers.0.set(0, nothing, 0).map_err(|source| wrong("written", source))?;
         self.ask("identify", [fd.as_raw_fd() as u64, 0, 0, 0])?;

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::kernel::Kernel;
-use abi::{Bit, FileKey, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, T1NameKey};
+use abi::{Bit, FileKey, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, Session, T1Key, T1NameKey};
 use std::sync::atomic::Ordering;
 
 impl Kernel {
@@ -124,6 +124,28 @@ impl Kernel {
     /// The map could not be written.
     pub fn remove_name(&self, key: &NameKey) -> Result<(), Error> {
         self.maps.t0_names.remove(key)
+    }
+
+    /// Adds a place to the static deny-list, whose name begins with what `first` is the [`abi::name_hash`] of.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_place(&self, key: &PlaceKey, first: u64, label: &Label) -> Result<(), Error> {
+        if label.deny != 0 {
+            self.maps.named.set(Bit::of_name(first));
+        }
+        if label.flags & abi::LABEL_ABOVE != 0 {
+            self.maps.named.set(Bit::of_name_above(first));
+        }
+        self.maps.t0_places.insert(key, label)
+    }
+
+    /// Removes a place from the static deny-list.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_place(&self, key: &PlaceKey) -> Result<(), Error> {
+        self.maps.t0_places.remove(key)
     }
 
     /// Says which T0 subjects an executable is.

@@ -25,6 +25,8 @@ fn tell_identity(fd: i32) -> Option<()> {
     // SAFETY: points into an array; user space asks one question at a time.
     unsafe {
         (*answer).file = facts.file;
+        (*answer).place = dentry::place(dentry.0);
+        (*answer).name = dentry::first_hash(dentry).map_or(0, |(first, _)| first);
         (*answer).magic = magic;
         (*answer).mode = facts.mode;
         (*answer).nlink = facts.nlink;

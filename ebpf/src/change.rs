@@ -2,6 +2,7 @@
 //! tracepoint (since 6.13). The inode is its own, whatever path the caller's memory holds; its names are those of its
 //! dentries, told while the call runs and once more when it ends.
 
+use crate::decide::ABOVE_HERE;
 use crate::maps::{BEGUN, Begun, INODES};
 use crate::offsets;
 use crate::read::Address;
@@ -9,7 +10,7 @@ use crate::ring::{Buffer, Urgency};
 use crate::syscall::{Running, SIGKILL, thread};
 use crate::task::Inside;
 use crate::{decide, dentry, hold, named, task, uring};
-use abi::{STAGE_NONE, Touched, form, kind};
+use abi::{REASON_ABOVE, STAGE_NONE, Touched, form, kind};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -47,6 +48,7 @@ fn on_change(inode: u64) -> Option<()> {
     let count = begun.count as usize;
     if count < INODES {
         begun.inodes[count & (INODES - 1)] = inode;
+        begun.above |= inode_above(inode) << (count as u64 * 2);
         begun.count += 1;
     }
     tell_names(inode, begun.call, 0);
@@ -81,9 +83,10 @@ fn begun(inside: &Inside) -> Option<*mut Begun> {
     BEGUN.get_ptr_mut(key)
 }
 
-/// Tells the names that the inodes of a call have when it ends. The answer: see [`forbidden`].
+/// Tells the names that the inodes of a call have when it ends. The answer: see [`forbidden`]. `moves`: it is one that gives
+/// something another place.
 #[inline(always)]
-pub fn tell_after(begun: &Begun, subjects: u32) -> u64 {
+pub fn tell_after(begun: &Begun, subjects: u32, moves: bool) -> u64 {
     let mut found = begun.forbidden;
     let mut i = 0;
     while i < INODES {
@@ -92,10 +95,37 @@ pub fn tell_after(begun: &Begun, subjects: u32) -> u64 {
             if found == 0 {
                 found = forbidden(begun.inodes[i], u64::from(subjects));
             }
+            if found == 0 && moves && frees(begun.above >> (i * 2) & 3, inode_above(begun.inodes[i])) {
+                found = u64::from(REASON_ABOVE);
+            }
         }
         i += 1;
     }
     found
+}
+
+/// Whether an inode has left a place above those of jewels, or taken one, by where it lay and where it lies. What is changed
+/// since something in it is lies where it lay.
+#[inline(always)]
+fn frees(lay: u64, lies: u64) -> bool {
+    lay != lies && (lay == ABOVE_HERE || lies != 0)
+}
+
+/// [`decide::above`] of an inode, by its first name. Directories and links have one alone. Global linkage: see
+/// [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn inode_above(inode: u64) -> u64 {
+    first_name(Address(inode)).map_or(0, |dentry| decide::above(dentry.0))
+}
+
+/// The dentry of an inode, where it has a name.
+#[inline(always)]
+fn first_name(inode: Address) -> Option<Address> {
+    let alias = inode.follow(offsets::inode_aliases())?;
+    let dentry = Address(alias.0.wrapping_sub(offsets::dentry_alias() as u64));
+    let is_name = dentry::inode(dentry) == Some(inode) && dentry.follow(offsets::dentry_hashed()).is_some();
+    is_name.then_some(dentry)
 }
 
 /// What is decided of names that a call has made, by its `access`: the stage in the upper half and the reason in the lower;
@@ -129,11 +159,7 @@ const ALLOWED: u64 = u64::MAX;
 #[inline(never)]
 pub extern "C" fn of_inode(inode: u64, access: u64) -> u64 {
     let Some(inside) = task::current() else { return 0 };
-    let Some(alias) = Address(inode).follow(offsets::inode_aliases()) else { return 0 };
-    let dentry = Address(alias.0.wrapping_sub(offsets::dentry_alias() as u64));
-    if dentry::inode(dentry) != Some(Address(inode)) || dentry.follow(offsets::dentry_hashed()).is_none() {
-        return 0;
-    }
+    let Some(dentry) = first_name(Address(inode)) else { return 0 };
     let decision = decide::object(&inside, dentry, access as u32);
     if decision.stage == STAGE_NONE {
         return ALLOWED;

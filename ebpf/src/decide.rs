@@ -5,14 +5,15 @@
 //! rename in another process can lead the walk astray, so the bound is hard, and what it does not reach counts as
 //! unlabelled.
 
-use crate::maps::{LABELLED, NAMED, NETS, T0, T0_NAMES, T1, T1_NAMES};
+use crate::maps::{LABELLED, NAMED, NETS, T0, T0_NAMES, T0_PLACES, T1, T1_NAMES};
 use crate::read::{Address, clear, each, zeroed};
 use crate::task::Inside;
-use crate::{atomic, dentry, hold, offsets, ring};
+use crate::{atomic, dentry, hold, mount, offsets, ring};
 use abi::{
-    Bit, FileKey, LABEL_NAMES, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, MAX_DEPTH, NAME_DIR,
-    NAME_LEN, NAMES_DIR, NameKey, NetKey, NetLabel, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2,
-    STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, names_hash,
+    ANY_DEV, Bit, FileKey, LABEL_ABOVE, LABEL_NAMES, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, Label,
+    MAX_DEPTH, NAME_DIR, NAME_LEN, NameKey, NetKey, NetLabel, PlaceKey, REASON_ABOVE, SESSION_T1, STAGE_NONE,
+    STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, component_hash,
+    place_above,
 };
 use aya_ebpf::maps::lpm_trie::Key;
 use core::mem::MaybeUninit;
@@ -31,8 +32,38 @@ const ALLOW: Decision = Decision { stage: STAGE_NONE, reason: 0 };
 /// Decides an operation on a file. `parent` says where a name that does not exist yet will be.
 #[inline(always)]
 pub fn file(inside: &Inside, object: Address, access: u32, means: u8) -> Verdict {
-    let decision = self::object(inside, object, access & (access::ALL | access::MOVED));
+    let decision = self::object(inside, object, access & (access::ALL | access::MOVED | access::LINKED));
     ring::verdict(inside, decision.stage, decision.reason, means)
+}
+
+/// The place of an object whose name T0 knows; 0 of any other. Global linkage: see [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn known_place(object: u64) -> u64 {
+    match dentry::first_hash(Address(object)) {
+        Some((first, _)) if is_known(Bit::of_name(first)) => dentry::place(object),
+        _ => 0,
+    }
+}
+
+/// Reason of the T0 name or place that an object has; in the upper half, of a name that holds outside the workspaces only.
+/// 0: none.
+#[inline(always)]
+fn known(object: u64, access: u64, subjects: u64, place: u64) -> u64 {
+    let named = named(object, access, subjects);
+    if named as u32 != 0 || place == 0 { named } else { named | placed(object, access, subjects, place) }
+}
+
+/// Reason of the T0 place that an object has; 0: none. Global linkage: see [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn placed(object: u64, access: u64, subjects: u64, place: u64) -> u64 {
+    match said(place, Address(object)) {
+        Some(label) if label.deny & access as u32 != 0 && label.subjects & subjects as u32 == 0 => {
+            u64::from(label.reason)
+        }
+        _ => 0,
+    }
 }
 
 /// Reason of the T0 name that an object has; in the upper half, of one that holds outside the workspaces only. 0: none.
@@ -43,8 +74,8 @@ pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
     let object = Address(object);
     let (access, subjects) = (access as u32, subjects as u32);
     // One key for all three look-ups: the stack is small.
-    let mut place = MaybeUninit::<NameKey>::uninit();
-    let key = zeroed(&mut place);
+    let mut room = MaybeUninit::<NameKey>::uninit();
+    let key = zeroed(&mut room);
     if !dentry::short_name(object, (&raw mut key.name).cast()) || !may_be_named(&key.name) {
         return 0;
     }
@@ -60,12 +91,6 @@ pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
     if hash != 0 {
         key.dir = FileKey { ino: hash, ..NAME_DIR };
         let reason = name_reason(key, access, subjects);
-        if reason != 0 {
-            return u64::from(reason);
-        }
-        let above = dentry::parent(parent).map_or(0, |above| name_hash(above.0));
-        key.dir = FileKey { ino: names_hash(hash, above), ..NAMES_DIR };
-        let reason = if above == 0 { 0 } else { name_reason(key, access, subjects) };
         if reason != 0 {
             return u64::from(reason);
         }
@@ -85,7 +110,11 @@ pub extern "C" fn name_hash(dentry: u64) -> u64 {
 /// Whether a T0 name can have this name.
 #[inline(always)]
 fn may_be_named(name: &[u8; NAME_LEN]) -> bool {
-    let bit = Bit::of_name(abi::name_hash(name));
+    is_known(Bit::of_name(abi::name_hash(name)))
+}
+
+#[inline(always)]
+fn is_known(bit: Bit) -> bool {
     NAMED.get(bit.word).is_none_or(|word| word & bit.mask != 0)
 }
 
@@ -98,6 +127,58 @@ fn name_reason(key: &NameKey, access: u32, subjects: u32) -> u32 {
     }
 }
 
+/// What is said of a place in the superblock of a dentry.
+#[inline(always)]
+fn said(hash: u64, dentry: Address) -> Option<&'static Label> {
+    let sb = dentry.get::<Address>(offsets::dentry_sb())?;
+    labelled(PlaceKey { hash, dev: sb.get(offsets::sb_dev())?, pad: 0 })
+}
+
+#[inline(always)]
+fn labelled(key: PlaceKey) -> Option<&'static Label> {
+    // SAFETY: read only; a freed entry stays readable for a grace period.
+    unsafe { T0_PLACES.get(key) }
+}
+
+/// [`above`]: a directory at this very place has places of jewels below it.
+pub const ABOVE_HERE: u64 = 1;
+/// [`above`]: one of this name has, wherever it is.
+pub const ABOVE_BY_NAME: u64 = 2;
+
+/// Whether a dentry lies where a directory has places of jewels below it; 0: no. Global linkage: see
+/// [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn above(object: u64) -> u64 {
+    let object = Address(object);
+    let Some((first, len)) = dentry::first_hash(object) else { return 0 };
+    if !is_known(Bit::of_name_above(first)) {
+        return 0;
+    }
+    let here = said(dentry::place(object.0), object);
+    if here.is_some_and(|label| label.flags & LABEL_ABOVE != 0) {
+        return ABOVE_HERE;
+    }
+    let name = labelled(PlaceKey { hash: component_hash(first, len), dev: ANY_DEV, pad: 0 });
+    if name.is_some_and(|label| label.flags & LABEL_ABOVE != 0) { ABOVE_BY_NAME } else { 0 }
+}
+
+/// Whether an operation where a directory has places of jewels below it would free them: it is moved away or removed, or
+/// what was made elsewhere, or lies elsewhere, takes its place. A mount that nobody else sees frees nothing.
+#[inline(always)]
+fn frees(object: Address, access: u32) -> bool {
+    const TAKES: u32 = access::MOVED | access::LINKED;
+    if access & (TAKES | access::REMOVE) == 0 {
+        return false;
+    }
+    let covers = access & access::MOUNT != 0;
+    match above(object.0) {
+        ABOVE_HERE => !covers || mount::is_seen(),
+        ABOVE_BY_NAME => !covers && access & TAKES != 0,
+        _ => false,
+    }
+}
+
 /// What the walk looks for, and what it has found. Plain integers: the verifier forgets their values between the steps,
 /// and so follows one step for all.
 #[repr(C)]
@@ -105,6 +186,8 @@ struct Walk {
     dentry: u64,
     /// Where the walk came from: what lies in `dentry` on the way to the object; 0 at the object itself.
     below: u64,
+    /// The place of `dentry`; 0 where it does not matter, or lies too deep.
+    place: u64,
     /// The nearest labelled ancestor where names matter to what is made in it, and `below` there; 0: they do not.
     t1_dir: u64,
     t1_below: u64,
@@ -113,13 +196,13 @@ struct Walk {
     policy: u32,
     /// Reason of the T0 label that refuses; 0: none.
     t0_reason: u32,
-    /// Non-zero once the nearest labelled ancestor is known, or where no baseline is armed.
-    t1_found: u32,
     t1_reason: u32,
-    /// `LABEL_*` bits of all T0 labels that were met.
+    /// `LABEL_*` bits of all T0 labels that were met, and [`T1_FOUND`].
     flags: u32,
-    pad: u32,
 }
+
+/// `Walk::flags`: the nearest labelled ancestor is known, or no baseline is armed.
+const T1_FOUND: u32 = 1 << 31;
 
 /// Steps of the walk in one call: calls and returns are what costs.
 const STEPS: u32 = 2;
@@ -149,7 +232,7 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
     // A directory of that name which was made since has no label. Looked for only where something is to be changed:
     // there is one for everything that is opened, and nothing in it yet to be read.
     if walk.below != 0 && walk.access & access::MODIFY != 0 {
-        let reason = named(walk.dentry, u64::from(walk.access), u64::from(walk.subjects)) as u32;
+        let reason = known(walk.dentry, u64::from(walk.access), u64::from(walk.subjects), walk.place) as u32;
         if reason != 0 {
             walk.t0_reason = reason;
             return true;
@@ -165,10 +248,10 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
             }
             walk.flags |= label.flags;
         }
-        if walk.t1_found == 0 {
+        if walk.flags & T1_FOUND == 0 {
             // SAFETY: read only.
             if let Some(label) = unsafe { T1.get(&*key) } {
-                walk.t1_found = 1;
+                walk.flags |= T1_FOUND;
                 if label.deny & walk.access != 0 {
                     walk.t1_reason = label.reason;
                 } else if label.flags & LABEL_NAMES != 0
@@ -181,6 +264,9 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
         }
     }
     let Some(parent) = dentry::parent(dentry) else { return true };
+    if walk.place != 0 {
+        walk.place = place_above(walk.place, dentry::component(dentry.0));
+    }
     (walk.dentry, walk.below) = (parent.0, dentry.0);
     parent == dentry
 }
@@ -202,7 +288,12 @@ pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, arm
     let walk = zeroed(&mut place);
     walk.dentry = object;
     (walk.access, walk.subjects, walk.policy) = (access as u32, subjects as u32, policy as u32);
-    walk.t1_found = u32::from(armed == 0);
+    if armed == 0 {
+        walk.flags = T1_FOUND;
+    }
+    if walk.access & access::MODIFY != 0 {
+        walk.place = dentry::place(object);
+    }
     each(MAX_DEPTH / STEPS, steps, walk);
     if walk.t0_reason != 0 {
         return u64::from(walk.t0_reason) | BY_T0;
@@ -214,7 +305,7 @@ pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, arm
     if walk.t1_reason != 0 {
         return u64::from(walk.t1_reason) | BY_T1 | flags;
     }
-    if walk.t1_found == 0 { UNLABELLED | flags } else { flags }
+    if walk.flags & T1_FOUND == 0 { UNLABELLED | flags } else { flags }
 }
 
 /// The reason for which a name may not be made in a directory; 0: it may. `below` is the name's dentry; 0 is the directory
@@ -243,7 +334,7 @@ pub extern "C" fn refuses_name(dir: u64, below: u64, policy: u64) -> u64 {
 #[inline(always)]
 pub fn forbids_change(object: u64, subjects: u64) -> u64 {
     let access = u64::from(access::MODIFY);
-    let named = named(object, access, subjects);
+    let named = known(object, access, subjects, known_place(object));
     if named as u32 != 0 {
         return named & 0xffff_ffff;
     }
@@ -267,7 +358,7 @@ const UNLABELLED: u64 = 1 << 34;
 pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let session = inside.session();
     let subjects = u64::from(inside.subjects());
-    let named = named(object.0, u64::from(access), subjects);
+    let named = known(object.0, u64::from(access), subjects, known_place(object.0));
     if named as u32 != 0 && readable(object.0, u64::from(access)) == 0 {
         return Decision { stage: STAGE_T0, reason: named as u32 };
     }
@@ -280,6 +371,9 @@ pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let anywhere = (named >> 32) as u32;
     if anywhere != 0 && labels & LABEL_WORKSPACE == 0 {
         return Decision { stage: STAGE_T0, reason: anywhere };
+    }
+    if frees(object, access) {
+        return Decision { stage: STAGE_T0, reason: REASON_ABOVE };
     }
     if access & access::ACT != 0 {
         let held = hold::reason(inside);

@@ -4,7 +4,10 @@ use crate::maps::{SCRATCH, SCRATCH_LEN};
 use crate::offsets;
 use crate::read::{Address, cast, clear, each, opaque, store};
 use crate::task::task;
-use abi::{FileFacts, FileKey, NAME_HASH, NAME_LEN, add_to_name_hash};
+use abi::{
+    FileFacts, FileKey, MAX_DEPTH, NAME_HASH, NAME_LEN, PLACE_FACTOR, PLACE_ROOT, add_to_name_hash,
+    component_hash,
+};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
 /// Bytes that the names of one path may take.
@@ -57,9 +60,16 @@ pub fn short_name(dentry: Address, name: *mut u64) -> bool {
 /// [`abi::name_hash`] of a name of up to `NAME_LEN - 1` bytes; `None` for a longer one.
 #[inline(always)]
 pub fn name_hash(dentry: Address) -> Option<u64> {
+    let (hash, len) = first_hash(dentry)?;
+    ((len as usize) < NAME_LEN).then_some(hash)
+}
+
+/// [`abi::name_hash`] of a name's first `NAME_LEN` bytes, and the length of all of it.
+#[inline(always)]
+pub fn first_hash(dentry: Address) -> Option<(u64, u32)> {
     let len = dentry.get::<u32>(offsets::dentry_name_len())? as usize;
     let from = dentry.get::<Address>(offsets::dentry_name())?;
-    if len == 0 || len >= NAME_LEN {
+    if len == 0 {
         return None;
     }
     let (mut hash, mut i) = (NAME_HASH, 0);
@@ -92,7 +102,56 @@ pub fn name_hash(dentry: Address) -> Option<u64> {
         hash = add_to_name_hash(hash, word);
         i += 1;
     }
-    Some(hash)
+    Some((hash, len as u32))
+}
+
+/// [`abi::component_hash`] of a dentry's name. Global linkage: see [`append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn component(dentry: u64) -> u64 {
+    first_hash(Address(dentry)).map_or(0, |(first, len)| component_hash(first, len))
+}
+
+/// A place that is put together from its last name on.
+#[repr(C)]
+struct Place {
+    dentry: u64,
+    /// What the names so far come to.
+    sum: u64,
+    /// What the next one is multiplied with.
+    factor: u64,
+    /// Non-zero once the root was reached.
+    whole: u64,
+}
+
+/// Adds one name, a callback of `bpf_loop`. 1 ends it. It reads as `short_name` does: the deepest functions have no room for
+/// another.
+unsafe extern "C" fn add_component(_: u64, place: *mut Place) -> i64 {
+    // SAFETY: `bpf_loop` hands on the pointer that `place` gave it.
+    let place = unsafe { &mut *place };
+    let dentry = Address(place.dentry);
+    let Some(parent) = dentry.get::<u64>(offsets::dentry_parent()) else { return 1 };
+    if parent == place.dentry {
+        let sb = dentry.get::<Address>(offsets::dentry_sb());
+        let root = sb.and_then(|sb| sb.get::<u64>(offsets::sb_root()));
+        place.whole = u64::from(root == Some(parent));
+        return 1;
+    }
+    let Some((first, len)) = first_hash(dentry) else { return 1 };
+    place.sum = place.sum.wrapping_add(component_hash(first, len).wrapping_mul(place.factor));
+    place.factor = place.factor.wrapping_mul(PLACE_FACTOR);
+    place.dentry = parent;
+    0
+}
+
+/// The place of a dentry, by its names from the root of the superblock on ([`abi::place_below`]); 0 where it lies too deep.
+/// Global linkage: see [`append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn place(dentry: u64) -> u64 {
+    let mut place = Place { dentry, sum: 0, factor: 1, whole: 0 };
+    each(MAX_DEPTH, add_component, &mut place);
+    if place.whole == 0 { 0 } else { place.sum.wrapping_add(PLACE_ROOT.wrapping_mul(place.factor)) }
 }
 
 /// Copies `len` bytes of a name word by word, and zeros up to `NAME_LEN`.

@@ -6,7 +6,7 @@ use crate::ring::{FileOperation, open_access, tell_file, verdict};
 use crate::syscall::{Ended, SIGKILL};
 use crate::task::Inside;
 use crate::{decide, dentry};
-use abi::{CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, VERDICT_REFUSED, access};
+use abi::{CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, VERDICT_REFUSED, Verdict, access};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 
 const PROT_EXEC: u64 = 4;
@@ -55,7 +55,7 @@ pub fn tell_open(
 #[inline(always)]
 pub fn made(call: &Ended) -> Option<()> {
     let (_, dentry) = dentry::of_fd(call.ret)?;
-    tell(call, dentry)
+    tell(call, dentry, &verdict(&call.inside, 0, 0, 0))
 }
 
 /// An operation on a descriptor that was opened before: fchmod, ftruncate, ...
@@ -65,12 +65,12 @@ pub fn on_descriptor(call: &Ended) -> Option<()> {
         return None;
     }
     let (_, dentry) = dentry::of_fd(call.argument(call.plan.dir)? as i32)?;
-    tell(call, dentry)
+    tell(call, dentry, &verdict(&call.inside, 0, 0, 0))
 }
 
-/// Tells what a call did to a file, by its plan.
+/// Tells what a call did to a file, by its plan, and what was decided of it.
 #[inline(always)]
-pub fn tell(call: &Ended, dentry: Address) -> Option<()> {
+pub fn tell(call: &Ended, dentry: Address, decided: &Verdict) -> Option<()> {
     let Plan { op, access, .. } = call.plan;
     let detail = call.detail()?;
     let operation = FileOperation {
@@ -82,7 +82,7 @@ pub fn tell(call: &Ended, dentry: Address) -> Option<()> {
         syscall: call.number,
         call: CALL_APART,
     };
-    tell_file(&call.inside, &operation, dentry, None, &verdict(&call.inside, 0, 0, 0))
+    tell_file(&call.inside, &operation, dentry, None, decided)
 }
 
 /// A file was mapped executable. In the LSM tier `mmap_file` has told it.

@@ -11,7 +11,7 @@ use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdic
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint, hold};
+use crate::{decide, dentry, endpoint, hold, mount};
 use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
@@ -153,7 +153,7 @@ pub fn inode_mkdir(ctx: LsmContext) -> i32 {
 /// `inode_symlink(struct inode *dir, struct dentry *dentry, const char *old_name)`
 #[lsm(hook = "inode_symlink")]
 pub fn inode_symlink(ctx: LsmContext) -> i32 {
-    guard(op::SYMLINK, access::CREATE, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
+    guard(op::SYMLINK, access::CREATE | access::LINKED, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
 }
 
 /// `inode_link(struct dentry *old_dentry, struct inode *dir, struct dentry *new_dentry)`
@@ -276,7 +276,9 @@ pub fn sb_mount(ctx: LsmContext) -> i32 {
     let Some(dentry) = Address(argument(ctx.as_ptr(), 1)).follow(offsets::path_dentry()) else {
         return ALLOW;
     };
-    guard(op::MOUNT, access::MOUNT, argument(ctx.as_ptr(), 3) as u32, dentry, None, true)
+    let flags: u64 = argument(ctx.as_ptr(), 3);
+    let covers = if flags & mount::CHANGES_ONE == 0 { access::MOVED } else { 0 };
+    guard(op::MOUNT, access::MOUNT | covers, flags as u32, dentry, None, true)
 }
 
 /// `sb_umount(struct vfsmount *mnt, int flags)`
@@ -291,7 +293,7 @@ pub fn sb_umount(ctx: LsmContext) -> i32 {
 #[lsm(hook = "move_mount")]
 pub fn move_mount(ctx: LsmContext) -> i32 {
     let Some(to) = Address(argument(ctx.as_ptr(), 1)).follow(offsets::path_dentry()) else { return ALLOW };
-    guard(op::MOUNT, access::MOUNT, 0, to, None, true)
+    guard(op::MOUNT, access::MOUNT | access::MOVED, 0, to, None, true)
 }
 
 /// `socket_connect(struct socket *sock, struct sockaddr *address, int addrlen)`: the address is the kernel's copy. What is

@@ -1,9 +1,9 @@
 //! The maps. User space writes the deny-list, the programs write members and rings.
 
 use abi::{
-    FileKey, Identity, LABEL_BITS, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_SESSIONS, MAX_T0,
-    MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, Plan, Session,
-    Socket, T1Key, T1NameKey, Verdict,
+    FileKey, Identity, LABEL_BITS, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_PLACES, MAX_SESSIONS,
+    MAX_T0, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT,
+    PlaceKey, Plan, Session, Socket, T1Key, T1NameKey, Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
@@ -46,10 +46,13 @@ pub static LABELLED: Array<u64> = Array::with_max_entries(LABEL_BITS / 64, MMAPA
 /// Static deny-list, by exact name.
 #[map]
 pub static T0_NAMES: HashMap<NameKey, Label> = HashMap::with_max_entries(4096, NO_PREALLOC);
-/// Names that occur or occurred in `T0_NAMES` at all, a bit each: spares nearly every file those look-ups. Set before the
+/// Names that occur or occurred in `T0_NAMES` or `T0_PLACES` at all, a bit each: spares nearly every file those look-ups. Set before the
 /// entry is made, and never cleared.
 #[map]
 pub static NAMED: Array<u64> = Array::with_max_entries(NAME_BITS / 64, MMAPABLE);
+/// Static deny-list, by place.
+#[map]
+pub static T0_PLACES: HashMap<PlaceKey, Label> = HashMap::with_max_entries(MAX_PLACES, NO_PREALLOC);
 /// Compiled baselines, by policy and object.
 #[map]
 pub static T1: HashMap<T1Key, Label> = HashMap::with_max_entries(MAX_T1, NO_PREALLOC);
@@ -113,6 +116,8 @@ pub struct Begun {
     pub call: u64,
     /// Why it should not have: see `change::forbidden`.
     pub forbidden: u64,
+    /// Which of `inodes` lay above places of jewels when they were changed: see `change::frees`, two bits each.
+    pub above: u64,
     /// Inodes in `inodes`.
     pub count: u64,
     /// Addresses of the inodes that it has changed.

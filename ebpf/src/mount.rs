@@ -2,25 +2,28 @@
 
 use crate::descriptor::tell;
 use crate::read::Address;
+use crate::ring::verdict;
 use crate::syscall::Ended;
-use crate::{dentry, maps, offsets, task};
-use abi::form;
+use crate::{decide, dentry, maps, offsets, task};
+use abi::{MEANS_KILL, access, form};
 
 /// `move_mount`, the same number in both tables.
 const MOVE_MOUNT: u32 = 429;
 /// `MOVE_MOUNT_F_EMPTY_PATH`
 const FROM_DESCRIPTOR: u64 = 4;
-/// `MS_REMOUNT`, `MS_MOVE`, and the changes of propagation: no new mount. include/uapi/linux/mount.h
-const NO_NEW_MOUNT: u64 = 1 << 5 | 1 << 13 | 0xf << 17;
+/// `MS_REMOUNT`, and the changes of propagation: of a mount that is there. include/uapi/linux/mount.h
+pub const CHANGES_ONE: u64 = 1 << 5 | 0xf << 17;
+/// Those, and `MS_MOVE`: no new mount.
+const NO_NEW_MOUNT: u64 = CHANGES_ONE | 1 << 13;
 
 /// The process has another root directory.
 #[inline(always)]
 pub fn root_changed(call: &Ended) -> Option<()> {
     let root = task::task().follow(offsets::task_fs())?.follow(offsets::fs_root_dentry())?;
-    tell(call, root)
+    tell(call, root, &verdict(&call.inside, 0, 0, 0))
 }
 
-/// Something was mounted. In the LSM tier a hook has told it. The answer is the form that tells it by its path, where
+/// Something was mounted: by then nothing can refuse it. In the LSM tier a hook has told it. The answer is the form that tells it by its path, where
 /// the mount itself was not to be found.
 #[inline(always)]
 pub fn mounted(call: &Ended) -> Option<u32> {
@@ -30,7 +33,13 @@ pub fn mounted(call: &Ended) -> Option<u32> {
     match mount_point(call) {
         Some(point) => {
             let _ = maps::BEGUN.remove(crate::syscall::thread(&call.inside));
-            tell(call, point);
+            let access = access::MOUNT | access::MOVED;
+            let decided = if is_seen() {
+                decide::file(&call.inside, point, access, MEANS_KILL)
+            } else {
+                verdict(&call.inside, 0, 0, 0)
+            };
+            tell(call, point, &decided);
             None
         }
         None => Some(u32::from(form::PATH)),
@@ -51,6 +60,16 @@ fn mount_point(call: &Ended) -> Option<Address> {
         return None;
     }
     newest()?.follow(offsets::mount_point())
+}
+
+/// Whether what the current process mounts is seen by others: the namespaces of users' own hand on no mount.
+#[inline(always)]
+pub fn is_seen() -> bool {
+    let level = || {
+        let namespace = task::task().follow(offsets::task_nsproxy())?.follow(offsets::nsproxy_mnt())?;
+        namespace.follow(offsets::namespace_user_ns())?.word(offsets::user_ns_level())
+    };
+    !matches!(level(), Some(1..))
 }
 
 /// The newest mount of the current namespace, where this kernel keeps it at hand (since 6.14).

@@ -9,7 +9,7 @@ use crate::task::Inside;
 use crate::{change, dentry, hold, offsets};
 use abi::{
     Claimed, MEANS_KILL, NO_ARG, Plan, REQUEST_ENDED, REQUEST_NONE, REQUEST_TOLD, STAGE_NONE, STAGE_T0,
-    VERDICT_REFUSED, Verdict, access, kind,
+    VERDICT_REFUSED, Verdict, access, kind, op,
 };
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_send_signal};
 use aya_ebpf::maps::LruHashMap;
@@ -81,7 +81,8 @@ pub fn settle(inside: &Inside, plan: &Plan, begun: Option<*const Begun>, ret: i3
         let begun = unsafe { &*begun };
         which = begun.call;
         if ret >= 0 {
-            let forbidden = change::tell_after(begun, inside.subjects());
+            let moves = plan.op == op::RENAME || plan.op == op::SYMLINK;
+            let forbidden = change::tell_after(begun, inside.subjects(), moves);
             if forbidden != 0 {
                 (stage, reason) = (STAGE_T0, forbidden as u32);
             } else if plan.access & access::CREATE != 0 {

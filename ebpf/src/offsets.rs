@@ -90,6 +90,7 @@ offsets! {
     PID_LEVEL = pid_level;
     NSPROXY_MNT = nsproxy_mnt;
     NAMESPACE_LAST_MOUNT = namespace_last_mount;
+    NAMESPACE_USER_NS = namespace_user_ns;
     MOUNT_NODE = mount_node;
     MOUNT_POINT = mount_point;
     MOUNT_MNT = mount_mnt;

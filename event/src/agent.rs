@@ -18,6 +18,8 @@ pub struct Agent {
     pub state: &'static [&'static str],
     /// How it does its work itself, where it otherwise hands it to a process that outlives it.
     pub alone: Option<&'static str>,
+    /// Jewels below the home that it replaces by a rename as a routine: nobody but the agent itself may.
+    pub rewrites: &'static [&'static str],
 }
 
 /// Every known agent.
@@ -31,6 +33,7 @@ pub const AGENTS: &[Agent] = &[
         alone: Some(
             "`codex --no-daemon`, or `daemon_auto_start = false` below `[features]` in `~/.codex/config.toml`",
         ),
+        rewrites: &[".codex/config.toml"],
     },
     Agent {
         name: "claude-code",
@@ -39,6 +42,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &["claude/versions", ".claude/local"],
         state: &[".claude", ".claude.json", ".cache/claude-cli-nodejs", ".local/share/claude"],
         alone: None,
+        rewrites: &[".claude.json"],
     },
     Agent {
         name: "opencode",
@@ -47,6 +51,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &[".opencode/bin"],
         state: &[".config/opencode", ".local/share/opencode", ".local/state/opencode", ".cache/opencode"],
         alone: None,
+        rewrites: &[],
     },
     Agent {
         name: "mini-swe-agent",
@@ -55,6 +60,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &[],
         state: &[".config/mini-swe-agent"],
         alone: None,
+        rewrites: &[],
     },
     Agent {
         name: "aider",
@@ -63,6 +69,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &[],
         state: &[".aider", ".aider.conf.yml"],
         alone: None,
+        rewrites: &[],
     },
     Agent {
         name: "gemini",
@@ -71,6 +78,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &[],
         state: &[".gemini"],
         alone: None,
+        rewrites: &[],
     },
     Agent {
         name: "qwen-code",
@@ -79,6 +87,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &[],
         state: &[".qwen"],
         alone: None,
+        rewrites: &[],
     },
     Agent {
         name: "copilot",
@@ -87,6 +96,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &[".cache/copilot/pkg"],
         state: &[".copilot", ".cache/copilot"],
         alone: None,
+        rewrites: &[],
     },
     Agent {
         name: "cline",
@@ -95,6 +105,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &[],
         state: &[".cline"],
         alone: None,
+        rewrites: &[],
     },
     Agent {
         name: "cursor-agent",
@@ -103,6 +114,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &["cursor-agent/versions"],
         state: &[".cursor", ".config/cursor", ".local/share/cursor-agent"],
         alone: None,
+        rewrites: &[],
     },
     Agent {
         name: "goose",
@@ -111,6 +123,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &[],
         state: &[".config/goose", ".local/share/goose", ".local/state/goose"],
         alone: None,
+        rewrites: &[],
     },
     Agent {
         name: "amp",
@@ -119,6 +132,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &[],
         state: &[".config/amp", ".local/share/amp", ".cache/amp"],
         alone: None,
+        rewrites: &[],
     },
     Agent {
         name: "crush",
@@ -127,6 +141,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &[],
         state: &[".config/crush", ".local/share/crush"],
         alone: None,
+        rewrites: &[],
     },
 ];
 

@@ -59,20 +59,10 @@ pub struct Jewel {
 }
 
 impl Jewel {
-    /// Configuration of agents and editors.
-    pub fn is_of_agents(&self) -> bool {
-        self.what == HOOK
-    }
-
     /// Credentials that a tool looks for whenever it runs: `git` and `curl` in `.netrc`, `npm` in `.npmrc`.
     pub fn is_looked_at(&self) -> bool {
         matches!(self.what, NETWORK | REGISTRY)
             || matches!(self.site, Site::Home(".git-credentials" | ".config/git/credentials"))
-    }
-
-    /// Configuration of git.
-    pub fn is_of_git(&self) -> bool {
-        self.what == GIT
     }
 }
 
@@ -237,6 +227,9 @@ pub const JEWELS: &[Jewel] = &[
     Jewel { site: Site::Variable("SSH_AUTH_SOCK"), deny: REACH, subjects: SSH, what: DELEGATE },
     Jewel { site: Site::Variable("DOCKER_HOST"), deny: REACH, subjects: 0, what: DELEGATE },
     Jewel { site: Site::Variable("DBUS_SESSION_BUS_ADDRESS"), deny: REACH, subjects: 0, what: DELEGATE },
+    // Where these two lie: their directories' names are those of programs, too, and so closed nowhere else.
+    home_write(".config/opencode/opencode.json", HOOK),
+    home_write(".codeium/windsurf/mcp_config.json", HOOK),
 ];
 
 /// Whether a path below the home (without a leading slash) is a credential: a jewel whose very reading is refused.

@@ -1,7 +1,9 @@
 //! The kernel's deny-list, as the stages write it: a seam, so that what they decide can be tested without a kernel.
 
 use crate::Error;
-use abi::{FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, Session, T1Key, T1NameKey, Verdict};
+use abi::{
+    FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, Session, T1Key, T1NameKey, Verdict,
+};
 use std::os::fd::BorrowedFd;
 
 /// The maps of the kernel side, and the questions that it answers.
@@ -30,6 +32,10 @@ pub trait DenyList: Send + Sync {
     fn insert_name(&self, key: &NameKey, label: &Label) -> Result<(), Error>;
     /// Removes an exact name.
     fn remove_name(&self, key: &NameKey) -> Result<(), Error>;
+    /// Adds or replaces a place, whose name begins with what `first` is the [`abi::name_hash`] of.
+    fn insert_place(&self, key: &PlaceKey, first: u64, label: &Label) -> Result<(), Error>;
+    /// Removes a place.
+    fn remove_place(&self, key: &PlaceKey) -> Result<(), Error>;
     /// Makes an executable a subject of T0.
     fn insert_subject(&self, key: &FileKey, bits: u32) -> Result<(), Error>;
     /// Removes a subject.
@@ -82,6 +88,8 @@ forward! {
     fn remove_t0(key: &FileKey) -> ();
     fn insert_name(key: &NameKey, label: &Label) -> ();
     fn remove_name(key: &NameKey) -> ();
+    fn insert_place(key: &PlaceKey, first: u64, label: &Label) -> ();
+    fn remove_place(key: &PlaceKey) -> ();
     fn insert_subject(key: &FileKey, bits: u32) -> ();
     fn remove_subject(key: &FileKey) -> ();
     fn insert_t1(key: &T1Key, label: &Label) -> ();
@@ -106,6 +114,7 @@ pub(crate) mod fake {
     pub(crate) struct State {
         pub(crate) t0: HashMap<FileKey, Label>,
         pub(crate) names: HashMap<NameKey, Label>,
+        pub(crate) places: HashMap<PlaceKey, Label>,
         pub(crate) subjects: HashMap<FileKey, u32>,
         pub(crate) t1: HashMap<T1Key, Label>,
         pub(crate) t1_names: HashMap<T1NameKey, u32>,
@@ -145,10 +154,24 @@ pub(crate) mod fake {
         }
     }
 
+    /// As if every path began at the root of one superblock.
+    fn place_of(fd: BorrowedFd<'_>) -> (u64, u64) {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
+        path.iter().skip(1).fold((abi::PLACE_ROOT, 0), |(place, _), name| {
+            let (first, component) = crate::t0::component(name.as_bytes());
+            (abi::place_below(place, component), first)
+        })
+    }
+
     impl DenyList for Fake {
         fn identify(&self, fd: BorrowedFd<'_>) -> Result<Identity, Error> {
             let stat = rustix::fs::fstat(fd).map_err(|e| Error::io("stat", e))?;
+            let (place, name) = place_of(fd);
             Ok(Identity {
+                place,
+                name,
                 file: FileKey { ino: stat.st_ino, dev: stat.st_dev as u32, generation: 0 },
                 magic: 0xef53,
                 mode: stat.st_mode,
@@ -193,6 +216,14 @@ pub(crate) mod fake {
         }
         fn remove_name(&self, key: &NameKey) -> Result<(), Error> {
             self.state().names.remove(key);
+            Ok(())
+        }
+        fn insert_place(&self, key: &PlaceKey, _: u64, label: &Label) -> Result<(), Error> {
+            self.state().places.insert(*key, *label);
+            Ok(())
+        }
+        fn remove_place(&self, key: &PlaceKey) -> Result<(), Error> {
+            self.state().places.remove(key);
             Ok(())
         }
         fn insert_subject(&self, key: &FileKey, bits: u32) -> Result<(), Error> {

@@ -28,6 +28,11 @@ const FIXED: &[(u32, &str)] = &[
         abi::REASON_OTHER_PROCESS,
         "this process is outside the session: no agent session may read or change its memory or environment",
     ),
+    (
+        abi::REASON_ABOVE,
+        "crown jewels have their places below this directory: no agent session may move, remove or cover it, or put \
+         anything in its place",
+    ),
     (abi::REASON_BPF, "`bpf(2)` can rewrite the deny-list: no agent session may call it"),
     (
         abi::REASON_LOST,

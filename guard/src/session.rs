@@ -4,6 +4,7 @@ mod answer;
 mod change;
 mod denials;
 mod freeze;
+mod itself;
 mod judged;
 pub(crate) mod lag;
 mod looks;
@@ -32,6 +33,7 @@ use event::{
 };
 pub use freeze::Cause;
 use freeze::Standstill;
+use itself::Itself;
 use judged::Judged;
 use lag::Lags;
 use looks::Looks;
@@ -126,6 +128,7 @@ pub struct Live {
     lags: Option<Lags>,
     tally: Tally,
     looks: Looks,
+    itself: Itself,
     judged: Judged,
     denials: Denials,
     report: Report,
@@ -175,6 +178,7 @@ impl Live {
             lags: None,
             tally: Tally::default(),
             looks: Looks::default(),
+            itself: Itself::default(),
             judged: Judged::default(),
             denials: Denials::default(),
             report: Report::default(),
@@ -281,6 +285,7 @@ impl Live {
                 return effects;
             }
             self.name(event);
+            self.itself.note(event, &self.meta.agent);
             stop = self.settle(event);
             self.label_made(event);
         }
@@ -374,6 +379,11 @@ impl Live {
                 tracing::warn!(session = %self.id, error = %e, path = %path, "what is made in a directory is not told apart");
             }
         }
+    }
+
+    /// The process that it begins with.
+    pub fn begins_with(&mut self, pid: u32) {
+        self.itself.begins_with(pid);
     }
 
     /// The session was attached to processes that ran before: the score is worth less for a while.

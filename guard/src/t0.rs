@@ -2,6 +2,7 @@
 //!
 //! Nothing that was learned, and no tag, reaches this file. What a label could not be put on is always said.
 
+mod above;
 mod content;
 mod held;
 mod lease;
@@ -15,12 +16,14 @@ use event::Access;
 use event::jewel::{JEWELS, Jewel, SUBJECTS, Site};
 use held::{Held, Key};
 use lease::Lease;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(test)]
+pub(crate) use above::component;
 pub use magic::{FileSystem, file_system};
 
 /// Addresses at which clouds hand out the machine's credentials: AWS, Azure, Google and most others; AWS over IPv6;
@@ -120,6 +123,7 @@ impl Static {
             slot,
             listener,
             untouchable: HashSet::new(),
+            entries: HashMap::new(),
             readable: Vec::new(),
             coverage: Coverage::default(),
         };
@@ -179,6 +183,8 @@ struct Arming<'a> {
     listener: Option<&'a Listener>,
     /// Directories that no link turns into a jewel: the root, homes, workspaces and what holds them.
     untouchable: HashSet<FileKey>,
+    /// What was found on the way to jewels.
+    entries: HashMap<PathBuf, Option<above::Entry>>,
     /// What may be read for now.
     readable: Vec<Readable>,
     coverage: Coverage,
@@ -211,6 +217,7 @@ impl Arming<'_> {
         for file in &own.files {
             let label = Label { deny: file.deny.bits(), reason: reason::OWN_FILE, subjects: 0, flags: 0 };
             self.path(&file.path, &label)?;
+            self.place(&file.path, &label)?;
         }
         for &pid in &own.processes {
             self.held.add(self.list, self.slot, Key::Process(pid), &plain(0, abi::REASON_PROTECTED))?;
@@ -236,6 +243,7 @@ impl Arming<'_> {
             }
             Site::NameIn(directory, name) => {
                 self.mark_directories(directory, label, guarded);
+                self.above_by_name(directory)?;
                 let Some(directory) = padded(directory.as_bytes()) else { return Ok(()) };
                 self.name(abi::name_dir(&directory), name.as_bytes(), label)
             }

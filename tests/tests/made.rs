@@ -180,27 +180,6 @@ fn what_takes_the_place_of_a_jewel_in_one_step_is_refused_or_freezes_the_session
     Ok(())
 }
 
-/// What is routine ends its process, or not even that: an agent writes its own configuration so.
-#[test]
-fn what_is_routine_freezes_nothing() -> Result<()> {
-    let world = prepared()?;
-    let script = format!(
-        "cd '{}'; for to in .gitconfig .claude.json; do echo new > new; mv new $to; echo $to $?; done",
-        world.home().display()
-    );
-    let (summary, output) = run(&world, "enforce", &script)?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let rename = |means: &str| ("T0".to_owned(), "rename".to_owned(), means.to_owned());
-    if is_lsm(&summary)? {
-        assert_eq!(said, ".gitconfig 1\n.claude.json 1\n");
-        assert_eq!(denials(&summary), [rename("lsm"), rename("lsm")], "{summary:#}");
-    } else {
-        assert!(said.ends_with(".claude.json 0\n"), "{output:?}");
-        assert_eq!(denials(&summary), [rename("kill")], "{summary:#}");
-    }
-    Ok(())
-}
-
 /// A directory of jewels that somebody outside makes while a session runs is guarded against being filled, too.
 #[test]
 fn a_directory_of_jewels_that_is_made_outside_takes_nothing_from_inside() -> Result<()> {

@@ -28,8 +28,10 @@ pub const NEW: u32 = 1 << 17;
 pub const TRUNC: u32 = 1 << 18;
 /// Only a path descriptor (`O_PATH`): no content can be read through it.
 pub const PATH_ONLY: u32 = 1 << 19;
-/// What gets the name was there before: a rename's target.
+/// What gets the name was there before: a rename's target, a mount.
 pub const MOVED: u32 = 1 << 20;
+/// What gets the name leads elsewhere: a symbolic link.
+pub const LINKED: u32 = 1 << 21;
 
 /// Every bit that a label can refuse.
 pub const ALL: u32 = READ | WRITE | EXEC | CREATE | REMOVE | ATTR | CONNECT | LISTEN | LINK | MOUNT;

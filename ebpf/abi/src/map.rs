@@ -22,6 +22,8 @@ pub const MAX_NETS: u32 = 16_384;
 pub const MAX_DEPTH: u32 = 48;
 /// Bytes of a name that the exact-name map can hold; a longer name never matches.
 pub const NAME_LEN: usize = 32;
+/// Places of the static deny-list: each jewel's, and those of the directories above it.
+pub const MAX_PLACES: u32 = 32_768;
 
 /// The number by which the programs call the kernel function `bpf_rdonly_cast`: no helper has it. The loader puts the
 /// function of the running kernel in its place, and the type of the words that are read so into `WORDS_TYPE`.
@@ -51,6 +53,10 @@ pub const LABEL_READABLE: u32 = 1 << 2;
 /// `Label::flags`: a T1 label of a directory in which `T1_NAMES` says what may be made.
 pub const LABEL_NAMES: u32 = 1 << 3;
 
+/// `Label::flags`: a label of a place above those of jewels: what lies there is not moved, removed or covered, and nothing
+/// is moved or linked there.
+pub const LABEL_ABOVE: u32 = 1 << 4;
+
 /// Reason of a refusal that no label made: a process of Wardline's own was reached for.
 pub const REASON_PROTECTED: u32 = 0xff00_0001;
 /// Reason of a refusal that no label made: memory or environment of a process outside the session.
@@ -59,6 +65,8 @@ pub const REASON_OTHER_PROCESS: u32 = 0xff00_0002;
 pub const REASON_BPF: u32 = 0xff00_0003;
 /// Reason for which the kernel side holds a session: a record of what was decided in it was lost.
 pub const REASON_LOST: u32 = 0xff00_0004;
+/// Reason of a refusal by [`LABEL_ABOVE`].
+pub const REASON_ABOVE: u32 = 0xff00_0005;
 
 /// Forms of system calls: what their arguments say about the object. `Plan::form`
 pub mod form {
@@ -216,10 +224,21 @@ wire! {
 
     /// Key of `T0_NAMES`: an exact name in a directory, in a directory of a given name, or anywhere.
     pub struct NameKey: 48 {
-        /// The directory; or [`name_dir`] or [`names_dir`] of its name; or [`ANY_DIR`].
+        /// The directory; or [`name_dir`] of its name; or [`ANY_DIR`].
         pub dir: FileKey,
         /// The name, padded with zeros.
         pub name: [u8; NAME_LEN],
+    }
+
+    /// Key of `T0_PLACES`: a place in a file system, whatever lies there, or nothing.
+    pub struct PlaceKey: 16 {
+        /// The names from the root of the superblock on, see [`place_below`]; with [`ANY_DEV`] the [`component_hash`] of a
+        /// name, wherever it is.
+        pub hash: u64,
+        /// `super_block.s_dev`
+        pub dev: u32,
+        /// Zero.
+        pub pad: u32,
     }
 
     /// Key data of `NETS` behind the prefix length: policy first, so that one trie serves all sessions.
@@ -265,9 +284,13 @@ wire! {
     }
 
     /// Answer of the `identify` program: what an open descriptor of the caller is.
-    pub struct Identity: 40 {
+    pub struct Identity: 56 {
         /// The file.
         pub file: FileKey,
+        /// Its place, see [`place_below`]; 0 where it lies too deep.
+        pub place: u64,
+        /// [`name_hash`] of the first bytes of its name.
+        pub name: u64,
         /// `super_block.s_magic`
         pub magic: u64,
         /// `inode.i_mode`
@@ -288,8 +311,43 @@ pub const ANY_DIR: FileKey = FileKey { ino: 0, dev: 0, generation: 0 };
 /// [`name_hash`] of the directory's name. No real device has number `u32::MAX`.
 pub const NAME_DIR: FileKey = FileKey { ino: 0, dev: u32::MAX, generation: 0 };
 
-/// The same for a directory of a certain name in a directory of a certain name: the number is [`names_hash`].
-pub const NAMES_DIR: FileKey = FileKey { ino: 0, dev: u32::MAX - 1, generation: 0 };
+/// `PlaceKey::dev` of a name that matters in every file system. No real device has it.
+pub const ANY_DEV: u32 = u32::MAX;
+
+/// The place of the root of a superblock.
+pub const PLACE_ROOT: u64 = SPREAD;
+
+/// What a place is multiplied with for each name below it; odd, so that nothing of it is lost.
+pub const PLACE_FACTOR: u64 = 0xd134_2543_de82_ef95;
+
+/// A name of a place: of any length, though of long ones the first bytes and the length count alone.
+#[inline(always)]
+pub fn component_hash(first: u64, len: u32) -> u64 {
+    add_to_name_hash(first, len as u64)
+}
+
+/// The place of a name in a directory: a polynomial of the names, which can be made from either end, and taken apart.
+#[inline(always)]
+pub fn place_below(place: u64, component: u64) -> u64 {
+    place.wrapping_mul(PLACE_FACTOR).wrapping_add(component)
+}
+
+/// The place of the directory in which a place is that name's.
+#[inline(always)]
+pub fn place_above(place: u64, component: u64) -> u64 {
+    place.wrapping_sub(component).wrapping_mul(PLACE_INVERSE)
+}
+
+/// What undoes [`PLACE_FACTOR`]: each step doubles the bits that are right (Newton's iteration), from three on.
+const PLACE_INVERSE: u64 = {
+    let (mut inverse, mut i) = (PLACE_FACTOR, 0);
+    while i < 5 {
+        inverse = inverse.wrapping_mul(2u64.wrapping_sub(PLACE_FACTOR.wrapping_mul(inverse)));
+        i += 1;
+    }
+    inverse
+};
+const _: () = assert!(PLACE_FACTOR.wrapping_mul(PLACE_INVERSE) == 1);
 
 /// What spreads numbers over bits: 2^64 over the golden ratio (Knuth, The Art of Computer Programming 3, 6.4).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -323,18 +381,6 @@ pub fn name_dir(name: &[u8; NAME_LEN]) -> FileKey {
     FileKey { ino: name_hash(name), ..NAME_DIR }
 }
 
-/// Of the [`name_hash`] of a directory's name and that of the name of its own directory.
-#[inline(always)]
-pub fn names_hash(name: u64, above: u64) -> u64 {
-    name ^ above.rotate_left(32)
-}
-
-/// `NameKey::dir` of a name that matters in every directory called `name` in one called `above` (padded with zeros).
-#[inline(always)]
-pub fn names_dir(above: &[u8; NAME_LEN], name: &[u8; NAME_LEN]) -> FileKey {
-    FileKey { ino: names_hash(name_hash(name), name_hash(above)), ..NAMES_DIR }
-}
-
 /// A bit of a map whose values are words of 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bit {
@@ -366,5 +412,11 @@ impl Bit {
     #[inline(always)]
     pub fn of_name(hash: u64) -> Bit {
         Bit::at((hash >> (64 - NAME_BITS.trailing_zeros())) as u32)
+    }
+
+    /// That of a name of a place above those of jewels, by its [`component_hash`]: in the same array, elsewhere.
+    #[inline(always)]
+    pub fn of_name_above(component: u64) -> Bit {
+        Bit::of_name(component.rotate_left(32))
     }
 }

@@ -4,40 +4,35 @@
 //! in a jewel's place, or a jewel was given another name), an enforced session is frozen, for its owner to look at.
 
 use super::{Cause, Change, Deed, Effect, Live};
+use crate::Error;
 use crate::control::Mode;
-use crate::{Error, reason};
 use collector::Tier;
 use event::{Decision, Event, Fate, Means, Op, Outcome, Stage, Told};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// How an operation is stopped that has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum After {
-    /// Not at all.
-    Pass,
-    /// The process is ended.
-    End,
-    /// The session is frozen.
-    Freeze,
-}
-
 impl Live {
     /// Settles what becomes of a change that the static stage forbids and that has happened. The effect is to be applied.
-    pub(super) fn settle(&self, event: &mut Event) -> Option<Effect> {
-        let decision = event.decision.as_mut()?;
+    pub(super) fn settle(&mut self, event: &mut Event) -> Option<Effect> {
+        let decision = event.decision?;
         let happened = decision.stage == Stage::T0 && matches!(event.outcome, Outcome::Done(_));
         if self.shared.tier != Tier::Tracepoint || !happened || !is_change(event.op) {
             return None;
         }
-        let after = after(event.op, decision.reason, self.mode);
-        if after == After::Pass {
+        // Agents replace their own configuration so, as a routine: ending them for it would end every session.
+        if let Some(file) = self.itself.replaced(event, &self.meta.agent, &self.meta.context.home) {
             event.decision = None;
+            let note =
+                format!("{} itself replaced `~/{file}`, which no other program may change", self.meta.agent);
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
             return None;
         }
+        let decision = event.decision.as_mut()?;
         if !decision.enforced {
             return None;
         }
-        let freeze = after == After::Freeze;
+        let freeze = freezes(event.op, self.mode);
         decision.means = if freeze { Means::Freeze } else { Means::Kill };
         let (number, stage, means) = (decision.reason, decision.stage, decision.means);
         let change = Change::of(event, number);
@@ -86,41 +81,28 @@ fn is_change(op: Op) -> bool {
             | Op::Chown
             | Op::Setxattr
             | Op::Removexattr
+            | Op::Mount
     )
 }
 
-fn after(op: Op, number: u32, mode: Mode) -> After {
-    let jewel = reason::jewel(number);
-    // Agents replace their own configuration by a rename, as a routine: ending them for it would end every session.
-    if jewel.is_some_and(|jewel| jewel.is_of_agents()) {
-        return After::Pass;
-    }
-    let may_be_all = matches!(op, Op::Create | Op::Symlink | Op::Link | Op::Rename);
-    let is_routine = jewel.is_some_and(|jewel| jewel.is_of_git());
-    // Nobody watches over a recording, who would thaw it.
-    if may_be_all && !is_routine && mode == Mode::Enforce { After::Freeze } else { After::End }
+/// Whether the session stands still after an operation: it may be the whole of an attack, since something took the place of a
+/// jewel, or of a directory above one, or a jewel got another name. Nobody watches over a recording, who would thaw it.
+fn freezes(op: Op, mode: Mode) -> bool {
+    mode == Mode::Enforce && matches!(op, Op::Create | Op::Symlink | Op::Link | Op::Rename | Op::Mount)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use event::jewel::{JEWELS, Site};
-
-    fn number(path: &'static str) -> u32 {
-        let index = JEWELS.iter().position(|jewel| jewel.site == Site::Home(path));
-        reason::of_jewel(index.expect("a jewel"))
-    }
 
     #[test]
     fn what_may_be_a_whole_attack_freezes_and_the_rest_ends_its_process() {
-        let unit = number(".config/systemd");
-        assert_eq!(after(Op::Mkdir, unit, Mode::Enforce), After::End);
-        for op in [Op::Rename, Op::Link, Op::Symlink, Op::Create] {
-            assert_eq!(after(op, unit, Mode::Enforce), After::Freeze, "{op:?}");
-            assert_eq!(after(op, unit, Mode::Record), After::End, "{op:?}");
-            assert_eq!(after(op, number(".gitconfig"), Mode::Enforce), After::End, "{op:?}");
-            assert_eq!(after(op, number(".claude.json"), Mode::Enforce), After::Pass, "{op:?}");
+        for op in [Op::Mkdir, Op::Unlink, Op::Chmod, Op::Truncate] {
+            assert!(!freezes(op, Mode::Enforce), "{op:?}");
         }
-        assert_eq!(after(Op::Rename, reason::OWN_FILE, Mode::Enforce), After::Freeze);
+        for op in [Op::Rename, Op::Link, Op::Symlink, Op::Create, Op::Mount] {
+            assert!(freezes(op, Mode::Enforce), "{op:?}");
+            assert!(!freezes(op, Mode::Record), "{op:?}");
+        }
     }
 }

@@ -207,6 +207,7 @@ fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(
             format!("the command could not be put into its cgroup: {error}"),
         ));
     }
+    running.with(|live| live.begins_with(pid));
     lease.kernel.enroll(pid, running.slot).map_err(|e| {
         Refused::new(Why::Failed, format!("the command could not be put into the session: {e}"))
     })?;

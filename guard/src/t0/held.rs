@@ -3,7 +3,7 @@
 
 use super::plain;
 use crate::{DenyList, Error};
-use abi::{FileKey, Label, NameKey, NetKey, NetLabel};
+use abi::{FileKey, Label, NameKey, NetKey, NetLabel, PlaceKey};
 use std::collections::HashMap;
 
 /// An entry, by the map that it is in.
@@ -11,6 +11,8 @@ use std::collections::HashMap;
 pub(super) enum Key {
     File(FileKey),
     Name(NameKey),
+    /// With what its name begins with, see [`DenyList::insert_place`].
+    Place(PlaceKey, u64),
     Subject(FileKey),
     Net([u8; 16]),
     Process(u32),
@@ -90,6 +92,7 @@ fn write(list: &dyn DenyList, key: Key, label: &Label) -> Result<(), Error> {
     match key {
         Key::File(file) => list.insert_t0(&file, label),
         Key::Name(name) => list.insert_name(&name, label),
+        Key::Place(place, first) => list.insert_place(&place, first, label),
         Key::Subject(file) => list.insert_subject(&file, label.subjects),
         Key::Net(addr) => {
             let label = NetLabel { deny: label.deny, reason: label.reason, ports: [0; 8] };
@@ -103,6 +106,7 @@ fn remove(list: &dyn DenyList, key: Key) -> Result<(), Error> {
     match key {
         Key::File(file) => list.remove_t0(&file),
         Key::Name(name) => list.remove_name(&name),
+        Key::Place(place, _) => list.remove_place(&place),
         Key::Subject(file) => list.remove_subject(&file),
         Key::Net(addr) => list.remove_net(128, NetKey { policy: [0; 4], addr }),
         Key::Process(pid) => list.unprotect(pid),

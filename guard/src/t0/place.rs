@@ -23,6 +23,7 @@ impl Arming<'_> {
     /// A jewel at a path: the object, and the name in its directory, since programs replace files atomically.
     pub(super) fn named_path(&mut self, path: &Path, label: &Label, of_user: bool) -> Result<(), Error> {
         self.path(path, label)?;
+        self.place(path, label)?;
         let (Some(parent), Some(leaf)) = (path.parent(), path.file_name()) else { return Ok(()) };
         match walk::open(self.list, parent) {
             Found::Node(node) if node.is_dir() => {
@@ -35,7 +36,7 @@ impl Arming<'_> {
                 Ok(())
             }
             Found::Node(_) => Ok(()),
-            Found::Missing => self.name_without_parent(parent, leaf.as_bytes(), label),
+            Found::Missing => Ok(()),
             Found::Unreadable(e) => {
                 self.warn(parent, &e.to_string());
                 Ok(())
@@ -65,21 +66,6 @@ impl Arming<'_> {
             self.readable.push(Readable { slot: self.slot, file: identity.file, lease, label: *label });
         }
         Ok(())
-    }
-
-    /// A jewel whose directory does not exist yet: its name in any directory of that name, when the pair is one that
-    /// means the same everywhere (`.config/gh` does, `share/keyrings` does not); or in one of that name in one of the name
-    /// above it (`.local/share/keyrings`).
-    fn name_without_parent(&mut self, parent: &Path, leaf: &[u8], label: &Label) -> Result<(), Error> {
-        let name = |path: &Path| super::padded(path.file_name()?.as_bytes());
-        let above = parent.parent().and_then(name);
-        match (name(parent), above) {
-            (Some(directory), _) if directory[0] == b'.' => self.name(abi::name_dir(&directory), leaf, label),
-            (Some(directory), Some(above)) if above[0] == b'.' => {
-                self.name(abi::names_dir(&above, &directory), leaf, label)
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The object at a path, and the link there if it is one.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::denylist::fake::{Fake, key_of};
+use abi::PlaceKey;
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -32,6 +33,17 @@ impl Home {
     }
     fn label(&self, path: &str) -> Option<Label> {
         self.list.state().t0.get(&key_of(&self.path(path))).copied()
+    }
+    /// What is said of a path, whatever lies there.
+    fn place(&self, path: &str) -> Option<Label> {
+        let home = fs::canonicalize(self.path("")).unwrap();
+        let path = if path == ".." { home.parent().unwrap().to_owned() } else { home.join(path) };
+        let hash = path
+            .iter()
+            .skip(1)
+            .fold(abi::PLACE_ROOT, |place, name| abi::place_below(place, component(name.as_bytes()).1));
+        let places = &self.list.state().places;
+        places.iter().find(|(key, _)| key.hash == hash).map(|(_, label)| *label)
     }
     fn name(&self, dir: FileKey, name: &str) -> Option<Label> {
         self.list.state().names.get(&NameKey { dir, name: padded(name.as_bytes()).unwrap() }).copied()
@@ -84,11 +96,45 @@ fn what_does_not_exist_yet_is_guarded_by_name() {
     home.write(".config/x");
     home.arm();
     assert_eq!(home.name(key_of(&home.path(".config")), "gh").unwrap().deny, access::ALL);
-    let cargo = abi::name_dir(&padded(b".cargo").unwrap());
-    assert_eq!(home.name(cargo, "credentials").unwrap().deny, access::ALL);
-    let share = abi::name_dir(&padded(b"share").unwrap());
-    assert_eq!(home.name(share, "keyrings"), None, "that pair means something else in /usr");
+    for (path, deny) in [
+        (".config/gh", access::ALL),
+        (".cargo/credentials", access::ALL),
+        (".local/share/keyrings", access::ALL),
+        (".config/systemd", access::MODIFY),
+    ] {
+        assert_eq!(home.place(path).map(|label| label.deny), Some(deny), "{path}");
+    }
+    assert_eq!(home.place("projects/.cargo/credentials"), None, "another's");
     assert_eq!(home.name(abi::ANY_DIR, "id_ed25519").unwrap().deny, access::ALL);
+}
+
+#[test]
+fn what_lies_above_a_jewel_keeps_its_place() {
+    let home = Home::new();
+    home.write("dotfiles/config/x");
+    symlink("dotfiles/config", home.path(".config")).unwrap();
+    let (stage, _) = home.arm();
+    let above = |path: &str| home.place(path).is_some_and(|label| label.flags == abi::LABEL_ABOVE);
+    // The home, and what it lies in; what is not there; the link, and where it leads.
+    for path in ["", "..", ".cargo", ".local", ".local/share", ".config", "dotfiles", "dotfiles/config"] {
+        assert!(above(path), "{path}");
+    }
+    for path in ["dotfiles/x", "dotfiles/config/x", "projects", ".cache", ".ssh"] {
+        assert!(!above(path), "{path}");
+    }
+    // By the link and in its stead.
+    for path in
+        ["dotfiles/config/autostart", ".config/autostart", ".config/git/config", "dotfiles/config/git/config"]
+    {
+        assert_eq!(home.place(path).map(|label| label.deny), Some(access::MODIFY), "{path}");
+    }
+    let named = |name: &str| {
+        let hash = component(name.as_bytes()).1;
+        home.list.state().places.contains_key(&PlaceKey { hash, dev: abi::ANY_DEV, pad: 0 })
+    };
+    assert!(named(".claude") && named(".vscode") && !named("opencode") && !named(".config"));
+    stage.release(1).unwrap();
+    assert!(home.list.state().places.is_empty());
 }
 
 #[test]

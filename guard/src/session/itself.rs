@@ -1,0 +1,199 @@
+//! The agent itself, as far as it rewrites its own configuration: a file that no other program of the session may replace.
+//!
+//! It is the process that the session began with, as long as it runs what it ran when it made its first process, and nobody
+//! reaches into its memory; where that is a script which starts the agent's program, its first child as well. All of this
+//! the kernel said. Whoever gets code into that process by other ways has what it has.
+
+use bstr::ByteSlice;
+use event::agent::Agent;
+use event::{Access, Event, Object, Op};
+
+/// The processes that are the agent itself.
+#[derive(Debug, Default)]
+pub(super) struct Itself {
+    first: Option<u32>,
+    /// It runs a script, or did so before it made a process.
+    scripted: bool,
+    /// It has made a process.
+    forked: bool,
+    /// The first process that a script has made.
+    child: Option<u32>,
+    /// That runs the agent's program.
+    runs: bool,
+}
+
+impl Itself {
+    /// The session begins with a process.
+    pub(super) fn begins_with(&mut self, pid: u32) {
+        *self = Self { first: Some(pid), ..Self::default() };
+    }
+
+    /// Notes what its processes do, and what is done to them.
+    pub(super) fn note(&mut self, event: &Event, agent: &str) {
+        match event.op {
+            Op::Exec => self.started(event, agent),
+            Op::Fork => self.made(event),
+            Op::Exit if event.tid == event.pid => self.forget(event.pid),
+            Op::Ptrace => {
+                if let Object::Process { pid, .. } = event.object {
+                    self.forget(pid);
+                }
+            }
+            // Whose memory, the name says in the numbers of whoever mounted it.
+            Op::Open if event.access.contains(Access::WRITE) => {
+                if event
+                    .object
+                    .file()
+                    .is_some_and(|file| file.path.starts_with(b"/proc/") && file.path.ends_with(b"/mem"))
+                {
+                    *self = Self::default();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn started(&mut self, event: &Event, agent: &str) {
+        if self.first == Some(event.pid) {
+            if self.forked {
+                return self.forget(event.pid);
+            }
+            self.scripted |= event.second.is_some();
+        } else if self.child == Some(event.pid) {
+            let program = event.object.file().and_then(|file| Agent::of_program(&file.path));
+            if self.runs || program.is_none_or(|program| program.name != agent) {
+                return self.forget(event.pid);
+            }
+            self.runs = true;
+        }
+    }
+
+    fn made(&mut self, event: &Event) {
+        let Some(fork) = event.fork.filter(|fork| fork.pid != event.pid && self.first == Some(event.pid))
+        else {
+            return;
+        };
+        if !self.forked && self.scripted {
+            self.child = Some(fork.pid);
+        }
+        self.forked = true;
+    }
+
+    fn forget(&mut self, pid: u32) {
+        if self.first == Some(pid) {
+            self.first = None;
+        }
+        if self.child == Some(pid) {
+            self.child = None;
+        }
+    }
+
+    /// The file of its own that the agent itself has replaced by this event, below the home.
+    pub(super) fn replaced(&self, event: &Event, agent: &str, home: &[u8]) -> Option<&'static str> {
+        let is_it = self.first == Some(event.pid) || self.child == Some(event.pid) && self.runs;
+        if event.op != Op::Rename || !is_it {
+            return None;
+        }
+        let (source, target) = (&event.object.file()?.path, &event.second.as_ref()?.file()?.path);
+        // It was made beside it.
+        if directory(source) != directory(target) {
+            return None;
+        }
+        let target = target.strip_prefix(home)?.strip_prefix(b"/")?;
+        let own = Agent::named(agent)?;
+        own.rewrites.iter().find(|file| file.as_bytes() == target).copied()
+    }
+}
+
+fn directory(path: &[u8]) -> Option<&[u8]> {
+    path.rsplit_once_str("/").map(|(directory, _)| directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::{Exe, File, Fork, Origin, Outcome};
+
+    fn file(path: &str) -> File {
+        File { path: path.into(), key: None, mode: 0o100644, origin: Origin::Trusted }
+    }
+
+    fn event(pid: u32, op: Op, object: Object) -> Event {
+        Event {
+            time_ns: 0,
+            segment: 0,
+            pid,
+            tid: pid,
+            op,
+            access: Access::empty(),
+            object,
+            second: None,
+            outcome: Outcome::Done(0),
+            decision: None,
+            fork: None,
+            detail: 0,
+        }
+    }
+
+    fn exec(pid: u32, path: &str, script: Option<&str>) -> Event {
+        let exe = Exe { file: file(path), args: vec![], args_cut: false };
+        let second = script.map(|path| Object::File(file(path)));
+        Event { second, ..event(pid, Op::Exec, Object::Exe(exe)) }
+    }
+
+    fn fork(pid: u32, child: u32) -> Event {
+        Event { fork: Some(Fork { pid: child, tid: child }), ..event(pid, Op::Fork, Object::None) }
+    }
+
+    /// Whether process `by` may replace the agent's file after these events of a session that began with process 1.
+    fn may(agent: &str, target: &str, by: u32, events: &[Event]) -> bool {
+        let mut itself = Itself::default();
+        itself.begins_with(1);
+        events.iter().for_each(|event| itself.note(event, agent));
+        let second = Some(Object::File(file(target)));
+        let source = format!("{target}.tmp.1");
+        let rename = Event { second, ..event(by, Op::Rename, Object::File(file(&source))) };
+        itself.replaced(&rename, agent, b"/home/u").is_some()
+    }
+
+    const CLAUDE: &str = "/home/u/.claude.json";
+    const CODEX: &str = "/home/u/.codex/config.toml";
+
+    #[test]
+    fn the_first_process_replaces_its_own_file_and_nobody_else() {
+        let native = [exec(1, "/opt/claude", None), fork(1, 2), exec(2, "/opt/claude", None)];
+        assert!(may("claude-code", CLAUDE, 1, &native));
+        assert!(!may("claude-code", CLAUDE, 2, &native), "the same program, started by it");
+        assert!(!may("codex", CLAUDE, 1, &native), "another agent's");
+        for other in ["/home/u/.claude/settings.json", "/home/u/work/.claude.json", "/home/u/.bashrc"] {
+            assert!(!may("claude-code", other, 1, &native), "{other}");
+        }
+    }
+
+    #[test]
+    fn who_runs_something_else_or_is_reached_into_is_not_the_agent() {
+        let mem = Event { access: Access::WRITE, ..event(2, Op::Open, Object::File(file("/proc/1/mem"))) };
+        let traced = event(2, Op::Ptrace, Object::Process { pid: 1, inside: true, detail: 16 });
+        let ended = event(1, Op::Exit, Object::None);
+        for after in [exec(1, "/usr/bin/mv", None), mem, traced, ended] {
+            let events = [exec(1, "/opt/claude", None), fork(1, 2), after.clone()];
+            assert!(!may("claude-code", CLAUDE, 1, &events), "{after:?}");
+        }
+    }
+
+    #[test]
+    fn a_script_starts_the_agents_program_first() {
+        let start =
+            [exec(1, "/usr/bin/env", Some("/opt/codex.js")), exec(1, "/usr/bin/node", None), fork(1, 2)];
+        let with = |more: &[Event]| [&start[..], more].concat();
+        assert!(may("codex", CODEX, 2, &with(&[exec(2, "/opt/vendor/codex", None)])));
+        assert!(!may("codex", CODEX, 2, &start), "still the script's own");
+        assert!(!may("codex", CODEX, 2, &with(&[exec(2, "/usr/bin/bash", None)])));
+        let second = [exec(2, "/opt/vendor/codex", None), fork(1, 3), exec(3, "/opt/vendor/codex", None)];
+        assert!(!may("codex", CODEX, 3, &with(&second)));
+        let twice = [exec(2, "/opt/vendor/codex", None), exec(2, "/opt/vendor/codex", None)];
+        assert!(!may("codex", CODEX, 2, &with(&twice)));
+        let native = [exec(1, "/opt/codex", None), fork(1, 2), exec(2, "/opt/codex", None)];
+        assert!(!may("codex", CODEX, 2, &native), "a program has no other that is itself");
+    }
+}

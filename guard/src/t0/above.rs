@@ -1,0 +1,153 @@
+//! Places: a jewel is closed wherever its path leads, and so is whatever would lead it elsewhere. What takes the place of a
+//! jewel, or of a directory above it, has its place, whether that was there when the session began or not.
+
+use super::{Arming, Key, plain};
+use crate::Error;
+use crate::walk::{self, Found};
+use abi::{
+    ANY_DEV, LABEL_ABOVE, Label, NAME_LEN, PlaceKey, REASON_ABOVE, access, component_hash, place_below,
+};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Links that lead from one to the next and are followed: as many as the kernel follows.
+const LINKS: u32 = 40;
+
+/// What lies at a path on the way to a jewel.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    here: Place,
+    /// Where it leads, if it is a link.
+    link: Option<PathBuf>,
+    /// The place of the directory that it is or leads to.
+    dir: Option<Place>,
+}
+
+/// A place, and what its name begins with.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    key: PlaceKey,
+    first: u64,
+}
+
+impl Place {
+    fn of(node: &walk::Node) -> Option<Self> {
+        let abi::Identity { file, place, name, .. } = node.identity;
+        (place != 0).then_some(Self { key: PlaceKey { hash: place, dev: file.dev, pad: 0 }, first: name })
+    }
+
+    /// The place of a name below it.
+    fn below(self, name: &[u8]) -> Self {
+        let (first, component) = component(name);
+        let hash = place_below(self.key.hash, component);
+        Self { key: PlaceKey { hash, ..self.key }, first }
+    }
+}
+
+/// What a name begins with, and what it is to a place.
+pub(crate) fn component(name: &[u8]) -> (u64, u64) {
+    let mut begin = [0; NAME_LEN];
+    begin.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+    let first = abi::name_hash(&begin);
+    (first, component_hash(first, name.len() as u32))
+}
+
+impl Arming<'_> {
+    /// A jewel's place, by every way that its path leads: through the links that are there, and as if each were a
+    /// directory. What lies on the way is closed to be moved, removed or replaced.
+    pub(super) fn place(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
+        // Whoever moves a socket that is there takes its label along, and who makes one reaches nobody.
+        let is_socket = label.deny & (access::READ | access::MODIFY) == 0;
+        let mut below = Vec::new();
+        let mut deepest = true;
+        for path in path.ancestors() {
+            if let Some(entry) = (!below.is_empty()).then(|| self.entry(path)).flatten() {
+                let ways =
+                    [entry.link.is_some().then_some(entry.here), deepest.then_some(entry.dir).flatten()];
+                for way in ways.into_iter().flatten() {
+                    self.places_below(way, &below, label, is_socket)?;
+                }
+                deepest = false;
+                if !is_socket {
+                    self.above(path, LINKS)?;
+                }
+            }
+            let Some(name) = path.file_name() else { break };
+            below.push(name.as_bytes().to_owned());
+        }
+        Ok(())
+    }
+
+    /// The places on the way from a directory, whose names come last one first, and the jewel's at its end.
+    fn places_below(
+        &mut self,
+        from: Place,
+        names: &[Vec<u8>],
+        label: &Label,
+        is_socket: bool,
+    ) -> Result<(), Error> {
+        let mut place = from;
+        for (left, name) in names.iter().enumerate().rev() {
+            place = place.below(name);
+            if left == 0 {
+                self.add_place(place, label)?;
+            } else if !is_socket {
+                self.close_above(place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What lies at a path, above a jewel, and what it leads to if it is a link.
+    fn above(&mut self, path: &Path, links: u32) -> Result<(), Error> {
+        let Some(entry) = self.entry(path) else { return Ok(()) };
+        self.close_above(entry.here)?;
+        let Some(target) = entry.link.filter(|_| links > 0) else { return Ok(()) };
+        for path in target.ancestors() {
+            self.above(path, links - 1)?;
+        }
+        Ok(())
+    }
+
+    /// A directory of this name has a jewel in it wherever it is. Only where nothing else is called so: names without a dot
+    /// are programs' as well.
+    pub(super) fn above_by_name(&mut self, directory: &str) -> Result<(), Error> {
+        if !directory.starts_with('.') {
+            return Ok(());
+        }
+        let (first, hash) = component(directory.as_bytes());
+        self.close_above(Place { key: PlaceKey { hash, dev: ANY_DEV, pad: 0 }, first })
+    }
+
+    fn close_above(&mut self, place: Place) -> Result<(), Error> {
+        self.add_place(place, &Label { flags: LABEL_ABOVE, ..plain(0, REASON_ABOVE) })
+    }
+
+    fn add_place(&mut self, place: Place, label: &Label) -> Result<(), Error> {
+        self.held.add(self.list, self.slot, Key::Place(place.key, place.first), label)
+    }
+
+    fn entry(&mut self, path: &Path) -> Option<Entry> {
+        if let Some(known) = self.entries.get(path) {
+            return known.clone();
+        }
+        let found = look(self.list, path);
+        self.entries.insert(path.to_owned(), found.clone());
+        found
+    }
+}
+
+fn look(list: &dyn crate::DenyList, path: &Path) -> Option<Entry> {
+    let Found::Node(node) = walk::open_itself(list, path) else { return None };
+    let here = Place::of(&node)?;
+    if !node.is_link() {
+        return Some(Entry { here, link: None, dir: node.is_dir().then_some(here) });
+    }
+    let to = rustix::fs::readlinkat(&node.fd, c"", Vec::new()).ok()?;
+    let to = Path::new(std::ffi::OsStr::from_bytes(to.as_bytes())).to_owned();
+    let dir = match walk::open(list, path) {
+        Found::Node(target) if target.is_dir() => Place::of(&target),
+        _ => None,
+    };
+    Some(Entry { here, link: Some(path.parent().map_or(to.clone(), |parent| parent.join(&to))), dir })
+}

@@ -1,0 +1,296 @@
+//! What takes the place of a jewel, or of a directory above one. Where the kernel can refuse, nothing happens. In the other
+//! tier it has happened when it is told (since Linux 6.13): the session stands still, and what lies there is closed.
+
+use anyhow::{Context, Result};
+use end_to_end::World;
+use end_to_end::scene::{can_refuse, is_lsm, kernel};
+use end_to_end::standing::{self, Ended};
+use end_to_end::uring::{Entry, RENAMEAT, on_paths, request};
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// A home with what the steps move.
+fn prepared() -> Result<World> {
+    let world = World::new()?;
+    let home = world.home();
+    for path in [
+        "prepared/evil",
+        "prepared/settings.json",
+        ".config/app/settings",
+        ".local/share/app/data",
+        ".claude/settings.json",
+        ".codex/config.toml",
+        ".claude.json",
+        ".bashrc",
+        ".cache/a/file",
+        "projects/file",
+        ".ssh/id_ed25519",
+    ] {
+        world.write(&home.join(path), "plain\n")?;
+    }
+    world.write(&home.join(".gitconfig"), "[user]\n\tname = somebody\n\temail = somebody@example.org\n")?;
+    // The user may move the home itself.
+    fs::set_permissions(world.path(), fs::Permissions::from_mode(0o777))?;
+    Ok(world)
+}
+
+/// Python that calls `renameat2(2)` with a flag, and by directory descriptors.
+const EXCHANGE: &str = r#"python3 -I -c '
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.renameat2(-100, b"prepared", -100, b".config", 2) != 0: raise SystemExit(ctypes.get_errno())
+'"#;
+const BY_DESCRIPTORS: &str = r#"python3 -I -c '
+import os
+home, prepared = os.open(".", os.O_PATH), os.open("prepared", os.O_PATH)
+try: os.rename("evil", ".bashrc", src_dir_fd=prepared, dst_dir_fd=home)
+except OSError as e: raise SystemExit(e.errno)
+'"#;
+const REPLACE: &str = r#"python3 -I -c '
+import os
+try: os.replace("prepared/evil", ".bashrc")
+except OSError as e: raise SystemExit(e.errno)
+'"#;
+
+/// One step each, and the operation that is told.
+const STEPS: [(&str, &str); 22] = [
+    // A directory above is moved away, at any height.
+    ("mv .config .c", "rename"),
+    ("mv .local .l", "rename"),
+    ("mv .local/share .local/s", "rename"),
+    ("mv \"$PWD\" ../other", "rename"),
+    ("mv \"/proc/self/root$PWD/.config\" .c", "rename"),
+    ("(setsid bash -c 'sleep 0.2; mv .config .c' &) ; sleep 1", "rename"),
+    (EXCHANGE, "rename"),
+    // Something takes the place of one that is not there.
+    ("mv prepared .docker", "rename"),
+    ("ln -s prepared .docker", "symlink"),
+    // Or of one that matters wherever it is.
+    ("mv prepared projects/app/.claude", "rename"),
+    ("ln -s ../../prepared projects/app/.vscode", "symlink"),
+    // Or of the jewel itself.
+    ("mv prepared/evil .bashrc", "rename"),
+    ("mv prepared/evil .claude.json", "rename"),
+    ("mv prepared/evil .claude/settings.json", "rename"),
+    ("mv prepared/evil .codex/config.toml", "rename"),
+    ("mv prepared/evil .gitconfig", "rename"),
+    ("ln -f prepared/evil .bashrc", "rename"),
+    ("git config --global core.hooksPath /tmp/hooks", "rename"),
+    ("sed -i s/plain/evil/ .bashrc", "rename"),
+    (REPLACE, "rename"),
+    (BY_DESCRIPTORS, "rename"),
+    ("mv .ssh x", "rename"),
+];
+
+/// Names what the program of the last step renames.
+const RENAME: &str = "WARDLINE_TEST_RENAME";
+
+/// The program that renames through io_uring: this one.
+#[test]
+fn rename_by_request() -> Result<()> {
+    let Ok(asked) = std::env::var(RENAME) else { return Ok(()) };
+    let (from, to) = asked.split_once(' ').context("two paths")?;
+    let (from, to) = (CString::new(from)?, CString::new(to)?);
+    let _ = request(4, &Entry { ..on_paths(RENAMEAT, &from, &to) });
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    Ok(())
+}
+
+fn is_refused_or_stands_still(step: &str, op: &str) -> Result<()> {
+    let world = prepared()?;
+    let home = world.home();
+    let script = format!("cd '{}'; {step}; sleep 0.5; echo went on", home.display());
+    let before = files(&home)?;
+    let ended = standing::run(&world, "enforce", &[], &script)?;
+    let said = ended.said();
+    if can_refuse() {
+        assert!(is_lsm(&ended.summary)?);
+        // `mv` tries to copy what it cannot move, and `ln` to remove what is there.
+        let denials = ended.denials();
+        assert_eq!(denials.first(), Some(&("T0".into(), op.into(), "lsm".into())), "{step}: {ended:#?}");
+        assert!(denials.iter().all(|denial| denial.2 == "lsm"), "{step}: {ended:#?}");
+        assert!(!ended.frozen && said.contains("went on"), "{step}: {ended:#?}");
+        assert_eq!(files(&home)?, before, "{step}");
+        return Ok(());
+    }
+    assert!(ended.frozen && !said.contains("went on"), "{step}: {ended:#?}");
+    assert_eq!(ended.denials(), [("T0".into(), op.into(), "freeze".into())], "{step}: {ended:#?}");
+    assert_eq!(ended.summary["stopped_by"], "T0");
+    Ok(())
+}
+
+/// Every path below a directory, with what a file holds.
+fn files(directory: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut found = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(directory) = left.pop() {
+        for entry in fs::read_dir(&directory)? {
+            let path = entry?.path();
+            let kind = fs::symlink_metadata(&path)?.file_type();
+            let content = if kind.is_file() { fs::read(&path)? } else { Vec::new() };
+            // What `mv`, `sed` and `git` make beside it, and leave, is theirs.
+            if kind.is_dir() {
+                left.push(path.clone());
+            }
+            found.push((path.display().to_string(), content));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a session is told what it changed when it has.
+fn tells_or_refuses() -> bool {
+    let tells = can_refuse() || kernel() >= (6, 13);
+    if !tells {
+        println!("skipped: this kernel does not say which files a call has changed");
+    }
+    tells
+}
+
+#[test]
+fn what_takes_a_place_is_refused_or_the_session_stands_still() -> Result<()> {
+    if !tells_or_refuses() {
+        return Ok(());
+    }
+    for (step, op) in STEPS {
+        is_refused_or_stands_still(step, op)?;
+    }
+    let shared = tempfile::tempdir()?;
+    fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o755))?;
+    let program = shared.path().join("program");
+    fs::copy(std::env::current_exe()?, &program)?;
+    let by_request =
+        format!("{RENAME}='.config .c' '{}' --exact rename_by_request >/dev/null", program.display());
+    is_refused_or_stands_still(&by_request, "rename")
+}
+
+/// A recording is not frozen: who moved something is ended, and the session goes on. Neither what was moved nor what takes
+/// its place can be filled.
+#[test]
+fn a_place_stays_closed_when_its_directory_was_moved() -> Result<()> {
+    if !tells_or_refuses() {
+        return Ok(());
+    }
+    let world = prepared()?;
+    let home = world.home();
+    let script = format!(
+        "cd '{}'; mv .config .c; mkdir -p .config/systemd/user .config/autostart .c/autostart; mkdir .config .config/autostart; \
+         for to in .config/autostart .config/systemd/user .c/autostart; do \
+         bash -c \"echo evil > $to/evil\"; cp prepared/evil $to/copied; done; echo fine > .config/other; \
+         cat .config/other; echo went on",
+        home.display()
+    );
+    let ended = standing::run(&world, "record", &[], &script)?;
+    assert!(!ended.frozen && ended.said().ends_with("fine\nwent on\n"), "{ended:#?}");
+    for directory in [".config/autostart", ".config/systemd/user", ".c/autostart"] {
+        for name in ["evil", "copied"] {
+            let held = fs::read_to_string(home.join(directory).join(name)).unwrap_or_default();
+            assert_eq!(held, "", "{directory}/{name}: {ended:#?}");
+        }
+    }
+    let (op, means) = ("rename".to_owned(), if is_lsm(&ended.summary)? { "lsm" } else { "kill" });
+    assert_eq!(ended.denials().first(), Some(&("T0".into(), op, means.into())), "{ended:#?}");
+    assert!(ended.denials().iter().all(|denial| denial.0 == "T0"), "{ended:#?}");
+    Ok(())
+}
+
+/// What agents, tools and editors do all day.
+#[test]
+fn ordinary_life_moves_what_it_wants() -> Result<()> {
+    let world = prepared()?;
+    let steps = [
+        "mkdir -p .config/new/deep .docker/cli .cargo/bin .local/share/new",
+        "mv .config/new .config/newer",
+        "rm -rf .config/newer",
+        "mv .cache/a .cache/b",
+        "rm -rf .cache",
+        "mv prepared other",
+        "mv other projects/other",
+        "ln -s ../other projects/link",
+        "mkdir -p projects/app/.claude projects/app/.vscode && rmdir projects/app/.claude",
+        "mv projects/app/.vscode projects/app/.vscode.bak",
+        "cd projects/app",
+        "git init -q . && git config user.name me && git config user.email me@example.org",
+        "echo one > main.txt && git add . && git commit -qm one && git mv main.txt second.txt && git commit -qm two",
+        "echo two > .second.txt.swp && mv .second.txt.swp second.txt",
+        "sed -i s/two/three/ second.txt && grep -q three second.txt",
+    ];
+    let script = format!("set -e; cd '{}'; {}; echo went on", world.home().display(), steps.join("\n"));
+    let ended = standing::run(&world, "enforce", &[], &script)?;
+    assert!(!ended.frozen && ended.said().ends_with("went on\n"), "{ended:#?}");
+    assert_eq!((&ended.summary["denied"], &ended.summary["t0_hits"]), (&0.into(), &0.into()), "{ended:#?}");
+    Ok(())
+}
+
+/// A mount that nobody else sees covers nothing for anybody else.
+#[test]
+fn a_mount_of_the_sessions_own_frees_nothing() -> Result<()> {
+    let world = prepared()?;
+    let home = world.home();
+    let script = format!(
+        "cd '{}'; unshare --user --map-root-user --mount bash -c 'mount --bind prepared .config && \
+         mkdir .config/autostart && cp prepared/evil .config/autostart/'; echo $?; echo went on",
+        home.display()
+    );
+    let ended = standing::run(&world, "enforce", &[], &script)?;
+    if ended.said().contains("Operation not permitted") {
+        println!("skipped: this machine lets users make no namespaces");
+        return Ok(());
+    }
+    assert!(!ended.frozen && ended.said().ends_with("0\nwent on\n"), "{ended:#?}");
+    assert!(!home.join(".config/autostart").exists());
+    Ok(())
+}
+
+/// One that everybody sees is root's alone to make.
+#[test]
+fn a_mount_over_a_directory_above_a_jewel_is_refused_or_the_session_stands_still() -> Result<()> {
+    if !can_refuse() && kernel() < (6, 14) {
+        println!("skipped: this kernel does not say what a call has mounted");
+        return Ok(());
+    }
+    let world = prepared()?;
+    let home = world.home();
+    let config = home.join(".config");
+    let script = format!("cd '{}'; mount --bind prepared .config; sleep 0.5; echo went on", home.display());
+    let ended = standing::run(&world, "enforce", &["--as-root"], &script);
+    let covered = !config.join("app").exists();
+    if covered {
+        rustix::mount::unmount(&config, rustix::mount::UnmountFlags::DETACH)?;
+    }
+    let ended: Ended = ended?;
+    let means = if can_refuse() { "lsm" } else { "freeze" };
+    assert_eq!(ended.denials(), [("T0".into(), "mount".into(), means.into())], "{ended:#?}");
+    assert_eq!((ended.frozen, covered), (!can_refuse(), !can_refuse()), "{ended:#?}");
+    Ok(())
+}
+
+/// Agents replace their own configuration: the session's first process does, and nobody whom it starts.
+#[test]
+fn an_agent_itself_replaces_its_own_file_and_says_so() -> Result<()> {
+    if can_refuse() || !tells_or_refuses() {
+        return Ok(());
+    }
+    const ITSELF: &str = "import os,sys\nfor _ in range(2):\n open(\".claude.json.tmp\", \"w\").write(\"{}\")\n \
+                          os.rename(\".claude.json.tmp\", \".claude.json\")\nprint(\"went on\")";
+    for (first, frozen) in [("exec ", false), ("", true)] {
+        let world = prepared()?;
+        let script = format!("cd '{}'; {first}python3 -I -c '{ITSELF}'; true", world.home().display());
+        let ended = standing::run(&world, "enforce", &["--agent", "claude-code"], &script)?;
+        assert_eq!(ended.frozen, frozen, "{first}: {ended:#?}");
+        if !frozen {
+            assert!(ended.said().contains("went on"), "{ended:#?}");
+            assert_eq!(ended.denials(), [], "{ended:#?}");
+            let notes = ended.summary["notes"].to_string();
+            assert_eq!(
+                notes.matches("claude-code itself replaced `~/.claude.json`").count(),
+                1,
+                "{ended:#?}"
+            );
+        }
+    }
+    Ok(())
+}
