@@ -2,7 +2,7 @@
 //!
 //! The program that makes them is the test itself, started again: there is no other program to take along.
 
-use crate::processes;
+use crate::{processes, survivors};
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, openat};
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,6 +19,8 @@ use std::process::{Command, Output};
 const VARIABLE: &str = "WARDLINE_TEST_ATTEMPTS";
 /// What a file holds that must not be read.
 pub const SECRET: &str = "THE-SECRET-BYTES";
+/// Directories in which what is not there is looked for.
+pub const ABSENT: u32 = 5_000;
 /// Comes for an error that is none of the system's: the file that was read is another one.
 pub const OTHER_CONTENT: i32 = -1;
 
@@ -111,6 +113,22 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
             is_secret(File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))?)
         }
         ("open", [path]) => File::open(path)?.read(&mut [0; 16]).map(drop),
+        // Opens of what is not there, in directories of their own, for so many seconds.
+        ("open-absent", [directory, seconds]) => {
+            let seconds = seconds.parse().map_err(io::Error::other)?;
+            let until = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+            for n in (0..ABSENT).cycle() {
+                match File::open(format!("{directory}/d{n}/absent")) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    other => return Err(io::Error::other(format!("{other:?}"))),
+                }
+                if std::time::Instant::now() >= until {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            Ok(())
+        }
         ("list", [path]) => fs::read_dir(path).map(drop),
         ("write", [path]) => options.clone().write(true).open(path).map(drop),
         ("append", [path]) => options.clone().append(true).open(path)?.write_all(b"appended\n"),
@@ -138,6 +156,7 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
             rustix::mount::mount_change("/", private | rustix::mount::MountPropagationFlags::REC)?;
             Ok(rustix::mount::mount_bind(*from, *to)?)
         }
+        ("outlive", [way, key, said]) => survivors::begin(way, key, said),
         ("children", [count]) => processes::children(count.parse().map_err(io::Error::other)?),
         ("kill", [pid]) => {
             let pid = pid.parse().ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;

@@ -5,13 +5,15 @@
 
 pub mod attempt;
 pub mod deeds;
+pub mod fuse;
 pub mod internet;
 pub mod person;
 mod processes;
 pub mod pty;
 pub mod scene;
 pub mod standing;
+pub mod survivors;
 pub mod uring;
 mod world;
 
-pub use world::{User, World, has, wait_until, wardline};
+pub use world::{User, World, has, is_alive, wait_until, wardline};

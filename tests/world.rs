@@ -170,10 +170,9 @@ impl World {
         processes()
             .filter(|pid| {
                 let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-                let line =
-                    |name| status.lines().find_map(|line: &str| line.strip_prefix(name)).unwrap_or_default();
-                let uid = line("Uid:").split_whitespace().next().and_then(|uid| uid.parse::<u32>().ok());
-                uid == Some(self.user.id) && !line("State:").trim_start().starts_with(['Z', 'X'])
+                let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+                let uid = ids.split_whitespace().next().and_then(|uid| uid.parse::<u32>().ok());
+                uid == Some(self.user.id) && is_alive(*pid)
             })
             .collect()
     }
@@ -202,6 +201,14 @@ impl Drop for World {
 fn processes() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Whether any thread of a process lives: its first one may have exited before the others.
+pub fn is_alive(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok())
+        .any(|stat| stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X'])))
 }
 
 /// Waits until `done` says so; false when it did not within `limit`.

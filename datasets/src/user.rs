@@ -109,13 +109,16 @@ fn has_account(id: u32) -> bool {
     matches!(nix::unistd::User::from_uid(Uid::from_raw(id)), Ok(Some(_)))
 }
 
-/// Every process with its user, without those that are only waiting for their parent.
+/// Every process with its user, without those of which no thread is left and that only wait for their parent.
 fn processes() -> impl Iterator<Item = (i32, u32)> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
         let status = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let dead = status.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
+        let (_, fields) = status.rsplit_once(") ")?;
+        // Its first thread may have exited before others: field 20 of proc_pid_stat(5) counts them.
+        let threads: u32 = fields.split(' ').nth(17)?.parse().ok()?;
+        let dead = fields.starts_with(['Z', 'X']) && threads <= 1;
         (!dead).then_some((pid, entry.metadata().ok()?.uid()))
     })
 }

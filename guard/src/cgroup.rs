@@ -3,8 +3,9 @@
 //! Membership decides nothing here: a root process leaves a cgroup with one write. Who is inside a session is the
 //! kernel side's lineage; the cgroup only makes stopping instant for those that stayed.
 
-use crate::Error;
+use crate::{Error, process};
 use bstr::ByteSlice;
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,10 @@ use std::time::{Duration, Instant};
 
 /// The cgroup below which the sessions' own are made.
 pub(crate) const PARENT: &str = "wardline";
+/// Cgroups that are looked for below a session's own: root can make any number.
+const BELOW: usize = 1024;
 /// Time for the kernel to say that a cgroup is frozen or empty: it takes milliseconds, even under load.
-const SETTLE: Duration = Duration::from_secs(2);
+pub(crate) const SETTLE: Duration = Duration::from_secs(2);
 
 /// Where cgroup v2 is mounted: alone at `/sys/fs/cgroup`, or beside v1.
 pub fn root() -> Result<PathBuf, Error> {
@@ -58,7 +61,7 @@ pub(crate) fn unescape(field: &[u8]) -> Vec<u8> {
 }
 
 /// A session's cgroup.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cgroup {
     path: PathBuf,
 }
@@ -95,38 +98,38 @@ impl Cgroup {
         self.write("cgroup.procs", &pid.to_string())
     }
 
-    /// The processes in it and below it.
-    pub fn pids(&self) -> Result<Vec<u32>, Error> {
-        let mut pids = Vec::new();
-        for directory in self.tree() {
-            let procs = match fs::read_to_string(directory.join("cgroup.procs")) {
-                Ok(procs) => procs,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(Error::file(directory, "read", e)),
-            };
-            pids.extend(procs.lines().filter_map(|line| line.parse::<u32>().ok()));
-        }
-        Ok(pids)
+    /// The processes with a thread in it or below it.
+    pub fn processes(&self) -> HashSet<u32> {
+        processes(&self.path)
     }
 
-    /// It and what a session made below it, deepest last.
-    fn tree(&self) -> Vec<PathBuf> {
-        let mut found = vec![self.path.clone()];
-        let mut next = 0;
-        while next < found.len() {
-            let entries = fs::read_dir(&found[next]).into_iter().flatten().flatten();
-            let below: Vec<_> =
-                entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect();
-            found.extend(below);
-            next += 1;
-        }
-        found
+    /// The processes that freezing and killing it reaches: those whose first thread is in it or below it, and has not
+    /// exited. Of the others the kernel freezes the threads that are there, and kills none.
+    pub fn reached(&self) -> HashSet<u32> {
+        let tree = tree(&self.path);
+        let threads = numbers(&tree, "cgroup.threads");
+        numbers(&tree, "cgroup.procs").intersection(&threads).copied().collect()
     }
 
     /// Freezes all of it, and waits until the kernel says that it is done. Reversible.
     pub fn freeze(&self) -> Result<(), Error> {
-        self.write("cgroup.freeze", "1")?;
+        self.begin_freeze()?;
         self.wait("frozen 1")
+    }
+
+    /// Has all of it frozen, and does not wait.
+    pub(crate) fn begin_freeze(&self) -> Result<(), Error> {
+        self.write("cgroup.freeze", "1")
+    }
+
+    /// Whether everything in it stands still, or is gone.
+    pub(crate) fn is_still(&self) -> bool {
+        self.read("cgroup.events").map_or(true, |events| events.lines().any(|line| line == "frozen 1"))
+    }
+
+    /// It did not do in time what was asked.
+    pub(crate) fn unsettled(&self) -> Error {
+        Error::file(&self.path, "settled in time", std::io::ErrorKind::TimedOut)
     }
 
     /// Lets it go on.
@@ -139,14 +142,14 @@ impl Cgroup {
         self.read("cgroup.freeze").is_ok_and(|value| value.trim() == "1")
     }
 
-    /// Ends every process in it with SIGKILL, those below it included.
+    /// Ends every process that it reaches with SIGKILL, see [`Cgroup::reached`].
     pub fn kill(&self) -> Result<(), Error> {
         match self.write("cgroup.kill", "1") {
             Ok(()) => Ok(()),
             // Kernels before 5.14 have no cgroup.kill: a frozen cgroup takes no new members by fork, so one pass is enough.
             Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 self.freeze()?;
-                for pid in self.pids()? {
+                for pid in self.processes() {
                     signal(pid, rustix::process::Signal::KILL);
                 }
                 self.thaw()
@@ -163,7 +166,7 @@ impl Cgroup {
                 return Ok(());
             }
             if Instant::now() >= until {
-                return Err(Error::file(&self.path, "settled in time", std::io::ErrorKind::TimedOut));
+                return Err(self.unsettled());
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -174,7 +177,7 @@ impl Cgroup {
         if self.read("cgroup.events").is_ok() {
             self.wait("populated 0")?;
         }
-        for path in self.tree().into_iter().rev() {
+        for path in tree(&self.path).into_iter().rev() {
             match fs::remove_dir(&path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::file(path, "removed", e));
@@ -184,6 +187,39 @@ impl Cgroup {
         }
         Ok(())
     }
+}
+
+/// The processes with a thread in a cgroup or below it. The kernel lists one whose first thread has exited where that thread
+/// was, which may be elsewhere; its other threads are listed where they are.
+pub(crate) fn processes(cgroup: &Path) -> HashSet<u32> {
+    let tree = tree(cgroup);
+    let mut found = numbers(&tree, "cgroup.procs");
+    for tid in numbers(&tree, "cgroup.threads") {
+        if !found.contains(&tid) {
+            found.extend(process::of_thread(tid));
+        }
+    }
+    found
+}
+
+/// A cgroup and what a session made below it, deepest last.
+fn tree(cgroup: &Path) -> Vec<PathBuf> {
+    let mut found = vec![cgroup.to_owned()];
+    let mut next = 0;
+    while next < found.len() && found.len() < BELOW {
+        let entries = fs::read_dir(&found[next]).into_iter().flatten().flatten();
+        let below: Vec<_> =
+            entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect();
+        found.extend(below);
+        next += 1;
+    }
+    found
+}
+
+/// What is listed in a file of each of these cgroups.
+fn numbers(tree: &[PathBuf], file: &str) -> HashSet<u32> {
+    let lists = tree.iter().filter_map(|cgroup| fs::read_to_string(cgroup.join(file)).ok());
+    lists.flat_map(|list| list.lines().filter_map(|line| line.parse().ok()).collect::<Vec<u32>>()).collect()
 }
 
 fn make(path: &Path) -> Result<(), Error> {

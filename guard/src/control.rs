@@ -10,7 +10,7 @@ mod notice;
 
 use crate::Report;
 use bstr::BString;
-pub use frame::{receive, send};
+pub use frame::{Patience, Received, receive, receive_within, send};
 pub use frozen::{Frozen, GoOn};
 pub use notice::{Kind, Notice};
 use serde::{Deserialize, Serialize};

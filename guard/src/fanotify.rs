@@ -8,7 +8,7 @@ mod closed;
 mod request;
 
 use crate::walk::Node;
-use crate::{DenyList, Error};
+use crate::{DenyList, Error, process};
 use abi::VERDICT_REFUSED;
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
@@ -272,7 +272,7 @@ impl Shared {
         let tgid = match self.list.member(tid) {
             Ok(Some(_)) => Some(tid),
             // Members are processes: a thread that leads none is looked up by its process.
-            Ok(None) => match request::process_of(tid) {
+            Ok(None) => match process::of_thread(tid) {
                 Some(tgid) if tgid == tid => return true,
                 Some(tgid) => match self.list.member(tgid) {
                     Ok(None) => return true,

@@ -4,13 +4,14 @@ use crate::control::Mode;
 use crate::fanotify::{self, Listener};
 use crate::reason::{Normal, Reasons};
 use crate::session::names::{Names, Resolvers};
+use crate::session::whole::Whole;
 use crate::session::{Armed, Live, Recording, no_session};
 use crate::t1::hosts::{self, Hosts};
 use crate::{DenyList, Error, cgroup::Cgroup, t0, t1, walk};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
 use collector::{Kernel, Tier};
-use event::{Segment, SessionMeta};
+use event::{Context, Segment, SessionMeta};
 use models::{Baseline, Thresholds};
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -104,6 +105,10 @@ impl Guard {
             live.jewels = Some(Listener::new(self.shared.list.clone())?);
         }
         live.coverage = self.shared.jewels.arm(slot, &guarded, live.jewels.as_ref())?;
+        if self.shared.jewels.is_any_readable(slot) {
+            let watched = Whole::start(self.shared.clone(), slot);
+            live.whole = Some(watched.map_err(|e| Error::io("a thread could not be started", e))?);
+        }
         if let Some(skipped) = live.jewels.as_ref().map(Listener::skipped).filter(|&skipped| skipped > 0) {
             live.notes.push(format!(
                 "{skipped} files of the static deny-list take no permission mark: an open of one is ended after the fact, \
@@ -113,7 +118,8 @@ impl Guard {
         match (mode, baseline) {
             (Mode::Record, _) => {}
             (_, Some(baseline)) => {
-                live.enter(baseline)?;
+                let entered = live.place().enter(&live.segment.task, baseline)?;
+                live.enter(entered);
                 if let Some(hosts) = live.armed.as_ref().and_then(|armed| armed.hosts.as_ref()) {
                     hosts.settle(FIRST_ANSWERS);
                 }
@@ -134,8 +140,14 @@ impl Live {
         )
     }
 
+    /// What compiling a baseline for it needs.
+    pub fn place(&self) -> Place {
+        Place { shared: Arc::clone(&self.shared), context: self.meta.context.clone() }
+    }
+
     /// Opens a new segment, and switches to its policy in one step: what was learned for the old task holds until then.
-    pub fn switch(&mut self, task: &str, baseline: Option<Arc<Baseline>>) -> Result<(), Error> {
+    /// Returns the old policy, which is taken back when it is dropped: that takes a while.
+    pub fn switch(&mut self, task: &str, entered: Option<Entered>) -> Result<Option<Retired>, Error> {
         let old_segment = self.segment.clone();
         self.segment = Segment {
             index: old_segment.index + 1,
@@ -143,79 +155,32 @@ impl Live {
             started_boot_ns: crate::session::boot_ns(),
         };
         let old = self.armed.take();
-        let entered = match baseline {
-            Some(baseline) if self.mode != Mode::Record => self.enter(baseline),
-            _ => {
+        match entered {
+            Some(entered) => self.enter(entered),
+            None => {
                 self.score_under(None);
                 if self.mode != Mode::Record {
                     self.notes.push(self.without_baseline());
                 }
-                Ok(())
             }
-        };
-        if let Err(e) = entered.and_then(|()| self.publish()) {
-            self.forget_policy();
+        }
+        if let Err(e) = self.publish() {
             self.armed = old;
             self.segment = old_segment;
             return Err(e);
-        }
-        if let Some(mut old) = old {
-            old.hosts = None;
-            self.shared.reasons.release(old.policy.number);
-            t1::disarm(&*self.shared.list, &old.policy)?;
         }
         let segment = self.segment.clone();
         if let Some(recording) = &mut self.recording {
             recording.segment(segment);
         }
-        Ok(())
+        Ok(old.map(Retired))
     }
 
-    /// Compiles and arms a baseline. The kernel does not obey it before [`Live::publish`].
-    fn enter(&mut self, baseline: Arc<Baseline>) -> Result<(), Error> {
-        baseline.check()?;
-        let list = self.shared.list.clone();
-        let known_task = baseline.task == self.segment.task;
-        let normal =
-            Normal { agent: baseline.agent.clone(), task: known_task.then(|| baseline.task.clone()) };
-        let number = self.shared.next_policy.fetch_add(1, Relaxed);
-        let files = t1::Real::new(list.clone());
-        let context = &self.meta.context;
-        let policy =
-            t1::compile(&baseline.models.novelty, &normal, context, &files, &self.shared.reasons, number)?;
-        t1::arm(&*list, &policy)?;
-        self.notes.extend(policy.notes.iter().cloned());
-        let hosts =
-            Hosts::start(list.clone(), &policy, baseline.clone(), hosts::resolve).unwrap_or_else(|e| {
-                self.notes.push(format!("hosts that the baseline knows by name alone are closed: {e}"));
-                None
-            });
-        let armed = self.armed.insert(Armed { policy, listener: None, hosts });
-        if self.shared.tier == Tier::Tracepoint {
-            let listener = Listener::new(list.clone())?;
-            let marked =
-                fanotify::mark_closed(&listener, &*list, &armed.policy.closed, &workspaces(&*list, context))?;
-            if marked.cut > 0 {
-                self.notes.push(format!(
-                    "{} directories that the baseline closes are too large to be watched whole: deep inside of them an \
-                     operation is ended after the fact, not prevented",
-                    marked.cut
-                ));
-            }
-            armed.listener = Some(listener);
-        }
-        self.score_under(Some(baseline));
-        Ok(())
-    }
-
-    fn forget_policy(&mut self) {
-        if let Some(mut armed) = self.armed.take() {
-            armed.hosts = None;
-            self.shared.reasons.release(armed.policy.number);
-            if let Err(e) = t1::disarm(&*self.shared.list, &armed.policy) {
-                tracing::error!(error = %e, "labels of a policy that was not armed were left in the kernel");
-            }
-        }
+    /// Takes over an armed baseline. The kernel does not obey it before [`Live::publish`].
+    fn enter(&mut self, entered: Entered) {
+        self.notes.extend(entered.notes);
+        self.armed = Some(entered.armed);
+        self.score_under(Some(entered.baseline));
     }
 
     /// Tells the kernel what it obeys from now on, in one step. What T2 took away stays away.
@@ -239,6 +204,61 @@ impl Live {
             session.unknown_net_reason = policy.unknown_net_reason;
         }
         self.shared.list.set_session(self.slot, &session)
+    }
+}
+
+/// What a baseline is compiled for.
+pub struct Place {
+    shared: Arc<Shared>,
+    context: Context,
+}
+
+/// A baseline that is compiled and armed, and that no session obeys yet.
+pub struct Entered {
+    armed: Armed,
+    baseline: Arc<Baseline>,
+    notes: Vec<String>,
+}
+
+/// A policy that no session obeys any more.
+pub struct Retired(#[expect(dead_code, reason = "held to be taken back when it is dropped")] Armed);
+
+impl Place {
+    /// Compiles and arms a baseline for a segment of this task. It looks at the file system, which may take long or for ever:
+    /// nothing that others need may be held meanwhile.
+    pub fn enter(&self, task: &str, baseline: Arc<Baseline>) -> Result<Entered, Error> {
+        let Self { shared, context } = self;
+        baseline.check()?;
+        let list = shared.list.clone();
+        let known_task = baseline.task == task;
+        let normal =
+            Normal { agent: baseline.agent.clone(), task: known_task.then(|| baseline.task.clone()) };
+        let number = shared.next_policy.fetch_add(1, Relaxed);
+        let files = t1::Real::new(list.clone());
+        let policy =
+            t1::compile(&baseline.models.novelty, &normal, context, &files, &shared.reasons, number)?;
+        t1::arm(&*list, &policy)?;
+        let mut notes = policy.notes.clone();
+        let mut armed = Armed { shared: Arc::clone(shared), policy, listener: None, hosts: None };
+        armed.hosts = Hosts::start(list.clone(), &armed.policy, baseline.clone(), hosts::resolve)
+            .unwrap_or_else(|e| {
+                notes.push(format!("hosts that the baseline knows by name alone are closed: {e}"));
+                None
+            });
+        if shared.tier == Tier::Tracepoint {
+            let listener = Listener::new(list.clone())?;
+            let marked =
+                fanotify::mark_closed(&listener, &*list, &armed.policy.closed, &workspaces(&*list, context))?;
+            if marked.cut > 0 {
+                notes.push(format!(
+                    "{} directories that the baseline closes are too large to be watched whole: deep inside of them an \
+                     operation is ended after the fact, not prevented",
+                    marked.cut
+                ));
+            }
+            armed.listener = Some(listener);
+        }
+        Ok(Entered { armed, baseline, notes })
     }
 }
 

@@ -4,7 +4,7 @@
 //! Why a process of its own: the kernel programs go with the last descriptor of the supervisor, and from then on a
 //! session would run unguarded.
 
-use crate::supervisor::peer::Stat;
+use crate::process::{self, NS_PER_TICK, Stat};
 use crate::{Error, cgroup};
 use abi::Member;
 use rustix::process::Signal;
@@ -22,8 +22,6 @@ const ALL_IS_WELL: u8 = b'q';
 /// Passes over what is left; a process can fork between two of them, so that one is not enough.
 const PASSES: u32 = 200;
 const BETWEEN_PASSES: Duration = Duration::from_millis(5);
-/// Ticks of `/proc/PID/stat` are 10 ms on every architecture (USER_HZ = 100).
-const NS_PER_TICK: u64 = 10_000_000;
 
 /// The supervisor's hold on its keeper. Dropping it without [`Keeper::dismiss`] lets the keeper kill.
 pub struct Keeper {
@@ -107,12 +105,12 @@ fn kill_everything(cgroups: &Path, prefix: &str, members: &[(u32, Member)]) {
         for session in &sessions {
             let _ = fs::write(session.join("cgroup.kill"), "1");
         }
-        let processes = processes();
-        let in_cgroups = sessions.iter().flat_map(|session| pids(session));
+        let processes = process::all();
+        let in_cgroups = sessions.iter().flat_map(|session| cgroup::processes(session));
         known.extend(in_cgroups.filter_map(|pid| Some((pid, processes.get(&pid)?.start_ticks))));
         // A number that was given to another process since must adopt nobody.
         known.retain(|(pid, ticks)| {
-            processes.get(pid).is_some_and(|stat| !stat.dead && stat.start_ticks.abs_diff(*ticks) <= 1)
+            processes.get(pid).is_some_and(|stat| !stat.is_dead() && stat.start_ticks.abs_diff(*ticks) <= 1)
         });
         adopt_children(&mut known, &processes);
         if known.is_empty() {
@@ -138,7 +136,7 @@ fn adopt_children(known: &mut HashSet<(u32, u64)>, processes: &HashMap<u32, Stat
         known.extend(
             processes
                 .iter()
-                .filter(|(_, stat)| !stat.dead && parents.contains(&stat.parent))
+                .filter(|(_, stat)| !stat.is_dead() && parents.contains(&stat.parent))
                 .map(|(pid, stat)| (*pid, stat.start_ticks)),
         );
         if known.len() == before {
@@ -153,30 +151,6 @@ fn sessions(cgroups: &Path, prefix: &str) -> Vec<PathBuf> {
     entries
         .filter(|e| e.file_name().to_str().is_some_and(|name| name.starts_with(prefix)))
         .map(|e| e.path())
-        .collect()
-}
-
-/// The processes of a cgroup and of those below it.
-fn pids(cgroup: &Path) -> Vec<u32> {
-    let mut found: Vec<u32> = fs::read_to_string(cgroup.join("cgroup.procs"))
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|line| line.parse().ok())
-        .collect();
-    for entry in fs::read_dir(cgroup).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            found.extend(pids(&entry.path()));
-        }
-    }
-    found
-}
-
-/// Every process.
-pub(crate) fn processes() -> HashMap<u32, Stat> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Some((pid, Stat::read(pid)?)))
         .collect()
 }
 
@@ -211,9 +185,9 @@ mod tests {
         let stale = Member { start_ns: 0, session: 1, subjects: 0, parent: 0, pad: 0 };
         kill_everything(Path::new("/nonexistent"), "x", &[member(shell.id()), (bystander.id(), stale)]);
         assert!(!shell.wait().unwrap().success());
-        assert!(Stat::read(child).is_none_or(|stat| stat.dead));
+        assert!(Stat::read(child).is_none_or(|stat| stat.is_dead()));
         assert!(bystander.try_wait().unwrap().is_none());
-        assert!(Stat::read(its_child).is_some_and(|stat| !stat.dead));
+        assert!(Stat::read(its_child).is_some_and(|stat| !stat.is_dead()));
         bystander.kill().unwrap();
         bystander.wait().unwrap();
         cgroup::signal(its_child, Signal::KILL);

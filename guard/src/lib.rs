@@ -22,6 +22,7 @@ mod guard;
 pub mod keeper;
 pub mod ladder;
 pub mod magic;
+pub mod process;
 pub mod reason;
 mod report;
 pub mod session;

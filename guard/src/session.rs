@@ -16,13 +16,13 @@ mod sum;
 mod tally;
 #[cfg(test)]
 mod tests;
+pub(crate) mod whole;
 
 use crate::control::Mode;
 use crate::fanotify::Listener;
 use crate::guard::Shared;
 use crate::ladder::Step;
 use crate::report::{Denial, Report};
-use crate::t1::Files;
 use crate::{cgroup::Cgroup, t0, t1};
 use bstr::ByteSlice;
 use collector::Dns;
@@ -43,8 +43,10 @@ use passed::Passed;
 pub use passed::{Change, Deed};
 pub use recording::Recording;
 use std::sync::Arc;
+use std::time::Instant;
 pub(crate) use stop::{boot_ns, no_session};
 use tally::Tally;
+use whole::Whole;
 
 /// What is unseen of an attached session counts as so many lost records: the score's confidence begins at a fifth, and
 /// needs more than six blocks of actions to be enough to act on.
@@ -123,6 +125,9 @@ pub struct Live {
     pub(crate) coverage: t0::Coverage,
     pub(crate) notes: Vec<String>,
     pub(crate) names: Names,
+    pub(crate) whole: Option<Whole>,
+    /// By when everything must stand still that is to be frozen.
+    freezing: Option<Instant>,
     tokeniser: Tokeniser,
     scorer: Option<Scorer>,
     lags: Option<Lags>,
@@ -148,13 +153,24 @@ pub struct Live {
     last_ns: u64,
 }
 
-/// A policy in the kernel, and the marks that belong to it.
+/// A policy in the kernel, and the marks that belong to it. It is taken back with it, when no session obeys it any more.
 pub(crate) struct Armed {
+    pub(crate) shared: Arc<Shared>,
     pub(crate) policy: t1::Policy,
     /// Held for its marks, which go with it.
     pub(crate) listener: Option<Listener>,
     /// Destinations that it knows by name; closed with it.
     pub(crate) hosts: Option<t1::hosts::Hosts>,
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        self.hosts = None;
+        self.shared.reasons.release(self.policy.number);
+        if let Err(e) = t1::disarm(&*self.shared.list, &self.policy) {
+            tracing::error!(error = %e, policy = self.policy.number, "labels of a policy were left in the kernel");
+        }
+    }
 }
 
 impl Live {
@@ -173,6 +189,8 @@ impl Live {
             coverage: t0::Coverage::default(),
             notes: Vec::new(),
             names: Names::default(),
+            whole: None,
+            freezing: None,
             tokeniser: Tokeniser::guarding(meta.context.clone()),
             scorer: None,
             lags: None,
@@ -264,6 +282,11 @@ impl Live {
     pub fn notes(&self) -> Vec<String> {
         let hosts = self.hosts().map(t1::hosts::Hosts::notes).unwrap_or_default();
         self.coverage.warnings.iter().chain(&self.notes).cloned().chain(hosts).collect()
+    }
+
+    /// Whether every jewel that somebody outside writes was closed before. Where one was not, the session must be stopped.
+    pub fn is_whole(&self) -> bool {
+        self.whole.as_ref().is_none_or(Whole::is_whole)
     }
 
     /// Whether everything that answers permission events still does. Where it does not, the session must be stopped.
@@ -373,7 +396,7 @@ impl Live {
                 continue;
             }
             // What was told of may be the making itself, before it; or it is gone again.
-            let found = t1::Real::new(self.shared.list.clone()).look(path);
+            let found = t1::Real::new(self.shared.list.clone()).remembered(path);
             let Some(made) = found.filter(t1::Entry::is_dir) else { continue };
             if let Err(e) = t1::names::label_made(&*self.shared.list, &mut armed.policy, path, made.key) {
                 tracing::warn!(session = %self.id, error = %e, path = %path, "what is made in a directory is not told apart");
@@ -392,11 +415,6 @@ impl Live {
         if let Some(scorer) = &mut self.scorer {
             scorer.note_loss(UNSEEN_RECORDS);
         }
-    }
-
-    /// Puts labels back on jewels that somebody outside is about to write.
-    pub fn keep_whole(&self) -> Result<(), crate::Error> {
-        self.shared.jewels.keep_whole(self.slot)
     }
 
     /// Hands on what has waited to be written: after each reading of the rings.

@@ -143,24 +143,28 @@ impl Static {
         }
     }
 
+    /// Whether the session in `slot` has files that may be read as long as nobody writes them.
+    pub fn is_any_readable(&self, slot: u32) -> bool {
+        self.readable().iter().any(|file| file.slot == slot)
+    }
+
     /// Puts the label back on every file of the session in `slot` that somebody is about to write, and lets them. To be
     /// called often: they wait.
     pub fn keep_whole(&self, slot: u32) -> Result<(), Error> {
-        let mut readable = self.readable();
+        let broken = |file: &mut Readable| file.slot == slot && file.lease.is_broken();
+        let broken: Vec<Readable> = self.readable().extract_if(.., broken).collect();
         let mut kept = Ok(());
-        readable.retain(|file| {
-            if file.slot != slot || !file.lease.is_broken() {
-                return true;
-            }
+        for file in broken {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let closed = held
-                .add(&*self.list, file.slot, Key::File(file.file), &file.label)
-                .and_then(|()| file.lease.end_readers(&*self.list, file.slot));
-            let done = closed.is_ok();
-            kept = std::mem::replace(&mut kept, Ok(())).and(closed);
-            // Kept for another attempt: whoever waits goes on after a while.
-            !done
-        });
+            let closed = held.add(&*self.list, slot, Key::File(file.file), &file.label);
+            drop(held);
+            let closed = closed.and_then(|()| file.lease.end_readers(&self.list, slot));
+            if closed.is_err() {
+                // Kept for another attempt: whoever waits goes on after a while.
+                self.readable().push(file);
+            }
+            kept = kept.and(closed);
+        }
         kept
     }
 

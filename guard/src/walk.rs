@@ -229,11 +229,42 @@ pub fn open_canonical(list: &dyn DenyList, path: &[u8]) -> Found {
     }
 }
 
+/// How often a path is looked for in the kernel's memory: a rename anywhere makes one look fail.
+const LOOKS: usize = 8;
+
+/// The file at the end of an absolute path as the kernel names it, if every part of the path is in the kernel's memory, as
+/// what has just been made is: nothing is asked of a file system. See openat2(2), `RESOLVE_CACHED`.
+pub fn open_remembered(list: &dyn DenyList, path: &[u8]) -> Found {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+    let mut opened = Err(Errno::AGAIN);
+    for _ in 0..LOOKS {
+        opened = rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve);
+        if !matches!(opened, Err(Errno::AGAIN)) {
+            break;
+        }
+    }
+    found(list, Path::new(std::ffi::OsStr::from_bytes(path)), opened)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::denylist::fake::Fake;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_was_just_made_is_remembered_and_what_is_not_there_is_not() {
+        let tmp = tempfile::tempdir().unwrap();
+        let made = tmp.path().canonicalize().unwrap().join("made");
+        std::fs::create_dir(&made).unwrap();
+        symlink(&made, made.with_file_name("link")).unwrap();
+        let list = Fake::default();
+        let found = |path: &Path| open_remembered(&list, path.as_os_str().as_bytes());
+        assert!(matches!(found(&made), Found::Node(node) if node.is_dir()));
+        assert!(!matches!(found(&made.join("absent")), Found::Node(_)));
+        assert!(!matches!(found(&made.with_file_name("link").join("x")), Found::Node(_)));
+    }
 
     #[test]
     fn a_walk_follows_no_link_and_keeps_its_bound() {

@@ -118,7 +118,8 @@ fn clean_sessions_pass_and_what_none_of_them_did_is_refused() {
     live.switch("other", None).unwrap();
     assert!(scene.inside(&format!("cat {home}/letter.txt")).stdout.contains_str(SECRET));
     let back = models::Baseline { task: "third".into(), ..(*baseline).clone() };
-    live.switch("third", Some(Arc::new(back))).unwrap();
+    let entered = live.place().enter("third", Arc::new(back)).unwrap();
+    live.switch("third", Some(entered)).unwrap();
     assert!(!scene.inside(&format!("cat {home}/letter.txt")).stdout.contains_str(SECRET));
     assert_eq!(live.segment().index, 2);
     scene.pump(&mut live);

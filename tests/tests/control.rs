@@ -4,9 +4,11 @@
 use anyhow::{Context, Result};
 use end_to_end::{World, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 fn kill(pid: u32) -> Result<()> {
     let pid = Pid::from_raw(i32::try_from(pid)?).context("no pid")?;
@@ -217,5 +219,206 @@ fn a_user_is_served_by_a_supervisor_that_stays() -> Result<()> {
     }
     world.run(["stop"])?;
     assert!(wait_until(Duration::from_secs(5), || matches!(service.try_wait(), Ok(Some(_)))));
+    Ok(())
+}
+
+/// A supervisor that stays, and what ends it.
+struct Service<'a>(&'a World, Child);
+
+impl<'a> Service<'a> {
+    fn start(world: &'a World) -> Result<Self> {
+        let service = world.wardline(["supervisor", "--stay"]).stderr(Stdio::null()).spawn()?;
+        let serves = || world.run(["sessions", "--json"]).is_ok_and(|output| output.status.success());
+        let socket = world.state().join("run/control.sock");
+        anyhow::ensure!(wait_until(Duration::from_secs(60), || socket.exists() && serves()), "no supervisor");
+        Ok(Self(world, service))
+    }
+
+    /// A connection of this process'.
+    fn connect(&self) -> Result<UnixStream> {
+        Ok(UnixStream::connect(self.0.state().join("run/control.sock"))?)
+    }
+}
+
+impl Drop for Service<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.run(["stop", "--kill-sessions"]);
+        let _ = self.1.kill();
+        let _ = self.1.wait();
+    }
+}
+
+/// A frame of the control socket: what a request is called, and its body in MessagePack.
+fn frame(body: &[u8]) -> Vec<u8> {
+    [b"WL\x01\x00", &(body.len() as u32).to_le_bytes()[..], body].concat()
+}
+
+fn text(words: &[&str]) -> Vec<u8> {
+    words.iter().flat_map(|word| [&[0xa0 | word.len() as u8], word.as_bytes()].concat()).collect()
+}
+
+/// `Task { session: "last", owner: None, task: "laxer" }`
+fn task() -> Vec<u8> {
+    let fields = [text(&["session", "last", "owner"]), vec![0xc0], text(&["task", "laxer"])].concat();
+    frame(&[vec![0x81], text(&["Task"]), vec![0x83], fields].concat())
+}
+
+/// `Tail { session: None }`
+fn tail() -> Vec<u8> {
+    frame(&[vec![0x81], text(&["Tail"]), vec![0x81], text(&["session"]), vec![0xc0]].concat())
+}
+
+/// The programs below are this one, started again as somebody else: what to do, and the socket.
+const PEER: &str = "WARDLINE_TEST_PEER";
+
+#[test]
+fn peers() -> Result<()> {
+    let Some(what) = std::env::var_os(PEER) else { return Ok(()) };
+    let what = what.into_string().ok().context("what")?;
+    let (what, state) = what.split_once(' ').context("which socket")?;
+    let connect = || UnixStream::connect(format!("{state}/run/control.sock"));
+    let said = |name: &str| std::path::Path::new("peer").with_extension(name);
+    match what {
+        // Begins a request, and ends it once it is told to.
+        "early" => {
+            let mut stream = connect()?;
+            let request = task();
+            stream.write_all(&request[..9])?;
+            std::fs::write(said("begun"), "")?;
+            anyhow::ensure!(wait_until(Duration::from_secs(120), || said("go").exists()), "not told");
+            let _ = stream.write_all(&request[9..]);
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            std::fs::write(said("new"), &answer)?;
+            std::fs::rename(said("new"), said("answer"))?;
+            std::thread::sleep(Duration::from_secs(1000));
+        }
+        "many" => {
+            let mut held = Vec::new();
+            for _ in 0..330 {
+                let mut stream = connect()?;
+                let _ = stream.write_all(&tail());
+                held.push(stream);
+            }
+            std::fs::write(said("held"), "")?;
+            std::thread::sleep(Duration::from_secs(1000));
+        }
+        _ => anyhow::bail!("no such peer"),
+    }
+    Ok(())
+}
+
+/// Starts a peer as the world's user, in its workspace.
+fn peer(world: &World, what: &str) -> Result<Child> {
+    let program = world.path().join("peer");
+    if !program.exists() {
+        std::fs::copy(std::env::current_exe()?, &program)?;
+    }
+    Ok(Command::new(program)
+        .args(["--exact", "peers", "--test-threads=1"])
+        .env(PEER, format!("{what} {}", world.state().display()))
+        .current_dir(world.workspace())
+        .uid(world.user.id)
+        .gid(world.user.id)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()?)
+}
+
+/// A request that began before its process was taken into a session is one from inside.
+#[test]
+fn a_request_begun_before_an_attachment_is_refused_after_it() -> Result<()> {
+    let world = World::new()?;
+    let service = Service::start(&world)?;
+    // A request has a few seconds: the kernel side is loaded before it begins.
+    world.run_script("record", &["--quiet"], "true")?;
+    let mut tries = 0;
+    let answer = loop {
+        tries += 1;
+        let mut inside = peer(&world, "early")?;
+        let there = |name: &str| world.workspace().join("peer").with_extension(name);
+        anyhow::ensure!(wait_until(Duration::from_secs(60), || there("begun").exists()), "no peer");
+        let (home, pid) = (world.home().display().to_string(), inside.id().to_string());
+        let args = ["enforce", "--agent", "test-agent", "--home", &home, "--attach", &pid];
+        let mut client = world.wardline(args).stderr(Stdio::null()).spawn()?;
+        let attached = || -> bool {
+            let cgroup = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            cgroup.contains("/wardline/")
+        };
+        anyhow::ensure!(wait_until(Duration::from_secs(60), attached), "not attached");
+        std::fs::write(there("go"), "")?;
+        anyhow::ensure!(wait_until(Duration::from_secs(60), || there("answer").exists()), "no answer");
+        let answer = String::from_utf8_lossy(&std::fs::read(there("answer"))?).into_owned();
+        let listed: serde_json::Value = serde_json::from_slice(&world.run(["sessions", "--json"])?.stdout)?;
+        assert_ne!(listed[0]["task"], "laxer", "{answer}");
+        client.kill()?;
+        client.wait()?;
+        inside.wait()?;
+        // On a busy machine attaching takes longer than a request may.
+        if tries == 5 || !answer.contains("in time") {
+            break answer;
+        }
+        for name in ["begun", "go", "answer"] {
+            std::fs::remove_file(there(name))?;
+        }
+    };
+    assert!(answer.contains("inside a session"), "{answer}");
+    drop(service);
+    Ok(())
+}
+
+/// Bytes that trickle in prolong nothing, and who says nothing is not waited for.
+#[test]
+fn a_request_has_one_deadline() -> Result<()> {
+    let world = World::new()?;
+    let service = Service::start(&world)?;
+    let mut silent = service.connect()?;
+    let mut slow = service.connect()?;
+    let began = Instant::now();
+    let request = task();
+    for byte in request.iter().cycle().take(30) {
+        if slow.write_all(&[*byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    for stream in [&mut silent, &mut slow] {
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.contains("did not come in time"), "{answer}");
+    }
+    Ok(())
+}
+
+/// One user's connections keep neither root nor another user from being served.
+#[test]
+fn a_user_takes_nobody_elses_place() -> Result<()> {
+    let world = World::new()?;
+    let service = Service::start(&world)?;
+    let mut many = peer(&world, "many")?;
+    let held = || world.workspace().join("peer.held").exists();
+    anyhow::ensure!(wait_until(Duration::from_secs(60), held), "no connections");
+    let as_user = |uid: u32| -> Result<Output> {
+        let mut command = world.wardline_of(&world.program()?, ["sessions", "--json"]);
+        Ok(command.uid(uid).gid(uid).current_dir("/").env("HOME", "/").output()?)
+    };
+    let refused = as_user(world.user.id)?;
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("too many connections"), "{refused:?}");
+    let other = as_user(world.user.id + 1_000_000)?;
+    assert!(other.status.success(), "{other:?}");
+    assert!(world.run(["stop-session", "last"])?.status.code() != Some(0), "there is none");
+    let output = world.run_script("enforce", &["--quiet"], "exit 7")?;
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    many.kill()?;
+    many.wait()?;
+    // Their places are free again.
+    assert!(
+        wait_until(Duration::from_secs(20), || as_user(world.user.id).is_ok_and(|of| of.status.success()))
+    );
+    drop(service);
     Ok(())
 }

@@ -61,7 +61,9 @@ pub fn attach(state: &State, verbose: u8, args: &SessionArgs, mode: Mode, pid: u
 }
 
 fn read(pid: u32, args: &SessionArgs) -> Result<Process> {
-    let proc = PathBuf::from(format!("/proc/{pid}"));
+    // Of a process whose first thread has exited, the others have what `/proc` shows.
+    let shown = guard::process::living_thread(pid).unwrap_or(pid);
+    let proc = PathBuf::from(format!("/proc/{shown}"));
     let missing = |what: &str, error: std::io::Error| {
         Exit::Usage.error(format!("the {what} of process {pid} cannot be read: {error}"))
     };

@@ -1,16 +1,22 @@
 //! Frames on a unix stream socket, and the descriptors that come with them.
 
 use super::PROTOCOL;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Serialize, de::DeserializeOwned};
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::collections::BTreeSet;
+use std::io::{self, IoSlice, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 const MAGIC: [u8; 2] = *b"WL";
 const HEAD_BYTES: usize = 8;
 /// Descriptors that one frame can carry; `Begin` has one, `Read` two.
 const MAX_FDS: usize = 2;
+/// Processes that one frame may come from: a child may end what its parent began.
+const MAX_SENDERS: usize = 4;
 
 /// Sends one frame, with descriptors.
 pub fn send<T: Serialize>(stream: &UnixStream, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
@@ -39,13 +45,53 @@ pub fn send<T: Serialize>(stream: &UnixStream, message: &T, fds: &[BorrowedFd<'_
     stream.write_all(&frame[sent..])
 }
 
-/// Receives one frame of at most `limit` bytes, and the descriptors that came with it. `None`: the other side hung up.
+/// What one frame brought.
+#[derive(Debug)]
+pub struct Received<T> {
+    /// The message.
+    pub message: T,
+    /// Descriptors, of its first bytes.
+    pub fds: Vec<OwnedFd>,
+    /// The processes that sent it, as the kernel says where it was asked to; it need not be the one that connected.
+    pub senders: BTreeSet<u32>,
+}
+
+/// How long a frame is waited for: no byte of it prolongs that.
+#[derive(Clone, Copy, Debug)]
+pub enum Patience {
+    /// As long as the other side takes.
+    Endless,
+    /// Until then for all of it.
+    Until(Instant),
+    /// For ever until it begins, and then so long for the rest.
+    Once(Duration),
+}
+
+/// Receives one frame of at most `limit` bytes, and the descriptors that came with it, however long it takes. `None`: the
+/// other side hung up.
 pub fn receive<T: DeserializeOwned>(
     stream: &UnixStream,
     limit: usize,
 ) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    let received = receive_within(stream, limit, Patience::Endless)?;
+    Ok(received.map(|received| (received.message, received.fds)))
+}
+
+/// Receives one frame of at most `limit` bytes in time. `None`: the other side hung up.
+pub fn receive_within<T: DeserializeOwned>(
+    stream: &UnixStream,
+    limit: usize,
+    patience: Patience,
+) -> io::Result<Option<Received<T>>> {
+    let until = match patience {
+        Patience::Until(until) => Some(until),
+        Patience::Endless | Patience::Once(_) => None,
+    };
+    let mut incoming = Incoming { stream, patience, until, fds: Vec::new(), senders: BTreeSet::new() };
     let mut head = [0u8; HEAD_BYTES];
-    let Some(fds) = receive_head(stream, &mut head)? else { return Ok(None) };
+    if !incoming.fill(&mut head)? {
+        return Ok(None);
+    }
     if head[..2] != MAGIC {
         return Err(invalid("the other side does not speak Wardline's protocol"));
     }
@@ -61,40 +107,89 @@ pub fn receive<T: DeserializeOwned>(
         )));
     }
     let mut body = vec![0; length];
-    let mut stream = stream;
-    stream.read_exact(&mut body)?;
+    if length > 0 && !incoming.fill(&mut body)? {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     let message = rmp_serde::from_slice(&body).map_err(|e| invalid(&format!("malformed message: {e}")))?;
-    Ok(Some((message, fds)))
+    Ok(Some(Received { message, fds: incoming.fds, senders: incoming.senders }))
 }
 
-/// Receives the head, and descriptors with its first byte.
-fn receive_head(stream: &UnixStream, head: &mut [u8; HEAD_BYTES]) -> io::Result<Option<Vec<OwnedFd>>> {
-    let mut fds = Vec::new();
-    let mut read = 0;
-    while read < HEAD_BYTES {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
-        let mut control = rustix::net::RecvAncillaryBuffer::new(&mut space);
-        let message = match rustix::net::recvmsg(
-            stream,
-            &mut [IoSliceMut::new(&mut head[read..])],
-            &mut control,
-            rustix::net::RecvFlags::CMSG_CLOEXEC,
-        ) {
-            Err(rustix::io::Errno::INTR) => continue,
-            other => other?,
-        };
-        for ancillary in control.drain() {
-            if let rustix::net::RecvAncillaryMessage::ScmRights(rights) = ancillary {
-                fds.extend(rights);
+/// A frame on its way in.
+struct Incoming<'a> {
+    stream: &'a UnixStream,
+    patience: Patience,
+    until: Option<Instant>,
+    fds: Vec<OwnedFd>,
+    senders: BTreeSet<u32>,
+}
+
+impl Incoming<'_> {
+    /// Fills a buffer; `false`: the other side hung up before its first byte.
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        let mut read = 0;
+        while read < buffer.len() {
+            self.wait()?;
+            match self.take(&mut buffer[read..])? {
+                0 if read == 0 => return Ok(false),
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                bytes => read += bytes,
+            }
+            if let (None, Patience::Once(rest)) = (self.until, self.patience) {
+                self.until = Some(Instant::now() + rest);
             }
         }
-        match message.bytes {
-            0 if read == 0 => return Ok(None),
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            bytes => read += bytes,
+        Ok(true)
+    }
+
+    /// Waits for bytes, up to the frame's deadline.
+    fn wait(&self) -> io::Result<()> {
+        let Some(until) = self.until else { return Ok(()) };
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+            match poll(&mut [PollFd::new(self.stream, PollFlags::IN)], Some(&left)) {
+                Ok(0) => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the request did not come in time"));
+                }
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
         }
     }
-    Ok(Some(fds))
+
+    /// Reads once, with what comes beside the bytes.
+    fn take(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut beside = nix::cmsg_space!([RawFd; MAX_FDS], UnixCredentials);
+        let mut space = [io::IoSliceMut::new(buffer)];
+        let (fd, flags) = (self.stream.as_raw_fd(), MsgFlags::MSG_CMSG_CLOEXEC);
+        let message = loop {
+            match recvmsg::<()>(fd, &mut space, Some(&mut beside), flags) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                other => break other?,
+            }
+        };
+        let bytes = message.bytes;
+        for of in message.cmsgs()? {
+            match of {
+                ControlMessageOwned::ScmRights(rights) => {
+                    // SAFETY: the kernel has just made these descriptors, for this message.
+                    let owned = rights.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+                    self.fds.extend(owned);
+                    self.fds.truncate(MAX_FDS);
+                }
+                ControlMessageOwned::ScmCredentials(of) => {
+                    // 0: of a process that this namespace of processes does not see, or from before it was asked for.
+                    self.senders.extend(u32::try_from(of.pid()).ok().filter(|pid| *pid != 0));
+                    if self.senders.len() > MAX_SENDERS {
+                        return Err(invalid("a message is sent by one process"));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(bytes)
+    }
 }
 
 fn invalid(message: &str) -> io::Error {
@@ -108,7 +203,38 @@ mod tests {
     };
     use super::*;
     use crate::Report;
+    use std::io::Read;
     use std::os::fd::AsFd;
+
+    #[test]
+    fn no_byte_prolongs_a_deadline_and_who_sends_is_known() {
+        let (mut a, b) = UnixStream::pair().unwrap();
+        rustix::net::sockopt::set_socket_passcred(&b, true).unwrap();
+        send(&a, &Request::Sessions, &[]).unwrap();
+        let wait = || Patience::Until(Instant::now() + Duration::from_millis(100));
+        let received = receive_within::<Request>(&b, MAX_REQUEST_BYTES, wait()).unwrap().unwrap();
+        assert_eq!(received.senders, BTreeSet::from([std::process::id()]));
+        let until = wait();
+        let trickle = std::thread::spawn(move || {
+            for byte in b"WL\x01\x00\xff" {
+                if a.write_all(&[*byte]).is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(40));
+            }
+            a
+        });
+        let began = Instant::now();
+        let late = receive_within::<Request>(&b, MAX_REQUEST_BYTES, until).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        assert!(began.elapsed() < Duration::from_millis(190), "{:?}", began.elapsed());
+        drop(trickle.join());
+        let (mut a, b) = UnixStream::pair().unwrap();
+        a.write_all(b"WL").unwrap();
+        let once = Patience::Once(Duration::from_millis(50));
+        let late = receive_within::<Request>(&b, MAX_REQUEST_BYTES, once).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+    }
 
     #[test]
     fn a_frame_arrives_with_its_descriptors() {

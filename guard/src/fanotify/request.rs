@@ -7,17 +7,6 @@ use abi::access::{EXEC, READ, WRITE};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// The process of a thread; `None` when the thread is gone.
-pub(super) fn process_of(tid: u32) -> Option<u32> {
-    // A pidfd is given for leaders only: a call of a microsecond for nearly everybody, where reading takes thirty.
-    let pid = i32::try_from(tid).ok().and_then(rustix::process::Pid::from_raw)?;
-    if rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).is_ok() {
-        return Some(tid);
-    }
-    let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
-}
-
 /// How long is waited for a thread that has asked, and is not yet asleep: it will be as soon as it has a processor, which
 /// takes its time on a crowded machine. What is not known then counts as asking for everything.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -96,12 +85,5 @@ mod tests {
         for odd in ["running", "-1 0x7ffd 0x7f00", "", "257", "257 0x1 0x2 zz"] {
             assert_eq!(access_of_call(odd), READ | WRITE, "{odd:?}");
         }
-    }
-
-    #[test]
-    fn a_thread_is_found_to_be_of_its_process() {
-        let tid = rustix::thread::gettid().as_raw_nonzero().get() as u32;
-        assert_eq!(process_of(tid), Some(std::process::id()));
-        assert_eq!(process_of(u32::MAX), None);
     }
 }

@@ -8,6 +8,7 @@ use crate::{Error, cgroup};
 use event::{Means, Stage};
 use models::Score;
 use rustix::process::Signal;
+use std::time::Instant;
 
 /// Things that are told of one freeze; more are let pass with them.
 const TOLD_MAX: usize = 8;
@@ -41,9 +42,12 @@ pub(crate) struct Standstill {
 }
 
 impl Live {
-    /// Freezes the whole session, those included that left its cgroup. What froze it is told to whoever can answer.
+    /// Has the whole session frozen, those included that left its cgroup, and does not wait: a process that a device or a file
+    /// system keeps waiting stands still when it answers, and [`Live::check_freeze`] says what came of it. What froze it is
+    /// told to whoever can answer.
     pub fn freeze(&mut self, cause: Cause) -> Result<(), Error> {
-        let frozen = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::freeze);
+        let frozen = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::begin_freeze);
+        self.freezing = self.cgroup.as_ref().map(|_| Instant::now() + cgroup::SETTLE);
         self.signal_strays(Signal::STOP);
         self.freezes += 1;
         if let Some(stage) = cause.stage {
@@ -75,6 +79,21 @@ impl Live {
         frozen
     }
 
+    /// Looks whether a session that was to be frozen stands still. An error: it does not in time.
+    pub fn check_freeze(&mut self) -> Result<(), Error> {
+        let (Some(until), Some(cgroup)) = (self.freezing, &self.cgroup) else { return Ok(()) };
+        let (still, late) = (cgroup.is_still(), Instant::now() >= until);
+        if still || late {
+            self.freezing = None;
+        }
+        if still || !late { Ok(()) } else { Err(cgroup.unsettled()) }
+    }
+
+    /// Whether it is to be frozen, and not known to stand still.
+    pub fn is_freezing(&self) -> bool {
+        self.freezing.is_some()
+    }
+
     /// Lets it go on: what froze it is let pass, and what was taken away for that is given back.
     pub fn thaw(&mut self, how: GoOn) -> Result<(), Error> {
         if let Some(standstill) = &self.standstill {
@@ -92,7 +111,7 @@ impl Live {
             }
         }
         self.shared.list.lift(self.slot);
-        self.held = false;
+        (self.held, self.freezing) = (false, None);
         let thawed = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::thaw);
         self.signal_strays(Signal::CONT);
         thawed

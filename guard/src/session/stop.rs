@@ -2,12 +2,11 @@
 
 use super::{Answer, Cause, Deed, Effect, Live};
 use crate::control::Mode;
-use crate::{Error, cgroup, t1};
+use crate::{Error, cgroup};
 use abi::Session;
 use event::{Means, Stage};
 use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
-use std::collections::HashSet;
 
 impl Live {
     /// Does what an effect asks for; those that only show something need nothing.
@@ -61,10 +60,11 @@ impl Live {
         Ok(Some(Effect::Stop { pid: 0, freeze: true, cause }))
     }
 
-    /// Kills the whole session, those included that left its cgroup.
+    /// Kills the whole session: its cgroup at once, and then each member, since a cgroup kills no threads of a process whose
+    /// first one has exited.
     pub fn kill(&self) -> Result<(), Error> {
         let killed = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::kill);
-        self.signal_strays(Signal::KILL);
+        self.processes().into_iter().for_each(|pid| cgroup::signal(pid, Signal::KILL));
         killed
     }
 
@@ -73,11 +73,10 @@ impl Live {
         self.shared.list.members(self.slot)
     }
 
-    /// Signals the members that are not in the cgroup: root leaves one with a single write.
+    /// Signals the members that the cgroup does not reach: root leaves one with a single write.
     pub(super) fn signal_strays(&self, signal: Signal) {
-        let inside = self.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok()).unwrap_or_default();
-        let inside: HashSet<u32> = inside.into_iter().collect();
-        for pid in self.processes().into_iter().filter(|pid| !inside.contains(pid)) {
+        let reached = self.cgroup.as_ref().map(cgroup::Cgroup::reached).unwrap_or_default();
+        for pid in self.processes().into_iter().filter(|pid| !reached.contains(pid)) {
             cgroup::signal(pid, signal);
         }
     }
@@ -87,16 +86,10 @@ impl Live {
         let list = self.shared.list.clone();
         let session = list.set_session(self.slot, &no_session());
         list.lift(self.slot);
-        let policy = match self.armed.take() {
-            Some(mut armed) => {
-                armed.hosts = None;
-                self.shared.reasons.release(armed.policy.number);
-                t1::disarm(&*list, &armed.policy)
-            }
-            None => Ok(()),
-        };
+        self.armed = None;
+        self.whole = None;
         self.jewels = None;
-        session.and(policy).and(self.shared.jewels.release(self.slot))
+        session.and(self.shared.jewels.release(self.slot))
     }
 }
 

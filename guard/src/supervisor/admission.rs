@@ -1,8 +1,8 @@
 //! Which request for a session is taken: nothing of it is believed that can be looked up, and policy refuses.
 
-use super::peer::{self, Peer};
+use super::peer::Peer;
 use crate::control::{Begin, Refused, Why};
-use crate::workspace;
+use crate::{process, workspace};
 use bstr::{BString, ByteSlice};
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -22,13 +22,13 @@ pub(super) fn admit(peer: &Peer, mut begin: Begin, held: &OwnedFd) -> Result<Beg
 fn check(peer: &Peer, begin: &Begin, held: &OwnedFd) -> Result<(), Refused> {
     let not_yours =
         |what: &str| Refused::new(Why::NotOwner, format!("the command is not the caller's: {what}"));
-    if peer::pid_of(held) != Some(begin.pid) {
+    if process::pid_of(held) != Some(begin.pid) {
         return Err(not_yours("its pidfd stands for another process"));
     }
-    if !begin.attach && peer::parent(begin.pid) != Some(peer.pid) {
+    if !begin.attach && process::parent(begin.pid) != Some(peer.pid) {
         return Err(not_yours("it is no child of the caller"));
     }
-    if peer::owner(begin.pid) != Some((begin.uid, begin.gid)) {
+    if process::owner(begin.pid) != Some((begin.uid, begin.gid)) {
         return Err(not_yours("it has another user or group than was said"));
     }
     if !peer.is_root() && peer.uid != begin.uid {
@@ -79,7 +79,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     fn request(pid: u32) -> Begin {
-        let (uid, gid) = peer::owner(std::process::id()).unwrap();
+        let (uid, gid) = process::owner(std::process::id()).unwrap();
         Begin {
             mode: Mode::Enforce,
             agent: "a".into(),

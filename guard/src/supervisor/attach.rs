@@ -7,21 +7,19 @@
 
 use super::end::{Leaving, evict};
 use super::machine::Lease;
-use super::peer::{self, Peer, Stat};
+use super::peer::Peer;
 use super::sessions::{Running, Slot};
+use crate::Error;
+use crate::cgroup::{self, Cgroup};
 use crate::control::{Refused, Why};
-use crate::keeper::processes;
+use crate::process::{self, NS_PER_TICK, Stat};
 use crate::session::boot_ns;
-use crate::{Error, cgroup};
 use event::Unseen;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Ticks of `/proc/PID/stat` are 10 ms on every architecture (USER_HZ = 100).
-const NS_PER_TICK: u64 = 10_000_000;
 /// How long the tree may go on growing faster than it is taken in, and how long letting go may take.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Between two looks at who is left of a session.
@@ -42,7 +40,7 @@ pub(super) struct Taken {
 /// Whether a process may be attached to by who asks. Nothing is taken in yet.
 pub(super) fn check(lease: &Lease, peer: &Peer, pid: u32) -> Result<(), Refused> {
     let policy = |message: String| Refused::new(Why::Policy, message);
-    if pid == 1 || fs::read_link(format!("/proc/{pid}/exe")).is_err() {
+    if pid == 1 || Stat::read(pid).is_none_or(|stat| stat.of_kernel) {
         return Err(policy(format!("process {pid} is the system's own: it is not attached to")));
     }
     let ancestors = ancestors(peer.pid);
@@ -51,7 +49,7 @@ pub(super) fn check(lease: &Lease, peer: &Peer, pid: u32) -> Result<(), Refused>
         return Err(policy(message));
     }
     let own = std::process::id();
-    if pid == own || peer::parent(pid) == Some(own) {
+    if pid == own || process::parent(pid) == Some(own) {
         return Err(policy(format!("process {pid} is Wardline's own")));
     }
     if is_elsewhere(lease, pid)? {
@@ -87,16 +85,16 @@ pub(super) fn take_in(
     let until = Instant::now() + LIMIT;
     loop {
         let members: HashSet<u32> = lease.kernel.members(running.slot).into_iter().collect();
-        let inside: HashSet<u32> = in_cgroup(running).into_iter().collect();
+        let inside = in_cgroup(running);
         let mut changed = false;
-        for (pid, stat) in processes() {
+        for (pid, stat) in process::all() {
             let own = pid == peer.pid || pid == std::process::id() || stat.parent == std::process::id();
-            if own || stat.dead && !inside.contains(&pid) {
+            if own || stat.is_dead() && !inside.contains(&pid) {
                 continue;
             }
             if members.contains(&pid) {
                 // Forked after its parent had been enrolled, and before that was moved.
-                if !inside.contains(&pid) && !stat.dead {
+                if !inside.contains(&pid) && !stat.is_dead() {
                     changed |= taken.adopt(running, pid)?;
                 }
                 continue;
@@ -129,14 +127,16 @@ impl Taken {
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let Some(Ok(pidfd)) = raw.map(|raw| pidfd_open(raw, PidfdFlags::empty())) else { return Ok(false) };
         // The pidfd holds the number: from here on it is this process' or nobody's.
-        if Stat::read(pid).is_none_or(|now| now.start_ticks != stat.start_ticks) || !peer::is_alive(&pidfd) {
+        if Stat::read(pid).is_none_or(|now| now.start_ticks != stat.start_ticks)
+            || !process::is_held_alive(&pidfd)
+        {
             return Ok(false);
         }
         self.adopt(running, pid)?;
         if let Err(error) = lease.kernel.enroll(pid, running.slot) {
-            return if peer::is_alive(&pidfd) { Err(failed(&error)) } else { Ok(false) };
+            return if process::is_held_alive(&pidfd) { Err(failed(&error)) } else { Ok(false) };
         }
-        if !peer::is_alive(&pidfd) {
+        if !process::is_held_alive(&pidfd) {
             // Its end may have been missed.
             evict(lease, pid);
             return Ok(false);
@@ -150,8 +150,7 @@ impl Taken {
     /// Moves a process into the session's cgroup, and notes where it was. `false`: it is gone, or there is no cgroup.
     fn adopt(&mut self, running: &Running, pid: u32) -> Result<bool, Refused> {
         let origin = cgroup::of(pid);
-        let moved = running.with(|live| live.cgroup().map(|cgroup| cgroup.add(pid))).flatten();
-        match moved {
+        match cgroup_of(running).map(|cgroup| cgroup.add(pid)) {
             None => Ok(false),
             Some(Ok(())) => {
                 if let Some(origin) = origin {
@@ -169,7 +168,7 @@ impl Taken {
     fn is_orphan(&self, pid: u32, stat: &Stat, began: u64, reapers: &HashSet<u32>, uid: u32) -> bool {
         (stat.start_ticks + 1) * NS_PER_TICK >= began
             && reapers.contains(&stat.parent)
-            && peer::owner(pid).is_some_and(|(owner, _)| owner == uid)
+            && process::owner(pid).is_some_and(|(owner, _)| owner == uid)
             && cgroup::of(pid).is_some_and(|origin| self.origins.values().any(|known| *known == origin))
     }
 }
@@ -179,7 +178,8 @@ impl Taken {
 /// (see [`outlast`]).
 pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving {
     let until = Instant::now() + LIMIT;
-    if let Some(Err(error)) = running.with(|live| live.cgroup().map(cgroup::Cgroup::freeze)).flatten() {
+    let cgroup = cgroup_of(running);
+    if let Some(Err(error)) = cgroup.as_ref().map(Cgroup::freeze) {
         tracing::debug!(session = running.id(), %error, "a session that is left does not stand still");
     }
     loop {
@@ -200,7 +200,7 @@ pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving
             }
         }
     }
-    if let Some(Err(error)) = running.with(|live| live.cgroup().map(cgroup::Cgroup::thaw)).flatten() {
+    if let Some(Err(error)) = cgroup.as_ref().map(Cgroup::thaw) {
         tracing::error!(session = running.id(), %error, "what is left of a session could not be thawed");
     }
     Leaving::LetGo
@@ -214,7 +214,7 @@ pub(super) fn outlast(lease: &Lease, slot: &Slot, leaving: Leaving) {
             return;
         }
         for pid in left {
-            if leaving == Leaving::LetGo || Stat::read(pid).is_none_or(|stat| stat.dead) {
+            if leaving == Leaving::LetGo || !process::is_alive(pid) {
                 evict(lease, pid);
             } else {
                 cgroup::signal(pid, Signal::KILL);
@@ -224,17 +224,22 @@ pub(super) fn outlast(lease: &Lease, slot: &Slot, leaving: Leaving) {
     }
 }
 
-fn in_cgroup(running: &Running) -> Vec<u32> {
-    running.with(|live| live.cgroup().and_then(|cgroup| cgroup.pids().ok())).flatten().unwrap_or_default()
+fn in_cgroup(running: &Running) -> HashSet<u32> {
+    cgroup_of(running).map(|cgroup| cgroup.processes()).unwrap_or_default()
+}
+
+/// The session's cgroup, which is not waited for with the session held: the thread that reads the rings needs it.
+fn cgroup_of(running: &Running) -> Option<Cgroup> {
+    running.with(|live| live.cgroup().cloned()).flatten()
 }
 
 /// The ancestors of a process, the first process included.
 fn ancestors(pid: u32) -> HashSet<u32> {
     let mut found = HashSet::from([1]);
-    let mut next = peer::parent(pid);
+    let mut next = process::parent(pid);
     while let Some(pid) = next.filter(|pid| *pid > 1 && found.len() < MAX_ANCESTORS) {
         found.insert(pid);
-        next = peer::parent(pid);
+        next = process::parent(pid);
     }
     found
 }

@@ -4,14 +4,14 @@
 use super::attach::{self, Taken};
 use super::end::{self, Leaving};
 use super::machine::Lease;
-use super::peer::{self, Peer};
+use super::peer::Peer;
 use super::requests::answer;
 use super::sessions::{Running, Slot};
 use super::{Shared, admission, client};
 use crate::cgroup::Cgroup;
 use crate::control::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
 use crate::session::{Recording, boot_ns};
-use crate::{Opening, canary};
+use crate::{Opening, canary, process};
 use bstr::BString;
 use event::{Context, SessionMeta};
 use std::fs;
@@ -34,7 +34,7 @@ pub(super) fn serve(
         .map_err(|_| Refused::new(Why::Protocol, "the command's pidfd is missing"))?;
     let begin = admission::admit(peer, begin, &held)?;
     // Ending just now: hanging up lets the client start another supervisor.
-    let Some(slot) = shared.sessions.slot()? else { return Ok(None) };
+    let Some(slot) = shared.sessions.slot(peer.is_root())? else { return Ok(None) };
     let lease = shared.lease()?;
     if begin.attach {
         attach::check(&lease, peer, begin.pid)?;
@@ -52,10 +52,7 @@ pub(super) fn serve(
         running.with(|live| live.attached(*unseen));
         opened.ready.processes = unseen.processes;
     }
-    let ready = armed.and_then(|()| {
-        stream.set_read_timeout(None).map_err(failed)?;
-        control::send(stream, &Reply::Ready(opened.ready), &[]).map_err(failed)
-    });
+    let ready = armed.and_then(|()| control::send(stream, &Reply::Ready(opened.ready), &[]).map_err(failed));
     if let Err(refused) = ready {
         // What ran before goes on.
         let leaving = taken.map_or(Leaving::Killed, |taken| attach::let_go(&lease, &running, &taken));
@@ -123,7 +120,7 @@ fn leave(
 /// Has an operation refused before anything is called guarded. Where none is, nothing is enforced; a session that refuses
 /// nothing by itself goes on, and is told.
 fn show_a_denial(shared: &Shared, lease: &Lease, mode: Mode) -> Result<Option<String>, Refused> {
-    let Some(slot) = shared.sessions.slot()? else { return Ok(None) };
+    let Some(slot) = shared.sessions.slot(true)? else { return Ok(None) };
     let shown = canary::refuses(&lease.kernel, slot.number);
     // Its records are of nobody's session, and must not become those of the next one in that slot.
     lease.pump.flush();
@@ -200,8 +197,8 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
 
 /// Puts the held command inside.
 fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(), Refused> {
-    let moved = running.with(|live| live.cgroup().map(|cgroup| cgroup.add(pid)));
-    if let Some(Some(Err(error))) = moved {
+    let cgroup = running.with(|live| live.cgroup().cloned()).flatten();
+    if let Some(Err(error)) = cgroup.map(|cgroup| cgroup.add(pid)) {
         return Err(Refused::new(
             Why::Failed,
             format!("the command could not be put into its cgroup: {error}"),
@@ -211,7 +208,7 @@ fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(
     lease.kernel.enroll(pid, running.slot).map_err(|e| {
         Refused::new(Why::Failed, format!("the command could not be put into the session: {e}"))
     })?;
-    if !peer::is_alive(held) {
+    if !process::is_held_alive(held) {
         // It was killed while it was held, and its end may have been missed.
         end::evict(lease, pid);
     }

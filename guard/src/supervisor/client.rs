@@ -4,11 +4,11 @@
 //! no process of a session that stands still runs. An answer names what it answers, so that one which comes late lets
 //! nothing else pass.
 
-use super::Shared;
 use super::peer::Peer;
-use super::requests::answer;
+use super::requests::{self, answer};
 use super::sessions::Running;
-use crate::control::{self, Action, GoOn, MAX_REQUEST_BYTES, Refused, Reply, Request, Why};
+use super::{SILENCE, Shared};
+use crate::control::{self, Action, GoOn, Patience, Refused, Reply, Request, Why};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::unix::net::UnixStream;
 
@@ -33,10 +33,9 @@ pub(super) fn next(shared: &Shared, stream: &UnixStream, peer: &Peer, running: &
         if !asked {
             continue;
         }
-        match control::receive::<Request>(stream, MAX_REQUEST_BYTES) {
+        match requests::next(shared, stream, peer, Patience::Once(SILENCE)) {
             Ok(Some((Request::GoOn { number, how }, _))) => {
-                let gone_on = may_answer(shared, peer).and_then(|()| go_on(shared, running, number, how));
-                if let Err(refused) = gone_on {
+                if let Err(refused) = go_on(shared, running, number, how) {
                     tracing::warn!(session = running.id(), "not let go on: {}", refused.message);
                     answer(stream, &refused.into());
                 }
@@ -48,6 +47,7 @@ pub(super) fn next(shared: &Shared, stream: &UnixStream, peer: &Peer, running: &
                 }
             }
             Ok(Some((request, _))) => return Some(request),
+            Err(refused) if refused.why == Why::Inside => answer(stream, &refused.into()),
             Ok(None) | Err(_) => return None,
         }
     }
@@ -62,16 +62,6 @@ fn tell(stream: &UnixStream, running: &Running, told: &mut u32) -> Option<()> {
         control::send(stream, &Reply::Frozen(frozen.map(Box::new)), &[]).ok()?;
     }
     Some(())
-}
-
-fn may_answer(shared: &Shared, peer: &Peer) -> Result<(), Refused> {
-    match peer.is_inside(|pid| shared.is_member(pid)) {
-        Ok(false) => Ok(()),
-        Ok(true) => {
-            Err(Refused::new(Why::Inside, "the answer came from inside a session: it counts for nothing"))
-        }
-        Err(error) => Err(Refused::new(Why::Failed, format!("the caller could not be checked: {error}"))),
-    }
 }
 
 fn go_on(shared: &Shared, running: &Running, number: u32, how: GoOn) -> Result<(), Refused> {

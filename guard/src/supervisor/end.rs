@@ -2,16 +2,18 @@
 
 use super::Shared;
 use super::machine::Lease;
-use super::peer;
 use super::sessions::Running;
 use crate::Live;
 use crate::control::Finished;
+use crate::process;
 use std::time::{Duration, Instant};
 
 /// What the command left running gets this long to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long killed processes may take to be gone.
 const DEATH: Duration = Duration::from_secs(10);
+/// Processes that outlived all this and are named.
+const PIDS_SAID: usize = 8;
 const POLL: Duration = Duration::from_millis(10);
 
 /// How a session is left.
@@ -33,7 +35,18 @@ pub(super) fn close(
     leaving: Leaving,
     status: Option<i32>,
 ) -> Option<Finished> {
-    let left_behind = empty(lease, running, leaving);
+    let (left_behind, undead) = empty(lease, running, leaving);
+    if !undead.is_empty() {
+        let pids: Vec<String> = undead.iter().take(PIDS_SAID).map(u32::to_string).collect();
+        let note = format!(
+            "{} of the session's processes cannot be shown to have ended (pid {}): they were sent SIGKILL, and what a \
+             device or a file system keeps waiting ends when it answers",
+            undead.len(),
+            pids.join(", ")
+        );
+        tracing::error!(session = running.id(), "{note}");
+        running.with(|live| live.notes.push(note));
+    }
     if !lease.pump.flush() {
         tracing::error!(session = running.id(), "the last records of the session may be missing");
     }
@@ -58,15 +71,16 @@ fn sum_up(live: Live, status: Option<i32>) -> crate::Report {
     live.finish(status).0
 }
 
-/// Waits until nobody is inside, and kills who stays. Returns how many had to be killed after the command had ended.
-fn empty(lease: &Lease, running: &Running, leaving: Leaving) -> u32 {
+/// Waits until nobody is inside, and kills who stays. Returns how many had to be killed after the command had ended, and
+/// who is alive in spite of it.
+fn empty(lease: &Lease, running: &Running, leaving: Leaving) -> (u32, Vec<u32>) {
     if leaving == Leaving::LetGo {
-        return 0;
+        return (0, Vec::new());
     }
     let is_empty = || lease.kernel.members(running.slot).is_empty();
     let frozen = running.with(|live| live.is_frozen()).unwrap_or(false);
     if leaving == Leaving::Ended && !frozen && wait_until(GRACE, is_empty) {
-        return 0;
+        return (0, Vec::new());
     }
     let left = u32::try_from(lease.kernel.members(running.slot).len()).unwrap_or(u32::MAX);
     let until = Instant::now() + DEATH;
@@ -79,10 +93,10 @@ fn empty(lease: &Lease, running: &Running, leaving: Leaving) -> u32 {
             break;
         }
         // A process whose end was missed would be waited for in vain.
-        let gone = |pid: &u32| peer::Stat::read(*pid).is_none_or(|stat| stat.dead);
+        let gone = |pid: &u32| !process::is_alive(*pid);
         lease.kernel.members(running.slot).into_iter().filter(gone).for_each(|pid| evict(lease, pid));
     }
-    left
+    (left, lease.kernel.members(running.slot))
 }
 
 fn wait_until(limit: Duration, done: impl Fn() -> bool) -> bool {

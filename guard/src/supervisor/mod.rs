@@ -13,7 +13,8 @@ mod client;
 mod end;
 mod machine;
 mod notices;
-pub(crate) mod peer;
+mod peer;
+mod places;
 mod pump;
 mod requests;
 mod retention;
@@ -28,27 +29,28 @@ use machine::Machine;
 use models::Baseline;
 use notices::Notices;
 use peer::Peer;
+use places::{PLACES, Places};
 pub use retention::Retention;
 use sessions::Sessions;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Duration, Instant};
 use store::Writer;
 
-/// Connections served at once: every session has one, and what is left is for the commands that last milliseconds.
-const MAX_CONNECTIONS: usize = abi::MAX_SESSIONS as usize + 64;
 /// How often the main thread looks up from accepting: whether to end, and whether the keeper lives.
 const TICK: Duration = Duration::from_millis(250);
 /// How long a supervisor that ends may take to detach its programs.
 const HANDOVER: Duration = Duration::from_secs(8);
-/// A peer that says nothing after connecting is no client of ours.
+/// A peer whose request is not here by then is no client of ours.
 const SILENCE: Duration = Duration::from_secs(5);
+/// A peer that takes no answer for so long does not read.
+const UNREAD: Duration = Duration::from_secs(60);
 
 /// Where the supervisor gets baselines from; the folder of them belongs to who trains.
 pub trait Baselines: Send + Sync {
@@ -91,7 +93,7 @@ struct Shared {
     notices: Arc<Notices>,
     /// Clients that wait until the supervisor has ended.
     waiting: Mutex<Vec<UnixStream>>,
-    connections: AtomicUsize,
+    places: Arc<Places>,
     stop: AtomicBool,
 }
 
@@ -116,7 +118,7 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         kernel: RwLock::new(None),
         writers: Mutex::default(),
         waiting: Mutex::default(),
-        connections: AtomicUsize::new(0),
+        places: Arc::default(),
         stop: AtomicBool::new(false),
         setup,
     });
@@ -170,7 +172,7 @@ fn listen(path: &Path) -> Result<UnixListener, Error> {
 fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(MAX_CONNECTIONS)
+        .max_blocking_threads(PLACES)
         .thread_name("peer")
         .build()?;
     let ended = runtime.block_on(async {
@@ -214,38 +216,51 @@ fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<(
 
 /// Gives a connection a thread, unless its peer is inside a session or there are too many.
 fn accept(shared: &Arc<Shared>, stream: UnixStream) {
-    let refuse = |why, message: &str| {
-        let _ = control::send(&stream, &Reply::from(Refused::new(why, message)), &[]);
+    let until = Instant::now() + SILENCE;
+    let refuse = |refused: Refused| {
+        let _ = control::send(&stream, &Reply::from(refused), &[]);
     };
-    let prepared = stream.set_nonblocking(false).and_then(|()| stream.set_read_timeout(Some(SILENCE)));
+    let prepared = stream
+        .set_nonblocking(false)
+        .and_then(|()| stream.set_write_timeout(Some(UNREAD)))
+        .and_then(|()| Ok(rustix::net::sockopt::set_socket_passcred(&stream, true)?));
     let peer = match Peer::of(&stream) {
         Ok(peer) if prepared.is_ok() => peer,
         _ => return,
     };
-    match peer.is_inside(|pid| shared.is_member(pid)) {
-        Ok(false) => {}
-        Ok(true) => {
-            tracing::warn!(pid = peer.pid, uid = peer.uid, "refused a request from inside a session");
-            refuse(
-                Why::Inside,
-                "refused: this process is inside a session, and a session has no say in how it is guarded; ask from another terminal",
-            );
-            return;
-        }
-        Err(error) => {
-            tracing::error!(%error, "a peer could not be checked");
-            refuse(Why::Failed, "the caller could not be checked");
-            return;
-        }
+    if let Err(refused) = shared.check_outside(&peer, &BTreeSet::new()) {
+        return refuse(refused);
     }
-    if shared.connections.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
-        shared.connections.fetch_sub(1, Ordering::AcqRel);
-        refuse(Why::Busy, "too many connections: try again");
-        return;
-    }
+    let Some(place) = shared.places.take(peer.uid) else {
+        return refuse(Refused::new(
+            Why::Busy,
+            "too many connections: end some of yours (each session and each `wardline tail` has one), or try again",
+        ));
+    };
     let serving = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        requests::serve(&serving, &stream, &peer);
-        serving.connections.fetch_sub(1, Ordering::AcqRel);
+        requests::serve(&serving, &stream, &peer, until);
+        drop(place);
     });
+}
+
+impl Shared {
+    /// Refuses who is inside a session: the process that connected, and those that sent a request. To be asked when a request
+    /// is complete, since any of them may have been taken in after it began.
+    fn check_outside(&self, peer: &Peer, senders: &BTreeSet<u32>) -> Result<(), Refused> {
+        match peer.is_inside(senders, |pid| self.is_member(pid)) {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                tracing::warn!(pid = peer.pid, uid = peer.uid, "refused a request from inside a session");
+                Err(Refused::new(
+                    Why::Inside,
+                    "refused: this process is inside a session, and a session has no say in how it is guarded; ask from another terminal",
+                ))
+            }
+            Err(error) => {
+                tracing::error!(%error, "a peer could not be checked");
+                Err(Refused::new(Why::Failed, "the caller could not be checked"))
+            }
+        }
+    }
 }

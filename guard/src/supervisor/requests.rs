@@ -6,8 +6,11 @@
 use super::peer::Peer;
 use super::sessions::Running;
 use super::{Shared, begin};
-use crate::control::{self, Action, GoOn, MAX_REQUEST_BYTES, READING_COMMANDS, Refused, Reply, Request, Why};
+use crate::control::{
+    self, Action, GoOn, MAX_REQUEST_BYTES, Patience, READING_COMMANDS, Received, Refused, Reply, Request, Why,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
@@ -18,18 +21,18 @@ use std::time::{Duration, Instant};
 
 /// How long sessions may take to end when the supervisor does.
 const END: Duration = Duration::from_secs(15);
+/// How long the processes of a killed session may take to end, and the pause between two looks at a session.
+const DEATH: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
 /// How often a listener without notices is looked at: whether it is still there.
 const TAIL_TICK: Duration = Duration::from_millis(500);
 
-/// Serves one connection to its end.
-pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Peer) {
-    let (request, fds) = match control::receive::<Request>(stream, MAX_REQUEST_BYTES) {
+/// Serves one connection to its end; its request must be here by `until`.
+pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Peer, until: Instant) {
+    let (request, fds) = match next(shared, stream, peer, Patience::Until(until)) {
         Ok(Some(received)) => received,
         Ok(None) => return,
-        Err(error) => {
-            answer(stream, &Refused::new(Why::Protocol, error.to_string()).into());
-            return;
-        }
+        Err(refused) => return answer(stream, &refused.into()),
     };
     tracing::debug!(pid = peer.pid, uid = peer.uid, request = name(&request), "request");
     let reply = match request {
@@ -56,6 +59,20 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Peer) {
             answer(stream, &refused.into());
         }
     }
+}
+
+/// The next request of a connection, from who is outside when it is complete; `None`: the peer hung up.
+pub(super) fn next(
+    shared: &Shared,
+    stream: &UnixStream,
+    peer: &Peer,
+    patience: Patience,
+) -> Result<Option<(Request, Vec<OwnedFd>)>, Refused> {
+    let received = control::receive_within::<Request>(stream, MAX_REQUEST_BYTES, patience)
+        .map_err(|error| Refused::new(Why::Protocol, error.to_string()))?;
+    let Some(Received { message, fds, senders }) = received else { return Ok(None) };
+    shared.check_outside(peer, &senders)?;
+    Ok(Some((message, fds)))
 }
 
 /// Sends a reply; a peer that went away needs none.
@@ -121,7 +138,37 @@ fn act(shared: &Shared, running: &Running, action: Action) -> Result<Reply, Refu
         ),
     };
     shared.sessions.act(running, action, why)?;
+    match action {
+        Action::Kill => kill(running)?,
+        // The thread that reads the rings looks whether it stands still, and kills what does not.
+        Action::Freeze => {
+            while running.with(|live| live.is_freezing()).unwrap_or(false) {
+                std::thread::sleep(PAUSE);
+            }
+        }
+        Action::Thaw(_) => {}
+    }
     Ok(Reply::Done(format!("session {}: {done}", running.id())))
+}
+
+/// Kills until nobody is alive: a process may fork, or leave the cgroup, while it is being killed.
+fn kill(running: &Running) -> Result<(), Refused> {
+    let until = Instant::now() + DEATH;
+    while let Some(left) = running.with(|live| live.processes()).filter(|left| !left.is_empty()) {
+        if Instant::now() >= until {
+            let message = format!(
+                "session {}: {} processes were sent SIGKILL and have not ended (the first is {})",
+                running.id(),
+                left.len(),
+                left[0]
+            );
+            return Err(Refused::new(Why::Failed, message));
+        }
+        std::thread::sleep(PAUSE);
+        // Over meanwhile: then its own connection has seen to its end.
+        let _ = running.with(|live| live.kill());
+    }
+    Ok(())
 }
 
 /// Ends the supervisor. Its sessions would run unguarded, so that they end first, or keep it.
@@ -171,7 +218,10 @@ fn tail(
     let subscription = shared.notices.subscribe(visible(peer), session);
     answer(stream, &Reply::Done(String::new()));
     loop {
-        match subscription.receiver.recv_timeout(TAIL_TICK) {
+        let heard = subscription.receiver.recv_timeout(TAIL_TICK);
+        // It may have been taken into a session since.
+        shared.check_outside(peer, &BTreeSet::new())?;
+        match heard {
             Ok(notice) => {
                 if control::send(stream, &Reply::Notice(Box::new(notice)), &[]).is_err() {
                     return Ok(None);

@@ -18,6 +18,9 @@ use store::{SessionId, Writer};
 /// Denials of one session that reach the log; the others reach `tail`, the store and the summary.
 const LOGGED_DENIALS: u64 = 100;
 
+/// Slots that root alone takes: other users' sessions must not keep it from having one.
+const SLOTS_OF_ROOT: usize = 16;
+
 /// A running session.
 pub struct Running {
     /// Its place in the kernel's tables.
@@ -167,15 +170,17 @@ impl Sessions {
         self.running.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A slot for a new session; `None` when the supervisor is ending.
-    pub fn slot(self: &Arc<Self>) -> Result<Option<Slot>, Refused> {
+    /// A slot for a new session; `None` when the supervisor is ending. The last ones are root's.
+    pub fn slot(self: &Arc<Self>, of_root: bool) -> Result<Option<Slot>, Refused> {
         let mut slots = self.slots();
         if self.closed.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let free = slots.iter().position(|taken| !taken);
+        let left = slots.iter().filter(|taken| !**taken).count();
+        let free = slots.iter().position(|taken| !taken).filter(|_| of_root || left > SLOTS_OF_ROOT);
         let Some(number) = free.and_then(|free| u32::try_from(free).ok()) else {
-            return Err(Refused::new(Why::Busy, format!("{} sessions are running already", slots.len() - 1)));
+            let running = slots.len() - 1 - left;
+            return Err(Refused::new(Why::Busy, format!("{running} sessions are running already")));
         };
         slots[number as usize] = true;
         Ok(Some(Slot { sessions: Arc::clone(self), number }))
@@ -316,7 +321,7 @@ impl Sessions {
     }
 
     /// What the score asked for could not be done: the last means is left.
-    fn fail_closed(&self, running: &Running, live: &Live, error: &Error) {
+    fn fail_closed(&self, running: &Running, live: &Live, error: impl std::fmt::Display) {
         tracing::error!(session = running.id(), %error, "the session could not be stopped as asked: it is killed");
         if let Err(error) = live.kill() {
             tracing::error!(session = running.id(), %error, "the session could not be killed");
@@ -328,7 +333,10 @@ impl Sessions {
         for running in self.all().values() {
             running.with(|live| {
                 live.flush_aged();
-                if let Err(error) = live.keep_whole() {
+                if !live.is_whole() {
+                    self.fail_closed(running, live, "a jewel that somebody writes could not be closed");
+                }
+                if let Err(error) = live.check_freeze() {
                     self.fail_closed(running, live, &error);
                 }
                 match live.freeze_held() {
@@ -383,15 +391,19 @@ mod tests {
         let sessions = Arc::new(Sessions::new(Arc::default(), Redactor::new([0; 32])));
         assert!(sessions.is_empty());
         let mut taken: Vec<Slot> =
-            (1..abi::MAX_SESSIONS).map(|_| sessions.slot().unwrap().unwrap()).collect();
+            (1..abi::MAX_SESSIONS).map(|_| sessions.slot(true).unwrap().unwrap()).collect();
         assert!(taken.iter().all(|slot| slot.number != 0));
-        assert_eq!(sessions.slot().map(|_| ()).unwrap_err().why, Why::Busy);
+        assert_eq!(sessions.slot(true).map(|_| ()).unwrap_err().why, Why::Busy);
         assert!(!sessions.close_if_empty());
         taken.pop();
-        assert!(sessions.slot().unwrap().is_some());
+        assert!(sessions.slot(true).unwrap().is_some());
+        taken.truncate(taken.len() + 1 - SLOTS_OF_ROOT);
+        assert_eq!(sessions.slot(false).map(|_| ()).unwrap_err().why, Why::Busy);
+        taken.pop();
+        assert!(sessions.slot(false).unwrap().is_some());
         taken.clear();
         assert!(sessions.close_if_empty());
-        assert!(sessions.slot().unwrap().is_none());
+        assert!(sessions.slot(true).unwrap().is_none());
     }
 
     #[test]

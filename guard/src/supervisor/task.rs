@@ -36,13 +36,15 @@ impl Shared {
             return Err(Refused::new(Why::Protocol, "a task is a tag of letters, digits, `.`, `-` and `_`"));
         }
         let gone = || Refused::new(Why::NoSuchSession, "the session is over");
-        let (agent, mode) = running.with(|live| (live.meta().agent.clone(), live.mode())).ok_or_else(gone)?;
+        let (agent, mode, place) =
+            running.with(|live| (live.meta().agent.clone(), live.mode(), live.place())).ok_or_else(gone)?;
         let baseline = if mode == Mode::Record { None } else { self.baseline(running.uid, &agent, task)? };
         let armed = baseline.is_some();
-        running
-            .with(|live| live.switch(task, baseline))
-            .ok_or_else(gone)?
-            .map_err(|e| Refused::new(Why::CannotProtect, format!("the old task stays: {e}")))?;
+        let cannot = |e| Refused::new(Why::CannotProtect, format!("the old task stays: {e}"));
+        // Compiled before, and taken back after: the thread that reads the rings waits for the session meanwhile.
+        let entered = baseline.map(|baseline| place.enter(task, baseline)).transpose().map_err(cannot)?;
+        let old = running.with(|live| live.switch(task, entered)).ok_or_else(gone)?.map_err(cannot)?;
+        drop(old);
         let guarded = match (mode, armed) {
             (Mode::Record, _) => "",
             (_, true) => ", guarded by its baseline",

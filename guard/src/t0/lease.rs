@@ -3,16 +3,22 @@
 //! is another one, to which the name's refusal holds.
 
 use crate::walk::Node;
-use crate::{DenyList, Error, cgroup};
+use crate::{DenyList, Error, cgroup, process};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, StatxFlags, makedev, statx};
 use rustix::process::Signal;
 use std::fs;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 /// `F_SETSIG`, include/uapi/asm-generic/fcntl.h
 const F_SETSIG: libc::c_int = 10;
+
+/// How long looking into a session's processes may take; whoever writes the file waits meanwhile.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// A read lease on a file.
 #[derive(Debug)]
@@ -50,29 +56,42 @@ impl Lease {
         unsafe { libc::fcntl(self.fd.as_raw_fd(), libc::F_GETLEASE) != libc::F_RDLCK }
     }
 
-    /// Ends the processes of a session that have the file open or mapped: they would read what is written next.
-    pub(super) fn end_readers(&self, list: &dyn DenyList, slot: u32) -> Result<(), Error> {
+    /// Ends the processes of a session that have the file open or mapped: they would read what is written next. Looking into
+    /// a process waits for what that waits for: where it takes too long, the whole session is ended.
+    pub(super) fn end_readers(&self, list: &Arc<dyn DenyList>, slot: u32) -> Result<(), Error> {
         let file = fs::File::from(self.fd.try_clone().map_err(|e| Error::io("a descriptor", e))?);
         let meta = file.metadata().map_err(|e| Error::io("a file under a lease", e))?;
-        for pid in list.members(slot) {
-            if has_open(pid, meta.dev(), meta.ino()) {
-                cgroup::signal(pid, Signal::KILL);
-            }
+        let (done, looked) = sync_channel(1);
+        let looking = Arc::clone(list);
+        std::thread::Builder::new()
+            .name("readers".into())
+            .spawn(move || {
+                for pid in looking.members(slot) {
+                    if process::threads(pid).any(|tid| has_open(tid, meta.dev(), meta.ino())) {
+                        cgroup::signal(pid, Signal::KILL);
+                    }
+                }
+                let _ = done.send(());
+            })
+            .map_err(|e| Error::io("a thread could not be started", e))?;
+        if looked.recv_timeout(LOOK).is_err() {
+            tracing::error!(slot, "the session's processes cannot be looked into: they are ended");
+            list.members(slot).into_iter().for_each(|pid| cgroup::signal(pid, Signal::KILL));
         }
         Ok(())
     }
 }
 
-/// Whether a process has a file open or mapped. Nothing is asked of a file system, which may be the process' own, and answer
-/// never: statx(2), `AT_STATX_DONT_SYNC`.
-fn has_open(pid: u32, dev: u64, ino: u64) -> bool {
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+/// Whether a thread has a file open or mapped: each may have descriptors of its own, and the first may have exited. Nothing is
+/// asked of a file system, which may be the process' own, and answer never: statx(2), `AT_STATX_DONT_SYNC`.
+fn has_open(tid: u32, dev: u64, ino: u64) -> bool {
+    let open = fs::read_dir(format!("/proc/{tid}/fd")).into_iter().flatten().flatten();
     let look = |path| statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok();
     let is_it = |meta: Statx| (makedev(meta.stx_dev_major, meta.stx_dev_minor), meta.stx_ino) == (dev, ino);
     if open.filter_map(|entry| look(entry.path())).any(is_it) {
         return true;
     }
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let maps = fs::read_to_string(format!("/proc/{tid}/maps")).unwrap_or_default();
     let ino = ino.to_string();
     maps.lines().any(|line| line.split_whitespace().nth(4) == Some(&ino))
 }

@@ -62,17 +62,26 @@ impl Real {
     pub fn new(list: Arc<dyn DenyList>) -> Self {
         Self { list }
     }
+
+    /// The file at a canonical path, if the kernel remembers it: no file system is asked, which may never answer.
+    pub fn remembered(&self, path: &BStr) -> Option<Entry> {
+        entry(walk::open_remembered(&*self.list, path))
+    }
+}
+
+fn entry(found: Found) -> Option<Entry> {
+    match found {
+        Found::Node(node) => {
+            let identity = node.identity;
+            Some(Entry { key: identity.file, mode: identity.mode, magic: identity.magic })
+        }
+        Found::Missing | Found::Unreadable(_) => None,
+    }
 }
 
 impl Files for Real {
     fn look(&self, path: &BStr) -> Option<Entry> {
-        match walk::open_canonical(&*self.list, path) {
-            Found::Node(node) => {
-                let identity = node.identity;
-                Some(Entry { key: identity.file, mode: identity.mode, magic: identity.magic })
-            }
-            Found::Missing | Found::Unreadable(_) => None,
-        }
+        entry(walk::open_canonical(&*self.list, path))
     }
 
     fn names(&self, path: &BStr, limit: usize) -> Option<(Vec<BString>, bool)> {

@@ -1,0 +1,138 @@
+//! One session cannot keep the guard from another: the thread that reads the rings looks nothing up where an agent chose the
+//! path, however deep that is and whoever would have to answer.
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::attempt::{self, Attempt};
+use end_to_end::fuse::Mount;
+use end_to_end::scene::kernel;
+use end_to_end::{World, wait_until};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// So long a jewel's change may stay unanswered: milliseconds, and what a busy machine takes. A stall is ten seconds, or has
+/// no end.
+const ANSWERED_S: f64 = 3.0;
+/// For everything else to come about.
+const SOON: Duration = Duration::from_secs(120);
+/// Seconds for which the attack goes on: longer than anything here takes.
+const ATTACK_S: u32 = 600;
+/// Components of a deep path, and bytes of it.
+const COMPONENTS: usize = 2_000;
+
+/// The program that stalls: this one.
+#[test]
+fn attempts() -> Result<()> {
+    attempt::serve()
+}
+
+/// A session that goes on ticking, and replaces a jewel when it is told to.
+const VICTIM: &str = r#"
+while :; do echo $EPOCHREALTIME >tick; sleep 0.02; done &
+until [ -e go ]; do sleep 0.02; done
+echo replaced >new
+echo $EPOCHREALTIME >renamed
+mv new $HOME/.bashrc
+wait
+"#;
+
+fn spawn(world: &World, verb: &str, more: &[&str], command: &[&str]) -> Result<Child> {
+    let mut args = world.session(verb, more);
+    args.extend(command.iter().map(|&word| word.to_owned()));
+    Ok(world.wardline(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+}
+
+/// While a session opens what is not there below `directory`, the answer to what another one does comes in time.
+fn answers_while(world: &World, directory: &str) -> Result<()> {
+    if kernel() < (6, 13) {
+        println!(
+            "skipped: the tier tracepoint notices no rename before Linux 6.13, and the tier lsm refuses it"
+        );
+        return Ok(());
+    }
+    world.write(&world.home().join(".bashrc"), "plain\n")?;
+    let program = world.path().join("program");
+    fs::copy(std::env::current_exe()?, &program)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    let in_workspace = |name: &str| world.workspace().join(name);
+    let mut victim = spawn(world, "enforce", &["--quiet"], &["bash", "-c", VICTIM])?;
+    ensure!(wait_until(SOON, || in_workspace("tick").exists()), "the victim does not run");
+
+    let mut args = world.session("record", &["--quiet"]);
+    let mut command = world.wardline(args.drain(..));
+    let attack = Attempt::new("open", "open-absent", [directory.to_owned(), ATTACK_S.to_string()]);
+    attempt::make(&mut command, &program, world.path(), &[attack])?;
+    let mut attacker = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let listed = || -> Result<Vec<Value>> {
+        let output = world.run(["sessions", "--json"])?;
+        Ok(serde_json::from_slice::<Value>(&output.stdout)?.as_array().cloned().unwrap_or_default())
+    };
+    let both = || listed().is_ok_and(|all| all.iter().filter(|one| one["state"] == "running").count() == 2);
+    ensure!(wait_until(SOON, both), "the attacker does not run: {:?}", listed());
+    // The attack is well under way.
+    std::thread::sleep(Duration::from_secs(3));
+    fs::write(in_workspace("go"), "")?;
+    ensure!(wait_until(SOON, || in_workspace("renamed").exists()), "nothing was renamed");
+
+    let time =
+        |name: &str| -> Option<f64> { fs::read_to_string(in_workspace(name)).ok()?.trim().parse().ok() };
+    // Long enough for a stall to show; then the last tick says when the session stood still.
+    std::thread::sleep(Duration::from_secs(8));
+    let standing = (0..100).find_map(|_| {
+        let one = time("tick")?;
+        std::thread::sleep(Duration::from_millis(500));
+        (time("tick") == Some(one)).then_some(one)
+    });
+    let went_on = standing.zip(time("renamed")).map(|(still, renamed)| still - renamed);
+    let state = listed();
+    for client in [&mut victim, &mut attacker] {
+        client.kill()?;
+        client.wait()?;
+    }
+    let went_on = went_on.with_context(|| format!("the session never stood still: {state:?}"))?;
+    println!("answered after {went_on:.3} s");
+    ensure!(went_on < ANSWERED_S, "answered after {went_on:.3} s: {state:?}");
+    Ok(())
+}
+
+/// A directory that is 2,000 directories deep.
+fn deep(below: &Path) -> Result<String> {
+    let depth = COMPONENTS.min((4_050 - below.as_os_str().len()) / 2);
+    let mut path = below.display().to_string();
+    for _ in 0..depth {
+        path.push_str("/a");
+        fs::create_dir(&path)?;
+    }
+    for n in 0..attempt::ABSENT {
+        fs::create_dir(format!("{path}/d{n}"))?;
+    }
+    Ok(path)
+}
+
+#[test]
+fn deep_paths_stall_nobody() -> Result<()> {
+    let world = World::new()?;
+    let base = world.path().join("deep");
+    fs::create_dir(&base)?;
+    let came = deep(&base).and_then(|directory| answers_while(&world, &directory));
+    // Deeper than what the world's own removal descends.
+    Command::new("rm").arg("-rf").arg(&base).status()?;
+    came
+}
+
+#[test]
+fn a_file_system_that_never_answers_stalls_nobody() -> Result<()> {
+    let world = World::new()?;
+    let point = world.path().join("mount");
+    fs::create_dir(&point)?;
+    let Some(mount) = Mount::new(&point, world.user.id)? else {
+        println!("skipped: there is no /dev/fuse");
+        return Ok(());
+    };
+    let came = answers_while(&world, &point.display().to_string());
+    drop(mount);
+    came
+}
