@@ -3,6 +3,9 @@
 //!
 //! Must never write to the terminal while a command owns it, and never report protection that was not tried.
 
+#[macro_use]
+mod out;
+
 mod agent;
 mod args;
 mod client;

@@ -4,12 +4,14 @@
 //! MessagePack. Descriptors travel with the first byte of a frame. A reader bounds what it takes, since the other side
 //! may be anybody: [`MAX_REQUEST_BYTES`] and [`MAX_REPLY_BYTES`].
 
+mod fold;
 mod frame;
 mod frozen;
 mod notice;
 
 use crate::Report;
 use bstr::BString;
+pub use fold::Fold;
 pub use frame::{Patience, Received, receive, receive_within, send};
 pub use frozen::{Frozen, GoOn};
 pub use notice::{Kind, Notice};
@@ -126,10 +128,12 @@ pub enum Request {
         /// The task of the new segment.
         task: String,
     },
-    /// Follows denials and alerts: [`Reply::Notice`] until one side hangs up.
+    /// Follows notices: [`Reply::Notice`] until one side hangs up, or where only the past is left.
     Tail {
         /// One session only.
         session: Option<String>,
+        /// So many of the past come first.
+        past: usize,
     },
     /// Lists the running sessions that the caller may see.
     Sessions,

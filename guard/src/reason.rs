@@ -178,27 +178,29 @@ pub struct Normal {
 impl std::fmt::Display for Normal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.task {
-            Some(task) => write!(f, "normal `{task}` session of `{}`", self.agent),
-            None => write!(f, "normal session of `{}`", self.agent),
+            Some(task) => write!(f, "recorded `{task}` session of `{}`", self.agent),
+            None => write!(f, "recorded session of `{}`", self.agent),
         }
     }
 }
 
 impl Normal {
-    /// A place of the file system that the baseline closes: how many sessions did so there, of how many, and what it
-    /// costs and may cost, in bits.
-    pub fn rarely_below(
-        &self,
-        did: &str,
-        place: &str,
-        (some, all): (usize, usize),
-        (bits, budget): (f64, f64),
-    ) -> String {
-        let cost = format!("({bits:.1} bits, budget {budget:.1})");
-        if some == 0 {
-            return format!("no {self} {did} below `{place}` {cost}");
+    /// What a session reached for: how, the place nearest to it that says something, and how many sessions did so, of how
+    /// many. `inside`: it lies somewhere in that place.
+    pub fn rarely(&self, did: &str, place: &str, inside: bool, (some, all): (usize, usize)) -> String {
+        let anything = if inside { " anything in" } else { "" };
+        match some {
+            0 => format!("no {self} {did}{anything} `{place}`"),
+            some if some < all => {
+                format!("only {some} of {all} sessions did so: hardly any {self} {did}{anything} `{place}`")
+            }
+            _ => format!("each {self} {did}{anything} `{place}`, but this is not what it knew there"),
         }
-        format!("this is new or rare for a {self}, though {some} of {all} {did} below `{place}` {cost}")
+    }
+
+    /// A place of the file system that the baseline closes, of which no more is known.
+    pub fn closed(&self, did: &str, place: &str) -> String {
+        format!("no {self} surely {did} this, or anything new in `{place}`")
     }
 
     /// A file that no label covers.
@@ -275,13 +277,19 @@ mod tests {
     fn the_baseline_is_named_as_users_know_it() {
         let normal = Normal { agent: "demo-agent".into(), task: Some("summarize".into()) };
         assert_eq!(
-            normal.rarely_below("read", "~/projects/other", (0, 24), (13.2, 10.0)),
-            "no normal `summarize` session of `demo-agent` read below `~/projects/other` (13.2 bits, budget 10.0)"
+            normal.rarely("read", "~/projects/other", true, (0, 24)),
+            "no recorded `summarize` session of `demo-agent` read anything in `~/projects/other`"
         );
         assert_eq!(
-            normal.rarely_below("read", "~/projects", (1, 24), (13.2, 10.0)),
-            "this is new or rare for a normal `summarize` session of `demo-agent`, though 1 of 24 read below \
-             `~/projects` (13.2 bits, budget 10.0)"
+            normal.rarely("made", "~/.cache/x", false, (1, 24)),
+            "only 1 of 24 sessions did so: hardly any recorded `summarize` session of `demo-agent` made `~/.cache/x`"
         );
+        let union = Normal { task: None, ..normal };
+        for some in [24, 25] {
+            assert_eq!(
+                union.rarely("read", "~/.agentrc", false, (some, 24)),
+                "each recorded session of `demo-agent` read `~/.agentrc`, but this is not what it knew there"
+            );
+        }
     }
 }

@@ -9,6 +9,7 @@ mod judged;
 pub(crate) mod lag;
 mod looks;
 pub(crate) mod names;
+mod normal;
 mod passed;
 mod recording;
 mod stop;
@@ -149,6 +150,8 @@ pub struct Live {
     passed: Passed,
     /// Its owner let something pass, and nothing was done since.
     answered: bool,
+    /// Reasons of single operations that were made.
+    explanations: u32,
     crossed: Option<(Op, Class)>,
     last_ns: u64,
 }
@@ -208,6 +211,7 @@ impl Live {
             freezes: 0,
             passed: Passed::default(),
             answered: false,
+            explanations: 0,
             crossed: None,
             last_ns: meta.started_boot_ns,
             meta,
@@ -309,6 +313,7 @@ impl Live {
             }
             self.name(event);
             self.itself.note(event, &self.meta.agent);
+            self.explain_operation(event);
             stop = self.settle(event);
             self.label_made(event);
         }

@@ -11,7 +11,7 @@ pub(crate) mod hosts;
 pub(crate) mod names;
 mod network;
 mod program;
-mod words;
+pub(crate) mod words;
 
 use crate::reason::{Normal, Reasons};
 use crate::{DenyList, Error};

@@ -244,6 +244,15 @@ impl Novelty {
         self.fresh_bits(reach, components) < DENIAL_BUDGET_BITS
     }
 
+    /// How many sessions surely reached so for a place or for something below it, and how many of its components any of
+    /// them came to.
+    pub fn support(&self, place: &Place) -> (usize, usize) {
+        let names: Vec<&BStr> = place.components.iter().map(|name| name.as_bstr()).collect();
+        let (at, depth) = self.deepest(place.reach, &names);
+        let node = Some(&self.trie.nodes[at]).filter(|_| depth == names.len());
+        (node.map_or(0, |node| node.sessions().len()), depth)
+    }
+
     /// Every node, parents before children, then regions about which something holds though no session went there.
     /// Names that alone are new in open regions may be left out.
     pub fn regions(&self) -> impl Iterator<Item = Region<'_>> {

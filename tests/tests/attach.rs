@@ -253,13 +253,27 @@ fn an_attached_session_fails_closed() -> Result<()> {
     let tree = Tree::start(&world)?;
     let mut client = Client::attach(&world, "enforce", &tree)?;
     assert!(world.run(["stop-session", "last", "--freeze"])?.status.success());
-    client.leave()?;
-    client.0.expect("is frozen")?;
+    client.0.expect("was frozen")?;
     assert!(world.run(["stop-session", "last", "--thaw"])?.status.success());
     let supervisor = world.supervisor().context("no supervisor")?;
     kill_process(Pid::from_raw(i32::try_from(supervisor)?).context("pid")?, Signal::KILL)?;
     assert_eq!(client.0.ended()?.1.code(), Some(123));
     let mut tree = tree;
+    assert!(!tree.process.wait()?.success());
+    assert!(wait_until(Duration::from_secs(20), || world.user_processes().is_empty()));
+    Ok(())
+}
+
+/// It says so on the client's terminal, where Ctrl-C ends it: let go, it would go on unguarded.
+#[test]
+fn an_attached_session_that_stands_still_is_ended_where_it_was_attached() -> Result<()> {
+    let world = World::new()?;
+    let mut tree = Tree::start(&world)?;
+    let mut client = Client::attach(&world, "enforce", &tree)?;
+    assert!(world.run(["stop-session", "last", "--freeze"])?.status.success());
+    client.0.expect("was frozen: nothing of it runs")?;
+    client.leave()?;
+    client.0.ended()?;
     assert!(!tree.process.wait()?.success());
     assert!(wait_until(Duration::from_secs(20), || world.user_processes().is_empty()));
     Ok(())

@@ -1,12 +1,13 @@
 //! A session around a process that runs already, from the client's side: until that process ends, or the user leaves.
 
 use super::connect;
-use super::run::{arm, frozen, lost};
+use super::guarded::Guarded;
+use super::run::{arm, lost};
 use crate::exit::Exit;
 use crate::state::State;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bstr::ByteSlice;
-use guard::control::{self, Begin, Finished, MAX_REPLY_BYTES, Mode, Ready, Reply, Request};
+use guard::control::{Begin, Finished, Mode, Ready, Request};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -55,46 +56,46 @@ pub fn attach(
         super::lost::kill_session(root, cgroup.as_deref());
         lost()
     };
+    let mut guarded = Guarded::new(supervisor, None);
     loop {
-        let mut fds = [
+        let mut fds = vec![
             PollFd::new(&signals, PollFlags::IN),
-            PollFd::new(&supervisor, PollFlags::IN),
+            PollFd::new(guarded.supervisor(), PollFlags::IN),
             PollFd::new(&pidfd, PollFlags::IN),
         ];
+        fds.extend(guarded.terminal().map(|terminal| PollFd::new(terminal, PollFlags::IN)));
         match poll(&mut fds, None) {
             Err(rustix::io::Errno::INTR) => continue,
             other => other.context("the process cannot be watched")?,
         };
-        let (signalled, spoken, ended) =
-            (!fds[0].revents().is_empty(), !fds[1].revents().is_empty(), !fds[2].revents().is_empty());
-        // Until it is asked the supervisor says whether the session stands still: anything else is its end.
-        if spoken {
-            frozen(&supervisor).map_err(|_| guard_lost())?;
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        if ready.get(3) == Some(&true) {
+            guarded.typed().map_err(|_| guard_lost())?;
+        }
+        if ready[1] {
+            guarded.hear().map_err(|_| guard_lost())?;
             continue;
         }
-        let (request, left) = match (ended, signalled) {
+        let (request, left) = match (ready[2], ready[0]) {
             (true, _) => (Request::Gone, Left::Ended),
             (false, true) => (Request::Detach, Left::Detached),
             (false, false) => continue,
         };
         let sent: Vec<siginfo> = std::iter::from_fn(|| signals.read_signal().ok().flatten()).collect();
         if left == Left::Detached && enforced && !sent.iter().any(is_typed) {
+            guarded.ended();
             // The supervisor takes the end of this process for what it is, and kills the session.
             return Err(Exit::GuardLost.error(
                 "a signal ended this command: the session was killed, since nothing would have guarded it any more; \
                  Ctrl-C leaves it",
             ));
         }
-        control::send(&supervisor, &request, &[]).map_err(|_| guard_lost())?;
-        loop {
-            match control::receive::<Reply>(&supervisor, MAX_REPLY_BYTES) {
-                Ok(Some((Reply::Finished(finished), _))) => return Ok((left, *finished)),
-                Ok(Some((Reply::Frozen(_), _))) => continue,
-                Ok(Some((Reply::Refused(refused), _))) => told(&refused.message),
-                Ok(Some(_)) => bail!("the supervisor answered something else than was asked"),
-                Ok(None) | Err(_) => return Err(guard_lost()),
-            }
-            break;
+        if left == Left::Ended {
+            guarded.ended();
+        }
+        match guarded.finish(&request).map_err(|_| guard_lost())? {
+            Ok(finished) => return Ok((left, finished)),
+            Err(refused) => told(&refused),
         }
     }
 }

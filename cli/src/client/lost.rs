@@ -21,7 +21,7 @@ pub fn kill_session(command: Option<Pid>, cgroup: Option<&Path>) {
 }
 
 /// A process and its descendants, as far as they have not been re-parented; the root first, so that it forks no more.
-fn tree(root: Pid) -> Vec<Pid> {
+pub(super) fn tree(root: Pid) -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {

@@ -4,6 +4,8 @@
 mod attach;
 pub mod connect;
 mod found;
+mod frozen;
+mod guarded;
 mod held;
 mod lost;
 mod run;

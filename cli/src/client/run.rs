@@ -1,15 +1,16 @@
 //! One session from the client's side, from the fork to the report.
 
 use super::connect;
+use super::guarded::{self, Guarded};
 use super::held::Held;
-use super::signals::{Signals, stop_with};
+use super::signals::{Signals, ask_for_an_end, hand_on, stop_with};
 use super::terminal::Settings;
 use crate::exit::Exit;
 use crate::state::State;
 use anyhow::{Context, Result, bail};
 use bstr::ByteSlice;
 use event::{Fate, Op};
-use guard::control::{self, Begin, Finished, Frozen, Ready, Reply, Request};
+use guard::control::{Begin, Finished, Ready, Reply, Request};
 use guard::{Denial, Report};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -70,12 +71,14 @@ pub fn run(
     started(&ready);
     let cgroup = ready.cgroup.as_ref().and_then(|cgroup| cgroup.to_path().ok()).map(PathBuf::from);
     held.release();
-    let how = wait(command, &supervisor, &signals);
+    let mut guarded = Guarded::new(supervisor, Some(command));
+    let how = wait(command, &mut guarded, &signals);
+    guarded.ended();
     if matches!(how, Ok(How::Signal(_)) | Err(_)) {
         settings.restore();
     }
     let how = how.inspect_err(|_| super::lost::kill_session(Some(command), cgroup.as_deref()));
-    let finished = how.and_then(|how| Ok((how, finish(&supervisor, how)?)));
+    let finished = how.and_then(|how| Ok((how, finish(&mut guarded, how)?)));
     let (how, finished) = finished?;
     let unstarted = held.unstarted()?.or_else(|| ended_at_start(command, how, &finished.report));
     Ok(Ended { how, finished, unstarted })
@@ -114,50 +117,51 @@ pub(super) fn arm(
 }
 
 /// Waits for the command, stops and continues with it, and watches that the supervisor lives.
-fn wait(command: Pid, supervisor: &UnixStream, signals: &Signals) -> Result<How> {
+fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals) -> Result<How> {
     loop {
         match waitpid(command, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
             Ok(WaitStatus::Exited(_, code)) => return Ok(How::Code(code)),
             Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(How::Signal(signal)),
             Ok(WaitStatus::Stopped(_, signal)) => {
-                stop_with(command, signal)?;
-                continue;
+                // A session without a cgroup is frozen by SIGSTOP.
+                let frozen = signal == Signal::SIGSTOP
+                    && (guarded.stands() || guarded::speaks_soon(guarded.supervisor()));
+                if !frozen {
+                    stop_with(command, signal)?;
+                    continue;
+                }
             }
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context("the command cannot be waited for"),
         }
-        let mut fds = [PollFd::new(signals.fd(), PollFlags::IN), PollFd::new(supervisor, PollFlags::IN)];
+        let mut fds =
+            vec![PollFd::new(signals.fd(), PollFlags::IN), PollFd::new(guarded.supervisor(), PollFlags::IN)];
+        fds.extend(guarded.terminal().map(|terminal| PollFd::new(terminal, PollFlags::IN)));
         match poll(&mut fds, None) {
             Err(rustix::io::Errno::INTR) => continue,
             other => other.context("the command cannot be watched")?,
         };
-        // While the command runs the supervisor says whether the session stands still: anything else is its end.
-        if !fds[1].revents().is_empty() && frozen(supervisor).is_err() {
-            return Err(lost());
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        // A command that stands still hears no signal.
+        let arrived = signals.arrived();
+        if guarded.stands() && ask_for_an_end(&arrived) {
+            guarded.kill()?;
+        } else {
+            hand_on(&arrived, command);
         }
-        signals.forward(command);
-    }
-}
-
-/// How the session stands, as the supervisor says by itself.
-pub(super) fn frozen(supervisor: &UnixStream) -> Result<Option<Box<Frozen>>> {
-    match connect::next(supervisor)? {
-        Some(Reply::Frozen(frozen)) => Ok(frozen),
-        Some(_) | None => Err(lost()),
+        if ready.get(2) == Some(&true) {
+            guarded.typed()?;
+        }
+        if ready[1] {
+            guarded.hear()?;
+        }
     }
 }
 
 /// Tells the supervisor how the command ended, and takes its report.
-fn finish(supervisor: &UnixStream, how: How) -> Result<Finished> {
-    control::send(supervisor, &Request::Ended { status: how.status() }, &[]).map_err(|_| lost())?;
-    loop {
-        match connect::next(supervisor)? {
-            Some(Reply::Finished(finished)) => return Ok(*finished),
-            Some(Reply::Frozen(_)) => {}
-            Some(_) => bail!("the supervisor answered something else than was asked"),
-            None => return Err(lost()),
-        }
-    }
+fn finish(guarded: &mut Guarded, how: How) -> Result<Finished> {
+    let finished = guarded.finish(&Request::Ended { status: how.status() })?;
+    finished.map_err(|refused| Exit::Failed.error(refused))
 }
 
 pub(super) fn lost() -> anyhow::Error {

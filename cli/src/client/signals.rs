@@ -12,7 +12,7 @@ use nix::unistd::{Pid, getpgid, getpgrp};
 /// The terminal's: the command's own business.
 const IGNORED: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
-/// Sent to the client by who wants the command to end.
+/// Sent to the client by who wants the command to end, or to know of something.
 const FORWARDED: [Signal; 4] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// The signals of the client from the fork on, readable as a descriptor.
@@ -26,7 +26,8 @@ impl Signals {
         for signal in IGNORED {
             set(signal, SigHandler::SigIgn)?;
         }
-        let mask: SigSet = FORWARDED.into_iter().chain([Signal::SIGCHLD]).collect();
+        let waking = [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGQUIT];
+        let mask: SigSet = FORWARDED.into_iter().chain(waking).collect();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).context("signals cannot be blocked")?;
         let fd = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .context("signals cannot be read")?;
@@ -38,15 +39,35 @@ impl Signals {
         &self.fd
     }
 
-    /// Hands on what arrived. SIGCHLD only wakes: who waits asks the kernel itself.
-    pub fn forward(&self, command: Pid) {
+    /// What arrived. SIGCHLD only wakes: who waits asks the kernel itself.
+    pub fn arrived(&self) -> Vec<Signal> {
+        let mut arrived = Vec::new();
         while let Ok(Some(info)) = self.fd.read_signal() {
             let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
-            if let Some(signal) = signal.filter(|signal| *signal != Signal::SIGCHLD) {
-                let _ = kill(command, signal);
-            }
+            arrived.extend(signal.filter(|signal| *signal != Signal::SIGCHLD));
         }
+        arrived
     }
+}
+
+/// Hands signals on to the command; the terminal's own it has already.
+pub fn hand_on(arrived: &[Signal], command: Pid) {
+    for signal in arrived.iter().filter(|signal| FORWARDED.contains(signal)) {
+        let _ = kill(command, *signal);
+    }
+}
+
+/// Whether one of them asks for an end.
+pub fn ask_for_an_end(arrived: &[Signal]) -> bool {
+    let ends = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
+    arrived.iter().any(|signal| ends.contains(signal))
+}
+
+/// Stops this process, so that the shell gets control back, until it is continued.
+pub fn suspend() -> Result<()> {
+    set(Signal::SIGTSTP, SigHandler::SigDfl)?;
+    raise(Signal::SIGTSTP)?;
+    set(Signal::SIGTSTP, SigHandler::SigIgn)
 }
 
 /// The command stopped: the client stops too, so that the shell gets control back, and takes the command along when it

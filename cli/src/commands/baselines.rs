@@ -114,11 +114,11 @@ pub fn list(state: &State, args: &ListArgs) -> Result<ExitCode> {
         })
         .collect();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        print_line!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(ExitCode::SUCCESS);
     }
     if rows.is_empty() {
-        anstream::println!("there is no baseline yet: `wardline train` makes them of recorded sessions");
+        print_line!("there is no baseline yet: `wardline train` makes them of recorded sessions");
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = table::table(&["baseline", "sessions", "operations", "trained", ""]);
@@ -136,7 +136,7 @@ pub fn list(state: &State, args: &ListArgs) -> Result<ExitCode> {
             ],
         });
     }
-    anstream::println!("{}", table::plain(&table));
+    print_line!("{}", table::plain(&table));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -159,9 +159,9 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         other => other?,
     };
     if *json {
-        println!("{}", serde_json::to_string_pretty(&Learned::of(&shown))?);
+        print_line!("{}", serde_json::to_string_pretty(&Learned::of(&shown))?);
     } else {
-        anstream::print!("{}", shown::text(&Learned::of(&shown)));
+        print_text!("{}", shown::text(&Learned::of(&shown)));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -74,7 +74,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
                 )));
             }
             if !args.json {
-                anstream::println!("`{}` is sound", path.display());
+                print_line!("`{}` is sound", path.display());
             }
             Ok(())
         }
@@ -90,7 +90,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
                 let removed: Vec<i64> = removed.iter().map(|id| id.0).collect();
                 return say(&json!({ "removed": removed }));
             }
-            anstream::println!(
+            print_line!(
                 "removed {}; `wardline db vacuum` gives the space back",
                 count(removed.len() as u64, "session")
             );
@@ -102,14 +102,14 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
             if args.json {
                 return say(&json!({ "freed_bytes": bytes }));
             }
-            anstream::println!("gave back {}", size(bytes));
+            print_line!("gave back {}", size(bytes));
             Ok(())
         }
     }
 }
 
 fn say(value: &serde_json::Value) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    print_line!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
@@ -133,7 +133,7 @@ fn stats(stats: &maintenance::Stats, json: bool) -> Result<()> {
             "bytes_per_syscall": call,
         }));
     }
-    anstream::println!(
+    print_line!(
         "{} ({} without an end), {}, {}, {}\n{}, of which {} are free, and a log of {}\n\
          {operation:.1} bytes an operation with its objects, {call:.1} bytes a system call",
         count(stats.sessions, "session"),

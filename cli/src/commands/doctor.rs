@@ -66,9 +66,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     findings.can_prevent = findings.probes.iter().any(|row| row.prevented);
     findings.words = words(&findings);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
+        print_line!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
-        anstream::print!("{}", text(&findings));
+        print_text!("{}", text(&findings));
     }
     Ok(if findings.can_prevent { ExitCode::SUCCESS } else { Exit::CannotProtect.into() })
 }

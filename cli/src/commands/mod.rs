@@ -2,6 +2,7 @@
 
 mod attach;
 pub mod baselines;
+mod bytes;
 pub mod completions;
 pub mod corpus;
 pub mod db;

@@ -55,13 +55,11 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let uid = user::owner(args.user.as_deref(), state)?;
     let rows = rows(state, uid)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        print_line!("{}", serde_json::to_string_pretty(&rows)?);
     } else if rows.is_empty() {
-        anstream::println!(
-            "nothing was recorded yet: `wardline record` or `wardline enforce` starts a session"
-        );
+        print_line!("nothing was recorded yet: `wardline record` or `wardline enforce` starts a session");
     } else {
-        anstream::println!("{}", text(&rows));
+        print_line!("{}", text(&rows));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! `wardline show SESSION`: what a session did, in time order.
 
-use super::{reading, table};
+use super::{bytes, reading, table};
 use crate::state::State;
 use crate::user;
 use anyhow::Result;
@@ -35,10 +35,24 @@ pub struct Args {
 struct Shown {
     session: i64,
     complete: bool,
+    #[serde(serialize_with = "meta")]
     meta: event::SessionMeta,
     summary: Option<event::Summary>,
     segments: Vec<event::Segment>,
     timeline: Vec<Entry>,
+}
+
+/// What was said of a session when it began, with its paths as text.
+fn meta<S: serde::Serializer>(meta: &event::SessionMeta, serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::Error;
+    let mut value = serde_json::to_value(meta).map_err(S::Error::custom)?;
+    if let Some(context) = value["context"].as_object_mut() {
+        bytes::put(context, "home", &meta.context.home);
+        bytes::put_all(context, "workspaces", &meta.context.workspaces);
+        bytes::put_all(context, "agent_state", &meta.context.agent_state);
+        bytes::put_all(context, "toolchains", &meta.context.toolchains);
+    }
+    value.serialize(serializer)
 }
 
 /// One thing that happened.

@@ -16,14 +16,14 @@ pub struct Args {
 /// Ends the supervisor, and waits until it is gone.
 pub fn run(state: &State, args: &Args) -> Result<()> {
     let Some(supervisor) = connect::running(state)? else {
-        anstream::println!("no supervisor is running");
+        print_line!("no supervisor is running");
         return Ok(());
     };
     match connect::ask(&supervisor, &Request::Stop { kill_sessions: args.kill_sessions }, &[])? {
         Reply::Done(said) => {
             // It hangs up when everything is detached.
             while connect::next(&supervisor)?.is_some() {}
-            anstream::println!("{said}");
+            print_line!("{said}");
             Ok(())
         }
         _ => bail!("the supervisor answered something else than was asked"),

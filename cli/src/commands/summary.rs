@@ -4,7 +4,7 @@ use super::table::{count, duration};
 use crate::style;
 use event::{Fate, Means};
 use guard::Report;
-use guard::control::{Finished, Mode};
+use guard::control::{Finished, GoOn, Mode};
 use std::fmt::Write;
 
 /// Denials that are printed; `wardline show` has them all.
@@ -50,6 +50,16 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
             }
             _ => writeln!(out, "  first      refusal after {passed}, by {}; the agent went on", stage.name()),
         };
+    }
+    for freeze in &report.freezes {
+        let by = freeze.stage.map_or_else(String::new, |stage| format!(" by {}", stage.name()));
+        let ended = match freeze.went_on {
+            None => "it did not go on",
+            Some(GoOn::Once) => "its user let it go on",
+            Some(GoOn::Session) => "its user let it go on, and be frozen no more",
+        };
+        let what = if freeze.what.is_empty() { &freeze.reason } else { &freeze.what };
+        let _ = writeln!(out, "  frozen    {by}, and {ended}: {what}");
     }
     for reason in report.reasons.iter().filter(|reason| !report.denials.iter().any(|d| d.reason == **reason))
     {

@@ -49,6 +49,22 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
 }
 
+/// How often a baseline of so many sessions will raise a false alarm, as far as they say: `p` is the smallest rate that
+/// they prove.
+pub fn false_alarms(sessions: usize, p: f64) -> String {
+    const ENOUGH: usize = 12;
+    if sessions < ENOUGH || !(0.0..0.5).contains(&p) || p == 0.0 {
+        let sessions = count(sessions as u64, "session");
+        return format!(
+            "{sessions} are too few to say how often this will raise a false alarm: record at least {ENOUGH}"
+        );
+    }
+    let blocks = thousands((1.0 / p).floor() as u64);
+    format!(
+        "they prove that a false alarm is rarer than 1 in {blocks} blocks of work; what lies past that is extrapolated, and never kills"
+    )
+}
+
 /// A number with commas.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -65,6 +81,14 @@ pub fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn too_few_sessions_say_nothing_of_false_alarms() {
+        let few = "5 sessions are too few to say how often this will raise a false alarm: record at least 12";
+        assert_eq!(false_alarms(5, 1.0), few);
+        assert!(false_alarms(13, 1.0).contains("too few"));
+        assert!(false_alarms(40, 0.0125).contains("rarer than 1 in 80 blocks of work"));
+    }
 
     #[test]
     fn numbers_are_for_people() {

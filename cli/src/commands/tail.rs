@@ -10,32 +10,56 @@ use std::io::Write;
 /// Arguments of `tail`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  sudo wardline tail            every running session\n  sudo wardline tail 17 --json  one session, one JSON object a line"
+    after_help = "It begins with the last notices of the past, and goes on until interrupted, or until the session is over.\n\nExamples:\n  sudo wardline tail            every session\n  sudo wardline tail 17 --json  one session, one JSON object a line\n  sudo wardline tail --past 100"
 )]
 pub struct Args {
-    /// Number of a running session, or `last`; all of them otherwise
+    /// Number of a session, or `last`; all of them otherwise
     pub session: Option<String>,
+    /// So many notices of the past
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    pub past: usize,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
 }
 
-/// Follows until interrupted, or until the supervisor ends.
+/// Follows until interrupted, or until the supervisor ends. Without a supervisor the past is all that there is.
 pub fn run(state: &State, args: &Args) -> Result<()> {
-    let Some(supervisor) = connect::running(state)? else { return Err(task::none_runs()) };
-    let mut reply = Some(connect::ask(&supervisor, &Request::Tail { session: args.session.clone() }, &[])?);
-    let mut out = anstream::stdout();
+    let Some(supervisor) = connect::running(state)? else { return past(state, args) };
+    let request = Request::Tail { session: args.session.clone(), past: args.past };
+    let mut reply = Some(connect::ask(&supervisor, &request, &[])?);
     while let Some(said) = reply {
         match said {
-            Reply::Notice(notice) if args.json => writeln!(out, "{}", serde_json::to_string(&notice)?)?,
-            Reply::Notice(notice) => writeln!(out, "{}", line(&notice))?,
+            Reply::Notice(notice) => print(&notice, args.json)?,
             Reply::Done(_) => {}
             _ => bail!("the supervisor answered something else than was asked"),
         }
-        out.flush()?;
         reply = connect::next(&supervisor)?;
     }
     Ok(())
+}
+
+fn past(state: &State, args: &Args) -> Result<()> {
+    let session = args.session.as_deref().filter(|session| *session != "last");
+    let mut notices = guard::supervisor::past(state.root(), None, session, args.past);
+    if args.session.as_deref() == Some("last") {
+        let last = notices.last().map(|notice| notice.session.clone());
+        notices.retain(|notice| Some(&notice.session) == last.as_ref());
+    }
+    if notices.is_empty() {
+        return Err(task::none_runs());
+    }
+    notices.iter().try_for_each(|notice| print(notice, args.json))
+}
+
+fn print(notice: &Notice, json: bool) -> Result<()> {
+    let mut out = anstream::stdout();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(notice)?)?;
+    } else {
+        writeln!(out, "{}", line(notice))?;
+    }
+    Ok(out.flush()?)
 }
 
 /// One notice for people.

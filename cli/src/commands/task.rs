@@ -34,7 +34,7 @@ pub fn done(state: &State, request: &Request) -> Result<()> {
     let Some(supervisor) = connect::running(state)? else { return Err(none_runs()) };
     match connect::ask(&supervisor, request, &[])? {
         Reply::Done(said) => {
-            anstream::println!("{said}");
+            print_line!("{said}");
             Ok(())
         }
         _ => bail!("the supervisor answered something else than was asked"),

@@ -121,10 +121,10 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         })
         .collect();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        print_line!("{}", serde_json::to_string_pretty(&rows)?);
     }
     for row in rows.iter().filter(|_| !args.json).chain(refused.iter().filter(|_| !args.json)) {
-        anstream::println!("{}", text(row));
+        print_line!("{}", text(row));
     }
     if made == 0 {
         let why = refused.iter().filter_map(|row| row.error.clone()).collect::<Vec<_>>().join("; ");
@@ -164,10 +164,7 @@ fn text(row: &Row) -> String {
         ));
     }
     if let Some(p) = row.smallest_provable {
-        out.push_str(&format!(
-            "\n  the smallest false-alarm rate that it can prove is {}; smaller ones are extrapolated, and never kill",
-            rate(p)
-        ));
+        out.push_str(&format!("\n  {}", table::false_alarms(row.sessions, p)));
     }
     for left_out in &row.left_out {
         out.push_str(&format!("\n  left out: session {}: {}", left_out.session, left_out.why));
@@ -176,14 +173,6 @@ fn text(row: &Row) -> String {
         out.push_str(&format!("\n  {path}"));
     }
     out
-}
-
-/// A share, as people say it.
-fn rate(p: f64) -> String {
-    if p <= 0.0 || p > 1.0 {
-        return "unknown".to_owned();
-    }
-    format!("1 in {} blocks of work (p = {p:.1e})", table::thousands((1.0 / p).round() as u64))
 }
 
 #[cfg(test)]

@@ -78,9 +78,9 @@ pub fn run(args: DemoArgs) -> Result<ExitCode> {
     }
     let report = outcome?;
     if args.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&report)?);
+        print_line!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        anstream::print!("{}", story::tell(&report));
+        print_text!("{}", story::tell(&report));
     }
     Ok(if report.broken.is_empty() { ExitCode::SUCCESS } else { Exit::Broken.into() })
 }

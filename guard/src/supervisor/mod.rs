@@ -11,6 +11,7 @@ mod attach;
 mod begin;
 mod client;
 mod end;
+mod kept;
 mod machine;
 mod notices;
 mod peer;
@@ -25,6 +26,8 @@ mod task;
 use crate::Error;
 use crate::control::{self, Refused, Reply, Why};
 use collector::Kernel;
+use kept::Kept;
+pub use kept::past;
 use machine::Machine;
 use models::Baseline;
 use notices::Notices;
@@ -109,7 +112,9 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
     // SAFETY: the call has no preconditions.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
     let listener = listen(&setup.socket)?;
-    let notices = Arc::new(Notices::default());
+    let kept = Kept::start(setup.state.clone())
+        .map_err(|e| Error::io("what is told of sessions cannot be kept", e))?;
+    let notices = Arc::new(Notices::keeping(kept));
     let redactor = secrets::redactor(&setup.state)?;
     let shared = Arc::new(Shared {
         sessions: Arc::new(Sessions::new(Arc::clone(&notices), redactor)),
@@ -126,8 +131,8 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
     let accepted = accept_all(&shared, listener);
     // From here on a client finds no socket and starts another supervisor, which waits for the lock's release.
     let _ = fs::remove_file(&shared.setup.socket);
-    shared.notices.close();
     shared.unload();
+    shared.notices.close();
     tracing::info!("ended");
     accepted.map_err(|e| Error::file(&shared.setup.socket, "served", e))
 }

@@ -1,6 +1,7 @@
-//! What `tail` follows: denials, alerts and verdicts, handed to whoever listens. A listener that does not keep up loses
+//! What `tail` follows: denials, alerts and what stops a session, handed to whoever listens. A listener that does not keep up loses
 //! notices and is told how many: nobody can hold up the guard by not reading.
 
+use super::kept::Kept;
 use crate::Effect;
 use crate::control::{Kind, Notice};
 use crate::session::Answer;
@@ -13,10 +14,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Notices that wait for one listener.
 const WAITING: usize = 1024;
 
-/// All listeners.
+/// All listeners, and the file.
 #[derive(Default)]
 pub struct Notices {
     listeners: Mutex<Vec<Listener>>,
+    kept: Option<Kept>,
 }
 
 struct Listener {
@@ -42,6 +44,11 @@ impl Subscription {
 }
 
 impl Notices {
+    /// Nobody listens yet; what is told is kept.
+    pub fn keeping(kept: Kept) -> Self {
+        Self { listeners: Mutex::default(), kept: Some(kept) }
+    }
+
     /// Listens to the sessions of a user, or to one of them.
     pub fn subscribe(&self, uid: Option<u32>, session: Option<String>) -> Subscription {
         let (sender, receiver) = sync_channel(WAITING);
@@ -51,13 +58,11 @@ impl Notices {
         Subscription { receiver, missed }
     }
 
-    /// Whether anybody listens.
-    pub fn is_wanted(&self) -> bool {
-        !self.listeners.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
-    /// Tells whoever listens to that user's session.
+    /// Tells whoever listens to that user's session, and keeps it.
     pub fn tell(&self, uid: u32, notice: &Notice) {
+        if let Some(kept) = &self.kept {
+            kept.keep(uid, notice);
+        }
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| {
             let wanted = listener.uid.is_none_or(|of| of == uid)
@@ -76,8 +81,11 @@ impl Notices {
         });
     }
 
-    /// Ends every listener's stream.
+    /// Ends every listener's stream, and writes what is to be kept.
     pub fn close(&self) {
+        if let Some(kept) = &self.kept {
+            kept.close();
+        }
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
@@ -170,6 +178,6 @@ mod tests {
         assert_eq!(own.missed(), 5);
         drop((all, own));
         notices.tell(1000, &notice("7"));
-        assert!(!notices.is_wanted());
+        assert!(notices.listeners.lock().unwrap().is_empty());
     }
 }

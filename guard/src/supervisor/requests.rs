@@ -5,9 +5,10 @@
 
 use super::peer::Peer;
 use super::sessions::Running;
-use super::{Shared, begin};
+use super::{Shared, begin, kept};
 use crate::control::{
-    self, Action, GoOn, MAX_REQUEST_BYTES, Patience, READING_COMMANDS, Received, Refused, Reply, Request, Why,
+    self, Action, Fold, GoOn, MAX_REQUEST_BYTES, Notice, Patience, READING_COMMANDS, Received, Refused,
+    Reply, Request, Why,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeSet;
@@ -26,6 +27,10 @@ const DEATH: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often a listener without notices is looked at: whether it is still there.
 const TAIL_TICK: Duration = Duration::from_millis(500);
+/// Equal notices within this time are told as one.
+const FOLDED: Duration = Duration::from_secs(2);
+/// Notices of the past that are told at most.
+const PAST_MAX: usize = 10_000;
 
 /// Serves one connection to its end; its request must be here by `until`.
 pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Peer, until: Instant) {
@@ -37,7 +42,7 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Peer, unti
     tracing::debug!(pid = peer.pid, uid = peer.uid, request = name(&request), "request");
     let reply = match request {
         Request::Begin(begin) => begin::serve(shared, stream, peer, *begin, fds),
-        Request::Tail { session } => tail(shared, stream, peer, session),
+        Request::Tail { session, past } => tail(shared, stream, peer, session, past),
         Request::Stop { kill_sessions } => stop(shared, stream, peer, kill_sessions),
         Request::Sessions => Ok(Some(Reply::Sessions(shared.sessions.list(visible(peer))))),
         Request::Task { session, owner, task } => {
@@ -210,26 +215,48 @@ fn tail(
     stream: &UnixStream,
     peer: &Peer,
     session: Option<String>,
+    count: usize,
 ) -> Result<Option<Reply>, Refused> {
-    let session = match session {
-        Some(session) => Some(shared.named(peer, &session, None)?.id()),
-        None => None,
+    let running = session.as_ref().map(|session| shared.named(peer, session, None)).transpose();
+    let name = match &running {
+        Ok(Some(running)) => Some(running.id()),
+        _ => session,
     };
-    let subscription = shared.notices.subscribe(visible(peer), session);
+    // Listened from here on, so that nothing falls between the past and the present.
+    let subscription = shared.notices.subscribe(visible(peer), name.clone());
+    let past = kept::past(&shared.setup.state, visible(peer), name.as_deref(), count.min(PAST_MAX));
+    // A session that is over has a past at least.
+    if let Err(refused) = running
+        && past.is_empty()
+    {
+        return Err(refused);
+    }
+    let is_over = name.as_ref().is_some_and(|name| shared.sessions.find(name, visible(peer)).is_err());
     answer(stream, &Reply::Done(String::new()));
+    let tell = |notices: Vec<Notice>| {
+        notices.into_iter().all(|notice| control::send(stream, &Reply::Notice(Box::new(notice)), &[]).is_ok())
+    };
+    if !tell(past) || is_over {
+        return Ok(None);
+    }
+    let mut fold = Fold::new(FOLDED);
     loop {
         let heard = subscription.receiver.recv_timeout(TAIL_TICK);
         // It may have been taken into a session since.
         shared.check_outside(peer, &BTreeSet::new())?;
+        let mut notices = fold.due(Instant::now());
         match heard {
-            Ok(notice) => {
-                if control::send(stream, &Reply::Notice(Box::new(notice)), &[]).is_err() {
-                    return Ok(None);
-                }
-            }
+            Ok(notice) => notices.extend(fold.take(notice, Instant::now())),
             Err(RecvTimeoutError::Timeout) if hung_up(stream) => return Ok(None),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Disconnected) => {
+                notices.extend(fold.rest());
+                tell(notices);
+                return Ok(None);
+            }
+        }
+        if !tell(notices) {
+            return Ok(None);
         }
         let missed = subscription.missed();
         if missed > 0 {

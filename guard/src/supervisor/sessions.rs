@@ -370,9 +370,7 @@ impl Sessions {
         if !is_denial || running.logged.fetch_add(1, Ordering::Relaxed) < LOGGED_DENIALS {
             tracing::warn!(session = running.id(), uid = running.uid, ?effect, "decided");
         }
-        if self.notices.is_wanted()
-            && let Some(notice) = notices::of_effect(&running.id(), effect, self.wall_ns)
-        {
+        if let Some(notice) = notices::of_effect(&running.id(), effect, self.wall_ns) {
             self.notices.tell(running.uid, &notice);
         }
     }

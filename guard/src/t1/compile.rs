@@ -20,7 +20,7 @@ use abi::{FileKey, LABEL_NAMES, Label, T1NameKey, access};
 use bstr::{BStr, BString, ByteSlice};
 use event::open::TEMPORARY;
 use event::{Access, Context, Reach};
-use models::{DENIAL_BUDGET_BITS, Novelty};
+use models::Novelty;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Entries of one directory that are looked at. The largest system directories hold a few thousand.
@@ -109,9 +109,7 @@ impl<'a> Compiler<'a> {
         }
         for workspace in &self.context.workspaces {
             match self.files.look(workspace.as_bstr()) {
-                Some(entry) => {
-                    self.label(entry.key, self.everywhere, workspace.as_bstr(), workspace.as_bstr())
-                }
+                Some(entry) => self.label(entry.key, self.everywhere, workspace.as_bstr()),
                 None => self.notes.push(format!(
                     "the workspace `{}` does not exist: nothing in it will be allowed",
                     show(workspace, &self.context.home)
@@ -141,7 +139,7 @@ impl<'a> Compiler<'a> {
     /// A directory that may be looked into. `above`: what the label above it refuses; `None` where there is none.
     fn directory(&mut self, path: &BStr, habit: Option<&Habit>, entry: &Entry, above: Option<u32>) {
         if habit.is_some_and(|habit| habit.workspace) {
-            return self.label(entry.key, self.everywhere, path, path);
+            return self.label(entry.key, self.everywhere, path);
         }
         if magic::file_system(entry.magic).ephemeral {
             return self.ephemeral(path, habit, entry);
@@ -177,7 +175,7 @@ impl<'a> Compiler<'a> {
             && !costs.fresh.has(Reach::Create)
             && self.closes_to_names(entry.key, path, habit);
         if above != Some(deny) || names {
-            self.label(entry.key, deny, path, path);
+            self.label(entry.key, deny, path);
         }
         if let Some(label) = self.labels.get_mut(&entry.key).filter(|_| names) {
             label.flags = LABEL_NAMES;
@@ -247,10 +245,7 @@ impl<'a> Compiler<'a> {
             return None;
         };
         self.names_left = room;
-        let support = self.habits.support(Reach::Create, path);
-        let cost = self.habits.fresh_bits(Reach::Create, path);
-        let reason =
-            self.normal.rarely_below(verb(Reach::Create), &shown, support, (cost, DENIAL_BUDGET_BITS));
+        let reason = self.normal.closed(verb(Reach::Create), &shown);
         let deny_reason = match self.everywhere {
             0 => 0,
             _ => self.reasons.allocate(self.number, &self.normal.never_mounted()),
@@ -304,12 +299,7 @@ impl<'a> Compiler<'a> {
                 self.unknown_left -= 1;
                 return self.directory(path, None, entry, above);
             }
-            return self.label(
-                entry.key,
-                self.everywhere | (refused(costs.fresh) & access::EXEC),
-                path,
-                path,
-            );
+            return self.label(entry.key, self.everywhere | (refused(costs.fresh) & access::EXEC), path);
         }
         let mut deny = self.everywhere | closed(costs);
         // A file that is made is also written.
@@ -317,7 +307,7 @@ impl<'a> Compiler<'a> {
             deny |= access::CREATE;
         }
         if above != Some(deny) {
-            self.label(entry.key, deny, path, path);
+            self.label(entry.key, deny, path);
         }
         self.note_closed(path, deny, true);
     }
@@ -338,7 +328,7 @@ impl<'a> Compiler<'a> {
         }
         if deny != parent.deny || parent.names {
             let directory = path.rsplit_once_str("/").map_or(&b"/"[..], |(directory, _)| directory);
-            self.label(entry.key, deny, path, directory.as_bstr());
+            self.label(entry.key, deny, directory.as_bstr());
         }
     }
 
@@ -353,7 +343,7 @@ impl<'a> Compiler<'a> {
                 allowed.insert(reach);
             }
         }
-        self.label(entry.key, self.everywhere | refused(allowed), path, path);
+        self.label(entry.key, self.everywhere | refused(allowed), path);
     }
 
     /// The root of a file system that the walk from `/` did not come to.
@@ -368,21 +358,16 @@ impl<'a> Compiler<'a> {
         } else {
             // A single file that is mounted over another: as closed as its place.
             let costs = self.habits.costs(path, habit.map(|habit| habit.known).unwrap_or_default());
-            self.label(entry.key, self.everywhere | closed(costs), path, path);
+            self.label(entry.key, self.everywhere | closed(costs), path);
         }
     }
 
     /// Labels a file; the reason speaks of `place`.
-    fn label(&mut self, key: FileKey, deny: u32, path: &BStr, place: &BStr) {
+    fn label(&mut self, key: FileKey, deny: u32, place: &BStr) {
         let shown = show(place, &self.context.home);
         let refused = ASKED_FOR.into_iter().filter(|&reach| deny & bits(reach) != 0);
-        let mut reasons: Vec<(u32, String)> = refused
-            .map(|reach| {
-                let cost = (self.habits.bits(reach, path), DENIAL_BUDGET_BITS);
-                let support = self.habits.support(reach, place);
-                (bits(reach), self.normal.rarely_below(verb(reach), &shown, support, cost))
-            })
-            .collect();
+        let mut reasons: Vec<(u32, String)> =
+            refused.map(|reach| (bits(reach), self.normal.closed(verb(reach), &shown))).collect();
         if deny & access::MOUNT != 0 {
             reasons.push((access::MOUNT, self.normal.never_mounted()));
         }

@@ -130,17 +130,6 @@ impl<'a> Habits<'a> {
         Class::of_file(&file, self.tokeniser.context()) == Class::OtherProject
     }
 
-    /// What a first touch of a path costs, in bits.
-    pub(super) fn bits(&self, reach: Reach, path: &BStr) -> f64 {
-        self.novelty.first_touch_bits(&Place { reach, components: self.tokeniser.symbolic(path).into() })
-    }
-
-    /// What something new below a directory costs, in bits.
-    pub(super) fn fresh_bits(&self, reach: Reach, path: &BStr) -> f64 {
-        let components = self.tokeniser.symbolic(path);
-        self.novelty.fresh_bits(reach, &components.iter().map(|name| name.as_bstr()).collect::<Vec<_>>())
-    }
-
     /// How many sessions surely reached so for a path or for something below it, and of how many.
     pub(super) fn support(&self, reach: Reach, path: &BStr) -> (usize, usize) {
         let path = path.trim_end_with(|c| c == '/');

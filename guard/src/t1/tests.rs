@@ -216,8 +216,10 @@ fn where_sessions_make_the_same_names_no_others_are_made() {
         assert_eq!(compiled.refused("/home/u", name), None, "{name}");
     }
     let why = compiled.refused("/home/u", ".npm-global").unwrap();
-    let expected = "this is new or rare for a normal `summarize` session of `demo-agent`, though 8 of 8 made anything below `~` (";
-    assert!(why.starts_with(expected), "{why}");
+    assert_eq!(
+        why,
+        "no recorded `summarize` session of `demo-agent` surely made this, or anything new in `~`"
+    );
     assert_eq!(
         compiled.policy.awaited.keys().collect::<Vec<_>>(),
         ["/home/u/.absent", "/home/u/.absent/agent"]
@@ -352,39 +354,14 @@ fn a_label_says_why() {
     let compiled = compiled();
     let number = compiled.label("/home/u/projects/other/secret.rs").reason;
     let reasons = &compiled.reasons;
-    for (asked, did) in [
-        (Access::READ, "read"),
-        (Access::READ | Access::WRITE, "changed anything"),
-        (Access::EXEC, "ran a program"),
-    ] {
-        let why = reasons.explain(reasons.asked(number, asked));
-        let begins =
-            format!("no normal `summarize` session of `demo-agent` {did} below `~/projects/other` (");
-        assert!(why.starts_with(&begins), "{why}");
+    for (asked, did) in
+        [(Access::READ, "read"), (Access::READ | Access::WRITE, "changed"), (Access::EXEC, "ran")]
+    {
+        let expected = format!(
+            "no recorded `summarize` session of `demo-agent` surely {did} this, or anything new in `~/projects/other`"
+        );
+        assert_eq!(reasons.explain(reasons.asked(number, asked)), expected);
     }
-}
-
-#[test]
-fn a_label_does_not_say_that_nobody_did_what_one_session_did() {
-    let sessions: Vec<Vec<Place>> = (0..8)
-        .map(|n| {
-            let usual = place(Reach::Read, "~/.agentrc");
-            if n == 3 { vec![usual, place(Reach::Read, "srv/data/mine")] } else { vec![usual] }
-        })
-        .collect();
-    let novelty = Novelty::learn(sessions.iter().enumerate().map(|(n, places)| (n as u64, places.iter())));
-    let (machine, reasons) = (Machine::new(FILES), Reasons::default());
-    let context = Context { home: "/home/u".into(), uid: 1000, ..Context::default() };
-    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
-    let policy = compile(&novelty, &normal, &context, &machine, &reasons, 7).unwrap();
-    let compiled = Compiled { machine, policy, reasons };
-    let why = |path: &str| {
-        compiled.reasons.explain(compiled.reasons.asked(compiled.label(path).reason, Access::READ))
-    };
-    assert!(compiled.denied("/srv/data/x") & READ != 0);
-    let rare = "this is new or rare for a normal `t` session of `a`, though 1 of 8 read below `/srv";
-    assert!(why("/srv/data/x").starts_with(rare), "{}", why("/srv/data/x"));
-    assert!(why("/home/v/x").contains("though 8 of 8 read below `/home`"), "{}", why("/home/v/x"));
 }
 
 #[test]

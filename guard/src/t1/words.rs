@@ -25,22 +25,22 @@ pub(super) fn bits(reach: Reach) -> u32 {
     }
 }
 
-/// What a session did that reached so, for "no normal session .. below".
-pub(super) fn verb(reach: Reach) -> &'static str {
+/// What a session did that reached so: "no recorded session ...".
+pub(crate) fn verb(reach: Reach) -> &'static str {
     match reach {
         Reach::Read => "read",
-        Reach::Write => "changed anything",
-        Reach::Create => "made anything",
-        Reach::Remove => "removed anything",
-        Reach::Exec => "ran a program",
-        Reach::Unix | Reach::Connect => "connected to a socket",
-        Reach::Listen => "listened",
-        Reach::Name => "asked for a server",
+        Reach::Write => "changed",
+        Reach::Create => "made",
+        Reach::Remove => "removed",
+        Reach::Exec => "ran",
+        Reach::Unix | Reach::Connect => "connected to",
+        Reach::Listen => "listened on",
+        Reach::Name => "asked for",
     }
 }
 
 /// A path for people: the home is `~`, control characters are escaped, since names come from the guarded side.
-pub(super) fn show(path: &[u8], home: &[u8]) -> String {
+pub(crate) fn show(path: &[u8], home: &[u8]) -> String {
     let short = match path.strip_prefix(home) {
         Some(rest) if !home.is_empty() && (rest.is_empty() || rest.starts_with(b"/")) => Some(rest),
         _ => None,

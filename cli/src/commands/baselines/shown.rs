@@ -139,17 +139,14 @@ pub fn text(learned: &Learned<'_>) -> String {
     let calibration = &learned.calibration;
     let _ = writeln!(
         out,
-        "\ncalibration: {} held out, {}; {} of them would have been denied something ({})",
+        "\ncalibration: {} held out, {}; {} of them would have been refused something ({})",
         count(calibration.sessions as u64, "session"),
         count(calibration.actions, "action"),
         calibration.denied_sessions,
         count(calibration.denied_places as u64, "place"),
     );
-    let _ = writeln!(
-        out,
-        "  smallest false-alarm rate that it can prove: p = {:.1e}",
-        calibration.smallest_provable
-    );
+    let said = table::false_alarms(calibration.sessions as usize, calibration.smallest_provable);
+    let _ = writeln!(out, "  {said}");
     for channel in &calibration.channels {
         let _ = writeln!(
             out,

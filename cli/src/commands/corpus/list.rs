@@ -10,7 +10,7 @@ pub fn run(args: &Directory) -> Result<()> {
     let corpus = Corpus::open(&args.dir)?;
     let runs = corpus.runs()?;
     if args.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&runs)?);
+        print_line!("{}", serde_json::to_string_pretty(&runs)?);
         return Ok(());
     }
     let mut rows =
@@ -33,6 +33,6 @@ pub fn run(args: &Directory) -> Result<()> {
             format!("{:.1}", number("duration_ns") as f64 / 1e9),
         ]);
     }
-    anstream::println!("{rows}");
+    print_line!("{rows}");
     Ok(())
 }

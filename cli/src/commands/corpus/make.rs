@@ -167,7 +167,7 @@ fn make(
     let (recorded, live) = left(plan, &done);
     let (all, left) = (plan.recorded.len() + plan.live.len(), recorded.len() + live.len());
     if left == 0 {
-        anstream::println!("{}: all {all} runs are there", corpus.path().display());
+        print_line!("{}: all {all} runs are there", corpus.path().display());
         return Ok(());
     }
     anstream::eprintln!(
@@ -216,7 +216,7 @@ fn make(
         anstream::eprintln!("interrupted: the same command goes on from here");
         crate::client::die_by(signal);
     }
-    anstream::println!("{}: {all} runs, {} of them new", corpus.path().display(), made?);
+    print_line!("{}: {all} runs, {} of them new", corpus.path().display(), made?);
     Ok(())
 }
 

@@ -102,7 +102,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     if pending.is_some() {
         bail!("the last run has no session: the file is cut off");
     }
-    anstream::println!("{}: {} runs", corpus.path().display(), corpus.runs()?.len());
+    print_line!("{}: {} runs", corpus.path().display(), corpus.runs()?.len());
     Ok(())
 }
 

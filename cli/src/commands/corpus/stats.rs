@@ -65,7 +65,7 @@ pub fn run(args: &Directory) -> Result<()> {
     let told =
         Told { build: description.build.as_deref(), making_seconds: description.making_seconds, groups };
     if args.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&told)?);
+        print_line!("{}", serde_json::to_string_pretty(&told)?);
         return Ok(());
     }
     let mut rows = table::table(&[
@@ -98,9 +98,9 @@ pub fn run(args: &Directory) -> Result<()> {
             growth(&stats.vocabulary),
         ]);
     }
-    anstream::println!("{rows}");
-    anstream::println!("recorded by the build {}, in {} s", told.build.unwrap_or("-"), told.making_seconds);
-    anstream::println!(
+    print_line!("{rows}");
+    print_line!("recorded by the build {}, in {} s", told.build.unwrap_or("-"), told.making_seconds);
+    print_line!(
         "new objects: places of a held-out clean session that no training session reached for: median (least to most)\n\
          vocabulary: distinct tokens after 1, 2, 4, ... training sessions"
     );

@@ -31,9 +31,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let read = |path: &PathBuf| eval::read(&eval::result_file(path));
     let comparison = compare(&read(&args.before)?, &read(&args.after)?);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&comparison)?);
+        print_line!("{}", serde_json::to_string_pretty(&comparison)?);
     } else {
-        anstream::println!("{}", text(&comparison, args.all));
+        print_line!("{}", text(&comparison, args.all));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -80,9 +80,9 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     }
     let outcome = Outcome { summary: eval::summarise(&scores), sessions: scores };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&outcome)?);
+        print_line!("{}", serde_json::to_string_pretty(&outcome)?);
     } else {
-        anstream::println!("{}", text(&outcome));
+        print_line!("{}", text(&outcome));
     }
     Ok(ExitCode::SUCCESS)
 }

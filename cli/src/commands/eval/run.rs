@@ -74,9 +74,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     report::write_json(&out, &result)?;
     report::write_views(&out, &result)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&result)?);
+        print_line!("{}", serde_json::to_string_pretty(&result)?);
     } else {
-        anstream::println!("{}", text(&result, &out));
+        print_line!("{}", text(&result, &out));
     }
     match broken(&result) {
         0 => Ok(ExitCode::SUCCESS),

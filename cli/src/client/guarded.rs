@@ -1,0 +1,122 @@
+//! The supervisor's side of a running session: what it says by itself, and what the user answers to it.
+
+use super::frozen::{Answer, Standing};
+use super::run::lost;
+use super::signals;
+use anyhow::{Result, bail};
+use guard::control::{self, Finished, MAX_REPLY_BYTES, Reply, Request};
+use nix::unistd::Pid;
+use rustix::process::DumpableBehavior;
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+
+/// A session that runs.
+pub(super) struct Guarded {
+    supervisor: UnixStream,
+    /// The command, where it has this process' terminal.
+    command: Option<Pid>,
+    standing: Option<Standing>,
+}
+
+impl Guarded {
+    /// A session that is armed.
+    pub(super) fn new(supervisor: UnixStream, command: Option<Pid>) -> Self {
+        // Whoever works for the same user inside must not reach into this process: it speaks for the user.
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        Self { supervisor, command, standing: None }
+    }
+
+    /// What the supervisor speaks on.
+    pub(super) fn supervisor(&self) -> &UnixStream {
+        &self.supervisor
+    }
+
+    /// Whether it stands still.
+    pub(super) fn stands(&self) -> bool {
+        self.standing.is_some()
+    }
+
+    /// The terminal, while it is borrowed.
+    pub(super) fn terminal(&self) -> Option<&File> {
+        self.standing.as_ref()?.terminal()
+    }
+
+    /// Takes in what the supervisor said by itself.
+    pub(super) fn hear(&mut self) -> Result<()> {
+        let Ok(Some((reply, _))) = control::receive::<Reply>(&self.supervisor, MAX_REPLY_BYTES) else {
+            return Err(lost());
+        };
+        match (reply, &mut self.standing) {
+            (Reply::Frozen(Some(frozen)), Some(standing)) => standing.again(*frozen),
+            (Reply::Frozen(Some(frozen)), None) => self.standing = Some(Standing::new(*frozen, self.command)),
+            (Reply::Frozen(None), standing) => {
+                if let Some(standing) = standing.take() {
+                    standing.gone_on();
+                }
+            }
+            (Reply::Refused(refused), Some(standing)) => standing.say(&refused.message),
+            _ => return Err(lost()),
+        }
+        Ok(())
+    }
+
+    /// Takes in what was typed while it stands still.
+    pub(super) fn typed(&mut self) -> Result<()> {
+        let Some(standing) = &mut self.standing else { return Ok(()) };
+        let (answer, number) = (standing.answer(), standing.number());
+        match answer {
+            None => Ok(()),
+            Some(Answer::GoOn(how)) => self.ask(&Request::GoOn { number, how }),
+            Some(Answer::Kill) => self.kill(),
+            Some(Answer::Suspend) => self.suspend(),
+        }
+    }
+
+    /// Has it killed.
+    pub(super) fn kill(&self) -> Result<()> {
+        self.ask(&Request::Kill)
+    }
+
+    fn ask(&self, request: &Request) -> Result<()> {
+        control::send(&self.supervisor, request, &[]).map_err(|_| lost())
+    }
+
+    /// Leaves the terminal to the shell until this process is continued.
+    fn suspend(&mut self) -> Result<()> {
+        if let Some(standing) = self.standing.take() {
+            let frozen = standing.put_away();
+            signals::suspend()?;
+            self.standing = Some(Standing::new(frozen, self.command));
+        }
+        Ok(())
+    }
+
+    /// The command is dead, or this process goes: the terminal is nobody's any more.
+    pub(super) fn ended(&mut self) {
+        if let Some(standing) = self.standing.take() {
+            standing.ended();
+        }
+    }
+
+    /// Asks for the end of the session. `Err` in `Ok`: it was refused, with why.
+    pub(super) fn finish(&mut self, request: &Request) -> Result<Result<Finished, String>> {
+        self.ask(request)?;
+        loop {
+            match control::receive::<Reply>(&self.supervisor, MAX_REPLY_BYTES) {
+                Ok(Some((Reply::Finished(finished), _))) => return Ok(Ok(*finished)),
+                Ok(Some((Reply::Refused(refused), _))) => return Ok(Err(refused.message)),
+                // How it stood does not matter any more.
+                Ok(Some((Reply::Frozen(_), _))) => {}
+                Ok(Some(_)) => bail!("the supervisor answered something else than was asked"),
+                Ok(None) | Err(_) => return Err(lost()),
+            }
+        }
+    }
+}
+
+/// Whether the supervisor has something to say within a moment.
+pub(super) fn speaks_soon(supervisor: &UnixStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let moment = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
+    matches!(poll(&mut [PollFd::new(supervisor, PollFlags::IN)], Some(&moment)), Ok(1))
+}

@@ -1,0 +1,17 @@
+//! Standard output, whose reader may go away at any time, as `head` does: that ends a command, and is no failure of it.
+
+/// Prints a line, and returns an error where nobody reads any more.
+macro_rules! print_line {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(anstream::stdout(), $($text)*)?
+    }};
+}
+
+/// Prints a text, and returns an error where nobody reads any more.
+macro_rules! print_text {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        write!(anstream::stdout(), $($text)*)?
+    }};
+}
