@@ -6,14 +6,15 @@
 //! unlabelled.
 
 use crate::maps::{LABELLED, NAMED, NETS, T0, T0_NAMES, T0_PLACES, T1, T1_NAMES};
-use crate::read::{Address, clear, each, zeroed};
+use crate::read::{Address, clear, each, opaque, zeroed};
 use crate::task::Inside;
 use crate::{atomic, dentry, hold, mount, offsets, ring};
+use abi::pattern::{Digest, PATTERN_LEN, Pattern};
 use abi::{
     ANY_DEV, Bit, FileKey, LABEL_ABOVE, LABEL_NAMES, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, Label,
-    MAX_DEPTH, NAME_DIR, NAME_LEN, NameKey, NetKey, NetLabel, PlaceKey, REASON_ABOVE, SESSION_T1, STAGE_NONE,
-    STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, component_hash,
-    place_above,
+    MAX_DEPTH, NAME_DIR, NAME_EXACT, NAME_LEN, NAME_PATTERN, NameKey, NetKey, NetLabel, PlaceKey,
+    REASON_ABOVE, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, T1NameKey,
+    Verdict, access, component_hash, place_above,
 };
 use aya_ebpf::maps::lpm_trie::Key;
 use core::mem::MaybeUninit;
@@ -326,8 +327,64 @@ pub extern "C" fn refuses_name(dir: u64, below: u64, policy: u64) -> u64 {
     }
     // SAFETY: the name is as many words of the key.
     unsafe { clear::<{ NAME_LEN / 8 }>(name) };
+    if below != 0 && pattern(below, key) {
+        // SAFETY: read only.
+        if let Some(reason) = unsafe { T1_NAMES.get(&*key) } {
+            return u64::from(*reason);
+        }
+        key.kind = NAME_EXACT;
+        // SAFETY: as above.
+        unsafe { clear::<{ NAME_LEN / 8 }>(name) };
+    }
     // SAFETY: read only.
     unsafe { T1_NAMES.get(&*key) }.map_or(0, |reason| u64::from(*reason))
+}
+
+/// What reads a name's pattern: plain integers, see [`Walk`].
+#[repr(C)]
+struct Reading {
+    pattern: Pattern<Digest>,
+    at: u64,
+    left: u64,
+}
+
+/// One byte of a name, a callback of `bpf_loop`. 1 ends it.
+unsafe extern "C" fn read_byte(_: u64, reading: *mut Reading) -> i64 {
+    // SAFETY: `bpf_loop` hands on the pointer that `pattern` gave it.
+    let reading = unsafe { &mut *reading };
+    if reading.left == 0 {
+        return 1;
+    }
+    let Some(byte) = Address(reading.at).get::<u8>(0) else { return 1 };
+    reading.pattern.add(byte);
+    (reading.at, reading.left) = (reading.at.wrapping_add(1), reading.left - 1);
+    0
+}
+
+/// Turns a key of names into that of the pattern which a dentry's name has; whether it has one.
+#[inline(always)]
+fn pattern(below: u64, key: &mut T1NameKey) -> bool {
+    let Some((at, len)) = dentry::whole_name(Address(below)) else { return false };
+    if len == 0 || len > PATTERN_LEN as u32 {
+        return false;
+    }
+    let mut place = MaybeUninit::<Reading>::uninit();
+    let reading = zeroed(&mut place);
+    // Not a zero that the verifier of Linux 6.1 knows: it follows a callback once, and takes what it finds for what is
+    // always so.
+    let zero = opaque(len).wrapping_sub(opaque(len));
+    reading.pattern.begin(Digest::EMPTY, zero);
+    (reading.at, reading.left) = (at.0, u64::from(len));
+    each(PATTERN_LEN as u32, read_byte, reading);
+    let digest = reading.pattern.finish();
+    key.kind = NAME_PATTERN;
+    let words: *mut u64 = (&raw mut key.name).cast();
+    // SAFETY: the first two words of the name.
+    unsafe {
+        words.write_volatile(digest.one);
+        words.add(1).write_volatile(digest.other);
+    }
+    true
 }
 
 /// The reason for which T0 lets nobody change an object; 0: none.

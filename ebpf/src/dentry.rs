@@ -38,6 +38,12 @@ pub fn parent(dentry: Address) -> Option<Address> {
     dentry.follow(offsets::dentry_parent())
 }
 
+/// Where the name of a dentry is, and its length.
+#[inline(always)]
+pub fn whole_name(dentry: Address) -> Option<(Address, u32)> {
+    Some((dentry.follow(offsets::dentry_name())?, dentry.word(offsets::dentry_name_len())?))
+}
+
 /// Reads a name of up to `NAME_LEN - 1` bytes, padded with zeros; false for a longer one. Into the caller's place of
 /// `NAME_LEN` bytes, since the stack is small.
 #[inline(always)]

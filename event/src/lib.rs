@@ -16,6 +16,7 @@ mod operation;
 pub mod secret;
 mod session;
 mod step;
+pub mod template;
 mod token;
 mod touch;
 

@@ -73,7 +73,7 @@ mod tests {
 
     fn is_compiled(reach: Reach, path: &str) -> bool {
         let components = Tokeniser::new(Context { home: "/home/u".into(), ..Context::default() })
-            .symbolic(path.as_bytes());
+            .symbolic(path.as_bytes(), reach);
         Place { reach, components: components.into() }.is_compiled()
     }
 

@@ -1,7 +1,8 @@
 //! Tokens: an event made abstract for the models.
 
 use crate::{
-    Access, Address, Class, Context, Event, HostOrigin, Object, Op, Origin, Outcome, Place, Reach, Said, Step,
+    Access, Address, Class, Context, Event, HostOrigin, Object, Op, Origin, Outcome, Place, Reach, Said,
+    Step, template,
 };
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
@@ -17,7 +18,7 @@ use std::net::IpAddr;
 pub struct Token(pub u32);
 
 /// Raised by hand when the reading of an event changes in a way that names do not show.
-const READING: u32 = 5;
+const READING: u32 = 6;
 
 /// What git executes or obeys in the `.git` of a workspace. The rest is what it keeps for itself, under names that differ with
 /// every branch, object and process: one place, `$state`. See gitrepository-layout(5).
@@ -171,12 +172,12 @@ impl Tokeniser {
         let components = match object {
             // A pipe that was reached through `/proc/self/fd` lies nowhere.
             Object::File(file) if file.is_anonymous_pipe() => return None,
-            Object::File(file) => self.symbolic(&file.path),
-            Object::Exe(exe) => self.symbolic(&exe.file.path),
+            Object::File(file) => self.symbolic(&file.path, reach),
+            Object::Exe(exe) => self.symbolic(&exe.file.path, reach),
             Object::Unix(file) if file.path.first() == Some(&0) => {
                 vec!["$abstract".into(), file.path[1..].into()]
             }
-            Object::Unix(file) => self.symbolic(&file.path),
+            Object::Unix(file) => self.symbolic(&file.path, reach),
             Object::Address(address) if reach == Reach::Name => named(address)?,
             Object::Address(address) if reach == Reach::Connect && self.believes(address) => named(address)?,
             Object::Address(address) => network(address.ip, address.port),
@@ -205,7 +206,7 @@ impl Tokeniser {
             (_, Origin::Trusted) => Said::Kernel,
             _ => Said::Session,
         };
-        Some((Place { reach, components: self.symbolic(&file.path).into() }, said))
+        Some((Place { reach, components: self.symbolic(&file.path, reach).into() }, said))
     }
 
     /// Whether an address goes by the name of its host.
@@ -213,8 +214,9 @@ impl Tokeniser {
         address.host.as_ref().is_some_and(|host| host.origin >= self.believed)
     }
 
-    /// A path with the session's own places made symbolic.
-    pub fn symbolic(&self, path: &[u8]) -> Vec<BString> {
+    /// A path with the session's own places made symbolic, and in the home the names that the session determines. A program
+    /// is known by its own name.
+    pub fn symbolic(&self, path: &[u8], reach: Reach) -> Vec<BString> {
         let (root, rest): (&str, &[u8]) = if let Some((_, rest)) = self.context.in_workspace(path) {
             ("$workspace", rest)
         } else if let Some(rest) = self.context.in_home(path) {
@@ -228,6 +230,15 @@ impl Tokeniser {
             ("/", path.strip_prefix(b"/").unwrap_or(path))
         };
         let mut components = vec![BString::from(root)];
+        if root == "$home" && reach != Reach::Exec {
+            let own = template::is_own(path, &self.context);
+            components.extend(
+                rest.split_str("/")
+                    .filter(|name| !name.is_empty())
+                    .map(|name| template::symbol(name, &self.context, own).unwrap_or_else(|| name.into())),
+            );
+            return components;
+        }
         let numbered = root == "/" && rest.starts_with(b"proc/");
         components.extend(rest.split_str("/").filter(|name| !name.is_empty()).map(|name| {
             let number = numbered && name.iter().all(u8::is_ascii_digit);
@@ -376,7 +387,7 @@ mod tests {
 
     #[test]
     fn what_git_keeps_for_itself_is_one_place_and_what_it_obeys_is_not() {
-        let of = |path: &str| tokeniser().symbolic(path.as_bytes());
+        let of = |path: &str| tokeniser().symbolic(path.as_bytes(), Reach::Write);
         for path in
             ["/w/app/.git/index.stash.8569.lock", "/w/app/.git/refs/heads/topic", "/w/app/.git/objects/7a"]
         {
@@ -386,6 +397,26 @@ mod tests {
         assert_eq!(of("/w/app/.git/config"), ["$workspace", ".git", "config"]);
         assert_eq!(of("/w/app/.git"), ["$workspace", ".git"]);
         assert_eq!(of("/home/u/other/.git/refs/heads/topic").len(), 6);
+    }
+
+    #[test]
+    fn names_that_a_session_determines_are_symbols_in_the_home_and_programs_are_not() {
+        let of =
+            |path: &str, reach| BString::from(bstr::join("/", tokeniser().symbolic(path.as_bytes(), reach)));
+        for (path, reach, expected) in [
+            (
+                "/home/u/.claude/projects/-w-app/0198f3c2-cafe-7def-abcd-0123456789ab.jsonl",
+                Reach::Create,
+                "$home/.claude/projects/$repository/#.jsonl",
+            ),
+            ("/home/u/.claude.json.tmp.4711.1700000000", Reach::Create, "$home/.claude.json.tmp.#"),
+            ("/home/u/.npm/_npx/3f9a81c2d4e5/bin/x", Reach::Read, "$home/.npm/_npx/#/bin/x"),
+            ("/home/u/.npm/_npx/3f9a81c2d4e5/bin/x", Reach::Exec, "$home/.npm/_npx/3f9a81c2d4e5/bin/x"),
+            ("/srv/2026/x", Reach::Read, "//srv/2026/x"),
+            ("/w/app/2026", Reach::Read, "$workspace/2026"),
+        ] {
+            assert_eq!(of(path, reach), expected, "{path}");
+        }
     }
 
     #[test]

@@ -33,5 +33,6 @@ pub use baseline::{
 pub use format::{Expected, FormatError, decode, encode};
 pub use novelty::{DENIAL_BUDGET_BITS, Novelty, Region};
 pub use reason::words;
+pub use region::is_hub;
 pub use scorer::{ChannelScore, Score, Scorer};
 pub use verdict::{Thresholds, Verdict};

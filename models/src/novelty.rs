@@ -15,6 +15,7 @@ use crate::region::{self, Floor};
 use crate::trie::{Node, Trie, union};
 use crate::variety::is_varied;
 use bstr::{BStr, ByteSlice};
+use event::template::{is_template, is_variable};
 use event::{Place, Reach};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -204,7 +205,8 @@ impl Novelty {
         if depth == names.len() && at >= Reach::ALL.len() {
             let node = &self.trie.nodes[at];
             let above = self.openness[node.parent as usize];
-            let needed = if above.open || floor != Floor::None { 1 } else { KNOWN_SESSIONS };
+            let one = above.open || floor != Floor::None || is_drawn(place.reach, names);
+            let needed = if one { 1 } else { KNOWN_SESSIONS };
             if node.touched.len() >= needed {
                 let share = (node.touched.len() as f64 + 0.5) / (self.sessions as f64 + 1.0);
                 bits = bits.min((-share.log2()).min(KNOWN_BITS_MAX));
@@ -384,24 +386,32 @@ impl Novelty {
         if region::is_of_packages(names) && matches!(reach, Reach::Create | Reach::Read) {
             return true;
         }
-        if !region::is_network(names) && self.numbered(at).len() >= OPEN_SESSIONS {
+        // What lies in a hub of programs is named after them: other programs are no names of the session's own, and a
+        // template is one program's.
+        let is_hub = region::is_hub(names);
+        if !is_hub && !region::is_network(names) && self.numbered(at).len() >= OPEN_SESSIONS {
             return true;
         }
         let needed = if region::is_general(names) { ROOT_OPEN_SESSIONS } else { OPEN_SESSIONS };
-        // What lies in a hub of programs is named after them: other programs are no names of the session's own.
-        let is_hub = region::is_hub(names);
         let counts = |child: &Node, session| !is_hub || child.is_named_for_itself(session);
         is_varied(&self.trie.shown(at, counts), needed)
     }
 
-    /// Sessions that touched children whose names are numbers, dates or hashes: such a directory names its children
-    /// anew each time, even if every session so far ran on the same day.
+    /// Sessions that touched children whose names are templates, numbers, dates or hashes: such a directory names its
+    /// children anew each time, even if every session so far ran on the same day.
     fn numbered(&self, at: usize) -> Vec<u32> {
         let children = self.trie.children(at);
         children
-            .filter(|child| region::is_numbered(child.name.as_bstr()))
+            .filter(|child| is_variable(&child.name))
             .fold(Vec::new(), |all, child| union(&all, &child.sessions()))
     }
+}
+
+/// A new name that a session drew in a program's own directory: another one like it is no more than the program's routine,
+/// and whatever has such a name already is left alone.
+fn is_drawn(reach: Reach, names: &[&BStr]) -> bool {
+    let [above @ .., name] = names else { return false };
+    reach == Reach::Create && is_template(name) && names[0] == "$home" && !region::is_hub(above)
 }
 
 /// Reaches that are habits of the agent rather than of the task.

@@ -134,7 +134,7 @@ pub(crate) fn is_general(names: &[&BStr]) -> bool {
 }
 
 /// A directory in which every program keeps something under its own name.
-pub(crate) fn is_hub(names: &[&BStr]) -> bool {
+pub fn is_hub(names: &[&BStr]) -> bool {
     const HUBS: [&[&str]; 6] =
         [&[], &[".config"], &[".local"], &[".local", "share"], &[".local", "bin"], &["bin"]];
     match names {
@@ -156,30 +156,9 @@ pub(crate) fn is_named_by_the_repository(reach: Reach, names: &[&BStr]) -> bool 
         && matches!(names, [root] if root.as_bytes() == b"$workspace")
 }
 
-/// A name that was counted, dated or hashed: only digits, four of them in a row, or eight and more of a hexadecimal
-/// number.
-pub(crate) fn is_numbered(name: &BStr) -> bool {
-    let digits = name.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let hexadecimal = name.len() >= 8 && name.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
-    digits > 0
-        && (digits == name.len()
-            || hexadecimal
-            || name.windows(4).any(|four| four.iter().all(u8::is_ascii_digit)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_that_vary_are_told_from_names_that_do_not() {
-        for name in ["2026", "07", "rollout-2026-11-23T10", "3f9a81c2d4"] {
-            assert!(is_numbered(name.into()), "{name}");
-        }
-        for name in ["src", "python3.12", "x86_64-linux-gnu", "deadbeef", "config.toml"] {
-            assert!(!is_numbered(name.into()), "{name}");
-        }
-    }
 
     #[test]
     fn a_store_of_packages_has_no_boundaries() {

@@ -21,6 +21,7 @@ macro_rules! wire {
 
 pub mod access;
 pub mod map;
+pub mod pattern;
 pub mod record;
 
 pub use map::*;

@@ -50,6 +50,11 @@ pub const LABEL_WORKSPACE: u32 = 1 << 1;
 
 /// `Label::flags`: a T0 label of a file that may be read, though its name may not: it holds no credential now.
 pub const LABEL_READABLE: u32 = 1 << 2;
+/// `T1NameKey::kind`: the name as it is.
+pub const NAME_EXACT: u32 = 0;
+/// `T1NameKey::kind`: every name that has this [pattern](crate::pattern).
+pub const NAME_PATTERN: u32 = 1;
+
 /// `Label::flags`: a T1 label of a directory in which `T1_NAMES` says what may be made.
 pub const LABEL_NAMES: u32 = 1 << 3;
 
@@ -216,9 +221,9 @@ wire! {
         pub dir: FileKey,
         /// `Session::policy`.
         pub policy: u32,
-        /// Zero.
-        pub pad: u32,
-        /// The name, padded with zeros; nothing but zeros: every other one.
+        /// [`NAME_EXACT`] or [`NAME_PATTERN`].
+        pub kind: u32,
+        /// The name, padded with zeros; nothing but zeros: every other one. Of a pattern the two numbers of its digest.
         pub name: [u8; NAME_LEN],
     }
 

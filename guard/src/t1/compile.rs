@@ -11,7 +11,7 @@
 
 use super::files::{Entry, Files};
 use super::habits::{ALWAYS, Costs, Habit, Habits, Reaches};
-use super::names::{Names, padded};
+use super::names::{Name, Names};
 use super::words::{ASKED_FOR, FILE_REACHES, bits, show, verb};
 use super::{Closed, NAMES_MAX, Policy};
 use crate::magic;
@@ -19,6 +19,7 @@ use crate::reason::{Normal, Reasons};
 use abi::{FileKey, LABEL_NAMES, Label, T1NameKey, access};
 use bstr::{BStr, BString, ByteSlice};
 use event::open::TEMPORARY;
+use event::template::{is_anchored, is_template};
 use event::{Access, Context, Reach};
 use models::Novelty;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -145,32 +146,37 @@ impl<'a> Compiler<'a> {
             return self.ephemeral(path, habit, entry);
         }
         let costs = self.habits.costs(path, habit.map(|habit| habit.known).unwrap_or_default());
-        let known: Vec<(BString, &Habit, Option<Entry>)> = habit
+        let children = habit.iter().flat_map(|habit| &habit.children);
+        let (templates, named): (Vec<_>, Vec<_>) = children.partition(|(name, _)| is_template(name));
+        let known: Vec<(BString, &BString, Option<Entry>)> = named
             .iter()
-            .flat_map(|habit| &habit.children)
-            .map(|(name, child)| {
+            .map(|(name, _)| {
                 let path = join(path, name.as_bstr());
                 let entry = self.files.look(path.as_bstr());
-                (path, child, entry)
+                (path, *name, entry)
             })
             .collect();
         let temporary = is_temporary(path, entry);
         let made_in = temporary
             || costs.fresh.has(Reach::Create)
-            || known.iter().any(|(_, child, _)| child.known.has(Reach::Create));
+            || named.iter().chain(&templates).any(|(_, child)| child.known.has(Reach::Create));
+        // Known, but not there: somebody will make it during the session, and then it has no label.
+        let absent =
+            known.iter().zip(&named).filter(|((.., entry), _)| entry.is_none()).map(|(_, named)| named);
+        let absent: Vec<&Habit> = absent.chain(&templates).map(|(_, child)| *child).collect();
         let mut allowed = Reaches::default();
         for reach in FILE_REACHES {
-            // Known, but not there: somebody will make it during the session, and then it has no label.
             let awaited = matches!(reach, Reach::Read | Reach::Write)
-                && known.iter().any(|(_, child, entry)| entry.is_none() && child.known.has(reach));
+                && absent.iter().any(|child| child.known.has(reach));
             if made_in || awaited || costs.itself.has(reach) || costs.fresh.has(reach) {
                 allowed.insert(reach);
             }
         }
         let deny = self.everywhere | refused(allowed);
-        let enumerated = ALWAYS.iter().any(|place| path == *place)
+        let enumerated = !templates.is_empty()
+            || ALWAYS.iter().any(|place| path == *place)
             || FILE_REACHES.into_iter().any(|reach| allowed.has(reach) && !costs.fresh.has(reach));
-        let names = made_in
+        let names = allowed.has(Reach::Create)
             && !temporary
             && !costs.fresh.has(Reach::Create)
             && self.closes_to_names(entry.key, path, habit);
@@ -184,15 +190,18 @@ impl<'a> Compiler<'a> {
         let shallow = temporary || self.habits.is_general(path);
         let parent = Parent { deny, made_in, names, shallow };
         let mut told: HashSet<BString> = HashSet::new();
-        for (path, child, entry) in known {
+        for ((path, name, entry), (_, child)) in known.into_iter().zip(named) {
             match entry {
-                Some(entry) => self.child(path.as_bstr(), Some(child), &entry, parent),
+                Some(entry) => {
+                    let child = habit.and_then(|habit| habit.of(name.as_bstr()));
+                    self.child(path.as_bstr(), child.as_deref(), &entry, parent);
+                }
                 None => self.awaits(path.as_bstr(), child),
             }
             told.insert(path);
         }
         if enumerated {
-            self.enumerate(path, &told, parent);
+            self.enumerate(path, habit, &told, parent);
         }
     }
 
@@ -200,7 +209,7 @@ impl<'a> Compiler<'a> {
     /// False, and nothing is done, where a name is too long for the kernel's map, or there are too many.
     fn closes_to_names(&mut self, key: FileKey, path: &BStr, habit: Option<&Habit>) -> bool {
         let (there, _) = self.files.names(path, ENTRIES_MAX).unwrap_or_default();
-        let there = there.iter().filter_map(|name| padded(name.as_bstr())).collect();
+        let there = there.iter().filter_map(|name| Name::exact(name.as_bstr())).collect();
         let Some(names) = self.names_of(path, habit.unwrap_or(&Habit::default()), there) else {
             return false;
         };
@@ -211,29 +220,31 @@ impl<'a> Compiler<'a> {
     /// A directory that is not there, and all that sessions know in it.
     fn awaits(&mut self, path: &BStr, habit: &Habit) {
         let is_open = self.habits.costs(path, habit.known).fresh.has(Reach::Create);
-        if is_open || habit.workspace || !self.habits.is_met(path, habit) || habit.children.is_empty() {
+        if is_open || habit.workspace || !self.habits.is_met(path, habit) {
             return;
         }
         let Some(names) = self.names_of(path, habit, BTreeSet::new()) else { return };
         self.awaited.insert(path.into(), names);
-        for (name, child) in &habit.children {
+        for (name, child) in habit.children.iter().filter(|(name, _)| !is_template(name)) {
             self.awaits(join(path, name.as_bstr()).as_bstr(), child);
         }
     }
 
     /// The names that sessions know in a directory, and those that are there; `None`, and said, where one is too long for
     /// the kernel's map, or there is no room.
-    fn names_of(
-        &mut self,
-        path: &BStr,
-        habit: &Habit,
-        mut known: BTreeSet<[u8; abi::NAME_LEN]>,
-    ) -> Option<Names> {
+    fn names_of(&mut self, path: &BStr, habit: &Habit, mut known: BTreeSet<Name>) -> Option<Names> {
         let shown = show(path, &self.context.home);
         // What one session met alone is not known, and leads to nothing that is.
         let is_met = |name: &BStr, child| self.habits.is_met(join(path, name).as_bstr(), child);
         let met = habit.children.iter().filter(|(name, child)| is_met(name.as_bstr(), child));
-        let met = met.map(|(name, _)| padded(name.as_bstr())).collect::<Option<Vec<_>>>();
+        // A template that does not say whose names it stands for opens nothing where every program keeps something.
+        let is_hub = self.habits.is_hub(path);
+        let met = met.filter(|(name, _)| !is_hub || !is_template(name) || is_anchored(name));
+        let met = met.map(|(name, _)| match is_template(name) {
+            true => Some(Name::pattern(name.as_bstr())),
+            false => Name::exact(name.as_bstr()),
+        });
+        let met = met.collect::<Option<Vec<_>>>();
         let room = met.and_then(|met| {
             known.extend(met);
             self.names_left.checked_sub(known.len() + 1)
@@ -254,7 +265,7 @@ impl<'a> Compiler<'a> {
         Some(Names { known, reason, deny: self.everywhere, deny_reason })
     }
 
-    fn enumerate(&mut self, path: &BStr, told: &HashSet<BString>, parent: Parent) {
+    fn enumerate(&mut self, path: &BStr, habit: Option<&Habit>, told: &HashSet<BString>, parent: Parent) {
         let Some((names, cut)) = self.files.names(path, ENTRIES_MAX) else { return };
         if cut {
             let shown = show(path, &self.context.home);
@@ -267,7 +278,8 @@ impl<'a> Compiler<'a> {
             if !told.contains(&path)
                 && let Some(entry) = self.files.look(path.as_bstr())
             {
-                self.child(path.as_bstr(), None, &entry, parent);
+                let alike = habit.and_then(|habit| habit.of(name.as_bstr()));
+                self.child(path.as_bstr(), alike.as_deref(), &entry, parent);
             }
         }
     }
@@ -301,7 +313,8 @@ impl<'a> Compiler<'a> {
             }
             return self.label(entry.key, self.everywhere | (refused(costs.fresh) & access::EXEC), path);
         }
-        let mut deny = self.everywhere | closed(costs);
+        // What may be done to the directory itself says nothing of what lies in it.
+        let mut deny = self.everywhere | refused(costs.fresh);
         // A file that is made is also written.
         if deny & bits(Reach::Write) != 0 {
             deny |= access::CREATE;

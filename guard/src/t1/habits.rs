@@ -5,13 +5,18 @@ use super::program;
 use super::words::FILE_REACHES;
 use bstr::{BStr, BString, ByteSlice};
 use event::open::{HARMLESS, TEMPORARY};
+use event::template::{self, REPOSITORY};
 use event::{Class, Context, File, Origin, Place, Reach, Tokeniser};
 use models::{DENIAL_BUDGET_BITS, Novelty, Region};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 /// Directories that are looked into even where nothing was learned: what holds of the system before learning changes
 /// below them.
 pub(super) const ALWAYS: [&str; 3] = ["/usr", "/usr/local", "/dev"];
+
+/// Paths that one place is spelled as.
+const SPELLED_MAX: usize = 64;
 
 /// A set of reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,9 +29,16 @@ impl Reaches {
     pub(super) fn has(self, reach: Reach) -> bool {
         self.0 & 1 << reach as u8 != 0
     }
+    fn without(self, reach: Reach) -> Self {
+        Self(self.0 & !(1 << reach as u8))
+    }
+    fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
-/// A path that the baseline knows, or that lies on the way to one.
+/// A path that the baseline knows, or that lies on the way to one. Among its children are templates: what sessions know of
+/// all names that have one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Habit {
     pub(super) children: BTreeMap<BString, Habit>,
@@ -68,10 +80,11 @@ impl<'a> Habits<'a> {
             note_support(&mut support, &region, context);
             let known = region.known && region.touched > 0;
             if known && region.reach == Reach::Exec {
-                programs.extend(names(&region.components, context));
+                programs.extend(paths_of(&region.components, context));
             }
-            let Some(path) = real(&region.components, context) else { continue };
-            root.grow(&path, known.then_some(region.reach));
+            for path in real(&region.components, context) {
+                root.grow(&path, known.then_some(region.reach));
+            }
         }
         for name in &programs {
             root.start(name.as_bstr(), context, files);
@@ -91,20 +104,17 @@ impl<'a> Habits<'a> {
 
     /// What a path costs, of which sessions touched `known`.
     pub(super) fn costs(&self, path: &BStr, known: Reaches) -> Costs {
-        let components = self.tokeniser.symbolic(path);
-        let names: Vec<&BStr> = components.iter().map(|name| name.as_bstr()).collect();
         // Temporary files are open to be read before anything was learned; another project that lies there is not.
-        if self.is_other_project(path) && components[0] == "$tmp" {
-            return Costs { itself: known, fresh: Reaches::default() };
-        }
         let mut costs = Costs { itself: known, fresh: Reaches::default() };
-        let mut place = Place { reach: Reach::Read, components: components.clone().into() };
+        if self.is_other_project(path) && self.place(Reach::Read, path).components[0] == "$tmp" {
+            return costs;
+        }
         for reach in FILE_REACHES {
-            place.reach = reach;
+            let place = self.place(reach, path);
             if self.novelty.first_touch_bits(&place) < DENIAL_BUDGET_BITS {
                 costs.itself.insert(reach);
             }
-            if self.novelty.is_open(reach, &names) {
+            if self.novelty.is_open(reach, &names(&place)) {
                 costs.fresh.insert(reach);
             }
         }
@@ -130,6 +140,10 @@ impl<'a> Habits<'a> {
         Class::of_file(&file, self.tokeniser.context()) == Class::OtherProject
     }
 
+    fn place(&self, reach: Reach, path: &BStr) -> Place {
+        Place { reach, components: self.tokeniser.symbolic(path, reach).into() }
+    }
+
     /// How many sessions surely reached so for a path or for something below it, and of how many.
     pub(super) fn support(&self, reach: Reach, path: &BStr) -> (usize, usize) {
         let path = path.trim_end_with(|c| c == '/');
@@ -146,11 +160,17 @@ impl<'a> Habits<'a> {
 
     /// A directory that holds everything else: being open for one reach says little about the rest.
     pub(super) fn is_general(&self, path: &BStr) -> bool {
-        match self.tokeniser.symbolic(path).as_slice() {
-            [root] => root != "$workspace",
-            _ => false,
-        }
+        matches!(&*self.place(Reach::Read, path).components, [root] if root != "$workspace")
     }
+
+    /// A directory in which every program keeps something.
+    pub(super) fn is_hub(&self, path: &BStr) -> bool {
+        models::is_hub(&names(&self.place(Reach::Read, path)))
+    }
+}
+
+fn names(place: &Place) -> Vec<&BStr> {
+    place.components.iter().map(|name| name.as_bstr()).collect()
 }
 
 impl Habit {
@@ -176,6 +196,38 @@ impl Habit {
     pub(super) fn find(&self, path: &BStr) -> Option<&Habit> {
         let mut names = path.split_str("/").filter(|name| !name.is_empty());
         names.try_fold(self, |habit, name| habit.children.get(name.as_bstr()))
+    }
+
+    /// What sessions know of a name that is there: by itself, and by its template. By that they made others, and left this
+    /// one alone.
+    pub(super) fn of(&self, name: &BStr) -> Option<Cow<'_, Habit>> {
+        let itself = self.children.get(name);
+        let alike =
+            template::of(name).and_then(|template| self.children.get(&template)).map(Habit::left_alone);
+        match (itself, alike) {
+            (Some(itself), None) => Some(Cow::Borrowed(itself)),
+            (None, alike) => alike.map(Cow::Owned),
+            (Some(itself), Some(alike)) => Some(Cow::Owned(alike.and(itself))),
+        }
+    }
+
+    fn left_alone(&self) -> Self {
+        Self {
+            children: self.children.iter().map(|(name, child)| (name.clone(), child.left_alone())).collect(),
+            known: self.known.without(Reach::Create),
+            ..*self
+        }
+    }
+
+    fn and(mut self, other: &Habit) -> Self {
+        for (name, child) in &other.children {
+            let mine = self.children.remove(name).unwrap_or_default();
+            self.children.insert(name.clone(), mine.and(child));
+        }
+        self.known = self.known.and(other.known);
+        self.below = self.below.and(other.below);
+        self.workspace |= other.workspace;
+        self
     }
 
     fn grow(&mut self, path: &[u8], known: Option<Reach>) -> &mut Habit {
@@ -205,9 +257,10 @@ fn note_support(support: &mut HashMap<(Reach, BString), usize>, region: &Region<
     }
     let is_root = region.components.len() == 1;
     let paths = match real(&region.components, context) {
-        Some(path) => vec![path],
-        None if is_root && region.components[0] == "$workspace" => context.workspaces.clone(),
-        None => Vec::new(),
+        none if none.is_empty() && is_root && region.components[0] == "$workspace" => {
+            context.workspaces.clone()
+        }
+        paths => paths,
     };
     for path in paths {
         let slashes = path.find_iter("/").filter(|_| is_root);
@@ -217,7 +270,7 @@ fn note_support(support: &mut HashMap<(Reach, BString), usize>, region: &Region<
 }
 
 /// The real paths of a place, those in the workspaces as well.
-fn names(components: &[&BStr], context: &Context) -> Vec<BString> {
+fn paths_of(components: &[&BStr], context: &Context) -> Vec<BString> {
     match components.split_first() {
         Some((root, rest)) if *root == "$workspace" => {
             let below = bstr::join("/", rest);
@@ -227,22 +280,32 @@ fn names(components: &[&BStr], context: &Context) -> Vec<BString> {
                 .map(|workspace| bstr::join("/", [workspace.as_slice(), &below]).into())
                 .collect()
         }
-        _ => real(components, context).into_iter().collect(),
+        _ => real(components, context),
     }
 }
 
-/// The real path of a place; `None` for places in the workspace, where nothing is closed, and for those that are no paths.
-fn real(components: &[&BStr], context: &Context) -> Option<BString> {
-    let (root, rest) = components.split_first()?;
-    let mut path = match root.as_bytes() {
-        b"/" => BString::default(),
-        b"$home" => context.home.clone(),
-        b"$tmp" => "/tmp".into(),
-        _ => return None,
+/// The real paths of a place, with the names that the session's workspaces give it; templates stay in them. None for places
+/// in the workspace, where nothing is closed, and for those that are no paths.
+fn real(components: &[&BStr], context: &Context) -> Vec<BString> {
+    let Some((root, rest)) = components.split_first() else { return Vec::new() };
+    let mut paths: Vec<BString> = match root.as_bytes() {
+        b"/" => vec![BString::default()],
+        b"$home" => vec![context.home.clone()],
+        b"$tmp" => vec!["/tmp".into()],
+        _ => return Vec::new(),
     };
     for name in rest {
-        path.push(b'/');
-        path.extend_from_slice(name);
+        let below = |path: &BString, name: &[u8]| BString::from([path, &b"/"[..], name].concat());
+        let Some(suffix) = name.strip_prefix(REPOSITORY.as_bytes()) else {
+            paths.iter_mut().for_each(|path| *path = below(path, name));
+            continue;
+        };
+        let spelled = paths.iter().flat_map(|path| {
+            let own = template::is_own(&below(path, name), context);
+            let spellings = context.workspaces.iter().flat_map(move |at| template::spellings(at, own));
+            spellings.map(|spelling| below(path, &[&spelling, suffix].concat()))
+        });
+        paths = spelled.take(SPELLED_MAX).collect();
     }
-    Some(path)
+    paths
 }

@@ -1,18 +1,53 @@
-//! What may be made in a directory, by name: where sessions make the same names each time, others do not belong.
+//! What may be made in a directory, by name: where sessions make the same names each time, others do not belong. What a
+//! session numbers, dates or draws in a name is left open: see [`abi::pattern`].
 //!
 //! Names hold for what is new: who moves something to a name is not asked for it, since what sessions move to is not
 //! learned.
 
 use crate::{DenyList, Error};
-use abi::{FileKey, LABEL_NAMES, Label, NAME_LEN, T1Key, T1NameKey};
+use abi::pattern::{Digest, Pattern};
+use abi::{FileKey, LABEL_NAMES, Label, NAME_EXACT, NAME_LEN, NAME_PATTERN, T1Key, T1NameKey};
 use bstr::BStr;
 use std::collections::BTreeSet;
+
+/// A name that may be made, or what names may be made that have a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name {
+    /// `NAME_EXACT` or `NAME_PATTERN`
+    kind: u32,
+    name: [u8; NAME_LEN],
+}
+
+impl Name {
+    /// What nothing else stands for.
+    const OTHERS: Self = Self { kind: NAME_EXACT, name: [0; NAME_LEN] };
+
+    /// It in a directory, under a policy.
+    fn key(self, dir: FileKey, policy: u32) -> T1NameKey {
+        T1NameKey { dir, policy, kind: self.kind, name: self.name }
+    }
+
+    /// A name as the kernel's map has it; `None` where it is too long.
+    pub(super) fn exact(name: &BStr) -> Option<Self> {
+        let mut padded = [0; NAME_LEN];
+        // The kernel side reads one byte less.
+        padded[..NAME_LEN - 1].get_mut(..name.len())?.copy_from_slice(name);
+        Some(Self { kind: NAME_EXACT, name: padded })
+    }
+
+    /// A template as the kernel's map has it: by its number.
+    pub(super) fn pattern(template: &BStr) -> Self {
+        let mut pattern = Pattern::new(Digest::EMPTY);
+        template.iter().for_each(|&byte| pattern.add(byte));
+        Self { kind: NAME_PATTERN, name: pattern.finish().as_name() }
+    }
+}
 
 /// The names of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// What may be made, padded with zeros.
-    pub known: BTreeSet<[u8; NAME_LEN]>,
+    /// What may be made, as the kernel's map has it.
+    pub known: BTreeSet<Name>,
     /// Why nothing else may.
     pub reason: u32,
     /// What the label of the directory refuses besides, once somebody has made it.
@@ -22,20 +57,18 @@ pub struct Names {
 }
 
 impl Names {
+    /// Whether a name may be made.
+    #[cfg(test)]
+    pub(super) fn lets(&self, name: &BStr) -> bool {
+        let exact = Name::exact(name).is_some_and(|name| self.known.contains(&name));
+        exact || self.known.contains(&Name::pattern(name))
+    }
+
     /// As the kernel's map has them, for a directory that is there.
     pub(super) fn entries(&self, dir: FileKey, policy: u32) -> impl Iterator<Item = (T1NameKey, u32)> {
-        let key = move |name| T1NameKey { dir, policy, pad: 0, name };
-        let known = self.known.iter().map(move |name| (key(*name), 0));
-        known.chain([(key([0; NAME_LEN]), self.reason)])
+        let known = self.known.iter().map(move |name| (name.key(dir, policy), 0));
+        known.chain([(Name::OTHERS.key(dir, policy), self.reason)])
     }
-}
-
-/// A name as the kernel's map has it; `None` where it is too long.
-pub(super) fn padded(name: &BStr) -> Option<[u8; NAME_LEN]> {
-    let mut padded = [0; NAME_LEN];
-    // The kernel side reads one byte less.
-    padded[..NAME_LEN - 1].get_mut(..name.len())?.copy_from_slice(name);
-    Some(padded)
 }
 
 /// A directory that a policy awaits is there now: from here on only the names that it knows are made in it. One that has a
@@ -58,4 +91,15 @@ pub(crate) fn label_made(
     let label = Label { deny: names.deny, reason: names.deny_reason, subjects: 0, flags: LABEL_NAMES };
     policy.labels.push((dir, label));
     list.insert_t1(&T1Key { file: dir, policy: number, pad: 0 }, &label)
+}
+
+/// As the kernel side answers: the reason for which a name may not be made in a directory; 0: it may.
+#[cfg(test)]
+pub(super) fn reason(policy: &super::Policy, dir: FileKey, name: &BStr) -> u32 {
+    let of = |name: Name| {
+        let key = name.key(dir, policy.number);
+        policy.names.iter().find(|(known, _)| *known == key).map(|(_, reason)| *reason)
+    };
+    let exact = Name::exact(name).and_then(of);
+    exact.or_else(|| of(Name::pattern(name))).or_else(|| of(Name::OTHERS)).unwrap_or(0)
 }

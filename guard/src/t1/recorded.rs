@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::denylist::fake::Fake;
-use abi::{LABEL_NAMES, NAME_LEN};
+use abi::LABEL_NAMES;
 use bstr::{BStr, ByteSlice};
 use event::{Event, Exe, File, Object, Op, Origin, Outcome, Tokeniser};
 use proptest::prelude::*;
@@ -333,14 +333,7 @@ fn refuses(policy: &Policy, disk: &Disk, path: &Path, access: u32) -> bool {
         let by_name =
             label.flags & LABEL_NAMES != 0 && access & (access::CREATE | access::MOVED) == access::CREATE;
         let name = below.and_then(Path::file_name).filter(|_| by_name);
-        return name.is_some_and(|name| {
-            let of = |name: [u8; NAME_LEN]| {
-                let key = policy.names.iter().find(|(key, _)| key.dir == *dir && key.name == name);
-                key.map(|(_, reason)| *reason != 0)
-            };
-            let known = names::padded(name.as_bytes().as_bstr()).and_then(of);
-            known.or_else(|| of([0; NAME_LEN])).unwrap_or(false)
-        });
+        return name.is_some_and(|name| names::reason(policy, *dir, name.as_bytes().into()) != 0);
     }
     policy.unlabelled & access != 0
 }

@@ -158,18 +158,16 @@ impl Compiled {
     fn refused(&self, directory: &str, name: &str) -> Option<String> {
         let dir = self.machine.key(directory);
         let label = self.policy.labels.iter().find(|(key, _)| *key == dir).map(|(_, label)| label)?;
-        let reason = |name: &str| {
-            let is = |key: &T1NameKey| {
-                key.dir == dir && key.policy == 7 && key.name.trim_end_with(|c| c == '\0') == name.as_bytes()
-            };
-            self.policy.names.iter().find(|(key, _)| is(key)).map(|(_, reason)| *reason)
-        };
-        let reason = reason(name).or_else(|| reason("")).unwrap_or(0);
+        let reason = names::reason(&self.policy, dir, name.into());
         assert_eq!(
             label.flags & abi::LABEL_NAMES != 0,
             reason != 0 || self.policy.names.iter().any(|(key, _)| key.dir == dir)
         );
         (reason != 0).then(|| self.reasons.explain(reason))
+    }
+    /// Directories that have names as soon as sessions make them.
+    fn awaited(&self) -> Vec<&str> {
+        self.policy.awaited.keys().filter_map(|path| path.to_str().ok()?.strip_prefix("/home/u/")).collect()
     }
     fn denied(&self, path: &str) -> u32 {
         self.label(path).deny & (READ | WRITE | EXEC | CREATE | REMOVE)
@@ -220,10 +218,9 @@ fn where_sessions_make_the_same_names_no_others_are_made() {
         why,
         "no recorded `summarize` session of `demo-agent` surely made this, or anything new in `~`"
     );
-    assert_eq!(
-        compiled.policy.awaited.keys().collect::<Vec<_>>(),
-        ["/home/u/.absent", "/home/u/.absent/agent"]
-    );
+    // What is no directory when it is made has no names.
+    let settings = ".absent/agent/settings";
+    assert_eq!(compiled.awaited(), [".absent", ".absent/agent", settings, ".agent.lock"]);
     // What is there has a label of its own, so that the home's says nothing of what is made in it.
     for directory in [".cache", "Documents", "projects", "bin"] {
         let key = compiled.machine.key(&format!("/home/u/{directory}"));
@@ -250,7 +247,7 @@ fn a_directory_that_sessions_make_has_its_names_as_soon_as_it_is_there() {
     let novelty = Novelty::learn(sessions.iter().enumerate().map(|(n, places)| (n as u64, places.iter())));
     let mut compiled = compiled_of(&novelty);
     // In `state` every session makes a file of its own.
-    assert_eq!(compiled.policy.awaited.keys().collect::<Vec<_>>(), ["/home/u/.local"]);
+    assert_eq!(compiled.awaited(), [".local"]);
     let list = crate::denylist::fake::Fake::default();
     arm(&list, &compiled.policy).unwrap();
     let before = list.state().t1.clone();
@@ -283,7 +280,7 @@ fn a_directory_is_known_by_what_sessions_made_in_it() {
     let compiled = compiled_of(&novelty);
     assert_eq!(compiled.refused("/home/u", ".local"), None);
     assert!(compiled.refused("/home/u", ".npm-global").is_some());
-    assert_eq!(compiled.policy.awaited.keys().collect::<Vec<_>>(), ["/home/u/.local"]);
+    assert_eq!(compiled.awaited(), [".agent.lock", ".local"]);
 }
 
 #[test]
@@ -410,4 +407,145 @@ fn another_project_that_lies_among_temporary_files_is_closed() {
     assert_eq!(compiled.denied("/tmp/demo/new"), 0);
     assert_eq!(compiled.denied("/tmp/demo/other/x") & READ, READ);
     assert_eq!(compiled.denied("/tmp/shared/x") & (READ | WRITE), WRITE);
+}
+
+/// Eight sessions each made and replaced a file of the home under names of their own, and kept a transcript by repository.
+fn of_an_agent() -> Novelty {
+    let sessions: Vec<Vec<Place>> = (0..8)
+        .map(|_| {
+            vec![
+                place(Reach::Create, "~/.claude.json.tmp.#"),
+                place(Reach::Create, "~/.#"),
+                place(Reach::Create, "~/.claude/projects/$repository"),
+                place(Reach::Create, "~/.claude/projects/$repository/#.jsonl"),
+            ]
+        })
+        .collect();
+    Novelty::learn(sessions.iter().map(|places| (0, places.iter())))
+}
+
+#[test]
+fn what_a_session_draws_is_left_open_in_a_name_and_the_rest_of_it_is_not() {
+    let compiled = compiled_of(&of_an_agent());
+    for name in [".claude.json.tmp.12345.1700000000", ".claude.json.tmp.7", ".claude.json.tmp.aBcDeF"] {
+        assert_eq!(compiled.refused("/home/u", name), None, "{name}");
+    }
+    // Where every program keeps something, a pattern without a word of its own opens nothing.
+    for name in
+        [".claude.json.tmp", ".claude.json.tmp.1.sh", ".claude.json.lock", ".x1234", "evil", ".claude.json"]
+    {
+        assert!(compiled.refused("/home/u", name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn the_repository_of_a_session_has_its_name_in_the_state_of_its_agent() {
+    let compiled = compiled_of(&of_an_agent());
+    let projects = &compiled.policy.awaited[BStr::new("/home/u/.claude/projects")];
+    assert!(projects.known.contains(&names::Name::exact("-home-u-projects-app".into()).unwrap()));
+    assert!(!projects.known.contains(&names::Name::exact("-home-u-projects-other".into()).unwrap()));
+    // Eight transcripts with a name each: it takes any.
+    assert!(!compiled.awaited().contains(&".claude/projects/-home-u-projects-app"));
+}
+
+#[test]
+fn what_is_there_under_a_name_that_sessions_draw_was_made_by_another() {
+    let novelty = of_an_agent();
+    let files = ["/home/u/.claude.json.tmp.4711", "/home/u/.agentrc"];
+    let machine = Machine::new(&files);
+    let context = Context { home: "/home/u".into(), uid: 1000, ..Context::default() };
+    let normal = Normal { agent: "a".into(), task: None };
+    let policy = compile(&novelty, &normal, &context, &machine, &Reasons::default(), 7).unwrap();
+    let compiled = Compiled { machine, policy, reasons: Reasons::default() };
+    for file in files {
+        assert_eq!(compiled.denied(file) & (READ | WRITE), READ | WRITE, "{file}");
+    }
+    assert_eq!(compiled.denied("/home/u/.claude.json.tmp.4712") & (READ | WRITE | CREATE), 0);
+}
+
+mod more_sessions {
+    //! What a session more does to a compiled policy.
+
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Few names, so that sessions meet, and meet what is there.
+    fn a_place() -> impl Strategy<Value = Place> {
+        let directories =
+            vec!["~", "~/.config", "~/.cache/agent", "~/.claude/projects", "~/Documents", "srv", "usr/bin"];
+        let names = prop::collection::vec(
+            prop::sample::select(vec![
+                "old",
+                "tax.pdf",
+                "nc",
+                ".x",
+                "a",
+                "b",
+                "state.tmp.#",
+                "#",
+                "$repository",
+            ]),
+            0..3,
+        );
+        let reach = prop::sample::select(words::FILE_REACHES.to_vec());
+        (reach, prop::sample::select(directories), names)
+            .prop_map(|(reach, directory, names)| place(reach, &format!("{directory}/{}", names.join("/"))))
+    }
+
+    fn sessions() -> impl Strategy<Value = Vec<(u64, Vec<Place>)>> {
+        prop::collection::vec((0u64..4, prop::collection::vec(a_place(), 0..10)), 1..9)
+    }
+
+    fn policy_of(sessions: &[(u64, Vec<Place>)]) -> Compiled {
+        let mut novelty = Novelty::learn(sessions.iter().map(|(workspace, places)| (*workspace, places)));
+        novelty.prune();
+        compiled_of(&novelty)
+    }
+
+    impl Compiled {
+        /// Whether a policy lets something be made under names of which the first is new in a directory.
+        fn lets_make(&self, directory: &str, names: &[&str]) -> bool {
+            if self.denied(directory) & CREATE != 0 || self.refused(directory, names[0]).is_some() {
+                return false;
+            }
+            let mut made = directory.to_owned();
+            names.windows(2).all(|pair| {
+                made = format!("{}/{}", made.trim_end_matches('/'), pair[0]);
+                let names = self.policy.awaited.get(BStr::new(made.as_bytes()));
+                names.is_none_or(|names| names.lets(pair[1].into()))
+            })
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+        #[test]
+        fn refuse_nothing_that_was_allowed(
+            sessions in sessions(),
+            more in (0u64..5, prop::collection::vec(a_place(), 0..10)),
+            again in any::<prop::sample::Index>(),
+        ) {
+            let before = policy_of(&sessions);
+            let more = [again.get(&sessions).clone(), more];
+            for more in more {
+                let after = policy_of(&[&sessions[..], &[more]].concat());
+                for (path, entry) in &before.machine.0 {
+                    let path = path.to_str().unwrap();
+                    let newly = after.denied(path) & !before.denied(path);
+                    // In a directory that takes new names, what may be made is asked for by name.
+                    prop_assert_eq!(newly & !CREATE, 0, "{}", path);
+                    if !entry.is_dir() {
+                        continue;
+                    }
+                    for names in [&["a"][..], &["old"], &["a", "b"], &[".x"], &[".x", "a"], &["state.tmp.4711"], &["2026", "a"],
+                        &["-home-u-projects-app", "2026"], &["evil"]] {
+                        let closed = before.lets_make(path, names) && !after.lets_make(path, names);
+                        prop_assert!(!closed, "{}/{:?}", path, names);
+                    }
+                }
+                prop_assert_eq!(after.policy.unlabelled & !before.policy.unlabelled, 0);
+            }
+        }
+    }
 }

@@ -1,0 +1,208 @@
+//! Names that the session determines: its repository's in the ways that agents spell it, and numbers, dates, digests and
+//! random suffixes. They are read as symbols, so that the same place in another session is the same place.
+
+use crate::Context;
+use crate::context::below;
+use abi::pattern::{MARK, Pattern, Sink};
+use bstr::{BString, ByteSlice};
+
+/// Stands for the workspace in a name that is made of its path.
+pub const REPOSITORY: &str = "$repository";
+
+/// Letters that a pattern needs where every program keeps something, so that it tells whose name it is.
+const ANCHOR: usize = 4;
+
+/// Whether a component is a template: no name, but what many names have in common.
+pub fn is_template(component: &[u8]) -> bool {
+    component.contains(&MARK)
+}
+
+/// Whether a template says whose the names are that have it.
+pub fn is_anchored(template: &[u8]) -> bool {
+    template.iter().take_while(|&&byte| byte != MARK).filter(|byte| byte.is_ascii_alphabetic()).count()
+        >= ANCHOR
+}
+
+/// Whether a name was counted, dated, hashed or drawn: only digits, four of them in a row, eight and more of a hexadecimal
+/// number, or something behind `tmp`. A version is none.
+pub fn is_variable(name: &[u8]) -> bool {
+    if is_template(name) {
+        return true;
+    }
+    let digits = name.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let hexadecimal = name.len() >= 8 && name.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let in_a_row = |length: usize| name.windows(length).any(|row| row.iter().all(u8::is_ascii_digit));
+    digits > 0 && (digits == name.len() || hexadecimal || in_a_row(4)) || is_temporary(name)
+}
+
+/// Whether something follows `tmp` or `temp` as a part of a name.
+fn is_temporary(name: &[u8]) -> bool {
+    let mut parts = name.split(|byte| !byte.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    parts.any(|part| matches!(part, b"tmp" | b"temp")) && parts.next().is_some()
+}
+
+/// The symbol for a name in the home, where it has one. `own`: it lies where the agent keeps its own state.
+pub fn symbol(name: &[u8], context: &Context, own: bool) -> Option<BString> {
+    for workspace in &context.workspaces {
+        for spelling in spellings(workspace, own) {
+            if let Some(rest) = name.strip_prefix(spelling.as_slice())
+                && (rest.is_empty() || rest.starts_with(b"."))
+            {
+                let rest = of(rest).unwrap_or_else(|| rest.into());
+                return Some([REPOSITORY.as_bytes(), &rest].concat().into());
+            }
+        }
+    }
+    of(name)
+}
+
+/// The template of a name that varies.
+pub fn of(name: &[u8]) -> Option<BString> {
+    is_variable(name).then(|| {
+        let mut pattern = Pattern::new(Text { bytes: [0; NAME_MAX], len: 0 });
+        name.iter().take(NAME_MAX).for_each(|&byte| pattern.add(byte));
+        let Text { bytes, len } = pattern.finish();
+        bytes[..len].into()
+    })
+}
+
+/// Whether a path lies where the agent keeps its own state.
+pub fn is_own(path: &[u8], context: &Context) -> bool {
+    context.agent_state.iter().any(|state| below(path, state).is_some_and(|rest| !rest.is_empty()))
+}
+
+/// The names that agents make of a workspace's path, and, where they keep their own state, of its last component.
+pub fn spellings(workspace: &[u8], own: bool) -> Vec<BString> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric();
+    let map = |to: &dyn Fn(u8) -> u8| -> BString {
+        workspace.iter().map(|&byte| to(byte)).collect::<Vec<u8>>().into()
+    };
+    let separator = |byte: u8| byte == b'/';
+    let mut all = vec![
+        map(&|byte| if plain(byte) { byte } else { b'-' }),
+        map(&|byte| if separator(byte) { b'-' } else { byte }),
+        map(&|byte| if plain(byte) { byte } else { b'_' }),
+        map(&|byte| if separator(byte) { b'_' } else { byte }),
+    ];
+    let bare: Vec<BString> = all.iter().map(|name| name[1.min(name.len())..].into()).collect();
+    all.extend(bare);
+    all.push(workspace.replace("/", "%2F").into());
+    if own {
+        all.extend(workspace.rsplit_once_str("/").map(|(_, name)| name.into()));
+    }
+    // Longest first: what a name begins with is its whole spelling. Less than this would be a name like any other.
+    all.retain(|name: &BString| name.len() > 1);
+    all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    all.dedup();
+    all
+}
+
+/// Bytes of the longest name (`NAME_MAX` of limits.h).
+const NAME_MAX: usize = 255;
+
+/// A template as it is written.
+#[derive(Clone, Copy)]
+struct Text {
+    bytes: [u8; NAME_MAX],
+    len: usize,
+}
+
+impl Sink for Text {
+    fn add(&mut self, byte: u8) {
+        if let Some(room) = self.bytes.get_mut(self.len) {
+            *room = byte;
+            self.len += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abi::pattern::Digest;
+
+    fn template(name: &str) -> Option<String> {
+        of(name.as_bytes()).map(|template| template.to_string())
+    }
+
+    #[test]
+    fn what_a_session_draws_is_a_mark_and_the_rest_stands() {
+        for (name, expected) in [
+            ("2026", "#"),
+            ("07", "#"),
+            ("3f9a81c2d4", "#"),
+            ("rollout-2026-11-23T10-00-00-0198f3c2-cafe-7def-abcd-0123456789ab.jsonl", "rollout-#.jsonl"),
+            ("0198f3c2-cafe-7def-abcd-0123456789ab.jsonl", "#.jsonl"),
+            (
+                "0198f3c2-cafe-7def-abcd-0123456789ab-agent-0198f3c2-cafe-7def-abcd-0123456789ab.json",
+                "#-agent-#.json",
+            ),
+            (".claude.json.tmp.12345.1700000000", ".claude.json.tmp.#"),
+            (".claude.json.tmp.7", ".claude.json.tmp.#"),
+            ("settings.json.tmp-aBcDeF", "settings.json.tmp-#"),
+            (".state.tmp.qwerty.json", ".state.tmp.#.json"),
+            ("2026-11-28T18_18_08_512Z-debug-0.log", "#-debug-#.log"),
+        ] {
+            assert_eq!(template(name).as_deref(), Some(expected), "{name}");
+            assert_eq!(template(expected).as_deref(), Some(expected), "its own template");
+        }
+        for name in [
+            "src",
+            "python3.12",
+            "x86_64-linux-gnu",
+            "deadbeef",
+            "config.toml",
+            ".m2",
+            "v20.1.0",
+            "tmp",
+            "state.tmp",
+            "template-x",
+        ] {
+            assert_eq!(template(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_kernels_number_of_a_name_is_that_of_its_template() {
+        let digest = |name: &str| {
+            let mut pattern = Pattern::new(Digest::EMPTY);
+            name.bytes().for_each(|byte| pattern.add(byte));
+            pattern.finish()
+        };
+        for name in [".claude.json.tmp.12345.1700000000", "a-2026.log", ".x.tmp.9.json", "cafe-0001"] {
+            assert_eq!(digest(name), digest(&template(name).unwrap()), "{name}");
+        }
+        assert_ne!(digest(".claude.json.tmp.1"), digest(".claude.json.tmp"));
+        assert_ne!(digest(".claude.json.tmp.1"), digest(".claude.json.tmp.1.sh"));
+    }
+
+    #[test]
+    fn the_workspace_is_known_by_its_spellings() {
+        let context = Context {
+            workspaces: vec!["/home/u/my.app".into()],
+            home: "/home/u".into(),
+            agent_state: vec!["/home/u/.gemini".into()],
+            ..Context::default()
+        };
+        for name in
+            ["-home-u-my-app", "-home-u-my.app", "home-u-my-app", "_home_u_my_app", "%2Fhome%2Fu%2Fmy.app"]
+        {
+            assert_eq!(symbol(name.as_bytes(), &context, false).unwrap(), REPOSITORY, "{name}");
+        }
+        assert_eq!(symbol(b"-home-u-my-app.json", &context, false).unwrap(), "$repository.json");
+        assert_eq!(symbol(b"-home-u-my-app2", &context, false), None);
+        assert_eq!(symbol(b"my.app", &context, true).unwrap(), REPOSITORY);
+        assert_eq!(
+            symbol(b"my.app", &context, false),
+            None,
+            "a name like any other, but in the agent's own state"
+        );
+        assert!(is_own(b"/home/u/.gemini/history", &context) && !is_own(b"/home/u/.gemini", &context));
+    }
+
+    #[test]
+    fn a_pattern_is_anchored_by_letters_before_what_varies() {
+        assert!(is_anchored(b".claude.json.tmp.#") && is_anchored(b"note-#"));
+        assert!(!is_anchored(b"#.json") && !is_anchored(b".m-#-long"));
+    }
+}
