@@ -344,27 +344,26 @@ pub extern "C" fn refuses_name(dir: u64, below: u64, policy: u64) -> u64 {
 #[repr(C)]
 struct Reading {
     pattern: Pattern<Digest>,
-    at: u64,
-    left: u64,
+    len: u32,
+    name: u64,
 }
 
 /// One byte of a name, a callback of `bpf_loop`. 1 ends it.
-unsafe extern "C" fn read_byte(_: u64, reading: *mut Reading) -> i64 {
+unsafe extern "C" fn read_byte(at: u64, reading: *mut Reading) -> i64 {
     // SAFETY: `bpf_loop` hands on the pointer that `pattern` gave it.
     let reading = unsafe { &mut *reading };
-    if reading.left == 0 {
+    if at >= u64::from(reading.len) {
         return 1;
     }
-    let Some(byte) = Address(reading.at).get::<u8>(0) else { return 1 };
+    let Some(byte) = Address(reading.name.wrapping_add(at)).get::<u8>(0) else { return 1 };
     reading.pattern.add(byte);
-    (reading.at, reading.left) = (reading.at.wrapping_add(1), reading.left - 1);
     0
 }
 
 /// Turns a key of names into that of the pattern which a dentry's name has; whether it has one.
 #[inline(always)]
 fn pattern(below: u64, key: &mut T1NameKey) -> bool {
-    let Some((at, len)) = dentry::whole_name(Address(below)) else { return false };
+    let Some((name, len)) = dentry::whole_name(Address(below)) else { return false };
     if len == 0 || len > PATTERN_LEN as u32 {
         return false;
     }
@@ -374,7 +373,7 @@ fn pattern(below: u64, key: &mut T1NameKey) -> bool {
     // always so.
     let zero = opaque(len).wrapping_sub(opaque(len));
     reading.pattern.begin(Digest::EMPTY, zero);
-    (reading.at, reading.left) = (at.0, u64::from(len));
+    (reading.name, reading.len) = (name.0, len);
     each(PATTERN_LEN as u32, read_byte, reading);
     let digest = reading.pattern.finish();
     key.kind = NAME_PATTERN;

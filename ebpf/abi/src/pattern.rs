@@ -57,40 +57,40 @@ impl Sink for Digest {
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Pattern<S> {
-    /// Up to the last part that has ended.
-    ended: S,
-    /// And what stands behind it.
-    between: S,
-    /// And the part that has begun.
-    begun: S,
-    /// Its last four bytes.
+    /// Up to the part that has begun, or, behind one that varies, up to that: what stands between is lost if the next one
+    /// varies, too.
+    base: S,
+    /// Everything.
+    all: S,
+    /// The last four bytes of the part that has begun.
     word: u32,
     /// Its length.
     len: u32,
-    /// It has a digit.
-    digits: u32,
-    /// It has what no hexadecimal number has.
-    letters: u32,
-    /// The last part was `tmp` or `temp`.
-    temporary: u32,
-    /// The last part varied.
-    marked: u32,
+    /// [`DIGITS`], [`LETTERS`], [`TEMPORARY`], [`MARKED`]
+    flags: u32,
 }
+
+/// The part has a digit.
+const DIGITS: u32 = 1 << 0;
+/// It has what no hexadecimal number has.
+const LETTERS: u32 = 1 << 1;
+/// The last part was `tmp` or `temp`.
+const TEMPORARY: u32 = 1 << 2;
+/// The last part varied.
+const MARKED: u32 = 1 << 3;
 
 impl<S: Sink> Pattern<S> {
     /// Of no name yet.
     #[inline(always)]
     pub fn new(empty: S) -> Self {
-        let (ended, between, begun) = (empty, empty, empty);
-        Self { ended, between, begun, word: 0, len: 0, digits: 0, letters: 0, temporary: 0, marked: 0 }
+        Self { base: empty, all: empty, word: 0, len: 0, flags: 0 }
     }
 
     /// Begins in a place that the caller has zeroed, with a zero that nobody else knows for one.
     #[inline(always)]
     pub fn begin(&mut self, empty: S, zero: u32) {
-        (self.ended, self.between, self.begun) = (empty, empty, empty);
-        (self.word, self.len, self.digits) = (zero, zero, zero);
-        (self.letters, self.temporary, self.marked) = (zero, zero, zero);
+        (self.base, self.all) = (empty, empty);
+        (self.word, self.len, self.flags) = (zero, zero, zero);
     }
 
     /// One more byte of the name. The mark itself counts as a digit, so that the pattern of a pattern is itself.
@@ -99,22 +99,27 @@ impl<S: Sink> Pattern<S> {
         let digit = byte.is_ascii_digit() || byte == MARK;
         if !digit && !byte.is_ascii_alphabetic() && byte < 0x80 {
             self.end_part();
-            self.between.add(byte);
-            self.begun = self.between;
+            self.all.add(byte);
+            if self.flags & MARKED == 0 {
+                self.base = self.all;
+            }
             return;
         }
-        self.begun.add(byte);
+        self.all.add(byte);
         self.word = self.word << 8 | byte as u32;
         self.len += 1;
-        self.digits |= digit as u32;
-        self.letters |= !(digit || matches!(byte, b'a'..=b'f' | b'A'..=b'F')) as u32;
+        if digit {
+            self.flags |= DIGITS;
+        } else if !matches!(byte, b'a'..=b'f' | b'A'..=b'F') {
+            self.flags |= LETTERS;
+        }
     }
 
     /// The pattern.
     #[inline(always)]
     pub fn finish(&mut self) -> S {
         self.end_part();
-        self.between
+        self.all
     }
 
     #[inline(always)]
@@ -124,22 +129,18 @@ impl<S: Sink> Pattern<S> {
         if self.len == 0 {
             return;
         }
-        let hexadecimal = self.letters == 0 && (self.len == 4 || self.len >= 8);
-        if self.digits != 0 || hexadecimal || self.temporary != 0 {
-            if self.marked == 0 {
-                self.between.add(MARK);
-                self.ended = self.between;
+        let hexadecimal = self.flags & LETTERS == 0 && (self.len == 4 || self.len >= 8);
+        if self.flags & (DIGITS | TEMPORARY) != 0 || hexadecimal {
+            if self.flags & MARKED == 0 {
+                self.base.add(MARK);
             }
-            self.marked = 1;
-            self.temporary = 0;
+            self.all = self.base;
+            self.flags = MARKED;
         } else {
-            self.ended = self.begun;
-            self.marked = 0;
-            self.temporary =
-                ((self.len == 3 && self.word == TMP) || (self.len == 4 && self.word == TEMP)) as u32;
+            self.base = self.all;
+            let temporary = (self.len == 3 && self.word == TMP) || (self.len == 4 && self.word == TEMP);
+            self.flags = if temporary { TEMPORARY } else { 0 };
         }
-        self.between = self.ended;
-        self.begun = self.ended;
-        (self.word, self.len, self.digits, self.letters) = (0, 0, 0, 0);
+        (self.word, self.len) = (0, 0);
     }
 }
