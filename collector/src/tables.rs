@@ -64,6 +64,22 @@ impl Kernel {
         self.maps.protected.remove(&pid)
     }
 
+    /// Refuses connections to a process, but for those of its own session.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_delegate(&self, pid: u32, reason: u32) -> Result<(), Error> {
+        self.maps.delegates.insert(&pid, &reason)
+    }
+
+    /// Undoes [`Kernel::insert_delegate`].
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_delegate(&self, pid: u32) -> Result<(), Error> {
+        self.maps.delegates.remove(&pid)
+    }
+
     /// The entry of a session.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! What became of a socket, told at the end of a call, and who is behind a unix socket.
 
+use crate::maps::DELEGATES;
 use crate::read::{Address, each, zeros};
 use crate::ring::{Said, lose, verdict};
 use crate::socket::{NetOperation, Peer, mapped, tell};
 use crate::syscall::{Ended, SIGKILL};
 use crate::task::{self, Inside};
 use crate::{decide, dentry, offsets};
-use abi::{LOSS_UNREADABLE, MEANS_KILL, NO_ARG, VERDICT_REFUSED, access, op};
+use abi::{LOSS_UNREADABLE, MEANS_KILL, NO_ARG, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
 
 const AF_UNIX: u16 = 1;
@@ -30,6 +31,16 @@ pub fn behind(sk: Address) -> u32 {
         return 0;
     }
     sk.follow(offsets::sk_peer_pid()).and_then(|pid| pid.word(offsets::pid_number())).unwrap_or(0)
+}
+
+/// Decides a connection to whoever is behind a unix socket: an agent outside of the session would do its work unguarded.
+#[inline(always)]
+pub fn delegated(inside: &Inside, sk: Address, means: u8) -> Verdict {
+    let behind = behind(sk);
+    // SAFETY: read only.
+    let reason = unsafe { DELEGATES.get(behind) }.copied().unwrap_or(0);
+    let own = reason != 0 && task::find(behind, 0).is_some_and(|other| other.slot == inside.slot);
+    if reason == 0 || own { verdict(inside, 0, 0, 0) } else { verdict(inside, STAGE_T0, reason, means) }
 }
 
 /// connect, bind, listen.
@@ -236,20 +247,23 @@ pub fn finished(inside: &Inside, sk: Address, number: u32, op: u16, ret: i32, sa
         }
         _ => {}
     }
+    // A socket keeps its peer's process itself, from the moment on that it is connected.
+    let connected = family == AF_UNIX && ret == 0 && (op == op::CONNECT || op == op::ACCEPT);
+    let behind = if connected { sk } else { Address(0) };
     let mut decided = verdict(inside, 0, 0, 0);
-    if op == op::CONNECT
-        && let Some(dentry) = file(unix)
-    {
-        decided = decide::file(inside, dentry, access::CONNECT, MEANS_KILL);
+    if connected && op == op::CONNECT {
+        decided = delegated(inside, behind, MEANS_KILL);
+        if decided.stage == 0
+            && let Some(dentry) = file(unix)
+        {
+            decided = decide::file(inside, dentry, access::CONNECT, MEANS_KILL);
+        }
         if decided.flags & VERDICT_REFUSED != 0 {
             // The connection is there, and its maker ends before it can use it, but for what it has asked io_uring to send.
             // SAFETY: the helper has no preconditions.
             unsafe { bpf_send_signal(SIGKILL) };
         }
     }
-    // A socket keeps its peer's process itself, from the moment on that it is connected.
-    let connected = family == AF_UNIX && ret == 0 && (op == op::CONNECT || op == op::ACCEPT);
-    let behind = if connected { sk } else { Address(0) };
     let operation = NetOperation { op, ret, before: false, syscall: number, unix, behind, said };
     tell(inside, &operation, &peer, &decided);
     Some(())

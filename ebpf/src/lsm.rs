@@ -380,10 +380,12 @@ pub fn unix_may_send(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn to_unix(op: u16, other: Address, told: bool) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
-    let decided = match endpoint::file(other) {
-        Some(dentry) => decide::file(&inside, dentry, access::CONNECT, MEANS_LSM),
-        None => verdict(&inside, 0, 0, 0),
-    };
+    let mut decided = endpoint::delegated(&inside, other, MEANS_LSM);
+    if decided.stage == 0
+        && let Some(dentry) = endpoint::file(other)
+    {
+        decided = decide::file(&inside, dentry, access::CONNECT, MEANS_LSM);
+    }
     if told || decided.stage != 0 {
         let peer = Peer {
             family: 1,

@@ -1,9 +1,9 @@
 //! The maps. User space writes the deny-list, the programs write members and rings.
 
 use abi::{
-    FileKey, Identity, LABEL_BITS, LOSSES, Label, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_PLACES, MAX_SESSIONS,
-    MAX_T0, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT,
-    PlaceKey, Plan, Session, Socket, T1Key, T1NameKey, Verdict,
+    FileKey, Identity, LABEL_BITS, LOSSES, Label, MAX_DELEGATES, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_PLACES,
+    MAX_SESSIONS, MAX_T0, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel,
+    PLANS as PLAN_COUNT, PlaceKey, Plan, Session, Socket, T1Key, T1NameKey, Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
@@ -33,6 +33,9 @@ pub static HELD: Array<u64> = Array::with_max_entries(MAX_SESSIONS, MMAPABLE);
 /// Wardline's own processes, by tgid.
 #[map]
 pub static PROTECTED: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
+/// Processes that run an agent's program, by tgid, and the reason why no session but their own may connect to them.
+#[map]
+pub static DELEGATES: HashMap<u32, u32> = HashMap::with_max_entries(MAX_DELEGATES, 0);
 /// Executables that are T0 subjects.
 #[map]
 pub static SUBJECTS: HashMap<FileKey, u32> = HashMap::with_max_entries(256, 0);

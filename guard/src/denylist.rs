@@ -56,6 +56,10 @@ pub trait DenyList: Send + Sync {
     fn protect(&self, pid: u32) -> Result<(), Error>;
     /// Ends that.
     fn unprotect(&self, pid: u32) -> Result<(), Error>;
+    /// Lets no member connect to a process, but for those of its own session.
+    fn insert_delegate(&self, pid: u32, reason: u32) -> Result<(), Error>;
+    /// Ends that.
+    fn remove_delegate(&self, pid: u32) -> Result<(), Error>;
 }
 
 /// Forwards each method to the collector's own of the same name.
@@ -100,6 +104,8 @@ forward! {
     fn remove_net(bits: u32, key: NetKey) -> ();
     fn protect(pid: u32) -> ();
     fn unprotect(pid: u32) -> ();
+    fn insert_delegate(pid: u32, reason: u32) -> ();
+    fn remove_delegate(pid: u32) -> ();
 }
 
 #[cfg(test)]
@@ -120,6 +126,7 @@ pub(crate) mod fake {
         pub(crate) t1_names: HashMap<T1NameKey, u32>,
         pub(crate) nets: HashMap<(u32, NetKey), NetLabel>,
         pub(crate) protected: Vec<u32>,
+        pub(crate) delegates: HashMap<u32, u32>,
         pub(crate) sessions: HashMap<u32, Session>,
         pub(crate) held: HashMap<u32, u32>,
     }
@@ -264,6 +271,14 @@ pub(crate) mod fake {
         }
         fn unprotect(&self, pid: u32) -> Result<(), Error> {
             self.state().protected.retain(|&p| p != pid);
+            Ok(())
+        }
+        fn insert_delegate(&self, pid: u32, reason: u32) -> Result<(), Error> {
+            self.state().delegates.insert(pid, reason);
+            Ok(())
+        }
+        fn remove_delegate(&self, pid: u32) -> Result<(), Error> {
+            self.state().delegates.remove(&pid);
             Ok(())
         }
     }

@@ -1,6 +1,7 @@
 //! What all sessions share, and how one is armed.
 
 use crate::control::Mode;
+use crate::delegates::Delegates;
 use crate::fanotify::{self, Listener};
 use crate::reason::{Normal, Reasons};
 use crate::session::names::{Names, Resolvers};
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) tier: Tier,
     pub(crate) reasons: Reasons,
     pub(crate) jewels: t0::Static,
+    pub(crate) delegates: Arc<Delegates>,
     pub(crate) thresholds: Thresholds,
     next_policy: AtomicU32,
 }
@@ -71,6 +73,7 @@ impl Guard {
     pub fn over(list: Arc<dyn DenyList>, tier: Tier, own: t0::Own) -> Self {
         let shared = Shared {
             jewels: t0::Static::new(list.clone(), own),
+            delegates: Delegates::new(list.clone()),
             list,
             tier,
             reasons: Reasons::default(),
@@ -101,6 +104,7 @@ impl Guard {
             workspaces: context.workspaces.iter().map(path).collect(),
             variables,
         };
+        live.delegates = Some(self.shared.delegates.watch(guarded.uid)?);
         if self.shared.tier == Tier::Tracepoint {
             live.jewels = Some(Listener::new(self.shared.list.clone())?);
         }

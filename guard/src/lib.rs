@@ -15,6 +15,7 @@
 pub mod canary;
 pub mod cgroup;
 pub mod control;
+pub mod delegates;
 mod denylist;
 mod error;
 pub mod fanotify;

@@ -19,6 +19,8 @@ pub const METADATA: u32 = FIRST_FIXED;
 pub const OWN_FILE: u32 = FIRST_FIXED + 1;
 /// The probe that shows that refusing works.
 pub const CANARY: u32 = FIRST_FIXED + 2;
+/// An agent outside of the session.
+pub const DELEGATE: u32 = FIRST_FIXED + 3;
 
 const FIXED: &[(u32, &str)] = &[
     (METADATA, "the cloud's metadata service hands out credentials: no agent session may connect to it"),
@@ -39,6 +41,7 @@ const FIXED: &[(u32, &str)] = &[
         "a record of what was refused in this session was lost, so that what followed may be unknown: the session may \
          change, start and send nothing until somebody has looked at it",
     ),
+    (DELEGATE, "an agent outside of the session works unguarded: no agent session may connect to one"),
     (CANARY, "a probe of Wardline, to show that refusing works"),
 ];
 

@@ -1,6 +1,7 @@
 //! What a session amounted to, as the client prints it when the command has ended.
 
 use crate::control::GoOn;
+use crate::delegates::Delegate;
 use crate::fanotify::Latency;
 pub use crate::session::lag::Lag;
 use event::{Fate, Means, Stage, Told, Unseen};
@@ -124,6 +125,8 @@ pub struct Report {
     pub duration_ns: u64,
     /// What came before the session was attached.
     pub unseen: Option<Unseen>,
+    /// The agent outside of the session that was reached, and for which the session was ended.
+    pub delegate: Option<Delegate>,
     /// The stage that refused or stopped something first; whether the agent went on is another question.
     pub stopped_by: Option<Stage>,
     /// By what.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod change;
+mod delegate;
 mod denials;
 mod freeze;
 mod itself;
@@ -20,6 +21,7 @@ mod tests;
 pub(crate) mod whole;
 
 use crate::control::Mode;
+use crate::delegates::Watch;
 use crate::fanotify::Listener;
 use crate::guard::Shared;
 use crate::ladder::Step;
@@ -84,6 +86,15 @@ pub enum Effect {
         /// For what.
         cause: Cause,
     },
+    /// An agent outside of the session was reached: the session is to be ended.
+    End {
+        /// CLOCK_BOOTTIME, ns.
+        time_ns: u64,
+        /// The agent's process.
+        pid: u32,
+        /// Why, and what to do.
+        reason: String,
+    },
 }
 
 /// What T2 answers.
@@ -129,6 +140,7 @@ pub struct Live {
     pub(crate) whole: Option<Whole>,
     /// By when everything must stand still that is to be frozen.
     freezing: Option<Instant>,
+    pub(crate) delegates: Option<Watch>,
     tokeniser: Tokeniser,
     scorer: Option<Scorer>,
     lags: Option<Lags>,
@@ -194,6 +206,7 @@ impl Live {
             names: Names::default(),
             whole: None,
             freezing: None,
+            delegates: None,
             tokeniser: Tokeniser::guarding(meta.context.clone()),
             scorer: None,
             lags: None,
@@ -323,6 +336,7 @@ impl Live {
                 self.last_ns = self.last_ns.max(event.time_ns);
                 self.decided(event, &mut effects);
                 effects.extend(stop);
+                effects.extend(self.delegated(event));
                 // Others may get a baseline with their next task, and the tokeniser must have seen all before.
                 if self.mode != Mode::Record || self.scorer.is_some() {
                     let step = self.tokeniser.read(event);

@@ -57,6 +57,7 @@ pub fn attach(state: &State, verbose: u8, args: &SessionArgs, mode: Mode, pid: u
             (Left::Ended, _) => {}
         }
     }
+    run::ended_for_a_delegate(mode, &finished.report)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -173,7 +173,20 @@ fn run(
     if !args.quiet {
         anstream::eprintln!("{}", summary::text(mode, verbose, &ended.finished, &said));
     }
+    ended_for_a_delegate(mode, &ended.finished.report)?;
     Ok(pass_on(&ended))
+}
+
+/// An agent outside of the session was reached, and the session ended for it.
+pub(super) fn ended_for_a_delegate(mode: Mode, report: &Report) -> Result<()> {
+    match &report.delegate {
+        Some(delegate) if mode != Mode::Shadow => {
+            let advice = delegate.advice();
+            Err(Exit::Refused
+                .error(format!("the session was ended when it connected to another agent: {advice}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes what the session amounted to where that was asked for.

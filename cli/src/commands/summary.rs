@@ -65,6 +65,10 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
     {
         let _ = writeln!(out, "  why        {reason}");
     }
+    if let Some(delegate) = &report.delegate {
+        let agent = style::warning("agent     ");
+        let _ = writeln!(out, "  {agent} reached outside: `{}` (process {})", delegate.command, delegate.pid);
+    }
     if let Some(unseen) = report.unseen {
         let _ = writeln!(
             out,
@@ -142,6 +146,7 @@ mod tests {
     use super::*;
     use event::Stage;
     use guard::Denial;
+    use guard::delegates::Delegate;
 
     fn plain(mode: Mode, finished: &Finished) -> String {
         anstream::adapter::strip_str(&text(mode, 0, finished, &["known".into()])).to_string()
@@ -193,6 +198,11 @@ mod tests {
             reasons: vec![denial.reason.clone(), "T2: much deleted".into()],
             denials: vec![denial],
             lost: 3,
+            delegate: Some(Delegate {
+                pid: 4711,
+                agent: "codex".into(),
+                command: "codex app-server --listen unix://".into(),
+            }),
             notes: vec!["known".into(), "a note".into(), "a note".into()],
             ..report()
         };

@@ -4,6 +4,8 @@
 pub const MAX_SESSIONS: u32 = 256;
 /// Processes that can be inside sessions at once; Linux' default `pid_max` is 32,768.
 pub const MAX_MEMBERS: u32 = 65_536;
+/// Processes that run agents' programs and are known at once.
+pub const MAX_DELEGATES: u32 = 4096;
 /// Numbers that a process can have: `PID_MAX_LIMIT`, include/linux/threads.h.
 pub const MAX_PIDS: u32 = 1 << 22;
 /// Bits for inodes that have labels. With ten thousand of them one look-up in twenty-six is in vain.

@@ -13,6 +13,7 @@ impl Live {
     pub fn apply(&mut self, effect: &Effect) -> Result<(), Error> {
         let (answer, means) = match effect {
             Effect::Denied(_) | Effect::Alert { .. } => return Ok(()),
+            Effect::End { .. } => return self.kill(),
             Effect::Stop { freeze: true, cause, .. } => return self.freeze(cause.clone()),
             Effect::Stop { pid, .. } => return self.end_process(*pid),
             Effect::Restrict(answer) => (answer, None),

@@ -146,6 +146,9 @@ pub fn of_effect(session: &str, effect: &Effect, wall_ns: i64) -> Option<Notice>
             let reason = format!("{}: {}", cause.what, cause.reason);
             Notice { pid: *pid, ..notice(Kind::Frozen, Stage::T0, cause.time_ns, &reason) }
         }
+        Effect::End { time_ns, pid, reason } => {
+            Notice { pid: *pid, ..notice(Kind::Killed, Stage::T0, *time_ns, reason) }
+        }
         Effect::Restrict(answer) => answered(Kind::Restricted, answer),
         Effect::Freeze(answer) => answered(Kind::Frozen, answer),
         Effect::Kill(answer) => answered(Kind::Killed, answer),

@@ -333,6 +333,12 @@ impl Sessions {
         for running in self.all().values() {
             running.with(|live| {
                 live.flush_aged();
+                if let Some(effect) = live.delegate_reached() {
+                    if let Err(error) = live.apply(&effect) {
+                        self.fail_closed(running, live, &error);
+                    }
+                    self.tell(running, &effect);
+                }
                 if !live.is_whole() {
                     self.fail_closed(running, live, "a jewel that somebody writes could not be closed");
                 }
