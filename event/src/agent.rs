@@ -248,7 +248,7 @@ impl<'w> Program<'w> {
                     return Program::Inline;
                 } else if WITH_VALUE.contains(&word) {
                     words.next();
-                } else if !word.starts_with(b"-") && !(deno && word == b"run") && !is_assignment(word) {
+                } else if !(word.starts_with(b"-") || is_assignment(word) || deno && word == b"run") {
                     break word;
                 }
             };
