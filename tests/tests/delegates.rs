@@ -183,7 +183,7 @@ fn an_agent_outside_ends_the_session_before_it_is_asked_for_anything() -> Result
     let world = World::new()?;
     for (verb, socket) in ["enforce", "record"].into_iter().zip(sockets(&world)) {
         let mut server = Server::start(&world, OF_AN_AGENT, &socket)?;
-        let script = "PROGRAM; sleep 20; touch went-on";
+        let script = "PROGRAM; sleep 60; touch went-on";
         let (output, summary) = session(&world, verb, &["--quiet"], &socket, script)?;
         assert_ended(&output, &summary, server.pid());
         assert_eq!(summary["denials"][0]["op"], "connect", "{summary}");
@@ -225,7 +225,7 @@ fn late(world: &World, socket: &str, script: &str) -> Result<(Output, Value, Ser
     let script = format!("touch started; until [ -e there ]; do sleep 0.01; done; {script}");
     std::thread::scope(|scope| {
         let server = scope.spawn(|| {
-            ensure!(wait_until(Duration::from_secs(30), || started.exists()), "the session did not start");
+            ensure!(wait_until(Duration::from_secs(120), || started.exists()), "the session did not start");
             let server = Server::start(world, OF_AN_AGENT, socket)?;
             fs::write(&there, "")?;
             Ok(server)
@@ -240,13 +240,13 @@ fn late(world: &World, socket: &str, script: &str) -> Result<(Output, Value, Ser
 fn an_agent_that_starts_later_ends_the_session_too() -> Result<()> {
     let world = World::new()?;
     let [path, _] = sockets(&world);
-    let (output, summary, mut server) = late(&world, &path, "sleep 3; PROGRAM; sleep 20")?;
+    let (output, summary, mut server) = late(&world, &path, "sleep 3; PROGRAM; sleep 60")?;
     assert_ended(&output, &summary, server.pid());
     assert_eq!(server.end()?, "", "it was known by then");
     // At once: it may be asked before it is known, and the session goes no further.
     let world = World::new()?;
     let [_, name] = sockets(&world);
-    let (output, summary, server) = late(&world, &name, "PROGRAM >/dev/null; sleep 20; touch went-on")?;
+    let (output, summary, server) = late(&world, &name, "PROGRAM >/dev/null; sleep 60; touch went-on")?;
     assert_ended(&output, &summary, server.pid());
     assert!(!world.workspace().join("went-on").exists());
     Ok(())
@@ -262,8 +262,8 @@ fn an_agent_in_another_session_is_outside() -> Result<()> {
     args.extend(ARGUMENTS.map(str::to_owned));
     let mut first = world.wardline(args);
     let mut first = first.env(VARIABLE, "listen").env(SOCKET, &path).stdout(Stdio::piped()).spawn()?;
-    ensure!(wait_until(Duration::from_secs(30), || Path::new(&path).exists()), "the first does not listen");
-    let (output, summary) = session(&world, "enforce", &[], &path, "PROGRAM; sleep 20")?;
+    ensure!(wait_until(Duration::from_secs(120), || Path::new(&path).exists()), "the first does not listen");
+    let (output, summary) = session(&world, "enforce", &[], &path, "PROGRAM; sleep 60")?;
     assert_eq!(output.status.code(), Some(122), "{output:?}");
     assert_eq!(summary["delegate"]["agent"], "codex", "{summary}");
     assert!(first.try_wait()?.is_none(), "the other session goes on");
