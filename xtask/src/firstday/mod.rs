@@ -88,11 +88,12 @@ pub fn run(arguments: &FirstDay) -> Result<i32> {
         };
         let outcome = apart(&trial, arguments.offline)?;
         report.tried.push(Tried { held_out: *held_out, outcome });
+        // After each agent: a run that is interrupted later has said what it knows.
+        if let Some(out) = &arguments.out {
+            report.write(out)?;
+        }
     }
     print!("{}", report.table());
-    if let Some(out) = &arguments.out {
-        report.write(out)?;
-    }
     Ok(i32::from(!report.is_good()))
 }
 
