@@ -9,7 +9,7 @@ use crate::read::{Address, clear, opaque};
 use crate::task::Inside;
 use abi::{
     CALL_APART, File, FileFacts, Header, LOSS_SCRATCH, LOSS_UNREADABLE, REASON_LOST, SESSION_ENFORCE,
-    SESSION_SCORED, Syscall, VERDICT_REFUSED, Verdict, kind,
+    SESSION_SCORED, SESSION_WATCHED, STAGE_NONE, STAGE_T0, Syscall, VERDICT_REFUSED, Verdict, kind,
 };
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::helpers::generated::{
@@ -444,7 +444,9 @@ pub const FACTS_WORDS: usize = size_of::<FileFacts>() / 8;
 /// A decision as the record and the caller need it: what was decided, by what means, and whether it counts.
 #[inline(always)]
 pub fn verdict(inside: &Inside, stage: u8, reason: u32, means: u8) -> Verdict {
-    let refused = stage != 0 && inside.session().flags & SESSION_ENFORCE != 0;
+    let flags = inside.session().flags;
+    let only_watches = stage != STAGE_T0 && flags & SESSION_WATCHED != 0;
+    let refused = stage != STAGE_NONE && flags & SESSION_ENFORCE != 0 && !only_watches;
     Verdict {
         stage,
         means: if stage == 0 { 0 } else { means },

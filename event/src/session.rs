@@ -3,6 +3,9 @@
 use crate::{Access, Decision, Fate, Object, Op};
 use serde::{Deserialize, Serialize};
 
+/// The task of a session of which none was said.
+pub const UNKNOWN_TASK: &str = "unknown";
+
 /// One run of one agent: what was said about it when it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMeta {

@@ -160,8 +160,7 @@ impl Tokeniser {
 
     /// Where an event reached; see [`Place`].
     pub fn place(&self, event: &Event) -> Option<Place> {
-        let refused = event.decision.is_some();
-        if !refused && matches!(event.outcome, Outcome::Failed(_)) {
+        if event.decision.is_none() && !was_asked(event) {
             return None;
         }
         let reach = reach(event)?;
@@ -252,6 +251,23 @@ impl Tokeniser {
             components.push("$state".into());
         }
         components
+    }
+}
+
+/// Whether the deny-list was asked about an operation that nobody decided: it came about, or failed behind that, where the
+/// object was the kernel's already (a host that does not answer, a directory that is not empty). EPERM and EACCES may be
+/// somebody else's refusal, before or behind.
+fn was_asked(event: &Event) -> bool {
+    match event.outcome {
+        Outcome::Done(_) => true,
+        Outcome::Failed(libc_errno::EPERM | libc_errno::EACCES) => false,
+        Outcome::Failed(_) => match &event.object {
+            // The hook of an address sees what the kernel goes on with.
+            Object::Address(_) => matches!(event.op, Op::Connect | Op::Send),
+            object => {
+                object.file().is_some_and(|file| file.origin == Origin::Trusted && !file.path.is_empty())
+            }
+        },
     }
 }
 
@@ -474,6 +490,34 @@ mod tests {
         assert_eq!(of(Op::Rename, Origin::Trusted), moved);
         assert_eq!(of(Op::Rename, Origin::Claimed), moved[..1]);
         assert_eq!(of(Op::Link, Origin::Trusted), [(Reach::Create, new), (Reach::Read, old)]);
+    }
+
+    #[test]
+    fn what_failed_behind_the_question_teaches_what_it_would_have_as_done() {
+        let taught = |op: Op, object: Object, errno: i32| {
+            let failed = Event { outcome: Outcome::Failed(errno), object, ..event(op, "/", Access::CONNECT) };
+            tokeniser().read(&failed).taught().count()
+        };
+        let file = |origin| File { path: "/home/u/x".into(), key: None, mode: 0, origin };
+        let address = || {
+            Object::Address(Address {
+                ip: "10.255.255.53".parse().unwrap(),
+                port: 53,
+                protocol: 17,
+                host: None,
+            })
+        };
+        for errno in [101, 110, 111, 113, 115] {
+            assert_eq!(taught(Op::Connect, address(), errno), 1, "{errno}");
+        }
+        for errno in [1, 13] {
+            assert_eq!(taught(Op::Connect, address(), errno), 0, "{errno}");
+        }
+        assert_eq!(taught(Op::Bind, address(), 98), 0);
+        assert_eq!(taught(Op::Connect, Object::Unix(file(Origin::Trusted)), 111), 1);
+        assert_eq!(taught(Op::Connect, Object::Unix(file(Origin::Claimed)), 111), 0);
+        assert_eq!(taught(Op::Rmdir, Object::File(file(Origin::Trusted)), 39), 1);
+        assert_eq!(taught(Op::Unlink, Object::File(file(Origin::Claimed)), 2), 0);
     }
 
     #[test]

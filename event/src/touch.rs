@@ -38,10 +38,10 @@ impl Step {
         place.into_iter().chain(second)
     }
 
-    /// The places that it teaches: what came about, where that can be believed.
+    /// The places that it teaches: what the kernel went on with, where that can be believed, and nobody refused it.
     pub fn taught(&self) -> impl Iterator<Item = &Place> {
-        let done = self.token.0 & 3 == 0;
-        self.touches().filter(move |touch| done && touch.said != Said::Session).map(|touch| touch.place)
+        let refused = self.token.0 & 3 == REFUSED;
+        self.touches().filter(move |touch| !refused && touch.said != Said::Session).map(|touch| touch.place)
     }
 
     /// The places that a compiled baseline is asked about when the same is attempted in this tier: those that the operation
@@ -52,6 +52,9 @@ impl Step {
         decided.map(|touch| touch.place)
     }
 }
+
+/// The outcome of a token that says EPERM or EACCES.
+const REFUSED: u32 = 2;
 
 /// What the tier `tracepoint` refuses to nobody; ARCHITECTURE.md has the table.
 const WITHOUT_MEANS: [Op; 11] = [

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the protocol. Client and supervisor are one binary, so that only a supervisor that outlived an upgrade
 /// can differ: it is refused with a plain message.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 /// Bytes of the longest request: an argument list is the longest thing in one, and Linux allows 128 KiB for one
 /// argument; a command line beyond a mebibyte is refused.
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;
@@ -78,6 +78,8 @@ pub struct Begin {
     pub variables: Vec<(BString, BString)>,
     /// The user asked for what is refused otherwise: a workspace that is a home, or holds a crown jewel.
     pub force: bool,
+    /// The baseline is to refuse, whatever its trial says.
+    pub force_baseline: bool,
     /// The command may run as root.
     pub as_root: bool,
     /// `pid` runs already: it is taken in with everything that descends from it, and nothing is held.

@@ -8,12 +8,12 @@ use crate::session::names::{Names, Resolvers};
 use crate::session::whole::Whole;
 use crate::session::{Armed, Live, Recording, no_session};
 use crate::t1::hosts::{self, Hosts};
-use crate::{DenyList, Error, cgroup::Cgroup, t0, t1, walk};
+use crate::{DenyList, Error, cgroup::Cgroup, t0, t1, trial, walk};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
 use collector::{Kernel, Tier};
 use event::{Context, Segment, SessionMeta};
-use models::{Baseline, Thresholds};
+use models::{Baseline, State, Thresholds};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -56,6 +56,8 @@ pub struct Opening {
     pub variables: Vec<(BString, BString)>,
     /// The baseline of its agent and task, or the union of its agent's.
     pub baseline: Option<Arc<Baseline>>,
+    /// It refuses even where its trial says that it should only watch.
+    pub force_baseline: bool,
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
     /// Where it is written down.
@@ -90,9 +92,11 @@ impl Guard {
 
     /// Arms everything for a session, before anybody is inside. On an error nothing of it stays.
     pub fn open(&self, opening: Opening) -> Result<Live, Error> {
-        let Opening { session, slot, mode, meta, variables, baseline, cgroup, recording } = opening;
+        let Opening { session, slot, mode, meta, variables, baseline, force_baseline, cgroup, recording } =
+            opening;
         let mut live = Live::new(self.shared.clone(), session, slot, mode, meta);
         live.cgroup = cgroup;
+        live.force_baseline = force_baseline;
         live.recording = recording;
         live.names = Names::new(Resolvers::configured());
         self.shared.list.set_session(slot, &no_session())?;
@@ -182,9 +186,15 @@ impl Live {
 
     /// Takes over an armed baseline. The kernel does not obey it before [`Live::publish`].
     fn enter(&mut self, entered: Entered) {
-        self.notes.extend(entered.notes);
-        self.armed = Some(entered.armed);
-        self.score_under(Some(entered.baseline));
+        let Entered { mut armed, baseline, notes } = entered;
+        self.notes.extend(notes);
+        armed.only_watches =
+            self.mode == Mode::Enforce && !self.force_baseline && baseline.state() == State::Shadow;
+        if armed.only_watches {
+            self.notes.push(trial::only_watches(&baseline));
+        }
+        self.armed = Some(armed);
+        self.score_under(Some(baseline));
     }
 
     /// Tells the kernel what it obeys from now on, in one step. What T2 took away stays away.
@@ -199,7 +209,10 @@ impl Live {
             session.flags |= abi::SESSION_SCORED;
         }
         session.policy = 0;
-        if let Some(Armed { policy, .. }) = &self.armed {
+        if let Some(Armed { policy, only_watches, .. }) = &self.armed {
+            if *only_watches {
+                session.flags |= abi::SESSION_WATCHED;
+            }
             session.flags |= abi::SESSION_T1;
             session.policy = policy.number;
             session.unlabelled = policy.unlabelled;
@@ -243,7 +256,8 @@ impl Place {
             t1::compile(&baseline.models.novelty, &normal, context, &files, &shared.reasons, number)?;
         t1::arm(&*list, &policy)?;
         let mut notes = policy.notes.clone();
-        let mut armed = Armed { shared: Arc::clone(shared), policy, listener: None, hosts: None };
+        let mut armed =
+            Armed { shared: Arc::clone(shared), policy, listener: None, hosts: None, only_watches: false };
         armed.hosts = Hosts::start(list.clone(), &armed.policy, baseline.clone(), hosts::resolve)
             .unwrap_or_else(|e| {
                 notes.push(format!("hosts that the baseline knows by name alone are closed: {e}"));

@@ -30,6 +30,7 @@ pub mod session;
 pub mod supervisor;
 pub mod t0;
 pub mod t1;
+mod trial;
 mod walk;
 pub mod workspace;
 

@@ -5,6 +5,7 @@ use crate::delegates::Delegate;
 use crate::fanotify::Latency;
 pub use crate::session::lag::Lag;
 use event::{Fate, Means, Stage, Told, Unseen};
+use models::State;
 use serde::{Deserialize, Serialize};
 
 /// Denials that a report carries one by one; more are only counted.
@@ -88,6 +89,8 @@ pub struct Report {
     pub mode: String,
     /// `lsm` or `tracepoint`.
     pub tier: String,
+    /// What the baseline did: refuse, or watch; `None` without one.
+    pub baseline: Option<State>,
     /// Operations that were seen.
     pub events: u64,
     /// System calls that were seen.

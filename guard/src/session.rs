@@ -129,6 +129,8 @@ pub struct Live {
     pub(crate) slot: u32,
     pub(crate) mode: Mode,
     pub(crate) meta: SessionMeta,
+    /// A baseline refuses whatever its trial says.
+    pub(crate) force_baseline: bool,
     pub(crate) segment: Segment,
     pub(crate) cgroup: Option<Cgroup>,
     pub(crate) recording: Option<Recording>,
@@ -176,6 +178,8 @@ pub(crate) struct Armed {
     pub(crate) listener: Option<Listener>,
     /// Destinations that it knows by name; closed with it.
     pub(crate) hosts: Option<t1::hosts::Hosts>,
+    /// It says what it would refuse, and so does the score.
+    pub(crate) only_watches: bool,
 }
 
 impl Drop for Armed {
@@ -197,6 +201,7 @@ impl Live {
             slot,
             mode,
             segment,
+            force_baseline: false,
             cgroup: None,
             recording: None,
             jewels: None,
@@ -321,7 +326,7 @@ impl Live {
             if let Some(decision) = &mut event.decision {
                 decision.reason = self.shared.reasons.asked(decision.reason, event.access);
             }
-            if self.mode == Mode::Shadow && self.judged.is_told_later(event) {
+            if (self.mode == Mode::Shadow || self.only_watches()) && self.judged.is_told_later(event) {
                 return effects;
             }
             self.name(event);

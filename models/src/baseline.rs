@@ -4,6 +4,7 @@ use crate::calibration::Calibration;
 use crate::cluster::Clusters;
 use crate::ngram::Ngram;
 use crate::novelty::Novelty;
+use crate::trial::Trial;
 use crate::volume::Volume;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -138,6 +139,28 @@ pub struct Baseline {
     pub models: Arc<Models>,
     /// From held-out sessions.
     pub calibration: Calibration,
+    /// What it would have refused sessions that it did not know.
+    pub trial: Trial,
+}
+
+/// What a baseline does to a session that is enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It only watches: it says what it would refuse.
+    Shadow,
+    /// It refuses.
+    Enforcing,
+}
+
+impl State {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Shadow => "shadow",
+            State::Enforcing => "enforcing",
+        }
+    }
 }
 
 /// Why a baseline arms nothing.
@@ -180,6 +203,11 @@ impl Baseline {
         }
     }
 
+    /// What it does unless it is forced: one that would have refused too many sessions that it did not know only watches.
+    pub fn state(&self) -> State {
+        if self.trial.is_passed() { State::Enforcing } else { State::Shadow }
+    }
+
     /// The smallest p that its held-out sessions prove: false alarms below it are extrapolated.
     pub fn smallest_provable(&self) -> f64 {
         self.calibration.smallest_provable()
@@ -195,6 +223,7 @@ impl Baseline {
         for baseline in rest {
             models.merge(&baseline.models);
             union.calibration.merge(&baseline.calibration);
+            union.trial.merge(&baseline.trial);
             if union.agent != baseline.agent {
                 union.agent = "any".to_owned();
             }

@@ -153,10 +153,6 @@ pub struct Calibration {
     pub scales: Vec<Option<Scale>>,
     /// Held-out sessions.
     pub sessions: usize,
-    /// Held-out sessions in which the compiled baseline would have denied something.
-    pub denied_sessions: usize,
-    /// Distinct places that it would have denied in them.
-    pub denied_places: usize,
     /// Actions in them.
     pub actions: u64,
 }
@@ -171,8 +167,6 @@ impl Calibration {
             }
         }
         self.sessions += other.sessions;
-        self.denied_sessions += other.denied_sessions;
-        self.denied_places += other.denied_places;
         self.actions += other.actions;
     }
 

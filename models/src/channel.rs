@@ -17,7 +17,6 @@ use crate::baseline::Models;
 use crate::calibration::Reading;
 use crate::group::Group;
 use crate::ngram::{History, Ngram};
-use crate::novelty::DENIAL_BUDGET_BITS;
 use crate::thread::Threads;
 use crate::volume::Tally;
 use crate::window::Window;
@@ -121,7 +120,6 @@ pub struct Channels {
     window: Window,
     peaks: [f64; CHANNELS.len()],
     values: [f64; CHANNELS.len()],
-    denied: usize,
     surprises: Surprises,
     surprising_actions: Surprises,
     surprising_calls: Surprises,
@@ -140,7 +138,6 @@ impl Channels {
             window: Window::default(),
             peaks: [0.0; CHANNELS.len()],
             values: [0.0; CHANNELS.len()],
-            denied: 0,
             surprises: Surprises::default(),
             surprising_actions: Surprises::default(),
             surprising_calls: Surprises::default(),
@@ -155,11 +152,6 @@ impl Channels {
     /// The counts of the session.
     pub fn tally(&self) -> &Tally {
         &self.tally
-    }
-
-    /// Distinct places that the compiled baseline denies, that the session has touched.
-    pub fn denied(&self) -> usize {
-        self.denied
     }
 
     /// Takes in a step. Values change with actions only.
@@ -235,9 +227,6 @@ impl Channels {
     /// leads to its neighbours.
     fn touch(&mut self, place: &Place) -> f64 {
         let bits = self.models.novelty.first_touch_bits(place);
-        if bits >= DENIAL_BUDGET_BITS && place.is_compiled() {
-            self.denied += 1;
-        }
         if bits > EVERYDAY_BITS {
             let times = self.fresh_below.entry(self.models.novelty.nearest(place)).or_insert(0);
             *times += 1;

@@ -7,7 +7,7 @@ use crate::thread::Threads;
 use crate::train::{Corpus, Item};
 use crate::volume::{Sample, Tally};
 use crate::window::{Features, WINDOW_STRIDE, Window};
-use event::{Place, Step};
+use event::{Op, Place, Step};
 use std::collections::BTreeSet;
 
 /// Distinct places of one session that are learned; past it they stay novel.
@@ -20,6 +20,10 @@ pub(crate) struct Facts {
     pub actions: Ngram,
     pub syscalls: Ngram,
     pub places: BTreeSet<Place>,
+    /// Places that a compiled baseline would have been asked about.
+    pub asked: BTreeSet<Place>,
+    /// The same of the first program that was started.
+    pub start: BTreeSet<Place>,
     pub sample: Sample,
     pub windows: Vec<Features>,
     pub workspace: u64,
@@ -41,14 +45,28 @@ struct Learner {
 }
 
 impl Facts {
-    pub fn read<C: Corpus>(corpus: &C, session: usize) -> Result<Facts, C::Error> {
+    /// `tier`: in which a baseline of it would be asked.
+    pub fn read<C: Corpus>(corpus: &C, session: usize, tier: &str) -> Result<Facts, C::Error> {
         let mut learner = Learner::new(TOKEN_ORDER, ACTION_ORDER, SYSCALL_ORDER);
-        corpus.replay(session, &mut |item| learner.take(item))?;
+        let (mut asked, mut start) = (BTreeSet::new(), BTreeSet::new());
+        corpus.replay(session, &mut |item| {
+            if let Item::Step(step) = item
+                && asked.len() < PLACES_MAX
+            {
+                if start.is_empty() && step.token.op() == Some(Op::Exec) {
+                    start.extend(step.asked(tier).cloned());
+                }
+                asked.extend(step.asked(tier).cloned());
+            }
+            learner.take(item);
+        })?;
         Ok(Facts {
             tokens: learner.tokens,
             actions: learner.actions,
             syscalls: learner.syscalls,
             places: learner.places,
+            asked,
+            start,
             sample: learner.tally.sample(),
             windows: learner.windows,
             workspace: corpus.workspace(session),

@@ -21,6 +21,7 @@ mod scorer;
 pub mod tail;
 pub mod thread;
 pub mod train;
+pub mod trial;
 mod trie;
 mod variety;
 mod verdict;
@@ -28,11 +29,13 @@ pub mod volume;
 pub mod window;
 
 pub use baseline::{
-    ACTION_ORDER, Background, Baseline, Models, Provenance, SESSIONS_MIN, SYSCALL_ORDER, TOKEN_ORDER, Unfit,
+    ACTION_ORDER, Background, Baseline, Models, Provenance, SESSIONS_MIN, SYSCALL_ORDER, State, TOKEN_ORDER,
+    Unfit,
 };
 pub use format::{Expected, FormatError, decode, encode};
 pub use novelty::{DENIAL_BUDGET_BITS, Novelty, Region};
 pub use reason::words;
 pub use region::is_hub;
 pub use scorer::{ChannelScore, Score, Scorer};
+pub use trial::Trial;
 pub use verdict::{Thresholds, Verdict};

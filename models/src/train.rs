@@ -10,6 +10,7 @@ use crate::channel::{CHANNELS, Channels};
 use crate::cluster::Clusters;
 use crate::facts::{self, Facts};
 use crate::novelty::Novelty;
+use crate::trial::{Held, Trial};
 use crate::volume::Volume;
 use crate::{baseline::Background, ngram::Ngram, window::Features};
 use event::Step;
@@ -149,10 +150,15 @@ pub fn train<C: Corpus>(
     }
     let mut facts = Vec::with_capacity(sessions);
     for session in 0..sessions {
-        facts.push(Facts::read(corpus, session).map_err(TrainError::Read)?);
+        facts.push(Facts::read(corpus, session, &options.tier).map_err(TrainError::Read)?);
         progress(Progress { done: session + 1, of: 2 * sessions });
     }
     let learned = learn(&facts, &options);
+    let held: Vec<Held<'_>> = facts
+        .iter()
+        .map(|Facts { workspace, asked, start, .. }| Held { workspace: *workspace, asked, start })
+        .collect();
+    let trial = Trial::hold(&learned.novelty, &held);
     let calibration =
         calibrate(corpus, &facts, &learned, options.seed, progress).map_err(TrainError::Read)?;
     let mut models = learned;
@@ -174,6 +180,7 @@ pub fn train<C: Corpus>(
         partial: false,
         models: Arc::new(models),
         calibration,
+        trial,
     })
 }
 
@@ -298,8 +305,6 @@ impl HeldOut {
             maxima.push(blocks.iter().map(|block| block[channel]).collect::<Vec<f64>>());
         }
         self.calibration.sessions += 1;
-        self.calibration.denied_places += channels.denied();
-        self.calibration.denied_sessions += usize::from(channels.denied() > 0);
         self.calibration.actions += actions;
         Ok(())
     }

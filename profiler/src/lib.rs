@@ -16,4 +16,4 @@ pub use error::Error;
 pub use library::{Entry, Library};
 pub use screen::{LOSS_SHARE_MAX, reason_to_leave_out};
 pub use session::{Reading, replay};
-pub use training::{Filter, Options, Refused, Report, Trained, train};
+pub use training::{Filter, Options, Refused, Report, Trained, Untasked, train};

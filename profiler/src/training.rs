@@ -75,6 +75,18 @@ pub struct Report {
     pub trained: Vec<Trained>,
     /// Where there is none.
     pub refused: Vec<Refused>,
+    /// Recordings of which nobody said the task.
+    pub untasked: Vec<Untasked>,
+}
+
+/// Recordings of an agent of which nobody said the task: they teach its tasks where it keeps its files, and no baseline is
+/// made of them unasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untasked {
+    /// The agent.
+    pub agent: String,
+    /// How many.
+    pub sessions: usize,
 }
 
 /// Sessions of one agent and task.
@@ -96,7 +108,19 @@ pub fn train(
     let sessions = reader.sessions()?;
     let groups = group(reader, &sessions, filter, Filter::teaches)?;
     let calibrating = group(reader, &sessions, filter, Filter::calibrates)?;
-    let wanted = |task: &str| filter.task.as_deref().is_none_or(|wanted| wanted == task);
+    // What nobody said the task of is no task: a baseline of it takes to be asked for.
+    let wanted =
+        |task: &str| filter.task.as_deref().map_or(task != event::UNKNOWN_TASK, |wanted| wanted == task);
+    let untasked = || groups.iter().filter(|((_, task), _)| task == event::UNKNOWN_TASK && !wanted(task));
+    let untasked: Vec<Untasked> = untasked()
+        .map(|((agent, _), group)| Untasked {
+            agent: agent.clone(),
+            sessions: group.usable.len() + group.left_out.len(),
+        })
+        .collect();
+    if !groups.keys().any(|(_, task)| wanted(task)) && !untasked.is_empty() {
+        return Ok(Report { untasked, ..Report::default() });
+    }
     if !groups.keys().any(|(_, task)| wanted(task)) {
         let or_any = |name: &Option<String>, any: &str| name.clone().unwrap_or_else(|| any.to_owned());
         return Err(Error::NoSessions {
@@ -105,7 +129,7 @@ pub fn train(
         });
     }
     let taught = taught(reader, &groups, wanted)?;
-    let mut report = Report::default();
+    let mut report = Report { untasked, ..Report::default() };
     for (key, group) in groups {
         let (agent, task) = &key;
         if !wanted(task) {

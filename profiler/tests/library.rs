@@ -23,6 +23,7 @@ fn baseline(agent: &str, task: &str, sessions: usize) -> Baseline {
         partial: false,
         models: Arc::new(Models::default()),
         calibration: Default::default(),
+        trial: models::Trial::default(),
     }
 }
 

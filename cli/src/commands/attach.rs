@@ -1,7 +1,7 @@
 //! `wardline record --attach PID` and `wardline enforce --attach PID`: a process that runs already, and what is to be
 //! known of it from `/proc`.
 
-use super::run::{self, Of, SessionArgs, announce, say};
+use super::run::{self, Of, SessionArgs, Stance, announce, say};
 use super::summary;
 use crate::client::{self, Left};
 use crate::environment::split;
@@ -26,12 +26,12 @@ struct Process {
 }
 
 /// Attaches, and stays until the process ends or the user leaves.
-pub fn attach(state: &State, verbose: u8, args: &SessionArgs, mode: Mode, pid: u32) -> Result<ExitCode> {
+pub fn attach(state: &State, verbose: u8, args: &SessionArgs, stance: Stance, pid: u32) -> Result<ExitCode> {
     let summary_file = args.summary_file.as_deref().map(run::create).transpose()?;
     let Process { command, environment, file, directory, user } = read(pid, args)?;
     let of =
         Of { command: &command, file: file.as_deref(), directory: &directory, environment: &environment };
-    let mut begin = run::begin(args, mode, &of, &user)?;
+    let mut begin = run::begin(args, stance, &of, &user)?;
     begin.pid = pid;
     begin.attach = true;
     let mut said = Vec::new();
@@ -47,6 +47,7 @@ pub fn attach(state: &State, verbose: u8, args: &SessionArgs, mode: Mode, pid: u
             ));
         }
     };
+    let mode = stance.mode;
     let (left, finished) = client::attach(state, verbose, begin, started, say)?;
     run::write_summary(summary_file, &finished.report)?;
     if !args.quiet {

@@ -3,7 +3,7 @@
 
 mod shown;
 
-use super::{reading, table};
+use super::{reading, table, trial};
 use crate::exit::Exit;
 use crate::state::State;
 use crate::user;
@@ -84,6 +84,9 @@ struct Row {
     sessions: usize,
     tokens: u64,
     trained_at_unix_ns: i64,
+    /// What it does unless it is forced.
+    state: Option<models::State>,
+    trial: Option<models::Trial>,
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -106,6 +109,8 @@ pub fn list(state: &State, args: &ListArgs) -> Result<ExitCode> {
                 sessions: baseline.map_or(0, |b| b.sessions),
                 tokens: baseline.map_or(0, |b| b.tokens),
                 trained_at_unix_ns: baseline.map_or(0, |b| b.trained_at_unix_ns),
+                state: baseline.map(Baseline::state),
+                trial: baseline.map(|b| b.trial.clone()),
                 error: loaded.as_ref().err().map(ToString::to_string),
                 path: entry.path.display().to_string(),
                 agent: entry.agent,
@@ -121,18 +126,19 @@ pub fn list(state: &State, args: &ListArgs) -> Result<ExitCode> {
         print_line!("there is no baseline yet: `wardline train` makes them of recorded sessions");
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = table::table(&["baseline", "sessions", "operations", "trained", ""]);
+    let mut table = table::table(&["baseline", "sessions", "operations", "trained", "state", ""]);
     for row in rows {
         let name = format!("{}/{}", row.agent, row.task);
         table.add_row(match row.error {
             // Nothing of it can be trusted, its numbers neither.
-            Some(error) => [name, String::new(), String::new(), String::new(), error],
+            Some(error) => [name, String::new(), String::new(), String::new(), String::new(), error],
             None => [
                 name,
                 row.sessions.to_string(),
                 table::thousands(row.tokens),
                 table::time(row.trained_at_unix_ns),
-                String::new(),
+                row.state.map_or(String::new(), |state| state.name().to_owned()),
+                row.trial.map_or(String::new(), |trial| trial::short(&trial)),
             ],
         });
     }

@@ -20,6 +20,7 @@ pub mod supervisor;
 pub mod tail;
 pub mod task;
 pub mod train;
+mod trial;
 
 mod reading;
 mod refused;

@@ -1,13 +1,10 @@
 //! The command that never started: by whom it was refused, why, and what to do.
 
 use crate::exit::Exit;
-use event::{Fate, Op, Stage};
+use event::{Fate, Op, Stage, UNKNOWN_TASK};
 use guard::{Denial, Report};
 use nix::errno::Errno;
 use std::ffi::OsString;
-
-/// The task of a session of which none was said.
-const UNKNOWN: &str = "unknown";
 
 /// Why the command was not executed, as an error with the exit code of that.
 pub fn unstarted(command: &[OsString], errno: Errno, report: &Report) -> anyhow::Error {
@@ -33,7 +30,7 @@ fn text(program: &str, denial: &Denial, report: &Report) -> String {
     let mut text = format!("Wardline refused to start `{program}`");
     if *stage == Stage::T1 {
         let baseline = match task.as_str() {
-            UNKNOWN => format!("what was learned of `{agent}`"),
+            UNKNOWN_TASK => format!("what was learned of `{agent}`"),
             task => format!("the baseline {agent}/{task}"),
         };
         text.push_str(&format!(": {baseline} does not know `{object}` as a program"));

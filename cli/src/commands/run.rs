@@ -25,7 +25,7 @@ pub struct SessionArgs {
     #[arg(long, value_name = "AGENT", value_parser = tag)]
     pub agent: Option<String>,
     /// What it is asked to do: `edit`, `test`, `review`, or any tag of yours
-    #[arg(long, value_name = "TASK", value_parser = tag, default_value = "unknown")]
+    #[arg(long, value_name = "TASK", value_parser = tag, default_value = event::UNKNOWN_TASK)]
     pub task: String,
     /// Directory that it works in, several times for several; the current directory otherwise
     #[arg(long, value_name = "DIR")]
@@ -83,12 +83,26 @@ pub struct EnforceArgs {
     /// Refuse nothing, and say what would be refused
     #[arg(long)]
     pub shadow: bool,
+    /// Let the baseline refuse even if `wardline baselines` says that it only watches
+    #[arg(long, conflicts_with = "shadow")]
+    pub force_baseline: bool,
     /// Drop the environment variables that look like secrets
     #[arg(long, conflicts_with = "attach")]
     pub scrub_env: bool,
     /// Keep this variable although `--scrub-env` would drop it
     #[arg(long, value_name = "NAME", requires = "scrub_env")]
     pub keep_env: Vec<String>,
+}
+
+/// What a session is for, and whether its baseline refuses whatever its trial says.
+#[derive(Clone, Copy)]
+pub(super) struct Stance {
+    pub(super) mode: Mode,
+    pub(super) force_baseline: bool,
+}
+
+impl Stance {
+    const RECORD: Stance = Stance { mode: Mode::Record, force_baseline: false };
 }
 
 /// An agent or a task: a short name, since files and tables are named after it.
@@ -105,18 +119,19 @@ pub fn tag(text: &str) -> Result<String, String> {
 /// Records.
 pub fn record(state: &State, verbose: u8, args: RecordArgs) -> Result<ExitCode> {
     if let Some(pid) = args.session.attach {
-        return attach::attach(state, verbose, &args.session, Mode::Record, pid);
+        return attach::attach(state, verbose, &args.session, Stance::RECORD, pid);
     }
     let user = args.session.user.resolve()?;
     let environment = Environment::of_command(&user, &args.session.environment)?;
-    run(state, verbose, &args.session, Mode::Record, &user, &environment)
+    run(state, verbose, &args.session, Stance::RECORD, &user, &environment)
 }
 
 /// Enforces.
 pub fn enforce(state: &State, verbose: u8, args: EnforceArgs) -> Result<ExitCode> {
     let mode = if args.shadow { Mode::Shadow } else { Mode::Enforce };
+    let stance = Stance { mode, force_baseline: args.force_baseline };
     if let Some(pid) = args.session.attach {
-        return attach::attach(state, verbose, &args.session, mode, pid);
+        return attach::attach(state, verbose, &args.session, stance, pid);
     }
     let user = args.session.user.resolve()?;
     let mut environment = Environment::of_command(&user, &args.session.environment)?;
@@ -135,14 +150,14 @@ pub fn enforce(state: &State, verbose: u8, args: EnforceArgs) -> Result<ExitCode
             )
         });
     }
-    run(state, verbose, &args.session, mode, &user, &environment)
+    run(state, verbose, &args.session, stance, &user, &environment)
 }
 
 fn run(
     state: &State,
     verbose: u8,
     args: &SessionArgs,
-    mode: Mode,
+    stance: Stance,
     user: &Identity,
     environment: &Environment,
 ) -> Result<ExitCode> {
@@ -158,7 +173,7 @@ fn run(
         directory: &directory,
         environment: environment.variables(),
     };
-    let begin = begin(args, mode, &of, user)?;
+    let begin = begin(args, stance, &of, user)?;
     let mut said = Vec::new();
     let ended = client::run(state, verbose, held, begin, |ready| {
         said.clone_from(&ready.notes);
@@ -171,7 +186,7 @@ fn run(
         return Err(refused::unstarted(&args.command, errno, &ended.finished.report));
     }
     if !args.quiet {
-        anstream::eprintln!("{}", summary::text(mode, verbose, &ended.finished, &said));
+        anstream::eprintln!("{}", summary::text(stance.mode, verbose, &ended.finished, &said));
     }
     ended_for_a_delegate(mode, &ended.finished.report)?;
     Ok(pass_on(&ended))
@@ -211,7 +226,8 @@ pub(super) struct Of<'a> {
 }
 
 /// The request, but for the pid.
-pub(super) fn begin(args: &SessionArgs, mode: Mode, of: &Of<'_>, user: &Identity) -> Result<Begin> {
+pub(super) fn begin(args: &SessionArgs, stance: Stance, of: &Of<'_>, user: &Identity) -> Result<Begin> {
+    let Stance { mode, force_baseline } = stance;
     let words = of.command.iter().map(|word| word.as_bytes());
     let agent = args
         .agent
@@ -243,6 +259,7 @@ pub(super) fn begin(args: &SessionArgs, mode: Mode, of: &Of<'_>, user: &Identity
         workspaces: workspaces.iter().map(|path| path.as_os_str().as_bytes().into()).collect(),
         variables: environment::delegates(of.environment),
         force: args.force,
+        force_baseline,
         as_root: args.user.as_root,
         attach: false,
     })

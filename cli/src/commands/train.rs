@@ -2,13 +2,16 @@
 
 use super::reading;
 use super::table::{self, count};
+use super::trial;
 use crate::exit::Exit;
-use crate::state::State;
+use crate::state;
 use crate::user;
 use anyhow::Result;
+use event::UNKNOWN_TASK;
 use indicatif::{ProgressBar, ProgressStyle};
+use models::{State, Trial};
 use nix::unistd::Uid;
-use profiler::{Filter, Library, Options};
+use profiler::{Filter, Library, Options, Untasked};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -22,7 +25,7 @@ pub struct Args {
     /// Only this agent
     #[arg(long, value_parser = super::run::tag)]
     pub agent: Option<String>,
-    /// Only this task
+    /// Only this task; `unknown` for recordings of which none was said, of which no baseline is made otherwise
     #[arg(long, value_parser = super::run::tag)]
     pub task: Option<String>,
     /// Only this session, by its number; may be given more than once
@@ -50,9 +53,32 @@ struct Row {
     calibrated: Vec<i64>,
     left_out: Vec<LeftOut>,
     smallest_provable: Option<f64>,
+    /// What the baseline does unless it is forced; `None` where none was made.
+    state: Option<State>,
+    trial: Option<Trial>,
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+}
+
+impl Row {
+    /// Where no baseline was made.
+    fn without(agent: String, task: String, left_out: Vec<LeftOut>, why: String) -> Self {
+        Self {
+            agent,
+            task,
+            sessions: 0,
+            tokens: 0,
+            used: Vec::new(),
+            calibrated: Vec::new(),
+            left_out,
+            smallest_provable: None,
+            state: None,
+            trial: None,
+            path: None,
+            error: Some(why),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -62,7 +88,7 @@ struct LeftOut {
 }
 
 /// Trains. Fails when there was nothing to make a baseline of.
-pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
+pub fn run(state: &state::State, args: &Args) -> Result<ExitCode> {
     if !Uid::effective().is_root() {
         return Err(Exit::CannotProtect.error("baselines are root's: use `sudo wardline train`"));
     }
@@ -89,6 +115,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let mut rows = Vec::new();
     for trained in report.trained {
         let path = library.save(&trained.baseline)?;
+        let state_of = trained.baseline.state();
         rows.push(Row {
             agent: trained.baseline.agent,
             task: trained.baseline.task,
@@ -98,36 +125,29 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
             calibrated: trained.calibrated,
             left_out: left_out(trained.left_out),
             smallest_provable: Some(trained.smallest_provable),
+            state: Some(state_of),
+            trial: Some(trained.baseline.trial),
             path: Some(path.display().to_string()),
             error: None,
         });
     }
     let made = rows.len();
-    // A baseline that was made is what a script reads; what was not made is said to people only.
-    let refused: Vec<Row> = report
-        .refused
-        .into_iter()
-        .map(|refused| Row {
-            agent: refused.agent,
-            task: refused.task,
-            sessions: 0,
-            tokens: 0,
-            used: Vec::new(),
-            calibrated: Vec::new(),
-            left_out: left_out(refused.left_out),
-            smallest_provable: None,
-            path: None,
-            error: Some(refused.error.to_string()),
-        })
-        .collect();
+    rows.extend(report.refused.into_iter().map(|refused| {
+        Row::without(refused.agent, refused.task, left_out(refused.left_out), refused.error.to_string())
+    }));
+    rows.extend(report.untasked.into_iter().map(|Untasked { agent, sessions }| {
+        let why = trial::untasked(&agent, sessions);
+        Row::without(agent, UNKNOWN_TASK.to_owned(), Vec::new(), why)
+    }));
     if args.json {
         print_line!("{}", serde_json::to_string_pretty(&rows)?);
-    }
-    for row in rows.iter().filter(|_| !args.json).chain(refused.iter().filter(|_| !args.json)) {
-        print_line!("{}", text(row));
+    } else {
+        for row in &rows {
+            print_line!("{}", text(row));
+        }
     }
     if made == 0 {
-        let why = refused.iter().filter_map(|row| row.error.clone()).collect::<Vec<_>>().join("; ");
+        let why = rows.iter().filter_map(|row| row.error.clone()).collect::<Vec<_>>().join("; ");
         return Err(Exit::Failed.error(format!("no baseline was made: {why}")));
     }
     Ok(ExitCode::SUCCESS)
@@ -166,6 +186,9 @@ fn text(row: &Row) -> String {
     if let Some(p) = row.smallest_provable {
         out.push_str(&format!("\n  {}", table::false_alarms(row.sessions, p)));
     }
+    if let Some(came) = &row.trial {
+        out.push_str(&trial::text(came, &row.agent, &row.task));
+    }
     for left_out in &row.left_out {
         out.push_str(&format!("\n  left out: session {}: {}", left_out.session, left_out.why));
     }
@@ -190,6 +213,8 @@ mod tests {
             calibrated: Vec::new(),
             left_out: vec![LeftOut { session: 9, why: "it met a crown jewel".into() }],
             smallest_provable: Some(0.0125),
+            state: Some(State::Enforcing),
+            trial: Some(Trial { by_workspace: true, sessions: 12, ..Trial::default() }),
             path: Some("/x/edit.baseline".into()),
             error: None,
         };

@@ -234,7 +234,8 @@ impl<'i> Client<'i> {
             sessions: number(entry, "sessions"),
             tokens: number(entry, "tokens"),
         };
-        Ok(list.iter().map(baseline).filter(|baseline| !baseline.task.is_empty()).collect())
+        let is_made = |entry: &&Value| !entry["path"].is_null();
+        Ok(list.iter().filter(is_made).map(baseline).filter(|baseline| !baseline.task.is_empty()).collect())
     }
 
     /// Ends the session that is frozen, if one is: nobody else decides here. When it is overdue, it is ended in any state.

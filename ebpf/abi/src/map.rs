@@ -37,6 +37,8 @@ pub const SESSION_ENFORCE: u32 = 1 << 0;
 pub const SESSION_T1: u32 = 1 << 1;
 /// `Session::flags`: wake the reader for every operation (a score is being kept), not only for control records.
 pub const SESSION_SCORED: u32 = 1 << 2;
+/// What is learned only watches: T1 and T2 decide, and refuse nothing.
+pub const SESSION_WATCHED: u32 = 1 << 3;
 
 /// State bit: content of a sensitive file was read.
 pub const STATE_READ_SECRET: u32 = 1 << 0;

@@ -283,6 +283,7 @@ mod tests {
             toolchains: Vec::new(),
             variables: vec![("SSH_AUTH_SOCK".into(), "/run/a".into())],
             force: false,
+            force_baseline: false,
             as_root: false,
             attach: false,
         };

@@ -41,6 +41,11 @@ impl Live {
         effects.push(Effect::Denied(denial));
     }
 
+    /// Whether what was learned says what it would refuse, and refuses nothing.
+    pub(super) fn only_watches(&self) -> bool {
+        self.armed.as_ref().is_some_and(|armed| armed.only_watches)
+    }
+
     /// The words of a reason; each is kept once.
     fn explained(&mut self, number: u32) -> String {
         let text = self.shared.reasons.explain(number);
@@ -103,7 +108,7 @@ impl Live {
         effects.push(Effect::Alert { time_ns: event.time_ns, verdict, p: score.p, reasons: reasons.clone() });
         let (access, effect): (Access, fn(Answer) -> Effect) = match step {
             Step::Nothing | Step::Say => return,
-            _ if self.mode == Mode::Shadow => return,
+            _ if self.mode == Mode::Shadow || self.only_watches() => return,
             Step::Restrict(access) => (access, Effect::Restrict),
             Step::Freeze(access) => (access, Effect::Freeze),
             Step::Kill => (Access::all(), Effect::Kill),

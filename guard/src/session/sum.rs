@@ -2,10 +2,11 @@
 
 use super::lag::Lags;
 use super::{Live, Recording};
+use crate::control::Mode;
 use crate::fanotify::Listener;
 use crate::report::{Repeated, Report};
 use event::Summary;
-use models::Verdict;
+use models::{State, Verdict};
 
 impl Live {
     /// What the session amounted to so far.
@@ -18,6 +19,10 @@ impl Live {
         report.task = self.segment.task.clone();
         report.mode = self.mode.name().into();
         report.tier = self.shared.tier.name().into();
+        report.baseline = self.armed.as_ref().map(|armed| {
+            let is_shadow = self.mode == Mode::Shadow || armed.only_watches;
+            if is_shadow { State::Shadow } else { State::Enforcing }
+        });
         (report.events, report.syscalls, report.lost) = (tally.events, tally.syscalls, tally.lost);
         (report.unresolved, report.execs) = (tally.unresolved, tally.execs);
         (report.files, report.hosts, report.programs) = (tally.files(), tally.hosts(), tally.programs());

@@ -94,6 +94,7 @@ mod tests {
             toolchains: Vec::new(),
             variables: Vec::new(),
             force: true,
+            force_baseline: false,
             as_root: true,
             attach: false,
         }

@@ -172,6 +172,7 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         meta,
         variables: begin.variables.clone(),
         baseline,
+        force_baseline: begin.force_baseline,
         cgroup,
         recording: Some(Recording::new(Arc::clone(&writer), number)),
     };

@@ -7,9 +7,6 @@ use crate::control::{Mode, Refused, Why};
 use models::Baseline;
 use std::sync::Arc;
 
-/// The task of a session of which none was said.
-const UNKNOWN: &str = "unknown";
-
 impl Shared {
     /// The baseline of an agent at a task; of all its tasks where the task is unknown or has none.
     pub(super) fn baseline(
@@ -23,7 +20,7 @@ impl Shared {
                 Refused::new(Why::Failed, format!("the baseline of `{agent}` cannot be armed: {e}"))
             })
         };
-        let own = if task == UNKNOWN { None } else { load(Some(task))? };
+        let own = if task == event::UNKNOWN_TASK { None } else { load(Some(task))? };
         match own {
             Some(baseline) => Ok(Some(baseline)),
             None => load(None),

@@ -81,6 +81,7 @@ impl Scene {
             meta,
             variables: vec![],
             baseline,
+            force_baseline: false,
             cgroup: None,
             recording: None,
         };

@@ -1,6 +1,7 @@
 //! What one baseline learned, as it is shown.
 
 use crate::commands::table::{self, count};
+use crate::commands::trial;
 use event::Reach;
 use models::channel::CHANNELS;
 use models::{Baseline, Region};
@@ -28,6 +29,8 @@ pub struct Learned<'b> {
     regions: Vec<Learnt>,
     clusters: Vec<usize>,
     calibration: Calibration,
+    state: models::State,
+    trial: &'b models::Trial,
 }
 
 /// A region of the novelty model.
@@ -45,8 +48,6 @@ struct Learnt {
 struct Calibration {
     sessions: usize,
     actions: u64,
-    denied_sessions: usize,
-    denied_places: usize,
     smallest_provable: f64,
     channels: Vec<ChannelScale>,
 }
@@ -77,6 +78,8 @@ impl<'b> Learned<'b> {
             regions: baseline.models.novelty.regions().map(|region| learnt(&region)).collect(),
             clusters: baseline.models.clusters.iter().map(models::cluster::Clusters::len).collect(),
             calibration: calibration(baseline),
+            state: baseline.state(),
+            trial: &baseline.trial,
         }
     }
 }
@@ -102,8 +105,6 @@ fn calibration(baseline: &Baseline) -> Calibration {
     Calibration {
         sessions: calibration.sessions,
         actions: calibration.actions,
-        denied_sessions: calibration.denied_sessions,
-        denied_places: calibration.denied_places,
         smallest_provable: calibration.smallest_provable(),
         channels: channels.collect(),
     }
@@ -139,11 +140,15 @@ pub fn text(learned: &Learned<'_>) -> String {
     let calibration = &learned.calibration;
     let _ = writeln!(
         out,
-        "\ncalibration: {} held out, {}; {} of them would have been refused something ({})",
+        "\nstate: {}{}",
+        learned.state.name(),
+        trial::text(learned.trial, learned.agent, learned.task),
+    );
+    let _ = writeln!(
+        out,
+        "\ncalibration: {} held out, {}",
         count(calibration.sessions as u64, "session"),
         count(calibration.actions, "action"),
-        calibration.denied_sessions,
-        count(calibration.denied_places as u64, "place"),
     );
     let said = table::false_alarms(calibration.sessions as usize, calibration.smallest_provable);
     let _ = writeln!(out, "  {said}");

@@ -27,6 +27,7 @@ fn baseline(places: &[Place], sessions: u64) -> Arc<Baseline> {
         partial: false,
         models: Arc::new(Models { novelty, ..Models::default() }),
         calibration: models::calibration::Calibration::default(),
+        trial: models::Trial::default(),
     })
 }
 
