@@ -188,7 +188,7 @@ fn run(
     if !args.quiet {
         anstream::eprintln!("{}", summary::text(stance.mode, verbose, &ended.finished, &said));
     }
-    ended_for_a_delegate(mode, &ended.finished.report)?;
+    ended_for_a_delegate(stance.mode, &ended.finished.report)?;
     Ok(pass_on(&ended))
 }
 
