@@ -224,6 +224,13 @@ fn tail(
     };
     // Listened from here on, so that nothing falls between the past and the present.
     let subscription = shared.notices.subscribe(visible(peer), name.clone());
+    // Where none runs, the last one is that of which something was told last.
+    let name = name.map(|name| match name.as_str() {
+        "last" => {
+            kept::past(&shared.setup.state, visible(peer), None, 1).pop().map_or(name, |last| last.session)
+        }
+        _ => name,
+    });
     let past = kept::past(&shared.setup.state, visible(peer), name.as_deref(), count.min(PAST_MAX));
     // A session that is over has a past at least.
     if let Err(refused) = running

@@ -9,7 +9,7 @@ use rustix::termios::{
     tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetpgrp, tcsetwinsize,
 };
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
@@ -33,6 +33,11 @@ pub(super) struct Screen {
 impl Screen {
     /// Borrows the controlling terminal, where it is in the hands of this process or of the session of `command`.
     pub(super) fn borrow(command: Option<nix::unistd::Pid>) -> Option<Self> {
+        // Who has redirected everything does not look here.
+        let (input, output, errors) = (io::stdin(), io::stdout(), io::stderr());
+        if !(input.is_terminal() || output.is_terminal() || errors.is_terminal()) {
+            return None;
+        }
         let terminal = OpenOptions::new()
             .read(true)
             .write(true)
