@@ -51,8 +51,8 @@ impl Kept {
     /// Keeps a notice of a user's session. Never waits.
     pub fn keep(&self, uid: u32, notice: &Notice) {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = sender.as_ref().map(|sender| sender.try_send((uid, notice.clone())));
-        if !matches!(kept, Some(Ok(()))) && self.missed.fetch_add(1, Ordering::Relaxed) == 0 {
+        let kept = sender.as_ref().is_some_and(|sender| sender.try_send((uid, notice.clone())).is_ok());
+        if !kept && self.missed.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::error!(uid, "notices come faster than they are written: some are not kept");
         }
     }
