@@ -42,7 +42,7 @@ pub const AGENTS: &[Agent] = &[
         installs: &["claude/versions", ".claude/local"],
         state: &[".claude", ".claude.json", ".cache/claude-cli-nodejs", ".local/share/claude"],
         alone: None,
-        rewrites: &[".claude.json"],
+        rewrites: &[".claude.json", ".claude/settings.json"],
     },
     Agent {
         name: "opencode",
