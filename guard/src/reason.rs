@@ -67,9 +67,12 @@ struct Given {
     texts: HashMap<u32, (u32, Arc<str>)>,
     numbers: HashMap<(u32, Arc<str>), u32>,
     /// Reasons that depend on what was asked for: for a label's number the accesses, in order, and the number for each.
-    each: HashMap<u32, (u32, Arc<[(u32, u32)]>)>,
-    labels: HashMap<(u32, Arc<[(u32, u32)]>), u32>,
+    each: HashMap<u32, (u32, Each)>,
+    labels: HashMap<(u32, Each), u32>,
 }
+
+/// Access bits, and the number of the reason for each.
+type Each = Arc<[(u32, u32)]>;
 
 impl Reasons {
     /// The number of `text` in a policy; the same text of the same policy has the same number.

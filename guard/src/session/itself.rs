@@ -40,15 +40,7 @@ impl Itself {
                 }
             }
             // Whose memory, the name says in the numbers of whoever mounted it.
-            Op::Open if event.access.contains(Access::WRITE) => {
-                if event
-                    .object
-                    .file()
-                    .is_some_and(|file| file.path.starts_with(b"/proc/") && file.path.ends_with(b"/mem"))
-                {
-                    *self = Self::default();
-                }
-            }
+            Op::Open if event.access.contains(Access::WRITE) && is_memory(event) => *self = Self::default(),
             _ => {}
         }
     }
@@ -107,6 +99,11 @@ impl Itself {
 
 fn directory(path: &[u8]) -> Option<&[u8]> {
     path.rsplit_once_str("/").map(|(directory, _)| directory)
+}
+
+/// Whether an event is about the memory of a process.
+fn is_memory(event: &Event) -> bool {
+    event.object.file().is_some_and(|file| file.path.starts_with(b"/proc/") && file.path.ends_with(b"/mem"))
 }
 
 #[cfg(test)]
