@@ -3,7 +3,6 @@
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::attempt::{self, Attempt, SECRET};
-use end_to_end::pty::Pty;
 use end_to_end::survivors::{WAYS, WAYS_OF_ROOT, who};
 use end_to_end::{World, is_alive, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
@@ -214,10 +213,13 @@ fn a_tree_without_first_threads_is_taken_in() -> Result<()> {
         let (home, pid_text) = (home.display().to_string(), pid.to_string());
         let args = ["enforce", "--agent", "test-agent", "--home", &home];
         let args = args.into_iter().chain(["--attach", &pid_text]);
-        // The terminal's patience is for a supervisor that runs.
-        haunted.world.run_script("record", &["--quiet"], "true")?;
-        let mut client = Pty::start(haunted.world.wardline(args))?;
-        client.expect("taken in")?;
+        let told = haunted.world.path().join("told");
+        let mut client = haunted.world.wardline(args).stderr(fs::File::create(&told)?).spawn()?;
+        let taken_in = || fs::read_to_string(&told).is_ok_and(|told| told.contains("taken in"));
+        if !wait_until(SOON, taken_in) {
+            client.kill()?;
+            anyhow::bail!("{itself}: not taken in: {}", fs::read_to_string(&told)?);
+        }
         fs::rename(&hidden, &key)?;
         std::thread::sleep(Duration::from_millis(300));
         let taken: Vec<u32> = match itself {
@@ -230,7 +232,7 @@ fn a_tree_without_first_threads_is_taken_in() -> Result<()> {
         assert!(haunted.world.run(["stop-session", "last", "--kill"])?.status.success());
         let alive: Vec<&u32> = taken.iter().filter(|pid| is_alive(**pid)).collect();
         assert!(alive.is_empty(), "{itself}: {alive:?} {}", haunted.said());
-        client.ended()?;
+        client.wait()?;
         let _ = tree.kill();
         tree.wait()?;
     }
