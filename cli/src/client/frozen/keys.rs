@@ -154,7 +154,7 @@ mod tests {
         let mut reader = Keys::default();
         assert_eq!(reader.read(b"\x1b[9"), []);
         assert_eq!(reader.read(b"9;5u"), [Key::Interrupt]);
-        assert_eq!(reader.read(&[b'\x1b', b'[']), []);
+        assert_eq!(reader.read(b"\x1b["), []);
         assert_eq!(reader.read(&[b'1'; 4096]), []);
         assert_eq!(reader.read(b"uk"), [Key::Other, Key::Letter(b'k')]);
     }

@@ -150,7 +150,7 @@ pub fn text(learned: &Learned<'_>) -> String {
         count(calibration.sessions as u64, "session"),
         count(calibration.actions, "action"),
     );
-    let said = table::false_alarms(calibration.sessions as usize, calibration.smallest_provable);
+    let said = table::false_alarms(calibration.sessions, calibration.smallest_provable);
     let _ = writeln!(out, "  {said}");
     for channel in &calibration.channels {
         let _ = writeln!(
