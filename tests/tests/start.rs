@@ -137,7 +137,7 @@ fn a_program_that_the_baseline_does_not_know() -> Result<()> {
         format!(
             "Wardline refused to start `{path}`: the baseline test-agent/edit does not know `{path}` as a program"
         ),
-        "ran a program below".to_owned(),
+        "no recorded `edit` session of `test-agent` ran `~/bin/unknown`".to_owned(),
         "`wardline enforce --shadow` runs it unrefused".to_owned(),
         "`wardline train`".to_owned(),
     ] {
@@ -147,7 +147,7 @@ fn a_program_that_the_baseline_does_not_know() -> Result<()> {
     let denial = &summary["denials"][0];
     assert_eq!((&denial["stage"], &denial["op"]), (&"T1".into(), &"exec".into()), "{summary}");
     let reason = denial["reason"].as_str().context("reason")?;
-    assert!(reason.contains("ran a program below"), "{reason}");
+    assert!(reason.contains("ran `~/bin/unknown`"), "{reason}");
     let (output, summary) = installed.session("enforce", &["--shadow"], &unknown)?;
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"unknown\n"[..]), "{output:?} {summary}");
     assert_eq!(summary["denied"], 0, "{summary}");
