@@ -34,6 +34,17 @@ impl Ended {
 
 /// Runs a script in a session.
 pub fn run(world: &World, verb: &str, more: &[&str], script: &str) -> Result<Ended> {
+    run_and(world, verb, more, script, || ())
+}
+
+/// The same, with what is done while it stands still.
+pub fn run_and(
+    world: &World,
+    verb: &str,
+    more: &[&str],
+    script: &str,
+    while_frozen: impl FnOnce(),
+) -> Result<Ended> {
     let summary = world.path().join("summary.json");
     let mut args = world
         .session(verb, &[&["--quiet", "--summary-file", summary.to_str().context("path")?], more].concat());
@@ -64,6 +75,7 @@ pub fn run(world: &World, verb: &str, more: &[&str], script: &str) -> Result<End
     });
     ensure!(over, "the session neither ended nor stood still");
     if frozen {
+        while_frozen();
         let stopped = world.wardline(["stop-session", "last"]).current_dir(world.path()).output()?;
         ensure!(stopped.status.success(), "{stopped:?}");
     }

@@ -6,7 +6,7 @@ use crate::fanotify::{self, Listener};
 use crate::reason::{Normal, Reasons};
 use crate::session::names::{Names, Resolvers};
 use crate::session::whole::Whole;
-use crate::session::{Armed, Live, Recording, no_session};
+use crate::session::{Armed, Live, Recording, Undo, no_session};
 use crate::t1::hosts::{self, Hosts};
 use crate::{DenyList, Error, cgroup::Cgroup, t0, t1, trial, walk};
 use abi::FileKey;
@@ -110,6 +110,10 @@ impl Guard {
         };
         live.delegates = Some(self.shared.delegates.watch(guarded.uid)?);
         if self.shared.tier == Tier::Tracepoint {
+            // What cannot be refused, and freezes the session, is put back. Nothing freezes in the other modes.
+            if mode == Mode::Enforce {
+                live.undo = Undo::keeping(t0::keep(&*self.shared.list, &guarded.home));
+            }
             live.jewels = Some(Listener::new(self.shared.list.clone())?);
         }
         live.coverage = self.shared.jewels.arm(slot, &guarded, live.jewels.as_ref())?;

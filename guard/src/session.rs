@@ -18,6 +18,7 @@ mod sum;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod undo;
 pub(crate) mod whole;
 
 use crate::control::Mode;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 use std::time::Instant;
 pub(crate) use stop::{boot_ns, no_session};
 use tally::Tally;
+pub(crate) use undo::Undo;
 use whole::Whole;
 
 /// What is unseen of an attached session counts as so many lost records: the score's confidence begins at a fifth, and
@@ -137,6 +139,7 @@ pub struct Live {
     pub(crate) jewels: Option<Listener>,
     pub(crate) armed: Option<Armed>,
     pub(crate) coverage: t0::Coverage,
+    pub(crate) undo: Undo,
     pub(crate) notes: Vec<String>,
     pub(crate) names: Names,
     pub(crate) whole: Option<Whole>,
@@ -207,6 +210,7 @@ impl Live {
             jewels: None,
             armed: None,
             coverage: t0::Coverage::default(),
+            undo: Undo::default(),
             notes: Vec::new(),
             names: Names::default(),
             whole: None,

@@ -5,6 +5,7 @@
 mod above;
 mod content;
 mod held;
+mod kept;
 mod lease;
 mod place;
 
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(test)]
 pub(crate) use above::component;
+pub(crate) use kept::{Kept, keep};
 pub use magic::{FileSystem, file_system};
 
 /// Addresses at which clouds hand out the machine's credentials: AWS, Azure, Google and most others; AWS over IPv6;

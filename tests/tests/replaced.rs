@@ -2,22 +2,21 @@
 //! tier it has happened when it is told (since Linux 6.13): the session stands still, and what lies there is closed.
 
 use anyhow::{Context, Result};
-use end_to_end::World;
 use end_to_end::scene::{can_refuse, is_lsm, kernel};
 use end_to_end::standing::{self, Ended};
 use end_to_end::uring::{Entry, RENAMEAT, on_paths, request};
+use end_to_end::{World, wait_until};
 use std::ffi::CString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 /// A home with what the steps move.
 fn prepared() -> Result<World> {
     let world = World::new()?;
     let home = world.home();
     for path in [
-        "prepared/evil",
-        "prepared/settings.json",
         ".config/app/settings",
         ".local/share/app/data",
         ".claude/settings.json",
@@ -30,6 +29,10 @@ fn prepared() -> Result<World> {
     ] {
         world.write(&home.join(path), "plain\n")?;
     }
+    for path in ["prepared/evil", "prepared/settings.json"] {
+        world.write(&home.join(path), "evil\n")?;
+    }
+    fs::set_permissions(home.join(".bashrc"), fs::Permissions::from_mode(0o640))?;
     world.write(&home.join(".gitconfig"), "[user]\n\tname = somebody\n\temail = somebody@example.org\n")?;
     // The user may move the home itself.
     fs::set_permissions(world.path(), fs::Permissions::from_mode(0o777))?;
@@ -102,8 +105,11 @@ fn is_refused_or_stands_still(step: &str, op: &str) -> Result<()> {
     let world = prepared()?;
     let home = world.home();
     let script = format!("cd '{}'; {step}; sleep 0.5; echo went on", home.display());
-    let before = files(&home)?;
-    let ended = standing::run(&world, "enforce", &[], &script)?;
+    let (before, jewels) = (files(&home)?, jewels(&home)?);
+    let is_back = || jewels_are(&home, &jewels);
+    let ended = standing::run_and(&world, "enforce", &[], &script, || {
+        wait_until(Duration::from_secs(5), is_back);
+    })?;
     let said = ended.said();
     if can_refuse() {
         assert!(is_lsm(&ended.summary)?);
@@ -117,8 +123,39 @@ fn is_refused_or_stands_still(step: &str, op: &str) -> Result<()> {
     }
     assert!(ended.frozen && !said.contains("went on"), "{step}: {ended:#?}");
     assert_eq!(ended.denials(), [("T0".into(), op.into(), "freeze".into())], "{step}: {ended:#?}");
-    assert_eq!(ended.summary["stopped_by"], "T0");
+    let told = (&ended.summary["stopped_by"], &ended.summary["denials"][0]["fate"]);
+    assert_eq!(told, (&"T0".into(), &"happened-and-stopped".into()), "{step}: {ended:#?}");
+    // What was there before is there again, as it was; what was not has come to stay.
+    assert!(is_back(), "{step}: {:?} {ended:#?}", files(&home)?);
+    let notes = ended.summary["notes"].to_string();
+    let is_said = notes.contains("was moved back") || notes.contains("has what it held");
+    assert_eq!(is_said, !step.contains(".docker") && !step.contains("projects/app"), "{step}: {notes}");
     Ok(())
+}
+
+/// What must be as it was: content, owner and permissions.
+type Jewels = Vec<(&'static str, Vec<u8>, u32, u32)>;
+
+fn jewels(home: &Path) -> Result<Jewels> {
+    let paths = [
+        ".config/app/settings",
+        ".local/share/app/data",
+        ".claude/settings.json",
+        ".codex/config.toml",
+        ".claude.json",
+        ".bashrc",
+        ".gitconfig",
+        ".ssh/id_ed25519",
+    ];
+    let state = |path| -> Result<_> {
+        let meta = fs::metadata(home.join(path))?;
+        Ok((path, fs::read(home.join(path))?, meta.uid(), meta.mode()))
+    };
+    paths.into_iter().map(state).collect()
+}
+
+fn jewels_are(home: &Path, before: &Jewels) -> bool {
+    jewels(home).is_ok_and(|now| now == *before)
 }
 
 /// Every path below a directory, with what a file holds.

@@ -1,7 +1,8 @@
 //! Changes of a jewel that nothing could refuse beforehand: the tier `tracepoint` learns of them when they have happened.
 //!
 //! What was made is not undone. Who made it is ended, and where the change may be the whole of an attack (something was put
-//! in a jewel's place, or a jewel was given another name), an enforced session is frozen, for its owner to look at.
+//! in a jewel's place, or a jewel was given another name), an enforced session is frozen, for its owner to look at. What it
+//! moved or replaced is put back then (`undo`).
 
 use super::{Cause, Change, Deed, Effect, Live};
 use crate::Error;
@@ -39,6 +40,9 @@ impl Live {
         if freeze && self.passed.has(&change) {
             event.decision = event.decision.map(|decision| Decision { enforced: false, ..decision });
             return None;
+        }
+        if freeze {
+            self.undo.note(event);
         }
         let (op, object) = (event.op.name(), event.object.display());
         let told = Told { fate: Fate::Stopped, stage, means, op, object: &object, times: 1 };

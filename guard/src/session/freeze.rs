@@ -117,6 +117,17 @@ impl Live {
         thawed
     }
 
+    /// What it had moved or replaced was put back, or could not be.
+    pub(crate) fn was_put_back(&mut self, told: String) {
+        if let Some(standstill) = &mut self.standstill
+            && standstill.what.len() < TOLD_MAX
+        {
+            standstill.what.push(told.clone());
+            self.freezes += 1;
+        }
+        self.notes.push(told);
+    }
+
     /// What the score says while the session stands still is of what froze it. Whether it does.
     pub(super) fn note_standing(&mut self, score: &Score) -> bool {
         let Some(standstill) = &mut self.standstill else { return false };

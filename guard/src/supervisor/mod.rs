@@ -22,6 +22,7 @@ mod retention;
 mod secrets;
 mod sessions;
 mod task;
+mod undo;
 
 use crate::Error;
 use crate::control::{self, Refused, Reply, Why};
@@ -108,6 +109,10 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         return Ok(());
     };
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
+    // Each session holds a hundred descriptors of what may have to be put back.
+    let mut files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    files.current = files.maximum;
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, files);
     // Each session's threads would have memory of their own, and the allocator would keep it: a hundred MiB after some of them.
     // SAFETY: the call has no preconditions.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };

@@ -1,6 +1,7 @@
 //! The running sessions: who they are, and what becomes of what the kernel says of them.
 
 use super::notices::{self, Notices};
+use super::undo;
 use crate::control::{Action, Kind, Refused, Running as Listed, Why};
 use crate::session::boot_ns;
 use crate::{Effect, Error, Live};
@@ -309,11 +310,13 @@ impl Sessions {
         }
     }
 
-    fn hand_on(&self, running: &Running, captured: Captured) {
+    fn hand_on(&self, running: &Arc<Running>, captured: Captured) {
         running.with(|live| {
             for effect in live.receive(captured) {
                 if let Err(error) = live.apply(&effect) {
                     self.fail_closed(running, live, &error);
+                } else if matches!(effect, Effect::Stop { freeze: true, .. }) {
+                    undo::start(running, live);
                 }
                 self.tell(running, &effect);
             }

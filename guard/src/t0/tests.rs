@@ -217,3 +217,42 @@ fn what_holds_no_credential_is_readable_until_somebody_writes() {
     stage.arm(1, &guarded, None).unwrap();
     assert_eq!(home.label(".npmrc").unwrap().deny, access::ALL);
 }
+
+#[test]
+fn what_was_moved_or_replaced_is_put_back_as_it_was() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    home.write(".config/app/settings");
+    home.write(".bashrc");
+    fs::set_permissions(home.path(".bashrc"), fs::Permissions::from_mode(0o640)).unwrap();
+    let kept = keep(&*home.list, &home.path(""));
+    let put_back = || -> Vec<String> {
+        kept.iter().filter_map(|kept| kept.put_back(&*home.list)).map(|done| done.unwrap()).collect()
+    };
+    assert_eq!(put_back(), [""; 0]);
+    // Into a place that is free, and into one that is taken.
+    for taken in [false, true] {
+        fs::rename(home.path(".config"), home.path("c")).unwrap();
+        if taken {
+            home.write(".config/evil");
+        }
+        let told = put_back();
+        assert!(told.len() == 1 && told[0].contains("was moved back"), "{told:?}");
+        assert_eq!(fs::read_to_string(home.path(".config/app/settings")).unwrap(), "x");
+        assert_eq!(home.path("c/evil").exists(), taken);
+    }
+    for time in 0..2 {
+        fs::write(home.path("evil"), format!("evil {time}")).unwrap();
+        fs::rename(home.path("evil"), home.path(".bashrc")).unwrap();
+        let told = put_back();
+        assert!(told.len() == 1 && told[0].contains("has what it held"), "{told:?}");
+        assert_eq!(fs::read_to_string(home.path(".bashrc")).unwrap(), "x");
+        assert_eq!(fs::metadata(home.path(".bashrc")).unwrap().permissions().mode() & 0o7777, 0o640);
+        let aside = fs::read_to_string(home.path(&format!(".bashrc.replaced-{time}"))).unwrap();
+        assert_eq!(aside, format!("evil {time}"));
+    }
+    fs::rename(home.path(""), home.path("../other")).unwrap();
+    assert!(put_back()[0].contains("was moved back"));
+    assert!(home.path(".bashrc").exists());
+    assert_eq!(put_back(), [""; 0]);
+}

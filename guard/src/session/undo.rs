@@ -1,0 +1,48 @@
+//! What is to be put back of what a session has moved or replaced, once it stands still.
+
+use crate::t0::Kept;
+use event::{Event, Object};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Paths that wait: a session stands still after the first few.
+const WAITING_MAX: usize = 64;
+
+/// What lay where when a session began, and which of it the session has changed.
+#[derive(Debug, Default)]
+pub(crate) struct Undo {
+    kept: Arc<Vec<Kept>>,
+    waiting: Vec<PathBuf>,
+    running: bool,
+}
+
+impl Undo {
+    /// With what lies there now.
+    pub(crate) fn keeping(kept: Vec<Kept>) -> Self {
+        Self { kept: Arc::new(kept), ..Self::default() }
+    }
+
+    /// An operation has changed what lies at its paths. What somebody outside changes stays.
+    pub(super) fn note(&mut self, event: &Event) {
+        for object in [Some(&event.object), event.second.as_ref()].into_iter().flatten() {
+            let Object::File(file) = object else { continue };
+            let path = PathBuf::from(OsStr::from_bytes(&file.path));
+            if self.waiting.len() < WAITING_MAX && self.kept.iter().any(|kept| kept.path() == path) {
+                self.waiting.push(path);
+            }
+        }
+    }
+
+    /// Whether somebody has to begin.
+    pub(crate) fn begin(&mut self) -> bool {
+        !self.waiting.is_empty() && !std::mem::replace(&mut self.running, true)
+    }
+
+    /// What waits, and everything that is kept; nothing once nobody has to go on.
+    pub(crate) fn take(&mut self) -> Option<(Arc<Vec<Kept>>, Vec<PathBuf>)> {
+        self.running = !self.waiting.is_empty();
+        self.running.then(|| (Arc::clone(&self.kept), std::mem::take(&mut self.waiting)))
+    }
+}

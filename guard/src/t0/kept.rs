@@ -1,0 +1,203 @@
+//! What lay where when a session began: jewels, and the directories above them, each held by a descriptor. What a session has moved or replaced is put back, by identity, while it stands still.
+
+use crate::walk::{self, Found, Node};
+use crate::{DenyList, Error};
+use abi::FileKey;
+use bstr::{BString, ByteSlice};
+use event::jewel::{JEWELS, Site};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Larger files are not copied.
+const MAX_BYTES: u64 = 1 << 20;
+/// Names that are tried for what took the place of a file.
+const ASIDE: u32 = 100;
+
+/// One file or directory, and the directory in which it lay.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    path: PathBuf,
+    directory: OwnedFd,
+    name: BString,
+    held: Mutex<Held>,
+}
+
+/// What belongs at a place.
+#[derive(Debug)]
+struct Held {
+    node: OwnedFd,
+    file: FileKey,
+}
+
+/// Holds what lies in a home, the home included: what lies above first.
+pub(crate) fn keep(list: &dyn DenyList, home: &Path) -> Vec<Kept> {
+    // As the kernel names it.
+    let Ok(home) = std::fs::canonicalize(home) else { return Vec::new() };
+    let jewels = JEWELS.iter().filter_map(|jewel| match jewel.site {
+        Site::Home(path) => Some(home.join(path)),
+        Site::NameIn(directory, name) => Some(home.join(directory).join(name)),
+        _ => None,
+    });
+    let paths: BTreeSet<(usize, PathBuf)> = jewels
+        .flat_map(|jewel| jewel.ancestors().map(Path::to_owned).collect::<Vec<_>>())
+        .filter(|path| path.starts_with(&home))
+        .map(|path| (path.components().count(), path))
+        .collect();
+    paths.into_iter().filter_map(|(_, path)| Kept::take(list, path)).collect()
+}
+
+impl Kept {
+    fn take(list: &dyn DenyList, path: PathBuf) -> Option<Self> {
+        let Found::Node(directory) = walk::open(list, path.parent()?) else { return None };
+        let name = BString::from(path.file_name()?.as_bytes());
+        let Found::Node(node) = walk::open_below(list, directory.fd.as_fd(), name.as_bstr()) else {
+            return None;
+        };
+        let is_kept = node.is_dir() || walk::is(node.identity.mode, libc::S_IFREG);
+        let held = Held { file: node.identity.file, node: node.fd };
+        is_kept.then_some(Self { path, directory: directory.fd, name, held: Mutex::new(held) })
+    }
+
+    /// Where it lay.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts it back where it lay; what was done, in words. `None`: it lies there.
+    pub(crate) fn put_back(&self, list: &dyn DenyList) -> Option<Result<String, Error>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let at_place = walk::open_below(list, self.directory.as_fd(), self.name.as_bstr());
+        if matches!(&at_place, Found::Node(node) if node.identity.file == held.file) {
+            return None;
+        }
+        let is_free = matches!(at_place, Found::Missing);
+        Some(match held.elsewhere(list) {
+            Some(there) => self.move_back(list, held.file, &there, is_free),
+            None => self.copy_back(list, &mut held, is_free),
+        })
+    }
+
+    fn move_back(
+        &self,
+        list: &dyn DenyList,
+        file: FileKey,
+        there: &Elsewhere,
+        is_free: bool,
+    ) -> Result<String, Error> {
+        let how = if is_free { RenameFlags::NOREPLACE } else { RenameFlags::EXCHANGE };
+        let (from, to) = (there.directory.fd.as_fd(), self.directory.as_fd());
+        let (name, own) = (there.name.as_bytes(), self.name.as_bytes());
+        rustix::fs::renameat_with(from, name, to, own, how).map_err(|e| self.wrong(e))?;
+        match walk::open_below(list, to, self.name.as_bstr()) {
+            Found::Node(node) if node.identity.file == file => {}
+            // Somebody outside was quicker: as it was.
+            _ => {
+                let _ = rustix::fs::renameat_with(to, own, from, name, how);
+                return Err(self.wrong(Errno::AGAIN));
+            }
+        }
+        let other = if is_free { "" } else { ", and what had taken its place was put there" };
+        Ok(format!("`{}` was moved back from `{}`{other}", self.path.display(), there.path.display()))
+    }
+
+    /// It has no name any more: its content, owner, permissions and attributes are, in a new file. What took its place is
+    /// left beside it.
+    fn copy_back(&self, list: &dyn DenyList, held: &mut Held, is_free: bool) -> Result<String, Error> {
+        let wrong = |e: Errno| self.wrong(e);
+        let copy = held.copy(&self.directory).map_err(|e| Error::file(&self.path, "copied", e))?;
+        let (directory, own) = (self.directory.as_fd(), self.name.as_bytes());
+        for number in 0..ASIDE {
+            let mut aside = self.name.clone();
+            aside.extend_from_slice(format!(".replaced-{number}").as_bytes());
+            let linked =
+                rustix::fs::linkat(CWD, link_to(&copy), directory, aside.as_bytes(), AtFlags::SYMLINK_FOLLOW);
+            match linked {
+                Err(Errno::EXIST) => continue,
+                linked => linked.map_err(wrong)?,
+            }
+            let how = if is_free { RenameFlags::NOREPLACE } else { RenameFlags::EXCHANGE };
+            rustix::fs::renameat_with(directory, aside.as_bytes(), directory, own, how).map_err(wrong)?;
+            let file = list.identify(copy.as_fd())?.file;
+            *held = Held { node: copy, file };
+            let there = if is_free {
+                String::new()
+            } else {
+                format!("; what had taken its place is `{aside}` beside it")
+            };
+            return Ok(format!("`{}` has what it held when the session began{there}", self.path.display()));
+        }
+        Err(wrong(Errno::EXIST))
+    }
+
+    fn wrong(&self, e: Errno) -> Error {
+        Error::file(&self.path, "put back", e)
+    }
+}
+
+/// Where something lies now.
+struct Elsewhere {
+    directory: Node,
+    name: BString,
+    path: PathBuf,
+}
+
+impl Held {
+    fn elsewhere(&self, list: &dyn DenyList) -> Option<Elsewhere> {
+        let path = rustix::fs::readlinkat(CWD, link_to(&self.node), Vec::new()).ok()?;
+        let (directory, name) = path.as_bytes().rsplit_once_str("/")?;
+        let Found::Node(directory) = walk::open_canonical(list, directory) else { return None };
+        let name = BString::from(name);
+        match walk::open_below(list, directory.fd.as_fd(), name.as_bstr()) {
+            Found::Node(node) if node.identity.file == self.file => {
+                let path = Path::new(OsStr::from_bytes(path.as_bytes())).to_owned();
+                Some(Elsewhere { directory, name, path })
+            }
+            _ => None,
+        }
+    }
+
+    /// The same in a file that has no name yet.
+    fn copy(&self, directory: &OwnedFd) -> std::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let mut old = File::from(rustix::fs::openat(CWD, link_to(&self.node), flags, Mode::empty())?);
+        let meta = old.metadata()?;
+        if !meta.is_file() || meta.len() > MAX_BYTES {
+            return Err(Errno::FBIG.into());
+        }
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let mut new = File::from(rustix::fs::openat(directory, c".", flags, Mode::RUSR)?);
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut old).take(MAX_BYTES).read_to_end(&mut bytes)?;
+        new.write_all(&bytes)?;
+        std::os::unix::fs::fchown(&new, Some(meta.uid()), Some(meta.gid()))?;
+        let mut names = vec![0; 64 << 10];
+        let len = rustix::fs::flistxattr(&old, &mut names)?;
+        for name in names[..len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            let mut value = vec![0; 64 << 10];
+            let len = rustix::fs::fgetxattr(&old, name, &mut value)?;
+            rustix::fs::fsetxattr(&new, name, &value[..len], XattrFlags::empty())?;
+        }
+        rustix::fs::fchmod(&new, Mode::from_raw_mode(meta.mode()))?;
+        let time = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };
+        let times = Timestamps {
+            last_access: time(meta.atime(), meta.atime_nsec()),
+            last_modification: time(meta.mtime(), meta.mtime_nsec()),
+        };
+        rustix::fs::futimens(&new, &times)?;
+        Ok(new.into())
+    }
+}
+
+/// The name in `/proc` of an open file.
+fn link_to(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
