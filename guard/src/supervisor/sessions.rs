@@ -64,7 +64,7 @@ impl Running {
         let _ = rustix::io::read(&self.changed, &mut [0u8; 8]);
     }
 
-    fn note_change(&self) {
+    pub(super) fn note_change(&self) {
         let _ = rustix::io::write(&self.changed, &1u64.to_ne_bytes());
     }
 

@@ -29,6 +29,7 @@ pub(super) fn start(running: &Arc<Running>, live: &mut Live) {
                 };
                 tracing::warn!(session = undone.id(), "{told}");
                 undone.with(|live| live.was_put_back(told));
+                undone.note_change();
             }
         }
     });
