@@ -331,7 +331,11 @@ fn a_mount_over_a_directory_above_a_jewel_is_refused_or_the_session_stands_still
 /// Agents replace their own configuration: the session's first process does, and nobody whom it starts.
 #[test]
 fn an_agent_itself_replaces_its_own_file_and_says_so() -> Result<()> {
-    if can_refuse() || !tells_or_refuses() {
+    if can_refuse() {
+        println!("skipped: the agent itself is refused, too, where that can be refused");
+        return Ok(());
+    }
+    if !tells_or_refuses() {
         return Ok(());
     }
     const ITSELF: &str = "import os,sys\nfor _ in range(2):\n open(\".claude.json.tmp\", \"w\").write(\"{}\")\n \
