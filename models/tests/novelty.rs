@@ -306,8 +306,7 @@ fn is_as_open(more: &Novelty, less: &Novelty, places: &[Place]) -> Result<(), Te
         let within = |model: &Novelty| model.first_touch_bits(place) < DENIAL_BUDGET_BITS;
         prop_assert!(within(more) || !within(less), "{place:?} was known");
         for depth in 1..=place.components.len() {
-            let above: Vec<&bstr::BStr> =
-                place.components[..depth].iter().map(|name| bstr::BStr::new(name)).collect();
+            let above: Vec<&bstr::BStr> = place.components[..depth].iter().map(bstr::BStr::new).collect();
             let open = more.is_open(place.reach, &above) || !less.is_open(place.reach, &above);
             prop_assert!(open, "{above:?} was open for {:?}", place.reach);
         }

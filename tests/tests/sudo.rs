@@ -66,7 +66,7 @@ fn sudo(world: &World, person: &Person, before: &str, arguments: &str) -> Result
 fn value<'p>(printed: &'p str, name: &str) -> &'p str {
     let start = format!("{name}=");
     let words = printed.lines().filter(|line| !line.contains("sudo ")).flat_map(|line| line.split(' '));
-    words.filter_map(|word| word.strip_prefix(start.as_str())).last().unwrap_or("<not printed>")
+    words.filter_map(|word| word.strip_prefix(start.as_str())).next_back().unwrap_or("<not printed>")
 }
 
 #[track_caller]
