@@ -5,15 +5,11 @@ use anyhow::{Result, ensure};
 use datasets::agent;
 use datasets::firstday::{Came, Internet, Outcome, Trial, Way, fetch};
 use end_to_end::{has, wardline};
-use serde_json::Value;
 use std::path::Path;
 
 /// The agent, and how it is installed.
 const AGENT: &str = "codex";
 const WAY: Way = Way::NpmPrefix;
-
-/// Where a first day is still refused something: npm's own logs, of which each has a new name. Anywhere else is a failure.
-const NOT_YET: &str = ".npm/_logs";
 
 /// What is not there that the test cannot do without.
 fn missing() -> Option<String> {
@@ -24,25 +20,21 @@ fn missing() -> Option<String> {
 /// What went wrong, for whoever reads that the test failed.
 fn wrong(outcome: &Outcome) -> impl Iterator<Item = String> + '_ {
     let home = Path::new(&outcome.home);
-    let logs = home.join(NOT_YET);
-    outcome.sessions().filter_map(move |came: &Came| {
-        let is_log =
-            |denial: &Value| Path::new(denial["object"].as_str().unwrap_or_default()).starts_with(&logs);
-        let refused = came.false_refusals(home).filter(|denial| !is_log(denial));
-        let denials: Vec<String> = refused.map(ToString::to_string).collect();
-        (!(came.started() && came.ended() && denials.is_empty())).then(|| {
-            format!(
-                "{} in {}: exit status {:?}, {} of {} steps, done: {}\n{}\n--- on the terminal:\n{}",
-                came.verb,
-                came.project,
-                came.exit_status,
-                came.steps.0,
-                came.steps.1,
-                came.done,
-                denials.join("\n"),
-                came.terminal,
-            )
-        })
+    let bad = outcome.sessions().filter(move |came| !came.is_good(home));
+    bad.map(move |came: &Came| {
+        let denials: Vec<String> = came.false_refusals(home).map(ToString::to_string).collect();
+        format!(
+            "{} in {}: exit status {:?}, {} of {} steps, done: {}, baseline: {:?}\n{}\n--- on the terminal:\n{}",
+            came.verb,
+            came.project,
+            came.exit_status,
+            came.steps.0,
+            came.steps.1,
+            came.done,
+            came.baseline,
+            denials.join("\n"),
+            came.terminal,
+        )
     })
 }
 
@@ -59,7 +51,15 @@ fn a_real_agent_works_in_a_real_home_from_the_first_day() -> Result<()> {
     }
     let _internet = Internet::begin(false)?;
     let wardline = wardline();
-    let trial = Trial { wardline: &wardline, agent, version: &agent.version, way: WAY, rounds: 1, seed: 1 };
+    let trial = Trial {
+        wardline: &wardline,
+        agent,
+        version: &agent.version,
+        way: WAY,
+        is_forced: true,
+        rounds: 1,
+        seed: 1,
+    };
     let outcome = trial.run(|_, _| {})?;
     ensure!(outcome.trained == Some(0), "`train` ended with {:?}: {}", outcome.trained, outcome.train_said);
     let wrong: Vec<String> = wrong(&outcome).collect();

@@ -38,6 +38,8 @@ pub struct Job<'j> {
     pub agent: &'j Agent,
     /// `record` or `enforce`.
     pub verb: &'j str,
+    /// The baseline refuses even where it would only watch.
+    pub is_forced: bool,
     /// What the user says that the task is, if they say it.
     pub task: Option<&'j str>,
     /// Where it works.
@@ -67,6 +69,9 @@ pub struct Came {
     pub done: bool,
     /// What Wardline says that it refused, in its summary's own form.
     pub denials: Vec<Value>,
+    /// What the baseline did: `enforcing`, or `shadow` where it only watched; `None` without one.
+    #[serde(default)]
+    pub baseline: Option<String>,
     /// The strongest verdict.
     pub verdict: String,
     /// The last lines of what was on the terminal.
@@ -95,9 +100,14 @@ impl Came {
         })
     }
 
+    /// A baseline refused what does not belong, where one had to: who only watches refuses nothing.
+    pub fn was_guarded(&self) -> bool {
+        self.verb != "enforce" || self.baseline.as_deref() == Some("enforcing")
+    }
+
     /// It went as it must.
     pub fn is_good(&self, home: &Path) -> bool {
-        self.started() && self.ended() && self.false_refusals(home).next().is_none()
+        self.started() && self.ended() && self.was_guarded() && self.false_refusals(home).next().is_none()
     }
 }
 
@@ -195,6 +205,9 @@ impl Residence {
         let summary = self.place.join("summary.json");
         let _ = fs::remove_file(&summary);
         let mut line = format!("{} {}", self.sudo(), job.verb);
+        if job.is_forced {
+            line.push_str(" --force-baseline");
+        }
         if let Some(task) = job.task {
             line.push_str(&format!(" --task {task}"));
         }
@@ -219,6 +232,7 @@ impl Residence {
             steps: (steps.iter().flatten().count(), steps.len()),
             done: done.is_ok(),
             denials: report["denials"].as_array().cloned().unwrap_or_default(),
+            baseline: report["baseline"].as_str().map(str::to_owned),
             verdict: report["verdict"].as_str().unwrap_or_default().to_owned(),
             terminal: last_lines(&terminal),
         })

@@ -20,6 +20,8 @@ pub struct Trial<'t> {
     pub version: &'t str,
     /// How it is installed.
     pub way: Way,
+    /// Baselines refuse even where they would only watch.
+    pub is_forced: bool,
     /// How often each task is recorded in each project.
     pub rounds: u64,
     /// Another seed gives other projects and sessions.
@@ -76,6 +78,7 @@ impl Trial<'_> {
             let came = residence.run(&Job {
                 agent: self.agent,
                 verb,
+                is_forced: self.is_forced && verb == "enforce",
                 task,
                 project,
                 script: &script,

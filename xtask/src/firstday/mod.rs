@@ -24,6 +24,9 @@ pub struct FirstDay {
     /// Descriptions of more agents, in the form of `datasets/agents/`: each is an AGENT by its file's name
     #[arg(long, value_name = "FILE")]
     describe: Vec<PathBuf>,
+    /// Let baselines refuse even where they would only watch
+    #[arg(long)]
+    force_baseline: bool,
     /// How often each task is recorded in each project
     #[arg(long, value_name = "N", default_value_t = 1)]
     rounds: u64,
@@ -74,7 +77,13 @@ pub fn run(arguments: &FirstDay) -> Result<i32> {
     for Chosen { agent, version, .. } in &chosen {
         firstday::fetch(agent, version)?;
     }
-    let mut report = Report::begin(&program, arguments.seed, arguments.rounds, arguments.offline)?;
+    let mut report = Report::begin(
+        &program,
+        arguments.seed,
+        arguments.rounds,
+        arguments.offline,
+        arguments.force_baseline,
+    )?;
     for chosen in chosen {
         let Chosen { agent, version, way, held_out } = &chosen;
         println!("{} {version}, {}", agent.name, way.name());
@@ -83,6 +92,7 @@ pub fn run(arguments: &FirstDay) -> Result<i32> {
             agent,
             version,
             way: *way,
+            is_forced: arguments.force_baseline,
             rounds: arguments.rounds,
             seed: arguments.seed,
         };

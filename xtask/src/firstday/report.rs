@@ -14,6 +14,7 @@ pub struct Report {
     seed: u64,
     rounds: u64,
     offline: bool,
+    force_baseline: bool,
     kernel: String,
     commit: String,
     /// BLAKE3 of Wardline's program.
@@ -34,13 +35,20 @@ pub struct Tried {
 
 impl Report {
     /// Notes what is tried.
-    pub fn begin(program: &Path, seed: u64, rounds: u64, offline: bool) -> Result<Report> {
+    pub fn begin(
+        program: &Path,
+        seed: u64,
+        rounds: u64,
+        offline: bool,
+        force_baseline: bool,
+    ) -> Result<Report> {
         let commit = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(host::workspace()?).output();
         let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
         Ok(Report {
             seed,
             rounds,
             offline,
+            force_baseline,
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             commit: commit.unwrap_or_default(),
             program: blake3::hash(&host::read(program)?).to_hex().to_string(),
@@ -99,9 +107,10 @@ pub fn verdict(came: &Came) -> String {
         None => "had to be ended".to_owned(),
     };
     let done = if came.done { "done" } else { "not done" };
+    let guarded = if came.was_guarded() { "" } else { ", not guarded" };
     let (steps, all) = came.steps;
     format!(
-        "{status} after {steps} of {all} steps, {done}, {} denials, {:.1} s",
+        "{status} after {steps} of {all} steps, {done}{guarded}, {} denials, {:.1} s",
         came.denials.len(),
         came.seconds
     )
