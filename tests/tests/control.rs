@@ -250,7 +250,7 @@ impl Drop for Service<'_> {
 
 /// A frame of the control socket: what a request is called, and its body in MessagePack.
 fn frame(body: &[u8]) -> Vec<u8> {
-    [b"WL\x01\x00", &(body.len() as u32).to_le_bytes()[..], body].concat()
+    [b"WL\x02\x00", &(body.len() as u32).to_le_bytes()[..], body].concat()
 }
 
 fn text(words: &[&str]) -> Vec<u8> {
@@ -263,9 +263,10 @@ fn task() -> Vec<u8> {
     frame(&[vec![0x81], text(&["Task"]), vec![0x83], fields].concat())
 }
 
-/// `Tail { session: None }`
+/// `Tail { session: None, past: 0 }`
 fn tail() -> Vec<u8> {
-    frame(&[vec![0x81], text(&["Tail"]), vec![0x81], text(&["session"]), vec![0xc0]].concat())
+    let fields = [text(&["session"]), vec![0xc0], text(&["past"]), vec![0]].concat();
+    frame(&[vec![0x81], text(&["Tail"]), vec![0x82], fields].concat())
 }
 
 /// The programs below are this one, started again as somebody else: what to do, and the socket.

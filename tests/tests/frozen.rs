@@ -60,7 +60,7 @@ fn it_says_what_froze_it_and_a_key_lets_it_go_on_where_the_same_does_not_freeze_
         return Ok(());
     }
     let world = world()?;
-    let script = "cd; mv a .bashrc; echo WENT''-ON; cp c b; mv b .bashrc; echo NOT''-AGAIN; mv c .profile; sleep 1; echo NEVER''-HERE";
+    let script = "cd; mv a .bashrc; sleep 1; echo WENT''-ON; cp c b; mv b .bashrc; sleep 1; echo NOT''-AGAIN; mv c .profile; sleep 1; echo NEVER''-HERE";
     let mut pty = on_terminal(&world, script)?;
     pty.expect("was frozen by T0: nothing of it runs")?;
     pty.expect("NOT prevented: `rename ")?;

@@ -17,7 +17,7 @@ slug=$(pwd | tr -c 'a-zA-Z0-9\n' -)
 id=$(cat /proc/sys/kernel/random/uuid)
 mkdir ~/.claude.json.lock && rmdir ~/.claude.json.lock
 mkdir -p ~/.claude/projects/$slug && echo prompt > ~/.claude/projects/$slug/$id.jsonl
-mkdir -p ~/.cache/robot/$slug/logs && echo log > ~/.cache/robot/$slug/logs/$(date +%s).txt
+mkdir -p ~/.cache/robot/$slug/logs && echo log > ~/.cache/robot/$slug/logs/$$.txt
 mkdir -p ~/.robot/history/${PWD##*/} && echo word > ~/.robot/history/${PWD##*/}/last
 echo "{ \"session\": \"$id\" }" > ~/.robot.json.tmp.$$.$(date +%s%N) && mv ~/.robot.json.tmp.$$.* ~/.robot.json
 echo code=$?
