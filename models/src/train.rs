@@ -74,6 +74,8 @@ pub struct Options {
     pub seed: u64,
     /// What the agent's other tasks taught.
     pub others: Option<Others>,
+    /// Which of the sessions is the agent's very first, if it is among them: see [`crate::trial`].
+    pub first_run: Option<usize>,
 }
 
 /// What the agent's other tasks teach a baseline.
@@ -158,7 +160,7 @@ pub fn train<C: Corpus>(
         .iter()
         .map(|Facts { workspace, asked, start, .. }| Held { workspace: *workspace, asked, start })
         .collect();
-    let trial = Trial::hold(&learned.novelty, &held);
+    let trial = Trial::hold(&learned.novelty, &held, options.first_run);
     let calibration =
         calibrate(corpus, &facts, &learned, options.seed, progress).map_err(TrainError::Read)?;
     let mut models = learned;

@@ -1,6 +1,9 @@
 //! What a baseline would refuse to sessions that it does not know: each workspace is left out in turn, with all of its
 //! sessions, since the next repository is the case that matters; where all sessions were in one workspace, each session.
 //!
+//! The agent's very first session is not tried: it sets up what every later one finds (`~/.codex/skills`, caches, locks), and
+//! what it alone did will not be done again.
+//!
 //! Asked is what a compiled baseline is asked: [`event::Step::asked`].
 
 use crate::novelty::{DENIAL_BUDGET_BITS, Novelty};
@@ -71,8 +74,8 @@ struct Fold<'f> {
 }
 
 impl Trial {
-    /// Tries what was learned of these sessions.
-    pub(crate) fn hold(learned: &Novelty, held: &[Held<'_>]) -> Trial {
+    /// Tries what was learned of these sessions, of which one may be the agent's first.
+    pub(crate) fn hold(learned: &Novelty, held: &[Held<'_>], first_run: Option<usize>) -> Trial {
         let mut workspaces: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
         for (session, held) in held.iter().enumerate() {
             workspaces.entry(held.workspace).or_default().push(session as u32);
@@ -93,7 +96,8 @@ impl Trial {
             let refuses =
                 |place: &&Place| place.is_compiled() && rest.first_touch_bits(place) >= DENIAL_BUDGET_BITS;
             for session in fold {
-                let Some(held) = held.get(session as usize) else { continue };
+                let tried = held.get(session as usize).filter(|_| first_run != Some(session as usize));
+                let Some(held) = tried else { continue };
                 trial.sessions += 1;
                 trial.unstarted += usize::from(held.start.iter().any(|place| refuses(&place)));
                 let before = folded.values().map(|fold| fold.sessions.len()).sum::<usize>();
@@ -178,12 +182,16 @@ mod tests {
     }
 
     fn trial(sessions: &[Session]) -> Trial {
+        trial_after(sessions, None)
+    }
+
+    fn trial_after(sessions: &[Session], first_run: Option<usize>) -> Trial {
         let learned = Novelty::learn(sessions.iter().map(|session| (session.workspace, &session.asked)));
         let held: Vec<Held<'_>> = sessions
             .iter()
             .map(|Session { workspace, asked, start }| Held { workspace: *workspace, asked, start })
             .collect();
-        Trial::hold(&learned, &held)
+        Trial::hold(&learned, &held, first_run)
     }
 
     #[test]
@@ -216,6 +224,22 @@ mod tests {
         let came = trial(&sessions);
         assert_eq!((came.by_workspace, came.sessions, came.refused, came.unstarted), (false, 4, 1, 1));
         assert_eq!((came.places[0].place.as_str(), came.places[0].reach), ("$home/bin/other", Reach::Exec));
+    }
+
+    #[test]
+    fn what_a_first_run_sets_up_is_held_against_nobody() {
+        let of = |n| {
+            if n == 0 {
+                vec!["usual".to_owned(), "state/tool/new".to_owned()]
+            } else {
+                vec!["usual".to_owned()]
+            }
+        };
+        let sessions: Vec<Session> = (0..6).map(|n| session(n / 2, "bin/tool", &of(n))).collect();
+        let came = trial(&sessions);
+        assert_eq!((came.sessions, came.refused, came.is_passed()), (6, 1, false));
+        let came = trial_after(&sessions, Some(0));
+        assert_eq!((came.sessions, came.refused, came.is_passed()), (5, 0, true));
     }
 
     #[test]

@@ -137,8 +137,12 @@ pub fn train(
         }
         let others = taught.iter().filter(|((of, other), _)| of == agent && other != task);
         let others = Others::union(others.map(|(_, taught)| taught));
+        let first =
+            sessions.iter().filter(|session| session.meta.agent == *agent).map(|session| session.id.0).min();
+        let first_run = group.usable.iter().position(|(session, _)| Some(session.id.0) == first);
         let mut told = |step| progress(agent, task, step);
-        let made = train_one(reader, &key, &group, others, options, &mut told)
+        let taught = Taught { others, first_run };
+        let made = train_one(reader, &key, &group, taught, options, &mut told)
             .and_then(|trained| calibrate(reader, trained, calibrating.get(&key)));
         let (agent, task) = key;
         match made {
@@ -201,11 +205,19 @@ fn group<'s>(
     Ok(groups)
 }
 
+/// What a baseline needs besides its own sessions.
+struct Taught {
+    /// What the agent's other tasks taught.
+    others: Option<Others>,
+    /// Which of its sessions is the agent's very first.
+    first_run: Option<usize>,
+}
+
 fn train_one(
     reader: &Reader,
     (agent, task): &(String, String),
     group: &Group<'_>,
-    others: Option<Others>,
+    Taught { others, first_run }: Taught,
     options: Options,
     progress: &mut dyn FnMut(trainer::Progress),
 ) -> Result<Trained, Error> {
@@ -229,6 +241,7 @@ fn train_one(
             provenance: Provenance { used: used.clone(), left_out: group.left_out.clone() },
             seed: options.seed,
             others,
+            first_run,
         },
         progress,
     )?;

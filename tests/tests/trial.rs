@@ -44,8 +44,8 @@ fn a_baseline_that_refuses_the_next_repository_only_watches_unless_forced() -> R
     let said = String::from_utf8_lossy(&trained.stdout).into_owned();
     assert!(trained.status.success(), "{trained:?}");
     for words in [
-        "4 of 4 sessions would have been refused something (each repository left out in turn):",
-        "read     `$home/.tool/one/state`  (2 sessions)",
+        "3 of 3 sessions would have been refused something (each repository left out in turn):",
+        "read     `$home/.tool/one/state`  (1 session)",
         "read     `$home/.tool/two/state`  (2 sessions)",
         "so it only watches",
         "`enforce --force-baseline` has it refuse now",
@@ -55,14 +55,15 @@ fn a_baseline_that_refuses_the_next_repository_only_watches_unless_forced() -> R
     let listed = json(&world.run(["baselines", "--json"])?)?;
     assert_eq!(
         (&listed[0]["state"], &listed[0]["trial"]["refused"]),
-        (&"shadow".into(), &4.into()),
+        (&"shadow".into(), &3.into()),
         "{listed}"
     );
     // It watches, and the jewels are guarded as ever.
     let (output, summary) = session(&world, "enforce", "one", &["--task", "edit"], LOOKS)?;
     assert_eq!(&*output.stdout, b"dear diary\n", "{output:?} {summary}");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("the baseline test-agent/edit only watches: 4 of 4 sessions"), "{said}");
+    assert!(said.contains("the baseline test-agent/edit only watches: 3 of 3 sessions"), "{said}");
+    assert!(said.contains("baseline   only watched: T1 and T2 refused nothing"), "{said}");
     let of = |summary: &Value, stage: &str| -> Vec<String> {
         let denials = summary["denials"].as_array().cloned().unwrap_or_default();
         let of_stage = denials.iter().filter(|denial| denial["stage"] == stage);
@@ -98,7 +99,7 @@ fn a_baseline_that_passes_its_trial_refuses() -> Result<()> {
     let trained = world.run(["train", "--json"])?;
     let made = json(&trained)?;
     assert_eq!((&made[0]["state"], &made[0]["trial"]["refused"]), (&"enforcing".into(), &0.into()), "{made}");
-    assert_eq!(made[0]["trial"]["sessions"], 4, "{made}");
+    assert_eq!(made[0]["trial"]["sessions"], 3, "{made}");
     let (output, summary) =
         session(&world, "enforce", "one", &["--quiet", "--task", "edit"], "ls; cat ~/letters/other.txt")?;
     assert_eq!((&*output.stdout, &summary["baseline"]), (&b""[..], &"enforcing".into()), "{summary}");

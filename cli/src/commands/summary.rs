@@ -5,6 +5,7 @@ use crate::style;
 use event::{Fate, Means};
 use guard::Report;
 use guard::control::{Finished, GoOn, Mode};
+use models::State;
 use std::fmt::Write;
 
 /// Denials that are printed; `wardline show` has them all.
@@ -40,6 +41,9 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
                 report.score.map_or_else(|| "none without a baseline".to_owned(), |p| format!("p = {p:.2e}"));
             let _ = writeln!(out, "  score      {score}");
         }
+    }
+    if mode == Mode::Enforce && report.baseline == Some(State::Shadow) {
+        let _ = writeln!(out, "  {} only watched: T1 and T2 refused nothing", style::warning("baseline  "));
     }
     denials(&mut out, report);
     if let (Some(stage), Some(means)) = (report.stopped_by, report.means) {
