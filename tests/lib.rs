@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod deeds;
 pub mod fuse;
 pub mod internet;
+pub mod keys;
 pub mod person;
 mod processes;
 pub mod pty;

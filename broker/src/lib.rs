@@ -35,3 +35,14 @@ pub struct Use {
     /// Why it was refused, and what to do; `None`: it was used.
     pub refused: Option<String>,
 }
+
+impl Use {
+    /// The key, and the host, in words.
+    pub fn about(&self) -> String {
+        let key = if self.key.is_empty() { "a key" } else { &self.key };
+        match self.host.as_str() {
+            "" => key.to_owned(),
+            host => format!("{key} for {host}"),
+        }
+    }
+}

@@ -94,6 +94,9 @@ pub enum Command {
     /// Kill every session when the supervisor dies
     #[command(hide = true)]
     Keeper(keeper::Args),
+    /// Use a user's keys for one session
+    #[command(hide = true)]
+    Broker,
 }
 
 #[cfg(test)]

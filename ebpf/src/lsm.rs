@@ -3,7 +3,6 @@
 //! BPF comes last in the LSM order: what permissions or another LSM refuse never arrives here, and is told at the end of
 //! the system call. Prototypes are those of include/linux/lsm_hook_defs.h. Nothing but 0 and -EPERM is returned.
 
-use crate::descriptor::drop_subjects_unless_system;
 use crate::maps::PROTECTED;
 use crate::offsets;
 use crate::read::{Address, argument, zeroed, zeros};
@@ -264,9 +263,6 @@ pub fn mmap_file(ctx: LsmContext) -> i32 {
         return ALLOW;
     }
     let Some(dentry) = file.follow(offsets::file_dentry()) else { return ALLOW };
-    if let Some(inside) = task::current() {
-        drop_subjects_unless_system(&inside, dentry);
-    }
     guard(op::MAP_EXEC, access::EXEC, 0, dentry, None, true)
 }
 

@@ -2,6 +2,7 @@
 
 mod attach;
 pub mod baselines;
+pub mod broker;
 mod bytes;
 pub mod completions;
 pub mod corpus;
@@ -37,7 +38,7 @@ use std::process::ExitCode;
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Supervisor(_) => log::supervisor(cli.verbose),
-        Command::Keeper(_) => {}
+        Command::Keeper(_) | Command::Broker => {}
         _ => log::client(&cli),
     }
     let state = State::new(&cli.state_dir)?;
@@ -63,6 +64,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Completions(args) => done(completions::run(&args)),
         Command::Supervisor(args) => done(supervisor::run(&state, &args)),
         Command::Keeper(args) => keeper::run(&args),
+        Command::Broker => broker::run(),
     }
 }
 

@@ -145,17 +145,13 @@ wire! {
     }
 
     /// A process of a session; the value of `MEMBERS`, whose key is the tgid.
-    pub struct Member: 24 {
+    pub struct Member: 16 {
         /// `task.group_leader.start_boottime`, ns: with the tgid, the identity of the process
         pub start_ns: u64,
         /// Index into `SESSIONS`.
         pub session: u32,
-        /// Bits of the T0 subjects that the executable of this process is.
-        pub subjects: u32,
         /// tgid of the parent at fork.
         pub parent: u32,
-        /// Zero.
-        pub pad: u32,
     }
 
     /// A running session; the element type of `SESSIONS`.
@@ -183,13 +179,11 @@ wire! {
     }
 
     /// A label of the deny-list; the value of `T0`, `T0_NAMES` and `T1`.
-    pub struct Label: 16 {
+    pub struct Label: 12 {
         /// Access bits that are refused; every other one is allowed.
         pub deny: u32,
         /// Reason, an index that user space can explain.
         pub reason: u32,
-        /// T0 subjects to whom `deny` does not apply. Always 0 in `T1`.
-        pub subjects: u32,
         /// `LABEL_*` bits.
         pub flags: u32,
     }

@@ -46,6 +46,8 @@ fn opening(mode: Mode, home: &std::path::Path) -> Opening {
         variables: vec![],
         baseline: None,
         force_baseline: false,
+        key_files: t0::KeyFiles::default(),
+        directory: None,
         cgroup: None,
         recording: None,
     }

@@ -8,10 +8,12 @@ use super::peer::Peer;
 use super::requests::answer;
 use super::sessions::{Running, Slot};
 use super::{Shared, admission, client};
+use crate::Error;
+use crate::broker::{Broker, Wanted, path_of};
 use crate::cgroup::Cgroup;
 use crate::control::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
 use crate::session::{Recording, boot_ns};
-use crate::{Opening, canary, process};
+use crate::{Opening, canary, process, t0};
 use bstr::BString;
 use event::{Context, SessionMeta};
 use std::fs;
@@ -43,6 +45,7 @@ pub(super) fn serve(
     let mut opened = open(shared, &lease, &slot, &begin)?;
     opened.ready.notes.extend(unproven);
     let running = opened.running;
+    lend_keys(shared, &lease, &running, &mut opened.ready);
     let mut taken = begin.attach.then(Taken::default);
     let armed = match &mut taken {
         Some(taken) => attach::take_in(&lease, &running, peer, begin.pid, taken),
@@ -155,6 +158,7 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
     let writer = shared.writer(begin.uid)?;
     let number = writer.begin_session(meta.clone()).map_err(unwritable)?;
     let mut notes = Vec::new();
+    let broker = broker(shared, lease, slot, begin, &mut notes);
     let cgroup = match Cgroup::create(&format!("{}{}-{number}", shared.cgroup_prefix(), begin.uid)) {
         Ok(cgroup) => Some(cgroup),
         Err(error) => {
@@ -171,6 +175,8 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         mode: begin.mode,
         meta,
         variables: begin.variables.clone(),
+        key_files: broker.as_ref().map_or_else(t0::KeyFiles::default, |broker| key_files(broker, begin)),
+        directory: broker.as_ref().map(|broker| broker.directory().to_owned()),
         baseline,
         force_baseline: begin.force_baseline,
         cgroup,
@@ -186,14 +192,72 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         tier: lease.kernel.tier().name().to_owned(),
         cgroup: path,
         processes: 0,
+        variables: Vec::new(),
         notes,
     };
-    let running = Running::new(slot.number, begin.uid, number, writer, live)
+    let running = Running::new(slot.number, begin.uid, number, writer, live, broker)
         .map_err(|e| Refused::new(Why::Failed, e.to_string()))?;
     let running = Arc::new(running);
     shared.sessions.insert(Arc::clone(&running));
     lease.pump.wake();
     Ok(Opened { running, ready })
+}
+
+/// Starts what uses the user's keys for the session. A session that has no such thing goes on, and has no keys.
+fn broker(
+    shared: &Shared,
+    lease: &Lease,
+    slot: &Slot,
+    begin: &Begin,
+    notes: &mut Vec<String>,
+) -> Option<Broker> {
+    let variable = |name: &str| {
+        let mut found = begin.variables.iter().rev();
+        found.find(|(key, _)| key == name).map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+    };
+    let wanted = Wanted {
+        uid: begin.uid,
+        gid: begin.gid,
+        home: begin.home.clone(),
+        agent: variable("SSH_AUTH_SOCK"),
+        gnupg: variable("GNUPGHOME"),
+        name: format!("{}{}", shared.cgroup_prefix(), slot.number),
+    };
+    let started = Broker::start(&shared.setup.broker, wanted)
+        .and_then(|broker| lease.kernel.protect(broker.pid()).map(|()| broker).map_err(Error::from));
+    match started {
+        Ok(broker) => {
+            notes.extend(
+                broker.prepared().notes.iter().map(|note| format!("not to be used in the session: {note}")),
+            );
+            Some(broker)
+        }
+        Err(error) => {
+            notes.push(format!("ssh and gpg have no keys in this session: {error}"));
+            None
+        }
+    }
+}
+
+fn key_files(broker: &Broker, begin: &Begin) -> t0::KeyFiles {
+    let paths = |paths: &[BString]| paths.iter().map(path_of).collect();
+    let gnupg = begin.variables.iter().rev().find(|(name, _)| name == "GNUPGHOME");
+    t0::KeyFiles {
+        keys: paths(&broker.prepared().keys),
+        agents: paths(&broker.prepared().agents),
+        gnupg: gnupg.map(|(_, value)| path_of(value)).filter(|path| path.is_absolute()),
+    }
+}
+
+/// Lets the session's members use the keys, and says by which variables they find them.
+fn lend_keys(shared: &Shared, lease: &Lease, running: &Arc<Running>, ready: &mut Ready) {
+    let (kernel, slot) = (Arc::clone(&lease.kernel), running.slot);
+    let is_member = move |pid| Ok(kernel.member(pid)?.is_some_and(|member| member.session == slot));
+    let (sessions, telling) = (Arc::clone(&shared.sessions), Arc::clone(running));
+    match running.lend_keys(is_member, move |used| sessions.used(&telling, used)) {
+        Ok(variables) => ready.variables = variables,
+        Err(error) => ready.notes.push(format!("ssh and gpg have no keys in this session: {error}")),
+    }
 }
 
 /// Puts the held command inside.

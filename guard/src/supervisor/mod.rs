@@ -80,6 +80,8 @@ pub struct Setup {
     pub baselines: Arc<dyn Baselines>,
     /// The command that reads for users without root's rights; the arguments follow.
     pub read: Vec<OsString>,
+    /// The command that becomes [`crate::broker::process::run`].
+    pub broker: Vec<OsString>,
     /// The command that becomes [`crate::keeper::run`].
     pub keeper: Vec<OsString>,
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 const BELOW_LIMIT: usize = 20_000;
 /// Files below one jewel that get a label of their own although they have only one name. What has two names always
 /// gets one: its other name lies elsewhere.
-const OWN_LABELS: usize = 4_096;
+pub(super) const OWN_LABELS: usize = 4_096;
 
 impl Arming<'_> {
     /// A jewel at a path: the object, and the name in its directory, since programs replace files atomically.
@@ -148,7 +148,12 @@ impl Arming<'_> {
         let key = Key::File(node.identity.file);
         let readable = self.readable.iter().any(|file| file.file == node.identity.file);
         let open = Label { deny: label.deny & !access::READ, flags: abi::LABEL_READABLE, ..*label };
-        let label = if readable { &open } else { label };
+        let public = Label { deny: label.deny & !access::READ, ..*label };
+        let label = match readable {
+            true => &open,
+            false if self.public.contains(&node.identity.file) => &public,
+            false => label,
+        };
         self.coverage.labels += usize::from(!self.held.has(key));
         self.coverage.hard_linked += usize::from(!node.is_dir() && node.identity.nlink > 1);
         self.held.add(self.list, self.slot, key, label)?;

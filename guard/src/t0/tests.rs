@@ -59,7 +59,7 @@ fn a_key_directory_is_labelled_with_everything_below_and_by_name() {
     fs::hard_link(home.path(".ssh/id_ed25519"), home.path("copy")).unwrap();
     let (stage, coverage) = home.arm();
     let label = home.label(".ssh").unwrap();
-    assert_eq!(label, Label { deny: access::ALL, reason: 1, subjects: 1, flags: 0 });
+    assert_eq!(label, Label { deny: access::ALL, reason: 1, flags: 0 });
     assert_eq!(home.label(".ssh/old/id_rsa"), Some(label));
     assert_eq!(home.label("copy"), Some(label), "the other name of a key");
     assert_eq!(home.label("other"), None);
@@ -67,9 +67,7 @@ fn a_key_directory_is_labelled_with_everything_below_and_by_name() {
     assert_eq!(home.name(key_of(&home.path("")), ".ssh"), Some(label), "for the day when it is replaced");
     stage.release(1).unwrap();
     let state = home.list.state();
-    assert!(
-        state.t0.is_empty() && state.names.is_empty() && state.subjects.is_empty() && state.nets.is_empty()
-    );
+    assert!(state.t0.is_empty() && state.names.is_empty() && state.nets.is_empty());
 }
 
 #[test]

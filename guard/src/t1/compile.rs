@@ -385,7 +385,7 @@ impl<'a> Compiler<'a> {
             reasons.push((access::MOUNT, self.normal.never_mounted()));
         }
         let reason = self.reasons.allocate_each(self.number, &reasons);
-        self.labels.insert(key, Label { deny, reason, subjects: 0, flags: 0 });
+        self.labels.insert(key, Label { deny, reason, flags: 0 });
     }
 
     fn note_closed(&mut self, path: &BStr, deny: u32, deep: bool) {

@@ -82,6 +82,8 @@ impl Scene {
             variables: vec![],
             baseline,
             force_baseline: false,
+            key_files: t0::KeyFiles::default(),
+            directory: None,
             cgroup: None,
             recording: None,
         };

@@ -1,0 +1,220 @@
+//! The user's keys are used for a session, and read by nobody inside: not by `ssh` and `gpg` either, whoever drives them.
+
+use anyhow::{Context, Result};
+use end_to_end::keys::Keys;
+use end_to_end::wait_until;
+use serde_json::Value;
+use std::fs;
+use std::process::Output;
+use std::time::Duration;
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// That a session ended well, and nothing in it was denied.
+fn assert_clean(summary: &Value, output: &Output) {
+    assert!(output.status.success(), "{}", text(output));
+    assert_eq!((&summary["denied"], &summary["t0_hits"]), (&0.into(), &0.into()), "{summary}");
+    assert_eq!(summary["verdict"], "allow", "{summary}");
+}
+
+/// The uses of keys, as purpose, and whether it was refused.
+fn uses(summary: &Value) -> Vec<(String, bool)> {
+    let keys = summary["keys"].as_array().cloned().unwrap_or_default();
+    let used = keys.iter().map(|key| &key["used"]);
+    used.map(|used| (used["purpose"].as_str().unwrap_or_default().to_owned(), !used["refused"].is_null())).collect()
+}
+
+fn clones_fetches_and_pushes(keys: &Keys, variables: &[(&str, &str)]) -> Result<()> {
+    let script = format!(
+        "set -e; rm -rf clone; git clone -q {} clone; cd clone; date +%N > more; git add more; git commit -qm more
+         git push -q origin main; git fetch -q; ssh {} true; git rev-parse HEAD",
+        keys.url(),
+        keys.server(),
+    );
+    let (summary, output) = keys.session(variables, &script)?;
+    assert_clean(&summary, &output);
+    assert_eq!(uses(&summary), [("ssh".to_owned(), false)], "{summary}");
+    assert_eq!(summary["keys"][0]["count"], 4, "{summary}");
+    assert!(summary["keys"][0]["used"]["host"].as_str().is_some_and(|host| host.contains("127.0.0.1")));
+    let pushed = keys.outside("git -C ../../repository.git rev-parse main")?;
+    assert!(String::from_utf8_lossy(&output.stdout).contains(pushed.trim()), "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn git_and_ssh_work_with_keys_in_files() -> Result<()> {
+    let Some(keys) = Keys::new()? else { return Ok(()) };
+    clones_fetches_and_pushes(&keys, &[])
+}
+
+#[test]
+fn git_and_ssh_work_with_keys_of_the_users_own_agent() -> Result<()> {
+    let Some(keys) = Keys::new()? else { return Ok(()) };
+    let socket = keys.home("agent.sock");
+    let socket = socket.to_str().context("path")?;
+    let mut agent = keys.stay("ssh-agent", &["-D", "-a", socket])?;
+    assert!(wait_until(Duration::from_secs(10), || fs::exists(socket).unwrap_or(false)));
+    let came = keys
+        .outside(&format!("SSH_AUTH_SOCK={socket} ssh-add -q ~/.ssh/id_ed25519 && rm ~/.ssh/id_ed25519*"))
+        .and_then(|_| clones_fetches_and_pushes(&keys, &[("SSH_AUTH_SOCK", socket)]));
+    let around = keys.session(&[("SSH_AUTH_SOCK", socket)], &format!("SSH_AUTH_SOCK={socket} ssh-add -l"));
+    agent.kill()?;
+    agent.wait()?;
+    came?;
+    let (summary, output) = around?;
+    assert!(!text(&output).contains("SHA256:"), "the agent itself is closed: {output:?}");
+    assert_eq!(summary["denied"], 1, "{summary}");
+    Ok(())
+}
+
+#[test]
+fn commits_are_signed_with_a_key_of_ssh() -> Result<()> {
+    let Some(keys) = Keys::new()? else { return Ok(()) };
+    for named in ["~/.ssh/id_ed25519.pub", "~/.ssh/id_ed25519"] {
+        let script = format!(
+            "set -e; rm -rf signed; git init -q signed; cd signed; git config gpg.format ssh
+             git config user.signingkey {named}; echo x > x; git add x; git commit -q -S -m signed"
+        );
+        let (summary, output) = keys.session(&[], &script)?;
+        assert_clean(&summary, &output);
+        assert_eq!(uses(&summary), [("git".to_owned(), false)], "{summary}");
+        keys.outside(
+            "set -e; cd signed; (echo -n 'me@example.org '; cat ~/.ssh/id_ed25519.pub) > ../signers
+             git -c gpg.format=ssh -c gpg.ssh.allowedSignersFile=../signers verify-commit HEAD",
+        )?;
+    }
+    Ok(())
+}
+
+#[test]
+fn commits_are_signed_with_a_key_of_gpg() -> Result<()> {
+    let Some(keys) = Keys::new()? else { return Ok(()) };
+    if !end_to_end::has("gpg") || !end_to_end::has("gpgconf") {
+        println!("skipped: there is no gpg");
+        return Ok(());
+    }
+    keys.outside(
+        "mkdir -m 700 ~/.gnupg; gpg --batch --quiet --passphrase '' --quick-gen-key me@example.org default default never",
+    )?;
+    let script = "set -e; git init -q signed; cd signed; echo x > x; git add x; git commit -q -S -m signed";
+    let (summary, output) = keys.session(&[], script)?;
+    let verified = keys.outside("cd signed && git verify-commit HEAD");
+    let attempts = "gpg --batch --pinentry-mode loopback --passphrase '' --armor --export-secret-keys
+        cat ~/.gnupg/private-keys-v1.d/*
+        echo secret | gpg --batch --trust-model always -q -e -r me@example.org > m; gpg --batch -d m
+        gpg --homedir ~/.gnupg --batch --armor --export-secret-keys
+        cp m ~/.gnupg/gpg-agent.conf; gpg --batch --yes -o ~/.gnupg/gpg-agent.conf --dearmor m";
+    let came = keys.session(&[], attempts);
+    keys.outside("gpgconf --kill gpg-agent")?;
+    assert_clean(&summary, &output);
+    assert_eq!(uses(&summary), [("gpg".to_owned(), false)], "{summary}");
+    verified?;
+    let (summary, output) = came?;
+    let said = text(&output);
+    assert!(!said.contains("PRIVATE KEY") && !said.contains("protected-private-key"), "{said}");
+    assert!(!said.contains("secret\n"), "{said}");
+    assert!(uses(&summary).iter().all(|(purpose, refused)| purpose == "gpg" && *refused), "{summary}");
+    assert!(!fs::exists(keys.home(".gnupg/gpg-agent.conf"))? || fs::metadata(keys.home(".gnupg/gpg-agent.conf"))?.len() == 0);
+    Ok(())
+}
+
+/// What no program inside gets, by itself or through `ssh`.
+#[test]
+fn a_key_is_read_by_nobody() -> Result<()> {
+    let Some(keys) = Keys::new()? else { return Ok(()) };
+    let socket = keys.home("own.sock");
+    let script = format!(
+        "cat ~/.ssh/id_ed25519; cat ~/.ssh/canary; ls ~/.ssh
+         ssh -F ~/.ssh/id_ed25519 x true; ssh -F ~/.ssh/canary x true
+         ssh-keygen -y -f ~/.ssh/id_ed25519
+         LD_PRELOAD=/nowhere.so ssh -F ~/.ssh/id_ed25519 x true
+         eval $(ssh-agent -a {own}); ssh -o IdentityAgent={own} -o AddKeysToAgent=yes -i ~/.ssh/id_ed25519 {server} true
+         ssh-add -L; ssh-add ~/.ssh/id_ed25519; ssh-add -L; kill $SSH_AGENT_PID; true",
+        own = socket.display(),
+        server = keys.server(),
+    );
+    let (_, output) = keys.session(&[], &script)?;
+    let said = text(&output);
+    for secret in ["PRIVATE", "b3BlbnNzaC1rZXktdjE", "CANARY", "Bad configuration option"] {
+        assert!(!said.contains(secret), "{secret}: {said}");
+    }
+    assert!(!said.contains("Identity added"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn what_ssh_writes_in_its_directory_is_refused() -> Result<()> {
+    let Some(keys) = Keys::new()? else { return Ok(()) };
+    let before = |name: &str| fs::read_to_string(keys.home(name));
+    let files = [".ssh/authorized_keys", ".ssh/config", ".ssh/known_hosts"];
+    keys.world.write(&keys.home(".ssh/config"), "Host box\n  User somebody\n")?;
+    let old: Vec<String> = files.iter().map(|name| before(name)).collect::<Result<_, _>>()?;
+    let script = format!(
+        "ssh -o HostKeyAlias=pty -o HashKnownHosts=no -o StrictHostKeyChecking=accept-new \
+             -o UserKnownHostsFile=~/.ssh/authorized_keys {server} true
+         ssh -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -E ~/.ssh/config -o ProxyCommand=true x true
+         ssh -G box | grep '^user somebody'; true",
+        server = keys.server(),
+    );
+    let (summary, output) = keys.session(&[], &script)?;
+    assert!(String::from_utf8_lossy(&output.stdout).contains("user somebody"), "ssh reads it: {output:?}");
+    let new: Vec<String> = files.iter().map(|name| before(name)).collect::<Result<_, _>>()?;
+    assert_eq!(new, old, "{}", text(&output));
+    assert_eq!(summary["denied"], 2, "{summary}");
+    Ok(())
+}
+
+/// A host that the user never met gets no signature, whatever the session says of it; nor does one that was forwarded to.
+#[test]
+fn nothing_is_signed_for_a_host_that_the_user_does_not_know() -> Result<()> {
+    let Some(mut keys) = Keys::new()? else { return Ok(()) };
+    keys.generate("other_key")?;
+    keys.serve("other_key")?;
+    let script = format!(
+        "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null {} true",
+        keys.server()
+    );
+    let (summary, output) = keys.session(&[], &script)?;
+    assert!(!output.status.success(), "{output:?}");
+    assert!(text(&output).contains("agent refused operation"), "{}", text(&output));
+    assert_eq!(uses(&summary), [("ssh".to_owned(), true)], "{summary}");
+    let why = summary["keys"][0]["used"]["refused"].as_str().context("no reason")?;
+    assert!(why.contains("known_hosts") && why.contains("outside the session"), "{why}");
+    assert_eq!(summary["denied"], 0, "{summary}");
+    Ok(())
+}
+
+#[test]
+fn messages_for_other_uses_are_not_signed() -> Result<()> {
+    let Some(keys) = Keys::new()? else { return Ok(()) };
+    let script = "echo x > x; ssh-keygen -Y sign -n file -f ~/.ssh/id_ed25519.pub x; test ! -e x.sig";
+    let (summary, output) = keys.session(&[], script)?;
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(uses(&summary), [("agent".to_owned(), true)], "{summary}");
+    Ok(())
+}
+
+/// The socket is the session's: another process of the same user gets no word from it.
+#[test]
+fn nobody_outside_reaches_a_sessions_keys() -> Result<()> {
+    let Some(keys) = Keys::new()? else { return Ok(()) };
+    let socket = keys.home("socket");
+    let session = std::thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            keys.session(&[], "ssh-add -l; echo $SSH_AUTH_SOCK > ~/socket; until test -e ~/done; do sleep 0.1; done")
+        });
+        let there = wait_until(Duration::from_secs(60), || fs::read(&socket).is_ok_and(|path| path.ends_with(b"\n")));
+        let outside = keys.outside("SSH_AUTH_SOCK=$(cat ~/socket) ssh-add -l 2>&1 || true");
+        keys.outside("touch ~/done")?;
+        anyhow::Ok((there, outside?, running.join().map_err(|_| anyhow::anyhow!("panicked"))??))
+    })?;
+    let (there, outside, (_, output)) = session;
+    assert!(there && text(&output).contains("SHA256:"), "{output:?}");
+    assert!(!outside.contains("SHA256:"), "{outside}");
+    let directory = fs::read_to_string(&socket)?;
+    let directory = std::path::Path::new(directory.trim()).parent().context("no directory")?;
+    assert!(!directory.exists(), "it goes with the session");
+    Ok(())
+}
