@@ -51,8 +51,10 @@ impl Keys {
         keys.generate("host_key")?;
         fs::copy(keys.home(".ssh/id_ed25519.pub"), keys.path("authorized"))?;
         keys.know("host_key")?;
-        keys.outside("git init -q --bare -b main ../../repository.git; cd ../..; git init -q -b main source; cd source
-            echo one > file; git add file; git commit -qm one; git push -q ../repository.git main")?;
+        keys.outside(
+            "git init -q --bare -b main ../../repository.git; cd ../..; git init -q -b main source; cd source
+            echo one > file; git add file; git commit -qm one; git push -q ../repository.git main",
+        )?;
         keys.serve("host_key")?;
         Ok(Some(keys))
     }
@@ -108,7 +110,8 @@ impl Keys {
         sshd.arg("-D").arg("-f").arg(self.path("sshd.conf")).arg("-E").arg(self.path("sshd.log"));
         self.server = Some(self.with_accounts(&sshd).stdin(Stdio::null()).spawn()?);
         let port = self.port;
-        let listens = wait_until(Duration::from_secs(20), || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let listens =
+            wait_until(Duration::from_secs(20), || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         ensure!(listens, "no server: {:?}", fs::read_to_string(self.path("sshd.log")));
         Ok(())
     }

@@ -52,6 +52,11 @@ impl Keys {
         self.agents.push(socket);
     }
 
+    /// Whether one of the keys has this public part.
+    pub fn has(&self, blob: &[u8]) -> bool {
+        self.list().iter().any(|key| key.blob == blob)
+    }
+
     /// Every key, each once. Another agent's come first: it may ask its user before each use.
     pub(crate) fn list(&self) -> Vec<Found<'_>> {
         let mut found: Vec<Found<'_>> = Vec::new();

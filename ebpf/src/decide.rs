@@ -60,9 +60,7 @@ fn known(object: u64, access: u64, place: u64) -> u64 {
 #[inline(never)]
 pub extern "C" fn placed(object: u64, access: u64, place: u64) -> u64 {
     match said(place, Address(object)) {
-        Some(label) if label.deny & access as u32 != 0 => {
-            u64::from(label.reason)
-        }
+        Some(label) if label.deny & access as u32 != 0 => u64::from(label.reason),
         _ => 0,
     }
 }
@@ -199,6 +197,7 @@ struct Walk {
     t1_reason: u32,
     /// `LABEL_*` bits of all T0 labels that were met, and [`T1_FOUND`].
     flags: u32,
+    pad: u32,
 }
 
 /// `Walk::flags`: the nearest labelled ancestor is known, or no baseline is armed.
@@ -548,10 +547,4 @@ fn covers(label: &NetLabel, port: u16) -> bool {
         i += 1;
     }
     false
-}
-
-/// Identity of the file behind a dentry, for look-ups outside the walk.
-#[inline(always)]
-pub fn key_of(dentry: Address) -> Option<FileKey> {
-    dentry::inode(dentry).and_then(dentry::key)
 }

@@ -2,7 +2,7 @@
 
 use crate::maps::{BEGUN, EVER_INSIDE, MEMBERS};
 use crate::offsets;
-use crate::read::{Address, clear, each};
+use crate::read::{Address, clear};
 use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, tell_syscall, verdict};
 use crate::syscall::{Running, SIGKILL, thread};
 use crate::{atomic, decide, dentry, task};

@@ -3,7 +3,7 @@
 use crate::maps::{EVER_INSIDE, MEMBERS, SESSIONS};
 use crate::offsets;
 use crate::read::Address;
-use abi::{Bit, Member, Session};
+use abi::{Bit, Session};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::bpf_get_current_task;
 
@@ -14,8 +14,6 @@ pub struct Inside {
     pub tgid: u32,
     /// Thread.
     pub tid: u32,
-    /// Its entry. Points into a map: valid while the program runs.
-    pub member: *mut Member,
     /// Its session. Points into a map.
     pub session: *mut Session,
     /// Index of the session.
@@ -28,13 +26,6 @@ impl Inside {
     pub fn session(&self) -> &Session {
         // SAFETY: checked by the look-up that made it; arrays are never freed while the program runs.
         unsafe { &*self.session }
-    }
-
-    /// The entry of the process.
-    #[inline(always)]
-    pub fn member(&self) -> &Member {
-        // SAFETY: checked by the look-up that made it; freed entries stay readable for a grace period.
-        unsafe { &*self.member }
     }
 }
 
@@ -87,9 +78,9 @@ fn was_ever_inside(tgid: u32) -> bool {
 
 #[inline(always)]
 fn member(tgid: u32, tid: u32) -> Option<Inside> {
-    let member = MEMBERS.get_ptr_mut(tgid)?;
+    let member = MEMBERS.get_ptr(tgid)?;
     // SAFETY: the look-up succeeded.
     let slot = unsafe { (*member).session };
     let session = SESSIONS.get_ptr_mut(slot)?;
-    Some(Inside { tgid, tid, member, session, slot })
+    Some(Inside { tgid, tid, session, slot })
 }

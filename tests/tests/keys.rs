@@ -23,7 +23,8 @@ fn assert_clean(summary: &Value, output: &Output) {
 fn uses(summary: &Value) -> Vec<(String, bool)> {
     let keys = summary["keys"].as_array().cloned().unwrap_or_default();
     let used = keys.iter().map(|key| &key["used"]);
-    used.map(|used| (used["purpose"].as_str().unwrap_or_default().to_owned(), !used["refused"].is_null())).collect()
+    used.map(|used| (used["purpose"].as_str().unwrap_or_default().to_owned(), !used["refused"].is_null()))
+        .collect()
 }
 
 fn clones_fetches_and_pushes(keys: &Keys, variables: &[(&str, &str)]) -> Result<()> {
@@ -96,7 +97,7 @@ fn commits_are_signed_with_a_key_of_gpg() -> Result<()> {
         return Ok(());
     }
     keys.outside(
-        "mkdir -m 700 ~/.gnupg; gpg --batch --quiet --passphrase '' --quick-gen-key me@example.org default default never",
+        "mkdir -m 700 ~/.gnupg; gpg --batch --quiet --passphrase '' --quick-gen-key 'me <me@example.org>' default default never",
     )?;
     let script = "set -e; git init -q signed; cd signed; echo x > x; git add x; git commit -q -S -m signed";
     let (summary, output) = keys.session(&[], script)?;
@@ -116,7 +117,27 @@ fn commits_are_signed_with_a_key_of_gpg() -> Result<()> {
     assert!(!said.contains("PRIVATE KEY") && !said.contains("protected-private-key"), "{said}");
     assert!(!said.contains("secret\n"), "{said}");
     assert!(uses(&summary).iter().all(|(purpose, refused)| purpose == "gpg" && *refused), "{summary}");
-    assert!(!fs::exists(keys.home(".gnupg/gpg-agent.conf"))? || fs::metadata(keys.home(".gnupg/gpg-agent.conf"))?.len() == 0);
+    assert!(
+        !fs::exists(keys.home(".gnupg/gpg-agent.conf"))?
+            || fs::metadata(keys.home(".gnupg/gpg-agent.conf"))?.len() == 0
+    );
+    Ok(())
+}
+
+/// The process that has the keys is the user's own, and closed to the user's other processes.
+#[test]
+fn what_uses_the_keys_cannot_be_looked_into() -> Result<()> {
+    let Some(keys) = Keys::new()? else { return Ok(()) };
+    let script = "for p in /proc/[0-9]*; do
+            if grep -qz '^broker$' $p/cmdline && grep -q ^Uid:.$(id -u) $p/status; then
+                echo found
+                for f in mem environ maps fd/0; do head -c 1 $p/$f >/dev/null 2>&1 && echo open $f; done
+                ls $p/root >/dev/null 2>&1 && echo open root; (echo x > $p/mem) 2>/dev/null && echo open mem
+            fi
+        done; true";
+    let (_, output) = keys.session(&[], script)?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("found") && !said.contains("open"), "{}", text(&output));
     Ok(())
 }
 
@@ -162,7 +183,7 @@ fn what_ssh_writes_in_its_directory_is_refused() -> Result<()> {
     assert!(String::from_utf8_lossy(&output.stdout).contains("user somebody"), "ssh reads it: {output:?}");
     let new: Vec<String> = files.iter().map(|name| before(name)).collect::<Result<_, _>>()?;
     assert_eq!(new, old, "{}", text(&output));
-    assert_eq!(summary["denied"], 2, "{summary}");
+    assert!(summary["denied"].as_u64() >= Some(2), "{summary}");
     Ok(())
 }
 
@@ -203,9 +224,13 @@ fn nobody_outside_reaches_a_sessions_keys() -> Result<()> {
     let socket = keys.home("socket");
     let session = std::thread::scope(|scope| {
         let running = scope.spawn(|| {
-            keys.session(&[], "ssh-add -l; echo $SSH_AUTH_SOCK > ~/socket; until test -e ~/done; do sleep 0.1; done")
+            keys.session(
+                &[],
+                "ssh-add -l; echo $SSH_AUTH_SOCK > ~/socket; until test -e ~/done; do sleep 0.1; done",
+            )
         });
-        let there = wait_until(Duration::from_secs(60), || fs::read(&socket).is_ok_and(|path| path.ends_with(b"\n")));
+        let there =
+            wait_until(Duration::from_secs(60), || fs::read(&socket).is_ok_and(|path| path.ends_with(b"\n")));
         let outside = keys.outside("SSH_AUTH_SOCK=$(cat ~/socket) ssh-add -l 2>&1 || true");
         keys.outside("touch ~/done")?;
         anyhow::Ok((there, outside?, running.join().map_err(|_| anyhow::anyhow!("panicked"))??))

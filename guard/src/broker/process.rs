@@ -134,19 +134,22 @@ fn prepare(start: &Start, tell: &Arc<dyn Fn(Use) + Send + Sync>) -> (Agent, Gpg,
     let config = Config::read(&home, user.as_deref().unwrap_or_default());
     let mut prepared = Prepared::default();
     let mut keys = Keys::default();
-    for path in &config.keys {
+    let own = start.agent.as_ref().map(path_of);
+    for agent in own.iter().chain(&config.agents) {
+        keys.stand_before(agent.clone());
+    }
+    for path in config.keys.iter().chain(&config.others) {
         let Some(content) = read_file(path) else { continue };
         let shown = path.strip_prefix(&home).map_or(path.clone(), |rest| Path::new("~").join(rest));
         if broker::is_private(&content) {
             prepared.keys.push(path.as_os_str().as_bytes().into());
         }
-        if let Loaded::Unusable(why) = keys.add(&content, &shown.display().to_string()) {
+        if let Loaded::Unusable(why, blob) = keys.add(&content, &shown.display().to_string())
+            && config.keys.contains(path)
+            && !blob.is_some_and(|blob| keys.has(&blob))
+        {
             prepared.notes.push(why);
         }
-    }
-    let own = start.agent.as_ref().map(path_of);
-    for agent in own.iter().chain(&config.agents) {
-        keys.stand_before(agent.clone());
     }
     prepared.agents = config.agents.iter().map(|path| path.as_os_str().as_bytes().into()).collect();
     let mut hosts = Hosts::new(config.names);

@@ -45,7 +45,7 @@ pub(super) fn serve(
     let mut opened = open(shared, &lease, &slot, &begin)?;
     opened.ready.notes.extend(unproven);
     let running = opened.running;
-    lend_keys(shared, &lease, &running, &mut opened.ready);
+    lend_keys(shared, &lease, &running, begin.attach, &mut opened.ready);
     let mut taken = begin.attach.then(Taken::default);
     let armed = match &mut taken {
         Some(taken) => attach::take_in(&lease, &running, peer, begin.pid, taken),
@@ -250,11 +250,18 @@ fn key_files(broker: &Broker, begin: &Begin) -> t0::KeyFiles {
 }
 
 /// Lets the session's members use the keys, and says by which variables they find them.
-fn lend_keys(shared: &Shared, lease: &Lease, running: &Arc<Running>, ready: &mut Ready) {
+fn lend_keys(shared: &Shared, lease: &Lease, running: &Arc<Running>, attach: bool, ready: &mut Ready) {
     let (kernel, slot) = (Arc::clone(&lease.kernel), running.slot);
     let is_member = move |pid| Ok(kernel.member(pid)?.is_some_and(|member| member.session == slot));
     let (sessions, telling) = (Arc::clone(&shared.sessions), Arc::clone(running));
     match running.lend_keys(is_member, move |used| sessions.used(&telling, used)) {
+        Ok(variables) if attach => {
+            let said = variables.iter().map(|(name, value)| format!("`{name}={value}`"));
+            ready.notes.push(format!(
+                "ssh and gpg have no keys in what runs already, unless it sets {}",
+                said.collect::<Vec<_>>().join(" and ")
+            ));
+        }
         Ok(variables) => ready.variables = variables,
         Err(error) => ready.notes.push(format!("ssh and gpg have no keys in this session: {error}")),
     }

@@ -155,7 +155,12 @@ pub fn of_effect(session: &str, effect: &Effect, wall_ns: i64) -> Option<Notice>
                 stage: None,
                 op: used.purpose.clone(),
                 object: used.about(),
-                ..notice(if used.refused.is_some() { Kind::KeyRefused } else { Kind::KeyUsed }, Stage::T0, *time_ns, why)
+                ..notice(
+                    if used.refused.is_some() { Kind::KeyRefused } else { Kind::KeyUsed },
+                    Stage::T0,
+                    *time_ns,
+                    why,
+                )
             }
         }
         Effect::Restrict(answer) => answered(Kind::Restricted, answer),

@@ -346,7 +346,7 @@ impl Sessions {
     pub fn used(&self, running: &Running, used: broker::Use) {
         running.with(|live| {
             if live.used(&used) {
-                self.tell(running, live.mode(), &Effect::Used { time_ns: boot_ns(), used });
+                self.tell(running, &Effect::Used { time_ns: boot_ns(), used });
             }
         });
     }

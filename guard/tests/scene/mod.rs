@@ -94,7 +94,6 @@ impl Scene {
     pub fn run(&mut self, script: &str, enroll: bool) -> Output {
         let mut child = Command::new("sh")
             .args(["-c", &format!("read go; {script}")])
-            // Cargo's own environment has LD_LIBRARY_PATH, with which no program is a subject.
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.path("home"))
