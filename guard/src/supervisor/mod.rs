@@ -14,7 +14,7 @@ mod end;
 mod kept;
 mod machine;
 mod notices;
-mod peer;
+pub(crate) mod peer;
 mod places;
 mod pump;
 mod requests;
