@@ -162,7 +162,7 @@ mod tests {
         assert!(may("claude-code", CLAUDE, 1, &native));
         assert!(!may("claude-code", CLAUDE, 2, &native), "the same program, started by it");
         assert!(!may("codex", CLAUDE, 1, &native), "another agent's");
-        for other in ["/home/u/.claude/settings.local.json", "/home/u/work/.claude.json", "/home/u/.bashrc"] {
+        for other in ["/home/u/.claude/settings.local.json", "/home/u/app/.claude.json", "/home/u/.bashrc"] {
             assert!(!may("claude-code", other, 1, &native), "{other}");
         }
     }
