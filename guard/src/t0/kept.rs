@@ -127,6 +127,11 @@ impl Kept {
             let how = if is_free { RenameFlags::NOREPLACE } else { RenameFlags::EXCHANGE };
             rustix::fs::renameat_with(directory, aside.as_bytes(), directory, own, how).map_err(wrong)?;
             let file = list.identify(copy.as_fd())?.file;
+            match walk::open_below(list, directory, self.name.as_bstr()) {
+                Found::Node(node) if node.identity.file == file => {}
+                // Somebody outside was quicker.
+                _ => return Err(self.wrong(Errno::AGAIN)),
+            }
             *held = Held { node: copy, file };
             let there = if is_free {
                 String::new()
