@@ -10,6 +10,9 @@ use crate::{state, style};
 use clap::{ArgAction, Parser, Subcommand};
 use std::path::PathBuf;
 
+/// The environment's `--unsafe-paths`.
+pub const UNSAFE_PATHS: &str = "WARDLINE_UNSAFE_PATHS";
+
 /// What stands below the list of commands.
 fn after_help() -> String {
     format!(
@@ -45,6 +48,9 @@ pub struct Cli {
     /// Say more on standard error; twice for everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
+    /// As root, run from and load what others may change: who may, can become root by it (to develop Wardline)
+    #[arg(long, global = true, env = UNSAFE_PATHS, hide_env = true, value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub unsafe_paths: bool,
     /// What to do
     #[command(subcommand)]
     pub command: Command,

@@ -12,7 +12,8 @@ pub enum Exit {
     Usage = 120,
     /// Nothing can be protected here: not root, no BPF, no supervisor.
     CannotProtect = 121,
-    /// Refused by policy: a workspace, an agent as root, a caller inside a session, an agent outside that would do the work.
+    /// Refused by policy: a workspace, an agent as root, a program or a state that others may change, a caller inside a
+    /// session, an agent outside that would do the work.
     Refused = 122,
     /// The supervisor was lost while the command ran: the command was killed.
     GuardLost = 123,
@@ -63,8 +64,9 @@ Exit codes:
   The command's own code passes unchanged, and so does a signal that ended it.
   120  the command line is wrong
   121  nothing can be protected here: not root, no BPF, no supervisor
-  122  refused: the workspace, an agent as root, a request from inside a session; or the
-       session was ended, since it connected to an agent outside
+  122  refused: the workspace, an agent as root, a program or a state that others than root
+       may change, a request from inside a session; or the session was ended, since it
+       connected to an agent outside
   123  the supervisor was lost, and the command was killed
   124  `demo` or `eval` came out other than it promises
   125  something failed: a file, the database, Wardline itself

@@ -18,6 +18,7 @@ mod log;
 mod retention;
 mod state;
 mod style;
+mod trust;
 mod user;
 
 use args::Cli;

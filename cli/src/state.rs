@@ -1,6 +1,7 @@
 //! Where Wardline keeps what it knows.
 
 use anyhow::{Context, Result};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -15,18 +16,28 @@ const DEFAULT_RUN: &str = "/run/wardline";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     root: PathBuf,
+    unsafe_paths: bool,
 }
 
 impl State {
-    /// The state directory at `root`.
-    pub fn new(root: &Path) -> Result<Self> {
+    /// The state directory at `root`; `unsafe_paths`: also where others than root may change it.
+    pub fn new(root: &Path, unsafe_paths: bool) -> Result<Self> {
         let root = std::path::absolute(root).with_context(|| format!("`{}` is no path", root.display()))?;
-        Ok(Self { root })
+        Ok(Self { root, unsafe_paths })
     }
 
     /// Its own path.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The arguments of another command about it.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = vec!["--state-dir".into(), self.root.clone().into_os_string()];
+        if self.unsafe_paths {
+            arguments.push("--unsafe-paths".into());
+        }
+        arguments
     }
 
     /// Where sockets and locks lie.
@@ -107,14 +118,17 @@ mod tests {
 
     #[test]
     fn the_socket_of_the_default_directory_vanishes_at_boot() {
-        assert_eq!(State::new(Path::new(DEFAULT)).unwrap().socket(), Path::new("/run/wardline/control.sock"));
-        assert_eq!(State::new(Path::new("/x")).unwrap().socket(), Path::new("/x/run/control.sock"));
+        assert_eq!(
+            State::new(Path::new(DEFAULT), false).unwrap().socket(),
+            Path::new("/run/wardline/control.sock")
+        );
+        assert_eq!(State::new(Path::new("/x"), false).unwrap().socket(), Path::new("/x/run/control.sock"));
     }
 
     #[test]
     fn users_are_the_directories_with_a_number() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::new(dir.path()).unwrap();
+        let state = State::new(dir.path(), false).unwrap();
         state.create().unwrap();
         state.create_user(1000).unwrap();
         state.create_user(7).unwrap();

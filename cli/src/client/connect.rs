@@ -70,7 +70,7 @@ fn start(state: &State, verbose: u8) -> Result<Child> {
         .open(state.log())
         .with_context(|| format!("`{}` cannot be written", state.log().display()))?;
     let mut command = Command::new("/proc/self/exe");
-    command.arg("--state-dir").arg(state.root());
+    command.args(state.arguments());
     for _ in 0..verbose {
         command.arg("-v");
     }

@@ -28,7 +28,7 @@ mod table;
 
 use crate::args::{Cli, Command};
 use crate::state::State;
-use crate::{demo, log};
+use crate::{demo, log, trust};
 use anyhow::Result;
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -40,7 +40,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Keeper(_) => {}
         _ => log::client(&cli),
     }
-    let state = State::new(&cli.state_dir)?;
+    let state = State::new(&cli.state_dir, cli.unsafe_paths)?;
+    trust::check(&cli, &state)?;
     let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);
     match cli.command {
         Command::Demo(args) => demo::run(args),

@@ -16,7 +16,7 @@ use store::SessionId;
 
 /// The command that the supervisor runs for others.
 pub fn command(state: &State) -> Vec<OsString> {
-    vec!["/proc/self/exe".into(), "--state-dir".into(), state.root().into()]
+    [vec!["/proc/self/exe".into()], state.arguments()].concat()
 }
 
 /// Reads through the supervisor when the caller is not root: `Some` is the outcome. `out` takes the output; `user` is

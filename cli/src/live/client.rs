@@ -275,7 +275,9 @@ impl<'i> Client<'i> {
     /// This binary with nothing of the caller's environment: not its proxies, not its credentials, not its `sudo`.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.exe);
-        command.env_clear().envs(self.environment.iter().cloned()).arg("--state-dir").arg(&self.state);
+        command.env_clear().envs(self.environment.iter().cloned());
+        // A world of its own, wherever that lies: what may be wrong with this program was said.
+        command.arg("--unsafe-paths").arg("--state-dir").arg(&self.state);
         command.stdin(Stdio::null());
         Interrupts::spare(&mut command);
         command

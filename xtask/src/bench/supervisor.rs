@@ -53,7 +53,7 @@ impl Supervisor {
         fs::create_dir_all(&state)?;
         let log = fs::File::create(world.path().join("supervisor.log"))?;
         let child = Command::new(&program)
-            .arg("--state-dir")
+            .args(["--unsafe-paths", "--state-dir"])
             .arg(&state)
             .args(["supervisor", "--stay"])
             .stdin(Stdio::null())
@@ -92,7 +92,8 @@ impl Supervisor {
     /// `wardline --state-dir ...`
     pub fn wardline(&self, world: &World) -> Command {
         let mut command = world.command(&self.program);
-        command.arg("--state-dir").arg(&self.state);
+        // Built in a tree of one's own.
+        command.arg("--unsafe-paths").arg("--state-dir").arg(&self.state);
         command
     }
 
@@ -117,7 +118,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         let stopped = Command::new(&self.program)
-            .arg("--state-dir")
+            .args(["--unsafe-paths", "--state-dir"])
             .arg(&self.state)
             .args(["stop", "--kill-sessions"])
             .stdout(Stdio::null())

@@ -55,7 +55,7 @@ pub fn run(
     }
     services.resolve(ground::NAMES, *network::UPLOAD.ip())?;
     let ground = Ground::prepare(world.user)?;
-    let state = State::new(&world.state())?;
+    let state = State::new(&world.state(), true)?;
     let store = state.sessions(world.user.id);
     // The client lives as long as the world, and the world is made anew under it.
     let client = Client::new(&world, world.state(), interrupts)?;
