@@ -7,6 +7,7 @@ mod attach;
 mod batch;
 mod btf;
 mod cast;
+mod deadline;
 mod decode;
 pub mod dns;
 mod error;

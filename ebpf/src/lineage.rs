@@ -37,6 +37,8 @@ fn on_fork(parent: Address, child: Address) -> Option<()> {
             session: inside.slot,
             subjects: inside.member().subjects,
             parent: tgid,
+            stopped: 0,
+            put_off: 0,
             pad: 0,
         };
         let bit = Bit::of_process(child_tgid);

@@ -3,6 +3,7 @@
 //! BPF comes last in the LSM order: what permissions or another LSM refuse never arrives here, and is told at the end of
 //! the system call. Prototypes are those of include/linux/lsm_hook_defs.h. Nothing but 0 and -EPERM is returned.
 
+use crate::deadline::{self, PUT_OFF};
 use crate::descriptor::drop_subjects_unless_system;
 use crate::maps::PROTECTED;
 use crate::offsets;
@@ -35,6 +36,10 @@ fn guard(
     told: bool,
 ) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
+    // A program that is being loaded cannot be put off any more.
+    if access & access::ACT != 0 && op != op::MAP_EXEC && deadline::stops(&inside) {
+        return PUT_OFF;
+    }
     let mut decided = decide::file(&inside, object, access, MEANS_LSM);
     if decided.stage == 0
         && let Some((second, second_access)) = second
@@ -315,6 +320,9 @@ fn to_address(op: u16, socket: Address, address: Address) -> i32 {
     const AF_INET: u16 = 2;
     const AF_INET6: u16 = 10;
     let Some(inside) = task::current() else { return ALLOW };
+    if deadline::stops(&inside) {
+        return PUT_OFF;
+    }
     let Some(family) = address.get::<u16>(0) else { return ALLOW };
     let addr = match family {
         AF_INET => socket::mapped(address.word(4).unwrap_or(0)),
@@ -380,6 +388,9 @@ pub fn unix_may_send(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn to_unix(op: u16, other: Address, told: bool) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
+    if deadline::stops(&inside) {
+        return PUT_OFF;
+    }
     let mut decided = endpoint::delegated(&inside, other, MEANS_LSM);
     if decided.stage == 0
         && let Some(dentry) = endpoint::file(other)

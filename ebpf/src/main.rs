@@ -12,6 +12,7 @@
 mod answer;
 mod atomic;
 mod change;
+mod deadline;
 mod decide;
 mod dentry;
 mod descriptor;

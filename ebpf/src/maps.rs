@@ -30,6 +30,9 @@ pub static SESSIONS: Array<Session> = Array::with_max_entries(MAX_SESSIONS, 0);
 /// Why a session is held, by slot; 0: it is not. Apart from `SESSIONS`, which user space writes whole.
 #[map]
 pub static HELD: Array<u64> = Array::with_max_entries(MAX_SESSIONS, MMAPABLE);
+/// The dead man's switch: `DEADLINE_*` words.
+#[map]
+pub static DEADLINE: Array<u64> = Array::with_max_entries(abi::DEADLINE_WORDS, MMAPABLE);
 /// Wardline's own processes, by tgid.
 #[map]
 pub static PROTECTED: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);

@@ -1,5 +1,6 @@
 //! Sockets: cgroup hooks decide on addresses in both tiers.
 
+use crate::deadline::{self, PUT_OFF};
 use crate::read::{Address, clear, zeros};
 use crate::ring::{Buffer, FACTS_WORDS, Said, Urgency, verdict};
 use crate::syscall::{note_refusal, running};
@@ -7,6 +8,7 @@ use crate::task::{self, Inside};
 use crate::{decide, dentry, endpoint, hold, packet};
 use abi::{MEANS_CGROUP, Net, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::generated::bpf_set_retval;
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SockAddrContext, SockContext};
 use core::mem::{offset_of, size_of};
@@ -82,6 +84,11 @@ pub fn sendmsg6(ctx: SockAddrContext) -> i32 {
 #[inline(always)]
 fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
     let Some(inside) = task::of_task(task::task()) else { return ALLOW };
+    if deadline::puts_off(&inside) {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_set_retval(PUT_OFF) };
+        return REFUSE;
+    }
     // SAFETY: the context of this program type; each field is read with the width that the verifier allows.
     let peer = unsafe {
         let addr = &*ctx.sock_addr;

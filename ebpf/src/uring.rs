@@ -10,7 +10,7 @@ use crate::ring::{Buffer, FileOperation, Said, lose, tell_file, verdict};
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{EPERM, take_refusal, thread};
 use crate::task::{self, Inside};
-use crate::{dentry, endpoint, offsets};
+use crate::{deadline, dentry, endpoint, offsets};
 use abi::{
     CALL_APART, CALL_OF_REQUEST, Claimed, LOSS_UNREADABLE, MEANS_KILL, NO_ARG, PLANS as PLAN_COUNT,
     PLANS_REQUESTS, Plan, REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, form, op,
@@ -32,6 +32,8 @@ pub fn io_request(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn on_request(request: Address) -> Option<()> {
     let inside = task::current()?;
+    // A ring's own thread makes no system call.
+    deadline::stops(&inside);
     let opcode: u8 = request.get(offsets::kiocb_opcode())?;
     let _ = tell_interface(&inside, op::IO_REQUEST, u64::from(opcode), 0);
     let plan = plan(request)?;

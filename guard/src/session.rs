@@ -47,7 +47,7 @@ use passed::Passed;
 pub use passed::{Change, Deed};
 pub use recording::Recording;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 pub(crate) use stop::{boot_ns, no_session};
 use tally::Tally;
 pub(crate) use undo::Undo;
@@ -170,6 +170,8 @@ pub struct Live {
     /// Reasons of single operations that were made.
     explanations: u32,
     crossed: Option<(Op, Class)>,
+    /// How often its processes stood still since the pump was late, and how late it was in all.
+    late: (u32, Duration),
     last_ns: u64,
 }
 
@@ -235,6 +237,7 @@ impl Live {
             answered: false,
             explanations: 0,
             crossed: None,
+            late: (0, Duration::ZERO),
             last_ns: meta.started_boot_ns,
             meta,
         }
@@ -307,7 +310,22 @@ impl Live {
     /// What the user should know.
     pub fn notes(&self) -> Vec<String> {
         let hosts = self.hosts().map(t1::hosts::Hosts::notes).unwrap_or_default();
-        self.coverage.warnings.iter().chain(&self.notes).cloned().chain(hosts).collect()
+        let (times, late) = self.late;
+        let late = (times > 0).then(|| {
+            let often = if times == 1 { "once".into() } else { format!("{times} times") };
+            format!(
+                "it stood still {often}, for {:.1} s in all, while Wardline was late: nothing is done unguarded",
+                late.as_secs_f32()
+            )
+        });
+        self.coverage.warnings.iter().chain(&self.notes).cloned().chain(hosts).chain(late).collect()
+    }
+
+    /// Its processes stood still, since the pump was late.
+    pub fn stood_still(&mut self, late: Duration) {
+        if self.mode != Mode::Shadow {
+            self.late = (self.late.0.saturating_add(1), self.late.1 + late);
+        }
     }
 
     /// Whether every jewel that somebody outside writes was closed before. Where one was not, the session must be stopped.

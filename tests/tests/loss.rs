@@ -1,4 +1,5 @@
-//! What the rings cannot hold is counted, exactly, and what matters most is held all the same.
+//! What the rings cannot hold is counted, exactly, and what matters most is held all the same. In a session that refuses
+//! nothing: any other stands still while nobody reads.
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::{World, wait_until};
@@ -6,10 +7,8 @@ use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -41,7 +40,8 @@ fn account(stalled: bool) -> Result<Account> {
     rustix::fs::mknodat(CWD, &go, FileType::Fifo, Mode::from_raw_mode(0o666), 0)?;
     fs::set_permissions(&go, Permissions::from_mode(0o666))?;
     let summary = world.path().join("summary.json");
-    let mut args = world.session("record", &["--quiet", "--summary-file", summary.to_str().context("path")?]);
+    let mut args = world
+        .session("enforce", &["--shadow", "--quiet", "--summary-file", summary.to_str().context("path")?]);
     let dd = format!("dd if=/dev/zero of=/dev/null bs=1 count={BYTES} status=none");
     args.extend(["sh".into(), "-c".into(), format!("read go <{}; {dd}; {dd}; exec true", go.display())]);
     let mut client = world.wardline(args).stdout(Stdio::null()).spawn()?;
@@ -102,59 +102,5 @@ fn what_a_full_ring_does_not_take_is_counted_to_the_last_record() -> Result<()> 
     for account in [read, stalled] {
         assert_eq!((account.execs, account.exits), (4, 3));
     }
-    Ok(())
-}
-
-/// Connections to a metadata service, each refused and told: more than the ring of what was decided holds.
-const REFUSED: u32 = 80_000;
-
-/// What a session tries while nobody reads the rings: it fills the one of what was decided, and then acts.
-fn flood(world: &World, go: &Path, port: u16) -> String {
-    format!(
-        "reach() {{ true 3<>/dev/tcp/127.0.0.1/{port} && echo reached $1 || echo refused $1; }}\n\
-         read go <{go}; cd '{home}'; reach before\n\
-         for ((i = 0; i < {REFUSED}; i++)); do true 3<>/dev/tcp/169.254.169.254/80; done 2>/dev/null\n\
-         reach after; mv prepared .bashrc; echo $?; read rest",
-        go = go.display(),
-        home = world.home().display()
-    )
-}
-
-#[test]
-fn who_loses_a_record_of_what_was_decided_changes_starts_and_sends_nothing_more() -> Result<()> {
-    let world = World::new()?;
-    let home = world.home();
-    world.write(&home.join("prepared"), "evil\n")?;
-    world.write(&home.join(".bashrc"), "mine\n")?;
-    let go = world.path().join("go");
-    rustix::fs::mknodat(CWD, &go, FileType::Fifo, Mode::from_raw_mode(0o666), 0)?;
-    fs::set_permissions(&go, Permissions::from_mode(0o666))?;
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let mut args = world.session("enforce", &["--quiet"]);
-    args.extend(["bash".into(), "-c".into(), flood(&world, &go, listener.local_addr()?.port())]);
-    let mut command = world.wardline(args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut client = command.spawn()?;
-    let mut said = BufReader::new(client.stdout.take().context("stdout")?).lines();
-    let mut begin = OpenOptions::new().write(true).open(&go)?;
-    let supervisor = world.supervisor().and_then(|pid| Pid::from_raw(pid as i32)).context("no supervisor")?;
-    kill_process(supervisor, Signal::STOP)?;
-    begin.write_all(b"go\n")?;
-    drop(begin);
-    let said: Vec<String> = said.by_ref().take(3).collect::<std::io::Result<_>>()?;
-    kill_process(supervisor, Signal::CONT)?;
-    assert_eq!(said[..2], ["reached before", "refused after"]);
-    // The program could not be started, or was ended before its first instruction.
-    assert!(["126", "137"].contains(&said[2].as_str()), "{said:?}");
-    assert_eq!(fs::read_to_string(home.join(".bashrc"))?, "mine\n");
-    let state = || -> Option<String> {
-        let listed: Value = serde_json::from_slice(&world.run(["sessions", "--json"]).ok()?.stdout).ok()?;
-        Some(listed[0]["state"].as_str()?.to_owned())
-    };
-    let frozen = wait_until(Duration::from_secs(20), || state().as_deref() == Some("frozen"));
-    assert!(frozen, "{:?}", state());
-    ensure!(world.run(["stop-session", "last"])?.status.success());
-    let errors = client.wait_with_output()?.stderr;
-    assert!(String::from_utf8_lossy(&errors).contains("Operation not permitted"));
     Ok(())
 }

@@ -328,13 +328,10 @@ fn a_mount_over_a_directory_above_a_jewel_is_refused_or_the_session_stands_still
     Ok(())
 }
 
-/// Agents replace their own configuration: the session's first process does, and nobody whom it starts.
+/// Agents replace their own configuration: the session's first process does, and nobody whom it starts. Where the kernel can
+/// refuse, it refuses the agent, too.
 #[test]
 fn an_agent_itself_replaces_its_own_file_and_says_so() -> Result<()> {
-    if can_refuse() {
-        println!("skipped: the agent itself is refused, too, where that can be refused");
-        return Ok(());
-    }
     if !tells_or_refuses() {
         return Ok(());
     }
@@ -344,6 +341,11 @@ fn an_agent_itself_replaces_its_own_file_and_says_so() -> Result<()> {
         let world = prepared()?;
         let script = format!("cd '{}'; {first}python3 -I -c '{ITSELF}'; true", world.home().display());
         let ended = standing::run(&world, "enforce", &["--agent", "claude-code"], &script)?;
+        if can_refuse() {
+            assert_eq!(ended.denials(), [("T0".into(), "rename".into(), "lsm".into())], "{ended:#?}");
+            assert_eq!(fs::read_to_string(world.home().join(".claude.json"))?, "plain\n");
+            continue;
+        }
         assert_eq!(ended.frozen, frozen, "{first}: {ended:#?}");
         if !frozen {
             assert!(ended.said().contains("went on"), "{ended:#?}");

@@ -77,6 +77,13 @@ pub const REASON_LOST: u32 = 0xff00_0004;
 /// Reason of a refusal by [`LABEL_ABOVE`].
 pub const REASON_ABOVE: u32 = 0xff00_0005;
 
+/// `DEADLINE`: when user space must have pushed it on, CLOCK_MONOTONIC in ns; 0: never.
+pub const DEADLINE_NS: u32 = 0;
+/// `DEADLINE`: how often a process was made to stand still past it.
+pub const DEADLINE_STOPS: u32 = 1;
+/// Words of `DEADLINE`.
+pub const DEADLINE_WORDS: u32 = 2;
+
 /// Forms of system calls: what their arguments say about the object. `Plan::form`
 pub mod form {
     /// Nothing but the raw sequence.
@@ -145,7 +152,7 @@ wire! {
     }
 
     /// A process of a session; the value of `MEMBERS`, whose key is the tgid.
-    pub struct Member: 24 {
+    pub struct Member: 32 {
         /// `task.group_leader.start_boottime`, ns: with the tgid, the identity of the process
         pub start_ns: u64,
         /// Index into `SESSIONS`.
@@ -154,6 +161,10 @@ wire! {
         pub subjects: u32,
         /// tgid of the parent at fork.
         pub parent: u32,
+        /// When it was last made to stand still, the lower half of CLOCK_MONOTONIC in ns, never 0; 0: it never was.
+        pub stopped: u32,
+        /// A call of its was put off, and it does not stand still yet.
+        pub put_off: u32,
         /// Zero.
         pub pad: u32,
     }

@@ -67,6 +67,8 @@ impl Shared {
             loaded.as_mut().ok_or_else(|| Refused::new(Why::Failed, "the kernel side is not loaded"))?;
         machine.kernel.attach().map_err(|e| cannot(e.into()))?;
         machine.users += 1;
+        // Nobody has pushed it on while nobody was inside.
+        machine.pump.begin();
         Ok(Lease {
             shared: Arc::clone(self),
             kernel: Arc::clone(&machine.kernel),
@@ -84,7 +86,7 @@ impl Shared {
         let keeper = Keeper::start(&self.setup.keeper, &self.cgroup_prefix(), kernel.members_fd())?;
         let own = t0::Own { files: self.own_files(), processes: vec![std::process::id(), keeper.pid()] };
         let guard = Arc::new(Guard::new(Arc::clone(&kernel), own));
-        let pump = Arc::new(Pump::start(reader, Arc::clone(&self.sessions))?);
+        let pump = Arc::new(Pump::start(reader, Arc::clone(&kernel), Arc::clone(&self.sessions))?);
         *self.kernel.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&kernel));
         Ok(Machine { kernel, guard, pump, keeper, users: 0 })
     }

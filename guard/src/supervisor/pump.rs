@@ -1,9 +1,12 @@
-//! The pump: the one thread that empties the kernel's rings and hands each record to its session.
+//! The pump: the one thread that empties the kernel's rings and hands each record to its session. It pushes the deadline on
+//! past which no enforced session acts: while it is late, for whatever reason, they stand still.
 
 use super::sessions::Sessions;
-use crate::Error;
-use collector::Reader;
+use crate::{Error, cgroup};
+use collector::{Kernel, Reader};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::process::Signal;
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -17,6 +20,12 @@ const EARLY_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 /// Passes after which everything that was in the rings at a given time has been handed on, and every loss: the one that may
 /// be half done, and two whole ones, since what was not counted is told when it is missing twice.
 const WHOLE_PASSES: u64 = 3;
+/// Between two pushes of the deadline: longer, and the sessions stand still.
+const DEADLINE: Duration = Duration::from_millis(250);
+/// Records between two pushes in one pass: a pass over full rings takes tenths of a second.
+const PUSH_EVERY: u32 = 256;
+/// Precedence over what a session may do to get the processors for itself, `setpriority(2)`.
+const NICE: i32 = -20;
 /// How long such passes may take: a full ring is emptied in tenths of a second.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -27,6 +36,7 @@ pub struct Pump {
 }
 
 struct Shared {
+    kernel: Arc<Kernel>,
     wake: OwnedFd,
     stop: AtomicBool,
     /// How many wait for a flush: each pass counts losses meanwhile, since a session's last ones are its own.
@@ -37,10 +47,11 @@ struct Shared {
 
 impl Pump {
     /// Starts it.
-    pub fn start(reader: Reader, sessions: Arc<Sessions>) -> Result<Self, Error> {
+    pub fn start(reader: Reader, kernel: Arc<Kernel>, sessions: Arc<Sessions>) -> Result<Self, Error> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|e| Error::io("an event descriptor cannot be made", e))?;
         let shared = Arc::new(Shared {
+            kernel,
             wake,
             stop: AtomicBool::new(false),
             flushing: AtomicUsize::new(0),
@@ -51,10 +62,19 @@ impl Pump {
             .name("pump".into())
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || run(reader, &sessions, &shared)
+                move || {
+                    let _fatal = Fatal;
+                    run(reader, &sessions, &shared);
+                }
             })
             .map_err(|e| Error::io("the pump cannot be started", e))?;
         Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Begins to push the deadline on, for a session that is about to be.
+    pub fn begin(&self) {
+        self.shared.kernel.push_deadline(DEADLINE);
+        self.wake();
     }
 
     /// Looks at the rings now: a session began, or waits for its last records.
@@ -101,10 +121,34 @@ impl Drop for Pump {
     }
 }
 
+/// A panic of this thread is the end of the process, and so of every session: nobody else decides.
+struct Fatal;
+
+impl Drop for Fatal {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 fn run(mut reader: Reader, sessions: &Sessions, shared: &Shared) {
+    // Without the right to it, there is none.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+    let (kernel, mut records, mut late) = (&shared.kernel, 0u32, Duration::ZERO);
+    let mut stopped = Stopped::default();
     while !shared.stop.load(Ordering::Acquire) {
+        late += kernel.push_deadline(DEADLINE);
         wait(&reader, sessions, shared);
-        let sink = &mut |slot, heard| sessions.take(slot, heard);
+        late += kernel.push_deadline(DEADLINE);
+        stopped.let_go_on(kernel, sessions, std::mem::take(&mut late));
+        let sink = &mut |slot, heard| {
+            records = records.wrapping_add(1);
+            if records % PUSH_EVERY == 0 {
+                late += kernel.push_deadline(DEADLINE);
+            }
+            sessions.take(slot, heard);
+        };
         reader.drain(sink);
         if shared.flushing.load(Ordering::Acquire) > 0 {
             reader.count(sink);
@@ -129,5 +173,33 @@ fn wait(reader: &Reader, sessions: &Sessions, shared: &Shared) {
     let timeout = (!sessions.is_empty()).then_some(interval);
     if poll(&mut fds, timeout).is_ok_and(|ready| ready > 0) && !fds[0].revents().is_empty() {
         let _ = rustix::io::read(&shared.wake, &mut [0u8; 8]);
+    }
+}
+
+/// Processes that were made to stand still past a deadline.
+#[derive(Default)]
+struct Stopped {
+    /// How many times that was so when it was last looked at.
+    times: u64,
+    /// Those that go on already, by when they stood still.
+    gone_on: HashMap<u32, u32>,
+}
+
+impl Stopped {
+    /// Lets those go on that stand still, now that the deadline was pushed on, which had passed `late` ago.
+    fn let_go_on(&mut self, kernel: &Kernel, sessions: &Sessions, late: Duration) {
+        let times = kernel.deadline_stops();
+        if times == self.times {
+            return;
+        }
+        self.times = times;
+        let standing = kernel.standing_still();
+        self.gone_on.retain(|pid, _| standing.iter().any(|(other, _)| other == pid));
+        for (pid, since) in standing {
+            if self.gone_on.insert(pid, since) != Some(since) {
+                cgroup::signal(pid, Signal::CONT);
+            }
+        }
+        sessions.stood_still(late);
     }
 }

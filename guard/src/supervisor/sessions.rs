@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{SessionId, Writer};
 
 /// Denials of one session that reach the log; the others reach `tail`, the store and the summary.
@@ -328,6 +328,14 @@ impl Sessions {
         tracing::error!(session = running.id(), %error, "the session could not be stopped as asked: it is killed");
         if let Err(error) = live.kill() {
             tracing::error!(session = running.id(), %error, "the session could not be killed");
+        }
+    }
+
+    /// Enforced sessions may have stood still, since the pump was late.
+    pub fn stood_still(&self, late: Duration) {
+        tracing::warn!(?late, "late: enforced sessions stood still");
+        for running in self.all().values() {
+            running.with(|live| live.stood_still(late));
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 static ONE: Mutex<()> = Mutex::new(());
 
 /// Slot of the tests' sessions.
-const SLOT: u32 = 9;
+pub const SLOT: u32 = 9;
 
 pub struct Scene {
     tmp: tempfile::TempDir,

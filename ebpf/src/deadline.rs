@@ -1,0 +1,77 @@
+//! The dead man's switch: user space pushes a deadline on with each pass over the rings, and past it no enforced session acts.
+//!
+//! Who acts past it stands still (`SIGSTOP`) until user space is back and lets it go on; what a hook can put off is begun once
+//! more then, so that nothing fails for a guard that was late. Without hooks, the call in which it is noticed has happened.
+
+use crate::atomic;
+use crate::maps::DEADLINE;
+use crate::task::Inside;
+use abi::{DEADLINE_NS, DEADLINE_STOPS, SESSION_ENFORCE};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_send_signal};
+
+/// `ERESTARTSYS`, include/linux/errno.h: the call is made once more when a signal has been dealt with.
+pub const PUT_OFF: i32 = -512;
+const SIGSTOP: u32 = 19;
+
+/// Makes the current process stand still where the deadline of its session has passed; whether it does.
+#[inline(always)]
+pub fn stops(inside: &Inside) -> bool {
+    let passed = passed(inside);
+    if passed != 0 {
+        stop(inside, passed);
+    }
+    passed != 0
+}
+
+/// Puts a call off where the deadline has passed, in a program that can send no signal; whether it does. The end of the call
+/// must see [`ends`].
+#[inline(always)]
+pub fn puts_off(inside: &Inside) -> bool {
+    let passed = passed(inside);
+    if passed != 0 {
+        // SAFETY: points into the map's entry of this process.
+        unsafe { (*inside.member).put_off = 1 };
+    }
+    passed != 0
+}
+
+/// [`stops`] at the end of a call, with what it returned: one that was put off waits for a signal, even where the deadline was
+/// pushed on meanwhile.
+#[inline(always)]
+pub fn ends(inside: &Inside, ret: i64) {
+    if !stops(inside) && ret == i64::from(PUT_OFF) && inside.member().put_off != 0 {
+        // SAFETY: the helper has no preconditions.
+        stop(inside, unsafe { bpf_ktime_get_ns() });
+    }
+}
+
+/// The time, where the deadline has passed; 0: it has not.
+#[inline(always)]
+fn passed(inside: &Inside) -> u64 {
+    if inside.session().flags & SESSION_ENFORCE == 0 {
+        return 0;
+    }
+    let Some(deadline) = DEADLINE.get_ptr(DEADLINE_NS) else { return 0 };
+    // SAFETY: arrays are never freed while the program runs; user space writes the word whole.
+    let deadline = unsafe { deadline.read_volatile() };
+    if deadline == 0 {
+        return 0;
+    }
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if now > deadline { now } else { 0 }
+}
+
+#[inline(always)]
+fn stop(inside: &Inside, now: u64) {
+    // SAFETY: points into the map's entry of this process. The helper has no preconditions.
+    unsafe {
+        (*inside.member).put_off = 0;
+        (*inside.member).stopped = now as u32 | 1;
+        bpf_send_signal(SIGSTOP);
+    }
+    // After the signal: who reads the count sends the one that lets it go on.
+    if let Some(count) = DEADLINE.get_ptr_mut(DEADLINE_STOPS) {
+        atomic::fetch_add(count, 1);
+    }
+}

@@ -1,0 +1,188 @@
+//! While the supervisor is late, enforced sessions stand still; when it is back they go on, and nothing has failed.
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::scene::{can_refuse, is_lsm};
+use end_to_end::{World, wait_until};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::Value;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// When the supervisor has not looked for so long, nobody acts any more.
+const DEADLINE: Duration = Duration::from_millis(250);
+/// Who was let through before may lose its processor before it acts.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// A supervisor that stands still until this is dropped, or this test was ended: opens of others may wait for it.
+struct Stopped {
+    supervisor: Pid,
+    at_the_latest: Child,
+}
+
+impl Stopped {
+    fn new(world: &World) -> Result<Self> {
+        let pid = world.supervisor().context("no supervisor")?;
+        let supervisor = Pid::from_raw(i32::try_from(pid)?).context("no supervisor")?;
+        let at_the_latest = Command::new("sh")
+            .args(["-c", &format!("sleep 20; kill -CONT {pid}")])
+            .process_group(0)
+            .spawn()?;
+        kill_process(supervisor, Signal::STOP)?;
+        Ok(Self { supervisor, at_the_latest })
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = kill_process(self.supervisor, Signal::CONT);
+        if let Some(group) = Pid::from_raw(self.at_the_latest.id() as i32) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.at_the_latest.wait();
+    }
+}
+
+/// Starts a script in an enforced session; `$PORT` is a listener's.
+fn begin(world: &World, dir: &Path, script: &str, port: u16) -> Result<Child> {
+    let summary = world.path().join("summary.json");
+    let mut args =
+        world.session("enforce", &["--quiet", "--summary-file", summary.to_str().context("path")?]);
+    args.extend(["bash".into(), "-c".into(), format!("cd '{}'; PORT={port}; {script}", dir.display())]);
+    Ok(world.wardline(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
+}
+
+/// When each of the files of a directory was changed last.
+fn changed(dir: &Path) -> Result<Vec<SystemTime>> {
+    fs::read_dir(dir)?.map(|entry| Ok(entry?.metadata()?.modified()?)).collect()
+}
+
+/// Processes that change, start and send as fast as they can, until there is a file `stop`. What each has done is a file.
+const ACTING: &str = r#"
+    act() { local i=0; while [ ! -e stop ]; do i=$((i+1)); "$1" "$2.$i" || echo failed; done; }
+    create() { : > "made/$1"; }
+    start() { /bin/bash -c ": > started/$1"; }
+    reach() { : 3<>"/dev/tcp/127.0.0.1/$PORT"; }
+    for n in 1 2 3; do act create $n & act start $n & done; act reach 1 & act reach 2 & wait; echo over"#;
+/// How many they are.
+const PROCESSES: usize = 8;
+
+#[test]
+fn while_the_supervisor_is_late_nobody_acts_and_then_all_goes_on() -> Result<()> {
+    let world = World::new()?;
+    // Not in the home, where an open of this test's may wait for the supervisor.
+    let dir = world.path().join("acts");
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    for name in ["made", "started"] {
+        fs::create_dir_all(dir.join(name))?;
+        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o777))?;
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let reached = thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            let mut reached = Vec::new();
+            while !over.load(Ordering::Acquire) {
+                match listener.accept() {
+                    Ok(_) => reached.push(SystemTime::now()),
+                    Err(_) => thread::sleep(Duration::from_millis(1)),
+                }
+            }
+            reached
+        }
+    });
+    let mut client = begin(&world, &dir, ACTING, port)?;
+    let done = |name: &str| changed(&dir.join(name)).map_or(0, |times| times.len());
+    let begun = wait_until(Duration::from_secs(60), || done("made") > 30 && done("started") > 10);
+    let stopped = Stopped::new(&world)?;
+    let from = SystemTime::now() + DEADLINE;
+    thread::sleep(Duration::from_secs(3));
+    // The clock of files is a tick behind.
+    let until = SystemTime::now() - Duration::from_millis(20);
+    let before = (done("made"), done("started"));
+    drop(stopped);
+    let goes_on = wait_until(Duration::from_secs(60), || {
+        done("made") > before.0 + 30 && done("started") > before.1 + 10
+    });
+    let made = changed(&dir.join("made"))?;
+    let started = changed(&dir.join("started"))?;
+    fs::write(dir.join("stop"), "")?;
+    let ended =
+        wait_until(Duration::from_secs(30), || client.try_wait().is_ok_and(|status| status.is_some()));
+    if !ended {
+        world.run(["stop-session", "last"])?;
+    }
+    let output = client.wait_with_output()?;
+    over.store(true, Ordering::Release);
+    let reached = reached.join().map_err(|_| anyhow::anyhow!("the listener"))?;
+    ensure!(begun && goes_on && ended, "{begun} {goes_on} {ended}: {output:?}");
+    let between = |times: &[SystemTime], from: SystemTime| {
+        times.iter().filter(|time| (from..until).contains(*time)).count()
+    };
+    let all = [&made[..], &started, &reached];
+    let acted = all.map(|times| between(times, from));
+    println!("past the deadline: {acted:?}, before it {before:?}");
+    // What a hook puts off was under way, or did not happen; elsewhere the signal may take until the next tick.
+    let hooked = if can_refuse() { acted.iter().sum() } else { acted[2] };
+    assert!(hooked <= PROCESSES, "{acted:?}");
+    assert_eq!(all.map(|times| between(times, from + SLACK)), [0; 3]);
+    assert!(!reached.is_empty());
+    // Put off is not refused.
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "over\n", "{output:?}");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let summary: Value = serde_json::from_slice(&fs::read(world.path().join("summary.json"))?)?;
+    is_lsm(&summary)?;
+    assert_eq!((&summary["denied"], &summary["stopped"]), (&0.into(), &0.into()), "{summary:#}");
+    let notes = summary["notes"].to_string();
+    assert!(notes.contains("it stood still once, for"), "{notes}");
+    Ok(())
+}
+
+/// Attempts of each process at each of the two: emulation is slow.
+fn attempts() -> u32 {
+    let machine = fs::read_to_string("/etc/os-release").unwrap_or_default().contains("virtual machine");
+    if machine { 60 } else { 650 }
+}
+
+#[test]
+fn a_supervisor_that_stops_and_goes_on_lets_nothing_through() -> Result<()> {
+    let world = World::new()?;
+    world.write(&world.home().join(".ssh/id_ed25519"), "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n")?;
+    let script = format!(
+        ": >begun; try() {{ for ((i = 0; i < {}; i++)); do \
+         read -r line <.ssh/id_ed25519 && echo \"read $line\"; : 3<>/dev/tcp/169.254.169.254/80 && echo reached; \
+         done; }} 2>/dev/null; for n in 1 2 3 4 5 6 7 8; do try & done; wait; echo over",
+        attempts()
+    );
+    let mut client = begin(&world, &world.home(), &script, 0)?;
+    ensure!(wait_until(Duration::from_secs(60), || world.home().join("begun").exists()));
+    let until = Instant::now() + Duration::from_secs(300);
+    let mut stops = 0;
+    while client.try_wait()?.is_none() && Instant::now() < until {
+        let stopped = Stopped::new(&world)?;
+        thread::sleep(Duration::from_millis(100));
+        drop(stopped);
+        thread::sleep(Duration::from_millis(100));
+        stops += 1;
+    }
+    if client.try_wait()?.is_none() {
+        world.run(["stop-session", "last"])?;
+    }
+    let output = client.wait_with_output()?;
+    println!("stopped {stops} times");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "over\n");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let summary: Value = serde_json::from_slice(&fs::read(world.path().join("summary.json"))?)?;
+    is_lsm(&summary)?;
+    assert_eq!(summary["denied"], 2 * 8 * attempts(), "{}", summary["denied"]);
+    Ok(())
+}
