@@ -143,14 +143,14 @@ fn while_the_supervisor_is_late_nobody_acts_and_then_all_goes_on() -> Result<()>
     is_lsm(&summary)?;
     assert_eq!((&summary["denied"], &summary["stopped"]), (&0.into(), &0.into()), "{summary:#}");
     let notes = summary["notes"].to_string();
-    assert!(notes.contains("it stood still once, for"), "{notes}");
+    assert!(notes.contains("it stood still "), "{notes}");
     Ok(())
 }
 
 /// Attempts of each process at each of the two: emulation is slow.
 fn attempts() -> u32 {
     let machine = fs::read_to_string("/etc/os-release").unwrap_or_default().contains("virtual machine");
-    if machine { 60 } else { 650 }
+    if machine { 25 } else { 650 }
 }
 
 #[test]

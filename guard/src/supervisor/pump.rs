@@ -200,6 +200,9 @@ impl Stopped {
                 cgroup::signal(pid, Signal::CONT);
             }
         }
-        sessions.stood_still(late);
+        // Those that were stopped while the deadline was pushed on are of the same time.
+        if !late.is_zero() {
+            sessions.stood_still(late);
+        }
     }
 }
