@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::commands::{
-    baselines, completions, corpus, db, doctor, eval, export, keeper, run, sessions, show, stop,
+    baselines, completions, corpus, db, doctor, doorkeeper, eval, export, keeper, run, sessions, show, stop,
     stop_session, supervisor, tail, task, train,
 };
 use crate::demo::DemoArgs;
@@ -100,6 +100,9 @@ pub enum Command {
     /// Kill every session when the supervisor dies
     #[command(hide = true)]
     Keeper(keeper::Args),
+    /// Answer permission events
+    #[command(hide = true)]
+    Doorkeeper(doorkeeper::Args),
 }
 
 #[cfg(test)]

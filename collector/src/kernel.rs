@@ -2,6 +2,7 @@
 
 use crate::btf::Btf;
 use crate::cast;
+use crate::judge::JudgeIds;
 use crate::load::{Facts, lsm_is_active};
 use crate::maps::Maps;
 use crate::programs::LSM;
@@ -66,6 +67,7 @@ pub struct Kernel {
     pub(crate) answers: Mutex<(Array<MapData, Identity>, Array<MapData, Verdict>)>,
     pub(crate) maps: Maps,
     pub(crate) members: OwnedFd,
+    pub(crate) judge_ids: JudgeIds,
     /// Keeps the programs in it: a program array is emptied when its last user-space holder is gone.
     pub(crate) _forms: ProgramArray<MapData>,
     pub(crate) offsets: Offsets,

@@ -14,6 +14,7 @@ mod error;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod join;
+mod judge;
 mod kernel;
 mod load;
 mod maps;
@@ -35,6 +36,7 @@ pub mod tls;
 mod words;
 
 pub use error::Error;
+pub use judge::{Judge, JudgeIds};
 pub use kernel::{Attached, Kernel, Options, Tier};
 pub use offsets::{Field, Offsets};
 pub use packet::{Dns, Heard};

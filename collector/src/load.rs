@@ -2,6 +2,7 @@
 
 use crate::btf::Btf;
 use crate::cast::Cast;
+use crate::judge::JudgeIds;
 use crate::kernel::{Attached, Kernel, Tier};
 use crate::maps::Maps;
 use crate::offsets::{Registers, registers};
@@ -135,6 +136,7 @@ impl Kernel {
             })?,
             _ => return Err(Error::Incomplete("MEMBERS")),
         };
+        let judge_ids = JudgeIds::of(&bpf)?;
         let maps = Maps::take(&mut bpf)?;
         let reader = Reader::take(&mut bpf)?;
         write_plans(&mut bpf, facts)?;
@@ -145,6 +147,7 @@ impl Kernel {
             answers: Mutex::new(answers),
             maps,
             members,
+            judge_ids,
             _forms: forms,
             offsets: offsets.clone(),
             setattr_idmap: facts.setattr_idmap,

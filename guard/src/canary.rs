@@ -5,10 +5,10 @@
 
 mod attempt;
 
-use crate::fanotify::Listener;
+use crate::fanotify::{Group, Marks};
 use crate::session::no_session;
 use crate::walk::{self, Found, Node};
-use crate::{DenyList, Error, reason};
+use crate::{Error, reason};
 use abi::{Label, access};
 use attempt::{Attempt, Outcome};
 use collector::{Kernel, Tier};
@@ -37,15 +37,19 @@ pub struct Row {
 /// Tries everything. The kernel side must be attached, and `slot` free. Takes about a second.
 pub fn probe(kernel: &Arc<Kernel>, slot: u32) -> Result<Vec<Row>, Error> {
     let place = Place::new()?;
-    let scene = Scene::new(kernel, slot, &place)?;
+    let group = match kernel.tier() {
+        Tier::Lsm => None,
+        Tier::Tracepoint => Some(Group::here(kernel.clone())?),
+    };
+    let scene = Scene::new(kernel, slot, &place, group)?;
     attempt::ALL.iter().map(|attempt| scene.row(attempt, &place)).collect()
 }
 
 /// Whether a refused open can be shown, which is the least that is asked before a session starts. Takes some
-/// milliseconds.
-pub fn refuses(kernel: &Arc<Kernel>, slot: u32) -> Result<Row, Error> {
+/// milliseconds. `group` is that of the session's marks, where it has any.
+pub fn refuses(kernel: &Arc<Kernel>, slot: u32, group: Option<Arc<Group>>) -> Result<Row, Error> {
     let place = Place::new()?;
-    let scene = Scene::new(kernel, slot, &place)?;
+    let scene = Scene::new(kernel, slot, &place, group)?;
     scene.row(&attempt::READ, &place)
 }
 
@@ -54,28 +58,29 @@ struct Scene<'a> {
     kernel: &'a Kernel,
     slot: u32,
     labels: Vec<abi::FileKey>,
-    /// Held for its marks.
-    _listener: Option<Listener>,
+    /// Held for what is marked.
+    _marks: Option<Marks>,
 }
 
 impl<'a> Scene<'a> {
-    fn new(kernel: &'a Arc<Kernel>, slot: u32, place: &Place) -> Result<Self, Error> {
-        let mut scene = Self { kernel, slot, labels: Vec::new(), _listener: None };
-        let list: Arc<dyn DenyList> = kernel.clone();
-        let listener = match kernel.tier() {
-            Tier::Lsm => None,
-            Tier::Tracepoint => Some(Listener::new(list)?),
-        };
+    fn new(
+        kernel: &'a Arc<Kernel>,
+        slot: u32,
+        place: &Place,
+        group: Option<Arc<Group>>,
+    ) -> Result<Self, Error> {
+        let mut scene = Self { kernel, slot, labels: Vec::new(), _marks: None };
+        let marks = group.map(Marks::new);
         for (path, deny) in [(place.closed(), access::ALL), (place.library(), access::EXEC)] {
             let Found::Node(node) = walk::open(&**kernel, &path) else {
                 return Err(Error::Probe("its files cannot be opened"));
             };
             scene.label(&node, deny)?;
-            if let Some(listener) = listener.as_ref().filter(|_| deny & access::READ != 0) {
-                listener.mark(&node);
+            if let Some(marks) = marks.as_ref().filter(|_| deny & access::READ != 0) {
+                marks.mark(&node);
             }
         }
-        scene._listener = listener;
+        scene._marks = marks;
         let mut session = no_session();
         session.flags = abi::SESSION_ENFORCE | abi::SESSION_T1;
         // No network of this policy exists, so that every address is unknown.

@@ -50,6 +50,11 @@ pub enum Error {
     /// no cgroup v2
     #[error("no cgroup v2 file system is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup`")]
     NoCgroup,
+    /// nobody answers permission events
+    #[error(
+        "nobody answers permission events any more: end the supervisor with `wardline stop`, and try again"
+    )]
+    Unanswered,
     /// a live probe could not be made
     #[error("the live probe could not be made: {0}")]
     Probe(&'static str),

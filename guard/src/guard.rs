@@ -2,7 +2,7 @@
 
 use crate::control::Mode;
 use crate::delegates::Delegates;
-use crate::fanotify::{self, Listener};
+use crate::fanotify::{self, Group, Marks};
 use crate::reason::{Normal, Reasons};
 use crate::session::names::{Names, Resolvers};
 use crate::session::whole::Whole;
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) jewels: t0::Static,
     pub(crate) delegates: Arc<Delegates>,
     pub(crate) thresholds: Thresholds,
+    /// Of the permission marks of all sessions, in the tier that has them.
+    group: Option<Arc<Group>>,
     next_policy: AtomicU32,
 }
 
@@ -66,13 +68,13 @@ pub struct Opening {
 
 impl Guard {
     /// Over a loaded kernel side. `own` is what no session may touch of Wardline itself.
-    pub fn new(kernel: Arc<Kernel>, own: t0::Own) -> Self {
+    pub fn new(kernel: Arc<Kernel>, own: t0::Own, group: Option<Arc<Group>>) -> Self {
         let tier = kernel.tier();
-        Self::over(kernel, tier, own)
+        Self::over(kernel, tier, own, group)
     }
 
-    /// Over any deny-list.
-    pub fn over(list: Arc<dyn DenyList>, tier: Tier, own: t0::Own) -> Self {
+    /// Over any deny-list; `group` is that of permission marks, which the tier `tracepoint` needs.
+    pub fn over(list: Arc<dyn DenyList>, tier: Tier, own: t0::Own, group: Option<Arc<Group>>) -> Self {
         let shared = Shared {
             jewels: t0::Static::new(list.clone(), own),
             delegates: Delegates::new(list.clone()),
@@ -80,9 +82,15 @@ impl Guard {
             tier,
             reasons: Reasons::default(),
             thresholds: Thresholds::default(),
+            group,
             next_policy: AtomicU32::new(1),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The group of permission marks.
+    pub fn group(&self) -> Option<Arc<Group>> {
+        self.shared.group.clone()
     }
 
     /// The texts behind the numbers.
@@ -114,14 +122,14 @@ impl Guard {
             if mode == Mode::Enforce {
                 live.undo = Undo::keeping(t0::keep(&*self.shared.list, &guarded.home));
             }
-            live.jewels = Some(Listener::new(self.shared.list.clone())?);
+            live.jewels = Some(self.shared.marks()?);
         }
         live.coverage = self.shared.jewels.arm(slot, &guarded, live.jewels.as_ref())?;
         if self.shared.jewels.is_any_readable(slot) {
             let watched = Whole::start(self.shared.clone(), slot);
             live.whole = Some(watched.map_err(|e| Error::io("a thread could not be started", e))?);
         }
-        if let Some(skipped) = live.jewels.as_ref().map(Listener::skipped).filter(|&skipped| skipped > 0) {
+        if let Some(skipped) = live.jewels.as_ref().map(Marks::skipped).filter(|&skipped| skipped > 0) {
             live.notes.push(format!(
                 "{skipped} files of the static deny-list take no permission mark: an open of one is ended after the fact, \
                  not prevented"
@@ -140,6 +148,14 @@ impl Guard {
         }
         live.publish()?;
         Ok(live)
+    }
+}
+
+impl Shared {
+    /// No marks yet, of a session or a policy.
+    fn marks(&self) -> Result<Marks, Error> {
+        let group = self.group.clone().filter(|group| group.alive());
+        group.map(Marks::new).ok_or(Error::Unanswered)
     }
 }
 
@@ -261,16 +277,16 @@ impl Place {
         t1::arm(&*list, &policy)?;
         let mut notes = policy.notes.clone();
         let mut armed =
-            Armed { shared: Arc::clone(shared), policy, listener: None, hosts: None, only_watches: false };
+            Armed { shared: Arc::clone(shared), policy, marks: None, hosts: None, only_watches: false };
         armed.hosts = Hosts::start(list.clone(), &armed.policy, baseline.clone(), hosts::resolve)
             .unwrap_or_else(|e| {
                 notes.push(format!("hosts that the baseline knows by name alone are closed: {e}"));
                 None
             });
         if shared.tier == Tier::Tracepoint {
-            let listener = Listener::new(list.clone())?;
+            let marks = shared.marks()?;
             let marked =
-                fanotify::mark_closed(&listener, &*list, &armed.policy.closed, &workspaces(&*list, context))?;
+                fanotify::mark_closed(&marks, &*list, &armed.policy.closed, &workspaces(&*list, context))?;
             if marked.cut > 0 {
                 notes.push(format!(
                     "{} directories that the baseline closes are too large to be watched whole: deep inside of them an \
@@ -278,7 +294,7 @@ impl Place {
                     marked.cut
                 ));
             }
-            armed.listener = Some(listener);
+            armed.marks = Some(marks);
         }
         Ok(Entered { armed, baseline, notes })
     }

@@ -99,13 +99,32 @@ pub(crate) fn threads(pid: u32) -> impl Iterator<Item = u32> {
 
 /// The process of a thread; `None` when the thread is gone.
 pub(crate) fn of_thread(tid: u32) -> Option<u32> {
-    // A pidfd is given for first threads only: a call of a microsecond for nearly everybody, where reading takes thirty.
-    let first = i32::try_from(tid).ok().and_then(Pid::from_raw)?;
-    if pidfd_open(first, PidfdFlags::empty()).is_ok() {
-        return Some(tid);
-    }
-    let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
+    // A call of a microsecond for nearly everybody, where reading takes thirty.
+    if leads(tid) { Some(tid) } else { group_of(tid).ok().flatten() }
+}
+
+/// Whether a thread is the first of its process: a pidfd is given for those only.
+pub(crate) fn leads(tid: u32) -> bool {
+    let first = i32::try_from(tid).ok().and_then(Pid::from_raw);
+    first.is_some_and(|first| pidfd_open(first, PidfdFlags::empty()).is_ok())
+}
+
+/// Whether a thread is one of a process': only root may ask so.
+pub(crate) fn has_thread(tgid: u32, tid: u32) -> bool {
+    // SAFETY: a call with integers; no signal is sent.
+    unsafe { libc::syscall(libc::SYS_tgkill, tgid as libc::pid_t, tid as libc::pid_t, 0) == 0 }
+}
+
+/// The process of a thread as it is read, where an error is told from a thread that is gone.
+pub(crate) fn group_of(tid: u32) -> std::io::Result<Option<u32>> {
+    let status = match fs::read_to_string(format!("/proc/{tid}/status")) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {
+            return Ok(None);
+        }
+        other => other?,
+    };
+    let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    Ok(line.and_then(|number| number.trim().parse().ok()))
 }
 
 /// A thread of a process that lives, the first one where it does: `/proc` shows of it what the process has.

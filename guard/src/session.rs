@@ -23,7 +23,7 @@ pub(crate) mod whole;
 
 use crate::control::Mode;
 use crate::delegates::Watch;
-use crate::fanotify::Listener;
+use crate::fanotify::Marks;
 use crate::guard::Shared;
 use crate::ladder::Step;
 use crate::report::{Denial, Report};
@@ -136,7 +136,7 @@ pub struct Live {
     pub(crate) segment: Segment,
     pub(crate) cgroup: Option<Cgroup>,
     pub(crate) recording: Option<Recording>,
-    pub(crate) jewels: Option<Listener>,
+    pub(crate) jewels: Option<Marks>,
     pub(crate) armed: Option<Armed>,
     pub(crate) coverage: t0::Coverage,
     pub(crate) undo: Undo,
@@ -180,7 +180,7 @@ pub(crate) struct Armed {
     pub(crate) shared: Arc<Shared>,
     pub(crate) policy: t1::Policy,
     /// Held for its marks, which go with it.
-    pub(crate) listener: Option<Listener>,
+    pub(crate) marks: Option<Marks>,
     /// Destinations that it knows by name; closed with it.
     pub(crate) hosts: Option<t1::hosts::Hosts>,
     /// It says what it would refuse, and so does the score.
@@ -335,9 +335,8 @@ impl Live {
 
     /// Whether everything that answers permission events still does. Where it does not, the session must be stopped.
     pub fn is_guarded(&self) -> bool {
-        let listeners =
-            self.jewels.iter().chain(self.armed.iter().filter_map(|armed| armed.listener.as_ref()));
-        listeners.into_iter().all(Listener::alive)
+        let marks = self.jewels.iter().chain(self.armed.iter().filter_map(|armed| armed.marks.as_ref()));
+        marks.into_iter().all(Marks::alive)
     }
 
     /// Takes in what the kernel said, in its order.

@@ -9,7 +9,7 @@ mod kept;
 mod lease;
 mod place;
 
-use crate::fanotify::Listener;
+use crate::fanotify::Marks;
 use crate::{DenyList, Error, magic, reason, walk};
 use abi::{FileKey, Label, NameKey, access};
 use bstr::{BString, ByteSlice};
@@ -115,15 +115,15 @@ impl Static {
         Self { list, own, held: Mutex::default(), readable: Mutex::default() }
     }
 
-    /// Labels the jewels of a session's user for the session in `slot`, and marks them where there is a listener. On an
+    /// Labels the jewels of a session's user for the session in `slot`, and marks them where marks are had. On an
     /// error nothing of it stays.
-    pub fn arm(&self, slot: u32, guarded: &Guarded, listener: Option<&Listener>) -> Result<Coverage, Error> {
+    pub fn arm(&self, slot: u32, guarded: &Guarded, marks: Option<&Marks>) -> Result<Coverage, Error> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mut arming = Arming {
             list: &*self.list,
             held: &mut held,
             slot,
-            listener,
+            marks,
             untouchable: HashSet::new(),
             entries: HashMap::new(),
             readable: Vec::new(),
@@ -186,7 +186,7 @@ struct Arming<'a> {
     list: &'a dyn DenyList,
     held: &'a mut Held,
     slot: u32,
-    listener: Option<&'a Listener>,
+    marks: Option<&'a Marks>,
     /// Directories that no link turns into a jewel: the root, homes, workspaces and what holds them.
     untouchable: HashSet<FileKey>,
     /// What was found on the way to jewels.

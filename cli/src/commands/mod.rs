@@ -7,6 +7,7 @@ pub mod completions;
 pub mod corpus;
 pub mod db;
 pub mod doctor;
+pub mod doorkeeper;
 pub mod eval;
 pub mod export;
 pub mod keeper;
@@ -36,7 +37,7 @@ use std::process::ExitCode;
 /// Does what was asked.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Supervisor(_) => log::supervisor(cli.verbose),
+        Command::Supervisor(_) | Command::Doorkeeper(_) => log::supervisor(cli.verbose),
         Command::Keeper(_) => {}
         _ => log::client(&cli),
     }
@@ -64,6 +65,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Completions(args) => done(completions::run(&args)),
         Command::Supervisor(args) => done(supervisor::run(&state, &args)),
         Command::Keeper(args) => keeper::run(&args),
+        Command::Doorkeeper(args) => doorkeeper::run(&args),
     }
 }
 

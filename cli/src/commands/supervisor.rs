@@ -49,6 +49,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         baselines: Arc::new(super::baselines::Source::new(state)),
         read: super::reading::command(state),
         keeper: super::keeper::command(),
+        doorkeeper: super::doorkeeper::command(),
     })?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Marks on what a baseline closes. Directories come first that lie nearest to the session's own places; what there is no
 //! room for is counted, and left to the kernel programs, which kill after the fact.
 
-use super::{Listener, MARKS_MAX};
+use super::{MARKS_MAX, Marks};
 use crate::t1::Closed;
 use crate::walk::{self, Found, Visit};
 use crate::{DenyList, Error};
@@ -28,7 +28,7 @@ pub struct Marked {
 
 /// Marks closed directories, and what lies below those that are closed all the way down; never a workspace.
 pub fn mark_closed(
-    listener: &Listener,
+    marks: &Marks,
     list: &dyn DenyList,
     closed: &[Closed],
     workspaces: &HashSet<FileKey>,
@@ -41,7 +41,7 @@ pub fn mark_closed(
         if !node.is_dir() || workspaces.contains(&node.identity.file) {
             continue;
         }
-        let done = if exec_only { listener.mark_exec(&node) } else { listener.mark(&node) };
+        let done = if exec_only { marks.mark_exec(&node) } else { marks.mark(&node) };
         marked.directories += usize::from(done);
         marked.cut += usize::from(!done);
         if done && directory.deep && !exec_only {
@@ -54,10 +54,10 @@ pub fn mark_closed(
             if !node.is_dir() || workspaces.contains(&node.identity.file) {
                 return Ok(false);
             }
-            below += usize::from(listener.mark(node));
+            below += usize::from(marks.mark(node));
             Ok(true)
         };
-        let room = MARKS_MAX.saturating_sub(listener.marks());
+        let room = MARKS_MAX.saturating_sub(marks.marks());
         let walked = walk::below(list, directory.fd.as_fd(), Visit::Directories, limit.min(room), visit)?;
         marked.directories += below;
         marked.cut += usize::from(walked.cut);

@@ -5,33 +5,30 @@
 
 use abi::access::{EXEC, READ, WRITE};
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long is waited for a thread that has asked, and is not yet asleep: it will be as soon as it has a processor, which
-/// takes its time on a crowded machine. What is not known then counts as asking for everything.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Between two looks, after the first few.
-const PAUSE: Duration = Duration::from_micros(100);
+/// takes its time on a crowded machine. What is not known then counts as [`UNKNOWN`].
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// Everything.
+pub(super) const UNKNOWN: u32 = READ | WRITE;
+
+/// What a thread asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// This access.
+    For(u32),
+    /// It is not asleep yet.
+    NotYet,
+}
 
 /// The access that a blocked thread asks for.
-pub(super) fn access_of(tid: u32) -> u32 {
-    let asked = Instant::now();
-    let mut looks = 0;
-    while asked.elapsed() < PATIENCE {
-        looks += 1;
-        match fs::read_to_string(format!("/proc/{tid}/syscall")) {
-            Ok(call) if call.starts_with("running") => {
-                if looks < 4 {
-                    std::thread::yield_now()
-                } else {
-                    std::thread::sleep(PAUSE)
-                }
-            }
-            Ok(call) => return access_of_call(&call),
-            Err(_) => break,
-        }
+pub(super) fn access_of(tid: u32) -> Asked {
+    match fs::read_to_string(format!("/proc/{tid}/syscall")) {
+        Ok(call) if call.starts_with("running") => Asked::NotYet,
+        Ok(call) => Asked::For(access_of_call(&call)),
+        Err(_) => Asked::For(UNKNOWN),
     }
-    READ | WRITE
 }
 
 /// Reads a line of `/proc/TID/syscall`: the call's number and six arguments in hexadecimal. Numbers of 32-bit calls that

@@ -3,7 +3,6 @@
 use super::lag::Lags;
 use super::{Live, Recording};
 use crate::control::Mode;
-use crate::fanotify::Listener;
 use crate::report::{Repeated, Report};
 use event::Summary;
 use models::{State, Verdict};
@@ -46,7 +45,7 @@ impl Live {
         }
         .into();
         report.lag = self.lags.as_ref().map(Lags::sum);
-        report.fanotify = self.jewels.as_ref().map(Listener::latency);
+        report.fanotify = self.jewels.as_ref().map(|marks| marks.latency(self.slot));
         if let Some(e) = self.recording.as_ref().and_then(Recording::error) {
             report.notes.push(format!("the session was not written down to its end: {e}"));
         }

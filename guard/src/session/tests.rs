@@ -55,7 +55,7 @@ fn guard() -> (Arc<Fake>, Guard, tempfile::TempDir) {
     let list = Arc::new(Fake::default());
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join(".ssh")).unwrap();
-    (list.clone(), Guard::over(list, Tier::Lsm, t0::Own::default()), home)
+    (list.clone(), Guard::over(list, Tier::Lsm, t0::Own::default(), None), home)
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn leave(
 /// nothing by itself goes on, and is told.
 fn show_a_denial(shared: &Shared, lease: &Lease, mode: Mode) -> Result<Option<String>, Refused> {
     let Some(slot) = shared.sessions.slot(true)? else { return Ok(None) };
-    let shown = canary::refuses(&lease.kernel, slot.number);
+    let shown = canary::refuses(&lease.kernel, slot.number, lease.guard.group());
     // Its records are of nobody's session, and must not become those of the next one in that slot.
     lease.pump.flush();
     let why = match shown {

@@ -4,9 +4,10 @@
 use super::Shared;
 use super::pump::Pump;
 use crate::control::{Refused, Why};
+use crate::fanotify::Group;
 use crate::keeper::Keeper;
-use crate::{Error, Guard, cgroup, t0};
-use collector::{Kernel, Options};
+use crate::{DenyList, Error, Guard, cgroup, t0};
+use collector::{Kernel, Options, Tier};
 use event::Access;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -84,11 +85,24 @@ impl Shared {
         give_back();
         let kernel = Arc::new(kernel);
         let keeper = Keeper::start(&self.setup.keeper, &self.cgroup_prefix(), kernel.members_fd())?;
+        let group = self.group(&kernel)?;
         let own = t0::Own { files: self.own_files(), processes: vec![std::process::id(), keeper.pid()] };
-        let guard = Arc::new(Guard::new(Arc::clone(&kernel), own));
+        let guard = Arc::new(Guard::new(Arc::clone(&kernel), own, group));
         let pump = Arc::new(Pump::start(reader, Arc::clone(&kernel), Arc::clone(&self.sessions))?);
         *self.kernel.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&kernel));
         Ok(Machine { kernel, guard, pump, keeper, users: 0 })
+    }
+
+    /// The group of all permission marks, where the tier has any.
+    fn group(&self, kernel: &Arc<Kernel>) -> Result<Option<Arc<Group>>, Error> {
+        match kernel.tier() {
+            Tier::Lsm => Ok(None),
+            Tier::Tracepoint => Ok(Some(Group::apart(
+                &self.setup.doorkeeper,
+                kernel.judge_ids(),
+                Arc::clone(kernel) as Arc<dyn DenyList>,
+            )?)),
+        }
     }
 
     /// How the names of this supervisor's cgroups begin: others may run at the same time, over another state directory.
@@ -114,6 +128,13 @@ impl Shared {
         match &*kernel {
             Some(kernel) => Ok(kernel.member(pid)?.is_some()),
             None => Ok(false),
+        }
+    }
+
+    /// Continues a doorkeeper that was stopped.
+    pub(super) fn look_after_doorkeeper(&self) {
+        if let Some(group) = self.machine().as_ref().and_then(|machine| machine.guard.group()) {
+            group.look_after();
         }
     }
 

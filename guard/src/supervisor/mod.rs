@@ -49,6 +49,8 @@ use store::Writer;
 
 /// How often the main thread looks up from accepting: whether to end, and whether the keeper lives.
 const TICK: Duration = Duration::from_millis(250);
+/// Descriptors that it may have: root may raise the limit, and the kernel's own is a million.
+const DESCRIPTORS: u64 = 1 << 18;
 /// How long a supervisor that ends may take to detach its programs.
 const HANDOVER: Duration = Duration::from_secs(8);
 /// A peer whose request is not here by then is no client of ours.
@@ -83,6 +85,8 @@ pub struct Setup {
     pub read: Vec<OsString>,
     /// The command that becomes [`crate::keeper::run`].
     pub keeper: Vec<OsString>,
+    /// The command that becomes [`crate::fanotify::doorkeeper`].
+    pub doorkeeper: Vec<OsString>,
 }
 
 /// What all threads share.
@@ -109,8 +113,9 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         return Ok(());
     };
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
-    // Each session holds a hundred descriptors of what may have to be put back.
+    // Each session holds a hundred descriptors of what may have to be put back, and one of each object that it marks.
     let mut files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    files.maximum = files.maximum.map(|maximum| maximum.max(DESCRIPTORS));
     files.current = files.maximum;
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, files);
     // Each session's threads would have memory of their own, and the allocator would keep it: a hundred MiB after some of them.
@@ -201,6 +206,7 @@ fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<(
                 _ = tick.tick() => {}
             }
             shared.look_after_keeper();
+            shared.look_after_doorkeeper();
             if !shared.sessions.is_empty() {
                 busy = Instant::now();
             } else if busy.elapsed() >= retention::QUIET

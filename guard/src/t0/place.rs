@@ -176,10 +176,10 @@ impl Arming<'_> {
     }
 
     fn mark(&mut self, node: &Node) {
-        if let Some(listener) = self.listener
+        if let Some(marks) = self.marks
             && !node.is_link()
             && !node.is_socket()
-            && listener.mark(node)
+            && marks.mark(node)
         {
             self.coverage.marks += 1;
         }

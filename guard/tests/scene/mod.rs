@@ -1,8 +1,9 @@
 //! A throw-away home, the loaded kernel side, and processes inside and outside of a session.
 
-use collector::{Heard, Kernel, Options, Reader};
+use collector::{Heard, Kernel, Options, Reader, Tier};
 use event::{Captured, Context, SessionMeta};
 use guard::control::Mode;
+use guard::fanotify::Group;
 use guard::{Effect, Guard, Live, Opening, t0};
 use models::Baseline;
 use std::io::Write;
@@ -39,7 +40,8 @@ impl Scene {
         let (kernel, reader) = Kernel::load(&Options::default()).unwrap();
         let kernel = Arc::new(kernel);
         kernel.attach().unwrap();
-        let guard = Guard::new(kernel.clone(), t0::Own::default());
+        let group = (kernel.tier() == Tier::Tracepoint).then(|| Group::here(kernel.clone()).unwrap());
+        let guard = Guard::new(kernel.clone(), t0::Own::default(), group);
         Some(Self { tmp, kernel, reader, guard, captured: Vec::new(), _one: one })
     }
 
