@@ -55,7 +55,7 @@ impl State {
         self.run().join("supervisor.lock")
     }
 
-    /// What the administrator configured: see [`crate::retention`].
+    /// What the administrator configured: see [`crate::configuration`].
     pub fn configuration(&self) -> PathBuf {
         self.root.join("config.toml")
     }

@@ -170,13 +170,16 @@ pub struct Loss {
     pub time_ns: u64,
     /// CPU that lost them.
     pub cpu: u32,
-    /// Kind of record: `abi::kind`, or `abi::LOSS_*`.
+    /// Kind of record: `abi::kind`, `abi::LOSS_*`, or [`Loss::UNSTORED`].
     pub kind: u32,
     /// How many.
     pub count: u64,
 }
 
 impl Loss {
+    /// The kind of records that arrived and were not kept: they went past the limit of the store. Far from the kernel's.
+    pub const UNSTORED: u32 = 1000;
+
     /// What was lost, or why, in words.
     pub fn what(&self) -> &'static str {
         const KINDS: [&str; 15] = [
@@ -196,6 +199,9 @@ impl Loss {
             "what they tell of could not be read",
             "missing, and not counted by the kernel side",
         ];
+        if self.kind == Self::UNSTORED {
+            return "counted and not kept: past the limit of the store";
+        }
         KINDS.get(self.kind as usize).copied().filter(|what| !what.is_empty()).unwrap_or("unknown")
     }
 }

@@ -78,6 +78,17 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// Lets it have so many processes and threads at once: a fork beyond that fails with `EAGAIN`.
+    pub fn limit_processes(&self, most: u32) -> Result<(), Error> {
+        let parent = root()?;
+        // What is there below has it already, where a service manager set it up.
+        for above in [parent.clone(), parent.join(PARENT)] {
+            let control = above.join("cgroup.subtree_control");
+            fs::write(&control, "+pids").map_err(|e| Error::file(control, "written", e))?;
+        }
+        self.write("pids.max", &most.to_string())
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

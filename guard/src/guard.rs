@@ -58,6 +58,8 @@ pub struct Opening {
     pub variables: Vec<(BString, BString)>,
     /// The baseline of its agent and task, or the union of its agent's.
     pub baseline: Option<Arc<Baseline>>,
+    /// Its workspaces were forced.
+    pub force: bool,
     /// It refuses even where its trial says that it should only watch.
     pub force_baseline: bool,
     /// Its cgroup.
@@ -100,8 +102,18 @@ impl Guard {
 
     /// Arms everything for a session, before anybody is inside. On an error nothing of it stays.
     pub fn open(&self, opening: Opening) -> Result<Live, Error> {
-        let Opening { session, slot, mode, meta, variables, baseline, force_baseline, cgroup, recording } =
-            opening;
+        let Opening {
+            session,
+            slot,
+            mode,
+            meta,
+            variables,
+            baseline,
+            force,
+            force_baseline,
+            cgroup,
+            recording,
+        } = opening;
         let mut live = Live::new(self.shared.clone(), session, slot, mode, meta);
         live.cgroup = cgroup;
         live.force_baseline = force_baseline;
@@ -115,6 +127,7 @@ impl Guard {
             home: path(&context.home),
             workspaces: context.workspaces.iter().map(path).collect(),
             variables,
+            force,
         };
         live.delegates = Some(self.shared.delegates.watch(guarded.uid)?);
         if self.shared.tier == Tier::Tracepoint {

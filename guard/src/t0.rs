@@ -68,6 +68,8 @@ pub struct Guarded {
     pub workspaces: Vec<PathBuf>,
     /// Variables of the command's environment.
     pub variables: Vec<(BString, BString)>,
+    /// A key that lies in a workspace is the session's, too.
+    pub force: bool,
 }
 
 impl Guarded {
@@ -206,7 +208,11 @@ impl Arming<'_> {
             }
         }
         for workspace in &guarded.workspaces {
-            if let walk::Found::Node(node) = walk::open(self.list, workspace) {
+            // The label is seen by every session. It makes an exception, and so stands on what is the user's own: nobody takes
+            // names from the deny-list in somebody else's directory.
+            if let walk::Found::Node(node) = walk::open(self.list, workspace)
+                && (guarded.uid == 0 || guarded.uid == node.identity.uid)
+            {
                 let here = Label { flags: abi::LABEL_WORKSPACE, ..plain(0, 0) };
                 self.held.add(self.list, self.slot, Key::File(node.identity.file), &here)?;
             }
@@ -253,12 +259,31 @@ impl Arming<'_> {
                 let Some(directory) = padded(directory.as_bytes()) else { return Ok(()) };
                 self.name(abi::name_dir(&directory), name.as_bytes(), label)
             }
-            Site::Name(name) => self.name(abi::ANY_DIR, name.as_bytes(), label),
+            Site::Name(name) => {
+                self.in_workspaces(name, label, guarded)?;
+                self.name(abi::ANY_DIR, name.as_bytes(), label)
+            }
             Site::Variable(variable) => match guarded.variable(variable) {
                 Some(value) => self.socket(variable, value, label),
                 None => Ok(()),
             },
         }
+    }
+
+    /// A key at the top of a workspace is one like any other, unless that was asked for. Deeper ones are a project's own, as
+    /// those of its tests.
+    fn in_workspaces(&mut self, name: &str, label: &Label, guarded: &Guarded) -> Result<(), Error> {
+        if guarded.force {
+            return Ok(());
+        }
+        for workspace in &guarded.workspaces {
+            if let walk::Found::Node(node) = walk::open_itself(self.list, &workspace.join(name))
+                && walk::is(node.identity.mode, libc::S_IFREG)
+            {
+                self.label(&node, label)?;
+            }
+        }
+        Ok(())
     }
 
     /// The socket that a variable names. The value is the guarded side's, so that it labels sockets and nothing else.

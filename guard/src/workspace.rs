@@ -34,6 +34,9 @@ pub enum Refusal {
         /// What that is.
         what: &'static str,
     },
+    /// It is somebody else's.
+    #[error("the workspace `{}` is not yours: `--force` reaches only what you own (root may force any)", .0.display())]
+    NotOwn(PathBuf),
     /// It is no directory that can be found.
     #[error("the workspace `{}` is no directory: {why}", .workspace.display())]
     Missing {
@@ -58,6 +61,14 @@ pub fn check(workspace: &Path, home: &Path) -> Result<(), Refusal> {
     let passwd = std::fs::read("/etc/passwd").unwrap_or_default();
     let homes: Vec<_> = homes(&passwd).iter().map(|path| resolve(path)).collect();
     judge(&resolved, &home, &homes, &resolve)
+}
+
+/// Refuses a workspace that is not a user's own, forced or not.
+pub fn check_owner(workspace: &Path, uid: u32) -> Result<(), Refusal> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::metadata(workspace)
+        .map_err(|why| Refusal::Missing { workspace: workspace.into(), why: why.to_string() })?;
+    if meta.uid() == uid { Ok(()) } else { Err(Refusal::NotOwn(workspace.into())) }
 }
 
 /// The homes of the users that can log in. System users have `/`, `/bin` or `/nonexistent` for a home.

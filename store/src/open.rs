@@ -17,6 +17,12 @@ pub(crate) struct Open {
     /// The first number that is no longer the session's.
     pub(crate) end: i64,
     pub(crate) calls: HashMap<u32, Vec<Syscall>>,
+    /// Rows of the open transaction, and bytes that earlier ones took.
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    /// What went past the limit, and when the first of it did.
+    pub(crate) unstored: u64,
+    pub(crate) past_ns: u64,
 }
 
 impl Open {
@@ -43,6 +49,10 @@ impl Open {
             alert: next("SELECT max(id) FROM alert WHERE id >= ?1 AND id < ?2")?,
             end: rows.end,
             calls: HashMap::new(),
+            rows: 0,
+            bytes: 0,
+            unstored: 0,
+            past_ns: 0,
         }))
     }
 }

@@ -3,11 +3,13 @@
 use crate::intern::Interner;
 use crate::open::Open;
 use crate::operation::Block;
+use crate::quota::{DAY, Past, Quota};
 use crate::{Alert, Error, Result, SessionId, chunk, connect};
 use event::{Captured, Event, Loss, Object, Segment, SessionMeta, Summary, Syscall};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Rows in a transaction. Below some hundreds the cost of a commit shows; past a thousand nothing is gained.
@@ -40,6 +42,12 @@ pub struct Recorder {
     batch: Option<usize>,
     /// Removals of objects, as `upkeep` counts them, for which the interner's memory holds.
     sweeps: i64,
+    quota: Quota,
+    past: Arc<Past>,
+    /// Bytes of the file that are in use, at the begin of the open transaction.
+    used: u64,
+    /// Bytes of the sessions that began within a day.
+    of_day: u64,
     failed: Option<Error>,
 }
 
@@ -59,6 +67,10 @@ impl Recorder {
             waiting_operations: false,
             batch: None,
             sweeps: 0,
+            quota: Quota::NONE,
+            past: Arc::default(),
+            used: 0,
+            of_day: 0,
             failed: None,
         })
     }
@@ -66,6 +78,15 @@ impl Recorder {
     /// The store's file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Limits what sessions take. Past a limit they are only counted, and a loss says at their end how much that was.
+    pub fn set_quota(&mut self, quota: Quota) {
+        self.quota = quota;
+    }
+
+    pub(crate) fn past(&self) -> Arc<Past> {
+        Arc::clone(&self.past)
     }
 
     /// How long a call waits for another process before it is [`Error::Busy`]; ten seconds unless set.
@@ -79,6 +100,7 @@ impl Recorder {
             this.flush_all()?;
             let id = this.insert_session(meta)?;
             this.flush_all()?;
+            this.of_day = this.bytes_of_day(meta)?;
             Ok(id)
         })
     }
@@ -100,7 +122,9 @@ impl Recorder {
     /// longest until [`Recorder::flush`].
     pub fn write(&mut self, id: SessionId, captured: &Captured) -> Result<()> {
         self.guard(|this| match captured {
+            Captured::Event(event) if this.is_past(id, event.time_ns, event.decision.is_some())? => Ok(()),
             Captured::Event(event) => this.write_event(id, event),
+            Captured::Syscall(call) if this.is_past(id, call.time_ns, false)? => Ok(()),
             Captured::Syscall(call) => this.write_call(id, *call),
             Captured::Loss(loss) => this.write_loss(id, *loss),
         })
@@ -109,6 +133,9 @@ impl Recorder {
     /// Notes an alert, with the next batch.
     pub fn alert(&mut self, id: SessionId, alert: &Alert) -> Result<()> {
         self.guard(|this| {
+            if this.is_past(id, alert.time_ns, true)? {
+                return Ok(());
+            }
             this.begin()?;
             let row = this.number(id, |open| &mut open.alert)?;
             let reasons = this.encode(&alert.reasons)?;
@@ -140,6 +167,11 @@ impl Recorder {
             this.opened(id)?;
             // Before it, so that a complete session has everything.
             this.flush_all()?;
+            let open = this.opened(id)?;
+            let (count, time_ns) = (open.unstored, open.past_ns);
+            if count > 0 {
+                this.write_loss(id, Loss { time_ns, cpu: 0, kind: Loss::UNSTORED, count })?;
+            }
             this.begin()?;
             let summary = this.encode(summary)?;
             this.execute("UPDATE session SET summary = ?2 WHERE id = ?1", params![id.0, summary])?;
@@ -179,6 +211,64 @@ impl Recorder {
         self.sessions.clear();
         self.batch = None;
         self.failed = Some(error);
+    }
+
+    /// Whether a session may write no more of this; then it is counted.
+    fn is_past(&mut self, id: SessionId, time_ns: u64, decided: bool) -> Result<bool> {
+        let (quota, of_day) = (self.quota, self.of_day);
+        let open = self.opened(id)?;
+        if !quota.is_met(open.bytes, of_day, decided) {
+            return Ok(false);
+        }
+        if open.unstored == 0 {
+            open.past_ns = time_ns;
+            self.past.note(id);
+        }
+        self.opened(id)?.unstored += 1;
+        Ok(true)
+    }
+
+    /// What the sessions take that began within a day before this one, without what they share with others.
+    fn bytes_of_day(&self, meta: &SessionMeta) -> Result<u64> {
+        if self.quota == Quota::NONE {
+            return Ok(0);
+        }
+        let since = meta.started_unix_ns.saturating_sub(DAY.as_nanos() as i64);
+        let number = |sql: &str, since: i64| -> Result<i64> {
+            let number =
+                self.conn.prepare_cached(sql).and_then(|mut of| of.query_row([since], |row| row.get(0)));
+            number.map_err(|error| self.wrap(error))
+        };
+        let first = number("SELECT coalesce(min(id), 0) FROM session WHERE started_unix_ns > ?1", since)?;
+        let row = SessionId(first).rows().start;
+        let blocks = number("SELECT coalesce(sum(length(body)), 0) FROM block WHERE id >= ?1", row)?;
+        let chunks = number("SELECT coalesce(sum(length(body)), 0) FROM chunk WHERE id >= ?1", row)?;
+        Ok(u64::try_from(blocks + chunks).unwrap_or(0))
+    }
+
+    /// Bytes of the file that are in use.
+    fn bytes_in_use(&self) -> Result<u64> {
+        let number = |sql: &str| -> Result<i64> {
+            let number = self.conn.prepare_cached(sql).and_then(|mut of| of.query_row([], |row| row.get(0)));
+            number.map_err(|error| self.wrap(error))
+        };
+        let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
+        Ok(u64::try_from(pages * number("PRAGMA page_size")?).unwrap_or(0))
+    }
+
+    /// Counts what the open transaction takes, to its sessions by their rows.
+    fn account(&mut self) -> Result<()> {
+        if self.quota == Quota::NONE {
+            return Ok(());
+        }
+        let grown = self.bytes_in_use()?.saturating_sub(self.used);
+        let rows: u64 = self.sessions.values().map(|open| open.rows).sum();
+        for open in self.sessions.values_mut().filter(|open| open.rows > 0) {
+            open.bytes += grown * open.rows / rows;
+            open.rows = 0;
+        }
+        self.of_day += grown;
+        Ok(())
     }
 
     fn write_event(&mut self, id: SessionId, event: &Event) -> Result<()> {
@@ -317,6 +407,9 @@ impl Recorder {
             self.interner.clear();
             self.sweeps = sweeps;
         }
+        if self.quota != Quota::NONE {
+            self.used = self.bytes_in_use()?;
+        }
         self.batch = Some(0);
         Ok(())
     }
@@ -334,6 +427,7 @@ impl Recorder {
             }
             self.waiting_operations = false;
         }
+        self.account()?;
         let committed = self.conn.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
         committed.map_err(|error| self.wrap(error))?;
         self.batch = None;
@@ -372,6 +466,7 @@ impl Recorder {
     fn number(&mut self, id: SessionId, table: impl FnOnce(&mut Open) -> &mut i64) -> Result<i64> {
         let open = self.opened(id)?;
         let end = open.end;
+        open.rows += 1;
         let next = table(open);
         let row = *next;
         if row >= end {

@@ -1,5 +1,6 @@
 //! A recorder on its own thread, behind a bounded channel.
 
+use crate::quota::{Past, Quota};
 use crate::{Alert, Error, Recorder, Result, SessionId};
 use event::{Captured, Segment, SessionMeta, Summary};
 use std::path::{Path, PathBuf};
@@ -51,6 +52,7 @@ pub struct Writer {
     path: PathBuf,
     commands: SyncSender<Command>,
     failed: Arc<OnceLock<Error>>,
+    past: Arc<Past>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -60,9 +62,17 @@ impl Writer {
         Self::start(Recorder::open(path)?)
     }
 
+    /// The same with a limit for its sessions.
+    pub fn limited(path: impl AsRef<Path>, quota: Quota) -> Result<Writer> {
+        let mut recorder = Recorder::open(path)?;
+        recorder.set_quota(quota);
+        Self::start(recorder)
+    }
+
     /// Moves a recorder to a thread of its own.
     pub fn start(recorder: Recorder) -> Result<Writer> {
         let path = recorder.path().to_path_buf();
+        let past = recorder.past();
         let (commands, receiver) = sync_channel(CHANNEL_MESSAGES);
         let failed = Arc::new(OnceLock::new());
         let thread = std::thread::Builder::new()
@@ -72,7 +82,7 @@ impl Writer {
                 move || run(recorder, &receiver, &failed)
             })
             .map_err(|error| Error::Io { path: path.clone(), detail: error.to_string() })?;
-        Ok(Writer { path, commands, failed, thread: Some(thread) })
+        Ok(Writer { path, commands, failed, past, thread: Some(thread) })
     }
 
     /// The store's file.
@@ -94,6 +104,11 @@ impl Writer {
     /// Commits all that was sent before, by this thread or, in the order of the channel, by others.
     pub fn flush(&self) -> Result<()> {
         self.ask(Command::Flush)
+    }
+
+    /// Whether a session is past a limit: what was not decided about it is only counted.
+    pub fn is_past(&self, id: SessionId) -> bool {
+        self.past.has(id)
     }
 
     /// The error that stopped the writer, if one did.

@@ -3,7 +3,7 @@
 use super::table::{self, count};
 use crate::exit::Exit;
 use crate::state::State;
-use crate::{retention, user};
+use crate::{configuration, user};
 use anyhow::Result;
 use guard::supervisor::Retention;
 use nix::unistd::Uid;
@@ -38,10 +38,10 @@ pub enum Verb {
     )]
     Prune {
         /// Those that began so long ago, or longer: `30d`, `12h`, `2w`
-        #[arg(long, value_name = "AGE", value_parser = retention::age)]
+        #[arg(long, value_name = "AGE", value_parser = configuration::age)]
         older_than: Option<Duration>,
         /// The oldest, until what is left takes at most so much: `1G`, `500M`
-        #[arg(long, value_name = "SIZE", value_parser = retention::size, required_unless_present = "older_than")]
+        #[arg(long, value_name = "SIZE", value_parser = configuration::size, required_unless_present = "older_than")]
         max_size: Option<u64>,
         /// Also sessions without an end; only while none is running
         #[arg(long)]

@@ -39,12 +39,15 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         let _ = setsid();
     }
     state.create()?;
+    let configuration = crate::configuration::read(&state.configuration())?;
     supervisor::serve(Setup {
         socket: state.socket(),
         lock: state.lock(),
         state: state.root().to_owned(),
         idle: (!args.stay).then(|| Duration::from_secs(args.idle)),
-        retention: crate::retention::read(&state.configuration())?,
+        retention: configuration.retention,
+        quota: configuration.quota,
+        processes_max: configuration.processes_max,
         without_lsm: args.without_lsm,
         baselines: Arc::new(super::baselines::Source::new(state)),
         read: super::reading::command(state),

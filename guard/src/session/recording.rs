@@ -1,6 +1,6 @@
 //! What a session writes to the store: in batches, since a message for each system call would cost more than the call.
 
-use event::{Captured, Segment, Summary};
+use event::{Captured, Loss, Segment, Summary};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +21,9 @@ pub struct Recording {
     /// When the first of the batch came.
     since: Instant,
     explained: HashSet<u32>,
+    /// What came past the limit of the store, and was only counted.
+    unstored: u64,
+    past: bool,
     failed: Option<store::Error>,
 }
 
@@ -28,7 +31,16 @@ impl Recording {
     /// Of a session that has begun.
     pub fn new(writer: Arc<Writer>, id: SessionId) -> Self {
         let batch = Vec::with_capacity(BATCH);
-        Self { writer, id, batch, since: Instant::now(), explained: HashSet::new(), failed: None }
+        Self {
+            writer,
+            id,
+            batch,
+            since: Instant::now(),
+            explained: HashSet::new(),
+            unstored: 0,
+            past: false,
+            failed: None,
+        }
     }
 
     /// The session's number in the store.
@@ -37,6 +49,15 @@ impl Recording {
     }
 
     pub(super) fn take(&mut self, captured: Captured) {
+        let decided = match &captured {
+            Captured::Event(event) => event.decision.is_some(),
+            Captured::Syscall(_) => false,
+            Captured::Loss(_) => true,
+        };
+        if self.past && !decided {
+            self.unstored += 1;
+            return;
+        }
         if self.batch.is_empty() {
             self.since = Instant::now();
         }
@@ -58,6 +79,7 @@ impl Recording {
         if !self.batch.is_empty() {
             let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
             self.send(WriterMessage::Batch(self.id, batch));
+            self.past = self.writer.is_past(self.id);
         }
     }
 
@@ -78,8 +100,17 @@ impl Recording {
     }
 
     pub(super) fn end(&mut self, summary: Summary) {
+        if self.unstored > 0 {
+            let (time_ns, count) = (super::boot_ns(), self.unstored);
+            self.batch.push(Captured::Loss(Loss { time_ns, cpu: 0, kind: Loss::UNSTORED, count }));
+        }
         self.flush();
         self.send(WriterMessage::End(self.id, summary));
+    }
+
+    /// What was only counted since the store's limit was met; `None`: all was handed on.
+    pub(super) fn unstored(&self) -> Option<u64> {
+        self.past.then_some(self.unstored)
     }
 
     /// The first error, if there was one: from then on nothing is written, and nothing else stops.

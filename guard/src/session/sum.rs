@@ -46,6 +46,12 @@ impl Live {
         .into();
         report.lag = self.lags.as_ref().map(Lags::sum);
         report.fanotify = self.jewels.as_ref().map(|marks| marks.latency(self.slot));
+        if let Some(unstored) = self.recording.as_ref().and_then(Recording::unstored) {
+            report.notes.push(format!(
+                "the recording met its limit (`[recording]` in `config.toml`): {unstored} records since then were counted and not \
+                 kept, and the session does not train; what was decided is kept, and guarding went on as before"
+            ));
+        }
         if let Some(e) = self.recording.as_ref().and_then(Recording::error) {
             report.notes.push(format!("the session was not written down to its end: {e}"));
         }
@@ -59,7 +65,8 @@ impl Live {
             exit_status,
             events: report.events,
             syscalls: report.syscalls,
-            lost: report.lost,
+            // To who learns from it, what was not kept is lost.
+            lost: report.lost + self.recording.as_ref().and_then(Recording::unstored).unwrap_or(0),
             files: report.files,
             hosts: report.hosts,
             programs: report.programs,

@@ -45,6 +45,7 @@ fn opening(mode: Mode, home: &std::path::Path) -> Opening {
         },
         variables: vec![],
         baseline: None,
+        force: false,
         force_baseline: false,
         cgroup: None,
         recording: None,

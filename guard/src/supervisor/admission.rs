@@ -46,11 +46,13 @@ fn check(peer: &Peer, begin: &Begin, held: &OwnedFd) -> Result<(), Refused> {
     if begin.workspaces.is_empty() {
         return Err(Refused::new(Why::Protocol, "a session has a workspace"));
     }
-    if !begin.force {
-        for path in &begin.workspaces {
-            workspace::check(&path_of(path), &path_of(&begin.home))
-                .map_err(|refusal| Refused::new(Why::Policy, refusal.to_string()))?;
-        }
+    for path in &begin.workspaces {
+        let checked = match (begin.force, peer.is_root()) {
+            (true, true) => Ok(()),
+            (true, false) => workspace::check_owner(&path_of(path), begin.uid),
+            (false, _) => workspace::check(&path_of(path), &path_of(&begin.home)),
+        };
+        checked.map_err(|refusal| Refused::new(Why::Policy, refusal.to_string()))?;
     }
     Ok(())
 }

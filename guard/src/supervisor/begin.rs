@@ -166,11 +166,16 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
             None
         }
     };
+    if let Some(Err(error)) = cgroup.as_ref().map(|cgroup| cgroup.limit_processes(shared.setup.processes_max))
+    {
+        tracing::info!(%error, "the session may have as many processes as its user");
+    }
     let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes().into());
     let opening = Opening {
         session: number.to_string(),
         slot: slot.number,
         mode: begin.mode,
+        force: begin.force,
         meta,
         variables: begin.variables.clone(),
         baseline,
@@ -249,7 +254,8 @@ impl Shared {
         }
         let directory = self.setup.state.join(uid.to_string());
         create_closed(&directory).map_err(failed)?;
-        let writer = Arc::new(Writer::open(directory.join("sessions.db")).map_err(unwritable)?);
+        let writer =
+            Arc::new(Writer::limited(directory.join("sessions.db"), self.setup.quota).map_err(unwritable)?);
         writers.insert(uid, Arc::downgrade(&writer));
         Ok(writer)
     }

@@ -45,7 +45,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Duration, Instant};
-use store::Writer;
+use store::{Quota, Writer};
+
+/// Processes and threads of a session, where nothing else is configured: no build has so many at a time, and the kernel side
+/// knows four times as many processes, of all sessions together.
+pub const PROCESSES_MAX: u32 = 16_384;
 
 /// How often the main thread looks up from accepting: whether to end, and whether the keeper lives.
 const TICK: Duration = Duration::from_millis(250);
@@ -77,6 +81,10 @@ pub struct Setup {
     pub idle: Option<Duration>,
     /// How long recordings are kept.
     pub retention: Retention,
+    /// How much sessions may take of a user's store.
+    pub quota: Quota,
+    /// How many processes and threads a session may have.
+    pub processes_max: u32,
     /// Stay in the tracepoint tier.
     pub without_lsm: bool,
     /// Where baselines come from.

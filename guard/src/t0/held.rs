@@ -71,7 +71,11 @@ fn merged(labels: &[(u32, Label)]) -> Label {
     let mut all = labels.iter().map(|(_, label)| *label);
     let first = all.next().unwrap_or(plain(0, 0));
     all.fold(first, |merged, label| {
-        let flags = merged.flags | label.flags;
+        let mut flags = merged.flags | label.flags;
+        if label.deny != 0 && merged.deny != 0 {
+            // An exception, too.
+            flags &= !abi::LABEL_READABLE | merged.flags & label.flags;
+        }
         if label.deny == 0 && merged.deny != 0 {
             return Label { flags, ..merged };
         }
@@ -116,6 +120,16 @@ fn remove(list: &dyn DenyList, key: Key) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_one_may_read_for_now_is_closed_where_another_may_not() {
+        let open = Label { deny: 4, reason: 1, subjects: 0, flags: abi::LABEL_READABLE };
+        let closed = Label { deny: 5, flags: 0, ..open };
+        for labels in [[(1, open), (2, closed)], [(2, closed), (1, open)]] {
+            assert_eq!(merged(&labels).flags, 0);
+        }
+        assert_eq!(merged(&[(1, open), (2, open)]), open);
+    }
 
     #[test]
     fn merging_refuses_more_and_excepts_less() {

@@ -83,6 +83,7 @@ impl Scene {
             meta,
             variables: vec![],
             baseline,
+            force: false,
             force_baseline: false,
             cgroup: None,
             recording: None,

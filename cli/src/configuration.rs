@@ -1,40 +1,80 @@
-//! How long recordings are kept: by age and by size, from a command line or from the configuration.
+//! What the administrator configured: how long recordings are kept, how much a session may take of the disk, and how many
+//! processes it may have. Ages and sizes are written as on a command line.
 
 use anyhow::{Context, Result};
-use guard::supervisor::Retention;
+use guard::supervisor::{PROCESSES_MAX, Retention};
 use serde::Deserialize;
 use std::path::Path;
 use std::time::Duration;
+use store::Quota;
 
-/// The configuration, in the state directory. All of it may be left out.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+/// What the file says, with what holds where it says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// How long recordings are kept.
+    pub retention: Retention,
+    /// How much sessions may take of a user's store.
+    pub quota: Quota,
+    /// Processes and threads of a session.
+    pub processes_max: u32,
+}
+
+/// The file `config.toml`, in the state directory. All of it may be left out.
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Configuration {
+struct File {
     #[serde(default)]
-    retention: Section,
+    retention: Kept,
+    #[serde(default)]
+    recording: Recording,
+    #[serde(default)]
+    session: Session,
 }
 
 /// `[retention]`
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Section {
+struct Kept {
     #[serde(default, deserialize_with = "age_text")]
     older_than: Option<Duration>,
     #[serde(default, deserialize_with = "size_text")]
     max_size: Option<u64>,
 }
 
-/// What the file `config.toml` says; nothing where there is none.
-pub fn read(path: &Path) -> Result<Retention> {
+/// `[recording]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Recording {
+    #[serde(default, deserialize_with = "size_text")]
+    session_max: Option<u64>,
+    #[serde(default, deserialize_with = "size_text")]
+    day_max: Option<u64>,
+}
+
+/// `[session]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Session {
+    processes_max: Option<u32>,
+}
+
+/// What the file says; what is usual where there is none.
+pub fn read(path: &Path) -> Result<Configuration> {
     let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Retention::default()),
-        Err(error) => return Err(error).with_context(|| format!("`{}` cannot be read", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        text => text.with_context(|| format!("`{}` cannot be read", path.display()))?,
     };
-    let configuration: Configuration =
+    let file: File =
         toml::from_str(&text).with_context(|| format!("`{}` is no configuration", path.display()))?;
-    let Section { older_than, max_size } = configuration.retention;
-    Ok(Retention { older_than, max_bytes: max_size })
+    let usual = Quota::default();
+    Ok(Configuration {
+        retention: Retention { older_than: file.retention.older_than, max_bytes: file.retention.max_size },
+        quota: Quota {
+            session_bytes: file.recording.session_max.unwrap_or(usual.session_bytes),
+            day_bytes: file.recording.day_max.unwrap_or(usual.day_bytes),
+        },
+        processes_max: file.session.processes_max.unwrap_or(PROCESSES_MAX),
+    })
 }
 
 /// An age, as `30d`, `12h` or `2w`; a day has 24 hours.
@@ -88,10 +128,14 @@ mod tests {
     fn a_configuration_is_read_or_refused_by_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.toml");
-        assert_eq!(read(&path).unwrap(), Retention::default());
+        let usual = read(&path).unwrap();
+        assert_eq!((usual.retention, usual.quota), (Retention::default(), Quota::default()));
         std::fs::write(&path, "[retention]\nolder-than = \"90d\"\n").unwrap();
         let kept = Retention { older_than: Some(Duration::from_secs(90 * 86_400)), max_bytes: None };
-        assert_eq!(read(&path).unwrap(), kept);
+        assert_eq!(read(&path).unwrap(), Configuration { retention: kept, ..usual });
+        std::fs::write(&path, "[recording]\nsession-max = \"1M\"\n[session]\nprocesses-max = 7\n").unwrap();
+        let quota = Quota { session_bytes: 1 << 20, ..usual.quota };
+        assert_eq!(read(&path).unwrap(), Configuration { quota, processes_max: 7, ..usual });
         std::fs::write(&path, "[retention]\nmax-size = \"4X\"\n").unwrap();
         let error = format!("{:#}", read(&path).unwrap_err());
         assert!(error.contains("config.toml") && error.contains("a size is a number with a unit"), "{error}");
