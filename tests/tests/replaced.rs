@@ -35,7 +35,7 @@ fn prepared() -> Result<World> {
     fs::set_permissions(home.join(".bashrc"), fs::Permissions::from_mode(0o640))?;
     world.write(&home.join(".gitconfig"), "[user]\n\tname = somebody\n\temail = somebody@example.org\n")?;
     // The user may move the home itself.
-    fs::set_permissions(world.path(), fs::Permissions::from_mode(0o777))?;
+    fs::set_permissions(world.path(), fs::Permissions::from_mode(0o1777))?;
     Ok(world)
 }
 
