@@ -40,13 +40,7 @@ fn tag(program: &[u8]) -> String {
 
 /// Where the agent keeps its own state.
 pub fn state(agent: &str, home: &[u8]) -> Vec<BString> {
-    match Agent::named(agent) {
-        Some(known) => known.state.iter().map(|state| join(home, state)).collect(),
-        None => [format!(".{agent}"), format!(".config/{agent}"), format!(".local/share/{agent}")]
-            .iter()
-            .map(|state| join(home, state))
-            .collect(),
-    }
+    Agent::state_of(agent).iter().map(|state| join(home, state)).collect()
 }
 
 /// Where toolchains lie.
@@ -54,12 +48,12 @@ pub fn toolchains(home: &[u8]) -> Vec<BString> {
     TOOLCHAINS.iter().map(|toolchain| join(home, toolchain)).collect()
 }
 
-fn join(home: &[u8], rest: &str) -> BString {
+fn join(home: &[u8], rest: impl AsRef<[u8]>) -> BString {
     let mut path = home.to_vec();
     if path.last() != Some(&b'/') {
         path.push(b'/');
     }
-    path.push_str(rest);
+    path.push_str(rest.as_ref());
     path.into()
 }
 
@@ -85,7 +79,7 @@ mod tests {
 
     #[test]
     fn state_lies_below_the_home() {
-        assert_eq!(state("codex", b"/home/u"), ["/home/u/.codex"]);
+        assert_eq!(state("codex", b"/home/u")[0], "/home/u/.codex");
         assert!(state("own", b"/home/u").contains(&BString::from("/home/u/.config/own")));
     }
 }

@@ -11,10 +11,10 @@ use crate::task::Inside;
 use crate::{atomic, dentry, hold, mount, offsets, ring};
 use abi::pattern::{Digest, PATTERN_LEN, Pattern};
 use abi::{
-    ANY_DEV, Bit, FileKey, LABEL_ABOVE, LABEL_NAMES, LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, Label,
-    MAX_DEPTH, NAME_DIR, NAME_EXACT, NAME_LEN, NAME_PATTERN, NameKey, NetKey, NetLabel, PlaceKey,
-    REASON_ABOVE, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, T1NameKey,
-    Verdict, access, component_hash, place_above,
+    ANY_DEV, Bit, FileKey, LABEL_ABOVE, LABEL_NAMES, LABEL_READABLE, LABEL_SENSITIVE, LABEL_STATE,
+    LABEL_WORKSPACE, Label, MAX_DEPTH, NAME_DIR, NAME_EXACT, NAME_LEN, NAME_PATTERN, NameKey, NetKey,
+    NetLabel, PlaceKey, REASON_ABOVE, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2,
+    STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, component_hash, place_above,
 };
 use aya_ebpf::maps::lpm_trie::Key;
 use core::mem::MaybeUninit;
@@ -192,6 +192,8 @@ struct Walk {
     /// The nearest labelled ancestor where names matter to what is made in it, and `below` there; 0: they do not.
     t1_dir: u64,
     t1_below: u64,
+    /// The nearest labelled ancestor where it is in the agent's own state, and something is to be changed; 0: it is not.
+    t1_state: u64,
     access: u32,
     subjects: u32,
     policy: u32,
@@ -255,6 +257,8 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
                 walk.flags |= T1_FOUND;
                 if label.deny & walk.access != 0 {
                     walk.t1_reason = label.reason;
+                } else if label.flags & LABEL_STATE != 0 && walk.access & access::MODIFY != 0 {
+                    walk.t1_state = walk.dentry;
                 } else if label.flags & LABEL_NAMES != 0
                     && walk.access & (access::CREATE | access::MOVED) == access::CREATE
                 {
@@ -303,6 +307,9 @@ pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, arm
     if walk.t1_dir != 0 {
         walk.t1_reason = refuses_name(walk.t1_dir, walk.t1_below, policy) as u32;
     }
+    if walk.t1_state != 0 {
+        walk.t1_reason = refuses_obeyed(object, walk.t1_state, policy) as u32;
+    }
     if walk.t1_reason != 0 {
         return u64::from(walk.t1_reason) | BY_T1 | flags;
     }
@@ -338,6 +345,52 @@ pub extern "C" fn refuses_name(dir: u64, below: u64, policy: u64) -> u64 {
     }
     // SAFETY: read only.
     unsafe { T1_NAMES.get(&*key) }.map_or(0, |reason| u64::from(*reason))
+}
+
+/// What looks for a name that is obeyed: plain integers, see [`Walk`].
+#[repr(C)]
+struct Names {
+    /// What lies below `end`.
+    dentry: u64,
+    /// The labelled directory.
+    end: u64,
+    policy: u32,
+    reason: u32,
+}
+
+/// One name, a callback of `bpf_loop`. 1 ends it.
+unsafe extern "C" fn next_name(_: u64, names: *mut Names) -> i64 {
+    // SAFETY: `bpf_loop` hands on the pointer that `refuses_obeyed` gave it.
+    let names = unsafe { &mut *names };
+    if names.dentry == names.end {
+        return 1;
+    }
+    let dentry = Address(names.dentry);
+    let mut place = MaybeUninit::<T1NameKey>::uninit();
+    let key = zeroed(&mut place);
+    key.policy = names.policy;
+    if dentry::short_name(dentry, (&raw mut key.name).cast()) {
+        // SAFETY: read only.
+        if let Some(reason) = unsafe { T1_NAMES.get(&*key) } {
+            names.reason = *reason;
+            return 1;
+        }
+    }
+    let Some(parent) = dentry::parent(dentry) else { return 1 };
+    names.dentry = parent.0;
+    0
+}
+
+/// The reason for which nothing is changed below a directory of the agent's own state under the names that lead from there
+/// to an object; 0: it may be. Global linkage: see [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn refuses_obeyed(object: u64, dir: u64, policy: u64) -> u64 {
+    let mut place = MaybeUninit::<Names>::uninit();
+    let names = zeroed(&mut place);
+    (names.dentry, names.end, names.policy) = (object, dir, policy as u32);
+    each(MAX_DEPTH, next_name, names);
+    u64::from(names.reason)
 }
 
 /// What reads a name's pattern: plain integers, see [`Walk`].

@@ -3,6 +3,10 @@
 //!
 //! Names and paths are claims: a row explains and closes, and opens nothing by itself.
 
+use crate::state;
+use bstr::BString;
+use std::collections::BTreeSet;
+
 /// A coding agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agent {
@@ -14,7 +18,7 @@ pub struct Agent {
     pub packages: &'static [&'static str],
     /// Directories of its own installer, as the end of a path: whatever lies below is a program of its.
     pub installs: &'static [&'static str],
-    /// Where it keeps its own state, below the home.
+    /// Where it keeps its own state, below the home, besides the places that every program has ([`Agent::state`]).
     pub state: &'static [&'static str],
     /// How it does its work itself, where it otherwise hands it to a process that outlives it.
     pub alone: Option<&'static str>,
@@ -40,7 +44,7 @@ pub const AGENTS: &[Agent] = &[
         executables: &["claude"],
         packages: &["@anthropic-ai/claude-code"],
         installs: &["claude/versions", ".claude/local"],
-        state: &[".claude", ".claude.json", ".cache/claude-cli-nodejs", ".local/share/claude"],
+        state: &[".claude", ".claude.json", ".cache/claude-cli-nodejs"],
         alone: None,
         rewrites: &[".claude.json", ".claude/settings.json"],
     },
@@ -49,7 +53,7 @@ pub const AGENTS: &[Agent] = &[
         executables: &["opencode"],
         packages: &["opencode-ai", "opencode"],
         installs: &[".opencode/bin"],
-        state: &[".config/opencode", ".local/share/opencode", ".local/state/opencode", ".cache/opencode"],
+        state: &[".config/opencode"],
         alone: None,
         rewrites: &[],
     },
@@ -162,6 +166,22 @@ const WITH_VALUE: [&[u8]; 7] =
 const INLINE: [&[u8]; 5] = [b"-c", b"-e", b"-p", b"--eval", b"--print"];
 
 impl Agent {
+    /// Where the agent of a tag keeps its own state, below the home: what the table has, and what any program calls after
+    /// itself.
+    pub fn state_of(name: &str) -> Vec<BString> {
+        const OWN: [&str; 5] = [".", ".config/", ".local/share/", ".local/state/", ".cache/"];
+        let known = Agent::named(name);
+        let names = known.map_or(&[][..], |known| known.executables).iter().copied().chain([name]);
+        let own = names.flat_map(|name| OWN.map(|place| BString::from([place, name].concat())));
+        let own = own.filter(|state| state::may_be_kept_in(state));
+        let mut all: Vec<BString> =
+            known.map_or(&[][..], |known| known.state).iter().map(|state| BString::from(*state)).collect();
+        all.extend(own);
+        let mut seen = BTreeSet::new();
+        all.retain(|state| seen.insert(state.clone()));
+        all
+    }
+
     /// The agent of that tag.
     pub fn named(name: &str) -> Option<&'static Agent> {
         AGENTS.iter().find(|agent| agent.name == name)
@@ -258,6 +278,12 @@ impl<'w> Program<'w> {
         }
         Program::File(program)
     }
+}
+
+/// Whether a program is a shell, which does its work by the programs that it starts.
+pub(crate) fn is_shell(program: &[u8]) -> bool {
+    const SHELLS: [&str; 4] = ["bash", "dash", "sh", "zsh"];
+    is_one_of(&SHELLS, program)
 }
 
 /// By its name, a version behind it included: `python3.12`.

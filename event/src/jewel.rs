@@ -241,6 +241,19 @@ pub fn is_secret(path_in_home: &[u8]) -> bool {
     })
 }
 
+/// Whether a path below the home (without a leading slash) is a jewel, lies in one, or has one below it.
+pub fn is_near(path_in_home: &[u8]) -> bool {
+    JEWELS.iter().any(|jewel| match jewel.site {
+        Site::Home(jewel) => {
+            below(path_in_home, jewel.as_bytes()).is_some() || below(jewel.as_bytes(), path_in_home).is_some()
+        }
+        Site::NameIn(directory, _) => {
+            path_in_home.rsplit(|&b| b == b'/').next() == Some(directory.as_bytes())
+        }
+        _ => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

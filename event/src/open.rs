@@ -28,7 +28,7 @@ impl Place {
     pub fn is_compiled(&self) -> bool {
         let root = self.components.first().map_or(&b""[..], |root| root);
         self.reach.is_compiled()
-            && !matches!(root, b"$workspace" | b"$unmounted" | b"$abstract")
+            && !matches!(root, b"$workspace" | b"$unmounted" | b"$abstract" | b"$kept")
             && !self.is_loopback()
             && !self.is_open_to_all()
     }

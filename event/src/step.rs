@@ -57,7 +57,8 @@ impl Reach {
 /// Files: `$workspace/..` (what git keeps for itself there is `$workspace/.git/$state`), `$home/..`, `$tmp/..`, or the
 /// components of the path behind `/`; below `$unmounted` what lies in a file system that is mounted for the session alone.
 /// Addresses: `$net4` and four octets, or `$net6` and eight groups, then the port. Where the name of the host counts, `$host` in place of its address: the labels of the name from the last
-/// to the first, then a colon and the port. Abstract unix sockets: `$abstract` and the name.
+/// to the first, then a colon and the port. Abstract unix sockets: `$abstract` and the name. Below `$kept` the directories in
+/// which the agent keeps its own state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// How it was reached for.
@@ -85,6 +86,8 @@ pub struct Step {
     /// The other place that it reached for, and who says so: the script that was started, where `place` is its interpreter;
     /// the name that a rename made; the file that a link was made of.
     pub second: Option<(Place, Said)>,
+    /// The directories of which it says that the agent keeps its own state there, as places below [`KEPT`](crate::state::KEPT).
+    pub keeps: Vec<Place>,
     /// Thread that was made: it inherits this thread's context.
     pub child: Option<u32>,
     /// The thread ended.

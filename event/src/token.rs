@@ -1,8 +1,10 @@
 //! Tokens: an event made abstract for the models.
 
+use crate::agent::AGENTS;
+use crate::maker::Makers;
 use crate::{
     Access, Address, Class, Context, Event, HostOrigin, Object, Op, Origin, Outcome, Place, Reach, Said,
-    Step, template,
+    Step, state, template,
 };
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
@@ -18,7 +20,7 @@ use std::net::IpAddr;
 pub struct Token(pub u32);
 
 /// Raised by hand when the reading of an event changes in a way that names do not show.
-const READING: u32 = 6;
+const READING: u32 = 7;
 
 /// What git executes or obeys in the `.git` of a workspace. The rest is what it keeps for itself, under names that differ with
 /// every branch, object and process: one place, `$state`. See gitrepository-layout(5).
@@ -84,6 +86,9 @@ pub struct Tokeniser {
     believed: HostOrigin,
     own: HashSet<FileKey>,
     own_names: HashSet<BString>,
+    makers: Makers,
+    /// Directories of the agent's own state that were told, as components.
+    kept: HashSet<Vec<BString>>,
 }
 
 /// Names and identities of own files that are remembered; past it, own files read as files that were there before.
@@ -94,7 +99,8 @@ impl Tokeniser {
     /// else that was recorded.
     pub fn new(context: Context) -> Self {
         let believed = HostOrigin::Answered;
-        Self { context, believed, own: HashSet::new(), own_names: HashSet::new() }
+        let (own, own_names) = (HashSet::new(), HashSet::new());
+        Self { context, believed, own, own_names, makers: Makers::default(), kept: HashSet::new() }
     }
 
     /// A reader for a session that is guarded: what the supervisor did not resolve itself makes nothing cheaper.
@@ -115,6 +121,8 @@ impl Tokeniser {
         let place = if own { None } else { self.place(event) };
         let second = self.second(event);
         let token = token(event, class, own);
+        let begins = self.makers.note(event);
+        let keeps = self.keeps(begins, event.pid, place.as_ref());
         self.remember(event);
         Step {
             time_ns: event.time_ns,
@@ -124,6 +132,7 @@ impl Tokeniser {
             place,
             claimed,
             second,
+            keeps,
             child: event.fork.map(|fork| fork.tid),
             ended: event.op == Op::Exit,
         }
@@ -206,6 +215,40 @@ impl Tokeniser {
             _ => Said::Session,
         };
         Some((Place { reach, components: self.symbolic(&file.path, reach).into() }, said))
+    }
+
+    /// What a place says of where the agent keeps its own state: each directory once, and those that are known before when the
+    /// session begins.
+    fn keeps(&mut self, begins: bool, pid: u32, place: Option<&Place>) -> Vec<Place> {
+        let mut directories: Vec<Vec<BString>> = Vec::new();
+        if begins {
+            let known = self.context.agent_state.iter();
+            directories.extend(known.map(|state| self.symbolic(state, Reach::Create)));
+        }
+        let made = place.filter(|place| place.reach == Reach::Create && self.makers.is_itself(pid));
+        if let Some(directory) = made.and_then(|place| state::directory_of(&place.components))
+            && !self.kept.contains(directory)
+            && !self.is_of_others(directory)
+        {
+            directories.push(directory.to_vec());
+        }
+        let mut places = Vec::new();
+        for directory in directories {
+            let components = std::iter::once(BString::from(state::KEPT)).chain(directory.iter().cloned());
+            places.push(Place { reach: Reach::Create, components: components.collect() });
+            self.kept.insert(directory);
+        }
+        places
+    }
+
+    /// Whether a directory below the home belongs to another agent, or to a toolchain.
+    fn is_of_others(&self, directory: &[BString]) -> bool {
+        let below = bstr::join("/", &directory[1..]);
+        let path = [self.context.home.as_slice(), b"/", &below].concat();
+        let is = |state: &[u8]| crate::context::below(&path, state).is_some();
+        let of_agents = AGENTS.iter().flat_map(|agent| agent.state).any(|state| state.as_bytes() == below);
+        !self.context.agent_state.iter().any(|state| is(state))
+            && (of_agents || self.context.toolchains.iter().any(|toolchain| is(toolchain)))
     }
 
     /// Whether an address goes by the name of its host.

@@ -41,7 +41,8 @@ impl Step {
     /// The places that it teaches: what the kernel went on with, where that can be believed, and nobody refused it.
     pub fn taught(&self) -> impl Iterator<Item = &Place> {
         let refused = self.token.0 & 3 == REFUSED;
-        self.touches().filter(move |touch| !refused && touch.said != Said::Session).map(|touch| touch.place)
+        let places = self.touches().filter(move |touch| !refused && touch.said != Said::Session);
+        places.map(|touch| touch.place).chain(&self.keeps)
     }
 
     /// The places that a compiled baseline is asked about when the same is attempted in this tier: those that the operation
@@ -87,6 +88,7 @@ mod tests {
             place: Some(place("x")),
             claimed: false,
             second: Some((place("script"), Said::Name)),
+            keeps: Vec::new(),
             child: None,
             ended: false,
         }

@@ -20,6 +20,7 @@ fuzz_target!(|payload: &[u8]| {
             place: Some(Place { reach, components: ["$workspace".into(), "a".into()].into() }),
             claimed: false,
             second: None,
+            keeps: Vec::new(),
             child: None,
             ended: n % 30 == 29,
         });

@@ -214,6 +214,13 @@ impl Normal {
         format!("no {self} used files outside the places that it learned")
     }
 
+    /// Something was changed that is obeyed in the agent's own state.
+    pub fn never_obeyed(&self) -> String {
+        format!(
+            "what has such a name in an agent's own state is run, or read as instructions: no {self} made it"
+        )
+    }
+
     /// Something was mounted.
     pub fn never_mounted(&self) -> String {
         format!("no {self} mounted anything")

@@ -14,10 +14,12 @@
 use crate::region::{self, Floor};
 use crate::trie::{Node, Trie, union};
 use crate::variety::is_varied;
-use bstr::{BStr, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
+use event::state::{KEPT, State};
 use event::template::{is_template, is_variable};
 use event::{Place, Reach};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Budget of a first touch, in bits: what costs more is denied before it was ever seen. 2^-10 is one wrong denial in a
@@ -47,6 +49,9 @@ const LEARNED_BITS_MAX: f64 = 9.0;
 
 /// What a place costs more that only the agent's other tasks have touched, in bits.
 const OTHERS_BITS: f64 = 2.0;
+
+/// What something new costs in the agent's own state, in bits.
+const STATE_BITS: f64 = 3.0;
 
 /// Sessions' worth of belief that a directory has in what the directory above it showed.
 const LEAN: f64 = 2.0;
@@ -92,6 +97,8 @@ pub struct Novelty {
     sessions: usize,
     /// Several sessions overwrote files of the workspace: that destroys as much as removing them.
     overwrites: bool,
+    /// Where the agent keeps its own state, by what its sessions of all tasks say.
+    state: State,
 }
 
 /// As it is stored: the rest follows.
@@ -106,8 +113,9 @@ impl From<Trie> for Novelty {
         // A trie that does not fit together came from no encoder of ours; it teaches nothing.
         let trie = if trie.is_sound() { trie } else { Trie::new() };
         let sessions = trie.sessions();
+        let state = State::default();
         let mut novelty =
-            Self { sessions, others: Vec::new(), openness: Vec::new(), overwrites: false, trie };
+            Self { sessions, others: Vec::new(), openness: Vec::new(), overwrites: false, state, trie };
         novelty.settle();
         novelty
     }
@@ -115,7 +123,9 @@ impl From<Trie> for Novelty {
 
 impl From<Parts> for Novelty {
     fn from(Parts { trie, others }: Parts) -> Self {
-        Self { others: others.into_iter().map(Novelty::from).collect(), ..trie.into() }
+        let mut novelty = Self { others: others.into_iter().map(Novelty::from).collect(), ..trie.into() };
+        novelty.settle();
+        novelty
     }
 }
 
@@ -150,6 +160,7 @@ impl Novelty {
         let mut others = others.clone();
         others.prune();
         self.others = vec![others];
+        self.settle();
         self
     }
 
@@ -172,7 +183,14 @@ impl Novelty {
 
     /// The same model as if the sessions with these numbers (in the order of learning) had never been seen.
     pub fn without(&self, sessions: &[u32]) -> Self {
-        Self { others: self.others.clone(), ..self.trie.without(sessions).into() }
+        let mut rest = Self { others: self.others.clone(), ..self.trie.without(sessions).into() };
+        rest.settle();
+        rest
+    }
+
+    /// Where the agent keeps its own state.
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// Adds the sessions of `other`, and leans on what either leans on: what was within the budget of either is within
@@ -200,11 +218,12 @@ impl Novelty {
 
     fn own_first_touch_bits(&self, place: &Place, names: &[&BStr]) -> f64 {
         let (at, depth) = self.deepest(place.reach, names);
-        let floor = self.floor(place.reach, names, region::floor);
-        let mut bits = self.below(at, names, depth + 1..names.len());
+        let is_state = self.state.opens(place.reach, names);
+        let floor = if is_state { STATE } else { self.floor(place.reach, names, region::floor) };
+        let mut bits = self.below(place.reach, at, names, depth + 1..names.len());
         if depth == names.len() && at >= Reach::ALL.len() {
             let node = &self.trie.nodes[at];
-            let above = self.openness[node.parent as usize];
+            let above = self.above(place.reach, node, names);
             let one = above.open || floor != Floor::None || is_drawn(place.reach, names);
             let needed = if one { 1 } else { KNOWN_SESSIONS };
             if node.touched.len() >= needed {
@@ -227,8 +246,8 @@ impl Novelty {
 
     fn own_fresh_bits(&self, reach: Reach, components: &[&BStr]) -> f64 {
         let (at, depth) = self.deepest(reach, components);
-        let below = self.below(at, components, depth + 1..components.len() + 1);
-        match self.floor(reach, components, region::floor_below) {
+        let below = self.below(reach, at, components, depth + 1..components.len() + 1);
+        match self.floor_below(reach, components) {
             Floor::Open { bits } => below.min(bits),
             Floor::Learned | Floor::None => below,
         }
@@ -236,9 +255,12 @@ impl Novelty {
 
     /// What something new costs behind a node, in directories that no session touched: as many of the components as are on
     /// the way there.
-    fn below(&self, at: usize, names: &[&BStr], unseen: Range<usize>) -> f64 {
+    fn below(&self, reach: Reach, at: usize, names: &[&BStr], unseen: Range<usize>) -> f64 {
+        // What is obeyed is closed at any depth of the agent's own state, and so where no session was.
+        let seen = &names[..unseen.start - 1];
+        let is_obeyed = self.state.closes(reach, names) && !self.state.closes(reach, seen);
         let is_hidden = |depth: usize| names[0] != "$workspace" && region::is_boundary(&names[..depth]);
-        if unseen.into_iter().any(is_hidden) { closed(0).bits } else { self.openness[at].bits }
+        if is_obeyed || unseen.into_iter().any(is_hidden) { closed(0).bits } else { self.openness[at].bits }
     }
 
     /// Whether anything new below this directory, at any depth, is within the budget.
@@ -311,6 +333,24 @@ impl Novelty {
         given(reach, names)
     }
 
+    /// The same of whatever is new below it.
+    fn floor_below(&self, reach: Reach, names: &[&BStr]) -> Floor {
+        if self.state.opens_below(reach, names) {
+            STATE
+        } else {
+            self.floor(reach, names, region::floor_below)
+        }
+    }
+
+    /// What the directory says of a node in it: nothing, of what is obeyed in the agent's own state.
+    fn above(&self, reach: Reach, node: &Node, names: &[&BStr]) -> Openness {
+        if self.state.closes(reach, names) {
+            closed(self.sessions)
+        } else {
+            self.openness[node.parent as usize]
+        }
+    }
+
     fn reach(&self, mut at: usize) -> Reach {
         while at >= Reach::ALL.len() {
             at = self.trie.nodes[at].parent as usize;
@@ -333,12 +373,27 @@ impl Novelty {
     /// Works out the openness of every node; parents come before their children.
     fn settle(&mut self) {
         self.openness.clear();
+        self.state = self.kept();
         let workspace = self.trie.child(Trie::root(Reach::Write), "$workspace".into());
         self.overwrites = workspace.is_some_and(|at| self.trie.nodes[at].sessions().len() >= OPEN_SESSIONS);
         for at in 0..self.trie.nodes.len() {
             let openness = self.openness_of(at);
             self.openness.push(openness);
         }
+    }
+
+    /// Where several sessions say that the agent keeps its own state, whatever their task.
+    fn kept(&self) -> State {
+        let mut sessions: BTreeMap<Vec<BString>, usize> = BTreeMap::new();
+        for trie in std::iter::once(&self.trie).chain(self.others.iter().map(|others| &others.trie)) {
+            let Some(root) = trie.child(Trie::root(Reach::Create), KEPT.into()) else { continue };
+            let nodes = trie.below(root).filter(|(_, node)| !node.touched.is_empty());
+            for (at, node) in nodes {
+                let directory = trie.components(at)[1..].iter().map(|&name| name.to_owned()).collect();
+                *sessions.entry(directory).or_default() += node.touched.len();
+            }
+        }
+        sessions.into_iter().filter(|(_, sessions)| *sessions >= KNOWN_SESSIONS).map(|(at, _)| at).collect()
     }
 
     fn openness_of(&self, at: usize) -> Openness {
@@ -349,9 +404,12 @@ impl Novelty {
         let names = self.trie.components(at);
         let reach = self.reach(at);
         let support = node.sessions();
+        if names[0] == KEPT {
+            return closed(support.len());
+        }
         let openers = self.trie.openers(at).len() as f64;
-        let above = Some(self.openness[node.parent as usize])
-            .filter(|above| above.open && !region::is_boundary(&names));
+        let above =
+            Some(self.above(reach, node, &names)).filter(|above| above.open && !region::is_boundary(&names));
         let lean = above.map_or(0.0, |above| LEAN * (-above.bits).exp2());
         let p = (openers + lean) / (support.len() as f64 + LEAN);
         let mut openness = if above.is_some() || self.opened(at, reach, &names, &support) {
@@ -359,7 +417,7 @@ impl Novelty {
         } else {
             closed(support.len())
         };
-        match self.floor(reach, &names, region::floor_below) {
+        match self.floor_below(reach, &names) {
             Floor::Open { bits } => openness = Openness { bits: openness.bits.min(bits), open: true },
             Floor::Learned if !openness.open => {
                 let bits = -((openers + 0.5) / (support.len() as f64 + 1.0)).log2();
@@ -406,6 +464,9 @@ impl Novelty {
             .fold(Vec::new(), |all, child| union(&all, &child.sessions()))
     }
 }
+
+/// What holds in the agent's own state.
+const STATE: Floor = Floor::Open { bits: STATE_BITS };
 
 /// A new name that a session drew in a program's own directory: another one like it is no more than the program's routine,
 /// and whatever has such a name already is left alone.

@@ -213,6 +213,17 @@ impl Trie {
         self.nodes[at].children.iter().filter_map(|&child| self.nodes.get(child as usize))
     }
 
+    /// The nodes below at any depth, with their numbers.
+    pub fn below(&self, at: usize) -> impl Iterator<Item = (usize, &Node)> {
+        let mut ahead = self.nodes[at].children.clone();
+        std::iter::from_fn(move || {
+            let at = ahead.pop()? as usize;
+            let node = self.nodes.get(at)?;
+            ahead.extend(&node.children);
+            Some((at, node))
+        })
+    }
+
     /// The components from the root of the reach to this node.
     pub fn components(&self, mut at: usize) -> Vec<&BStr> {
         let mut names = Vec::new();

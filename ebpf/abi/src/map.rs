@@ -66,6 +66,10 @@ pub const LABEL_NAMES: u32 = 1 << 3;
 /// is moved or linked there.
 pub const LABEL_ABOVE: u32 = 1 << 4;
 
+/// `Label::flags`: a T1 label in the agent's own state: nothing is changed there that has, or lies under, a name which
+/// `T1_NAMES` has for [`ANY_DIR`].
+pub const LABEL_STATE: u32 = 1 << 5;
+
 /// Reason of a refusal that no label made: a process of Wardline's own was reached for.
 pub const REASON_PROTECTED: u32 = 0xff00_0001;
 /// Reason of a refusal that no label made: memory or environment of a process outside the session.
@@ -232,7 +236,7 @@ wire! {
     /// Key of `T1_NAMES`: a name in a directory whose label says that names matter. The value is the reason for which
     /// it may not be made; 0: it may.
     pub struct T1NameKey: 56 {
-        /// The directory.
+        /// The directory; [`ANY_DIR`]: any with [`LABEL_STATE`].
         pub dir: FileKey,
         /// `Session::policy`.
         pub policy: u32,

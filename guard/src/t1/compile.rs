@@ -16,7 +16,7 @@ use super::words::{ASKED_FOR, FILE_REACHES, bits, show, verb};
 use super::{Closed, NAMES_MAX, Policy};
 use crate::magic;
 use crate::reason::{Normal, Reasons};
-use abi::{FileKey, LABEL_NAMES, Label, T1NameKey, access};
+use abi::{FileKey, LABEL_NAMES, LABEL_STATE, Label, T1NameKey, access};
 use bstr::{BStr, BString, ByteSlice};
 use event::open::TEMPORARY;
 use event::template::{is_anchored, is_template};
@@ -117,6 +117,7 @@ impl<'a> Compiler<'a> {
                 )),
             }
         }
+        self.close_obeyed();
         let unlabelled = match self.everywhere {
             0 => 0,
             everywhere => everywhere | access::CREATE | access::REMOVE | access::LINK | access::EXEC,
@@ -135,6 +136,14 @@ impl<'a> Compiler<'a> {
             notes: self.notes,
             ..Policy::default()
         }
+    }
+
+    /// Closes the names that are obeyed in the agent's own state, wherever a label says that it is some.
+    fn close_obeyed(&mut self) {
+        let names = self.habits.obeyed();
+        let reason = self.reasons.allocate(self.number, &self.normal.never_obeyed());
+        let names = names.iter().filter_map(|name| Name::exact(name.as_bstr()));
+        self.names.extend(names.map(|name| (name.key(abi::ANY_DIR, self.number), reason)));
     }
 
     /// A directory that may be looked into. `above`: what the label above it refuses; `None` where there is none.
@@ -180,13 +189,16 @@ impl<'a> Compiler<'a> {
             && !temporary
             && !costs.fresh.has(Reach::Create)
             && self.closes_to_names(entry.key, path, habit);
-        if above != Some(deny) || names {
+        let is_state = self.habits.is_state(path);
+        if above != Some(deny) || names || is_state {
             self.label(entry.key, deny, path);
         }
         if let Some(label) = self.labels.get_mut(&entry.key).filter(|_| names) {
             label.flags = LABEL_NAMES;
         }
-        self.note_closed(path, refused(costs.fresh), !enumerated);
+        // What is obeyed is closed to changes in it.
+        let obeyed = if is_state { access::WRITE } else { 0 };
+        self.note_closed(path, refused(costs.fresh) | obeyed, !enumerated);
         let shallow = temporary || self.habits.is_general(path);
         let parent = Parent { deny, made_in, names, shallow };
         let mut told: HashSet<BString> = HashSet::new();
@@ -219,6 +231,10 @@ impl<'a> Compiler<'a> {
 
     /// A directory that is not there, and all that sessions know in it.
     fn awaits(&mut self, path: &BStr, habit: &Habit) {
+        if self.habits.is_state(path) {
+            self.awaited.insert(path.into(), Names::of_state(self.everywhere));
+            return;
+        }
         let is_open = self.habits.costs(path, habit.known).fresh.has(Reach::Create);
         if is_open || habit.workspace || !self.habits.is_met(path, habit) {
             return;
@@ -262,7 +278,7 @@ impl<'a> Compiler<'a> {
             _ => self.reasons.allocate(self.number, &self.normal.never_mounted()),
         };
         let reason = self.reasons.allocate(self.number, &reason);
-        Some(Names { known, reason, deny: self.everywhere, deny_reason })
+        Some(Names { known, reason, deny: self.everywhere, deny_reason, flags: LABEL_NAMES })
     }
 
     fn enumerate(&mut self, path: &BStr, habit: Option<&Habit>, told: &HashSet<BString>, parent: Parent) {
@@ -333,10 +349,12 @@ impl<'a> Compiler<'a> {
         let costs = self.habits.costs(path, known);
         let mut deny = self.everywhere | closed(costs);
         // Replacing a file atomically makes its name, and removes what had it.
-        if parent.deny & access::CREATE == 0 {
+        let is_changed = [Reach::Write, Reach::Create, Reach::Remove].into_iter().any(|reach| known.has(reach));
+        let is_obeyed = self.habits.is_obeyed(path) && !is_changed;
+        if parent.deny & access::CREATE == 0 && !is_obeyed {
             deny &= !access::CREATE;
         }
-        if parent.made_in && (known != Reaches::default() || !parent.shallow) {
+        if parent.made_in && !is_obeyed && (known != Reaches::default() || !parent.shallow) {
             deny &= !access::REMOVE;
         }
         if deny != parent.deny || parent.names {
@@ -385,7 +403,8 @@ impl<'a> Compiler<'a> {
             reasons.push((access::MOUNT, self.normal.never_mounted()));
         }
         let reason = self.reasons.allocate_each(self.number, &reasons);
-        self.labels.insert(key, Label { deny, reason, subjects: 0, flags: 0 });
+        let flags = if self.habits.is_state(place) { LABEL_STATE } else { 0 };
+        self.labels.insert(key, Label { deny, reason, subjects: 0, flags });
     }
 
     fn note_closed(&mut self, path: &BStr, deny: u32, deep: bool) {

@@ -5,11 +5,12 @@ use super::program;
 use super::words::FILE_REACHES;
 use bstr::{BStr, BString, ByteSlice};
 use event::open::{HARMLESS, TEMPORARY};
+use event::state;
 use event::template::{self, REPOSITORY};
 use event::{Class, Context, File, Origin, Place, Reach, Tokeniser};
 use models::{DENIAL_BUDGET_BITS, Novelty, Region};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Directories that are looked into even where nothing was learned: what holds of the system before learning changes
 /// below them.
@@ -95,6 +96,11 @@ impl<'a> Habits<'a> {
         for path in HARMLESS {
             root.grow(path.as_bytes(), Some(Reach::Write));
         }
+        // The agent makes the directories of its state where they are not there.
+        for path in novelty.state().directories().flat_map(|directory| real(&names_of(directory), context)) {
+            let made = files.look(path.as_bstr()).is_none().then_some(Reach::Create);
+            root.grow(&path, made);
+        }
         root.grow(&context.home, None);
         for workspace in &context.workspaces {
             root.grow(workspace, None).workspace = true;
@@ -134,6 +140,34 @@ impl<'a> Habits<'a> {
         costs
     }
 
+    /// Whether the agent keeps its own state in a directory: what is made there is open, whatever its name, but for what is
+    /// obeyed.
+    pub(super) fn is_state(&self, path: &BStr) -> bool {
+        self.novelty.state().opens_below(Reach::Create, &names(&self.place(Reach::Create, path)))
+    }
+
+    /// Whether a path is closed to changes, since it is obeyed in the agent's own state, or lies in what is.
+    pub(super) fn is_obeyed(&self, path: &BStr) -> bool {
+        self.novelty.state().closes(Reach::Write, &names(&self.place(Reach::Write, path)))
+    }
+
+    /// The names that are obeyed in the agent's own state, but for those that sessions made there by themselves.
+    pub(super) fn obeyed(&self) -> BTreeSet<BString> {
+        let state = self.novelty.state();
+        let mut obeyed: BTreeSet<BString> = state
+            .directories()
+            .filter_map(|directory| directory.last())
+            .flat_map(|name| state::obeyed(name))
+            .collect();
+        let made = self.novelty.regions().filter(|region| region.reach == Reach::Create && region.known);
+        for region in made.filter(|region| state.closes(Reach::Create, &region.components)) {
+            for name in &region.components {
+                obeyed.remove(name.as_bytes().as_bstr());
+            }
+        }
+        obeyed
+    }
+
     /// Whether a path lies in another project: next to a workspace, or where projects are kept.
     pub(super) fn is_other_project(&self, path: &BStr) -> bool {
         let file = File { path: path.into(), key: None, mode: 0, origin: Origin::Trusted };
@@ -170,7 +204,11 @@ impl<'a> Habits<'a> {
 }
 
 fn names(place: &Place) -> Vec<&BStr> {
-    place.components.iter().map(|name| name.as_bstr()).collect()
+    names_of(&place.components)
+}
+
+fn names_of(components: &[BString]) -> Vec<&BStr> {
+    components.iter().map(|name| name.as_bstr()).collect()
 }
 
 impl Habit {

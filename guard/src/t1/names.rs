@@ -6,7 +6,7 @@
 
 use crate::{DenyList, Error};
 use abi::pattern::{Digest, Pattern};
-use abi::{FileKey, LABEL_NAMES, Label, NAME_EXACT, NAME_LEN, NAME_PATTERN, T1Key, T1NameKey};
+use abi::{FileKey, LABEL_NAMES, LABEL_STATE, Label, NAME_EXACT, NAME_LEN, NAME_PATTERN, T1Key, T1NameKey};
 use bstr::BStr;
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ impl Name {
     const OTHERS: Self = Self { kind: NAME_EXACT, name: [0; NAME_LEN] };
 
     /// It in a directory, under a policy.
-    fn key(self, dir: FileKey, policy: u32) -> T1NameKey {
+    pub(super) fn key(self, dir: FileKey, policy: u32) -> T1NameKey {
         T1NameKey { dir, policy, kind: self.kind, name: self.name }
     }
 
@@ -54,9 +54,16 @@ pub struct Names {
     pub deny: u32,
     /// Why.
     pub deny_reason: u32,
+    /// `LABEL_NAMES`; or `LABEL_STATE`, and no names.
+    pub flags: u32,
 }
 
 impl Names {
+    /// A directory of the agent's own state.
+    pub(super) fn of_state(deny: u32) -> Self {
+        Self { known: BTreeSet::new(), reason: 0, deny, deny_reason: 0, flags: LABEL_STATE }
+    }
+
     /// Whether a name may be made.
     #[cfg(test)]
     pub(super) fn lets(&self, name: &BStr) -> bool {
@@ -67,7 +74,8 @@ impl Names {
     /// As the kernel's map has them, for a directory that is there.
     pub(super) fn entries(&self, dir: FileKey, policy: u32) -> impl Iterator<Item = (T1NameKey, u32)> {
         let known = self.known.iter().map(move |name| (name.key(dir, policy), 0));
-        known.chain([(Name::OTHERS.key(dir, policy), self.reason)])
+        let others = (self.flags == LABEL_NAMES).then(|| (Name::OTHERS.key(dir, policy), self.reason));
+        known.chain(others)
     }
 }
 
@@ -88,7 +96,7 @@ pub(crate) fn label_made(
         policy.names.push((key, reason));
         list.insert_t1_name(&key, reason)?;
     }
-    let label = Label { deny: names.deny, reason: names.deny_reason, subjects: 0, flags: LABEL_NAMES };
+    let label = Label { deny: names.deny, reason: names.deny_reason, subjects: 0, flags: names.flags };
     policy.labels.push((dir, label));
     list.insert_t1(&T1Key { file: dir, policy: number, pad: 0 }, &label)
 }
@@ -102,4 +110,15 @@ pub(super) fn reason(policy: &super::Policy, dir: FileKey, name: &BStr) -> u32 {
     };
     let exact = Name::exact(name).and_then(of);
     exact.or_else(|| of(Name::pattern(name))).or_else(|| of(Name::OTHERS)).unwrap_or(0)
+}
+
+/// As the kernel side answers: the reason for which nothing is changed at a path below a directory of the agent's own state.
+#[cfg(test)]
+pub(super) fn obeyed(policy: &super::Policy, below: &std::path::Path) -> u32 {
+    use std::os::unix::ffi::OsStrExt;
+    let of = |name: &std::ffi::OsStr| {
+        let key = Name::exact(name.as_bytes().into())?.key(abi::ANY_DIR, policy.number);
+        policy.names.iter().find(|(known, _)| *known == key).map(|(_, reason)| *reason)
+    };
+    below.iter().find_map(of).unwrap_or(0)
 }

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::denylist::fake::Fake;
-use abi::LABEL_NAMES;
+use abi::{LABEL_NAMES, LABEL_STATE};
 use bstr::{BStr, ByteSlice};
 use event::{Event, Exe, File, Object, Op, Origin, Outcome, Tokeniser};
 use proptest::prelude::*;
@@ -330,6 +330,9 @@ fn refuses(policy: &Policy, disk: &Disk, path: &Path, access: u32) -> bool {
         if label.deny & access != 0 {
             return true;
         }
+        if label.flags & LABEL_STATE != 0 && access & access::MODIFY != 0 {
+            return names::obeyed(policy, path.strip_prefix(at).unwrap()) != 0;
+        }
         let by_name =
             label.flags & LABEL_NAMES != 0 && access & (access::CREATE | access::MOVED) == access::CREATE;
         let name = below.and_then(Path::file_name).filter(|_| by_name);
@@ -410,6 +413,65 @@ fn each_program_starts_under_its_own_baseline_and_no_other_does() {
     symlink("../../bin/middle", disk.real("/home/u/.local/bin/plain")).unwrap();
     let policy = compile(&novelty, &normal, &context(), &disk, &Reasons::default(), 1).unwrap();
     assert!(!refuses(&policy, &disk, "/home/u/bin/middle".as_ref(), access::EXEC));
+}
+
+/// Sessions of an agent that nobody knows keep state in directories of its own, under other names each time.
+#[test]
+fn an_agents_own_state_is_open_in_the_next_session_but_for_what_is_obeyed() {
+    const FIRST: [Deed; 4] = [
+        Deed::Write("/home/u/.sometool/sessions/one.json"),
+        Deed::Write("/home/u/.sometool/config.toml"),
+        Deed::Read("/home/u/.sometool/commands/x"),
+        Deed::Write("/home/u/.cache/sometool/db"),
+    ];
+    const LAST: [Deed; 4] = [
+        Deed::Write("/home/u/.sometool/sessions/other.json"),
+        Deed::Write("/home/u/.sometool/config.toml"),
+        Deed::Read("/home/u/.sometool/commands/x"),
+        Deed::Write("/home/u/.cache/sometool/fan/out/db-wal"),
+    ];
+    let disk = Disk::new();
+    disk.make_above("/home/u/.sometool/commands/x".as_ref());
+    fs::write(disk.real("/home/u/.sometool/commands/x"), "").unwrap();
+    let recorded: Vec<Vec<event::Place>> = [&FIRST, &FIRST, &LAST]
+        .into_iter()
+        .map(|deeds| {
+            let mut session = Session::new(&disk, None);
+            deeds.iter().for_each(|&deed| session.does(deed));
+            session.places
+        })
+        .collect();
+    let novelty = Novelty::learn((0..).zip(&recorded).map(|(n, places)| (n, places.iter())));
+    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
+    fs::write(disk.real("/home/u/.sometool/left.lock"), "").unwrap();
+    fs::create_dir(disk.real("/home/u/.sometool/history")).unwrap();
+    let policy = compile(&novelty, &normal, &context(), &disk, &Reasons::default(), 1).unwrap();
+    let lets = |path: &str, access| !refuses(&policy, &disk, path.as_ref(), access);
+    let (make, change) = (access::CREATE, access::CREATE | access::WRITE | access::REMOVE | access::MOVED);
+    for path in ["new", "locks/x.lock.breaker", "history/new/x", "sessions/third.json", "left.lock"] {
+        assert!(lets(&format!("/home/u/.sometool/{path}"), change | access::READ), "{path}");
+    }
+    assert!(
+        lets("/home/u/.cache/sometool/other/x", change)
+            && lets("/home/u/.sometool/config.toml", access::WRITE)
+    );
+    for path in
+        ["hooks", "hooks/x.sh", "new/hooks/x.sh", "commands/y", "history/bin/x", "AGENTS.md", "settings.json"]
+    {
+        for access in [make, access::WRITE, access::CREATE | access::MOVED] {
+            assert!(!lets(&format!("/home/u/.sometool/{path}"), access), "{path} {access:x}");
+        }
+    }
+    assert!(lets("/home/u/.sometool/commands/x", access::READ));
+    assert!(
+        !lets("/home/u/.sometool/commands/x", access::WRITE)
+            && !lets("/home/u/.sometool/commands/x", access::REMOVE)
+    );
+    for path in
+        ["/home/u/.othertool/x", "/home/u/.claude/commands/x.md", "/home/u/.cache/x", "/home/u/letter"]
+    {
+        assert!(!lets(path, make | access::WRITE), "{path}");
+    }
 }
 
 /// A repository says where its links lead: to nothing that sessions did not read.
