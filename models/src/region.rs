@@ -23,6 +23,17 @@ const TMP_BITS: f64 = 3.0;
 /// What a library, a locale or a manual page of the system costs, that no session had needed.
 const PUBLIC_BITS: f64 = 4.0;
 
+/// What a log costs that a tool writes of one run.
+const LOG_BITS: f64 = 4.0;
+
+/// Where tools keep a log of each run, named by the time, whatever repository they run in; below the home. Nothing reads it.
+const LOGS: [&[&str]; 2] = [&[".npm", "_logs"], &[".local", "state", "pipx", "log"]]; 4] = [
+    &[".npm", "_logs"],
+    &[".cache", "pip", "log"],
+    &[".local", "state", "pnpm"],
+    &[".cache", "node", "corepack", "logs"],
+];
+
 /// Directories of the root that every user may read, and whose secrets (if any) the static stage refuses.
 const PUBLIC: [&str; 14] = [
     "bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt", "proc", "sbin", "snap", "sys",
@@ -49,10 +60,20 @@ pub(crate) fn floor_below(reach: Reach, names: &[&BStr]) -> Floor {
         (Reach::Read, b"$workspace") => Floor::Open { bits: WORKSPACE_BITS },
         (Reach::Read | Reach::Create, b"$tmp") => Floor::Open { bits: TMP_BITS },
         (Reach::Read, b"/") if is_public(top) => Floor::Open { bits: PUBLIC_BITS },
+        (Reach::Read | Reach::Create | Reach::Remove, b"$home") if is_log(names) => {
+            Floor::Open { bits: LOG_BITS }
+        }
         (Reach::Exec, b"/") if is_library(names) => Floor::Open { bits: PUBLIC_BITS },
         (Reach::Exec, b"/") if is_public(top) => Floor::Learned,
         _ => Floor::None,
     }
+}
+
+/// A directory of logs, or something below it.
+fn is_log(names: &[&BStr]) -> bool {
+    LOGS.iter().any(|logs| {
+        names.len() > logs.len() && logs.iter().zip(&names[1..]).all(|(name, below)| below == name)
+    })
 }
 
 /// Regions about which something is known before anything was learned; the kernel's maps need them even if no session
@@ -72,6 +93,11 @@ pub(crate) fn given() -> Vec<(Reach, Vec<&'static BStr>)> {
         of(Reach::Exec, &["/", "usr", "local", "lib"]),
         of(Reach::Exec, &["/", "usr", "share"]),
     ];
+    for logs in LOGS {
+        for reach in [Reach::Read, Reach::Create, Reach::Remove] {
+            all.push((reach, std::iter::once("$home").chain(logs.iter().copied()).map(BStr::new).collect()));
+        }
+    }
     for top in PUBLIC {
         for reach in [Reach::Read, Reach::Exec] {
             all.push((reach, vec![BStr::new("/"), BStr::new(top)]));

@@ -349,7 +349,8 @@ impl<'a> Compiler<'a> {
         let costs = self.habits.costs(path, known);
         let mut deny = self.everywhere | closed(costs);
         // Replacing a file atomically makes its name, and removes what had it.
-        let is_changed = [Reach::Write, Reach::Create, Reach::Remove].into_iter().any(|reach| known.has(reach));
+        let is_changed =
+            [Reach::Write, Reach::Create, Reach::Remove].into_iter().any(|reach| known.has(reach));
         let is_obeyed = self.habits.is_obeyed(path) && !is_changed;
         if parent.deny & access::CREATE == 0 && !is_obeyed {
             deny &= !access::CREATE;
