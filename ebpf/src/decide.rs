@@ -192,8 +192,6 @@ struct Walk {
     /// The nearest labelled ancestor where names matter to what is made in it, and `below` there; 0: they do not.
     t1_dir: u64,
     t1_below: u64,
-    /// The nearest labelled ancestor where it is in the agent's own state, and something is to be changed; 0: it is not.
-    t1_state: u64,
     access: u32,
     subjects: u32,
     policy: u32,
@@ -206,6 +204,8 @@ struct Walk {
 
 /// `Walk::flags`: the nearest labelled ancestor is known, or no baseline is armed.
 const T1_FOUND: u32 = 1 << 31;
+/// `Walk::flags`: it is in the agent's own state, and something is to be changed.
+const T1_STATE: u32 = 1 << 30;
 
 /// Steps of the walk in one call: calls and returns are what costs.
 const STEPS: u32 = 2;
@@ -258,7 +258,7 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
                 if label.deny & walk.access != 0 {
                     walk.t1_reason = label.reason;
                 } else if label.flags & LABEL_STATE != 0 && walk.access & access::MODIFY != 0 {
-                    walk.t1_state = walk.dentry;
+                    walk.flags |= T1_STATE;
                 } else if label.flags & LABEL_NAMES != 0
                     && walk.access & (access::CREATE | access::MOVED) == access::CREATE
                 {
@@ -285,7 +285,7 @@ fn may_be_labelled(inode: Address) -> bool {
 }
 
 /// Walks from an object to the root. The answer: a reason in the lower half, above it [`BY_T0`], [`BY_T1`] or
-/// [`UNLABELLED`], and the `LABEL_*` bits that were met. Global linkage: see [`dentry::append_file`].
+/// [`UNLABELLED`] or [`IN_STATE`], and the `LABEL_*` bits that were met. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, armed: u64) -> u64 {
@@ -307,11 +307,11 @@ pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, arm
     if walk.t1_dir != 0 {
         walk.t1_reason = refuses_name(walk.t1_dir, walk.t1_below, policy) as u32;
     }
-    if walk.t1_state != 0 {
-        walk.t1_reason = refuses_obeyed(object, walk.t1_state, policy) as u32;
-    }
     if walk.t1_reason != 0 {
         return u64::from(walk.t1_reason) | BY_T1 | flags;
+    }
+    if walk.flags & T1_STATE != 0 {
+        return IN_STATE | flags;
     }
     if walk.flags & T1_FOUND == 0 { UNLABELLED | flags } else { flags }
 }
@@ -350,29 +350,27 @@ pub extern "C" fn refuses_name(dir: u64, below: u64, policy: u64) -> u64 {
 /// What looks for a name that is obeyed: plain integers, see [`Walk`].
 #[repr(C)]
 struct Names {
-    /// What lies below `end`.
+    /// The name that is looked for, in any directory.
+    key: T1NameKey,
     dentry: u64,
-    /// The labelled directory.
-    end: u64,
-    policy: u32,
-    reason: u32,
+    reason: u64,
 }
 
 /// One name, a callback of `bpf_loop`. 1 ends it.
 unsafe extern "C" fn next_name(_: u64, names: *mut Names) -> i64 {
     // SAFETY: `bpf_loop` hands on the pointer that `refuses_obeyed` gave it.
     let names = unsafe { &mut *names };
-    if names.dentry == names.end {
-        return 1;
-    }
     let dentry = Address(names.dentry);
-    let mut place = MaybeUninit::<T1NameKey>::uninit();
-    let key = zeroed(&mut place);
-    key.policy = names.policy;
-    if dentry::short_name(dentry, (&raw mut key.name).cast()) {
+    if let Some(file) = dentry::inode(dentry).filter(|inode| may_be_labelled(*inode)).and_then(dentry::key) {
         // SAFETY: read only.
-        if let Some(reason) = unsafe { T1_NAMES.get(&*key) } {
-            names.reason = *reason;
+        if unsafe { T1.get(&T1Key { file, policy: names.key.policy, pad: 0 }) }.is_some() {
+            return 1;
+        }
+    }
+    if dentry::short_name(dentry, (&raw mut names.key.name).cast()) {
+        // SAFETY: read only.
+        if let Some(reason) = unsafe { T1_NAMES.get(&names.key) } {
+            names.reason = u64::from(*reason);
             return 1;
         }
     }
@@ -381,16 +379,16 @@ unsafe extern "C" fn next_name(_: u64, names: *mut Names) -> i64 {
     0
 }
 
-/// The reason for which nothing is changed below a directory of the agent's own state under the names that lead from there
+/// The reason for which nothing is changed in the agent's own state under one of the names that lead from the nearest label
 /// to an object; 0: it may be. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn refuses_obeyed(object: u64, dir: u64, policy: u64) -> u64 {
+pub extern "C" fn refuses_obeyed(object: u64, policy: u64) -> u64 {
     let mut place = MaybeUninit::<Names>::uninit();
     let names = zeroed(&mut place);
-    (names.dentry, names.end, names.policy) = (object, dir, policy as u32);
+    (names.dentry, names.key.policy) = (object, policy as u32);
     each(MAX_DEPTH, next_name, names);
-    u64::from(names.reason)
+    names.reason
 }
 
 /// What reads a name's pattern: plain integers, see [`Walk`].
@@ -461,6 +459,8 @@ const BY_T0: u64 = 1 << 32;
 const BY_T1: u64 = 1 << 33;
 /// No label of the baseline was met.
 const UNLABELLED: u64 = 1 << 34;
+/// The nearest label of the baseline lets it be changed, but for what is obeyed: [`refuses_obeyed`] is to be asked.
+const IN_STATE: u64 = 1 << 35;
 
 /// Decides an operation on a file; see [`file`].
 #[inline(always)]
@@ -495,6 +495,12 @@ pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     }
     if answer & BY_T1 != 0 {
         return Decision { stage: STAGE_T1, reason: answer as u32 };
+    }
+    if answer & IN_STATE != 0 {
+        let reason = refuses_obeyed(object.0, u64::from(session.policy)) as u32;
+        if reason != 0 {
+            return Decision { stage: STAGE_T1, reason };
+        }
     }
     let is_unknown = answer & UNLABELLED != 0 && session.unlabelled & access != 0;
     if is_unknown && (access & access::EXEC != 0 || is_private(object.0) == 0) {

@@ -27,12 +27,7 @@ const PUBLIC_BITS: f64 = 4.0;
 const LOG_BITS: f64 = 4.0;
 
 /// Where tools keep a log of each run, named by the time, whatever repository they run in; below the home. Nothing reads it.
-const LOGS: [&[&str]; 2] = [&[".npm", "_logs"], &[".local", "state", "pipx", "log"]]; 4] = [
-    &[".npm", "_logs"],
-    &[".cache", "pip", "log"],
-    &[".local", "state", "pnpm"],
-    &[".cache", "node", "corepack", "logs"],
-];
+const LOGS: [&[&str]; 2] = [&[".npm", "_logs"], &[".local", "state", "pipx", "log"]];
 
 /// Directories of the root that every user may read, and whose secrets (if any) the static stage refuses.
 const PUBLIC: [&str; 14] = [
