@@ -96,10 +96,12 @@ impl<'a> Habits<'a> {
         for path in HARMLESS {
             root.grow(path.as_bytes(), Some(Reach::Write));
         }
-        // The agent makes the directories of its state where they are not there.
+        // The agent makes a directory of its state that is not there, where what it lies in is.
         for path in novelty.state().directories().flat_map(|directory| real(&names_of(directory), context)) {
-            let made = files.look(path.as_bstr()).is_none().then_some(Reach::Create);
-            root.grow(&path, made);
+            let is_there = |path: &[u8]| files.look(path.as_bstr()).is_some();
+            let above = path.rsplit_once_str("/").map_or(&b""[..], |(above, _)| above);
+            let is_made = !is_there(&path) && is_there(above);
+            root.grow(&path, is_made.then_some(Reach::Create));
         }
         root.grow(&context.home, None);
         for workspace in &context.workspaces {
