@@ -1,5 +1,6 @@
 //! The first day with an agent: codex, installed with npm's prefix in the home of an ordinary user, who starts it through
-//! `sudo`. Normal work: every session starts, comes to its own end, and is refused nothing but credentials by name.
+//! `sudo`. Normal work: every session starts, is guarded by a baseline that passed its trial, comes to its own end, and is
+//! refused nothing but credentials by name.
 
 use anyhow::{Result, ensure};
 use datasets::agent;
@@ -56,7 +57,7 @@ fn a_real_agent_works_in_a_real_home_from_the_first_day() -> Result<()> {
         agent,
         version: &agent.version,
         way: WAY,
-        is_forced: true,
+        is_forced: false,
         rounds: 1,
         seed: 1,
     };
