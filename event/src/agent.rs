@@ -357,6 +357,25 @@ mod tests {
     }
 
     #[test]
+    fn an_agents_state_is_what_the_table_has_and_what_is_called_after_it() {
+        for (agent, state) in [
+            ("claude-code", ".claude"),
+            ("claude-code", ".local/state/claude"),
+            ("opencode", ".local/state/opencode"),
+            ("opencode", ".config/opencode"),
+            ("own", ".config/own"),
+            ("own", ".own"),
+        ] {
+            assert!(Agent::state_of(agent).iter().any(|of| of == state), "{agent} {state}");
+        }
+        for (agent, state) in
+            [("git", ".config/git"), ("ssh", ".ssh"), ("npm", ".npm"), ("systemd", ".config/systemd")]
+        {
+            assert!(!Agent::state_of(agent).iter().any(|of| of == state), "{agent} {state}");
+        }
+    }
+
+    #[test]
     fn tags_and_executables_are_one_agents_each() {
         for (at, agent) in AGENTS.iter().enumerate() {
             for other in &AGENTS[at + 1..] {

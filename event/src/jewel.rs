@@ -241,7 +241,8 @@ pub fn is_secret(path_in_home: &[u8]) -> bool {
     })
 }
 
-/// Whether a path below the home (without a leading slash) is a jewel, lies in one, or has one below it.
+/// Whether a path below the home (without a leading slash) is a jewel, lies in one, or has one below it. A name that other
+/// directories of an agent's have, too, is not enough.
 pub fn is_near(path_in_home: &[u8]) -> bool {
     JEWELS.iter().any(|jewel| match jewel.site {
         Site::Home(jewel) => {
