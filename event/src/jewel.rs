@@ -249,7 +249,8 @@ pub fn is_near(path_in_home: &[u8]) -> bool {
             below(path_in_home, jewel.as_bytes()).is_some() || below(jewel.as_bytes(), path_in_home).is_some()
         }
         Site::NameIn(directory, _) => {
-            path_in_home.rsplit(|&b| b == b'/').next() == Some(directory.as_bytes())
+            let name = path_in_home.rsplit(|&b| b == b'/').next();
+            directory.starts_with('.') && name == Some(directory.as_bytes())
         }
         _ => false,
     })
