@@ -23,8 +23,17 @@ pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(1500), memory_
 
 /// Tests that run in the machines: what the tier decides. The others prove the same on the host, and emulation is twenty
 /// times slower.
-const TESTS: [&str; 8] =
-    ["boundaries", "deadline", "jewels", "lineage", "operations", "replaced", "subvolumes", "survivors"];
+const TESTS: [&str; 9] = [
+    "boundaries",
+    "deadline",
+    "jewels",
+    "lineage",
+    "operations",
+    "replaced",
+    "stalls",
+    "subvolumes",
+    "survivors",
+];
 /// Those of them that run once more without BPF among the security modules: these kernels lack tracepoints of the host's.
 const TESTS_WITHOUT_LSM: [&str; 3] = ["boundaries", "jewels", "operations"];
 /// The kernel's list of security modules for that: of several, the last one holds.
