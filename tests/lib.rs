@@ -5,8 +5,10 @@
 
 pub mod attempt;
 pub mod deeds;
+pub mod drive;
 pub mod fuse;
 pub mod internet;
+pub mod keys;
 pub mod person;
 mod processes;
 pub mod pty;

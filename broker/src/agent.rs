@@ -52,6 +52,16 @@ impl Keys {
         self.agents.push(socket);
     }
 
+    /// Whether there is neither a key nor another agent that is there.
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty() && !self.agents.iter().any(|socket| socket.exists())
+    }
+
+    /// Whether one of the keys has this public part.
+    pub fn has(&self, blob: &[u8]) -> bool {
+        self.list().iter().any(|key| key.blob == blob)
+    }
+
     /// Every key, each once. Another agent's come first: it may ask its user before each use.
     pub(crate) fn list(&self) -> Vec<Found<'_>> {
         let mut found: Vec<Found<'_>> = Vec::new();

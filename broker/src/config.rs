@@ -21,6 +21,8 @@ const DEFAULT_KEYS: [&str; 6] =
 pub struct Config {
     /// Private keys that the configuration names, and those that ssh tries by itself.
     pub keys: Vec<PathBuf>,
+    /// What else lies in `~/.ssh`: keys that are named on a command line.
+    pub others: Vec<PathBuf>,
     /// Files of known hosts: the user's, and the system's.
     pub known_hosts: Vec<PathBuf>,
     /// Sockets of agents.
@@ -57,7 +59,12 @@ impl Config {
         let mut reading = Reading { home, user, config };
         reading.file(&ssh.join("config"), &ssh);
         reading.file(Path::new("/etc/ssh/ssh_config"), Path::new("/etc/ssh"));
-        reading.config
+        let mut config = reading.config;
+        let entries = fs::read_dir(&ssh).into_iter().flatten().flatten().take(MAX_FILES);
+        config.others =
+            entries.map(|entry| entry.path()).filter(|path| !config.keys.contains(path)).collect();
+        config.others.sort_unstable();
+        config
     }
 }
 
@@ -212,6 +219,7 @@ mod tests {
         assert!(read.known_hosts.contains(&at(".kh")) && read.known_hosts.contains(&"/etc/kh".into()));
         assert_eq!(read.agents, [at("a.sock")]);
         assert_eq!(read.names, ["git", "git.example.org"]);
+        assert_eq!(read.others, [ssh.join("config"), ssh.join("config.d")]);
         assert!(read.files.contains(&ssh.join("config.d/a.conf")));
     }
 

@@ -34,8 +34,8 @@ enum Secret {
 pub enum Loaded {
     /// A key that can be used.
     Key(Box<Usable>),
-    /// A private key that cannot: why, and what to do.
-    Unusable(String),
+    /// A private key that cannot: why, what to do, and its public part where that can be read.
+    Unusable(String, Option<Vec<u8>>),
     /// No private key.
     None,
 }
@@ -54,7 +54,7 @@ pub fn load(content: &[u8], name: &str) -> Loaded {
     if !is_private(content) {
         return Loaded::None;
     }
-    let unusable = |why: &str| Loaded::Unusable(format!("`{name}` {why}"));
+    let unusable = |why: &str| Loaded::Unusable(format!("`{name}` {why}"), None);
     let Ok(text) = std::str::from_utf8(content) else { return unusable("is no key that is known here") };
     if text.contains("ENCRYPTED") {
         return unusable("has a passphrase: `ssh-add` it to your own agent before the session");
@@ -70,10 +70,11 @@ pub fn load(content: &[u8], name: &str) -> Loaded {
             return unusable("is in an old form: `ssh-keygen -p -f` on it writes it in the present one");
         }
     };
-    if key.is_encrypted() {
-        return unusable("has a passphrase: `ssh-add` it to your own agent before the session");
-    }
     let Ok(blob) = key.public_key().to_bytes() else { return unusable("has no public part") };
+    if key.is_encrypted() {
+        let why = format!("`{name}` has a passphrase: `ssh-add` it to your own agent before the session");
+        return Loaded::Unusable(why, Some(blob));
+    }
     match key.key_data() {
         KeypairData::Rsa(pair) => match components(pair) {
             Some(rsa) => of_rsa(rsa, name),
@@ -109,7 +110,7 @@ fn of_rsa(rsa: RsaPrivateKey, name: &str) -> Loaded {
             let secret = Secret::Rsa(Box::new(rsa));
             Loaded::Key(Box::new(Usable(Key { blob, comment: name.to_owned(), secret })))
         }
-        Err(_) => Loaded::Unusable(format!("`{name}` is a damaged RSA key")),
+        Err(_) => Loaded::Unusable(format!("`{name}` is a damaged RSA key"), None),
     }
 }
 
@@ -198,7 +199,7 @@ pub(crate) mod tests {
     fn what_is_no_key_that_can_be_used_says_so() {
         assert!(matches!(load(b"Host x\n", "config"), Loaded::None));
         let why = |text: &str| match load(text.as_bytes(), "key") {
-            Loaded::Unusable(why) => why,
+            Loaded::Unusable(why, _) => why,
             _ => panic!("{text}"),
         };
         assert!(why("-----BEGIN ENCRYPTED PRIVATE KEY-----\n").contains("passphrase"));

@@ -19,7 +19,7 @@ pub use config::{Config, read_file};
 pub use connection::Connection;
 pub use hosts::Hosts;
 pub use key::{Loaded, is_private};
-pub use message::{MAX_MESSAGE, read_message, write_message};
+pub use message::{MAX_MESSAGE, is_failure, read_message, write_message};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,4 +34,21 @@ pub struct Use {
     pub host: String,
     /// Why it was refused, and what to do; `None`: it was used.
     pub refused: Option<String>,
+}
+
+impl Use {
+    /// Nothing uses keys any more, though the session goes on.
+    pub fn lost() -> Self {
+        let why = "the process that uses your keys for the session has ended: begin the session anew";
+        Self { purpose: "agent".into(), key: String::new(), host: String::new(), refused: Some(why.into()) }
+    }
+
+    /// The key, and the host, in words.
+    pub fn about(&self) -> String {
+        let key = if self.key.is_empty() { "a key" } else { &self.key };
+        match self.host.as_str() {
+            "" => key.to_owned(),
+            host => format!("{key} for {host}"),
+        }
+    }
 }

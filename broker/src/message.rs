@@ -65,6 +65,11 @@ pub(crate) fn failure() -> Vec<u8> {
     vec![FAILURE]
 }
 
+/// Whether an answer refuses.
+pub fn is_failure(answer: &[u8]) -> bool {
+    answer.first() == Some(&FAILURE)
+}
+
 pub(crate) fn success() -> Vec<u8> {
     vec![SUCCESS]
 }

@@ -103,6 +103,9 @@ pub enum Command {
     /// Answer permission events
     #[command(hide = true)]
     Doorkeeper(doorkeeper::Args),
+    /// Use a user's keys for one session
+    #[command(hide = true)]
+    Broker,
 }
 
 #[cfg(test)]

@@ -199,12 +199,15 @@ impl Environment {
     }
 }
 
-/// The variables that name sockets of delegated authority: the deny-list closes what they point to.
+/// The variables that name sockets of delegated authority, and where gpg's keys are: the deny-list closes what they point to.
 pub fn delegates(variables: &[Variable]) -> Vec<(bstr::BString, bstr::BString)> {
     variables
         .iter()
         .filter(|(name, _)| {
-            JEWELS.iter().any(|jewel| matches!(jewel.site, Site::Variable(variable) if name == variable))
+            *name == "GNUPGHOME"
+                || JEWELS
+                    .iter()
+                    .any(|jewel| matches!(jewel.site, Site::Variable(variable) if name == variable))
         })
         .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into()))
         .collect()

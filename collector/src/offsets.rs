@@ -57,8 +57,6 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("SB_ROOT", "super_block:s_root", false),
     ("MM_ARG_START", "mm_struct:arg_start", false),
     ("MM_ARG_END", "mm_struct:arg_end", false),
-    ("MM_ENV_START", "mm_struct:env_start", false),
-    ("MM_ENV_END", "mm_struct:env_end", false),
     ("BPRM_FILE", "linux_binprm:file", false),
     ("IATTR_VALID", "iattr:ia_valid", false),
     ("IATTR_MODE", "iattr:ia_mode", false),

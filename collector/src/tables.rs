@@ -13,8 +13,7 @@ impl Kernel {
     /// No such process, one of another session, or a full map.
     pub fn enroll(&self, pid: u32, slot: u32) -> Result<(), Error> {
         let start_ns = start_ns(pid)?;
-        let member =
-            Member { start_ns, session: slot, subjects: 0, parent: 0, stopped: 0, put_off: 0, pad: 0 };
+        let member = Member { start_ns, session: slot, parent: 0, stopped: 0, put_off: 0 };
         self.maps.ever_inside.set(Bit::of_process(pid));
         while !self.maps.members.insert_new(&pid, &member)? {
             match self.maps.members.get(&pid)? {
@@ -163,22 +162,6 @@ impl Kernel {
     /// The map could not be written.
     pub fn remove_place(&self, key: &PlaceKey) -> Result<(), Error> {
         self.maps.t0_places.remove(key)
-    }
-
-    /// Says which T0 subjects an executable is.
-    ///
-    /// # Errors
-    /// The map is full or could not be written.
-    pub fn insert_subject(&self, key: &FileKey, bits: u32) -> Result<(), Error> {
-        self.maps.subjects.insert(key, &bits)
-    }
-
-    /// Undoes [`Kernel::insert_subject`].
-    ///
-    /// # Errors
-    /// The map could not be written.
-    pub fn remove_subject(&self, key: &FileKey) -> Result<(), Error> {
-        self.maps.subjects.remove(key)
     }
 
     /// Adds a label to a compiled baseline.

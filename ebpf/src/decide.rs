@@ -50,19 +50,17 @@ pub extern "C" fn known_place(object: u64) -> u64 {
 /// Reason of the T0 name or place that an object has; in the upper half, of a name that holds outside the workspaces only.
 /// 0: none.
 #[inline(always)]
-fn known(object: u64, access: u64, subjects: u64, place: u64) -> u64 {
-    let named = named(object, access, subjects);
-    if named as u32 != 0 || place == 0 { named } else { named | placed(object, access, subjects, place) }
+fn known(object: u64, access: u64, place: u64) -> u64 {
+    let named = named(object, access);
+    if named as u32 != 0 || place == 0 { named } else { named | placed(object, access, place) }
 }
 
 /// Reason of the T0 place that an object has; 0: none. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn placed(object: u64, access: u64, subjects: u64, place: u64) -> u64 {
+pub extern "C" fn placed(object: u64, access: u64, place: u64) -> u64 {
     match said(place, Address(object)) {
-        Some(label) if label.deny & access as u32 != 0 && label.subjects & subjects as u32 == 0 => {
-            u64::from(label.reason)
-        }
+        Some(label) if label.deny & access as u32 != 0 => u64::from(label.reason),
         _ => 0,
     }
 }
@@ -71,9 +69,9 @@ pub extern "C" fn placed(object: u64, access: u64, subjects: u64, place: u64) ->
 /// Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
+pub extern "C" fn named(object: u64, access: u64) -> u64 {
     let object = Address(object);
-    let (access, subjects) = (access as u32, subjects as u32);
+    let access = access as u32;
     // One key for all three look-ups: the stack is small.
     let mut room = MaybeUninit::<NameKey>::uninit();
     let key = zeroed(&mut room);
@@ -83,7 +81,7 @@ pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
     let Some(parent) = dentry::parent(object) else { return 0 };
     if let Some(dir) = dentry::inode(parent).and_then(dentry::key) {
         key.dir = dir;
-        let reason = name_reason(key, access, subjects);
+        let reason = name_reason(key, access);
         if reason != 0 {
             return u64::from(reason);
         }
@@ -91,14 +89,14 @@ pub extern "C" fn named(object: u64, access: u64, subjects: u64) -> u64 {
     let hash = name_hash(parent.0);
     if hash != 0 {
         key.dir = FileKey { ino: hash, ..NAME_DIR };
-        let reason = name_reason(key, access, subjects);
+        let reason = name_reason(key, access);
         if reason != 0 {
             return u64::from(reason);
         }
     }
     // SAFETY: the directory is the first two words; none is any.
     unsafe { clear::<2>((&raw mut key.dir).cast()) };
-    u64::from(name_reason(key, access, subjects)) << 32
+    u64::from(name_reason(key, access)) << 32
 }
 
 /// [`abi::name_hash`] of a dentry's name; 0 where it is too long to matter. Global linkage: see [`dentry::append_file`].
@@ -120,10 +118,10 @@ fn is_known(bit: Bit) -> bool {
 }
 
 #[inline(always)]
-fn name_reason(key: &NameKey, access: u32, subjects: u32) -> u32 {
+fn name_reason(key: &NameKey, access: u32) -> u32 {
     // SAFETY: read only.
     match unsafe { T0_NAMES.get(key) } {
-        Some(label) if label.deny & access != 0 && label.subjects & subjects == 0 => label.reason,
+        Some(label) if label.deny & access != 0 => label.reason,
         _ => 0,
     }
 }
@@ -193,13 +191,14 @@ struct Walk {
     t1_dir: u64,
     t1_below: u64,
     access: u32,
-    subjects: u32,
     policy: u32,
     /// Reason of the T0 label that refuses; 0: none.
     t0_reason: u32,
     t1_reason: u32,
     /// `LABEL_*` bits of all T0 labels that were met, and [`T1_FOUND`].
     flags: u32,
+    /// What no T0 label refuses of the object.
+    open: u32,
 }
 
 /// `Walk::flags`: the nearest labelled ancestor is known, or no baseline is armed.
@@ -235,7 +234,7 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
     // A directory of that name which was made since has no label. Looked for only where something is to be changed:
     // there is one for everything that is opened, and nothing in it yet to be read.
     if walk.below != 0 && walk.access & access::MODIFY != 0 {
-        let reason = known(walk.dentry, u64::from(walk.access), u64::from(walk.subjects), walk.place) as u32;
+        let reason = known(walk.dentry, u64::from(walk.access), walk.place) as u32;
         if reason != 0 {
             walk.t0_reason = reason;
             return true;
@@ -245,7 +244,10 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
         key.file = file;
         // SAFETY: read only.
         if let Some(label) = unsafe { T0.get(&key.file) } {
-            if label.deny & walk.access != 0 && label.subjects & walk.subjects == 0 {
+            if walk.below == 0 && label.flags & LABEL_READABLE != 0 {
+                walk.open = access::READ;
+            }
+            if label.deny & walk.access & !walk.open != 0 {
                 walk.t0_reason = label.reason;
                 return true;
             }
@@ -288,11 +290,11 @@ fn may_be_labelled(inode: Address) -> bool {
 /// [`UNLABELLED`] or [`IN_STATE`], and the `LABEL_*` bits that were met. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn walk(object: u64, access: u64, subjects: u64, policy: u64, armed: u64) -> u64 {
+pub extern "C" fn walk(object: u64, access: u64, policy: u64, armed: u64) -> u64 {
     let mut place = MaybeUninit::<Walk>::uninit();
     let walk = zeroed(&mut place);
     walk.dentry = object;
-    (walk.access, walk.subjects, walk.policy) = (access as u32, subjects as u32, policy as u32);
+    (walk.access, walk.policy) = (access as u32, policy as u32);
     if armed == 0 {
         walk.flags = T1_FOUND;
     }
@@ -439,13 +441,13 @@ fn pattern(below: u64, key: &mut T1NameKey) -> bool {
 
 /// The reason for which T0 lets nobody change an object; 0: none.
 #[inline(always)]
-pub fn forbids_change(object: u64, subjects: u64) -> u64 {
+pub fn forbids_change(object: u64) -> u64 {
     let access = u64::from(access::MODIFY);
-    let named = known(object, access, subjects, known_place(object));
+    let named = known(object, access, known_place(object));
     if named as u32 != 0 {
         return named & 0xffff_ffff;
     }
-    let answer = walk(object, access, subjects, 0, 0);
+    let answer = walk(object, access, 0, 0);
     if answer & BY_T0 != 0 {
         return answer & 0xffff_ffff;
     }
@@ -466,13 +468,12 @@ const IN_STATE: u64 = 1 << 35;
 #[inline(always)]
 pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let session = inside.session();
-    let subjects = u64::from(inside.subjects());
-    let named = known(object.0, u64::from(access), subjects, known_place(object.0));
+    let named = known(object.0, u64::from(access), known_place(object.0));
     if named as u32 != 0 && readable(object.0, u64::from(access)) == 0 {
         return Decision { stage: STAGE_T0, reason: named as u32 };
     }
     let armed = u64::from(session.flags & SESSION_T1);
-    let answer = walk(object.0, u64::from(access), subjects, u64::from(session.policy), armed);
+    let answer = walk(object.0, u64::from(access), u64::from(session.policy), armed);
     let labels = (answer >> 40) as u32;
     if answer & BY_T0 != 0 {
         return Decision { stage: STAGE_T0, reason: answer as u32 };
@@ -537,7 +538,9 @@ pub extern "C" fn readable(object: u64, access: u64) -> u64 {
     let Some(key) = dentry::inode(Address(object)).and_then(dentry::key) else { return 0 };
     // SAFETY: read only.
     match unsafe { T0.get(key) } {
-        Some(label) => u64::from(label.flags & LABEL_READABLE != 0 && label.deny & access as u32 == 0),
+        Some(label) => {
+            u64::from(label.flags & LABEL_READABLE != 0 && label.deny & access as u32 & !access::READ == 0)
+        }
         None => 0,
     }
 }
@@ -609,10 +612,4 @@ fn covers(label: &NetLabel, port: u16) -> bool {
         i += 1;
     }
     false
-}
-
-/// Identity of the file behind a dentry, for look-ups outside the walk.
-#[inline(always)]
-pub fn key_of(dentry: Address) -> Option<FileKey> {
-    dentry::inode(dentry).and_then(dentry::key)
 }

@@ -92,7 +92,6 @@ pub fn mapped(call: &Ended) -> Option<()> {
         return None;
     }
     let (_, dentry) = dentry::of_fd(call.argument(call.plan.dir)? as i32)?;
-    drop_subjects_unless_system(&call.inside, dentry);
     let decided = decide::file(&call.inside, dentry, access::EXEC, MEANS_KILL);
     if decided.flags & VERDICT_REFUSED != 0 {
         // SAFETY: the helper has no preconditions.
@@ -109,21 +108,4 @@ pub fn mapped(call: &Ended) -> Option<()> {
         call: CALL_APART,
     };
     tell_file(&call.inside, &operation, dentry, None, &decided)
-}
-
-/// A process that maps code which is not root's, or which others may write, is no subject any more.
-#[inline(always)]
-pub fn drop_subjects_unless_system(inside: &Inside, dentry: Address) {
-    const OTHERS_MAY_WRITE: u32 = 0o022;
-    if inside.member().subjects == 0 {
-        return;
-    }
-    let foreign = match dentry::facts(dentry) {
-        Some(facts) => facts.uid != 0 || facts.mode & OTHERS_MAY_WRITE != 0,
-        None => true,
-    };
-    if foreign {
-        // SAFETY: points into the map's entry of this process.
-        unsafe { (*inside.member).subjects = 0 };
-    }
 }

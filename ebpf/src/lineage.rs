@@ -1,9 +1,8 @@
-//! Lineage: membership is inherited at fork, an executable's subjects are found at exec, and an entry goes with its
-//! last thread.
+//! Lineage: membership is inherited at fork, and an entry goes with its last thread.
 
-use crate::maps::{BEGUN, EVER_INSIDE, MEMBERS, SUBJECTS};
+use crate::maps::{BEGUN, EVER_INSIDE, MEMBERS};
 use crate::offsets;
-use crate::read::{Address, clear, each};
+use crate::read::{Address, clear};
 use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, tell_syscall, verdict};
 use crate::syscall::{Running, SIGKILL, thread};
 use crate::{atomic, decide, dentry, task};
@@ -32,15 +31,7 @@ fn on_fork(parent: Address, child: Address) -> Option<()> {
     let start_ns: u64 = child.follow(offsets::task_leader())?.get(offsets::task_start())?;
     let mut inherited = true;
     if child_tgid != tgid {
-        let entry = Member {
-            start_ns,
-            session: inside.slot,
-            subjects: inside.member().subjects,
-            parent: tgid,
-            stopped: 0,
-            put_off: 0,
-            pad: 0,
-        };
+        let entry = Member { start_ns, session: inside.slot, parent: tgid, stopped: 0, put_off: 0 };
         let bit = Bit::of_process(child_tgid);
         if let Some(word) = EVER_INSIDE.get_ptr_mut(bit.word) {
             atomic::fetch_or(word, bit.mask);
@@ -103,9 +94,6 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
     let inside = task::current()?;
     let dentry = bprm.follow(offsets::bprm_file())?.follow(offsets::file_dentry())?;
     let mm = task.follow(offsets::task_mm())?;
-    let subjects = subjects(dentry, mm);
-    // SAFETY: points into the map's entry of this process.
-    unsafe { (*inside.member).subjects = subjects };
     let mut decided = verdict(&inside, 0, 0, 0);
     if !offsets::is_lsm_tier() {
         decided = decide::file(&inside, dentry, access::EXEC, MEANS_KILL);
@@ -153,79 +141,12 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
         (*record).verdict = decided;
         (*record).args_len = (args_end - place) as u32;
         (*record).script_len = script_len;
-        (*record).pad = 0;
         (*record).args_cut = u32::from(args_cut);
-        (*record).subjects = subjects;
         (*record).old_tid = old_tid;
     }
     let urgency = if decided.stage == STAGE_NONE { Urgency::Lineage } else { Urgency::Control };
     buffer.submit(kind::EXEC, &inside, u32::MAX, len, urgency);
     Some(())
-}
-
-/// The T0 subjects of an executable: what user space found it to be, unless `LD_*` was set.
-#[inline(always)]
-fn subjects(dentry: Address, mm: Address) -> u32 {
-    let Some(key) = decide::key_of(dentry) else { return 0 };
-    // SAFETY: read only.
-    let Some(&bits) = (unsafe { SUBJECTS.get(key) }) else { return 0 };
-    let start: u64 = mm.get(offsets::mm_env_start()).unwrap_or(0);
-    let end: u64 = mm.get(offsets::mm_env_end()).unwrap_or(u64::MAX);
-    if loads_foreign_code(start, end) != 0 { 0 } else { bits }
-}
-
-/// Non-zero when an environment holds a variable that begins with `LD_`, or is too long to tell. The stack was just
-/// laid out by the kernel, and no other thread of this process exists. Global linkage: see [`dentry::append_file`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn loads_foreign_code(start: u64, end: u64) -> u64 {
-    if end.wrapping_sub(start) > u64::from(ENV_STEPS) * ENV_STEP {
-        return 1;
-    }
-    // A variable begins behind a NUL byte: the last argument's, for the first one.
-    let mut scan = Environment { at: start.wrapping_sub(1), end, found: 0 };
-    each(ENV_STEPS, environment, &mut scan);
-    scan.found
-}
-
-/// Bytes that one step of the scan moves on: it reads eight and looks at five places, so that none is missed.
-const ENV_STEP: u64 = 5;
-/// Steps of the scan: 80 KiB of environment.
-const ENV_STEPS: u32 = 16384;
-
-/// A scan of an environment.
-#[repr(C)]
-struct Environment {
-    at: u64,
-    end: u64,
-    found: u64,
-}
-
-/// Looks at five places, a callback of `bpf_loop`. 1 ends it.
-unsafe extern "C" fn environment(_: u64, scan: *mut Environment) -> i64 {
-    /// NUL, L, D, _
-    const PATTERN: u32 = u32::from_le_bytes(*b"\0LD_");
-    // SAFETY: `bpf_loop` hands on the pointer that it was given.
-    let scan = unsafe { &mut *scan };
-    if scan.at >= scan.end {
-        return 1;
-    }
-    let mut word = 0u64;
-    // SAFETY: the destination is eight bytes of this stack; the helper checks the source.
-    if unsafe { bpf_probe_read_user((&raw mut word).cast(), 8, scan.at as *const _) } != 0 {
-        scan.found = 1;
-        return 1;
-    }
-    let mut shift = 0;
-    while shift <= 32 {
-        if (word >> shift) as u32 == PATTERN {
-            scan.found = 1;
-            return 1;
-        }
-        shift += 8;
-    }
-    scan.at += ENV_STEP;
-    0
 }
 
 /// `TP_PROTO(struct task_struct *p)` (and `bool group_dead` since 6.16); runs in every thread that ends.

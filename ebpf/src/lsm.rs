@@ -4,7 +4,6 @@
 //! the system call. Prototypes are those of include/linux/lsm_hook_defs.h. Nothing but 0 and -EPERM is returned.
 
 use crate::deadline::{self, PUT_OFF};
-use crate::descriptor::drop_subjects_unless_system;
 use crate::maps::PROTECTED;
 use crate::offsets;
 use crate::read::{Address, argument, zeroed, zeros};
@@ -269,9 +268,6 @@ pub fn mmap_file(ctx: LsmContext) -> i32 {
         return ALLOW;
     }
     let Some(dentry) = file.follow(offsets::file_dentry()) else { return ALLOW };
-    if let Some(inside) = task::current() {
-        drop_subjects_unless_system(&inside, dentry);
-    }
     guard(op::MAP_EXEC, access::EXEC, 0, dentry, None, true)
 }
 

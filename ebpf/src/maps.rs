@@ -39,9 +39,6 @@ pub static PROTECTED: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
 /// Processes that run an agent's program, by tgid, and the reason why no session but their own may connect to them.
 #[map]
 pub static DELEGATES: HashMap<u32, u32> = HashMap::with_max_entries(MAX_DELEGATES, 0);
-/// Executables that are T0 subjects.
-#[map]
-pub static SUBJECTS: HashMap<FileKey, u32> = HashMap::with_max_entries(256, 0);
 /// Static deny-list, by object.
 #[map]
 pub static T0: HashMap<FileKey, Label> = HashMap::with_max_entries(MAX_T0, NO_PREALLOC);

@@ -56,8 +56,6 @@ offsets! {
     SB_ROOT = sb_root;
     MM_ARG_START = mm_arg_start;
     MM_ARG_END = mm_arg_end;
-    MM_ENV_START = mm_env_start;
-    MM_ENV_END = mm_env_end;
     BPRM_FILE = bprm_file;
     IATTR_VALID = iattr_valid;
     IATTR_MODE = iattr_mode;

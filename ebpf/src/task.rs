@@ -36,17 +36,6 @@ impl Inside {
         // SAFETY: checked by the look-up that made it; freed entries stay readable for a grace period.
         unsafe { &*self.member }
     }
-
-    /// The T0 subjects that the process is, unless it is traced.
-    #[inline(always)]
-    pub fn subjects(&self) -> u32 {
-        let subjects = self.member().subjects;
-        if subjects == 0 {
-            return 0;
-        }
-        let traced = task().word(offsets::task_ptrace()).unwrap_or(1);
-        if traced == 0 { subjects } else { 0 }
-    }
 }
 
 /// The current `task_struct`.

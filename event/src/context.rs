@@ -3,6 +3,10 @@
 use bstr::{BString, ByteSlice};
 use serde::{Deserialize, Serialize};
 
+/// Where each running session has a directory of its own, with the sockets by which its keys are used. What is done there
+/// says nothing of an agent or a task.
+pub const SESSION_DIRECTORIES: &str = "/run/wardline-sessions";
+
 /// The places that a session's paths are read against. Canonical paths, without a trailing slash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {

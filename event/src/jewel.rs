@@ -20,31 +20,6 @@ pub enum Site {
     Variable(&'static str),
 }
 
-/// A program for which a jewel exists: it may do what the jewel refuses to others. A root-owned executable of one of
-/// these paths, started without `LD_*`, while it is not traced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// Its bit in the labels of the deny-list.
-    pub bit: u32,
-    /// Its name, for people.
-    pub name: &'static str,
-    /// The executables.
-    pub paths: &'static [&'static str],
-}
-
-/// Every subject.
-pub const SUBJECTS: &[Subject] = &[
-    Subject { bit: SSH, name: "ssh", paths: &["/usr/bin/ssh", "/bin/ssh"] },
-    Subject {
-        bit: GPG,
-        name: "gpg",
-        paths: &["/usr/bin/gpg", "/usr/bin/gpg-agent", "/usr/bin/gpgsm", "/usr/bin/gpg2"],
-    },
-];
-
-const SSH: u32 = 1 << 0;
-const GPG: u32 = 1 << 1;
-
 /// One row of the static deny-list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Jewel {
@@ -52,8 +27,6 @@ pub struct Jewel {
     pub site: Site,
     /// What is refused.
     pub deny: Access,
-    /// Bits of the subjects to whom nothing is refused.
-    pub subjects: u32,
     /// What it is, for people: "private key", ...
     pub what: &'static str,
 }
@@ -64,6 +37,11 @@ impl Jewel {
         matches!(self.what, NETWORK | REGISTRY)
             || matches!(self.site, Site::Home(".git-credentials" | ".config/git/credentials"))
     }
+
+    /// A private key, or what lies beside one.
+    pub fn is_key(&self) -> bool {
+        self.what == KEY
+    }
 }
 
 const TOUCH: Access = Access::from_bits_truncate(abi::access::ALL);
@@ -71,32 +49,33 @@ const CHANGE: Access = Access::from_bits_truncate(abi::access::MODIFY);
 const REACH: Access = Access::CONNECT;
 
 const fn home(path: &'static str, what: &'static str) -> Jewel {
-    Jewel { site: Site::Home(path), deny: TOUCH, subjects: 0, what }
+    Jewel { site: Site::Home(path), deny: TOUCH, what }
 }
 const fn home_write(path: &'static str, what: &'static str) -> Jewel {
-    Jewel { site: Site::Home(path), deny: CHANGE, subjects: 0, what }
+    Jewel { site: Site::Home(path), deny: CHANGE, what }
 }
 const fn name_in(dir: &'static str, name: &'static str, deny: Access, what: &'static str) -> Jewel {
-    Jewel { site: Site::NameIn(dir, name), deny, subjects: 0, what }
+    Jewel { site: Site::NameIn(dir, name), deny, what }
 }
 /// A private key of `ssh`, wherever it lies.
 const fn ssh_key(name: &'static str) -> Jewel {
-    Jewel { site: Site::Name(name), deny: TOUCH, subjects: SSH, what: KEY }
+    Jewel { site: Site::Name(name), deny: TOUCH, what: KEY }
 }
 const fn socket(path: &'static str, what: &'static str) -> Jewel {
-    Jewel { site: Site::System(path), deny: REACH, subjects: 0, what }
+    Jewel { site: Site::System(path), deny: REACH, what }
 }
 const fn runtime(path: &'static str, what: &'static str) -> Jewel {
-    Jewel { site: Site::Runtime(path), deny: REACH, subjects: 0, what }
+    Jewel { site: Site::Runtime(path), deny: REACH, what }
 }
 const fn system(path: &'static str, deny: Access, what: &'static str) -> Jewel {
-    Jewel { site: Site::System(path), deny, subjects: 0, what }
+    Jewel { site: Site::System(path), deny, what }
 }
 
 const START: &str = "shell start-up file";
 const AUTO: &str = "file that is run at login";
 const HOOK: &str = "configuration that makes an agent or editor run commands";
 const GIT: &str = "configuration that makes git run commands";
+const SSH: &str = "what ssh believes and runs";
 const NETWORK: &str = "network credentials";
 const CLOUD: &str = "cloud credentials";
 const REGISTRY: &str = "package registry credentials";
@@ -109,8 +88,8 @@ const DELEGATE: &str = "socket that does work with another program's authority";
 
 /// The static deny-list. Order is identity: the reason of a row's label is its index plus one.
 pub const JEWELS: &[Jewel] = &[
-    Jewel { site: Site::Home(".ssh"), deny: TOUCH, subjects: SSH, what: KEY },
-    Jewel { site: Site::Home(".gnupg"), deny: TOUCH, subjects: GPG, what: KEY },
+    home(".ssh", KEY),
+    home(".gnupg", KEY),
     home(".aws", CLOUD),
     home(".azure", CLOUD),
     home(".config/gcloud", CLOUD),
@@ -181,6 +160,11 @@ pub const JEWELS: &[Jewel] = &[
     home_write(".xprofile", AUTO),
     home_write(".xinitrc", AUTO),
     home_write(".xsession", AUTO),
+    // What these are links to is no more to be changed than they are.
+    home_write(".ssh/config", SSH),
+    home_write(".ssh/known_hosts", SSH),
+    home_write(".ssh/known_hosts2", SSH),
+    home(".ssh/authorized_keys", SSH),
     home_write(".gitconfig", GIT),
     home_write(".config/git/config", GIT),
     name_in(".claude", "settings.json", CHANGE, HOOK),
@@ -222,11 +206,11 @@ pub const JEWELS: &[Jewel] = &[
     runtime("systemd/private", DELEGATE),
     runtime("docker.sock", DELEGATE),
     runtime("podman/podman.sock", DELEGATE),
-    Jewel { site: Site::Runtime("gnupg"), deny: REACH, subjects: GPG, what: DELEGATE },
+    runtime("gnupg", DELEGATE),
     runtime("keyring", DELEGATE),
-    Jewel { site: Site::Variable("SSH_AUTH_SOCK"), deny: REACH, subjects: SSH, what: DELEGATE },
-    Jewel { site: Site::Variable("DOCKER_HOST"), deny: REACH, subjects: 0, what: DELEGATE },
-    Jewel { site: Site::Variable("DBUS_SESSION_BUS_ADDRESS"), deny: REACH, subjects: 0, what: DELEGATE },
+    Jewel { site: Site::Variable("SSH_AUTH_SOCK"), deny: REACH, what: DELEGATE },
+    Jewel { site: Site::Variable("DOCKER_HOST"), deny: REACH, what: DELEGATE },
+    Jewel { site: Site::Variable("DBUS_SESSION_BUS_ADDRESS"), deny: REACH, what: DELEGATE },
     // Where these two lie: their directories' names are those of programs, too, and so closed nowhere else.
     home_write(".config/opencode/opencode.json", HOOK),
     home_write(".codeium/windsurf/mcp_config.json", HOOK),

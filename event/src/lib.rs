@@ -24,7 +24,7 @@ mod touch;
 
 pub use abi::FileKey;
 pub use class::Class;
-pub use context::Context;
+pub use context::{Context, SESSION_DIRECTORIES};
 pub use decision::{Decision, Fate, Means, Stage, Told};
 pub use leave::Outside;
 pub use object::{Address, Exe, File, Host, HostOrigin, Object, Origin};

@@ -1,6 +1,7 @@
 //! Tokens: an event made abstract for the models.
 
 use crate::agent::AGENTS;
+use crate::context::{SESSION_DIRECTORIES, below};
 use crate::maker::Makers;
 use crate::{
     Access, Address, Class, Context, Event, HostOrigin, Object, Op, Origin, Outcome, Place, Reach, Said,
@@ -180,6 +181,11 @@ impl Tokeniser {
         let components = match object {
             // A pipe that was reached through `/proc/self/fd` lies nowhere.
             Object::File(file) if file.is_anonymous_pipe() => return None,
+            Object::File(file) | Object::Unix(file)
+                if below(&file.path, SESSION_DIRECTORIES.as_bytes()).is_some() =>
+            {
+                return None;
+            }
             Object::File(file) => self.symbolic(&file.path, reach),
             Object::Exe(exe) => self.symbolic(&exe.file.path, reach),
             Object::Unix(file) if file.path.first() == Some(&0) => {
@@ -263,7 +269,7 @@ impl Tokeniser {
             ("$workspace", rest)
         } else if let Some(rest) = self.context.in_home(path) {
             ("$home", rest)
-        } else if let Some(rest) = crate::context::below(path, b"/tmp") {
+        } else if let Some(rest) = below(path, b"/tmp") {
             ("$tmp", rest)
         } else if path.starts_with(b"[") {
             // The device has another number on every machine and in every session.

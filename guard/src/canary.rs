@@ -93,7 +93,7 @@ impl<'a> Scene<'a> {
 
     fn label(&mut self, node: &Node, deny: u32) -> Result<(), Error> {
         let key = node.identity.file;
-        self.kernel.insert_t0(&key, &Label { deny, reason: reason::CANARY, subjects: 0, flags: 0 })?;
+        self.kernel.insert_t0(&key, &Label { deny, reason: reason::CANARY, flags: 0 })?;
         self.labels.push(key);
         Ok(())
     }

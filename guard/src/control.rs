@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the protocol. Client and supervisor are one binary, so that only a supervisor that outlived an upgrade
 /// can differ: it is refused with a plain message.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 /// Bytes of the longest request: an argument list is the longest thing in one, and Linux allows 128 KiB for one
 /// argument; a command line beyond a mebibyte is refused.
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;
@@ -74,7 +74,7 @@ pub struct Begin {
     pub agent_state: Vec<BString>,
     /// Directories of compilers and package managers outside the system's own.
     pub toolchains: Vec<BString>,
-    /// The variables of the command's environment that name sockets of delegated authority.
+    /// The variables of the command's environment that name sockets of delegated authority, and where gpg's keys are.
     pub variables: Vec<(BString, BString)>,
     /// The user asked for what is refused otherwise: a workspace that is a home, or holds a crown jewel.
     pub force: bool,
@@ -196,6 +196,8 @@ pub struct Ready {
     pub cgroup: Option<BString>,
     /// Processes that were taken in by an attachment; 0 for a session that begins with its command.
     pub processes: u32,
+    /// Variables that the command gets: by these it finds what uses keys for it.
+    pub variables: Vec<(BString, BString)>,
     /// What the user should know, said after the command ended.
     pub notes: Vec<String>,
 }

@@ -36,10 +36,6 @@ pub trait DenyList: Send + Sync {
     fn insert_place(&self, key: &PlaceKey, first: u64, label: &Label) -> Result<(), Error>;
     /// Removes a place.
     fn remove_place(&self, key: &PlaceKey) -> Result<(), Error>;
-    /// Makes an executable a subject of T0.
-    fn insert_subject(&self, key: &FileKey, bits: u32) -> Result<(), Error>;
-    /// Removes a subject.
-    fn remove_subject(&self, key: &FileKey) -> Result<(), Error>;
     /// Adds or replaces a label of a compiled baseline.
     fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error>;
     /// Removes a label of a compiled baseline.
@@ -94,8 +90,6 @@ forward! {
     fn remove_name(key: &NameKey) -> ();
     fn insert_place(key: &PlaceKey, first: u64, label: &Label) -> ();
     fn remove_place(key: &PlaceKey) -> ();
-    fn insert_subject(key: &FileKey, bits: u32) -> ();
-    fn remove_subject(key: &FileKey) -> ();
     fn insert_t1(key: &T1Key, label: &Label) -> ();
     fn remove_t1(key: &T1Key) -> ();
     fn insert_t1_name(key: &T1NameKey, reason: u32) -> ();
@@ -121,7 +115,6 @@ pub(crate) mod fake {
         pub(crate) t0: HashMap<FileKey, Label>,
         pub(crate) names: HashMap<NameKey, Label>,
         pub(crate) places: HashMap<PlaceKey, Label>,
-        pub(crate) subjects: HashMap<FileKey, u32>,
         pub(crate) t1: HashMap<T1Key, Label>,
         pub(crate) t1_names: HashMap<T1NameKey, u32>,
         pub(crate) nets: HashMap<(u32, NetKey), NetLabel>,
@@ -231,14 +224,6 @@ pub(crate) mod fake {
         }
         fn remove_place(&self, key: &PlaceKey) -> Result<(), Error> {
             self.state().places.remove(key);
-            Ok(())
-        }
-        fn insert_subject(&self, key: &FileKey, bits: u32) -> Result<(), Error> {
-            self.state().subjects.insert(*key, bits);
-            Ok(())
-        }
-        fn remove_subject(&self, key: &FileKey) -> Result<(), Error> {
-            self.state().subjects.remove(key);
             Ok(())
         }
         fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error> {

@@ -62,6 +62,10 @@ pub struct Opening {
     pub force: bool,
     /// It refuses even where its trial says that it should only watch.
     pub force_baseline: bool,
+    /// What is known of the user's keys.
+    pub key_files: t0::KeyFiles,
+    /// The session's own directory, with the sockets by which its keys are used.
+    pub directory: Option<PathBuf>,
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
     /// Where it is written down.
@@ -110,12 +114,15 @@ impl Guard {
             variables,
             baseline,
             force,
+            key_files,
+            directory,
             force_baseline,
             cgroup,
             recording,
         } = opening;
         let mut live = Live::new(self.shared.clone(), session, slot, mode, meta);
         live.cgroup = cgroup;
+        live.directory = directory;
         live.force_baseline = force_baseline;
         live.recording = recording;
         live.names = Names::new(Resolvers::configured());
@@ -128,6 +135,7 @@ impl Guard {
             workspaces: context.workspaces.iter().map(path).collect(),
             variables,
             force,
+            key_files,
         };
         live.delegates = Some(self.shared.delegates.watch(guarded.uid)?);
         if self.shared.tier == Tier::Tracepoint {
@@ -183,7 +191,8 @@ impl Live {
 
     /// What compiling a baseline for it needs.
     pub fn place(&self) -> Place {
-        Place { shared: Arc::clone(&self.shared), context: self.meta.context.clone() }
+        let (context, directory) = (self.meta.context.clone(), self.directory.clone());
+        Place { shared: Arc::clone(&self.shared), context, directory }
     }
 
     /// Opens a new segment, and switches to its policy in one step: what was learned for the old task holds until then.
@@ -261,6 +270,8 @@ impl Live {
 pub struct Place {
     shared: Arc<Shared>,
     context: Context,
+    /// The session's own directory.
+    directory: Option<PathBuf>,
 }
 
 /// A baseline that is compiled and armed, and that no session obeys yet.
@@ -277,7 +288,7 @@ impl Place {
     /// Compiles and arms a baseline for a segment of this task. It looks at the file system, which may take long or for ever:
     /// nothing that others need may be held meanwhile.
     pub fn enter(&self, task: &str, baseline: Arc<Baseline>) -> Result<Entered, Error> {
-        let Self { shared, context } = self;
+        let Self { shared, context, directory } = self;
         baseline.check()?;
         let list = shared.list.clone();
         let known_task = baseline.task == task;
@@ -285,8 +296,12 @@ impl Place {
             Normal { agent: baseline.agent.clone(), task: known_task.then(|| baseline.task.clone()) };
         let number = shared.next_policy.fetch_add(1, Relaxed);
         let files = t1::Real::new(list.clone());
-        let policy =
+        let mut policy =
             t1::compile(&baseline.models.novelty, &normal, context, &files, &shared.reasons, number)?;
+        if let Some(walk::Found::Node(node)) = directory.as_ref().map(|path| walk::open(&*list, path)) {
+            let reason = shared.reasons.allocate(number, &normal.never_there());
+            policy.open_but_for_programs(node.identity.file, reason);
+        }
         t1::arm(&*list, &policy)?;
         let mut notes = policy.notes.clone();
         let mut armed =

@@ -161,7 +161,7 @@ mod tests {
     /// A member as the kernel's table has it.
     fn member(pid: u32) -> (u32, Member) {
         let start_ns = Stat::read(pid).unwrap().start_ticks * NS_PER_TICK + 7;
-        (pid, Member { start_ns, session: 1, subjects: 0, parent: 0, stopped: 0, put_off: 0, pad: 0 })
+        (pid, Member { start_ns, session: 1, parent: 0, stopped: 0, put_off: 0 })
     }
 
     /// A shell that waits for a child, and the child's pid.
@@ -182,8 +182,7 @@ mod tests {
     fn members_die_with_their_children_and_others_live() {
         let (mut bystander, its_child) = shell();
         let (mut shell, child) = shell();
-        let stale =
-            Member { start_ns: 0, session: 1, subjects: 0, parent: 0, stopped: 0, put_off: 0, pad: 0 };
+        let stale = Member { start_ns: 0, session: 1, parent: 0, stopped: 0, put_off: 0 };
         kill_everything(Path::new("/nonexistent"), "x", &[member(shell.id()), (bystander.id(), stale)]);
         assert!(!shell.wait().unwrap().success());
         assert!(Stat::read(child).is_none_or(|stat| stat.is_dead()));

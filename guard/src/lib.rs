@@ -12,6 +12,7 @@
 //! Must never decide by a name that the guarded side can choose (`comm`, argv, a path string), never let a baseline or a
 //! tag touch the first stage, never arm half a policy, and never call something guarded that was not shown to be.
 
+pub mod broker;
 pub mod canary;
 pub mod cgroup;
 pub mod control;
@@ -38,5 +39,5 @@ pub use denylist::DenyList;
 pub use error::Error;
 pub use guard::{Guard, Opening};
 pub use reason::Reasons;
-pub use report::{Denial, Lag, Repeated, Report};
+pub use report::{Denial, KeyUse, Lag, Repeated, Report};
 pub use session::{Effect, Live};

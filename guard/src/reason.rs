@@ -4,7 +4,7 @@
 //! from [`FIRST_ALLOCATED`] on those of a policy, which live as long as it.
 
 use event::Access;
-use event::jewel::{JEWELS, Jewel, SUBJECTS, Site};
+use event::jewel::{JEWELS, Jewel, Site};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +21,10 @@ pub const OWN_FILE: u32 = FIRST_FIXED + 1;
 pub const CANARY: u32 = FIRST_FIXED + 2;
 /// An agent outside of the session.
 pub const DELEGATE: u32 = FIRST_FIXED + 3;
+/// A private key that the user's configuration of ssh names.
+pub const NAMED_KEY: u32 = FIRST_FIXED + 4;
+/// An agent that the user's configuration of ssh names.
+pub const NAMED_AGENT: u32 = FIRST_FIXED + 5;
 
 const FIXED: &[(u32, &str)] = &[
     (METADATA, "the cloud's metadata service hands out credentials: no agent session may connect to it"),
@@ -42,6 +46,12 @@ const FIXED: &[(u32, &str)] = &[
          change, start and send nothing until somebody has looked at it",
     ),
     (DELEGATE, "an agent outside of the session works unguarded: no agent session may connect to one"),
+    (NAMED_KEY, "`~/.ssh/config` names this file as a private key: no agent session may read or change it"),
+    (
+        NAMED_AGENT,
+        "`~/.ssh/config` names this agent (`IdentityAgent`): a session reaches it only through Wardline's, by \
+         `IdentityAgent SSH_AUTH_SOCK`",
+    ),
     (CANARY, "a probe of Wardline, to show that refusing works"),
 ];
 
@@ -165,11 +175,7 @@ fn jewel_text(jewel: &Jewel) -> String {
     } else {
         "connect to"
     };
-    let subjects: Vec<_> =
-        SUBJECTS.iter().filter(|s| jewel.subjects & s.bit != 0).map(|s| format!("`{}`", s.name)).collect();
-    let besides =
-        if subjects.is_empty() { String::new() } else { format!(", except by {}", subjects.join(" and ")) };
-    format!("{place} is a crown jewel ({}): no agent session may {verb} it{besides}", jewel.what)
+    format!("{place} is a crown jewel ({}): no agent session may {verb} it", jewel.what)
 }
 
 /// Who a baseline speaks of, in the words of its reasons.
@@ -246,7 +252,7 @@ mod tests {
         let reasons = Reasons::default();
         assert_eq!(
             reasons.explain(1),
-            "`~/.ssh` is a crown jewel (private key): no agent session may read or change it, except by `ssh`"
+            "`~/.ssh` is a crown jewel (private key): no agent session may read or change it"
         );
         for index in 0..JEWELS.len() {
             assert!(reasons.explain(of_jewel(index)).contains("crown jewel"));

@@ -65,6 +65,15 @@ pub struct Freeze {
     pub went_on: Option<GoOn>,
 }
 
+/// A use of the user's keys, by the session's broker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyUse {
+    /// What for, and what became of it.
+    pub used: broker::Use,
+    /// How often.
+    pub count: u64,
+}
+
 /// The operation that T2 stopped, and how many of its kind had passed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Repeated {
@@ -117,6 +126,11 @@ pub struct Report {
     pub alerts: u64,
     /// Operations on a crown jewel, but for a tool's look at its own credentials that was refused.
     pub t0_hits: u64,
+    /// Times that `ssh` looked at its keys, or would have noted a host's, as it does whenever it runs: refused, and counted
+    /// nowhere else.
+    pub looks: u64,
+    /// Uses of the user's keys, each kind once.
+    pub keys: Vec<KeyUse>,
     /// Smallest p-value of the score; `None` without a baseline.
     pub score: Option<f64>,
     /// The strongest verdict: `allow`; `routine` where only a tool's look at its own credentials was refused; `deny` where

@@ -7,6 +7,7 @@ mod denials;
 mod freeze;
 mod itself;
 mod judged;
+mod keys;
 pub(crate) mod lag;
 mod looks;
 pub(crate) mod names;
@@ -46,6 +47,7 @@ use names::Names;
 use passed::Passed;
 pub use passed::{Change, Deed};
 pub use recording::Recording;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 pub(crate) use stop::{boot_ns, no_session};
@@ -79,6 +81,13 @@ pub enum Effect {
     Freeze(Answer),
     /// The session is to be killed.
     Kill(Answer),
+    /// A key of the user was used for the session, or asked for in vain.
+    Used {
+        /// CLOCK_BOOTTIME, ns.
+        time_ns: u64,
+        /// What for, and what became of it.
+        used: broker::Use,
+    },
     /// A jewel was changed, which nothing could refuse: who did it is to be ended, or the session frozen.
     Stop {
         /// The process.
@@ -140,6 +149,8 @@ pub struct Live {
     pub(crate) armed: Option<Armed>,
     pub(crate) coverage: t0::Coverage,
     pub(crate) undo: Undo,
+    /// The session's own directory, for which no policy that was learned holds.
+    pub(crate) directory: Option<PathBuf>,
     pub(crate) notes: Vec<String>,
     pub(crate) names: Names,
     pub(crate) whole: Option<Whole>,
@@ -213,6 +224,7 @@ impl Live {
             armed: None,
             coverage: t0::Coverage::default(),
             undo: Undo::default(),
+            directory: None,
             notes: Vec::new(),
             names: Names::default(),
             whole: None,
@@ -360,13 +372,17 @@ impl Live {
         match &captured {
             Captured::Event(event) => {
                 self.last_ns = self.last_ns.max(event.time_ns);
-                self.decided(event, &mut effects);
+                let is_look = self.looks.at_keys(event, &self.meta.context);
+                if !is_look {
+                    self.decided(event, &mut effects);
+                }
                 effects.extend(stop);
                 effects.extend(self.delegated(event));
                 // Others may get a baseline with their next task, and the tokeniser must have seen all before.
                 if self.mode != Mode::Record || self.scorer.is_some() {
                     let step = self.tokeniser.read(event);
-                    if let Some(score) = self.scorer.as_mut().and_then(|scorer| scorer.push(&step)) {
+                    let scorer = self.scorer.as_mut().filter(|_| !is_look);
+                    if let Some(score) = scorer.and_then(|scorer| scorer.push(&step)) {
                         let class = Class::of(&event.object, &self.meta.context);
                         self.scored(event, class, &score, &mut effects);
                     }

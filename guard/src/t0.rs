@@ -6,6 +6,7 @@ mod above;
 mod content;
 mod held;
 mod kept;
+mod keys;
 mod lease;
 mod place;
 
@@ -14,8 +15,9 @@ use crate::{DenyList, Error, magic, reason, walk};
 use abi::{FileKey, Label, NameKey, access};
 use bstr::{BString, ByteSlice};
 use event::Access;
-use event::jewel::{JEWELS, Jewel, SUBJECTS, Site};
+use event::jewel::{JEWELS, Jewel, Site};
 use held::{Held, Key};
+pub use keys::KeyFiles;
 use lease::Lease;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -70,6 +72,8 @@ pub struct Guarded {
     pub variables: Vec<(BString, BString)>,
     /// A key that lies in a workspace is the session's, too.
     pub force: bool,
+    /// What the user's keys are, beside those at places that are the same for everybody.
+    pub key_files: KeyFiles,
 }
 
 impl Guarded {
@@ -129,6 +133,7 @@ impl Static {
             untouchable: HashSet::new(),
             entries: HashMap::new(),
             readable: Vec::new(),
+            public: HashSet::new(),
             coverage: Coverage::default(),
         };
         let armed = arming.everything(guarded, &self.own);
@@ -195,6 +200,8 @@ struct Arming<'a> {
     entries: HashMap<PathBuf, Option<above::Entry>>,
     /// What may be read for now.
     readable: Vec<Readable>,
+    /// What may be read of the directory of ssh.
+    public: HashSet<FileKey>,
     coverage: Coverage,
 }
 
@@ -217,17 +224,14 @@ impl Arming<'_> {
                 self.held.add(self.list, self.slot, Key::File(node.identity.file), &here)?;
             }
         }
+        self.public_files(guarded)?;
         for (index, jewel) in JEWELS.iter().enumerate() {
-            let label = Label {
-                deny: jewel.deny.bits(),
-                reason: reason::of_jewel(index),
-                subjects: jewel.subjects,
-                flags: 0,
-            };
+            let label = Label { deny: jewel.deny.bits(), reason: reason::of_jewel(index), flags: 0 };
             self.jewel(jewel, &label, guarded)?;
         }
+        self.named_keys(guarded)?;
         for file in &own.files {
-            let label = Label { deny: file.deny.bits(), reason: reason::OWN_FILE, subjects: 0, flags: 0 };
+            let label = Label { deny: file.deny.bits(), reason: reason::OWN_FILE, flags: 0 };
             self.path(&file.path, &label)?;
             self.place(&file.path, &label)?;
         }
@@ -238,7 +242,7 @@ impl Arming<'_> {
             let deny = access::CONNECT | access::LISTEN;
             self.held.add(self.list, self.slot, Key::Net(mapped(ip)), &plain(deny, reason::METADATA))?;
         }
-        self.subjects()
+        Ok(())
     }
 
     fn jewel(&mut self, jewel: &Jewel, label: &Label, guarded: &Guarded) -> Result<(), Error> {
@@ -313,26 +317,6 @@ impl Arming<'_> {
         }
     }
 
-    /// The executables for which jewels exist: root's own, which nobody else can write.
-    fn subjects(&mut self) -> Result<(), Error> {
-        for subject in SUBJECTS {
-            for path in subject.paths {
-                let walk::Found::Node(node) = walk::open(self.list, Path::new(path)) else { continue };
-                let identity = node.identity;
-                if walk::is(identity.mode, libc::S_IFREG) && identity.uid == 0 && identity.mode & 0o022 == 0 {
-                    let bits = Label { deny: 0, reason: 0, subjects: subject.bit, flags: 0 };
-                    self.held.add(self.list, self.slot, Key::Subject(identity.file), &bits)?;
-                } else {
-                    self.coverage.warnings.push(format!(
-                        "`{path}` is not root's alone, so that it is refused what `{}` may do",
-                        subject.name
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn name(&mut self, dir: FileKey, name: &[u8], label: &Label) -> Result<(), Error> {
         let Some(name) = padded(name) else { return Ok(()) };
         self.coverage.names += 1;
@@ -348,7 +332,7 @@ impl Arming<'_> {
 }
 
 fn plain(deny: u32, reason: u32) -> Label {
-    Label { deny, reason, subjects: 0, flags: 0 }
+    Label { deny, reason, flags: 0 }
 }
 
 /// A name as the kernel's keys hold it; `None` for one that is too long to match there.

@@ -72,6 +72,15 @@ pub struct Closed {
     pub distance: u8,
 }
 
+impl Policy {
+    /// Opens a directory that is the session's own, but for starting programs from it and for mounting.
+    pub(crate) fn open_but_for_programs(&mut self, directory: FileKey, reason: u32) {
+        let deny = access::EXEC | access::MOUNT;
+        self.labels.retain(|(file, _)| *file != directory);
+        self.labels.push((directory, Label { deny, reason, flags: 0 }));
+    }
+}
+
 /// Compiles a baseline for a session at `context`. Reasons are those of `policy`.
 pub fn compile(
     novelty: &Novelty,

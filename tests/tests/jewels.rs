@@ -148,7 +148,8 @@ fn ten_thousand_attempts_from_eight_threads_get_nothing() -> Result<()> {
     assert_denials(&summary, 10_000)
 }
 
-/// `ssh` reads its configuration in every session, and a baseline learns it. The key next to it stays refused.
+/// `ssh` reads its configuration in every session, and a baseline learns it. It is not to be changed, and the key next to it
+/// stays refused.
 #[test]
 fn a_baseline_opens_no_jewel() -> Result<()> {
     if !Path::new("/usr/bin/ssh").exists() {
@@ -174,7 +175,7 @@ fn a_baseline_opens_no_jewel() -> Result<()> {
     let shown = world.run(["baseline", "show", "test-agent/fetch"])?;
     assert!(String::from_utf8_lossy(&shown.stdout).contains("$home/.ssh/config"), "{shown:?}");
     let reads = [
-        rows([("notes", "open", &[&scene.path("notes.txt")]), ("config", "open", &[&config])]),
+        rows([("notes", "open", &[&scene.path("notes.txt")]), ("config", "write", &[&config])]),
         ways(&scene).into_iter().take(12).collect(),
     ]
     .concat();

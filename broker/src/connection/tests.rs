@@ -106,6 +106,9 @@ fn a_login_to_a_known_host_is_signed_and_told() {
     assert!(told[0].key.starts_with("SHA256:") && told[0].key.contains("id_ed25519"));
 }
 
+/// A word of the reason, what is said before, and what is to be signed.
+type Case<'a> = (&'a str, Vec<Vec<u8>>, &'a [u8]);
+
 #[test]
 fn a_login_that_no_known_host_vouches_for_is_not_signed() {
     let scene = scene();
@@ -116,7 +119,7 @@ fn a_login_that_no_known_host_vouches_for_is_not_signed() {
     let other_key = login(b"session", &blob(&stranger), None);
     let other_host = blob(&stranger);
     let other_host = login(b"session", &user, Some(&other_host));
-    let cases: [(&str, Vec<Vec<u8>>, &[u8]); 8] = [
+    let cases: [Case; 8] = [
         ("unbound", vec![], &data),
         ("stranger", vec![bind(&stranger, b"session", b"session", false)], &data),
         ("unsigned", vec![bind(&scene.host, b"session", b"another", false)], &data),

@@ -7,6 +7,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::user::Identity;
 use anyhow::{Context, Result, bail};
+use bstr::BString;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -90,6 +91,8 @@ pub struct Held {
     failure: File,
 }
 
+/// Ends the variables, and lets the process go on.
+const RELEASED: &[u8] = b"\n";
 /// The process has the command's user and groups; what it found follows.
 const USER_IS_SET: u8 = b'u';
 /// The process failed; the errno follows.
@@ -165,10 +168,13 @@ impl Held {
         self.pidfd.as_fd()
     }
 
-    /// Lets it execute the command. A process that was killed meanwhile cannot be told: its end is seen by who waits.
-    pub fn release(&mut self) {
+    /// Lets it execute the command, with more variables. A process that was killed meanwhile cannot be told: its end is seen
+    /// by who waits.
+    pub fn release(&mut self, variables: &[(BString, BString)]) {
         if let Some(mut release) = self.release.take() {
-            let _ = release.write_all(b"1");
+            let variables =
+                variables.iter().map(|(name, value)| bstr::concat([&name[..], b"=", value, b"\0"]));
+            let _ = release.write_all(&[bstr::concat(variables), RELEASED.to_vec()].concat());
         }
     }
 
@@ -183,10 +189,10 @@ impl Held {
 
 /// The child: changes the user, waits, executes. Never comes back.
 fn become_command(plan: &Plan, wait: OwnedFd, report: &OwnedFd) -> ! {
-    let failed = match change_user(plan).and_then(|()| await_word(plan, report, &wait)) {
-        Ok(true) => execute(plan),
+    let failed = match change_user(plan).and_then(|()| await_word(plan, report, wait)) {
+        Ok(Some(variables)) => execute(plan, &with(&plan.environment, variables)),
         // The client died, or decided against it.
-        Ok(false) => std::process::exit(Exit::GuardLost as i32),
+        Ok(None) => std::process::exit(Exit::GuardLost as i32),
         Err(errno) => errno,
     };
     let mut bytes = vec![FAILED];
@@ -212,30 +218,37 @@ fn change_user(plan: &Plan) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Says that the user is set and what the command is, and waits for the word. `false`: it will not come.
-fn await_word(plan: &Plan, report: &OwnedFd, wait: &OwnedFd) -> Result<bool, Errno> {
+/// Says that the user is set and what the command is, and waits for the word, which comes with variables. `None`: it will not come.
+fn await_word(plan: &Plan, report: &OwnedFd, wait: OwnedFd) -> Result<Option<Vec<CString>>, Errno> {
     let mut report = File::from(report.try_clone().map_err(|_| Errno::EMFILE)?);
     let found = Found::look(&plan.candidates);
     let told = report.write_all(&[USER_IS_SET]).and_then(|()| Found::write(found.as_ref(), &mut report));
     told.map_err(|_| Errno::EPIPE)?;
-    let mut word = [0u8; 1];
-    loop {
-        match nix::unistd::read(wait, &mut word) {
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-            Ok(read) => return Ok(read == 1),
-        }
-    }
+    let mut said = Vec::new();
+    File::from(wait)
+        .read_to_end(&mut said)
+        .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))?;
+    let Some(variables) = said.strip_suffix(RELEASED) else { return Ok(None) };
+    let variables = variables.split(|&b| b == 0).filter(|variable| !variable.is_empty());
+    Ok(Some(variables.filter_map(|variable| CString::new(variable).ok()).collect()))
+}
+
+/// An environment with variables that take the place of their namesakes.
+fn with(environment: &[CString], mut variables: Vec<CString>) -> Vec<CString> {
+    let name = |variable: &CString| variable.as_bytes().split(|&b| b == b'=').next().map(<[u8]>::to_vec);
+    let given: Vec<_> = variables.iter().map(name).collect();
+    variables.extend(environment.iter().filter(|variable| !given.contains(&name(variable))).cloned());
+    variables
 }
 
 /// Executes the first candidate that can be, like execvp(3). Comes back with why none could.
-fn execute(plan: &Plan) -> Errno {
+fn execute(plan: &Plan, environment: &[CString]) -> Errno {
     let mut errno = Errno::ENOENT;
     for path in &plan.candidates {
-        let Err(error) = nix::unistd::execve(path, &plan.argv, &plan.environment);
+        let Err(error) = nix::unistd::execve(path, &plan.argv, environment);
         match error {
             Errno::ENOENT | Errno::ENOTDIR => {}
-            Errno::ENOEXEC => return execute_as_script(plan, path),
+            Errno::ENOEXEC => return execute_as_script(plan, environment, path),
             // Another directory may have one that can be executed.
             Errno::EACCES => errno = error,
             error => return error,
@@ -245,17 +258,25 @@ fn execute(plan: &Plan) -> Errno {
 }
 
 /// A file without a `#!` line is the shell's.
-fn execute_as_script(plan: &Plan, path: &CString) -> Errno {
+fn execute_as_script(plan: &Plan, environment: &[CString], path: &CString) -> Errno {
     let shell = c"/bin/sh";
     let mut argv = vec![shell.to_owned(), path.clone()];
     argv.extend(plan.argv.iter().skip(1).cloned());
-    let Err(error) = nix::unistd::execve(shell, &argv, &plan.environment);
+    let Err(error) = nix::unistd::execve(shell, &argv, environment);
     error
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_that_is_given_takes_the_place_of_its_namesake() {
+        let environment =
+            [c"SSH_AUTH_SOCK=/own".to_owned(), c"SSH_AUTH_SOCKET=/x".to_owned(), c"A=1".to_owned()];
+        let with = with(&environment, vec![c"SSH_AUTH_SOCK=/given".to_owned()]);
+        assert_eq!(with, [c"SSH_AUTH_SOCK=/given", c"SSH_AUTH_SOCKET=/x", c"A=1"].map(CString::from));
+    }
 
     #[test]
     fn a_name_is_searched_and_a_path_is_not() {

@@ -70,7 +70,7 @@ pub fn run(
     let (supervisor, ready) = arm(state, verbose, begin, held.pidfd())?;
     started(&ready);
     let cgroup = ready.cgroup.as_ref().and_then(|cgroup| cgroup.to_path().ok()).map(PathBuf::from);
-    held.release();
+    held.release(&ready.variables);
     let mut guarded = Guarded::new(supervisor, Some(command));
     let how = wait(command, &mut guarded, &signals);
     guarded.ended();

@@ -2,6 +2,7 @@
 
 mod attach;
 pub mod baselines;
+pub mod broker;
 mod bytes;
 pub mod completions;
 pub mod corpus;
@@ -38,7 +39,7 @@ use std::process::ExitCode;
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Supervisor(_) | Command::Doorkeeper(_) => log::supervisor(cli.verbose),
-        Command::Keeper(_) => {}
+        Command::Keeper(_) | Command::Broker => {}
         _ => log::client(&cli),
     }
     let state = State::new(&cli.state_dir, cli.unsafe_paths)?;
@@ -66,6 +67,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Supervisor(args) => done(supervisor::run(&state, &args)),
         Command::Keeper(args) => keeper::run(&args),
         Command::Doorkeeper(args) => doorkeeper::run(&args),
+        Command::Broker => broker::run(),
     }
 }
 

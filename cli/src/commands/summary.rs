@@ -3,8 +3,8 @@
 use super::table::{count, duration};
 use crate::style;
 use event::{Fate, Means};
-use guard::Report;
 use guard::control::{Finished, GoOn, Mode};
+use guard::{KeyUse, Report};
 use models::State;
 use std::fmt::Write;
 
@@ -46,6 +46,7 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
         let _ = writeln!(out, "  {} only watched: T1 and T2 refused nothing", style::warning("baseline  "));
     }
     denials(&mut out, report);
+    keys(&mut out, report);
     if let (Some(stage), Some(means)) = (report.stopped_by, report.means) {
         let passed = count(report.operations_before_denial, "operation");
         let _ = match means {
@@ -142,6 +143,25 @@ fn denials(out: &mut String, report: &Report) {
     let more = (report.denied + report.stopped + report.happened).saturating_sub(shown);
     if more > 0 {
         let _ = writeln!(out, "             and {} more: `wardline show {}`", more, report.session);
+    }
+}
+
+/// What the user's keys were used for.
+fn keys(out: &mut String, report: &Report) {
+    for KeyUse { used, count: times } in report.keys.iter().take(SHOWN_DENIALS) {
+        let times = if *times > 1 { format!(", {times} times") } else { String::new() };
+        let verb = if used.refused.is_some() { "not signed" } else { "signed" };
+        let _ = writeln!(out, "  {verb:<10} {} with {}{times}", used.purpose, used.about());
+        if let Some(why) = &used.refused {
+            let _ = writeln!(out, "             {why}");
+        }
+    }
+    if report.looks > 0 {
+        let times = count(report.looks, "time");
+        let _ = writeln!(
+            out,
+            "  looked     ssh, {times}, at its keys or its list of hosts, in vain: its keys are used for it, outside the session"
+        );
     }
 }
 

@@ -51,6 +51,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         without_lsm: args.without_lsm,
         baselines: Arc::new(super::baselines::Source::new(state)),
         read: super::reading::command(state),
+        broker: super::broker::command(),
         keeper: super::keeper::command(),
         doorkeeper: super::doorkeeper::command(),
     })?;

@@ -52,7 +52,8 @@ pub const LABEL_SENSITIVE: u32 = 1 << 0;
 /// `Label::flags`: a T0 label of a workspace's root: below it, names that matter in any directory do not.
 pub const LABEL_WORKSPACE: u32 = 1 << 1;
 
-/// `Label::flags`: a T0 label of a file that may be read, though its name may not: it holds no credential now.
+/// `Label::flags`: a T0 label of what may be read itself, whatever its label, its name and what it lies in refuse: it holds
+/// no secret now. What lies below it may not.
 pub const LABEL_READABLE: u32 = 1 << 2;
 /// `T1NameKey::kind`: the name as it is.
 pub const NAME_EXACT: u32 = 0;
@@ -156,21 +157,17 @@ wire! {
     }
 
     /// A process of a session; the value of `MEMBERS`, whose key is the tgid.
-    pub struct Member: 32 {
+    pub struct Member: 24 {
         /// `task.group_leader.start_boottime`, ns: with the tgid, the identity of the process
         pub start_ns: u64,
         /// Index into `SESSIONS`.
         pub session: u32,
-        /// Bits of the T0 subjects that the executable of this process is.
-        pub subjects: u32,
         /// tgid of the parent at fork.
         pub parent: u32,
         /// When it was last made to stand still, the lower half of CLOCK_MONOTONIC in ns, never 0; 0: it never was.
         pub stopped: u32,
         /// A call of its was put off, and it does not stand still yet.
         pub put_off: u32,
-        /// Zero.
-        pub pad: u32,
     }
 
     /// A running session; the element type of `SESSIONS`.
@@ -198,13 +195,11 @@ wire! {
     }
 
     /// A label of the deny-list; the value of `T0`, `T0_NAMES` and `T1`.
-    pub struct Label: 16 {
+    pub struct Label: 12 {
         /// Access bits that are refused; every other one is allowed.
         pub deny: u32,
         /// Reason, an index that user space can explain.
         pub reason: u32,
-        /// T0 subjects to whom `deny` does not apply. Always 0 in `T1`.
-        pub subjects: u32,
         /// `LABEL_*` bits.
         pub flags: u32,
     }

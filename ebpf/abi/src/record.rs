@@ -209,7 +209,7 @@ wire! {
 
     /// [`kind::EXEC`]; the tail is the names of the executable, then `args_len` bytes of arguments, then the names of
     /// `base` and `script_len` bytes.
-    pub struct Exec: 144 {
+    pub struct Exec: 136 {
         /// Head.
         pub header: Header,
         /// The executable as mapped: for a script, its interpreter.
@@ -220,16 +220,12 @@ wire! {
         pub args_len: u32,
         /// Non-zero when there were more argument bytes.
         pub args_cut: u32,
-        /// T0 subjects that the program now is.
-        pub subjects: u32,
         /// tid before the call, where a thread other than the leader called.
         pub old_tid: u32,
-        /// Where a relative path of a script starts; all zero where no interpreter was needed.
-        pub base: FileFacts,
         /// Bytes of the script's path, as the caller named it (claimed); 0 where no interpreter was needed.
         pub script_len: u32,
-        /// Zero.
-        pub pad: u32,
+        /// Where a relative path of a script starts; all zero where no interpreter was needed.
+        pub base: FileFacts,
     }
 
     /// [`kind::EXIT`]

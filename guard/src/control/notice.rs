@@ -19,6 +19,10 @@ pub enum Kind {
     GoesOn,
     /// The session was killed.
     Killed,
+    /// A key of the user was used for the session.
+    KeyUsed,
+    /// A key was asked for in vain.
+    KeyRefused,
 }
 
 /// Something that happened in a session.
@@ -73,6 +77,8 @@ impl std::fmt::Display for Notice {
             Kind::Frozen => write!(f, "FROZEN {by}: {}", self.reason),
             Kind::GoesOn => write!(f, "goes on: {}", self.reason),
             Kind::Killed => write!(f, "killed {by}: {}", self.reason),
+            Kind::KeyUsed => write!(f, "signed: {} with {}", self.op, self.object),
+            Kind::KeyRefused => write!(f, "not signed: {} with {}: {}", self.op, self.object, self.reason),
         }
     }
 }

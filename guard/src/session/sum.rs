@@ -14,6 +14,7 @@ impl Live {
         let mut report = self.report.clone();
         report.session = self.id.clone();
         report.t0_hits += self.looks.harvest();
+        report.looks = self.looks.keys();
         report.agent = self.meta.agent.clone();
         report.task = self.segment.task.clone();
         report.mode = self.mode.name().into();

@@ -47,6 +47,8 @@ fn opening(mode: Mode, home: &std::path::Path) -> Opening {
         baseline: None,
         force: false,
         force_baseline: false,
+        key_files: t0::KeyFiles::default(),
+        directory: None,
         cgroup: None,
         recording: None,
     }

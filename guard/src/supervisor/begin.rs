@@ -7,7 +7,7 @@ use super::machine::Lease;
 use super::peer::Peer;
 use super::requests::answer;
 use super::sessions::{Running, Slot};
-use super::{Shared, admission, client};
+use super::{Shared, admission, client, keys};
 use crate::cgroup::Cgroup;
 use crate::control::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
 use crate::session::{Recording, boot_ns};
@@ -43,6 +43,7 @@ pub(super) fn serve(
     let mut opened = open(shared, &lease, &slot, &begin)?;
     opened.ready.notes.extend(unproven);
     let running = opened.running;
+    keys::lend(shared, &lease, &running, begin.attach, &mut opened.ready);
     let mut taken = begin.attach.then(Taken::default);
     let armed = match &mut taken {
         Some(taken) => attach::take_in(&lease, &running, peer, begin.pid, taken),
@@ -157,6 +158,7 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
     let writer = shared.writer(begin.uid)?;
     let number = writer.begin_session(meta.clone()).map_err(unwritable)?;
     let mut notes = Vec::new();
+    let (broker, key_files) = keys::open(shared, lease, slot, begin, &mut notes);
     let cgroup = match Cgroup::create(&format!("{}{}-{number}", shared.cgroup_prefix(), begin.uid)) {
         Ok(cgroup) => Some(cgroup),
         Err(error) => {
@@ -178,6 +180,8 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         force: begin.force,
         meta,
         variables: begin.variables.clone(),
+        key_files,
+        directory: broker.as_ref().map(|broker| broker.directory().to_owned()),
         baseline,
         force_baseline: begin.force_baseline,
         cgroup,
@@ -193,9 +197,10 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         tier: lease.kernel.tier().name().to_owned(),
         cgroup: path,
         processes: 0,
+        variables: Vec::new(),
         notes,
     };
-    let running = Running::new(slot.number, begin.uid, number, writer, live)
+    let running = Running::new(slot.number, begin.uid, number, writer, live, broker)
         .map_err(|e| Refused::new(Why::Failed, e.to_string()))?;
     let running = Arc::new(running);
     shared.sessions.insert(Arc::clone(&running));

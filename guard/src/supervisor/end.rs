@@ -47,6 +47,12 @@ pub(super) fn close(
         tracing::error!(session = running.id(), "{note}");
         running.with(|live| live.notes.push(note));
     }
+    if let Some(broker) = running.take_broker() {
+        if let Err(error) = lease.kernel.unprotect(broker.pid()) {
+            tracing::error!(session = running.id(), %error, "a process that is gone is still protected");
+        }
+        drop(broker);
+    }
     if !lease.pump.flush() {
         tracing::error!(session = running.id(), "the last records of the session may be missing");
     }

@@ -12,9 +12,10 @@ mod begin;
 mod client;
 mod end;
 mod kept;
+mod keys;
 mod machine;
 mod notices;
-mod peer;
+pub(crate) mod peer;
 mod places;
 mod pump;
 mod requests;
@@ -91,6 +92,8 @@ pub struct Setup {
     pub baselines: Arc<dyn Baselines>,
     /// The command that reads for users without root's rights; the arguments follow.
     pub read: Vec<OsString>,
+    /// The command that becomes [`crate::broker::process::run`].
+    pub broker: Vec<OsString>,
     /// The command that becomes [`crate::keeper::run`].
     pub keeper: Vec<OsString>,
     /// The command that becomes [`crate::fanotify::doorkeeper`].

@@ -149,6 +149,20 @@ pub fn of_effect(session: &str, effect: &Effect, wall_ns: i64) -> Option<Notice>
         Effect::End { time_ns, pid, reason } => {
             Notice { pid: *pid, ..notice(Kind::Killed, Stage::T0, *time_ns, reason) }
         }
+        Effect::Used { time_ns, used } => {
+            let why = used.refused.as_deref().unwrap_or("it was signed");
+            Notice {
+                stage: None,
+                op: used.purpose.clone(),
+                object: used.about(),
+                ..notice(
+                    if used.refused.is_some() { Kind::KeyRefused } else { Kind::KeyUsed },
+                    Stage::T0,
+                    *time_ns,
+                    why,
+                )
+            }
+        }
         Effect::Restrict(answer) => answered(Kind::Restricted, answer),
         Effect::Freeze(answer) => answered(Kind::Frozen, answer),
         Effect::Kill(answer) => answered(Kind::Killed, answer),

@@ -34,6 +34,11 @@ impl Peer {
         Ok(Self { pid: pid.as_raw_pid().unsigned_abs(), uid: credentials.uid.as_raw(), pidfd })
     }
 
+    /// What holds it.
+    pub fn pidfd(&self) -> &OwnedFd {
+        &self.pidfd
+    }
+
     /// Root, to whom nothing of this machine is closed anyway.
     pub fn is_root(&self) -> bool {
         self.uid == 0

@@ -2,9 +2,11 @@
 
 use super::notices::{self, Notices};
 use super::undo;
+use crate::broker::Broker;
 use crate::control::{Action, Kind, Refused, Running as Listed, Why};
 use crate::session::boot_ns;
 use crate::{Effect, Error, Live};
+use bstr::BString;
 use collector::{ALL_SESSIONS, Heard};
 use event::Captured;
 use event::secret::Redactor;
@@ -34,6 +36,8 @@ pub struct Running {
     pub writer: Arc<Writer>,
     /// `None` once it is being summed up.
     live: Mutex<Option<Live>>,
+    /// What uses keys for it.
+    broker: Mutex<Option<Broker>>,
     logged: AtomicU64,
     /// Readable when it was frozen or goes on.
     changed: OwnedFd,
@@ -47,11 +51,12 @@ impl Running {
         number: SessionId,
         writer: Arc<Writer>,
         live: Live,
+        broker: Option<Broker>,
     ) -> Result<Self, Error> {
         let changed = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|e| Error::io("an event descriptor cannot be made", e))?;
-        let (live, logged) = (Mutex::new(Some(live)), AtomicU64::new(0));
-        Ok(Self { slot, uid, number, writer, live, logged, changed })
+        let (live, broker, logged) = (Mutex::new(Some(live)), Mutex::new(broker), AtomicU64::new(0));
+        Ok(Self { slot, uid, number, writer, live, broker, logged, changed })
     }
 
     /// What is readable when it was frozen or goes on.
@@ -66,6 +71,23 @@ impl Running {
 
     pub(super) fn note_change(&self) {
         let _ = rustix::io::write(&self.changed, &1u64.to_ne_bytes());
+    }
+
+    /// Lets members use the user's keys; the variables by which they find them.
+    pub fn lend_keys(
+        &self,
+        is_member: impl Fn(u32) -> Result<bool, Error> + Send + 'static,
+        tell: impl Fn(broker::Use) + Send + 'static,
+    ) -> Result<Vec<(BString, BString)>, Error> {
+        let mut broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(broker) = broker.as_mut() else { return Ok(Vec::new()) };
+        broker.serve(is_member, tell)?;
+        Ok(broker.variables())
+    }
+
+    /// Takes out what uses keys: nobody is inside any more.
+    pub fn take_broker(&self) -> Option<Broker> {
+        self.broker.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Its number as text: users' and the protocol's name of it.
@@ -323,6 +345,15 @@ impl Sessions {
         });
     }
 
+    /// A key was used, or asked for in vain.
+    pub fn used(&self, running: &Running, used: broker::Use) {
+        running.with(|live| {
+            if live.used(&used) {
+                self.tell(running, &Effect::Used { time_ns: boot_ns(), used });
+            }
+        });
+    }
+
     /// What the score asked for could not be done: the last means is left.
     fn fail_closed(&self, running: &Running, live: &Live, error: impl std::fmt::Display) {
         tracing::error!(session = running.id(), %error, "the session could not be stopped as asked: it is killed");
@@ -384,7 +415,9 @@ impl Sessions {
         }
         // However many denials there were: what stops a session is always logged.
         let is_denial = matches!(effect, Effect::Denied(_));
-        if !is_denial || running.logged.fetch_add(1, Ordering::Relaxed) < LOGGED_DENIALS {
+        if let Effect::Used { used, .. } = effect {
+            tracing::info!(session = running.id(), uid = running.uid, ?used, "a key");
+        } else if !is_denial || running.logged.fetch_add(1, Ordering::Relaxed) < LOGGED_DENIALS {
             tracing::warn!(session = running.id(), uid = running.uid, ?effect, "decided");
         }
         if let Some(notice) = notices::of_effect(&running.id(), effect, self.wall_ns) {

@@ -3,7 +3,7 @@
 
 use super::plain;
 use crate::{DenyList, Error};
-use abi::{FileKey, Label, NameKey, NetKey, NetLabel, PlaceKey};
+use abi::{FileKey, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey, access};
 use std::collections::HashMap;
 
 /// An entry, by the map that it is in.
@@ -13,7 +13,6 @@ pub(super) enum Key {
     Name(NameKey),
     /// With what its name begins with, see [`DenyList::insert_place`].
     Place(PlaceKey, u64),
-    Subject(FileKey),
     Net([u8; 16]),
     Process(u32),
 }
@@ -66,27 +65,26 @@ impl Held {
     }
 }
 
-/// One label for several: everything that one of them refuses, and an exception only where all make it.
+/// One label for several: everything that one of them refuses.
 fn merged(labels: &[(u32, Label)]) -> Label {
     let mut all = labels.iter().map(|(_, label)| *label);
     let first = all.next().unwrap_or(plain(0, 0));
+    let closes = |label: &Label| label.deny & access::READ != 0 && label.flags & LABEL_READABLE == 0;
     all.fold(first, |merged, label| {
         let mut flags = merged.flags | label.flags;
-        if label.deny != 0 && merged.deny != 0 {
-            // An exception, too.
-            flags &= !abi::LABEL_READABLE | merged.flags & label.flags;
+        if closes(&merged) || closes(&label) {
+            flags &= !LABEL_READABLE;
         }
         if label.deny == 0 && merged.deny != 0 {
             return Label { flags, ..merged };
         }
         if merged.deny == 0 {
-            return Label { flags, subjects: merged.subjects | label.subjects, ..label };
+            return Label { flags, ..label };
         }
         let wider = label.deny & !merged.deny != 0 && merged.deny & !label.deny == 0;
         Label {
             deny: merged.deny | label.deny,
             reason: if wider { label.reason } else { merged.reason },
-            subjects: merged.subjects & label.subjects,
             flags,
         }
     })
@@ -97,7 +95,6 @@ fn write(list: &dyn DenyList, key: Key, label: &Label) -> Result<(), Error> {
         Key::File(file) => list.insert_t0(&file, label),
         Key::Name(name) => list.insert_name(&name, label),
         Key::Place(place, first) => list.insert_place(&place, first, label),
-        Key::Subject(file) => list.insert_subject(&file, label.subjects),
         Key::Net(addr) => {
             let label = NetLabel { deny: label.deny, reason: label.reason, ports: [0; 8] };
             list.insert_net(128, NetKey { policy: [0; 4], addr }, &label)
@@ -111,7 +108,6 @@ fn remove(list: &dyn DenyList, key: Key) -> Result<(), Error> {
         Key::File(file) => list.remove_t0(&file),
         Key::Name(name) => list.remove_name(&name),
         Key::Place(place, _) => list.remove_place(&place),
-        Key::Subject(file) => list.remove_subject(&file),
         Key::Net(addr) => list.remove_net(128, NetKey { policy: [0; 4], addr }),
         Key::Process(pid) => list.unprotect(pid),
     }
@@ -122,24 +118,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_may_read_for_now_is_closed_where_another_may_not() {
-        let open = Label { deny: 4, reason: 1, subjects: 0, flags: abi::LABEL_READABLE };
-        let closed = Label { deny: 5, flags: 0, ..open };
-        for labels in [[(1, open), (2, closed)], [(2, closed), (1, open)]] {
-            assert_eq!(merged(&labels).flags, 0);
+    fn merging_refuses_more() {
+        let ssh = Label { deny: 3, reason: 1, flags: 0 };
+        let own = Label { deny: 7, reason: 2, flags: 0 };
+        assert_eq!(merged(&[(1, ssh), (2, own)]), Label { deny: 7, reason: 2, flags: 0 });
+        assert_eq!(merged(&[(1, own), (2, ssh)]), Label { deny: 7, reason: 2, flags: 0 });
+        let workspace = Label { deny: 0, reason: 0, flags: 2 };
+        for labels in [[(1, workspace), (2, ssh)], [(2, ssh), (1, workspace)]] {
+            assert_eq!(merged(&labels), Label { flags: 2, ..ssh });
         }
-        assert_eq!(merged(&[(1, open), (2, open)]), open);
     }
 
     #[test]
-    fn merging_refuses_more_and_excepts_less() {
-        let ssh = Label { deny: 3, reason: 1, subjects: 1, flags: 0 };
-        let own = Label { deny: 7, reason: 2, subjects: 0, flags: 0 };
-        assert_eq!(merged(&[(1, ssh), (2, own)]), Label { deny: 7, reason: 2, subjects: 0, flags: 0 });
-        assert_eq!(merged(&[(1, own), (2, ssh)]), Label { deny: 7, reason: 2, subjects: 0, flags: 0 });
-        let workspace = Label { deny: 0, reason: 0, subjects: 0, flags: 2 };
-        for labels in [[(1, workspace), (2, ssh)], [(2, ssh), (1, workspace)]] {
-            assert_eq!(merged(&labels), Label { flags: 2, ..ssh });
+    fn what_one_session_may_read_and_another_may_not_is_closed() {
+        let closed = Label { deny: access::ALL, reason: 1, flags: 0 };
+        let open = Label { flags: LABEL_READABLE, ..closed };
+        let unchanged = Label { deny: access::MODIFY, ..closed };
+        for (labels, merged_to) in [
+            ([open, closed], closed),
+            ([closed, open], closed),
+            ([open, unchanged], open),
+            ([unchanged, open], open),
+            ([open, open], open),
+        ] {
+            assert_eq!(merged(&[(1, labels[0]), (2, labels[1])]), merged_to);
         }
     }
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 const BELOW_LIMIT: usize = 20_000;
 /// Files below one jewel that get a label of their own although they have only one name. What has two names always
 /// gets one: its other name lies elsewhere.
-const OWN_LABELS: usize = 4_096;
+pub(super) const OWN_LABELS: usize = 4_096;
 
 impl Arming<'_> {
     /// A jewel at a path: the object, and the name in its directory, since programs replace files atomically.
@@ -146,8 +146,10 @@ impl Arming<'_> {
     /// Labels one object, and marks it.
     pub(super) fn label(&mut self, node: &Node, label: &Label) -> Result<(), Error> {
         let key = Key::File(node.identity.file);
-        let readable = self.readable.iter().any(|file| file.file == node.identity.file);
-        let open = Label { deny: label.deny & !access::READ, flags: abi::LABEL_READABLE, ..*label };
+        let file = node.identity.file;
+        let readable =
+            self.public.contains(&file) || self.readable.iter().any(|readable| readable.file == file);
+        let open = Label { flags: label.flags | abi::LABEL_READABLE, ..*label };
         let label = if readable { &open } else { label };
         self.coverage.labels += usize::from(!self.held.has(key));
         self.coverage.hard_linked += usize::from(!node.is_dir() && node.identity.nlink > 1);

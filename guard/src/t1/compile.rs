@@ -405,7 +405,7 @@ impl<'a> Compiler<'a> {
         }
         let reason = self.reasons.allocate_each(self.number, &reasons);
         let flags = if self.habits.is_state(place) { LABEL_STATE } else { 0 };
-        self.labels.insert(key, Label { deny, reason, subjects: 0, flags });
+        self.labels.insert(key, Label { deny, reason, flags });
     }
 
     fn note_closed(&mut self, path: &BStr, deny: u32, deep: bool) {

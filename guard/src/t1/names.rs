@@ -96,7 +96,7 @@ pub(crate) fn label_made(
         policy.names.push((key, reason));
         list.insert_t1_name(&key, reason)?;
     }
-    let label = Label { deny: names.deny, reason: names.deny_reason, subjects: 0, flags: names.flags };
+    let label = Label { deny: names.deny, reason: names.deny_reason, flags: names.flags };
     policy.labels.push((dir, label));
     list.insert_t1(&T1Key { file: dir, policy: number, pad: 0 }, &label)
 }

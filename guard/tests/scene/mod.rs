@@ -85,6 +85,8 @@ impl Scene {
             baseline,
             force: false,
             force_baseline: false,
+            key_files: t0::KeyFiles::default(),
+            directory: None,
             cgroup: None,
             recording: None,
         };
@@ -95,7 +97,6 @@ impl Scene {
     pub fn run(&mut self, script: &str, enroll: bool) -> Output {
         let mut child = Command::new("sh")
             .args(["-c", &format!("read go; {script}")])
-            // Cargo's own environment has LD_LIBRARY_PATH, with which no program is a subject.
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.path("home"))

@@ -216,8 +216,15 @@ fn on_host(context: &Context) -> Result<Tally> {
         ));
     }
     let Some(wardline) = context.wardline() else { return Ok(Tally::skipped(NOT_BUILT)) };
-    let needed =
-        [("chromium", "chromium"), ("mkfs.btrfs", "btrfs-progs"), ("sudo", "sudo"), ("useradd", "passwd")];
+    let needed = [
+        ("chromium", "chromium"),
+        ("mkfs.btrfs", "btrfs-progs"),
+        ("sudo", "sudo"),
+        ("useradd", "passwd"),
+        ("sshd", "openssh-server"),
+        ("gpg", "gnupg"),
+        ("rsync", "rsync"),
+    ];
     for (program, package) in needed {
         if let Some(reason) = installed(program, package) {
             println!("{reason}");

@@ -1,0 +1,24 @@
+//! What a session did with the user's keys, by its broker.
+
+use super::Live;
+use crate::report::KeyUse;
+use broker::Use;
+
+/// Different uses that are told apart; more are not kept.
+const USES_MAX: usize = 256;
+
+impl Live {
+    /// Notes a use of a key; whether it is the first of its kind.
+    pub fn used(&mut self, used: &Use) -> bool {
+        let uses = &mut self.report.keys;
+        if let Some(known) = uses.iter_mut().find(|known| known.used == *used) {
+            known.count += 1;
+            return false;
+        }
+        if uses.len() >= USES_MAX {
+            return false;
+        }
+        uses.push(KeyUse { used: used.clone(), count: 1 });
+        true
+    }
+}

@@ -1,0 +1,70 @@
+//! The user's keys, for one session: what uses them is started before anybody is inside, and lent to members.
+
+use super::Shared;
+use super::machine::Lease;
+use super::sessions::{Running, Slot};
+use crate::Error;
+use crate::broker::process::Prepared;
+use crate::broker::{Broker, Wanted, path_of};
+use crate::control::{Begin, Ready};
+use crate::t0::KeyFiles;
+use bstr::BString;
+use std::sync::Arc;
+
+/// Looks at the user's keys, and starts what uses them, where there are any. A session that has no such thing goes on, and
+/// has no keys.
+pub(super) fn open(
+    shared: &Shared,
+    lease: &Lease,
+    slot: &Slot,
+    begin: &Begin,
+    notes: &mut Vec<String>,
+) -> (Option<Broker>, KeyFiles) {
+    let variable = |name: &str| {
+        let mut found = begin.variables.iter().rev();
+        found.find(|(key, _)| key == name).map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+    };
+    let gnupg = variable("GNUPGHOME");
+    let wanted = Wanted {
+        uid: begin.uid,
+        gid: begin.gid,
+        home: begin.home.clone(),
+        agent: variable("SSH_AUTH_SOCK"),
+        gnupg: gnupg.clone(),
+        name: format!("{}{}", shared.cgroup_prefix(), slot.number),
+    };
+    let started = Broker::start(&shared.setup.broker, wanted)
+        .and_then(|broker| lease.kernel.protect(broker.pid()).map(|()| broker).map_err(Error::from));
+    let (broker, prepared) = match started {
+        Ok(broker) => {
+            let prepared = broker.prepared().clone();
+            notes.extend(prepared.notes.iter().cloned());
+            (prepared.any.then_some(broker), prepared)
+        }
+        Err(error) => {
+            notes.push(format!("ssh and gpg have no keys in this session: {error}"));
+            (None, Prepared::default())
+        }
+    };
+    let paths = |paths: &[BString]| paths.iter().map(path_of).collect();
+    let gnupg = gnupg.as_ref().map(path_of).filter(|path| path.is_absolute());
+    (broker, KeyFiles { keys: paths(&prepared.keys), agents: paths(&prepared.agents), gnupg })
+}
+
+/// Lets the session's members use the keys, and says by which variables they find them.
+pub(super) fn lend(shared: &Shared, lease: &Lease, running: &Arc<Running>, attach: bool, ready: &mut Ready) {
+    let (kernel, slot) = (Arc::clone(&lease.kernel), running.slot);
+    let is_member = move |pid| Ok(kernel.member(pid)?.is_some_and(|member| member.session == slot));
+    let (sessions, telling) = (Arc::clone(&shared.sessions), Arc::clone(running));
+    match running.lend_keys(is_member, move |used| sessions.used(&telling, used)) {
+        Ok(variables) if attach && !variables.is_empty() => {
+            let said = variables.iter().map(|(name, value)| format!("`{name}={value}`"));
+            ready.notes.push(format!(
+                "ssh and gpg have no keys in what runs already, unless it sets {}",
+                said.collect::<Vec<_>>().join(" and ")
+            ));
+        }
+        Ok(variables) => ready.variables = variables,
+        Err(error) => ready.notes.push(format!("ssh and gpg have no keys in this session: {error}")),
+    }
+}
