@@ -22,7 +22,7 @@ const PROGRAMS: &str = "
     mknod mktemp mv nice nohup nproc od paste patch pgrep pkill printenv printf ps pwd readlink realpath
     rm rmdir sed seq setsid sha256sum shuf sleep sort split stat stdbuf sync tail tar tee test timeout
     touch tr true truncate tty uname uniq unlink wc which whoami xargs xxd
-    git python3 ssh ssh-add ssh-agent ssh-keygen sshd curl jq make rg base64
+    git python3 ssh ssh-add ssh-agent ssh-keygen curl jq make rg base64
     bwrap chattr chroot ip lsattr lsns mount mountpoint nsenter prlimit setpriv strace umount unshare
     losetup ss
     btrfs mkfs.btrfs mkfs.ext4 mkfs.xfs
