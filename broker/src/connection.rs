@@ -144,6 +144,10 @@ impl<'a> Connection<'a> {
             let why = "ssh did not say for which host: OpenSSH 8.9 or later does";
             return Err(("ssh", String::new(), why.to_owned()));
         };
+        if self.agent.hosts.is_here(&bound.host_key) {
+            let why = "that host is this machine, where what is done is outside the session, and not guarded";
+            return Err(("ssh", key::fingerprint(&bound.host_key), why.to_owned()));
+        }
         let host = self.agent.hosts.name(&bound.host_key);
         let shown = host.clone().unwrap_or_else(|_| key::fingerprint(&bound.host_key));
         let is_its = session == bound.session

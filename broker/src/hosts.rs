@@ -30,13 +30,29 @@ pub struct Hosts {
     entries: Vec<Entry>,
     /// Names that may be hidden behind a hash.
     names: Vec<String>,
+    /// Keys of this machine's own server.
+    here: Vec<Vec<u8>>,
 }
 
 impl Hosts {
     /// None yet. `names` are hosts that the user's configuration names: a hashed entry is shown by its name when it is one
     /// of these.
     pub fn new(names: Vec<String>) -> Self {
-        Self { entries: Vec::new(), names }
+        Self { entries: Vec::new(), names, here: Vec::new() }
+    }
+
+    /// Takes in a public key of this machine's own server: what is done there is done outside every session.
+    pub fn here(&mut self, public: &str) {
+        let key = public.split_ascii_whitespace().nth(1).and_then(|key| Base64::decode_vec(key).ok());
+        self.here.extend(key);
+    }
+
+    /// Whether the host with this key (a plain key, or a certificate) is this machine.
+    pub fn is_here(&self, host_key: &[u8]) -> bool {
+        let certified = Certificate::from_bytes(host_key)
+            .ok()
+            .and_then(|certificate| PublicKey::from(certificate.public_key().clone()).to_bytes().ok());
+        self.here.iter().any(|key| key == host_key || Some(key) == certified.as_ref())
     }
 
     /// Takes in a file. A line that is no entry is passed over.
@@ -197,6 +213,16 @@ mod tests {
         let revoked = format!("{text}@revoked {}", line("*", &known));
         assert!(hosts(&revoked).name(&blob(&known)).unwrap_err().contains("revoked"));
         assert!(hosts(&format!("@cert-authority {}", line("*", &known))).name(&blob(&known)).is_err());
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_own_keys() {
+        let (own, other) = (key(), key());
+        let mut hosts = hosts(&line("localhost", &own));
+        assert!(!hosts.is_here(&blob(&own)));
+        hosts.here(&own.public_key().to_openssh().unwrap());
+        hosts.here("broken");
+        assert!(hosts.is_here(&blob(&own)) && !hosts.is_here(&blob(&other)));
     }
 
     #[test]

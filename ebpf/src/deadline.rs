@@ -1,7 +1,8 @@
 //! The dead man's switch: user space pushes a deadline on with each pass over the rings, and past it no enforced session acts.
 //!
 //! Who acts past it stands still (`SIGSTOP`) until user space is back and lets it go on; what a hook can put off is begun once
-//! more then, so that nothing fails for a guard that was late. Without hooks, the call in which it is noticed has happened.
+//! more then, so that a guard that was late makes little fail: what a handler of SIGCONT interrupts does, and a request through
+//! io_uring. Without hooks, the call in which it is noticed has happened.
 
 use crate::atomic;
 use crate::maps::DEADLINE;
@@ -67,10 +68,10 @@ fn stop(inside: &Inside, now: u64) {
     // SAFETY: points into the map's entry of this process. The helper has no preconditions.
     unsafe {
         (*inside.member).put_off = 0;
-        (*inside.member).stopped = now as u32 | 1;
         bpf_send_signal(SIGSTOP);
+        (*inside.member).stopped = now as u32 | 1;
     }
-    // After the signal: who reads the count sends the one that lets it go on.
+    // In this order: who reads the count sends each that says it was stopped what lets it go on.
     if let Some(count) = DEADLINE.get_ptr_mut(DEADLINE_STOPS) {
         atomic::fetch_add(count, 1);
     }

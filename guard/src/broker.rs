@@ -208,7 +208,11 @@ impl Directory {
 
     fn at(path: &Path, wanted: &Wanted) -> Result<Self, Error> {
         let made = |path: &Path, e| Error::file(path, "made", e);
-        let passable = |path: &Path| fs::DirBuilder::new().recursive(true).mode(0o711).create(path);
+        // Whatever the umask of who started the supervisor.
+        let passable = |path: &Path| {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o711))
+        };
         passable(Path::new(SESSION_DIRECTORIES)).map_err(|e| made(path, e))?;
         // Of a session whose supervisor was killed.
         let _ = fs::remove_dir_all(path);

@@ -25,6 +25,8 @@ pub const DELEGATE: u32 = FIRST_FIXED + 3;
 pub const NAMED_KEY: u32 = FIRST_FIXED + 4;
 /// An agent that the user's configuration of ssh names.
 pub const NAMED_AGENT: u32 = FIRST_FIXED + 5;
+/// A file of the user's configuration of ssh, or of hosts that it knows, outside `~/.ssh`.
+pub const NAMED_FILE: u32 = FIRST_FIXED + 6;
 
 const FIXED: &[(u32, &str)] = &[
     (METADATA, "the cloud's metadata service hands out credentials: no agent session may connect to it"),
@@ -47,6 +49,10 @@ const FIXED: &[(u32, &str)] = &[
     ),
     (DELEGATE, "an agent outside of the session works unguarded: no agent session may connect to one"),
     (NAMED_KEY, "`~/.ssh/config` names this file as a private key: no agent session may read or change it"),
+    (
+        NAMED_FILE,
+        "ssh believes this file, as `~/.ssh/config` says (`Include`, `UserKnownHostsFile`): no agent session may change it",
+    ),
     (
         NAMED_AGENT,
         "`~/.ssh/config` names this agent (`IdentityAgent`): a session reaches it only through Wardline's, by \

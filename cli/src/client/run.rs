@@ -116,6 +116,12 @@ pub(super) fn arm(
     Err(Exit::CannotProtect.error(format!("the supervisor hangs up: see `{}`", state.log().display())))
 }
 
+/// Whether a process stands still now.
+fn is_stopped(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
 /// Waits for the command, stops and continues with it, and watches that the supervisor lives.
 fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals) -> Result<How> {
     loop {
@@ -126,7 +132,8 @@ fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals) -> Result<How> {
                 // A session without a cgroup is frozen by SIGSTOP.
                 let frozen = signal == Signal::SIGSTOP
                     && (guarded.stands() || guarded::speaks_soon(guarded.supervisor()));
-                if !frozen {
+                // While the supervisor is late the kernel side stops what is guarded, and it goes on by itself.
+                if !frozen && (signal != Signal::SIGSTOP || is_stopped(command)) {
                     stop_with(command, signal)?;
                     continue;
                 }

@@ -67,6 +67,8 @@ pub(super) enum Said {
 pub struct Prepared {
     /// Files with private keys.
     pub keys: Vec<BString>,
+    /// Files that the configuration of ssh is made of, and those of known hosts, wherever they lie.
+    pub files: Vec<BString>,
     /// Sockets of agents that the configuration of ssh names.
     pub agents: Vec<BString>,
     /// The user has keys of gpg.
@@ -162,6 +164,8 @@ fn prepare(start: &Start, tell: &Arc<dyn Fn(Use) + Send + Sync>) -> (Agent, Gpg,
             prepared.notes.push(format!("not to be used in the session: {why}"));
         }
     }
+    let files = config.files.iter().chain(&config.known_hosts);
+    prepared.files = files.map(|path| path.as_os_str().as_bytes().into()).collect();
     prepared.agents = config.agents.iter().map(|path| path.as_os_str().as_bytes().into()).collect();
     if config.agents.iter().any(|path| path.exists()) {
         prepared.notes.push(
@@ -174,6 +178,15 @@ fn prepare(start: &Start, tell: &Arc<dyn Fn(Use) + Send + Sync>) -> (Agent, Gpg,
     for path in &config.known_hosts {
         if let Some(content) = read_file(path) {
             hosts.read(&String::from_utf8_lossy(&content));
+        }
+    }
+    for entry in fs::read_dir("/etc/ssh").into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.as_bytes().starts_with(b"ssh_host_")
+            && name.as_bytes().ends_with(b".pub")
+            && let Some(content) = read_file(&entry.path())
+        {
+            hosts.here(&String::from_utf8_lossy(&content));
         }
     }
     let gnupg = start.gnupg.as_ref().map_or_else(|| home.join(".gnupg"), path_of);

@@ -8,6 +8,7 @@ use super::peer::Peer;
 use super::requests::answer;
 use super::sessions::{Running, Slot};
 use super::{Shared, admission, client, keys};
+use crate::broker::Broker;
 use crate::cgroup::Cgroup;
 use crate::control::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
 use crate::session::{Recording, boot_ns};
@@ -187,10 +188,17 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         cgroup,
         recording: Some(Recording::new(Arc::clone(&writer), number)),
     };
+    // Its number may be another process' afterwards.
+    let broker_pid = broker.as_ref().map(Broker::pid);
+    let without_broker = |refused: Refused| {
+        broker_pid.map(|pid| lease.kernel.unprotect(pid));
+        refused
+    };
     let live = lease
         .guard
         .open(opening)
-        .map_err(|e| Refused::new(Why::CannotProtect, format!("the session could not be armed: {e}")))?;
+        .map_err(|e| Refused::new(Why::CannotProtect, format!("the session could not be armed: {e}")))
+        .map_err(without_broker)?;
     notes.splice(0..0, live.notes());
     let ready = Ready {
         session: number.to_string(),
@@ -201,7 +209,8 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         notes,
     };
     let running = Running::new(slot.number, begin.uid, number, writer, live, broker)
-        .map_err(|e| Refused::new(Why::Failed, e.to_string()))?;
+        .map_err(|e| Refused::new(Why::Failed, e.to_string()))
+        .map_err(without_broker)?;
     let running = Arc::new(running);
     shared.sessions.insert(Arc::clone(&running));
     lease.pump.wake();

@@ -3,10 +3,9 @@
 use super::Shared;
 use super::machine::Lease;
 use super::sessions::{Running, Slot};
-use crate::Error;
 use crate::broker::process::Prepared;
 use crate::broker::{Broker, Wanted, path_of};
-use crate::control::{Begin, Ready};
+use crate::control::{Begin, Mode, Ready};
 use crate::t0::KeyFiles;
 use bstr::BString;
 use std::sync::Arc;
@@ -20,6 +19,10 @@ pub(super) fn open(
     begin: &Begin,
     notes: &mut Vec<String>,
 ) -> (Option<Broker>, KeyFiles) {
+    // Nothing is refused, and nothing is put in the place of what is the user's.
+    if begin.mode == Mode::Shadow {
+        return (None, KeyFiles::default());
+    }
     let variable = |name: &str| {
         let mut found = begin.variables.iter().rev();
         found.find(|(key, _)| key == name).map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
@@ -33,13 +36,17 @@ pub(super) fn open(
         gnupg: gnupg.clone(),
         name: format!("{}{}", shared.cgroup_prefix(), slot.number),
     };
-    let started = Broker::start(&shared.setup.broker, wanted)
-        .and_then(|broker| lease.kernel.protect(broker.pid()).map(|()| broker).map_err(Error::from));
+    let started = Broker::start(&shared.setup.broker, wanted).and_then(|broker| {
+        let prepared = broker.prepared().clone();
+        if prepared.any {
+            lease.kernel.protect(broker.pid())?;
+        }
+        Ok((prepared.any.then_some(broker), prepared))
+    });
     let (broker, prepared) = match started {
-        Ok(broker) => {
-            let prepared = broker.prepared().clone();
+        Ok((broker, prepared)) => {
             notes.extend(prepared.notes.iter().cloned());
-            (prepared.any.then_some(broker), prepared)
+            (broker, prepared)
         }
         Err(error) => {
             notes.push(format!("ssh and gpg have no keys in this session: {error}"));
@@ -48,7 +55,15 @@ pub(super) fn open(
     };
     let paths = |paths: &[BString]| paths.iter().map(path_of).collect();
     let gnupg = gnupg.as_ref().map(path_of).filter(|path| path.is_absolute());
-    (broker, KeyFiles { keys: paths(&prepared.keys), agents: paths(&prepared.agents), gnupg })
+    (
+        broker,
+        KeyFiles {
+            keys: paths(&prepared.keys),
+            files: paths(&prepared.files),
+            agents: paths(&prepared.agents),
+            gnupg,
+        },
+    )
 }
 
 /// Lets the session's members use the keys, and says by which variables they find them.

@@ -67,9 +67,11 @@ impl Shared {
         let machine =
             loaded.as_mut().ok_or_else(|| Refused::new(Why::Failed, "the kernel side is not loaded"))?;
         machine.kernel.attach().map_err(|e| cannot(e.into()))?;
+        if machine.users == 0 {
+            // Nobody has pushed it on while nobody was inside.
+            machine.pump.begin();
+        }
         machine.users += 1;
-        // Nobody has pushed it on while nobody was inside.
-        machine.pump.begin();
         Ok(Lease {
             shared: Arc::clone(self),
             kernel: Arc::clone(&machine.kernel),

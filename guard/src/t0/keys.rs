@@ -9,9 +9,10 @@ use abi::{FileKey, Label, access};
 use bstr::{BStr, ByteSlice};
 use event::jewel::JEWELS;
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file that is looked at.
@@ -22,6 +23,8 @@ const MAX_BYTES: u64 = 4 << 20;
 pub struct KeyFiles {
     /// Private keys that the user's configuration of ssh names, wherever they lie.
     pub keys: Vec<PathBuf>,
+    /// What else ssh and the broker believe: the configuration, and known hosts.
+    pub files: Vec<PathBuf>,
     /// The directory of gpg, where it is another one than `~/.gnupg`.
     pub gnupg: Option<PathBuf>,
     /// Sockets of agents that the configuration names.
@@ -68,6 +71,15 @@ impl Arming<'_> {
                 && walk::is(node.identity.mode, libc::S_IFREG)
             {
                 self.label(&node, &key)?;
+            }
+        }
+        let believed = Label { deny: access::MODIFY, reason: reason::NAMED_FILE, flags: 0 };
+        let ssh = guarded.home.join(".ssh");
+        for path in guarded.key_files.files.iter().filter(|path| !path.starts_with(&ssh)) {
+            if let Some(node) = self.users_own(path, guarded)
+                && walk::is(node.identity.mode, libc::S_IFREG)
+            {
+                self.label(&node, &believed)?;
             }
         }
         let agent = Label { deny: access::CONNECT, reason: reason::NAMED_AGENT, flags: 0 };
@@ -119,8 +131,12 @@ fn is_public(node: &Node) -> bool {
         return false;
     }
     let mut content = Vec::new();
-    let read = File::open(format!("/proc/self/fd/{}", node.fd.as_raw_fd()))
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut content));
+    // Who has a lease on it is not waited for.
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(format!("/proc/self/fd/{}", node.fd.as_raw_fd()));
+    let read = opened.and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut content));
     read.is_ok_and(|read| read as u64 <= MAX_BYTES) && !broker::is_private(&content)
 }
 
