@@ -33,10 +33,13 @@ pub struct Config {
     pub files: Vec<PathBuf>,
 }
 
-/// The content of a regular file that is not too large. Waits for nobody.
+/// The content of a regular file that is not too large. Waits for nobody, and leaves no time of access on what is the
+/// user's own.
 pub fn read_file(path: &Path) -> Option<Vec<u8>> {
-    let mut file: File =
-        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()?;
+    let open = |more: i32| {
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | more).open(path)
+    };
+    let mut file: File = open(libc::O_NOATIME).or_else(|_| open(0)).ok()?;
     let meta = file.metadata().ok()?;
     if !meta.is_file() || meta.len() > MAX_BYTES {
         return None;

@@ -134,7 +134,7 @@ fn is_public(node: &Node) -> bool {
     // Who has a lease on it is not waited for.
     let opened = OpenOptions::new()
         .read(true)
-        .custom_flags(libc::O_NONBLOCK)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOATIME)
         .open(format!("/proc/self/fd/{}", node.fd.as_raw_fd()));
     let read = opened.and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut content));
     read.is_ok_and(|read| read as u64 <= MAX_BYTES) && !broker::is_private(&content)
