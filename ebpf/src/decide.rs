@@ -197,8 +197,8 @@ struct Walk {
     t1_reason: u32,
     /// `LABEL_*` bits of all T0 labels that were met, and [`T1_FOUND`].
     flags: u32,
-    /// What no T0 label refuses of the object.
-    open: u32,
+    /// `access` but for what no T0 label refuses of the object.
+    t0_access: u32,
 }
 
 /// `Walk::flags`: the nearest labelled ancestor is known, or no baseline is armed.
@@ -244,10 +244,7 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
         key.file = file;
         // SAFETY: read only.
         if let Some(label) = unsafe { T0.get(&key.file) } {
-            if walk.below == 0 && label.flags & LABEL_READABLE != 0 {
-                walk.open = access::READ;
-            }
-            if label.deny & walk.access & !walk.open != 0 {
+            if label.deny & walk.t0_access != 0 {
                 walk.t0_reason = label.reason;
                 return true;
             }
@@ -290,11 +287,11 @@ fn may_be_labelled(inode: Address) -> bool {
 /// [`UNLABELLED`] or [`IN_STATE`], and the `LABEL_*` bits that were met. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn walk(object: u64, access: u64, policy: u64, armed: u64) -> u64 {
+pub extern "C" fn walk(object: u64, access: u64, t0_access: u64, policy: u64, armed: u64) -> u64 {
     let mut place = MaybeUninit::<Walk>::uninit();
     let walk = zeroed(&mut place);
     walk.dentry = object;
-    (walk.access, walk.policy) = (access as u32, policy as u32);
+    (walk.access, walk.t0_access, walk.policy) = (access as u32, t0_access as u32, policy as u32);
     if armed == 0 {
         walk.flags = T1_FOUND;
     }
@@ -447,7 +444,7 @@ pub fn forbids_change(object: u64) -> u64 {
     if named as u32 != 0 {
         return named & 0xffff_ffff;
     }
-    let answer = walk(object, access, 0, 0);
+    let answer = walk(object, access, access, 0, 0);
     if answer & BY_T0 != 0 {
         return answer & 0xffff_ffff;
     }
@@ -469,11 +466,13 @@ const IN_STATE: u64 = 1 << 35;
 pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let session = inside.session();
     let named = known(object.0, u64::from(access), known_place(object.0));
-    if named as u32 != 0 && readable(object.0, u64::from(access)) == 0 {
+    let open = readable(object.0, u64::from(access));
+    if named as u32 != 0 && open == 0 {
         return Decision { stage: STAGE_T0, reason: named as u32 };
     }
     let armed = u64::from(session.flags & SESSION_T1);
-    let answer = walk(object.0, u64::from(access), u64::from(session.policy), armed);
+    let answer =
+        walk(object.0, u64::from(access), u64::from(access) & !open, u64::from(session.policy), armed);
     let labels = (answer >> 40) as u32;
     if answer & BY_T0 != 0 {
         return Decision { stage: STAGE_T0, reason: answer as u32 };
@@ -531,17 +530,21 @@ pub extern "C" fn is_private(object: u64) -> u64 {
     u64::from(is_own && is_kind)
 }
 
-/// Whether a file of a refused name may be read all the same; 0: no. Global linkage: see [`dentry::append_file`].
+/// `access::READ` where an object may be read whatever its name and what lies above refuse, and nothing else is asked that
+/// its own label refuses; 0: no. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn readable(object: u64, access: u64) -> u64 {
-    let Some(key) = dentry::inode(Address(object)).and_then(dentry::key) else { return 0 };
+    let inode = dentry::inode(Address(object)).filter(|inode| may_be_labelled(*inode));
+    let Some(key) = inode.and_then(dentry::key) else { return 0 };
     // SAFETY: read only.
     match unsafe { T0.get(key) } {
-        Some(label) => {
-            u64::from(label.flags & LABEL_READABLE != 0 && label.deny & access as u32 & !access::READ == 0)
+        Some(label)
+            if label.flags & LABEL_READABLE != 0 && label.deny & access as u32 & !access::READ == 0 =>
+        {
+            u64::from(access::READ)
         }
-        None => 0,
+        _ => 0,
     }
 }
 
