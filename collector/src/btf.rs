@@ -12,6 +12,7 @@ pub(crate) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 const MAGIC: u16 = 0xeb9f;
 const HEADER_LEN: usize = 24;
 const KIND_INT: u32 = 1;
+const KIND_PTR: u32 = 2;
 const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
@@ -101,6 +102,28 @@ impl Btf {
         let proto = *self.types.get(self.word(at + 8)? as usize)?;
         let info = self.word(proto + 4)?;
         (kind(info) == KIND_FUNC_PROTO).then_some(info & 0xffff)
+    }
+
+    /// What a parameter of a function is: the name of the structure that it points to, or nothing for a number. `None`: there is
+    /// no such parameter, or it is something else.
+    pub(crate) fn parameter(&self, function: &str, index: usize) -> Option<String> {
+        if index >= self.parameters(function)? as usize {
+            return None;
+        }
+        let at = *self.types.get(*self.functions.get(function)? as usize)?;
+        let proto = *self.types.get(self.word(at + 8)? as usize)?;
+        let kind_of = |id: u32| {
+            let at = *self.types.get(id as usize)?;
+            Some((kind(self.word(at + 4)?), at))
+        };
+        match kind_of(self.resolve(self.word(proto + 12 + index * 8 + 4)?))? {
+            (KIND_INT | KIND_ENUM | KIND_ENUM64, _) => Some(String::new()),
+            (KIND_PTR, at) => match kind_of(self.resolve(self.word(at + 8)?))? {
+                (KIND_STRUCT | KIND_UNION, at) => Some(self.name(at)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Offset in bits and type of a member, anonymous structures and unions included.

@@ -24,6 +24,7 @@ mod packet;
 mod plan;
 mod plan32;
 mod programs;
+mod prototype;
 mod question;
 mod reader;
 mod requests;

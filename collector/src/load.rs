@@ -10,7 +10,7 @@ use crate::programs::{
     CGROUPS, CHANGED, FORMS, IO_COMPLETE, LSM, LSM_MORE, QUESTIONS, TRACEPOINTS, TRACEPOINTS_MORE,
     lsm_program, program,
 };
-use crate::{Error, Offsets, Reader, plan, requests};
+use crate::{Error, Offsets, Reader, plan, prototype, requests};
 use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Lsm, Program, ProgramError, RawTracePoint};
@@ -25,6 +25,8 @@ pub(crate) struct Facts {
     registers: Registers,
     /// `inode_setattr` has its `idmap` argument.
     pub(crate) setattr_idmap: bool,
+    /// LSM hooks whose arguments are not where the program reads them, and which.
+    misfits: Vec<(&'static str, String)>,
     /// The tracepoints that say which inodes change.
     says_changes: bool,
     /// How to read requests through io_uring.
@@ -48,9 +50,15 @@ impl Facts {
     pub(crate) fn find(btf: &Btf) -> Result<Self, Error> {
         // A program of a tracepoint has the kernel's own context before the tracepoint's arguments.
         let arguments = |tracepoint: &str| btf.parameters(&format!("__bpf_trace_{tracepoint}"));
+        let setattr_idmap = btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3);
+        let misfit = |hook: &&'static str| {
+            let why = prototype::misfit(btf, lsm_program(hook, setattr_idmap), hook)?;
+            Some((*hook, why))
+        };
         Ok(Self {
             registers: registers(btf)?,
-            setattr_idmap: btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3),
+            setattr_idmap,
+            misfits: LSM.iter().chain(LSM_MORE).filter_map(misfit).collect(),
             says_changes: arguments("ctime_ns_xchg").is_some(),
             requests: requests::table(btf),
             completions: match arguments("io_uring_complete") {
@@ -123,11 +131,19 @@ impl Kernel {
             note(name, hook.to_owned(), loaded, false)?;
         }
         if tier == Tier::Lsm {
-            for name in LSM.iter().chain(LSM_MORE).copied() {
+            let fits = |name: &&str| !facts.misfits.iter().any(|(misfit, _)| misfit == name);
+            for name in LSM.iter().chain(LSM_MORE).copied().filter(fits) {
                 let program: &mut Lsm = program(&mut bpf, lsm_program(name, facts.setattr_idmap))?;
                 let loaded = program.load(name, &types);
                 note(name, format!("lsm/{name}"), loaded, false)?;
             }
+        }
+        if tier == Tier::Lsm {
+            programs.extend(facts.misfits.iter().map(|(name, why)| Attached {
+                name: (*name).to_owned(),
+                hook: format!("lsm/{name}"),
+                error: Some(why.clone()),
+            }));
         }
         let members = match bpf.map("MEMBERS") {
             Some(Map::HashMap(map)) => map.fd().as_fd().try_clone_to_owned().map_err(|source| Error::Io {
