@@ -4,7 +4,7 @@ use super::Live;
 use crate::report::KeyUse;
 use broker::Use;
 
-/// Different uses that are told apart; more are not kept.
+/// Different uses that are told apart, of those that were granted and of those that were refused; more are not kept.
 const USES_MAX: usize = 256;
 
 impl Live {
@@ -15,7 +15,9 @@ impl Live {
             known.count += 1;
             return false;
         }
-        if uses.len() >= USES_MAX {
+        // What is refused can be asked for at will, and must not hide what was granted.
+        let is_alike = |known: &&KeyUse| known.used.refused.is_some() == used.refused.is_some();
+        if uses.iter().filter(is_alike).count() >= USES_MAX {
             return false;
         }
         uses.push(KeyUse { used: used.clone(), count: 1 });

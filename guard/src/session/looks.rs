@@ -90,7 +90,7 @@ impl Looks {
     }
 }
 
-/// Whether an object is `~/.ssh/known_hosts`, or a file that is to replace it: sshd(8) makes `known_hosts.XXXXXXXXXXX`.
+/// Whether an object is `~/.ssh/known_hosts`, or a file beside it that ssh makes to replace it.
 fn is_list_of_hosts(object: &Object, context: &Context) -> bool {
     let path = object.file().and_then(|file| context.in_home(&file.path));
     path.is_some_and(|path| {
