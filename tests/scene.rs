@@ -124,11 +124,15 @@ impl Drop for Scene {
     }
 }
 
+/// Whether this is a virtual machine of the tests: emulation is some twenty times slower.
+pub fn is_machine() -> bool {
+    fs::read_to_string("/etc/os-release").unwrap_or_default().contains("virtual machine")
+}
+
 /// Whether sessions here are in the tier `lsm`.
 pub fn can_refuse() -> bool {
     let lsms = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-    let machine = fs::read_to_string("/etc/os-release").unwrap_or_default().contains("virtual machine");
-    let can = machine && lsms.split(',').any(|name| name.trim() == "bpf");
+    let can = is_machine() && lsms.split(',').any(|name| name.trim() == "bpf");
     can && std::env::var_os("WARDLINE_WITHOUT_LSM").is_none()
 }
 

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use end_to_end::attempt::{self, Attempt};
-use end_to_end::scene::Scene;
+use end_to_end::scene::{Scene, is_machine};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,8 +101,7 @@ fn a_user_is_recorded_whole() -> Result<()> {
 #[test]
 fn ten_thousand_short_children_are_all_told() -> Result<()> {
     // Emulation is twenty times slower.
-    let machine = std::fs::read_to_string("/etc/os-release")?.contains("virtual machine");
-    let children = if machine { 500 } else { 10_000 };
+    let children = if is_machine() { 500 } else { 10_000 };
     let scene = Scene::new(false)?;
     let deeds = [Attempt::new("children", "children", [children.to_string()])];
     let (came, summary, output) = scene.guarded("record", &deeds)?;

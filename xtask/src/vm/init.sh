@@ -26,6 +26,7 @@ ln -sfn /opt/modules "/lib/modules/$(uname -r)"
 /usr/bin/cp -a --no-clobber /opt/root/. / 2>/dev/null
 # The kernel asks for the others by itself; for these it waits until their device file is opened.
 modprobe -q loop
+modprobe -q fuse
 modprobe -q tun
 cd /
 setsid /bin/sh /opt/command </dev/null
