@@ -2,7 +2,7 @@
 //!
 //! The program that makes them is the test itself, started again: there is no other program to take along.
 
-use crate::{processes, survivors};
+use crate::{processes, survivors, ways};
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, openat};
 use rustix::process::{Pid, Signal, kill_process};
@@ -57,7 +57,7 @@ pub fn make(command: &mut Command, program: &Path, directory: &Path, attempts: &
 pub fn outcomes(output: &Output) -> Outcomes {
     let text = String::from_utf8_lossy(&output.stdout);
     let pairs = text.lines().filter_map(|line| {
-        let (name, errno) = line.strip_prefix('@')?.split_once(' ')?;
+        let (name, errno) = line.strip_prefix('@')?.rsplit_once(' ')?;
         Some((name.to_owned(), errno.parse().ok()?))
     });
     pairs.collect()
@@ -162,13 +162,19 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
             let pid = pid.parse().ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
             Ok(kill_process(pid, Signal::KILL)?)
         }
+        (verb, [_, ..]) if verb.starts_with("read-") => ways::read(verb, arguments)
+            .unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}")))),
+        ("send", [verb, to]) => {
+            ways::send(verb, to).unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}"))))
+        }
         (verb, [program, arguments @ ..]) => processes::start(verb, program, arguments)
             .unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}")))),
         (verb, []) => Err(io::Error::other(format!("nothing to `{verb}`"))),
     }
 }
 
-fn is_secret(mut file: File) -> io::Result<()> {
+/// The file holds what must not be read.
+pub(crate) fn is_secret(mut file: File) -> io::Result<()> {
     let mut content = String::new();
     file.read_to_string(&mut content)?;
     if content == SECRET { Ok(()) } else { Err(io::Error::other("another file")) }

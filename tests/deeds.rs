@@ -8,8 +8,11 @@ mod network;
 mod process;
 mod uring;
 
+pub(crate) use file::by_handle;
+pub(crate) use narrow::open as open_narrow;
 pub use network::Outside;
 pub use uring::OPENAT;
+pub(crate) use uring::OPENAT2;
 
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -162,7 +165,7 @@ macro_rules! call {
 use call;
 
 /// Does something in a process of its own, which ends with what it comes to.
-fn in_child(deed: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn in_child(deed: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     // SAFETY: the child makes system calls and ends; it takes no lock that another thread may hold.
     match unsafe { libc::fork() } {
         -1 => Err(Error::last_os_error()),

@@ -43,8 +43,14 @@ pub struct Internet {
 impl Internet {
     /// Moves the calling thread and everything that it starts into a new one. Needs root.
     pub fn enter() -> Result<Self> {
+        Self::enter_with(&[])
+    }
+
+    /// The same, with hosts beside its own.
+    pub fn enter_with(more: &[Ipv4Addr]) -> Result<Self> {
         let mut addresses = vec![RESOLVER, OTHER_RESOLVER];
         addresses.extend(HOSTS);
+        addresses.extend(more);
         isolate_with(&addresses)?;
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;

@@ -2,6 +2,7 @@
 //! does, and the disk is everybody's. Past the limit a session is only counted, but for what was decided about it.
 
 use crate::SessionId;
+use event::Event;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -23,10 +24,33 @@ impl Quota {
     /// For whoever writes what they chose themselves: an import.
     pub const NONE: Quota = Quota { session_bytes: u64::MAX, day_bytes: u64::MAX };
 
-    /// Whether a record goes past a limit. What was decided has an eighth more: an alarm is not drowned.
-    pub(crate) fn is_met(&self, session: u64, day: u64, decided: bool) -> bool {
-        let limit = |bytes: u64| if decided { bytes.saturating_add(bytes / 8) } else { bytes };
+    /// Whether a record goes past a limit.
+    pub(crate) fn is_met(&self, session: u64, day: u64, worth: Worth) -> bool {
+        let more = |bytes: u64| match worth {
+            Worth::Ordinary => 0,
+            Worth::Decided => bytes / 8,
+            Worth::Alarm => bytes / 4,
+        };
+        let limit = |bytes: u64| bytes.saturating_add(more(bytes));
         session >= limit(self.session_bytes) || day >= limit(self.day_bytes)
+    }
+}
+
+/// What a record is worth: what is worth more has more room, so that nobody drowns it by what they choose to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worth {
+    /// What a session did.
+    Ordinary,
+    /// What was decided of it: an eighth more.
+    Decided,
+    /// An alert: a quarter more, which refusals do not reach.
+    Alarm,
+}
+
+impl Worth {
+    /// Of an operation.
+    pub(crate) fn of(event: &Event) -> Worth {
+        if event.decision.is_some() { Worth::Decided } else { Worth::Ordinary }
     }
 }
 
@@ -61,14 +85,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_decided_has_more_room() {
+    fn what_is_worth_more_has_more_room() {
         let quota = Quota { session_bytes: 800, day_bytes: 8_000 };
-        assert!(
-            !quota.is_met(799, 7_999, false) && quota.is_met(800, 0, false) && quota.is_met(0, 8_000, false)
-        );
-        assert!(
-            !quota.is_met(899, 8_999, true) && quota.is_met(900, 0, true) && quota.is_met(0, 9_000, true)
-        );
-        assert!(!Quota::NONE.is_met(u64::MAX - 1, u64::MAX - 1, false));
+        for (worth, session, day) in
+            [(Worth::Ordinary, 800, 8_000), (Worth::Decided, 900, 9_000), (Worth::Alarm, 1_000, 10_000)]
+        {
+            assert!(!quota.is_met(session - 1, day - 1, worth), "{worth:?}");
+            assert!(quota.is_met(session, 0, worth) && quota.is_met(0, day, worth), "{worth:?}");
+        }
+        assert!(!Quota::NONE.is_met(u64::MAX - 1, u64::MAX - 1, Worth::Ordinary));
     }
 }

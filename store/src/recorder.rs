@@ -3,7 +3,7 @@
 use crate::intern::Interner;
 use crate::open::Open;
 use crate::operation::Block;
-use crate::quota::{DAY, Past, Quota};
+use crate::quota::{DAY, Past, Quota, Worth};
 use crate::{Alert, Error, Result, SessionId, chunk, connect};
 use event::{Captured, Event, Loss, Object, Segment, SessionMeta, Summary, Syscall};
 use rusqlite::{Connection, params};
@@ -122,9 +122,9 @@ impl Recorder {
     /// longest until [`Recorder::flush`].
     pub fn write(&mut self, id: SessionId, captured: &Captured) -> Result<()> {
         self.guard(|this| match captured {
-            Captured::Event(event) if this.is_past(id, event.time_ns, event.decision.is_some())? => Ok(()),
+            Captured::Event(event) if this.is_past(id, event.time_ns, Worth::of(event))? => Ok(()),
             Captured::Event(event) => this.write_event(id, event),
-            Captured::Syscall(call) if this.is_past(id, call.time_ns, false)? => Ok(()),
+            Captured::Syscall(call) if this.is_past(id, call.time_ns, Worth::Ordinary)? => Ok(()),
             Captured::Syscall(call) => this.write_call(id, *call),
             Captured::Loss(loss) => this.write_loss(id, *loss),
         })
@@ -133,7 +133,7 @@ impl Recorder {
     /// Notes an alert, with the next batch.
     pub fn alert(&mut self, id: SessionId, alert: &Alert) -> Result<()> {
         self.guard(|this| {
-            if this.is_past(id, alert.time_ns, true)? {
+            if this.is_past(id, alert.time_ns, Worth::Alarm)? {
                 return Ok(());
             }
             this.begin()?;
@@ -214,10 +214,10 @@ impl Recorder {
     }
 
     /// Whether a session may write no more of this; then it is counted.
-    fn is_past(&mut self, id: SessionId, time_ns: u64, decided: bool) -> Result<bool> {
+    fn is_past(&mut self, id: SessionId, time_ns: u64, worth: Worth) -> Result<bool> {
         let (quota, of_day) = (self.quota, self.of_day);
         let open = self.opened(id)?;
-        if !quota.is_met(open.bytes, of_day, decided) {
+        if !quota.is_met(open.bytes, of_day, worth) {
             return Ok(false);
         }
         if open.unstored == 0 {

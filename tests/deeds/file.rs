@@ -11,7 +11,7 @@ pub(super) const DEEDS: &[Deed] = &[
     ("open, made", |p| open(&p.at("made"), libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL).map(drop)),
     ("open, absent", |p| open(&p.at("absent"), libc::O_RDWR).map(drop)),
     ("openat2", openat2),
-    ("open_by_handle_at", by_handle),
+    ("open_by_handle_at", |p| by_handle(&p.at("."), &p.at("handle")).map(drop)),
     ("memfd_create", |_| call!(libc::SYS_memfd_create, c"deed".as_ptr(), 0).and_then(owned).map(drop)),
     ("truncate", |p| call!(libc::SYS_truncate, p.at("truncate").as_ptr(), 1).map(drop)),
     ("ftruncate", |p| {
@@ -146,7 +146,8 @@ fn openat2(place: &Place) -> io::Result<()> {
         .map(drop)
 }
 
-fn by_handle(place: &Place) -> io::Result<()> {
+/// A file by its handle, in the file system of a directory. Root alone may.
+pub(crate) fn by_handle(directory: &CStr, path: &CStr) -> io::Result<OwnedFd> {
     /// `struct file_handle` with room for every kind.
     #[repr(C)]
     struct Handle {
@@ -156,10 +157,10 @@ fn by_handle(place: &Place) -> io::Result<()> {
     }
     let mut handle = Handle { bytes: 128, kind: 0, handle: [0; 128] };
     let mut mount = 0i32;
-    let (path, room) = (place.at("handle"), &raw mut handle);
+    let room = &raw mut handle;
     call!(libc::SYS_name_to_handle_at, libc::AT_FDCWD, path.as_ptr(), room, &raw mut mount, 0)?;
-    let directory = open(&place.at("."), libc::O_RDONLY)?;
-    call!(libc::SYS_open_by_handle_at, directory.as_raw_fd(), room, libc::O_RDONLY).and_then(owned).map(drop)
+    let directory = open(directory, libc::O_RDONLY)?;
+    call!(libc::SYS_open_by_handle_at, directory.as_raw_fd(), room, libc::O_RDONLY).and_then(owned)
 }
 
 fn set_attribute(place: &Place, name: &str) -> io::Result<()> {

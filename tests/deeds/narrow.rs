@@ -1,7 +1,10 @@
 //! 32-bit system calls, made by a 64-bit process.
 
 use super::{Deed, IMPOSSIBLE, Place, in_child};
+use std::ffi::CStr;
+use std::fs::File;
 use std::io::{self, Error};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 pub(super) const DEEDS: &[Deed] = &[
     ("32-bit open", |p| with_path(p, "o32", |path| call(5, path, 0, 0))),
@@ -60,9 +63,21 @@ fn with_words(deed: impl FnOnce(u32) -> io::Result<()>) -> io::Result<()> {
 }
 
 fn with_path(place: &Place, name: &str, deed: impl FnOnce(u32) -> io::Result<i32>) -> io::Result<()> {
-    let path = place.at(name);
+    at_path(&place.at(name), deed)
+}
+
+/// Opens a file by a call of 32 bits, and does something with it in the process that has it.
+pub(crate) fn open(path: &CStr, with: impl FnOnce(File) -> io::Result<()>) -> io::Result<()> {
+    at_path(path, |path| {
+        // SAFETY: the call has just returned it.
+        let file = File::from(unsafe { OwnedFd::from_raw_fd(call(5, path, 0, 0)?) });
+        with(file).map(|()| 0)
+    })
+}
+
+fn at_path(path: &CStr, deed: impl FnOnce(u32) -> io::Result<i32>) -> io::Result<()> {
     with_words(|at| {
-        let bytes = path.as_bytes_with_nul();
+        let bytes = path.to_bytes_with_nul();
         // SAFETY: the page of `with_words`, and a path is shorter.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), at as *mut u8, bytes.len()) };
         deed(at).map(drop)

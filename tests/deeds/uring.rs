@@ -16,7 +16,8 @@ pub const OPENAT: u8 = 18;
 const SENDMSG: u8 = 9;
 const ACCEPT: u8 = 13;
 const CONNECT: u8 = 16;
-const OPENAT2: u8 = 28;
+/// `IORING_OP_OPENAT2`
+pub const OPENAT2: u8 = 28;
 const UNLINKAT: u8 = 36;
 const MKDIRAT: u8 = 37;
 const SYMLINKAT: u8 = 38;

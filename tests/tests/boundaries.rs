@@ -4,6 +4,7 @@
 use anyhow::{Context, Result};
 use end_to_end::World;
 use end_to_end::attempt::{self, Attempt, Outcomes};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::scene::{Scene, assert_denials, is_lsm, rows, tells_changes};
 use serde_json::Value;
 use std::fs;
@@ -13,6 +14,10 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Output};
 
 const EPERM: i32 = libc::EPERM;
+/// Headings and ways of the page.
+const OUTSIDE: &str = "Somebody outside is reached";
+const SUPERVISOR: &str = "the supervisor is killed (and every session with it)";
+const AGENT: &str = "a connection to the ssh-agent in `SSH_AUTH_SOCK`";
 
 /// The program that makes the attempts: this one.
 #[test]
@@ -28,32 +33,32 @@ fn nothing_of_a_jewel_is_changed() -> Result<()> {
         let (key, directory, new) = (&*p(".ssh/id_ed25519"), &*p(".ssh"), &*p(".ssh/new"));
         let settings = &*p(".claude/settings.json");
         rows([
-            ("chmod", "chmod", &[key]),
-            ("chmod-directory", "chmod", &[directory]),
-            ("setxattr", "setxattr", &[&p(".ssh/config")]),
-            ("link-in", "link", &[&p("notes.txt"), &p(".ssh/linked")]),
-            ("symlink-in", "symlink", &["/etc/passwd", &p(".ssh/pointer")]),
-            ("mkdir-in", "mkdir", &[&p(".ssh/directory")]),
-            ("create", "create", &[&p(".ssh/authorized_keys")]),
-            ("rename-in", "rename", &[&p("projects/app/main.txt"), new]),
-            ("rename-within", "rename", &[&p(".ssh/config"), &p(".ssh/renamed")]),
-            ("rename-out", "rename", &[key, &p("out")]),
-            ("link-out", "link", &[&p("old-link"), &p("another-link")]),
-            ("truncate", "truncate", &[&p("old-link")]),
-            ("unlink", "unlink", &[&p("old-link")]),
-            ("start-up-append", "append", &[&p(".bashrc")]),
-            ("start-up-rename", "rename", &[&p("notes.txt"), &p(".bashrc")]),
-            ("hooks-create", "create", &[settings]),
-            ("hooks-rename", "rename", &[&p(".claude/notes"), settings]),
+            ("its permissions are changed", "chmod", &[key]),
+            ("those of its directory are", "chmod", &[directory]),
+            ("an attribute of its neighbour is set", "setxattr", &[&p(".ssh/config")]),
+            ("a hard link is made beside it", "link", &[&p("notes.txt"), &p(".ssh/linked")]),
+            ("a symbolic link is made beside it", "symlink", &["/etc/passwd", &p(".ssh/pointer")]),
+            ("a directory is made beside it", "mkdir", &[&p(".ssh/directory")]),
+            ("`~/.ssh/authorized_keys` is made", "create", &[&p(".ssh/authorized_keys")]),
+            ("a file is moved beside it", "rename", &[&p("projects/app/main.txt"), new]),
+            ("`~/.ssh/config` gets another name", "rename", &[&p(".ssh/config"), &p(".ssh/renamed")]),
+            ("it is moved away", "rename", &[key, &p("out")]),
+            ("a hard link to it gets another one", "link", &[&p("old-link"), &p("another-link")]),
+            ("it is cut by its path", "truncate", &[&p("old-link")]),
+            ("a hard link to it is removed", "unlink", &[&p("old-link")]),
+            ("`~/.bashrc` is appended to", "append", &[&p(".bashrc")]),
+            ("`~/.bashrc` is replaced", "rename", &[&p("notes.txt"), &p(".bashrc")]),
+            ("`~/.claude/settings.json` is made", "create", &[settings]),
+            ("`~/.claude/settings.json` is put there by rename", "rename", &[&p(".claude/notes"), settings]),
         ])
     };
     // These are refused in every tier.
-    let opens = ["create", "start-up-append"];
+    let opens = ["`~/.ssh/authorized_keys` is made", "`~/.bashrc` is appended to"];
     for as_root in [false, true] {
         let scene = Scene::new(as_root)?;
         for (name, errno) in scene.free(&changes(&scene))? {
             // There is none on every kernel's tmpfs.
-            let missing = name == "setxattr" && errno == libc::EOPNOTSUPP;
+            let missing = name == "an attribute of its neighbour is set" && errno == libc::EOPNOTSUPP;
             assert!(errno == 0 || missing, "no test: {name} fails without a guard: {errno}");
         }
         drop(scene);
@@ -67,6 +72,8 @@ fn nothing_of_a_jewel_is_changed() -> Result<()> {
             for change in of {
                 let errno = *came.get(&change.name).with_context(|| format!("{output:?}"))?;
                 assert_eq!(errno, EPERM, "{}", change.name);
+                let by = if as_root { "root" } else { "a user" };
+                bypass::came("A jewel is changed", &change.name, by, Fate::Refused);
             }
             Ok(())
         };
@@ -111,11 +118,13 @@ fn an_agents_socket_is_not_connected_to() -> Result<()> {
     if is_lsm(&summary)? {
         assert_eq!(came["connect"], EPERM);
         assert!(listener.accept().is_err(), "a connection was made");
+        bypass::came(OUTSIDE, AGENT, "a user", Fate::Refused);
         return assert_denials(&summary, 1);
     }
     assert_eq!((came.len(), output.status.signal()), (0, Some(libc::SIGKILL)), "{output:?}");
     let denial = &summary["denials"][0];
     assert_eq!((&denial["stage"], &denial["means"]), (&"T0".into(), &"kill".into()), "{summary}");
+    bypass::came(OUTSIDE, AGENT, "a user", Fate::Stopped);
     Ok(())
 }
 
@@ -152,6 +161,10 @@ fn the_environment_of_a_process_outside_is_not_read() -> Result<()> {
             assert!([EPERM, libc::EACCES].contains(&came["memory"]), "as root: {as_root}: {came:?}");
             assert_denials(&summary, 2)?;
         }
+        let fate = if is_lsm(&summary)? { Fate::Refused } else { Fate::Happened };
+        let by = if as_root { "root" } else { "a user" };
+        bypass::came(OUTSIDE, "the environment of a process of the same user", by, fate);
+        bypass::came(OUTSIDE, "the memory of a process of the same user", by, fate);
     }
     Ok(())
 }
@@ -167,12 +180,14 @@ fn root_inside_does_not_end_the_supervisor() -> Result<()> {
         let (came, summary, _) = scene.guarded("enforce", &kill[..1])?;
         assert_eq!(came["kill"], EPERM);
         assert_eq!(scene.world.supervisor(), Some(supervisor));
+        bypass::came(OUTSIDE, SUPERVISOR, "root", Fate::Refused);
         return assert_denials(&summary, 1);
     }
     fs::remove_file(scene.world.path().join("summary.json"))?;
     let lost = scene.guarded("enforce", &kill);
     let said = format!("{lost:?}");
     assert!(lost.is_err() && said.contains("the supervisor ended"), "{said}");
+    bypass::came(OUTSIDE, SUPERVISOR, "root", Fate::Stopped);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! along.
 
 use anyhow::{Context, Result};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::{World, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
@@ -9,6 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+/// The heading of the page.
+const SAY: &str = "The supervisor is asked from inside";
 
 fn kill(pid: u32) -> Result<()> {
     let pid = Pid::from_raw(i32::try_from(pid)?).context("no pid")?;
@@ -49,6 +53,9 @@ fn nobody_inside_has_a_say() -> Result<()> {
         let output = world.run_script(verb, &["--quiet"], &script)?;
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(said.contains("inside a session") && said.contains("code=122"), "{verb}, {request}: {said}");
+        if verb == "enforce" {
+            bypass::came(SAY, &format!("`wardline {request}`"), "a user", Fate::Refused);
+        }
     }
     Ok(())
 }
@@ -67,6 +74,7 @@ fn an_orphan_inside_has_no_say_either() -> Result<()> {
     world.run_script("enforce", &["--quiet"], &script)?;
     let said = std::fs::read_to_string(out)?;
     assert!(said.contains("inside a session") && said.contains("code=122"), "{said}");
+    bypass::came(SAY, "`wardline task last install`, by an orphan", "a user", Fate::Refused);
     Ok(())
 }
 
@@ -364,6 +372,7 @@ fn a_request_begun_before_an_attachment_is_refused_after_it() -> Result<()> {
         }
     };
     assert!(answer.contains("inside a session"), "{answer}");
+    bypass::came(SAY, "a request that was begun before `--attach`", "a user", Fate::Refused);
     drop(service);
     Ok(())
 }

@@ -1,12 +1,16 @@
 //! The user's keys are used for a session, and read by nobody inside: not by `ssh` and `gpg` either, whoever drives them.
 
 use anyhow::{Context, Result};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::keys::Keys;
 use end_to_end::{drive, has, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::process::Output;
 use std::time::Duration;
+
+/// The heading of the page.
+const DRIVEN: &str = "A key is read by who drives a program that uses it";
 
 fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -230,6 +234,14 @@ fn commits_are_signed_with_a_key_of_gpg() -> Result<()> {
         !fs::exists(keys.home(".gnupg/gpg-agent.conf"))?
             || fs::metadata(keys.home(".gnupg/gpg-agent.conf"))?.len() == 0
     );
+    for how in [
+        "`gpg --export-secret-keys`",
+        "`gpg --decrypt`",
+        "`gpg --enarmor` of a file beside the keys",
+        "`gpg --dearmor -o ~/.gnupg/gpg-agent.conf`",
+    ] {
+        bypass::came(DRIVEN, how, "a user", Fate::Refused);
+    }
     Ok(())
 }
 
@@ -256,6 +268,13 @@ fn a_key_is_not_read_by_who_drives_ssh() -> Result<()> {
         assert!(!said.contains("PRIVATE") && !said.contains("b3BlbnNzaC1rZXktdjE"), "{way}: {said}");
         let refused = ["looks", "denied"].map(|field| summary[field].as_u64().unwrap_or(0));
         assert!(refused.iter().sum::<u64>() >= 1, "{way} did not try: {summary}");
+        let how = match way {
+            "interpreter" => "a dynamic loader of the session's own, mounted under the real `ssh`",
+            "memory" => "`/proc/PID/mem` of the session's own `ssh`",
+            "descriptor" => "`pidfd_getfd` from an `ssh` that stands still on a full pipe",
+            _ => "an `ssh` that is traced",
+        };
+        bypass::came(DRIVEN, how, "a user", Fate::Refused);
     }
     Ok(())
 }
@@ -341,6 +360,15 @@ fn a_key_is_read_by_nobody() -> Result<()> {
         assert!(!said.contains(secret), "{secret}: {said}");
     }
     assert!(!said.contains("Identity added"), "{said}");
+    for how in [
+        "`ssh -F KEY`, which prints it",
+        "`ssh` with `LD_PRELOAD`",
+        "`ssh-keygen -y -f KEY`",
+        "`ssh -o AddKeysToAgent`, into an agent of the session's own",
+        "`ssh-add KEY`",
+    ] {
+        bypass::came(DRIVEN, how, "a user", Fate::Refused);
+    }
     Ok(())
 }
 
@@ -366,6 +394,11 @@ fn what_ssh_writes_in_its_directory_is_refused() -> Result<()> {
     // Where the file is made before it is refused, it stays empty.
     assert_eq!(fs::read(keys.home(".ssh/new")).unwrap_or_default(), b"", "{}", text(&output));
     assert!(summary["denied"].as_u64() >= Some(2), "{summary}");
+    for how in
+        ["`ssh -o UserKnownHostsFile=~/.ssh/authorized_keys`, which plants a login", "`ssh -E ~/.ssh/config`"]
+    {
+        bypass::came(DRIVEN, how, "a user", Fate::Refused);
+    }
     Ok(())
 }
 

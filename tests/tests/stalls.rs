@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::attempt::{self, Attempt};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::fuse::Mount;
 use end_to_end::scene::{can_refuse, is_machine, kernel};
 use end_to_end::{World, wait_until};
@@ -48,7 +49,7 @@ fn spawn(world: &World, verb: &str, more: &[&str], command: &[&str]) -> Result<C
 }
 
 /// While a session opens what is not there below `directory`, the answer to what another one does comes in time.
-fn answers_while(world: &World, directory: &str) -> Result<()> {
+fn answers_while(world: &World, directory: &str, how: &str) -> Result<()> {
     if kernel() < (6, 13) && !can_refuse() {
         println!("skipped: the tier tracepoint notices no rename before Linux 6.13");
         return Ok(());
@@ -103,6 +104,8 @@ fn answers_while(world: &World, directory: &str) -> Result<()> {
     let went_on = went_on.with_context(|| format!("the session never stood still: {state:?}"))?;
     println!("answered after {went_on:.3} s");
     ensure!(went_on < answered_s(), "answered after {went_on:.3} s: {state:?}");
+    let fate = if can_refuse() { Fate::Refused } else { Fate::Stopped };
+    bypass::came("The guard is stalled, and a jewel replaced meanwhile", how, "a user", fate);
     Ok(())
 }
 
@@ -125,7 +128,8 @@ fn deep_paths_stall_nobody() -> Result<()> {
     let world = World::new()?;
     let base = world.path().join("deep");
     fs::create_dir(&base)?;
-    let came = deep(&base).and_then(|directory| answers_while(&world, &directory));
+    let came =
+        deep(&base).and_then(|directory| answers_while(&world, &directory, "opens 2,000 directories deep"));
     // Deeper than what the world's own removal descends.
     Command::new("rm").arg("-rf").arg(&base).status()?;
     came
@@ -140,7 +144,11 @@ fn a_file_system_that_never_answers_stalls_nobody() -> Result<()> {
         println!("skipped: there is no /dev/fuse");
         return Ok(());
     };
-    let came = answers_while(&world, &point.display().to_string());
+    let came = answers_while(
+        &world,
+        &point.display().to_string(),
+        "opens in a file system that never answers (FUSE)",
+    );
     drop(mount);
     came
 }

@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::attempt::{self, Attempt, SECRET};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::survivors::{WAYS, WAYS_OF_ROOT, who};
 use end_to_end::{World, is_alive, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
@@ -64,8 +65,7 @@ impl Haunted {
             args.splice(user..user + 2, ["--as-root".to_owned()]);
         }
         let mut command = self.world.wardline(args);
-        let of_root = WAYS_OF_ROOT.iter().filter(|_| self.as_root);
-        let ways: Vec<&str> = WAYS.iter().chain(of_root).copied().collect();
+        let ways = self.ways();
         self.haunting(&mut command, &ways, seconds)?;
         let mut client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         if let Err(error) = self.wait_for(ways.len()) {
@@ -89,6 +89,20 @@ impl Haunted {
         who(&self.said()).into_iter().filter(|(_, pid)| is_alive(*pid)).collect()
     }
 
+    /// The ways in which its processes want to survive.
+    fn ways(&self) -> Vec<&'static str> {
+        let of_root = WAYS_OF_ROOT.iter().filter(|_| self.as_root);
+        WAYS.iter().chain(of_root).copied().collect()
+    }
+
+    /// Each of them has ended with the session.
+    fn have_ended(&self, when: &str) {
+        for way in self.ways() {
+            let by = if self.as_root { "root" } else { "a user" };
+            bypass::came("A session is outlived", &format!("{}, {when}", in_words(way)), by, Fate::Ended);
+        }
+    }
+
     /// Nobody is alive any more, and nobody has read the key.
     fn is_over(&self) -> Result<()> {
         ensure!(wait_until(SOON, || self.alive().is_empty()), "alive: {:?}", self.alive());
@@ -102,6 +116,22 @@ impl Drop for Haunted {
         for (_, pid) in self.alive() {
             let _ = kill(pid);
         }
+    }
+}
+
+/// A way, for people.
+fn in_words(way: &str) -> &str {
+    match way {
+        "plain" => "a child",
+        "headless" => "a process whose first thread has exited",
+        "headless-again" => "the child of such a one, of the same kind",
+        "shared-memory" => "a child that shares memory (`CLONE_VM` without `CLONE_THREAD`)",
+        "vfork" => "a chain of children by vfork",
+        "stopped" => "a stopped process",
+        "traced" => "a traced process",
+        "namespace" => "a process in a pid namespace of its own",
+        "headless-elsewhere" => "a process without its first thread, in another cgroup",
+        other => other,
     }
 }
 
@@ -122,6 +152,9 @@ fn nobody_outlives_the_end_of_the_command() -> Result<()> {
         let summary: Value = serde_json::from_slice(&summary)?;
         assert!(!summary["notes"].to_string().contains("cannot be shown to have ended"), "{summary}");
         assert_eq!(summary["exit_status"], 0, "{output:?}");
+        if verb == "enforce" {
+            haunted.have_ended("at the end of the command");
+        }
     }
     Ok(())
 }
@@ -136,6 +169,7 @@ fn nobody_outlives_being_killed_from_outside() -> Result<()> {
         assert_eq!(haunted.alive(), []);
         haunted.is_over()?;
         client.wait_with_output()?;
+        haunted.have_ended("at `stop-session --kill`");
     }
     Ok(())
 }
@@ -149,6 +183,7 @@ fn nobody_outlives_the_supervisor_and_the_client() -> Result<()> {
         kill(haunted.world.supervisor().context("no supervisor")?)?;
         client.wait()?;
         ensure!(wait_until(SOON, || haunted.alive().is_empty()), "alive: {:?}", haunted.alive());
+        haunted.have_ended("when the supervisor and the client are killed");
     }
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! Root runs no program, and loads no state, that another user may change: that user would be root at the next `sudo`.
 
 use anyhow::Result;
+use end_to_end::bypass::{self, Fate};
 use end_to_end::{World, wardline};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+/// The heading of the page.
+const REPLACED: &str = "Root is made to run what its user may replace";
 /// What a refusal is worth to a script.
 const REFUSED: Option<i32> = Some(122);
 
@@ -44,6 +47,7 @@ fn a_program_that_its_user_may_replace_is_not_run_as_root() -> Result<()> {
         assert!(said.contains(&format!("sudo install -m 755 {}", program.display())), "{said}");
     }
     assert!(!world.state().exists() && world.supervisor().is_none(), "nothing was begun");
+    bypass::came(REPLACED, "a program in a directory of the user's", "a user", Fate::Refused);
     // What only looks, or works in a world of its own, says it.
     let output = run(&world, &program, &["demo", "--help"])?;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -69,6 +73,9 @@ fn the_way_to_the_program_counts_with_its_links() -> Result<()> {
     let output = run(&world, &program, &["sessions"])?;
     assert_eq!(output.status.code(), REFUSED, "{output:?}");
     assert!(said(&output).contains("may be written by everybody"), "{output:?}");
+    for way in ["a link of the user's to the program", "a program that everybody may write"] {
+        bypass::came(REPLACED, way, "a user", Fate::Refused);
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! One module a job. Nothing here is needed at run time, and nothing here decides what Wardline does.
 
 mod bench;
+mod bypasses;
 mod ebpf;
 mod firstday;
 mod fuzz;
@@ -41,6 +42,8 @@ enum Job {
     /// Measure what it costs to be watched
     #[command(subcommand)]
     Bench(bench::Job),
+    /// Write the page of ways round the guard, from what the last whole run of the tests saw
+    Bypasses,
     /// Write the table of what is told, from what its test sees in each tier
     Operations,
     /// Run hostile programs in guarded sessions, in a throw-away machine
@@ -67,6 +70,7 @@ fn run(job: &Job) -> Result<i32> {
         Job::FirstDay(arguments) => firstday::run(arguments),
         Job::Vm(job) => vm::run(job),
         Job::Bench(job) => bench::run(job).map(|()| 0),
+        Job::Bypasses => bypasses::run().map(|()| 0),
         Job::Operations => operations::run().map(|()| 0),
         Job::Redcode(arguments) => redcode::run(arguments),
         Job::Test(arguments) => test::run(arguments),

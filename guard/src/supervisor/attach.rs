@@ -187,7 +187,7 @@ pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving
         if members.is_empty() && inside.is_empty() || Instant::now() >= until {
             break;
         }
-        members.iter().for_each(|pid| evict(lease, *pid));
+        members.iter().for_each(|pid| let_out(lease, *pid));
         if !lease.kernel.members(running.slot).is_empty() {
             continue;
         }
@@ -204,6 +204,15 @@ pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving
         tracing::error!(session = running.id(), %error, "what is left of a session could not be thawed");
     }
     Leaving::LetGo
+}
+
+/// Lets a process out, and lets it go on where a deadline that passed has made it stand still.
+fn let_out(lease: &Lease, pid: u32) {
+    let stands_still = lease.kernel.member(pid).ok().flatten().is_some_and(|member| member.stopped != 0);
+    evict(lease, pid);
+    if stands_still {
+        cgroup::signal(pid, Signal::CONT);
+    }
 }
 
 /// Keeps a slot until nobody is in it any more: the next session there would take over who is.

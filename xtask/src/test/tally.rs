@@ -1,5 +1,7 @@
 //! Counting tests, from what the test programs print.
 
+use crate::bypasses::Seen;
+
 /// How a step ended; a later one is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Result {
@@ -42,6 +44,8 @@ pub struct Tally {
     pub reason: Option<String>,
     /// Names of failed tests, and the reasons of skipped ones.
     pub notes: Vec<String>,
+    /// What they saw of ways round the guard.
+    pub bypasses: Seen,
 }
 
 impl Tally {
@@ -75,6 +79,7 @@ impl Tally {
         self.failed += other.failed;
         self.skipped += other.skipped;
         self.notes.extend_from_slice(&other.notes);
+        self.bypasses.add(&other.bypasses);
         if self.reason.is_none() {
             self.reason.clone_from(&other.reason);
         }
@@ -83,6 +88,7 @@ impl Tally {
     /// Takes over what a printed line says about tests, from `cargo test`, `cargo nextest` or a test itself.
     pub fn see(&mut self, line: &str) {
         let line = line.trim_end();
+        self.bypasses.see(line);
         // nextest shows what a test printed farther in.
         if line.trim_start().starts_with(SKIPPED) {
             self.excused += 1;

@@ -1,0 +1,237 @@
+//! Ways to a file and to an address beside the plain call. Each of them gets there where nobody guards.
+
+use crate::attempt::is_secret;
+use crate::deeds::{OPENAT, OPENAT2, by_handle, in_child, open_narrow};
+use crate::scene::is_machine;
+use crate::uring::{Entry, path, request};
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{self, Error};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How often a path is opened that somebody else changes meanwhile.
+fn turns() -> usize {
+    if is_machine() { 1_000 } else { 20_000 }
+}
+
+/// Reads the secret in the way that a verb names; `None` for another verb.
+pub(crate) fn read(verb: &str, arguments: &[&str]) -> Option<io::Result<()>> {
+    let [.., of] = arguments else { return None };
+    let text = CString::new(*of).unwrap_or_default();
+    let request = |entry: Entry| {
+        let came = request(4, &Entry { fd: libc::AT_FDCWD, address: path(&text), ..entry });
+        // SAFETY: the kernel has just returned it.
+        came.and_then(|fd| is_secret(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
+    };
+    Some(match (verb, arguments) {
+        ("read-by-request", [_]) => request(Entry { opcode: OPENAT, ..Entry::default() }),
+        ("read-by-request-2", [_]) => {
+            let how = [libc::O_RDONLY as u64, 0, 0];
+            let len = size_of_val(&how) as u32;
+            request(Entry { opcode: OPENAT2, offset: how.as_ptr() as u64, len, ..Entry::default() })
+        }
+        ("read-by-handle", [_]) => by_handle(c".", &text).and_then(|file| is_secret(file.into())),
+        ("read-32", [_]) => open_narrow(&text, is_secret),
+        ("read-changing", [_]) => changing(of),
+        ("read-of-child", [_]) => of_child(of),
+        ("read-in-namespace", [how, _]) => in_namespace(how, Path::new(of)),
+        _ => return None,
+    })
+}
+
+/// Opens a link that another thread turns from a harmless file to this one and back, again and again.
+fn changing(of: &str) -> io::Result<()> {
+    let directory = std::env::current_dir()?.join(format!("turns-{}", std::process::id()));
+    fs::create_dir_all(&directory)?;
+    let (harmless, link, next) = (directory.join("harmless"), directory.join("link"), directory.join("next"));
+    fs::write(&harmless, "harmless")?;
+    symlink(&harmless, &link)?;
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let turn = |to: &Path| symlink(to, &next).and_then(|()| fs::rename(&next, &link));
+            while !over.load(Ordering::Relaxed) {
+                let _ = turn(Path::new(of)).and_then(|()| turn(&harmless));
+            }
+        });
+        let tries = (0..turns()).map(|_| File::open(&link).and_then(is_secret));
+        let mut refused = Error::from(io::ErrorKind::NotFound);
+        let read = tries.into_iter().any(|came| match came {
+            Ok(()) => true,
+            Err(error) => {
+                // What was harmless is no error of the system's.
+                if error.raw_os_error().is_some() {
+                    refused = error;
+                }
+                false
+            }
+        });
+        over.store(true, Ordering::Relaxed);
+        if read { Ok(()) } else { Err(refused) }
+    })
+}
+
+/// Through the root directory of a process of its own.
+fn of_child(of: &str) -> io::Result<()> {
+    let mut child = Command::new("sleep").arg("60").spawn()?;
+    let came = File::open(format!("/proc/{}/root{of}", child.id())).and_then(is_secret);
+    child.kill()?;
+    child.wait()?;
+    came
+}
+
+/// In a mount namespace, and for who is not root a user namespace, in which whoever made it may mount.
+fn in_namespace(how: &str, of: &Path) -> io::Result<()> {
+    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    let at = std::env::current_dir()?.join("namespace");
+    fs::create_dir_all(&at)?;
+    in_child(|| {
+        // SAFETY: this process has one thread, and shares no descriptors.
+        if unsafe { libc::unshare(if uid == 0 { 0 } else { libc::CLONE_NEWUSER } | libc::CLONE_NEWNS) } != 0 {
+            return Err(Error::last_os_error());
+        }
+        if uid != 0 {
+            fs::write("/proc/self/setgroups", "deny")?;
+            fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+            fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
+        }
+        let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
+        nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+        let directory = of.parent().unwrap_or(Path::new("/"));
+        let name = of.file_name().unwrap_or_default();
+        let none = None::<&str>;
+        let flags = nix::mount::MsFlags::empty;
+        let read = |path: PathBuf| File::open(path).and_then(is_secret);
+        match how {
+            "bind" => {
+                nix::mount::mount(Some(directory), &at, none, nix::mount::MsFlags::MS_BIND, none)?;
+                read(at.join(name))
+            }
+            "overlay" => {
+                nix::mount::mount(Some("above"), &at, Some("tmpfs"), flags(), none)?;
+                for part in ["upper", "work", "over"] {
+                    fs::create_dir(at.join(part))?;
+                }
+                let layers = format!(
+                    "lowerdir={},upperdir={at}/upper,workdir={at}/work",
+                    directory.display(),
+                    at = at.display()
+                );
+                nix::mount::mount(
+                    Some("over"),
+                    &at.join("over"),
+                    Some("overlay"),
+                    flags(),
+                    Some(layers.as_str()),
+                )?;
+                read(at.join("over").join(name))
+            }
+            _ => {
+                std::os::unix::fs::chroot(directory)?;
+                read(Path::new("/").join(name))
+            }
+        }
+    })
+}
+
+/// Sends something to an address in the way that a verb names; `None` for another verb.
+pub(crate) fn send(verb: &str, to: &str) -> Option<io::Result<()>> {
+    let address = || to.parse::<SocketAddr>().map_err(Error::other);
+    let from = |to: &SocketAddr| UdpSocket::bind(if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" });
+    Some(match verb {
+        "tcp" => address().and_then(TcpStream::connect).map(drop),
+        "tcp-fast-open" => address().and_then(|to| {
+            let socket = stream(&to, 0)?;
+            send_to(&socket, &to, libc::MSG_FASTOPEN)
+        }),
+        "multipath-tcp" => address().and_then(|to| {
+            let socket = stream(&to, libc::IPPROTO_MPTCP)?;
+            connect(&socket, &to)
+        }),
+        "tcp-by-request" => address().and_then(|to| {
+            const CONNECT: u8 = 16;
+            let socket = stream(&to, 0)?;
+            let (name, size) = of(&to);
+            let entry = Entry { opcode: CONNECT, fd: socket.as_raw_fd(), ..Entry::default() };
+            request(4, &Entry { address: (&raw const name) as u64, offset: size as u64, ..entry }).map(drop)
+        }),
+        "udp" => address().and_then(|to| from(&to)?.send_to(b"x", to).map(drop)),
+        "udp-connected" => address().and_then(|to| {
+            let socket = from(&to)?;
+            socket.connect(to)?;
+            socket.send(b"x").map(drop)
+        }),
+        "udp-from-a-child" => Command::new("bash")
+            .args(["-c", &format!("echo x >/dev/udp/{}", to.replacen(':', "/", 1))])
+            .status()
+            .and_then(
+                |status| if status.success() { Ok(()) } else { Err(Error::from_raw_os_error(libc::EPERM)) },
+            ),
+        _ => return None,
+    })
+}
+
+fn stream(to: &SocketAddr, protocol: i32) -> io::Result<OwnedFd> {
+    let family = if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: integers alone, and what comes back is nobody else's.
+    unsafe {
+        match libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, protocol) {
+            -1 => Err(Error::last_os_error()),
+            fd => Ok(OwnedFd::from_raw_fd(fd)),
+        }
+    }
+}
+
+/// An address as the kernel takes it, and its length.
+fn of(address: &SocketAddr) -> (libc::sockaddr_storage, usize) {
+    // SAFETY: integers, of which zero is a value.
+    let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+    let at = (&raw mut storage).cast::<u8>();
+    let bytes = match address {
+        SocketAddr::V4(v4) => {
+            let mut bytes = vec![0; 16];
+            bytes[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
+            bytes[2..4].copy_from_slice(&v4.port().to_be_bytes());
+            bytes[4..8].copy_from_slice(&v4.ip().octets());
+            bytes
+        }
+        SocketAddr::V6(v6) => {
+            let mut bytes = vec![0; 28];
+            bytes[..2].copy_from_slice(&(libc::AF_INET6 as u16).to_ne_bytes());
+            bytes[2..4].copy_from_slice(&v6.port().to_be_bytes());
+            bytes[8..24].copy_from_slice(&v6.ip().octets());
+            bytes
+        }
+    };
+    // SAFETY: the storage has room for every address.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len()) };
+    (storage, bytes.len())
+}
+
+fn connect(socket: &OwnedFd, to: &SocketAddr) -> io::Result<()> {
+    let (name, size) = of(to);
+    // SAFETY: the address outlives the call.
+    let came = unsafe { libc::connect(socket.as_raw_fd(), (&raw const name).cast(), size as u32) };
+    if came < 0 { Err(Error::last_os_error()) } else { Ok(()) }
+}
+
+fn send_to(socket: &OwnedFd, to: &SocketAddr, flags: i32) -> io::Result<()> {
+    let (name, size) = of(to);
+    // SAFETY: address and data outlive the call.
+    let came = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            c"x".as_ptr().cast(),
+            1,
+            flags,
+            (&raw const name).cast(),
+            size as u32,
+        )
+    };
+    if came < 0 { Err(Error::last_os_error()) } else { Ok(()) }
+}
