@@ -164,6 +164,7 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
         }
         (verb, [_, ..]) if verb.starts_with("read-") => ways::read(verb, arguments)
             .unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}")))),
+        ("reach", [how, pid]) => ways::reach(how, pid),
         ("send", [verb, to]) => {
             ways::send(verb, to).unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}"))))
         }

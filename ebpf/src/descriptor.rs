@@ -5,8 +5,11 @@ use crate::read::Address;
 use crate::ring::{FileOperation, open_access, tell_file, verdict};
 use crate::syscall::{Ended, SIGKILL};
 use crate::task::Inside;
-use crate::{decide, dentry};
-use abi::{CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, VERDICT_REFUSED, Verdict, access};
+use crate::{decide, dentry, process};
+use abi::{
+    CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, REASON_OTHER_PROCESS, STAGE_T0, VERDICT_REFUSED,
+    Verdict, access,
+};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 
 const PROT_EXEC: u64 = 4;
@@ -41,7 +44,14 @@ pub fn tell_open(
     if flags & O_TRUNC != 0 {
         access |= access::TRUNC | access::WRITE;
     }
-    let decided = decide::file(inside, dentry, access, MEANS_KILL);
+    let reaches = !offsets::is_lsm_tier()
+        && access & access::PATH_ONLY == 0
+        && process::is_outside(dentry, &[process::ENVIRONMENT, process::MEMORY]);
+    let decided = if reaches {
+        verdict(inside, STAGE_T0, REASON_OTHER_PROCESS, MEANS_KILL)
+    } else {
+        decide::file(inside, dentry, access, MEANS_KILL)
+    };
     if decided.flags & VERDICT_REFUSED != 0 && access & access::PATH_ONLY == 0 {
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_send_signal(SIGKILL) };

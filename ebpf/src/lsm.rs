@@ -6,17 +6,17 @@
 use crate::deadline::{self, PUT_OFF};
 use crate::maps::PROTECTED;
 use crate::offsets;
-use crate::read::{Address, argument, zeroed, zeros};
+use crate::read::{Address, argument, zeros};
 use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdict};
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint, hold, mount};
+use crate::{decide, dentry, endpoint, hold, mount, process};
 use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;
-use core::mem::{MaybeUninit, size_of};
+use core::mem::size_of;
 
 const ALLOW: i32 = 0;
 const EPERM: i32 = -1;
@@ -72,36 +72,11 @@ pub fn file_open(ctx: LsmContext) -> i32 {
         return ALLOW;
     }
     let Some(dentry) = file.follow(offsets::file_dentry()) else { return ALLOW };
-    if other_process(dentry) {
+    // Memory is reached through `ptrace_access_check`.
+    if process::is_outside(dentry, &[process::ENVIRONMENT]) {
         return guard_outside(op::OPEN, access, flags, dentry);
     }
     guard(op::OPEN, access, flags, dentry, None, true)
-}
-
-/// Whether a dentry is the environment of a process outside the session: `/proc/PID/environ`. Memory is reached through
-/// `ptrace_access_check`.
-#[inline(always)]
-fn other_process(dentry: Address) -> bool {
-    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-    let Some(inside) = task::current() else { return false };
-    let magic = dentry.follow(offsets::dentry_sb()).and_then(|sb| sb.get::<u64>(offsets::sb_magic()));
-    if magic != Some(PROC_SUPER_MAGIC) {
-        return false;
-    }
-    let mut place = MaybeUninit::<[u64; abi::NAME_LEN / 8]>::uninit();
-    let name = zeroed(&mut place);
-    if !dentry::short_name(dentry, name.as_mut_ptr()) || name[0] != u64::from_le_bytes(*b"environ\0") {
-        return false;
-    }
-    let Some(inode) = dentry::inode(dentry) else { return false };
-    let pid =
-        Address(inode.0 - offsets::proc_inode_vfs() as u64 + offsets::proc_inode_pid() as u64).follow(0);
-    let Some(number) = pid.and_then(|pid| pid.word(offsets::pid_number())) else { return false };
-    match task::find(number, 0) {
-        Some(target) => target.slot != inside.slot,
-        // Only leaders are in the member map; a thread of one's own process is told from others by its number.
-        None => number != inside.tid,
-    }
 }
 
 #[inline(always)]

@@ -1,20 +1,52 @@
 //! Operations on other processes and on kernel interfaces.
 
-use crate::dentry;
 use crate::maps::MEMBERS;
 use crate::offsets;
-use crate::read::{Address, each};
+use crate::read::{Address, each, zeroed};
 use crate::ring::{Buffer, Urgency, verdict};
-use crate::syscall::Ended;
+use crate::syscall::{Ended, SIGKILL};
 use crate::task::{self, Inside};
-use abi::{Kernel, NO_ARG, kind, op};
+use crate::{dentry, hold};
+use abi::{Kernel, MEANS_KILL, NO_ARG, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, Verdict, kind, op};
+use aya_ebpf::helpers::generated::bpf_send_signal;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 
 /// System calls that name their process by a descriptor, the same numbers in both tables.
 const PIDFD_SEND_SIGNAL: u32 = 424;
 const PIDFD_GETFD: u32 = 438;
+/// The request by which a process is traced by its parent.
+const PTRACE_TRACEME: u64 = 0;
+
+/// Names in a process's directory of `/proc`: its environment, and its memory.
+pub const ENVIRONMENT: u64 = u64::from_le_bytes(*b"environ\0");
+pub const MEMORY: u64 = u64::from_le_bytes(*b"mem\0\0\0\0\0");
+
+/// Whether a dentry is a file of one of these names of a process outside the session, in `/proc`.
+#[inline(always)]
+pub fn is_outside(dentry: Address, names: &[u64]) -> bool {
+    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+    let Some(inside) = task::current() else { return false };
+    let magic = dentry.follow(offsets::dentry_sb()).and_then(|sb| sb.get::<u64>(offsets::sb_magic()));
+    if magic != Some(PROC_SUPER_MAGIC) {
+        return false;
+    }
+    let mut place = MaybeUninit::<[u64; abi::NAME_LEN / 8]>::uninit();
+    let name = zeroed(&mut place);
+    if !dentry::short_name(dentry, name.as_mut_ptr()) || !names.contains(&name[0]) {
+        return false;
+    }
+    let Some(inode) = dentry::inode(dentry) else { return false };
+    let pid =
+        Address(inode.0 - offsets::proc_inode_vfs() as u64 + offsets::proc_inode_pid() as u64).follow(0);
+    let Some(number) = pid.and_then(|pid| pid.word(offsets::pid_number())) else { return false };
+    match task::find(number, 0) {
+        Some(target) => target.slot != inside.slot,
+        // Only leaders are in the member map; a thread of one's own process is told from others by its number.
+        None => number != inside.tid,
+    }
+}
 
 /// The process that an operation is for.
 #[derive(Clone, Copy)]
@@ -40,7 +72,28 @@ pub fn raw(call: &Ended) -> Option<()> {
     } else {
         Target { number: first, inside: false, claimed: false }
     };
-    tell(&call.inside, op, target, second, call.ret, call.number)
+    let mut decided = verdict(&call.inside, 0, 0, 0);
+    if !offsets::is_lsm_tier() && op == op::PTRACE && call.ret >= 0 && is_reached(call, &target, second) {
+        decided = verdict(&call.inside, STAGE_T0, abi::REASON_OTHER_PROCESS, MEANS_KILL);
+        if decided.flags & VERDICT_REFUSED != 0 {
+            // Its tracer ends before the next request, and what it has read with it.
+            // SAFETY: the helper has no preconditions.
+            unsafe { bpf_send_signal(SIGKILL) };
+        }
+    }
+    tell(&call.inside, op, target, second, call.ret, call.number, &decided)
+}
+
+/// Whether a call has reached into a process outside the session. What a call to trace has left alone is not among the traced
+/// any more, and was asked about when it was taken.
+#[inline(always)]
+fn is_reached(call: &Ended, target: &Target, request: u64) -> bool {
+    const PTRACE: (u32, u32) = (101, 26);
+    let is_trace = call.number == if call.compat { PTRACE.1 } else { PTRACE.0 };
+    if is_trace && (target.claimed || request == PTRACE_TRACEME) {
+        return false;
+    }
+    !target.inside && (!target.claimed || level() == Some(0))
 }
 
 #[inline(always)]
@@ -107,7 +160,6 @@ struct Traced {
 #[inline(always)]
 fn traced(wanted: u32, request: u64) -> Option<u32> {
     const TRACED: u32 = 1024;
-    const PTRACE_TRACEME: u64 = 0;
     let task = task::task();
     if request == PTRACE_TRACEME {
         return task.follow(offsets::task_parent())?.word(offsets::task_tgid());
@@ -162,19 +214,30 @@ fn on_signal(signal: u32, info: Address, target: Address) -> Option<()> {
     }
     let tgid = target.word(offsets::task_tgid())?;
     let target = Target { number: u64::from(tgid), inside: is_inside(&inside, tgid), claimed: false };
-    tell(&inside, op::SIGNAL, target, u64::from(signal), 0, u32::MAX)
+    tell(&inside, op::SIGNAL, target, u64::from(signal), 0, u32::MAX, &verdict(&inside, 0, 0, 0))
 }
 
 /// Tells a use of a kernel interface.
 #[inline(always)]
 pub fn tell_interface(inside: &Inside, op: u16, first: u64, second: u64) -> Option<()> {
     let target = Target { number: first, inside: false, claimed: false };
-    tell(inside, op, target, second, 0, u32::MAX)
+    tell(inside, op, target, second, 0, u32::MAX, &verdict(inside, 0, 0, 0))
 }
 
 #[inline(always)]
-fn tell(inside: &Inside, op: u16, target: Target, second: u64, ret: i32, syscall: u32) -> Option<()> {
-    let buffer = Buffer::claim()?;
+fn tell(
+    inside: &Inside,
+    op: u16,
+    target: Target,
+    second: u64,
+    ret: i32,
+    syscall: u32,
+    decided: &Verdict,
+) -> Option<()> {
+    let Some(buffer) = Buffer::claim() else {
+        hold::lost(inside, decided);
+        return None;
+    };
     let record: *mut Kernel = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
@@ -185,8 +248,9 @@ fn tell(inside: &Inside, op: u16, target: Target, second: u64, ret: i32, syscall
         (*record).second = second;
         (*record).inside = u32::from(target.inside);
         (*record).claimed = u32::from(target.claimed);
-        (*record).verdict = verdict(inside, 0, 0, 0);
+        (*record).verdict = *decided;
     }
-    buffer.submit(kind::KERNEL, inside, syscall, size_of::<Kernel>(), Urgency::Operation);
+    let urgency = if decided.stage == STAGE_NONE { Urgency::Operation } else { Urgency::Control };
+    buffer.submit(kind::KERNEL, inside, syscall, size_of::<Kernel>(), urgency);
     Some(())
 }

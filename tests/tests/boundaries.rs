@@ -11,10 +11,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 const EPERM: i32 = libc::EPERM;
 /// Headings and ways of the page.
+const INTO: &str = "A process of the same user outside is reached into";
 const OUTSIDE: &str = "Somebody outside is reached";
 const SUPERVISOR: &str = "the supervisor is killed (and every session with it)";
 const AGENT: &str = "a connection to the ssh-agent in `SSH_AUTH_SOCK`";
@@ -138,33 +139,57 @@ impl Drop for Outside {
     }
 }
 
+/// Where it cannot be refused it has happened, and who did it ends with the call.
 #[test]
-fn the_environment_of_a_process_outside_is_not_read() -> Result<()> {
-    for as_root in [false, true] {
+fn a_process_outside_is_not_reached_into() -> Result<()> {
+    for (as_root, by) in [(false, "a user"), (true, "root")] {
         let scene = Scene::new(as_root)?;
         let mut command = Command::new("sleep");
-        command.arg("1000").uid(scene.world.user.id).gid(scene.world.user.id);
+        command.arg("1000").stdin(Stdio::piped()).uid(scene.world.user.id).gid(scene.world.user.id);
         let outside = Outside(command.spawn()?);
-        let process = format!("/proc/{}", outside.0.id());
-        let reads = rows([
-            ("environment", "open", &[&format!("{process}/environ")]),
-            ("memory", "write", &[&format!("{process}/mem")]),
-            ("own-environment", "open", &["/proc/self/environ"]),
-            ("status", "open", &[&format!("{process}/status")]),
+        let pid = &*outside.0.id().to_string();
+        let reaches = rows([
+            ("its environment is opened", "open", &[&format!("/proc/{pid}/environ")]),
+            ("its memory is opened to be written", "write", &[&format!("/proc/{pid}/mem")]),
+            ("its memory is read by `process_vm_readv`", "reach", &["memory", pid]),
+            ("a descriptor is taken by `pidfd_getfd`", "reach", &["descriptor", pid]),
+            ("it is traced", "reach", &["trace", pid]),
         ]);
-        assert!(scene.free(&reads)?.values().all(|errno| *errno == 0));
-        let (came, summary, _) = scene.guarded("enforce", &reads)?;
-        assert_eq!((came["own-environment"], came["status"]), (0, 0));
-        if is_lsm(&summary)? {
-            assert_eq!(came["environment"], EPERM, "as root: {as_root}");
-            // The kernel makes EACCES of what refuses access to memory.
-            assert!([EPERM, libc::EACCES].contains(&came["memory"]), "as root: {as_root}: {came:?}");
-            assert_denials(&summary, 2)?;
+        let ordinary = rows([
+            ("own environment", "open", &["/proc/self/environ"]),
+            ("status", "open", &[&format!("/proc/{pid}/status")]),
+            ("own memory", "reach", &["memory", "own"]),
+            ("own child", "reach", &["trace", "own"]),
+        ]);
+        let all = [ordinary.clone(), reaches.clone()].concat();
+        for (name, errno) in scene.free(&all)? {
+            assert_eq!(errno, 0, "no test: {name} fails without a guard");
         }
-        let fate = if is_lsm(&summary)? { Fate::Refused } else { Fate::Happened };
-        let by = if as_root { "root" } else { "a user" };
-        bypass::came(OUTSIDE, "the environment of a process of the same user", by, fate);
-        bypass::came(OUTSIDE, "the memory of a process of the same user", by, fate);
+        let (came, summary, output) = scene.guarded("enforce", &ordinary)?;
+        assert!(came.len() == 4 && came.values().all(|errno| *errno == 0), "{came:?} {output:?} {summary:#}");
+        if is_lsm(&summary)? {
+            let (came, summary, _) = scene.guarded("enforce", &reaches)?;
+            for (name, errno) in &came {
+                // The kernel makes EACCES of what refuses access to memory.
+                assert!([EPERM, libc::EACCES].contains(errno), "{name}, by {by}: {errno}");
+                bypass::came(INTO, name, by, Fate::Refused);
+            }
+            assert_eq!(came.len(), reaches.len());
+            assert_denials(&summary, reaches.len())?;
+            continue;
+        }
+        for reach in reaches.chunks(1) {
+            let (came, summary, output) = scene.guarded("enforce", reach)?;
+            assert_eq!(
+                (came.len(), output.status.signal()),
+                (0, Some(libc::SIGKILL)),
+                "{output:?} {summary:#}"
+            );
+            let denial = &summary["denials"][0];
+            let told = (&denial["stage"], &denial["means"], &denial["fate"]);
+            assert_eq!(told, (&"T0".into(), &"kill".into(), &"happened-and-stopped".into()), "{summary:#}");
+            bypass::came(INTO, &reach[0].name, by, Fate::Stopped);
+        }
     }
     Ok(())
 }
