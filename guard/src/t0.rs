@@ -130,6 +130,7 @@ impl Static {
             held: &mut held,
             slot,
             marks,
+            uid: guarded.uid,
             untouchable: HashSet::new(),
             entries: HashMap::new(),
             readable: Vec::new(),
@@ -194,6 +195,8 @@ struct Arming<'a> {
     held: &'a mut Held,
     slot: u32,
     marks: Option<&'a Marks>,
+    /// The session's user.
+    uid: u32,
     /// Directories that no link turns into a jewel: the root, homes, workspaces and what holds them.
     untouchable: HashSet<FileKey>,
     /// What was found on the way to jewels.
@@ -260,6 +263,10 @@ impl Arming<'_> {
             Site::NameIn(directory, name) => {
                 self.mark_directories(directory, label, guarded);
                 self.above_by_name(directory)?;
+                // In the home it is a place like any other: links, on the way to it or there, lead to what is guarded.
+                let base = if directory.starts_with('.') { "" } else { ".config" };
+                let path = guarded.home.join(base).join(directory).join(name);
+                self.named_path(&path, label, true)?;
                 let Some(directory) = padded(directory.as_bytes()) else { return Ok(()) };
                 self.name(abi::name_dir(&directory), name.as_bytes(), label)
             }

@@ -8,7 +8,7 @@ use end_to_end::bypass::{self, Fate};
 use end_to_end::scene::{Scene, assert_denials, is_lsm, rows, tells_changes};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Output, Stdio};
@@ -94,6 +94,51 @@ fn nothing_of_a_jewel_is_changed() -> Result<()> {
         }
         assert_denials(&summary, opens.len())?;
     }
+    Ok(())
+}
+
+/// People keep what lies in their home somewhere else, and link to it: the whole directory, or the file.
+#[test]
+fn a_jewel_behind_links_is_one() -> Result<()> {
+    let world = World::new()?;
+    let home = world.home();
+    let kept =
+        ["bashrc", "git/config", "claude/settings.json", "codex.toml", "opencode/opencode.json", "keys/work"];
+    world.write(&home.join("dotfiles/ssh"), "Host box\n")?;
+    for path in kept {
+        world.write(&home.join("dotfiles").join(path), "plain\n")?;
+    }
+    fs::create_dir_all(home.join(".config"))?;
+    fs::create_dir_all(home.join(".codex"))?;
+    fs::create_dir_all(home.join(".ssh"))?;
+    let links = [
+        (".bashrc", "dotfiles/bashrc"),
+        (".config/git", "../dotfiles/git"),
+        (".claude", "dotfiles/claude"),
+        (".codex/config.toml", "../dotfiles/codex.toml"),
+        (".config/opencode", "../dotfiles/opencode"),
+        (".ssh/id_ed25519", "../dotfiles/keys/work"),
+        (".ssh/config", "../dotfiles/ssh"),
+    ];
+    for (link, to) in links {
+        symlink(to, home.join(link))?;
+    }
+    let script = format!(
+        "cd '{}'; for file in {}; do bash -c \"echo evil >>dotfiles/$file\"; done; cat dotfiles/keys/work; \
+         for file in .bashrc .config/git/config .claude/settings.json .claude/settings.local.json .codex/config.toml \
+         .config/opencode/opencode.json .ssh/id_ed25519; do bash -c \"echo evil >>$file\"; done; echo fine >dotfiles/other; \
+         cat .ssh/config; echo went on",
+        home.display(),
+        kept.join(" ")
+    );
+    let output = world.run_script("enforce", &["--quiet"], &script)?;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "Host box\nwent on\n", "{output:?}");
+    for path in kept {
+        assert_eq!(fs::read_to_string(home.join("dotfiles").join(path))?, "plain\n", "{path}: {output:?}");
+    }
+    // Where the file is made before it is refused, it stays empty.
+    let made = fs::read_to_string(home.join("dotfiles/claude/settings.local.json")).unwrap_or_default();
+    assert_eq!((made.as_str(), fs::read_to_string(home.join("dotfiles/other"))?.as_str()), ("", "fine\n"));
     Ok(())
 }
 

@@ -35,7 +35,8 @@ impl Arming<'_> {
     /// What may be read in `~/.ssh`: files that surely hold no secret, and the directories there that they lie in, which
     /// `Include` lists.
     pub(super) fn public_files(&mut self, guarded: &Guarded) -> Result<(), Error> {
-        let Found::Node(ssh) = walk::open(self.list, &guarded.home.join(".ssh")) else { return Ok(()) };
+        let home = guarded.home.join(".ssh");
+        let Found::Node(ssh) = walk::open(self.list, &home) else { return Ok(()) };
         if !ssh.is_dir() {
             return Ok(());
         }
@@ -44,7 +45,13 @@ impl Arming<'_> {
         let walked = walk::below(self.list, ssh.fd.as_fd(), Visit::All, OWN_LABELS, &mut |path, node| {
             if node.is_dir() {
                 directories.push((path.to_vec(), node.identity.file));
-            } else if is_named_public(path) && is_public(node) {
+            } else if is_named_public(path) {
+                let behind =
+                    if node.is_link() { self.behind(&home.join(path.to_os_str_lossy())) } else { None };
+                let node = behind.as_ref().unwrap_or(node);
+                if !is_public(node) {
+                    return Ok(true);
+                }
                 public.insert(node.identity.file);
                 let above = directories.iter().filter(|(directory, _)| is_above(directory, path));
                 public.extend(above.map(|(_, directory)| *directory));

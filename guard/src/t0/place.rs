@@ -6,8 +6,9 @@ use super::{Arming, Guarded, Key, Readable, content};
 use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, magic};
 use abi::{Label, access};
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 use event::jewel::Site;
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -119,11 +120,50 @@ impl Arming<'_> {
         if node.is_dir() { self.below(path, node, label) } else { Ok(()) }
     }
 
-    /// Every file below a directory, by inode: a hard link made earlier gives it another ancestor.
+    /// Every file below a directory, by inode: a hard link made earlier gives it another ancestor. And what links there lead
+    /// to: people keep their files somewhere else.
     fn below(&mut self, path: &Path, directory: &Node, label: &Label) -> Result<(), Error> {
+        let mut links = Vec::new();
+        self.files_below(path, directory, label, &mut links)?;
+        for link in links {
+            let link = path.join(OsStr::from_bytes(&link));
+            let Some(target) = self.behind(&link) else { continue };
+            self.label(&target, label)?;
+            if target.is_dir() {
+                self.files_below(&link, &target, label, &mut Vec::new())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The user's own file or directory behind a link in a jewel's directory. The link is the user's, who may let it lead
+    /// anywhere.
+    pub(super) fn behind(&self, link: &Path) -> Option<Node> {
+        match walk::open(self.list, link) {
+            Found::Node(target)
+                if target.identity.uid == self.uid
+                    && (target.is_dir() || walk::is(target.identity.mode, libc::S_IFREG))
+                    && !self.untouchable.contains(&target.identity.file) =>
+            {
+                Some(target)
+            }
+            _ => None,
+        }
+    }
+
+    fn files_below(
+        &mut self,
+        path: &Path,
+        directory: &Node,
+        label: &Label,
+        links: &mut Vec<BString>,
+    ) -> Result<(), Error> {
         let mut own_labels = 0;
         let list = self.list;
-        let walked = walk::below(list, directory.fd.as_fd(), Visit::All, BELOW_LIMIT, &mut |_, node| {
+        let walked = walk::below(list, directory.fd.as_fd(), Visit::All, BELOW_LIMIT, &mut |below, node| {
+            if node.is_link() && links.len() < OWN_LABELS {
+                links.push(below.to_owned());
+            }
             let two_names = !node.is_dir() && node.identity.nlink > 1;
             if two_names || own_labels < OWN_LABELS {
                 own_labels += 1;
