@@ -11,6 +11,7 @@ use crate::user::Identity;
 use anyhow::Result;
 use caller::Caller;
 use event::jewel::{JEWELS, Site};
+use event::moved;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -199,12 +200,14 @@ impl Environment {
     }
 }
 
-/// The variables that name sockets of delegated authority, and where gpg's keys are: the deny-list closes what they point to.
+/// The variables that name sockets of delegated authority, and where parts of the home are: the deny-list closes what they
+/// point to.
 pub fn delegates(variables: &[Variable]) -> Vec<(bstr::BString, bstr::BString)> {
     variables
         .iter()
         .filter(|(name, _)| {
             *name == "GNUPGHOME"
+                || moved::is_named(name.as_bytes())
                 || JEWELS
                     .iter()
                     .any(|jewel| matches!(jewel.site, Site::Variable(variable) if name == variable))

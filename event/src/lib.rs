@@ -11,6 +11,7 @@ mod decision;
 pub mod jewel;
 mod leave;
 mod maker;
+pub mod moved;
 mod object;
 pub mod open;
 mod operation;

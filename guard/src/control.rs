@@ -74,7 +74,7 @@ pub struct Begin {
     pub agent_state: Vec<BString>,
     /// Directories of compilers and package managers outside the system's own.
     pub toolchains: Vec<BString>,
-    /// The variables of the command's environment that name sockets of delegated authority, and where gpg's keys are.
+    /// The variables of the command's environment that name sockets of delegated authority, and where parts of the home are.
     pub variables: Vec<(BString, BString)>,
     /// The user asked for what is refused otherwise: a workspace that is a home, or holds a crown jewel.
     pub force: bool,

@@ -250,11 +250,10 @@ impl Arming<'_> {
 
     fn jewel(&mut self, jewel: &Jewel, label: &Label, guarded: &Guarded) -> Result<(), Error> {
         match jewel.site {
-            Site::Home(path) => {
-                let path = guarded.home.join(path);
+            Site::Home(path) => self.paths(path, guarded).into_iter().try_for_each(|path| {
                 self.readable_for_now(jewel.site, &path, label, guarded.uid)?;
                 self.named_path(&path, label, true)
-            }
+            }),
             Site::System(path) => self.named_path(Path::new(path), label, false),
             Site::Runtime(path) => {
                 let runtime = Path::new("/run/user").join(guarded.uid.to_string());
@@ -264,9 +263,10 @@ impl Arming<'_> {
                 self.mark_directories(directory, label, guarded);
                 self.above_by_name(directory)?;
                 // In the home it is a place like any other: links, on the way to it or there, lead to what is guarded.
-                let base = if directory.starts_with('.') { "" } else { ".config" };
-                let path = guarded.home.join(base).join(directory).join(name);
-                self.named_path(&path, label, true)?;
+                let base = if directory.starts_with('.') { "" } else { ".config/" };
+                for path in self.paths(&format!("{base}{directory}/{name}"), guarded) {
+                    self.named_path(&path, label, true)?;
+                }
                 let Some(directory) = padded(directory.as_bytes()) else { return Ok(()) };
                 self.name(abi::name_dir(&directory), name.as_bytes(), label)
             }
@@ -278,6 +278,29 @@ impl Arming<'_> {
                 Some(value) => self.socket(variable, value, label),
                 None => Ok(()),
             },
+        }
+    }
+
+    /// Where a jewel of the home lies: there, and where the session's variables say. Their values are the guarded side's, so that
+    /// they close the user's own files, and no directory that holds a home or a workspace.
+    fn paths(&self, path: &str, guarded: &Guarded) -> Vec<PathBuf> {
+        let value = |name: &str| guarded.variable(name).map(|value| value.as_bstr());
+        let elsewhere = event::moved::elsewhere(path, value).into_iter();
+        let elsewhere = elsewhere.map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(&path)));
+        let home = guarded.home.join(path);
+        let others: Vec<PathBuf> = elsewhere.filter(|path| *path != home && self.is_users(path)).collect();
+        std::iter::once(home).chain(others).collect()
+    }
+
+    /// Whether a path leads to what the user may close: a file of their own, or its place in a directory of their own.
+    fn is_users(&self, path: &Path) -> bool {
+        let is_own = |node: &walk::Node| node.identity.uid == self.uid;
+        match walk::open(self.list, path) {
+            walk::Found::Node(node) => is_own(&node) && !self.untouchable.contains(&node.identity.file),
+            walk::Found::Missing => path.parent().is_some_and(
+                |parent| matches!(walk::open(self.list, parent), walk::Found::Node(node) if is_own(&node)),
+            ),
+            walk::Found::Unreadable(_) => false,
         }
     }
 

@@ -142,6 +142,49 @@ fn a_jewel_behind_links_is_one() -> Result<()> {
     Ok(())
 }
 
+/// Programs look for parts of the home where variables say: what is a jewel in the home is one there.
+#[test]
+fn a_jewel_that_a_variable_names_is_one() -> Result<()> {
+    let world = World::new()?;
+    let home = world.home();
+    let moved = home.join("moved");
+    let (write, read) = (
+        ["zsh/.zshrc", "config/git/config", "claude/settings.json", "codex/config.toml"],
+        ["npmrc", "kube-two"],
+    );
+    for path in write.into_iter().chain(read) {
+        world.write(&moved.join(path), "_authToken=THE-TOKEN\n")?;
+    }
+    let at = |path: &str| moved.join(path).display().to_string();
+    let script = format!(
+        "cd '{}'; for file in {}; do bash -c \"echo evil >>$file\"; done; cat {}; echo fine >>config/other; \
+         echo fine >>zsh/.zlogin; cat config/other; echo went on",
+        moved.display(),
+        write.join(" "),
+        read.join(" ")
+    );
+    let mut args = world.session("enforce", &["--quiet"]);
+    args.extend(["bash", "-c", &script].map(str::to_owned));
+    let output = world
+        .wardline(args)
+        .env("ZDOTDIR", at("zsh"))
+        .env("XDG_CONFIG_HOME", at("config"))
+        .env("CLAUDE_CONFIG_DIR", at("claude"))
+        .env("CODEX_HOME", at("codex"))
+        .env("NPM_CONFIG_USERCONFIG", at("npmrc"))
+        .env("KUBECONFIG", format!("{}:{}", at("kube-one"), at("kube-two")))
+        // What is nobody's to close stays open, whatever a variable says.
+        .env("DOCKER_CONFIG", "/etc")
+        .env("AZURE_CONFIG_DIR", &home)
+        .output()?;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "fine\nwent on\n", "{output:?}");
+    for path in write {
+        assert_eq!(fs::read_to_string(moved.join(path))?, "_authToken=THE-TOKEN\n", "{path}: {output:?}");
+    }
+    assert_eq!(fs::read_to_string(moved.join("zsh/.zlogin")).unwrap_or_default(), "", "{output:?}");
+    Ok(())
+}
+
 /// Names in a directory.
 fn listing(path: &str) -> Result<Vec<String>> {
     let names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
