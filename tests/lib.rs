@@ -10,6 +10,7 @@ pub mod drive;
 pub mod fuse;
 pub mod internet;
 pub mod keys;
+pub mod listener;
 pub mod person;
 mod processes;
 pub mod pty;

@@ -216,8 +216,7 @@ impl Agent {
     }
 
     fn has_name(&self, name: &[u8]) -> bool {
-        let name = ENDINGS.iter().find_map(|ending| name.strip_suffix(*ending)).unwrap_or(name);
-        self.executables.iter().any(|executable| executable.as_bytes() == name)
+        self.executables.iter().any(|executable| executable.as_bytes() == without_ending(name))
     }
 
     fn has_package(&self, name: &[u8]) -> bool {
@@ -292,7 +291,12 @@ fn is_one_of(names: &[&str], program: &[u8]) -> bool {
     names.iter().any(|name| file_name(program).strip_prefix(name.as_bytes()).is_some_and(is_version))
 }
 
-fn file_name(path: &[u8]) -> &[u8] {
+/// The name of a program, without what only says how it is run.
+pub(crate) fn without_ending(name: &[u8]) -> &[u8] {
+    ENDINGS.iter().find_map(|ending| name.strip_suffix(*ending)).unwrap_or(name)
+}
+
+pub(crate) fn file_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
 }
 

@@ -8,6 +8,7 @@ pub mod agent;
 mod class;
 mod context;
 mod decision;
+pub mod helper;
 pub mod jewel;
 mod leave;
 mod maker;

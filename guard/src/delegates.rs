@@ -1,14 +1,15 @@
-//! Agents outside of a session. Whoever connects to one has its work done there, unguarded: an agent's daemon, which outlives
-//! the terminal that started it, or an agent in another terminal. The kernel side refuses it by the process behind the
-//! socket; here those processes are found, before a session's first instruction and while it runs.
+//! Who works for others outside of a session. Whoever connects to such a process has work done there, unguarded: by an agent's
+//! daemon, which outlives the terminal that started it; by an agent in another terminal; by a helper with the user's
+//! authority. The kernel side refuses it by the process behind the socket; here those processes are found, before a session's
+//! first instruction and while it runs.
 
-use crate::{DenyList, Error, reason};
-use event::agent::{Agent, Program};
-use serde::{Deserialize, Serialize};
+mod outsider;
+
+use crate::{DenyList, Error};
+pub(crate) use outsider::Outsider;
+pub use outsider::{Delegate, Kind};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
-use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -17,38 +18,7 @@ use std::time::Duration;
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Questions about single processes that wait.
 const QUESTIONS: usize = 64;
-/// Bytes of a command line that are looked at, and of it that are said.
-const COMMAND: u64 = 4096;
-const SAID: usize = 160;
-
-/// A process that runs an agent's program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delegate {
-    /// Its process.
-    pub pid: u32,
-    /// The agent.
-    pub agent: String,
-    /// Its command line, as far as it is short.
-    pub command: String,
-}
-
-impl Delegate {
-    /// One that has ended before anybody could say more of it.
-    pub(crate) fn gone(pid: u32) -> Delegate {
-        Delegate { pid, agent: "unknown".to_owned(), command: "an agent".to_owned() }
-    }
-
-    /// What happened, and what to do.
-    pub fn advice(&self) -> String {
-        let Delegate { pid, agent, command } = self;
-        let alone = Agent::named(agent).and_then(|agent| agent.alone);
-        let alone = alone.map_or_else(String::new, |alone| format!("; or work without it: {alone}"));
-        format!(
-            "`{command}` (process {pid}) is an agent (`{agent}`) outside of the session, and would work for it unguarded. End it \
-             with `kill {pid}` and start again; or guard it with `wardline enforce --attach {pid}`{alone}"
-        )
-    }
-}
+const UNGUARDED: &str = "what works for others outside of the sessions can be reached by them";
 
 /// Those that are known, of the users who have sessions.
 pub struct Delegates {
@@ -63,21 +33,21 @@ pub struct Delegates {
 struct State {
     /// Watches of a user.
     users: HashMap<u32, usize>,
-    known: BTreeMap<u32, Delegate>,
+    known: BTreeMap<u32, Outsider>,
 }
 
-/// Whether a process is one, asked for a session that has reached it.
+/// Who a process is, asked for a session that has reached it.
 struct Question {
     pid: u32,
     uid: u32,
     asked: Arc<Mutex<Asked>>,
 }
 
-/// What one session has asked.
+/// What one session has asked, and what came of it.
 #[derive(Default)]
 struct Asked {
     pending: HashSet<u32>,
-    reached: Option<Delegate>,
+    answers: Vec<(u32, Option<Outsider>)>,
 }
 
 /// One session's interest in its user's; ends when it is dropped.
@@ -111,7 +81,7 @@ impl Delegates {
     }
 
     /// One that is known.
-    pub fn get(&self, pid: u32) -> Option<Delegate> {
+    pub(crate) fn get(&self, pid: u32) -> Option<Outsider> {
         self.state().known.get(&pid).cloned()
     }
 
@@ -119,62 +89,51 @@ impl Delegates {
     fn look(&self) -> Result<(), Error> {
         let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let users: HashSet<u32> = self.state().users.keys().copied().collect();
-        let running: BTreeMap<u32, Delegate> = if users.is_empty() {
+        let running: BTreeMap<u32, Outsider> = if users.is_empty() {
             BTreeMap::new()
         } else {
-            let found = processes().filter_map(|pid| self.recognise(pid, |uid| users.contains(&uid)));
-            found.map(|delegate| (delegate.pid, delegate)).collect()
+            let is_users = |uid: u32| users.contains(&uid);
+            let found =
+                processes().filter_map(|pid| Outsider::working(pid, || self.is_member(pid), is_users));
+            found.map(|outsider| (outsider.pid, outsider)).collect()
         };
         let mut state = self.state();
         let mut done = Ok(());
         for pid in state.known.keys().filter(|pid| !running.contains_key(pid)) {
             done = done.and(self.list.remove_delegate(*pid));
         }
-        for pid in running.keys().filter(|pid| !state.known.contains_key(pid)) {
-            done = done.and(self.list.insert_delegate(*pid, reason::DELEGATE));
+        // One process runs one program after another.
+        let of = |known: &BTreeMap<u32, Outsider>, pid| known.get(&pid).and_then(Outsider::reason);
+        for pid in running.keys().copied().filter(|&pid| of(&running, pid) != of(&state.known, pid)) {
+            done = done.and(self.list.insert_delegate(pid, of(&running, pid).unwrap_or_default()));
         }
         state.known = running;
         done
     }
 
-    /// The process as an agent's, if it is one and of a user who is asked for. What a member of a session says of itself is
-    /// not read: it could keep the reader waiting.
-    fn recognise(&self, pid: u32, of: impl Fn(u32) -> bool) -> Option<Delegate> {
-        let exe = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-        let exe = exe.as_os_str().as_bytes();
-        let exe = exe.strip_suffix(b" (deleted)").unwrap_or(exe);
-        let is_agents = Agent::of_program(exe);
-        let runs_another = is_agents.is_none() && Program::of([exe]) == Program::Inline;
-        if is_agents.is_none() && !runs_another || !of(user(pid)?) {
-            return None;
-        }
-        let member = self.list.member(pid).ok().flatten().is_some();
-        let line = if member { Vec::new() } else { command_line(pid) };
-        let words: Vec<&[u8]> = line.split(|&byte| byte == 0).filter(|word| !word.is_empty()).collect();
-        let agent = is_agents.or_else(|| of_script(pid, exe, &words))?;
-        let said = if words.is_empty() { exe.to_vec() } else { words.join(&b' ') };
-        let command = String::from_utf8_lossy(&said).chars().filter(|c| !c.is_control()).take(SAID).collect();
-        Some(Delegate { pid, agent: agent.name.to_owned(), command })
+    fn is_member(&self, pid: u32) -> bool {
+        self.list.member(pid).ok().flatten().is_some()
     }
 
     /// Answers one question.
     fn answer(&self, question: &Question) {
+        let Question { pid, uid, .. } = *question;
         let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = self.recognise(question.pid, |uid| uid == question.uid);
-        if let Some(delegate) = &found {
-            if let Err(error) = self.list.insert_delegate(question.pid, reason::DELEGATE) {
-                tracing::error!(pid = question.pid, %error, "an agent outside of the sessions can be reached by them");
+        let found = Outsider::of(pid, self.is_member(pid), |of| of == uid);
+        if let Some((outsider, reason)) = found.as_ref().and_then(|found| Some((found, found.reason()?))) {
+            if let Err(error) = self.list.insert_delegate(pid, reason) {
+                tracing::error!(pid, %error, "{UNGUARDED}");
             }
-            self.state().known.insert(question.pid, delegate.clone());
+            self.state().known.insert(pid, outsider.clone());
         }
         let mut asked = question.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.pending.remove(&question.pid);
-        asked.reached = asked.reached.take().or(found);
+        asked.pending.remove(&pid);
+        asked.answers.push((pid, found));
     }
 }
 
 impl Watch {
-    /// Asks whether a process that the session has reached is one; the answer comes by [`Watch::reached`].
+    /// Asks who a process is that the session has reached; the answer comes by [`Watch::answers`].
     pub fn ask(&self, pid: u32) {
         let mut asked = self.asked();
         if !asked.pending.insert(pid) {
@@ -187,9 +146,9 @@ impl Watch {
         }
     }
 
-    /// One that the session has reached before it was known.
-    pub fn reached(&self) -> Option<Delegate> {
-        self.asked().reached.take()
+    /// What came of the questions since the last call; `None`: there is no such process any more.
+    pub(crate) fn answers(&self) -> Vec<(u32, Option<Outsider>)> {
+        std::mem::take(&mut self.asked().answers)
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -222,7 +181,7 @@ fn run(delegates: &Weak<Delegates>, asked: &Receiver<Question>) {
             Some(question) => delegates.answer(&question),
             None => {
                 if let Err(error) = delegates.look() {
-                    tracing::error!(%error, "an agent outside of the sessions can be reached by them");
+                    tracing::error!(%error, "{UNGUARDED}");
                 }
             }
         }
@@ -234,36 +193,11 @@ fn processes() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The real user of a process: the owner of its directory is root's where it may not be looked at.
-fn user(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()
-}
-
-fn command_line(pid: u32) -> Vec<u8> {
-    let mut line = Vec::new();
-    if let Ok(file) = fs::File::open(format!("/proc/{pid}/cmdline")) {
-        let _ = file.take(COMMAND).read_to_end(&mut line);
-    }
-    line
-}
-
-/// The agent whose script an interpreter runs; a relative path is told from the working directory.
-fn of_script(pid: u32, exe: &[u8], words: &[&[u8]]) -> Option<&'static Agent> {
-    let words = || std::iter::once(exe).chain(words.iter().skip(1).copied());
-    Agent::of_command(words()).or_else(|| match Program::of(words()) {
-        Program::File(script) if !script.starts_with(b"/") => {
-            let directory = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
-            Agent::of_program(&[directory.as_os_str().as_bytes(), b"/", script].concat())
-        }
-        _ => None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::denylist::fake::Fake;
+    use event::helper::Work;
     use std::path::Path;
     use std::process::{Child, Command};
     use std::time::Instant;
@@ -307,9 +241,9 @@ mod tests {
         let agent = start(directory.path(), "node_modules/@openai/codex-linux-x64/bin/server", "/bin/sleep");
         let other = start(directory.path(), "projects/codex/server", "/bin/sleep");
         let watch = delegates.watch(own_uid()).unwrap();
-        assert_eq!(list.state().delegates.get(&agent.0.id()), Some(&reason::DELEGATE));
+        assert_eq!(list.state().delegates.get(&agent.0.id()), Some(&crate::reason::DELEGATE));
         assert_eq!(list.state().delegates.get(&other.0.id()), None);
-        let known = delegates.get(agent.0.id()).unwrap();
+        let known = delegates.get(agent.0.id()).unwrap().delegate().unwrap();
         assert_eq!(known.agent, "codex");
         assert!(known.command.ends_with("/bin/server 60"), "{known:?}");
         assert!(known.advice().contains(&format!("kill {}", known.pid)), "{}", known.advice());
@@ -319,12 +253,13 @@ mod tests {
         assert_eq!(list.state().delegates.get(&pid), None);
         let late = start(directory.path(), ".opencode/bin/opencode", "/bin/sleep");
         watch.ask(late.0.id());
-        let mut reached = None;
+        let mut answers = Vec::new();
         assert!(eventually(|| {
-            reached = watch.reached();
-            reached.is_some()
+            answers.extend(watch.answers());
+            !answers.is_empty()
         }));
-        assert_eq!(reached.unwrap().agent, "opencode");
+        assert_eq!(answers[0].0, late.0.id());
+        assert_eq!(answers[0].1.as_ref().unwrap().kind, Kind::Agent("opencode".into()));
         assert!(list.state().delegates.contains_key(&late.0.id()));
         drop(watch);
         delegates.look().unwrap();
@@ -345,7 +280,38 @@ mod tests {
         let _watch = delegates.watch(own_uid()).unwrap();
         // A process has its program some moments before its arguments.
         assert!(eventually(|| list.state().delegates.contains_key(&script.0.id())));
-        assert_eq!(delegates.get(script.0.id()).unwrap().agent, "gemini");
+        assert_eq!(delegates.get(script.0.id()).unwrap().kind, Kind::Agent("gemini".into()));
         drop(nobody);
+    }
+    #[test]
+    fn a_helper_is_denied_by_what_it_does_and_what_it_runs_next_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let list = Arc::new(Fake::default());
+        let delegates = Delegates::new(list.clone());
+        let tmux = start(directory.path(), "bin/tmux", "/bin/sleep");
+        let sleep = start(directory.path(), "tmux/server", "/bin/sleep");
+        let watch = delegates.watch(own_uid()).unwrap();
+        let reason = crate::reason::of_work(Work::Terminal);
+        assert_eq!(list.state().delegates.get(&tmux.0.id()), Some(&reason));
+        assert!(!list.state().delegates.contains_key(&sleep.0.id()));
+        watch.ask(sleep.0.id());
+        let mut answers = Vec::new();
+        assert!(eventually(|| {
+            answers.extend(watch.answers());
+            !answers.is_empty()
+        }));
+        let other = answers[0].1.clone().unwrap();
+        let kind = if own_uid() == 0 { Kind::System } else { Kind::Other };
+        assert_eq!((other.kind, other.program.ends_with("tmux/server")), (kind, true));
+        // A shell that has listened becomes an agent.
+        let script = "sleep 0.5; exec node_modules/@openai/codex/bin/x 60";
+        let _program = start(directory.path(), "node_modules/@openai/codex/bin/x", "/bin/sleep");
+        let bash = directory.path().join("screen");
+        fs::copy("/bin/bash", &bash).unwrap();
+        let shell = Command::new(bash).args(["-c", script]).current_dir(directory.path()).spawn().unwrap();
+        let shell = Running(shell);
+        let is = |number| list.state().delegates.get(&shell.0.id()) == Some(&number);
+        assert!(eventually(|| is(reason)));
+        assert!(eventually(|| is(crate::reason::DELEGATE)));
     }
 }

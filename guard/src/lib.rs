@@ -39,5 +39,5 @@ pub use denylist::DenyList;
 pub use error::Error;
 pub use guard::{Guard, Opening};
 pub use reason::Reasons;
-pub use report::{Denial, KeyUse, Lag, Repeated, Report};
+pub use report::{Denial, KeyUse, Lag, Peer, Repeated, Report};
 pub use session::{Effect, Live};

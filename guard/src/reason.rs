@@ -4,6 +4,7 @@
 //! from [`FIRST_ALLOCATED`] on those of a policy, which live as long as it.
 
 use event::Access;
+use event::helper::Work;
 use event::jewel::{JEWELS, Jewel, Site};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +28,8 @@ pub const NAMED_KEY: u32 = FIRST_FIXED + 4;
 pub const NAMED_AGENT: u32 = FIRST_FIXED + 5;
 /// A file of the user's configuration of ssh, or of hosts that it knows, outside `~/.ssh`.
 pub const NAMED_FILE: u32 = FIRST_FIXED + 6;
+/// First number of the reasons of helpers outside of the session, by what they do.
+const FIRST_HELPER: u32 = FIRST_FIXED + 64;
 
 const FIXED: &[(u32, &str)] = &[
     (METADATA, "the cloud's metadata service hands out credentials: no agent session may connect to it"),
@@ -60,6 +63,21 @@ const FIXED: &[(u32, &str)] = &[
     ),
     (CANARY, "a probe of Wardline, to show that refusing works"),
 ];
+
+/// The number of a helper outside of the session.
+pub fn of_work(work: Work) -> u32 {
+    FIRST_HELPER + Work::ALL.iter().position(|of| *of == work).unwrap_or_default() as u32
+}
+
+/// What a helper behind a number does.
+pub fn work(number: u32) -> Option<Work> {
+    Work::ALL.get(number.checked_sub(FIRST_HELPER)? as usize).copied()
+}
+
+/// The number under which a recording keeps who a process outside of the session was.
+pub fn of_outsider(pid: u32) -> u32 {
+    1 << 31 | pid
+}
 
 /// The number of row `index` of the jewels.
 pub fn of_jewel(index: usize) -> u32 {
@@ -145,6 +163,9 @@ impl Reasons {
     pub fn explain(&self, number: u32) -> String {
         if let Some(jewel) = jewel(number) {
             return jewel_text(jewel);
+        }
+        if let Some(work) = work(number) {
+            return format!("it is {} outside of the session: no agent session may reach it", work.words());
         }
         if let Some((_, text)) = FIXED.iter().find(|(fixed, _)| *fixed == number) {
             return (*text).into();

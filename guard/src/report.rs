@@ -1,7 +1,7 @@
 //! What a session amounted to, as the client prints it when the command has ended.
 
 use crate::control::GoOn;
-use crate::delegates::Delegate;
+use crate::delegates::{Delegate, Kind};
 use crate::fanotify::Latency;
 pub use crate::session::lag::Lag;
 use event::{Fate, Means, Stage, Told, Unseen};
@@ -74,6 +74,34 @@ pub struct KeyUse {
     pub count: u64,
 }
 
+/// A process outside of the session that listens where the session has connected to, or was kept from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The process.
+    pub pid: u32,
+    /// Its executable, and the script or module that it runs; `None` where it had ended before anybody could look.
+    pub program: Option<String>,
+    /// What it is.
+    pub kind: Option<Kind>,
+    /// Where it listens.
+    pub at: String,
+    /// What became of it: `happened` where nothing spoke against it.
+    pub fate: Fate,
+    /// How often.
+    pub times: u64,
+}
+
+impl Peer {
+    /// Who, and where.
+    pub fn told(&self) -> String {
+        let Self { pid, at, .. } = self;
+        match &self.program {
+            Some(program) => format!("`{program}` (process {pid}) at {at}"),
+            None => format!("process {pid} at {at}"),
+        }
+    }
+}
+
 /// The operation that T2 stopped, and how many of its kind had passed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Repeated {
@@ -142,6 +170,8 @@ pub struct Report {
     pub duration_ns: u64,
     /// What came before the session was attached.
     pub unseen: Option<Unseen>,
+    /// Who listens outside of the session where it has connected to, or was kept from: the first 256.
+    pub peers: Vec<Peer>,
     /// The agent outside of the session that was reached, and for which the session was ended.
     pub delegate: Option<Delegate>,
     /// The stage that refused or stopped something first; whether the agent went on is another question.

@@ -2,7 +2,6 @@
 
 mod answer;
 mod change;
-mod delegate;
 mod denials;
 mod freeze;
 mod itself;
@@ -13,6 +12,7 @@ mod looks;
 pub(crate) mod names;
 mod normal;
 mod passed;
+mod peers;
 mod recording;
 mod stop;
 mod sum;
@@ -27,7 +27,7 @@ use crate::delegates::Watch;
 use crate::fanotify::Marks;
 use crate::guard::Shared;
 use crate::ladder::Step;
-use crate::report::{Denial, Report};
+use crate::report::{Denial, Peer, Report};
 use crate::{cgroup::Cgroup, t0, t1};
 use bstr::ByteSlice;
 use collector::Dns;
@@ -46,6 +46,7 @@ use models::{Baseline, Scorer, Verdict};
 use names::Names;
 use passed::Passed;
 pub use passed::{Change, Deed};
+use peers::Peers;
 pub use recording::Recording;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,7 +89,14 @@ pub enum Effect {
         /// What for, and what became of it.
         used: broker::Use,
     },
-    /// A jewel was changed, which nothing could refuse: who did it is to be ended, or the session frozen.
+    /// A process outside of the session was reached, and nothing speaks against it, or not any more.
+    Met {
+        /// CLOCK_BOOTTIME, ns.
+        time_ns: u64,
+        /// Who, and where.
+        peer: Peer,
+    },
+    /// What nothing could refuse has happened, as a change of a jewel: who did it is to be ended, or the session frozen.
     Stop {
         /// The process.
         pid: u32,
@@ -165,6 +173,7 @@ pub struct Live {
     itself: Itself,
     judged: Judged,
     denials: Denials,
+    peers: Peers,
     report: Report,
     strongest: Verdict,
     /// The score is past the threshold of alerts just now: it is said once.
@@ -238,6 +247,7 @@ impl Live {
             itself: Itself::default(),
             judged: Judged::default(),
             denials: Denials::default(),
+            peers: Peers::default(),
             report: Report::default(),
             strongest: Verdict::Allow,
             alerting: false,
@@ -377,7 +387,7 @@ impl Live {
                     self.decided(event, &mut effects);
                 }
                 effects.extend(stop);
-                effects.extend(self.delegated(event));
+                effects.extend(self.met(event));
                 // Others may get a baseline with their next task, and the tokeniser must have seen all before.
                 if self.mode != Mode::Record || self.scorer.is_some() {
                     let step = self.tokeniser.read(event);

@@ -201,7 +201,7 @@ fn is_notable(event: &Event) -> bool {
 
 fn entry(event: &Event, start: u64, reasons: &BTreeMap<u32, String>) -> Entry {
     let kind = if event.decision.is_some() { "denial" } else { "operation" };
-    let mut entry = Entry::new(event.time_ns.saturating_sub(start), kind, what(event));
+    let mut entry = Entry::new(event.time_ns.saturating_sub(start), kind, what(event, reasons));
     entry.pid = Some(event.pid);
     entry.op = Some(event.op.name());
     if let Outcome::Failed(errno) = event.outcome {
@@ -216,7 +216,7 @@ fn entry(event: &Event, start: u64, reasons: &BTreeMap<u32, String>) -> Entry {
     entry
 }
 
-fn what(event: &Event) -> String {
+fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
     let object = match &event.object {
         Object::Exe(exe) if !exe.args.is_empty() => {
             let args: Vec<String> = exe.args.iter().map(|arg| clean(&arg.to_string())).collect();
@@ -225,7 +225,16 @@ fn what(event: &Event) -> String {
         object => object.display(),
     };
     let object = match &event.second {
-        Some(second) => format!("{object} -> {}", second.display()),
+        Some(second) => {
+            let program = match (event.op, second) {
+                (Op::Connect | Op::Send, Object::Process { pid, inside: false, .. }) => {
+                    reasons.get(&guard::reason::of_outsider(*pid))
+                }
+                _ => None,
+            };
+            let program = program.map_or_else(String::new, |program| format!(" (`{}`)", clean(program)));
+            format!("{object} -> {}{program}", second.display())
+        }
         None => object,
     };
     match event.outside() {

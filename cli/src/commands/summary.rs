@@ -4,7 +4,8 @@ use super::table::{count, duration};
 use crate::style;
 use event::{Fate, Means};
 use guard::control::{Finished, GoOn, Mode};
-use guard::{KeyUse, Report};
+use guard::delegates::Kind;
+use guard::{KeyUse, Peer, Report};
 use models::State;
 use std::fmt::Write;
 
@@ -70,6 +71,7 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
     {
         let _ = writeln!(out, "  why        {reason}");
     }
+    peers(&mut out, report);
     if let Some(delegate) = &report.delegate {
         let agent = style::warning("agent     ");
         let _ = writeln!(out, "  {agent} reached outside: `{}` (process {})", delegate.command, delegate.pid);
@@ -162,6 +164,25 @@ fn keys(out: &mut String, report: &Report) {
             out,
             "  looked     ssh, {times}, at its keys or its list of hosts, in vain: its keys are used for it, outside the session"
         );
+    }
+}
+
+/// Who listens outside of the session where it has connected to, or was kept from. What the system runs for everybody is not
+/// said.
+fn peers(out: &mut String, report: &Report) {
+    let told = |peer: &&Peer| !matches!(peer.kind, Some(Kind::System | Kind::Own));
+    for peer in report.peers.iter().filter(told).take(SHOWN_DENIALS) {
+        let verb = match peer.fate {
+            Fate::Refused => "kept from",
+            Fate::Stopped => "stopped at",
+            Fate::Happened => "reached",
+        };
+        let times = if peer.times > 1 { format!(", {} times", peer.times) } else { String::new() };
+        let _ = writeln!(out, "  {verb:<10} outside: {}{times}", peer.told());
+    }
+    let more = report.peers.iter().filter(told).count().saturating_sub(SHOWN_DENIALS);
+    if more > 0 {
+        let _ = writeln!(out, "             and {more} more outside: `--summary-file FILE` has them all");
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Kind {
     KeyUsed,
     /// A key was asked for in vain.
     KeyRefused,
+    /// A process outside of the session was reached.
+    Met,
 }
 
 /// Something that happened in a session.
@@ -77,6 +79,7 @@ impl std::fmt::Display for Notice {
             Kind::Frozen => write!(f, "FROZEN {by}: {}", self.reason),
             Kind::GoesOn => write!(f, "goes on: {}", self.reason),
             Kind::Killed => write!(f, "killed {by}: {}", self.reason),
+            Kind::Met => write!(f, "reached outside: {}", self.reason),
             Kind::KeyUsed => write!(f, "signed: {} with {}", self.op, self.object),
             Kind::KeyRefused => write!(f, "not signed: {} with {}: {}", self.op, self.object, self.reason),
         }

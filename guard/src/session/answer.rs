@@ -47,7 +47,7 @@ impl Live {
     }
 
     /// The words of a reason; each is kept once.
-    fn explained(&mut self, number: u32) -> String {
+    pub(super) fn explained(&mut self, number: u32) -> String {
         let text = self.shared.reasons.explain(number);
         if let Some(recording) = &mut self.recording {
             recording.reason(number, &text);

@@ -12,7 +12,9 @@ impl Live {
     /// Does what an effect asks for; those that only show something need nothing.
     pub fn apply(&mut self, effect: &Effect) -> Result<(), Error> {
         let (answer, means) = match effect {
-            Effect::Denied(_) | Effect::Alert { .. } | Effect::Used { .. } => return Ok(()),
+            Effect::Denied(_) | Effect::Alert { .. } | Effect::Used { .. } | Effect::Met { .. } => {
+                return Ok(());
+            }
             Effect::End { .. } => return self.kill(),
             Effect::Stop { freeze: true, cause, .. } => return self.freeze(cause.clone()),
             Effect::Stop { pid, .. } => return self.end_process(*pid),

@@ -140,6 +140,12 @@ pub fn of_effect(session: &str, effect: &Effect, wall_ns: i64) -> Option<Notice>
             p: Some(*p),
             ..notice(Kind::Alert, Stage::T2, *time_ns, &reasons.join("; "))
         },
+        Effect::Met { time_ns, peer } => Notice {
+            stage: None,
+            object: peer.at.clone(),
+            pid: peer.pid,
+            ..notice(Kind::Met, Stage::T0, *time_ns, &peer.told())
+        },
         // What its process was killed for was told as a denial.
         Effect::Stop { freeze: false, .. } => return None,
         Effect::Stop { pid, cause, .. } => {

@@ -375,7 +375,7 @@ impl Sessions {
         for running in self.all().values() {
             running.with(|live| {
                 live.flush_aged();
-                if let Some(effect) = live.delegate_reached() {
+                for effect in live.peers_named() {
                     if let Err(error) = live.apply(&effect) {
                         self.fail_closed(running, live, &error);
                     }

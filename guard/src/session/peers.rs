@@ -1,0 +1,156 @@
+//! Who listens outside of the session, and was reached by it or kept from it: each is named.
+
+use super::{Effect, Live};
+use crate::control::Mode;
+use crate::delegates::{Delegate, Kind, Outsider};
+use crate::reason;
+use crate::report::Peer;
+use event::{Event, Fate, Means, Object, Op, Outcome, Stage};
+use models::Verdict;
+use std::collections::{HashMap, HashSet};
+
+/// Peers that a report has; more are not told apart.
+const PEERS_MAX: usize = 256;
+/// Processes of the session whose connections wait for the name of who listens.
+const MAKERS_MAX: usize = 256;
+
+/// What is remembered of them while the session runs.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    /// Where each stands in the report.
+    places: HashMap<(u32, String, Fate), usize>,
+    /// Those that were asked about and are neither agents nor helpers.
+    harmless: HashSet<u32>,
+    /// Who has connected to a process that is asked about.
+    makers: HashMap<u32, Vec<u32>>,
+}
+
+impl Live {
+    /// Looks at who listens where the session has connected to, or has tried to. The effects are to be applied.
+    pub(super) fn met(&mut self, event: &Event) -> Vec<Effect> {
+        let (Op::Connect | Op::Send, Some(Object::Process { pid, inside: false, .. })) =
+            (event.op, &event.second)
+        else {
+            return Vec::new();
+        };
+        let fate = match (event.fate(), event.outcome) {
+            (Some(fate), _) => fate,
+            (None, Outcome::Done(_)) => Fate::Happened,
+            (None, _) => return Vec::new(),
+        };
+        self.note_peer(*pid, &event.object, fate);
+        let decided = event.decision.map(|made| made.reason);
+        let makers: &[u32] = if decided.is_none() { &[event.pid] } else { &[] };
+        if let Some(outsider) = self.shared.delegates.get(*pid) {
+            let mut effects = self.judge(&outsider, makers);
+            if let Some(agent) = outsider.delegate().filter(|_| decided == Some(reason::DELEGATE)) {
+                effects.extend(self.reached_agent(event.time_ns, agent));
+            }
+            return effects;
+        }
+        if decided == Some(reason::DELEGATE) {
+            // It has ended since.
+            return self.reached_agent(event.time_ns, Delegate::gone(*pid)).into_iter().collect();
+        }
+        if let Some(watch) = self.delegates.as_ref().filter(|_| !self.peers.harmless.contains(pid)) {
+            if self.peers.makers.len() < MAKERS_MAX {
+                self.peers.makers.entry(*pid).or_default().extend(makers);
+            }
+            watch.ask(*pid);
+        }
+        Vec::new()
+    }
+
+    fn note_peer(&mut self, pid: u32, object: &Object, fate: Fate) {
+        let at = object.display();
+        if let Some(place) = self.peers.places.get(&(pid, at.clone(), fate)) {
+            self.report.peers[*place].times += 1;
+        } else if self.report.peers.len() < PEERS_MAX {
+            self.peers.places.insert((pid, at.clone(), fate), self.report.peers.len());
+            self.report.peers.push(Peer { pid, at, fate, times: 1, program: None, kind: None });
+        }
+    }
+
+    /// What became known of who listens, since the last call. The effects are to be applied.
+    pub fn peers_named(&mut self) -> Vec<Effect> {
+        let answers = self.delegates.as_ref().map(|watch| watch.answers()).unwrap_or_default();
+        let mut effects = Vec::new();
+        for (pid, found) in answers {
+            let makers = self.peers.makers.remove(&pid).unwrap_or_default();
+            if let Some(outsider) = found {
+                effects.extend(self.judge(&outsider, &makers));
+            }
+        }
+        effects
+    }
+
+    /// Names the peers of a process, tells of those that were not told of yet, and stops who has reached what works for others
+    /// before it was known.
+    fn judge(&mut self, outsider: &Outsider, makers: &[u32]) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let nameless = |peer: &&mut Peer| peer.pid == outsider.pid && peer.kind.is_none();
+        for peer in self.report.peers.iter_mut().filter(nameless) {
+            peer.program = Some(outsider.program.clone());
+            peer.kind = Some(outsider.kind.clone());
+            if let Some(recording) = &mut self.recording {
+                recording.reason(reason::of_outsider(outsider.pid), &outsider.program);
+            }
+            if peer.fate == Fate::Happened && matches!(outsider.kind, Kind::Other | Kind::Helper(_)) {
+                effects.push(Effect::Met { time_ns: super::boot_ns(), peer: peer.clone() });
+            }
+        }
+        match &outsider.kind {
+            Kind::Agent(_) | Kind::Helper(_) if makers.is_empty() => {}
+            Kind::Agent(_) => {
+                self.report.t0_hits += 1;
+                self.stopped(Stage::T0, Means::Kill);
+                let agent = outsider.delegate();
+                effects.extend(agent.and_then(|agent| self.reached_agent(super::boot_ns(), agent)));
+            }
+            Kind::Helper(_) => effects.extend(self.reached_helper(outsider, makers)),
+            Kind::System | Kind::Other | Kind::Own => {
+                if self.peers.harmless.len() < PEERS_MAX {
+                    self.peers.harmless.insert(outsider.pid);
+                }
+            }
+        }
+        effects
+    }
+
+    /// A helper was reached before it was known: who has done so is ended, and had its connection until then.
+    fn reached_helper(&mut self, outsider: &Outsider, makers: &[u32]) -> Vec<Effect> {
+        let Some(number) = outsider.reason() else { return Vec::new() };
+        self.report.t0_hits += 1;
+        if self.mode == Mode::Shadow {
+            return Vec::new();
+        }
+        for peer in self.report.peers.iter_mut().filter(|peer| peer.pid == outsider.pid) {
+            if peer.fate == Fate::Happened {
+                peer.fate = Fate::Stopped;
+            }
+        }
+        self.stopped(Stage::T0, Means::Kill);
+        self.report.stopped += makers.len() as u64;
+        let cause = super::Cause {
+            time_ns: super::boot_ns(),
+            stage: Some(Stage::T0),
+            what: format!("`{}` (process {}) was reached", outsider.program, outsider.pid),
+            reason: self.explained(number),
+            deed: super::Deed::Single,
+        };
+        makers.iter().map(|pid| Effect::Stop { pid: *pid, freeze: false, cause: cause.clone() }).collect()
+    }
+
+    fn reached_agent(&mut self, time_ns: u64, delegate: Delegate) -> Option<Effect> {
+        if self.report.delegate.is_some() {
+            return None;
+        }
+        let (pid, reason) = (delegate.pid, delegate.advice());
+        self.report.delegate = Some(delegate);
+        if self.mode == Mode::Shadow {
+            return None;
+        }
+        self.strongest = self.strongest.max(Verdict::Kill);
+        Some(Effect::End { time_ns, pid, reason })
+    }
+}

@@ -1,0 +1,223 @@
+//! A program that listens and does what it is asked, and one that asks: by unix sockets, TCP and UDP. Both are the test's own
+//! program, under whatever name it is started.
+
+use crate::World;
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
+
+/// What the program is to do: `listen`, `ask` or `both`.
+const DEED: &str = "WARDLINE_TEST_LISTENER";
+/// Where: `unix:PATH`, `unix:@NAME`, `tcp:IP:PORT` or `udp:IP:PORT`; several to ask, each apart by a blank.
+const AT: &str = "WARDLINE_TEST_AT";
+/// The test of this program that only serves.
+const ARGUMENTS: [&str; 4] = ["--exact", "program", "--nocapture", "--test-threads=1"];
+/// Nobody's program.
+pub const OF_NOBODY: &str = "projects/own/bin/server";
+/// By its name, a helper's.
+pub const OF_A_HELPER: &str = "bin/tmux";
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Does what the environment says, and exits; returns where it says nothing.
+pub fn serve() -> Result<()> {
+    let Some(deed) = std::env::var_os(DEED) else { return Ok(()) };
+    let at = std::env::var(AT)?;
+    match deed.to_str().context("no text")? {
+        "listen" => listen(&at)?,
+        "ask" => at.split(' ').for_each(|at| println!("\n{at} {}", said(ask(at)))),
+        _ => {
+            let mut server = start(Command::new(std::env::current_exe()?), &at)?;
+            println!("\n{} {}", server.at, said(ask(&server.at)));
+            server.end()?;
+        }
+    }
+    std::process::exit(0)
+}
+
+fn said(asked: io::Result<String>) -> String {
+    match asked {
+        Ok(answer) => format!("answer={answer}"),
+        Err(error) => format!("errno={}", error.raw_os_error().unwrap_or_default()),
+    }
+}
+
+fn split(at: &str) -> (&str, &str) {
+    at.split_once(':').unwrap_or(("", at))
+}
+
+fn unix(at: &str) -> io::Result<SocketAddr> {
+    match at.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(at),
+    }
+}
+
+fn listen(at: &str) -> Result<()> {
+    match split(at) {
+        ("unix", place) => {
+            let listener = UnixListener::bind_addr(&unix(place)?)?;
+            ready(at)?;
+            loop {
+                let (stream, _) = listener.accept()?;
+                answer(stream)?;
+            }
+        }
+        ("tcp", place) => {
+            let listener = TcpListener::bind(place)?;
+            ready(&format!("tcp:{}", listener.local_addr()?))?;
+            loop {
+                let (stream, _) = listener.accept()?;
+                answer(stream)?;
+            }
+        }
+        ("udp", place) => {
+            let socket = UdpSocket::bind(place)?;
+            ready(&format!("udp:{}", socket.local_addr()?))?;
+            loop {
+                let mut asked = [0; 16];
+                let (len, from) = socket.recv_from(&mut asked)?;
+                heard(&String::from_utf8_lossy(&asked[..len]))?;
+                socket.send_to(b"done", from)?;
+            }
+        }
+        _ => bail!("{at} is no address"),
+    }
+}
+
+fn ready(at: &str) -> io::Result<()> {
+    println!("\nready {at}");
+    io::stdout().flush()
+}
+
+fn heard(asked: &str) -> io::Result<()> {
+    print!("{asked}");
+    io::stdout().flush()
+}
+
+/// Who asked may be gone.
+fn answer(mut stream: impl Read + Write) -> io::Result<()> {
+    let mut asked = [0; 16];
+    let len = stream.read(&mut asked).unwrap_or_default();
+    heard(&String::from_utf8_lossy(&asked[..len]))?;
+    let _ = stream.write_all(b"done");
+    Ok(())
+}
+
+fn ask(at: &str) -> io::Result<String> {
+    fn over(mut stream: impl Read + Write) -> io::Result<String> {
+        stream.write_all(b"work\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+    match split(at) {
+        ("unix", place) => over(UnixStream::connect_addr(&unix(place)?)?),
+        ("tcp", place) => over(TcpStream::connect(place)?),
+        (protocol, place) => {
+            let socket = UdpSocket::bind(if place.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" })?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            if protocol == "udp" {
+                socket.send_to(b"work\n", place)?;
+            } else {
+                socket.connect(place)?;
+                socket.send(b"work\n")?;
+            }
+            let mut answer = [0; 16];
+            let len = socket.recv(&mut answer)?;
+            Ok(String::from_utf8_lossy(&answer[..len]).into_owned())
+        }
+    }
+}
+
+/// A process that listens.
+pub struct Server {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    /// Where.
+    pub at: String,
+}
+
+fn start(mut command: Command, at: &str) -> Result<Server> {
+    command.args(ARGUMENTS).env(DEED, "listen").env(AT, at).stdout(Stdio::piped());
+    let mut child = command.spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().context("no output")?);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        ensure!(lines.read_line(&mut line)? > 0, "the server has ended");
+        if let Some(at) = line.trim().strip_prefix("ready ") {
+            return Ok(Server { child, lines, at: at.to_owned() });
+        }
+    }
+}
+
+impl Server {
+    /// Starts one outside of any session, as the world's user, from `path` in the home.
+    pub fn start(world: &World, path: &str, at: &str) -> Result<Server> {
+        let mut command = Command::new(program_at(world, path)?);
+        command.uid(world.user.id).gid(world.user.id).current_dir("/");
+        start(command, at)
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it, and returns what it was asked for.
+    pub fn end(&mut self) -> Result<String> {
+        self.child.kill()?;
+        self.child.wait()?;
+        let mut asked = String::new();
+        self.lines.read_to_string(&mut asked)?;
+        Ok(asked)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// This program, at a path of the home.
+pub fn program_at(world: &World, path: &str) -> Result<PathBuf> {
+    let program = world.home().join(path);
+    if !program.exists() {
+        world.write(&program, "")?;
+        fs::copy(std::env::current_exe()?, &program)?;
+    }
+    Ok(program)
+}
+
+/// What asks outside of any session, as the world's user.
+pub fn outside(world: &World, at: &str) -> Result<String> {
+    let mut command = Command::new(program_at(world, OF_NOBODY)?);
+    command.args(ARGUMENTS).env(DEED, "ask").env(AT, at).uid(world.user.id).gid(world.user.id);
+    Ok(String::from_utf8_lossy(&command.current_dir("/").output()?.stdout).into_owned())
+}
+
+/// A session, by its script: `ASK` asks at each of these places, `BOTH` listens there itself before, as a helper does.
+pub fn session(world: &World, verb: &str, more: &[&str], at: &str, script: &str) -> Result<(Output, Value)> {
+    let summary = world.path().join("summary.json");
+    let file = summary.to_str().context("path")?;
+    let mut args = world.session(verb, &[more, &["--summary-file", file]].concat());
+    let program = |path| {
+        Ok::<_, anyhow::Error>(format!("{} {}", program_at(world, path)?.display(), ARGUMENTS.join(" ")))
+    };
+    let both = format!("{DEED}=both {}", program(OF_A_HELPER)?);
+    let script = script.replace("ASK", &program(OF_NOBODY)?).replace("BOTH", &both);
+    args.extend(["bash", "-c", &script].map(str::to_owned));
+    let output = world.wardline(args).env(AT, at).env(DEED, "ask").output()?;
+    let summary = fs::read(&summary).with_context(|| format!("no summary: {output:?}"))?;
+    Ok((output, serde_json::from_slice(&summary)?))
+}
