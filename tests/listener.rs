@@ -206,7 +206,7 @@ pub fn outside(world: &World, at: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&command.current_dir("/").output()?.stdout).into_owned())
 }
 
-/// A session, by its script: `ASK` asks at each of these places, `BOTH` listens there itself before, as a helper does.
+/// A session, by its script: `{ask}` asks at each of these places, `{both}` listens there itself before, as a helper does.
 pub fn session(world: &World, verb: &str, more: &[&str], at: &str, script: &str) -> Result<(Output, Value)> {
     let summary = world.path().join("summary.json");
     let file = summary.to_str().context("path")?;
@@ -215,7 +215,7 @@ pub fn session(world: &World, verb: &str, more: &[&str], at: &str, script: &str)
         Ok::<_, anyhow::Error>(format!("{} {}", program_at(world, path)?.display(), ARGUMENTS.join(" ")))
     };
     let both = format!("{DEED}=both {}", program(OF_A_HELPER)?);
-    let script = script.replace("ASK", &program(OF_NOBODY)?).replace("BOTH", &both);
+    let script = script.replace("{ask}", &program(OF_NOBODY)?).replace("{both}", &both);
     args.extend(["bash", "-c", &script].map(str::to_owned));
     let output = world.wardline(args).env(AT, at).env(DEED, "ask").output()?;
     let summary = fs::read(&summary).with_context(|| format!("no summary: {output:?}"))?;

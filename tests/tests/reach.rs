@@ -51,7 +51,7 @@ fn what_works_for_others_with_the_users_authority_is_refused_by_its_program() ->
     ] {
         let mut server = Server::start(&world, program, &at)?;
         assert!(outside(&world, &at)?.contains("answer=done"), "no test: {program} does nothing");
-        let (output, summary) = session(&world, "enforce", &[], &at, "ASK; echo went on")?;
+        let (output, summary) = session(&world, "enforce", &[], &at, "{ask}; echo went on")?;
         assert_kept_from(&output, &summary, &server, program, &serde_json::json!({ "helper": work }));
         let denial = &summary["denials"][0];
         assert_eq!((&denial["stage"], &denial["op"]), (&"T0".into(), &"connect".into()), "{summary}");
@@ -68,7 +68,7 @@ fn what_else_listens_outside_is_reached_and_named() -> Result<()> {
     let world = World::new()?;
     let at = format!("unix:@database-{}", world.user.id);
     let mut server = Server::start(&world, OF_NOBODY, &at)?;
-    let (output, summary) = session(&world, "enforce", &[], &at, "ASK; ASK; sleep 1")?;
+    let (output, summary) = session(&world, "enforce", &[], &at, "{ask}; {ask}; sleep 1")?;
     assert!(text(&output.stdout).contains("answer=done"), "{output:?}");
     let [peer] = peers(&summary, server.pid())[..] else { panic!("{summary}") };
     assert!(peer["program"].as_str().is_some_and(|program| program.ends_with(OF_NOBODY)), "{summary}");
@@ -93,7 +93,7 @@ fn what_the_session_has_started_itself_stays_open() -> Result<()> {
     let world = World::new()?;
     let path = format!("unix:{}", world.home().join("own.sock").display());
     for at in [path, format!("unix:@own-{}", world.user.id)] {
-        let (output, summary) = session(&world, "enforce", &[], &at, "BOTH")?;
+        let (output, summary) = session(&world, "enforce", &[], &at, "{both}")?;
         assert!(text(&output.stdout).contains("answer=done"), "{output:?}");
         assert_eq!((&summary["denied"], &summary["peers"]), (&0.into(), &serde_json::json!([])), "{summary}");
     }
@@ -125,7 +125,8 @@ fn gits_cache_of_passwords_keeps_them() -> Result<()> {
     )?;
     let known = alone(&world, FILL)?;
     assert!(known.contains("password=CANARY"), "no test: {known}");
-    let (output, summary) = session(&world, "enforce", &[], "", &format!("{FILL}; echo went on"))?;
+    let script = format!("export HOME={}; {FILL}; echo went on", world.home().display());
+    let (output, summary) = session(&world, "enforce", &[], "", &script)?;
     let said = text(&output.stdout);
     assert!(said.contains("went on") && !said.contains("CANARY"), "{output:?}");
     let peer = summary["peers"].get(0).with_context(|| format!("{summary}"))?;
