@@ -195,6 +195,7 @@ mod tests {
             agent_state: vec!["/home/u/.codex".into()],
             toolchains: vec!["/home/u/.cargo".into()],
             uid: 1000,
+            ..Context::default()
         };
         let file = File { path: path.into(), key: None, mode: 0, origin: Origin::Trusted };
         Class::of_file(&file, &context)

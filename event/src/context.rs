@@ -2,10 +2,14 @@
 
 use bstr::{BString, ByteSlice};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// Where each running session has a directory of its own, with the sockets by which its keys are used. What is done there
 /// says nothing of an agent or a task.
 pub const SESSION_DIRECTORIES: &str = "/run/wardline-sessions";
+
+/// Where name servers are asked.
+pub const RESOLVER_PORT: u16 = 53;
 
 /// The places that a session's paths are read against. Canonical paths, without a trailing slash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,12 +24,21 @@ pub struct Context {
     pub toolchains: Vec<BString>,
     /// The user that the agent runs as.
     pub uid: u32,
+    /// Name servers that were configured when the session began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolvers: Vec<IpAddr>,
 }
 
 impl Context {
     /// The first workspace that `path` lies in (or is), and the rest of the path without a leading slash.
     pub fn in_workspace<'p>(&self, path: &'p [u8]) -> Option<(&BString, &'p [u8])> {
         self.workspaces.iter().find_map(|workspace| Some((workspace, below(path, workspace)?)))
+    }
+
+    /// Whether an address is that of a configured name server: any session may ask it, and what is asked is told apart.
+    pub fn is_resolver(&self, ip: IpAddr, port: u16) -> bool {
+        port == RESOLVER_PORT
+            && self.resolvers.iter().any(|resolver| resolver.to_canonical() == ip.to_canonical())
     }
 
     /// The rest of a path below the home.

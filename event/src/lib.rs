@@ -26,7 +26,7 @@ mod touch;
 
 pub use abi::FileKey;
 pub use class::Class;
-pub use context::{Context, SESSION_DIRECTORIES};
+pub use context::{Context, RESOLVER_PORT, SESSION_DIRECTORIES};
 pub use decision::{Decision, Fate, Means, Stage, Told};
 pub use leave::Outside;
 pub use object::{Address, Exe, File, Host, HostOrigin, Object, Origin};

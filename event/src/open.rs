@@ -12,6 +12,9 @@ pub const LOOPBACK: [(IpAddr, u32); 4] = [
     (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128),
 ];
 
+/// Sockets of this machine's name services.
+pub const NAME_SERVICES: [&str; 2] = ["/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve"];
+
 /// Where every session may make files of its own, whatever was learned.
 pub const TEMPORARY: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 
@@ -58,6 +61,7 @@ impl Place {
         };
         let is = |place: &str| below(place) == Some(0);
         match self.reach {
+            Reach::Unix if NAME_SERVICES.into_iter().any(is) => true,
             Reach::Create if TEMPORARY.into_iter().any(|place| below(place).is_some()) => true,
             Reach::Read | Reach::Write if HARMLESS.into_iter().any(is) || below(TERMINALS).is_some() => true,
             _ => TEMPORARY.into_iter().any(is),

@@ -21,7 +21,7 @@ use std::net::IpAddr;
 pub struct Token(pub u32);
 
 /// Raised by hand when the reading of an event changes in a way that names do not show.
-const READING: u32 = 7;
+const READING: u32 = 8;
 
 /// What git executes or obeys in the `.git` of a workspace. The rest is what it keeps for itself, under names that differ with
 /// every branch, object and process: one place, `$state`. See gitrepository-layout(5).
@@ -193,6 +193,12 @@ impl Tokeniser {
             }
             Object::Unix(file) => self.symbolic(&file.path, reach),
             Object::Address(address) if reach == Reach::Name => named(address)?,
+            // Asking for a name is no habit of a task. The name is a place of its own.
+            Object::Address(address)
+                if reach == Reach::Connect && self.context.is_resolver(address.ip, address.port) =>
+            {
+                return None;
+            }
             Object::Address(address) if reach == Reach::Connect && self.believes(address) => named(address)?,
             Object::Address(address) => network(address.ip, address.port),
             _ => return None,
@@ -596,6 +602,29 @@ mod tests {
         assert_eq!(host(HostOrigin::Claimed), (address(), address()));
         assert_eq!(host(HostOrigin::Answered), (named(), address()));
         assert_eq!(host(HostOrigin::Resolved), (named(), named()));
+    }
+
+    #[test]
+    fn a_configured_name_server_is_no_place_and_what_it_is_asked_for_is() {
+        let resolvers = vec!["198.51.100.53".parse().unwrap()];
+        let tokeniser = Tokeniser::new(Context { resolvers, ..Context::default() });
+        let place = |op, ip: &str, port| {
+            let host =
+                Some(crate::Host { name: "dns.example".into(), origin: HostOrigin::Answered, shared: false });
+            let address = Address { ip: ip.parse().unwrap(), port, protocol: 17, host };
+            let event = Event { object: Object::Address(address), ..event(op, "/", Access::CONNECT) };
+            tokeniser.place(&event).map(|place| place.reach)
+        };
+        for (op, ip, port, reach) in [
+            (Op::Connect, "198.51.100.53", 53, None),
+            (Op::Send, "::ffff:198.51.100.53", 53, None),
+            (Op::Lookup, "198.51.100.53", 53, Some(Reach::Name)),
+            (Op::Connect, "198.51.100.53", 853, Some(Reach::Connect)),
+            (Op::Connect, "198.51.100.54", 53, Some(Reach::Connect)),
+            (Op::Bind, "198.51.100.53", 53, Some(Reach::Listen)),
+        ] {
+            assert_eq!(place(op, ip, port), reach, "{op:?} {ip} {port}");
+        }
     }
 
     #[test]

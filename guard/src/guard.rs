@@ -125,7 +125,7 @@ impl Guard {
         live.directory = directory;
         live.force_baseline = force_baseline;
         live.recording = recording;
-        live.names = Names::new(Resolvers::configured());
+        live.names = Names::new(Resolvers::here(live.meta.context.resolvers.clone()));
         self.shared.list.set_session(slot, &no_session())?;
         let context = &live.meta.context;
         let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));

@@ -91,7 +91,7 @@ pub fn compile(
     policy: u32,
 ) -> Result<Policy, Error> {
     let mut compiled = compile::Compiler::new(novelty, normal, context, files, reasons, policy).run();
-    compiled.nets = network::compile(novelty);
+    compiled.nets = network::compile(novelty, &context.resolvers);
     compiled.unknown_net = access::CONNECT;
     compiled.unknown_net_reason = reasons.allocate(policy, &normal.never_connected());
     let too_big = |what, wanted, limit| Error::TooBig { normal: normal.to_string(), what, wanted, limit };

@@ -71,6 +71,8 @@ struct SessionLine {
     agent_state: Vec<Text>,
     toolchains: Vec<Text>,
     uid: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    resolvers: Vec<IpAddr>,
     segments: Vec<Segment>,
     /// By number, as text: the keys of a JSON object.
     reasons: BTreeMap<String, String>,
@@ -113,6 +115,7 @@ impl SessionLine {
                     agent_state: texts(self.agent_state),
                     toolchains: texts(self.toolchains),
                     uid: self.uid,
+                    resolvers: self.resolvers,
                 },
                 mode: self.mode,
                 tier: self.tier,
@@ -253,6 +256,7 @@ impl Line {
             agent_state: texts(&context.agent_state),
             toolchains: texts(&context.toolchains),
             uid: context.uid,
+            resolvers: context.resolvers.clone(),
             segments: session.segments.clone(),
             reasons: reasons.into_iter().map(|(number, text)| (number.to_string(), text)).collect(),
             summary: session.summary.clone(),

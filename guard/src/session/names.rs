@@ -9,7 +9,7 @@ mod resolvers;
 
 use collector::Dns;
 use event::{Class, Host, HostOrigin};
-pub(crate) use resolvers::Resolvers;
+pub(crate) use resolvers::{Resolvers, configured};
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 

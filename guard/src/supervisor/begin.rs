@@ -11,7 +11,7 @@ use super::{Shared, admission, client, keys};
 use crate::broker::Broker;
 use crate::cgroup::Cgroup;
 use crate::control::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
-use crate::session::{Recording, boot_ns};
+use crate::session::{Recording, boot_ns, names};
 use crate::{Opening, canary, process};
 use bstr::BString;
 use event::{Context, SessionMeta};
@@ -250,6 +250,7 @@ fn meta(lease: &Lease, begin: &Begin, command: &[BString]) -> SessionMeta {
             agent_state: begin.agent_state.clone(),
             toolchains: begin.toolchains.clone(),
             uid: begin.uid,
+            resolvers: names::configured(),
         },
         mode: begin.mode.name().to_owned(),
         tier: lease.kernel.tier().name().to_owned(),

@@ -18,7 +18,7 @@ use crate::magic;
 use crate::reason::{Normal, Reasons};
 use abi::{FileKey, LABEL_NAMES, LABEL_STATE, Label, T1NameKey, access};
 use bstr::{BStr, BString, ByteSlice};
-use event::open::TEMPORARY;
+use event::open::{NAME_SERVICES, TEMPORARY};
 use event::template::{is_anchored, is_template};
 use event::{Access, Context, Reach};
 use models::Novelty;
@@ -117,6 +117,7 @@ impl<'a> Compiler<'a> {
                 )),
             }
         }
+        self.open_name_services();
         self.close_obeyed();
         let unlabelled = match self.everywhere {
             0 => 0,
@@ -135,6 +136,17 @@ impl<'a> Compiler<'a> {
             closed: self.closed,
             notes: self.notes,
             ..Policy::default()
+        }
+    }
+
+    /// Lets every session ask for names, wherever it learned to.
+    fn open_name_services(&mut self) {
+        for path in NAME_SERVICES {
+            if let Some(entry) = self.files.look(path.into()).filter(Entry::is_socket) {
+                let mut asks = Reaches::default();
+                asks.insert(Reach::Unix);
+                self.label(entry.key, self.everywhere | refused(asks), path.into());
+            }
         }
     }
 

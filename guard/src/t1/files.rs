@@ -30,6 +30,11 @@ impl Entry {
         walk::is(self.mode, libc::S_IFDIR)
     }
 
+    /// Whether it is a socket.
+    pub fn is_socket(&self) -> bool {
+        walk::is(self.mode, libc::S_IFSOCK)
+    }
+
     /// Whether it is a directory in which every user may make files, and only their owner may remove them.
     pub fn is_shared(&self) -> bool {
         const SHARED: u32 = libc::S_ISVTX | libc::S_IWOTH;

@@ -3,10 +3,11 @@
 use crate::t0::mapped;
 use abi::NetLabel;
 use bstr::{BStr, ByteSlice};
-use event::Reach;
 use event::open::LOOPBACK;
+use event::{RESOLVER_PORT, Reach};
 use models::{Novelty, Region};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// Bits of `::ffff:0:0/96`, below which IPv4 lies.
 const MAPPED: u32 = 96;
@@ -19,7 +20,7 @@ const PORTS: usize = 8;
 
 /// The networks that are open, each with the ports that are: `(bits, address, label)`. An address that is known at more
 /// ports than a label names is open at all: its ports are no habit, and one more known port closes none.
-pub(super) fn compile(novelty: &Novelty) -> Vec<(u32, [u8; 16], NetLabel)> {
+pub(super) fn compile(novelty: &Novelty, resolvers: &[IpAddr]) -> Vec<(u32, [u8; 16], NetLabel)> {
     let mut open: BTreeMap<Network, BTreeSet<u16>> = BTreeMap::new();
     for (ip, bits) in LOOPBACK {
         let bits = if ip.is_ipv4() { MAPPED + bits } else { bits };
@@ -32,8 +33,13 @@ pub(super) fn compile(novelty: &Novelty) -> Vec<(u32, [u8; 16], NetLabel)> {
             open.insert((bits, addr), BTreeSet::new());
         }
     }
-    for region in regions.iter().filter(|region| region.known) {
-        let Some(Prefix { addr, bits, port: Some(port) }) = Prefix::of(&region.components) else { continue };
+    let known = regions.iter().filter(|region| region.known);
+    let known = known.filter_map(|region| match Prefix::of(&region.components)? {
+        Prefix { addr, bits, port: Some(port) } => Some((addr, bits, port)),
+        Prefix { .. } => None,
+    });
+    let resolvers = resolvers.iter().map(|ip| (mapped(*ip), 128, RESOLVER_PORT));
+    for (addr, bits, port) in known.chain(resolvers).collect::<Vec<_>>() {
         // Inside of an open network a label for some ports would close the others.
         let all = |wider| open.get(&(wider, masked(addr, wider))).is_some_and(BTreeSet::is_empty);
         if port == 0 || (0..=bits).any(all) {
@@ -138,20 +144,36 @@ mod tests {
     fn what_several_sessions_reached_is_open_at_its_ports_and_this_machine_always() {
         let places = [connect("198.51.100.7", "443"), connect("198.51.100.7", "80")];
         let novelty = Novelty::learn((0..6).map(|session| (session, places.iter())));
-        let nets = compile(&novelty);
+        let nets = compile(&novelty, &[]);
         let host =
             nets.iter().find(|net| net.0 == 128 && net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap();
         assert_eq!((host.2.deny, host.2.ports), (0, [80, 443, 0, 0, 0, 0, 0, 0]));
         assert!(nets.iter().any(|net| net.0 == 104 && net.1 == mapped("127.0.0.0".parse().unwrap())));
         assert_eq!(nets.len(), 5, "{nets:?}");
         let once = Novelty::learn([(1, places[..1].iter()), (2, places[..0].iter())]);
-        assert_eq!(compile(&once).len(), 4, "one session opens nothing");
+        assert_eq!(compile(&once, &[]).len(), 4, "one session opens nothing");
+    }
+
+    #[test]
+    fn a_configured_name_server_is_open_at_its_port_alone() {
+        let resolvers = ["198.51.100.53", "2001:db8::53", "127.0.0.53"].map(|ip| ip.parse().unwrap());
+        let places = [connect("198.51.100.53", "443"), connect("198.51.100.7", "443")];
+        let novelty = Novelty::learn((0..6).map(|session| (session, places.iter())));
+        let nets = compile(&novelty, &resolvers);
+        let ports = |ip: &str| {
+            let addr = mapped(ip.parse().unwrap());
+            nets.iter().find(|net| net.0 == 128 && net.1 == addr).map(|net| net.2.ports)
+        };
+        assert_eq!(ports("198.51.100.53"), Some([53, 443, 0, 0, 0, 0, 0, 0]));
+        assert_eq!(ports("2001:db8::53"), Some([53, 0, 0, 0, 0, 0, 0, 0]));
+        assert_eq!(ports("198.51.100.7"), Some([443, 0, 0, 0, 0, 0, 0, 0]));
+        assert_eq!(ports("127.0.0.53"), None, "open as a whole");
     }
 
     /// As [`Place::is_compiled`] has it for a replay.
     #[test]
     fn a_first_connect_to_this_machine_is_no_denial() {
-        let nets = compile(&Novelty::default());
+        let nets = compile(&Novelty::default(), &[]);
         let nets: BTreeMap<_, _> =
             nets.into_iter().map(|(bits, addr, label)| ((bits, addr), label)).collect();
         for (ip, open) in [("127.0.0.1", true), ("127.9.8.7", true), ("0.0.0.0", true), ("128.0.0.1", false)]
@@ -170,7 +192,7 @@ mod tests {
             let places: Vec<Place> =
                 (1..=ports).map(|port| connect("198.51.100.7", &port.to_string())).collect();
             let novelty = Novelty::learn((0..4).map(|session| (session, places.iter())));
-            let nets = compile(&novelty);
+            let nets = compile(&novelty, &[]);
             nets.iter().find(|net| net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap().2
         };
         assert_eq!(label(8), NetLabel { deny: 0, reason: 0, ports: [1, 2, 3, 4, 5, 6, 7, 8] });

@@ -82,6 +82,7 @@ impl Generator {
             agent_state: vec![format!("{HOME}/.codex").into()],
             toolchains: vec![format!("{HOME}/.cargo").into()],
             uid: 1000,
+            ..Context::default()
         };
         let tokeniser = Tokeniser::new(context);
         Self {

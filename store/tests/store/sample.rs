@@ -43,6 +43,7 @@ pub fn meta(task: &str) -> SessionMeta {
             agent_state: vec!["/home/u/.codex".into()],
             toolchains: vec![],
             uid: 1000,
+            resolvers: vec!["198.51.100.53".parse().unwrap()],
         },
         mode: "record".into(),
         tier: "lsm".into(),

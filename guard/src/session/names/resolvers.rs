@@ -14,13 +14,13 @@ pub(crate) struct Resolvers {
 }
 
 impl Resolvers {
-    /// Those of the supervisor itself, as they are configured now.
-    pub(crate) fn configured() -> Self {
-        let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        Self::of(&text, netns())
+    /// Those at these addresses, reached in the supervisor's own network namespace.
+    pub(crate) fn here(addresses: Vec<IpAddr>) -> Self {
+        Self { addresses, netns: netns() }
     }
 
     /// Those of a resolv.conf(5), reached in this network namespace.
+    #[cfg(test)]
     pub(super) fn of(text: &str, netns: Option<u64>) -> Self {
         Self { addresses: addresses(text), netns }
     }
@@ -29,6 +29,11 @@ impl Resolvers {
     pub(super) fn count(&self, netns: u64, resolver: IpAddr) -> bool {
         self.netns == Some(netns) && self.addresses.contains(&resolver)
     }
+}
+
+/// Where the resolvers of this machine are, as they are configured now.
+pub(crate) fn configured() -> Vec<IpAddr> {
+    addresses(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
 }
 
 /// Nameservers of a resolv.conf(5); with none, the one of this machine.
