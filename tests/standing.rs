@@ -66,7 +66,7 @@ pub fn run_and(
         // The home may be gone, and the workspace with it.
         let listed = world.wardline(["sessions", "--json"]).current_dir(world.path()).output().ok()?.stdout;
         let listed: Value = serde_json::from_slice(&listed).ok()?;
-        Some(listed[0]["state"].as_str()? == "frozen")
+        Some(listed.as_array()?.last()?["state"].as_str()? == "frozen")
     };
     let mut frozen = false;
     let over = wait_until(Duration::from_secs(120), || {

@@ -2,7 +2,10 @@
 
 use crate::Error;
 use crate::words::Words;
-use abi::{FileKey, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, Session, T1Key, T1NameKey};
+use abi::{
+    FileKey, Itself, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, Session, T1Key,
+    T1NameKey,
+};
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, MapError};
 use aya::{Ebpf, Pod};
@@ -78,6 +81,9 @@ pub(crate) struct Maps {
     pub(crate) deadline: Words,
     pub(crate) protected: Table<u32, u32>,
     pub(crate) delegates: Table<u32, u32>,
+    pub(crate) itself: Table<u32, Itself>,
+    pub(crate) started: Table<u32, u64>,
+    pub(crate) rewrites: Table<RewriteKey, u32>,
     pub(crate) labelled: Words,
     pub(crate) t0: Table<FileKey, Label>,
     pub(crate) t0_names: Table<NameKey, Label>,
@@ -101,6 +107,9 @@ impl Maps {
             labelled: Words::take(bpf, "LABELLED", abi::LABEL_BITS / 64)?,
             protected: Table::take(bpf, "PROTECTED")?,
             delegates: Table::take(bpf, "DELEGATES")?,
+            itself: Table::take(bpf, "ITSELF")?,
+            started: Table::take(bpf, "STARTED")?,
+            rewrites: Table::take(bpf, "REWRITES")?,
             t0: Table::take(bpf, "T0")?,
             t0_names: Table::take(bpf, "T0_NAMES")?,
             t0_places: Table::take(bpf, "T0_PLACES")?,

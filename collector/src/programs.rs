@@ -87,9 +87,11 @@ pub(crate) const LSM_MORE: &[&str] = &[
     "unix_stream_connect",
     "unix_may_send",
     "task_kill",
-    "ptrace_access_check",
+    REACHING,
     "bpf",
 ];
+/// Says who reaches into the memory of a process.
+pub(crate) const REACHING: &str = "ptrace_access_check";
 
 /// A program of the object, as one of its kind.
 pub(crate) fn program<'a, P>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, Error>

@@ -1,8 +1,12 @@
 //! What the kernel side obeys, as it is read and written: members, sessions, and the deny-list.
 
 use crate::Error;
-use crate::kernel::Kernel;
-use abi::{Bit, FileKey, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, Session, T1Key, T1NameKey};
+use crate::kernel::{Attached, Kernel, Tier};
+use crate::programs::REACHING;
+use abi::{
+    Bit, FileKey, Itself, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, Session, T1Key,
+    T1NameKey,
+};
 use std::sync::atomic::Ordering;
 
 impl Kernel {
@@ -45,6 +49,7 @@ impl Kernel {
     /// # Errors
     /// The map could not be written.
     pub fn evict(&self, pid: u32) -> Result<(), Error> {
+        self.maps.itself.remove(&pid)?;
         self.maps.members.remove(&pid)
     }
 
@@ -106,6 +111,47 @@ impl Kernel {
         if let Some(reason) = self.maps.held.word(slot) {
             reason.store(0, Ordering::SeqCst);
         }
+    }
+
+    /// A process of a session is what that begins with: the agent itself. Where the kernel does not say who reaches into a
+    /// process' memory, none is.
+    ///
+    /// # Errors
+    /// The map is full, or a map could not be read or written.
+    pub fn begins_with(&self, pid: u32) -> Result<(), Error> {
+        let reaching = |program: &Attached| program.name == REACHING && program.error.is_none();
+        if self.tier() != Tier::Lsm || !self.programs().iter().any(reaching) {
+            return Ok(());
+        }
+        let Some(Member { start_ns, session, .. }) = self.maps.members.get(&pid)? else { return Ok(()) };
+        self.maps.itself.insert(&pid, &Itself { start_ns, state: abi::ITSELF_FIRST, session })
+    }
+
+    /// The first program that a process runs which the agent's script has made is the agent's.
+    ///
+    /// # Errors
+    /// The map could not be read or written.
+    pub fn confirm_itself(&self, pid: u32) -> Result<(), Error> {
+        match self.maps.itself.get(&pid)? {
+            Some(itself) => self.maps.started.insert(&pid, &itself.start_ns),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the agent itself replace the file at a place.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_rewrite(&self, key: &RewriteKey) -> Result<(), Error> {
+        self.maps.rewrites.insert(key, &1)
+    }
+
+    /// Undoes [`Kernel::insert_rewrite`].
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_rewrite(&self, key: &RewriteKey) -> Result<(), Error> {
+        self.maps.rewrites.remove(key)
     }
 
     /// Adds a label to the static deny-list.

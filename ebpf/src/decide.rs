@@ -33,7 +33,8 @@ const ALLOW: Decision = Decision { stage: STAGE_NONE, reason: 0 };
 /// Decides an operation on a file. `parent` says where a name that does not exist yet will be.
 #[inline(always)]
 pub fn file(inside: &Inside, object: Address, access: u32, means: u8) -> Verdict {
-    let decision = self::object(inside, object, access & (access::ALL | access::MOVED | access::LINKED));
+    let decision =
+        self::object(inside, object, access & (access::ALL | access::MOVED | access::LINKED | access::OWN));
     ring::verdict(inside, decision.stage, decision.reason, means)
 }
 
@@ -466,7 +467,11 @@ const IN_STATE: u64 = 1 << 35;
 pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let session = inside.session();
     let named = known(object.0, u64::from(access), known_place(object.0));
-    let open = readable(object.0, u64::from(access));
+    let open = if access & access::OWN != 0 {
+        u64::from(access & access::MODIFY)
+    } else {
+        readable(object.0, u64::from(access))
+    };
     if named as u32 != 0 && open == 0 {
         return Decision { stage: STAGE_T0, reason: named as u32 };
     }

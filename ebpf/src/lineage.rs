@@ -5,7 +5,7 @@ use crate::offsets;
 use crate::read::{Address, clear};
 use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, tell_syscall, verdict};
 use crate::syscall::{Running, SIGKILL, thread};
-use crate::{atomic, decide, dentry, task};
+use crate::{atomic, decide, dentry, itself, task};
 use abi::{
     Bit, Exec, Exit, FORK_CGROUP, FORK_NAMESPACES, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE,
     STAGE_NONE, VERDICT_REFUSED, access, form, kind,
@@ -37,6 +37,7 @@ fn on_fork(parent: Address, child: Address) -> Option<()> {
             atomic::fetch_or(word, bit.mask);
         }
         inherited = MEMBERS.insert(child_tgid, entry, 0).is_ok();
+        itself::forks(&inside, child_tgid, start_ns);
         if !inherited {
             lose(LOSS_MEMBER);
             if inside.session().flags & SESSION_ENFORCE != 0 {
@@ -92,6 +93,9 @@ pub fn exec(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
     let inside = task::current()?;
+    // An interpreter has changed the one name and left the other, which is the kernel's copy of what the caller gave.
+    let (script, interpreter) = (bprm.follow(offsets::bprm_filename()), bprm.follow(offsets::bprm_interp()));
+    itself::runs(&inside, script != interpreter);
     let dentry = bprm.follow(offsets::bprm_file())?.follow(offsets::file_dentry())?;
     let mm = task.follow(offsets::task_mm())?;
     let mut decided = verdict(&inside, 0, 0, 0);
@@ -126,8 +130,6 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
     let record: *mut Exec = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe { clear::<FACTS_WORDS>((&raw mut (*record).base).cast()) };
-    // An interpreter has changed the one name and left the other, which is the kernel's copy of what the caller gave.
-    let (script, interpreter) = (bprm.follow(offsets::bprm_filename()), bprm.follow(offsets::bprm_interp()));
     if script != interpreter
         && let Some(script) = script
         && let Some(base) = dentry::working_directory()
@@ -182,6 +184,7 @@ fn on_exit(task: Address) -> Option<()> {
     }
     if live == 0 {
         let _ = MEMBERS.remove(inside.tgid);
+        itself::ends(inside.tgid);
     }
     Some(())
 }

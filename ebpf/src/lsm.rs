@@ -11,7 +11,7 @@ use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdic
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint, hold, mount, process};
+use crate::{decide, dentry, endpoint, hold, itself, mount, process};
 use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
@@ -151,15 +151,16 @@ pub fn inode_link(ctx: LsmContext) -> i32 {
 /// `inode_rename(struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir, struct dentry *new_dentry)`
 #[lsm(hook = "inode_rename")]
 pub fn inode_rename(ctx: LsmContext) -> i32 {
-    let target = Address(argument(ctx.as_ptr(), 3));
+    let (source, target) = (Address(argument(ctx.as_ptr(), 1)), Address(argument(ctx.as_ptr(), 3)));
+    let own = itself::replaces(source.0, target.0) as u32 & access::OWN;
     // What is replaced is removed.
     let replaced = if dentry::inode(target).is_some() { access::REMOVE } else { 0 };
     guard(
         op::RENAME,
         access::REMOVE,
         0,
-        Address(argument(ctx.as_ptr(), 1)),
-        Some((target, access::CREATE | access::MOVED | replaced)),
+        source,
+        Some((target, access::CREATE | access::MOVED | replaced | own)),
         true,
     )
 }
@@ -399,7 +400,12 @@ pub fn ptrace_access_check(ctx: LsmContext) -> i32 {
     if mode & PTRACE_MODE_ATTACH == 0 {
         return ALLOW;
     }
-    on_process(op::PTRACE, Address(argument(ctx.as_ptr(), 0)), mode, true)
+    let target = Address(argument(ctx.as_ptr(), 0));
+    let answer = on_process(op::PTRACE, target, mode, true);
+    if answer == ALLOW {
+        itself::reached(target);
+    }
+    answer
 }
 
 #[inline(always)]

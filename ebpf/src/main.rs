@@ -18,6 +18,7 @@ mod dentry;
 mod descriptor;
 mod endpoint;
 mod hold;
+mod itself;
 mod lineage;
 mod lsm;
 mod maps;

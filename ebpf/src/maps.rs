@@ -1,9 +1,10 @@
 //! The maps. User space writes the deny-list, the programs write members and rings.
 
 use abi::{
-    FileKey, Identity, LABEL_BITS, LOSSES, Label, MAX_DELEGATES, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_PLACES,
-    MAX_SESSIONS, MAX_T0, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel,
-    PLANS as PLAN_COUNT, PlaceKey, Plan, Session, Socket, T1Key, T1NameKey, Verdict,
+    FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, MAX_DELEGATES, MAX_ITSELF, MAX_MEMBERS, MAX_NETS,
+    MAX_PIDS, MAX_PLACES, MAX_REWRITES, MAX_SESSIONS, MAX_T0, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS,
+    NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, PlaceKey, Plan, RewriteKey, Session, Socket, T1Key,
+    T1NameKey, Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
@@ -39,6 +40,15 @@ pub static PROTECTED: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
 /// Processes that run an agent's program, by tgid, and the reason why no session but their own may connect to them.
 #[map]
 pub static DELEGATES: HashMap<u32, u32> = HashMap::with_max_entries(MAX_DELEGATES, 0);
+/// Processes that are agents themselves, by tgid.
+#[map]
+pub static ITSELF: HashMap<u32, Itself> = HashMap::with_max_entries(MAX_ITSELF, 0);
+/// Of those that a script has made, which run the agent's program, as user space knows it: their `Itself::start_ns`, by tgid.
+#[map]
+pub static STARTED: LruHashMap<u32, u64> = LruHashMap::with_max_entries(MAX_ITSELF, 0);
+/// Files of the static deny-list that agents themselves may replace, by place and session.
+#[map]
+pub static REWRITES: HashMap<RewriteKey, u32> = HashMap::with_max_entries(MAX_REWRITES, NO_PREALLOC);
 /// Static deny-list, by object.
 #[map]
 pub static T0: HashMap<FileKey, Label> = HashMap::with_max_entries(MAX_T0, NO_PREALLOC);

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use abi::{
-    FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, Session, T1Key, T1NameKey, Verdict,
+    FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, Session, T1Key,
+    T1NameKey, Verdict,
 };
 use std::os::fd::BorrowedFd;
 
@@ -36,6 +37,12 @@ pub trait DenyList: Send + Sync {
     fn insert_place(&self, key: &PlaceKey, first: u64, label: &Label) -> Result<(), Error>;
     /// Removes a place.
     fn remove_place(&self, key: &PlaceKey) -> Result<(), Error>;
+    /// Lets the agent itself replace the file at a place.
+    fn insert_rewrite(&self, key: &RewriteKey) -> Result<(), Error>;
+    /// Ends that.
+    fn remove_rewrite(&self, key: &RewriteKey) -> Result<(), Error>;
+    /// What the agent's script has started is the agent's program.
+    fn confirm_itself(&self, pid: u32) -> Result<(), Error>;
     /// Adds or replaces a label of a compiled baseline.
     fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error>;
     /// Removes a label of a compiled baseline.
@@ -90,6 +97,9 @@ forward! {
     fn remove_name(key: &NameKey) -> ();
     fn insert_place(key: &PlaceKey, first: u64, label: &Label) -> ();
     fn remove_place(key: &PlaceKey) -> ();
+    fn insert_rewrite(key: &RewriteKey) -> ();
+    fn remove_rewrite(key: &RewriteKey) -> ();
+    fn confirm_itself(pid: u32) -> ();
     fn insert_t1(key: &T1Key, label: &Label) -> ();
     fn remove_t1(key: &T1Key) -> ();
     fn insert_t1_name(key: &T1NameKey, reason: u32) -> ();
@@ -107,7 +117,7 @@ pub(crate) mod fake {
     //! A deny-list in memory, which identifies files by `stat`: good enough where one file system is looked at.
 
     use super::*;
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
     use std::sync::{Mutex, MutexGuard};
 
     #[derive(Default)]
@@ -115,6 +125,7 @@ pub(crate) mod fake {
         pub(crate) t0: HashMap<FileKey, Label>,
         pub(crate) names: HashMap<NameKey, Label>,
         pub(crate) places: HashMap<PlaceKey, Label>,
+        pub(crate) rewrites: HashSet<RewriteKey>,
         pub(crate) t1: HashMap<T1Key, Label>,
         pub(crate) t1_names: HashMap<T1NameKey, u32>,
         pub(crate) nets: HashMap<(u32, NetKey), NetLabel>,
@@ -224,6 +235,17 @@ pub(crate) mod fake {
         }
         fn remove_place(&self, key: &PlaceKey) -> Result<(), Error> {
             self.state().places.remove(key);
+            Ok(())
+        }
+        fn insert_rewrite(&self, key: &RewriteKey) -> Result<(), Error> {
+            self.state().rewrites.insert(*key);
+            Ok(())
+        }
+        fn remove_rewrite(&self, key: &RewriteKey) -> Result<(), Error> {
+            self.state().rewrites.remove(key);
+            Ok(())
+        }
+        fn confirm_itself(&self, _: u32) -> Result<(), Error> {
             Ok(())
         }
         fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error> {

@@ -12,6 +12,7 @@ use crate::{DenyList, Error, cgroup::Cgroup, t0, t1, trial, walk};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
 use collector::{Kernel, Tier};
+use event::agent::Agent;
 use event::{Context, Segment, SessionMeta};
 use models::{Baseline, State, Thresholds};
 use std::collections::HashSet;
@@ -135,6 +136,7 @@ impl Guard {
             workspaces: context.workspaces.iter().map(path).collect(),
             variables,
             force,
+            rewrites: Agent::named(&live.meta.agent).map_or(&[], |agent| agent.rewrites),
             key_files,
         };
         live.delegates = Some(self.shared.delegates.watch(guarded.uid)?);

@@ -373,7 +373,11 @@ impl Live {
                 return effects;
             }
             self.name(event);
-            self.itself.note(event, &self.meta.agent);
+            if let Some(pid) = self.itself.note(event, &self.meta.agent)
+                && let Err(e) = self.shared.list.confirm_itself(pid)
+            {
+                tracing::warn!(session = %self.id, error = %e, "what the agent's script started cannot replace the agent's own files");
+            }
             self.explain_operation(event);
             stop = self.settle(event);
             self.label_made(event);

@@ -72,6 +72,8 @@ pub struct Guarded {
     pub variables: Vec<(BString, BString)>,
     /// A key that lies in a workspace is the session's, too.
     pub force: bool,
+    /// Files below the home that the session's agent itself may replace.
+    pub rewrites: &'static [&'static str],
     /// What the user's keys are, beside those at places that are the same for everybody.
     pub key_files: KeyFiles,
 }
@@ -233,6 +235,7 @@ impl Arming<'_> {
             self.jewel(jewel, &label, guarded)?;
         }
         self.named_keys(guarded)?;
+        self.rewrites(guarded)?;
         for file in &own.files {
             let label = Label { deny: file.deny.bits(), reason: reason::OWN_FILE, flags: 0 };
             self.path(&file.path, &label)?;

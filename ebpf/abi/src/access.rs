@@ -32,6 +32,8 @@ pub const PATH_ONLY: u32 = 1 << 19;
 pub const MOVED: u32 = 1 << 20;
 /// What gets the name leads elsewhere: a symbolic link.
 pub const LINKED: u32 = 1 << 21;
+/// What is replaced there is the agent's own, which the static deny-list closes to everybody else.
+pub const OWN: u32 = 1 << 22;
 
 /// Every bit that a label can refuse.
 pub const ALL: u32 = READ | WRITE | EXEC | CREATE | REMOVE | ATTR | CONNECT | LISTEN | LINK | MOUNT;

@@ -6,6 +6,10 @@ pub const MAX_SESSIONS: u32 = 256;
 pub const MAX_MEMBERS: u32 = 65_536;
 /// Processes that run agents' programs and are known at once.
 pub const MAX_DELEGATES: u32 = 4096;
+/// Processes that are agents themselves at once: two a session.
+pub const MAX_ITSELF: u32 = MAX_SESSIONS * 2;
+/// Files that agents may replace, of all running sessions.
+pub const MAX_REWRITES: u32 = 4096;
 /// Numbers that a process can have: `PID_MAX_LIMIT`, include/linux/threads.h.
 pub const MAX_PIDS: u32 = 1 << 22;
 /// Bits for inodes that have labels. With ten thousand of them one look-up in twenty-six is in vain.
@@ -70,6 +74,17 @@ pub const LABEL_ABOVE: u32 = 1 << 4;
 /// `Label::flags`: a T1 label in the agent's own state: nothing is changed there that has, or lies under, a name which
 /// `T1_NAMES` has for [`ANY_DIR`].
 pub const LABEL_STATE: u32 = 1 << 5;
+
+/// `Itself::state`: the session began with it; it has made no process, and runs what it began with.
+pub const ITSELF_FIRST: u32 = 1;
+/// `Itself::state`: the same, and it has run a script.
+pub const ITSELF_SCRIPT: u32 = 2;
+/// `Itself::state`: the session began with it, and it runs what it ran when it made its first process.
+pub const ITSELF_FORKED: u32 = 3;
+/// `Itself::state`: it is the first process that a script has made, and has run nothing yet.
+pub const ITSELF_CHILD: u32 = 4;
+/// `Itself::state`: the same, and it runs the first program that it started.
+pub const ITSELF_STARTED: u32 = 5;
 
 /// Reason of a refusal that no label made: a process of Wardline's own was reached for.
 pub const REASON_PROTECTED: u32 = 0xff00_0001;
@@ -168,6 +183,26 @@ wire! {
         pub stopped: u32,
         /// A call of its was put off, and it does not stand still yet.
         pub put_off: u32,
+    }
+
+    /// A process that is the agent itself; the value of `ITSELF`, whose key is the tgid.
+    pub struct Itself: 16 {
+        /// `Member::start_ns`
+        pub start_ns: u64,
+        /// `ITSELF_*`
+        pub state: u32,
+        /// Index into `SESSIONS`.
+        pub session: u32,
+    }
+
+    /// Key of `REWRITES`: the place of a file that the agent of a session may replace.
+    pub struct RewriteKey: 16 {
+        /// As `PlaceKey::hash`.
+        pub place: u64,
+        /// `super_block.s_dev`
+        pub dev: u32,
+        /// Index into `SESSIONS`.
+        pub session: u32,
     }
 
     /// A running session; the element type of `SESSIONS`.

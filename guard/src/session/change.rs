@@ -4,6 +4,7 @@
 //! in a jewel's place, or a jewel was given another name), an enforced session is frozen, for its owner to look at. What it
 //! moved or replaced is put back then (`undo`).
 
+use super::itself::of_its_own;
 use super::{Cause, Change, Deed, Effect, Live};
 use crate::Error;
 use crate::control::Mode;
@@ -14,19 +15,19 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 impl Live {
     /// Settles what becomes of a change that the static stage forbids and that has happened. The effect is to be applied.
     pub(super) fn settle(&mut self, event: &mut Event) -> Option<Effect> {
+        if self.shared.tier == Tier::Lsm {
+            self.tell_own(event);
+            return None;
+        }
         let decision = event.decision?;
         let happened = decision.stage == Stage::T0 && matches!(event.outcome, Outcome::Done(_));
-        if self.shared.tier != Tier::Tracepoint || !happened || !is_change(event.op) {
+        if !happened || !is_change(event.op) {
             return None;
         }
         // Agents replace their own configuration so, as a routine: ending them for it would end every session.
         if let Some(file) = self.itself.replaced(event, &self.meta.agent, &self.meta.context.home) {
             event.decision = None;
-            let note =
-                format!("{} itself replaced `~/{file}`, which no other program may change", self.meta.agent);
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
+            self.replaced_own(file);
             return None;
         }
         let decision = event.decision.as_mut()?;
@@ -54,6 +55,23 @@ impl Live {
             deed: Deed::Change(change),
         };
         Some(Effect::Stop { pid: event.pid, freeze, cause })
+    }
+
+    /// Tells of a file of the agent's own that was replaced. Where the kernel refuses, it lets nobody but the agent itself.
+    fn tell_own(&mut self, event: &Event) {
+        let went_on = event.decision.is_none() && matches!(event.outcome, Outcome::Done(_));
+        let (agent, home) = (&self.meta.agent, &self.meta.context.home);
+        if let Some(file) = of_its_own(event, agent, home).filter(|_| went_on) {
+            self.replaced_own(file);
+        }
+    }
+
+    fn replaced_own(&mut self, file: &str) {
+        let note =
+            format!("{} itself replaced `~/{file}`, which no other program may change", self.meta.agent);
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     /// Ends a process of the session.

@@ -28,8 +28,10 @@ impl Itself {
         *self = Self { first: Some(pid), ..Self::default() };
     }
 
-    /// Notes what its processes do, and what is done to them.
-    pub(super) fn note(&mut self, event: &Event, agent: &str) {
+    /// Notes what its processes do, and what is done to them. The child of a script that begins to run the agent's program,
+    /// which the kernel side does not know.
+    pub(super) fn note(&mut self, event: &Event, agent: &str) -> Option<u32> {
+        let before = self.runs;
         match event.op {
             Op::Exec => self.started(event, agent),
             Op::Fork => self.made(event),
@@ -43,6 +45,7 @@ impl Itself {
             Op::Open if event.access.contains(Access::WRITE) && is_memory(event) => *self = Self::default(),
             _ => {}
         }
+        self.child.filter(|_| self.runs && !before)
     }
 
     fn started(&mut self, event: &Event, agent: &str) {
@@ -83,18 +86,23 @@ impl Itself {
     /// The file of its own that the agent itself has replaced by this event, below the home.
     pub(super) fn replaced(&self, event: &Event, agent: &str, home: &[u8]) -> Option<&'static str> {
         let is_it = self.first == Some(event.pid) || self.child == Some(event.pid) && self.runs;
-        if event.op != Op::Rename || !is_it {
-            return None;
-        }
-        let (source, target) = (&event.object.file()?.path, &event.second.as_ref()?.file()?.path);
-        // It was made beside it.
-        if directory(source) != directory(target) {
-            return None;
-        }
-        let target = target.strip_prefix(home)?.strip_prefix(b"/")?;
-        let own = Agent::named(agent)?;
-        own.rewrites.iter().find(|file| file.as_bytes() == target).copied()
+        if is_it { of_its_own(event, agent, home) } else { None }
     }
+}
+
+/// The file of an agent's own, below the home, that an event replaces by one which was made beside it.
+pub(super) fn of_its_own(event: &Event, agent: &str, home: &[u8]) -> Option<&'static str> {
+    if event.op != Op::Rename {
+        return None;
+    }
+    let (source, target) = (&event.object.file()?.path, &event.second.as_ref()?.file()?.path);
+    // It was made beside it.
+    if directory(source) != directory(target) {
+        return None;
+    }
+    let target = target.strip_prefix(home)?.strip_prefix(b"/")?;
+    let own = Agent::named(agent)?;
+    own.rewrites.iter().find(|file| file.as_bytes() == target).copied()
 }
 
 fn directory(path: &[u8]) -> Option<&[u8]> {
@@ -146,7 +154,9 @@ mod tests {
     fn may(agent: &str, target: &str, by: u32, events: &[Event]) -> bool {
         let mut itself = Itself::default();
         itself.begins_with(1);
-        events.iter().for_each(|event| itself.note(event, agent));
+        for event in events {
+            itself.note(event, agent);
+        }
         let second = Some(Object::File(file(target)));
         let source = format!("{target}.tmp.1");
         let rename = Event { second, ..event(by, Op::Rename, Object::File(file(&source))) };

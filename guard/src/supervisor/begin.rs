@@ -227,7 +227,8 @@ fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(
         ));
     }
     running.with(|live| live.begins_with(pid));
-    lease.kernel.enroll(pid, running.slot).map_err(|e| {
+    let enrolled = lease.kernel.enroll(pid, running.slot).and_then(|()| lease.kernel.begins_with(pid));
+    enrolled.map_err(|e| {
         Refused::new(Why::Failed, format!("the command could not be put into the session: {e}"))
     })?;
     if !process::is_held_alive(held) {

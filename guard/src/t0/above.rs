@@ -1,11 +1,12 @@
 //! Places: a jewel is closed wherever its path leads, and so is whatever would lead it elsewhere. What takes the place of a
 //! jewel, or of a directory above it, has its place, whether that was there when the session began or not.
 
-use super::{Arming, Key, plain};
+use super::{Arming, Guarded, Key, plain};
 use crate::Error;
 use crate::walk::{self, Found};
 use abi::{
-    ANY_DEV, LABEL_ABOVE, Label, NAME_LEN, PlaceKey, REASON_ABOVE, access, component_hash, place_below,
+    ANY_DEV, LABEL_ABOVE, Label, NAME_LEN, PlaceKey, REASON_ABOVE, RewriteKey, access, component_hash,
+    place_below,
 };
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -58,24 +59,47 @@ impl Arming<'_> {
     pub(super) fn place(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
         // Whoever moves a socket that is there takes its label along, and who makes one reaches nobody.
         let is_socket = label.deny & (access::READ | access::MODIFY) == 0;
-        let mut below = Vec::new();
+        for (from, below) in self.ways(path) {
+            self.places_below(from, &below, label, is_socket)?;
+        }
+        if !is_socket {
+            for path in path.ancestors().skip(1) {
+                self.above(path, LINKS)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the agent itself replace files of the home, at whatever place their paths lead to.
+    pub(super) fn rewrites(&mut self, guarded: &Guarded) -> Result<(), Error> {
+        for file in guarded.rewrites {
+            for (from, below) in self.ways(&guarded.home.join(file)) {
+                let PlaceKey { hash, dev, .. } =
+                    below.iter().rev().fold(from, |place, name| place.below(name)).key;
+                let key = RewriteKey { place: hash, dev, session: self.slot };
+                self.held.add(self.list, self.slot, Key::Rewrite(key), &plain(0, 0))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a path leads: places on it with the names below each, last one first. From the deepest directory that is there,
+    /// and, as if each were a directory, from the links.
+    fn ways(&mut self, path: &Path) -> Vec<(Place, Vec<Vec<u8>>)> {
+        let mut ways = Vec::new();
+        let mut below: Vec<Vec<u8>> = Vec::new();
         let mut deepest = true;
         for path in path.ancestors() {
             if let Some(entry) = (!below.is_empty()).then(|| self.entry(path)).flatten() {
-                let ways =
+                let from =
                     [entry.link.is_some().then_some(entry.here), deepest.then_some(entry.dir).flatten()];
-                for way in ways.into_iter().flatten() {
-                    self.places_below(way, &below, label, is_socket)?;
-                }
+                ways.extend(from.into_iter().flatten().map(|place| (place, below.clone())));
                 deepest = false;
-                if !is_socket {
-                    self.above(path, LINKS)?;
-                }
             }
             let Some(name) = path.file_name() else { break };
             below.push(name.as_bytes().to_owned());
         }
-        Ok(())
+        ways
     }
 
     /// The places on the way from a directory, whose names come last one first, and the jewel's at its end.

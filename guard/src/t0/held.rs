@@ -3,7 +3,7 @@
 
 use super::plain;
 use crate::{DenyList, Error};
-use abi::{FileKey, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey, access};
+use abi::{FileKey, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, access};
 use std::collections::HashMap;
 
 /// An entry, by the map that it is in.
@@ -13,6 +13,8 @@ pub(super) enum Key {
     Name(NameKey),
     /// With what its name begins with, see [`DenyList::insert_place`].
     Place(PlaceKey, u64),
+    /// A place whose file the agent itself may replace.
+    Rewrite(RewriteKey),
     Net([u8; 16]),
     Process(u32),
 }
@@ -95,6 +97,7 @@ fn write(list: &dyn DenyList, key: Key, label: &Label) -> Result<(), Error> {
         Key::File(file) => list.insert_t0(&file, label),
         Key::Name(name) => list.insert_name(&name, label),
         Key::Place(place, first) => list.insert_place(&place, first, label),
+        Key::Rewrite(key) => list.insert_rewrite(&key),
         Key::Net(addr) => {
             let label = NetLabel { deny: label.deny, reason: label.reason, ports: [0; 8] };
             list.insert_net(128, NetKey { policy: [0; 4], addr }, &label)
@@ -108,6 +111,7 @@ fn remove(list: &dyn DenyList, key: Key) -> Result<(), Error> {
         Key::File(file) => list.remove_t0(&file),
         Key::Name(name) => list.remove_name(&name),
         Key::Place(place, _) => list.remove_place(&place),
+        Key::Rewrite(key) => list.remove_rewrite(&key),
         Key::Net(addr) => list.remove_net(128, NetKey { policy: [0; 4], addr }),
         Key::Process(pid) => list.unprotect(pid),
     }
