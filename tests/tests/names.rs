@@ -2,7 +2,7 @@
 //! what was not asked for, or was answered by somebody else, does not count.
 
 use anyhow::{Context, Result};
-use end_to_end::internet::{FORGED, HOSTS, Internet, OTHER_RESOLVER, PORT};
+use end_to_end::internet::{FORGED, HOSTS, Internet, OTHER_RESOLVER, PORT, RESOLVER};
 use end_to_end::{World, wait_until};
 use serde_json::{Value, json};
 use std::process::{Output, Stdio};
@@ -243,6 +243,58 @@ fn a_known_name_is_let_through_at_another_address_and_another_name_is_not() -> R
             denials.iter().all(|denial| denial["stage"] == "T1" && denial["op"] == "connect"),
             "{denials:?}"
         );
+        Ok(())
+    })
+}
+
+/// Sends each question to a name server, and says what came of the sends.
+const SEND: &str = r#"
+import socket, sys
+to, came = (sys.argv[1], int(sys.argv[2])), set()
+for name in sys.argv[3:]:
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+    query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + labels + b"\0\0\x01\0\x01"
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(query, to)
+        came.add(0)
+    except OSError as error:
+        came.add(error.errno)
+print(*to, *came)
+"#;
+
+/// Asking for a name is no habit of a task: no recorded session did. Asking for many says what it is.
+#[test]
+fn the_configured_resolver_is_open_to_who_never_asked_it_and_what_it_is_asked_is_scored() -> Result<()> {
+    if !has("python3") {
+        return Ok(());
+    }
+    apart(|world, _| {
+        world.write(&world.workspace().join("send.py"), SEND)?;
+        let work = "for n in 1 2 3; do cat send.py > copy; sort copy > sorted; done; python3 send.py 127.0.0.1 9 a.b";
+        for _ in 0..6 {
+            good(&world.run_script("record", &["--task", "work"], work)?);
+        }
+        good(&world.run(["train", "--agent", "test-agent"])?);
+        let summary = world.path().join("summary.json");
+        let more = ["--task", "work", "--quiet", "--summary-file", summary.to_str().context("path")?];
+        let guarded = |script: &str| -> Result<(String, Value)> {
+            let output = world.run_script("enforce", &more, script)?;
+            let summary = serde_json::from_slice(&std::fs::read(&summary)?)?;
+            Ok((String::from_utf8_lossy(&output.stdout).into_owned(), summary))
+        };
+        let asks = format!("{work}; python3 send.py {RESOLVER} 53 api.example.org");
+        let (said, quiet) = guarded(&asks)?;
+        assert_eq!(said, format!("127.0.0.1 9 0\n{RESOLVER} 53 0\n"), "{quiet}");
+        assert_eq!((&quiet["denied"], &quiet["alerts"]), (&0.into(), &0.into()), "{quiet}");
+        let elsewhere = format!(
+            "{work}; python3 send.py {RESOLVER} 853 a.example.org; python3 send.py {OTHER_RESOLVER} 53 a.example.org"
+        );
+        let (said, refused) = guarded(&elsewhere)?;
+        assert_eq!(said, format!("127.0.0.1 9 0\n{RESOLVER} 853 1\n{OTHER_RESOLVER} 53 1\n"), "{refused}");
+        let names: Vec<String> =
+            (0..60u64).map(|n| format!("{:032x}.t.example", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        let (_, tunnel) = guarded(&format!("{work}; python3 send.py {RESOLVER} 53 {}", names.join(" ")))?;
+        assert_eq!(tunnel["alerts"], 1, "{quiet} {tunnel}");
         Ok(())
     })
 }
