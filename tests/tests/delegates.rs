@@ -189,8 +189,9 @@ fn an_agent_outside_ends_the_session_before_it_is_asked_for_anything() -> Result
         assert_eq!(summary["denials"][0]["op"], "connect", "{summary}");
         assert_eq!(summary["denials"][0]["stage"], "T0", "{summary}");
         if summary["tier"] == "lsm" {
-            // EPERM
-            assert!(text(&output.stdout).contains("errno=1"), "{output:?}");
+            // The session may be over before its program has read the error.
+            let came = (&summary["denials"][0]["means"], &summary["denials"][0]["fate"]);
+            assert_eq!(came, (&"lsm".into(), &"refused".into()), "{summary}");
         }
         assert!(!world.workspace().join("went-on").exists());
         assert_eq!(server.end()?, "", "it was asked for work");
