@@ -4,6 +4,7 @@ use crate::control::Mode;
 use crate::delegates::Delegates;
 use crate::fanotify::{self, Group, Marks};
 use crate::reason::{Normal, Reasons};
+use crate::session::itself;
 use crate::session::names::{Names, Resolvers};
 use crate::session::whole::Whole;
 use crate::session::{Armed, Live, Recording, Undo, no_session};
@@ -12,7 +13,6 @@ use crate::{DenyList, Error, cgroup::Cgroup, t0, t1, trial, walk};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
 use collector::{Kernel, Tier};
-use event::agent::Agent;
 use event::{Context, Segment, SessionMeta};
 use models::{Baseline, State, Thresholds};
 use std::collections::HashSet;
@@ -130,15 +130,17 @@ impl Guard {
         self.shared.list.set_session(slot, &no_session())?;
         let context = &live.meta.context;
         let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
+        let own_files = itself::own_files(&live.meta.agent, &path(&context.home));
         let guarded = t0::Guarded {
             uid: context.uid,
             home: path(&context.home),
             workspaces: context.workspaces.iter().map(path).collect(),
             variables,
             force,
-            rewrites: Agent::named(&live.meta.agent).map_or(&[], |agent| agent.rewrites),
+            rewrites: own_files.iter().map(|(path, _)| path.clone()).collect(),
             key_files,
         };
+        live.own_files = own_files;
         live.delegates = Some(self.shared.delegates.watch(guarded.uid)?);
         if self.shared.tier == Tier::Tracepoint {
             // What cannot be refused, and freezes the session, is put back. Nothing freezes in the other modes.

@@ -4,7 +4,7 @@ mod answer;
 mod change;
 mod denials;
 mod freeze;
-mod itself;
+pub(crate) mod itself;
 mod judged;
 mod keys;
 pub(crate) mod lag;
@@ -38,7 +38,7 @@ use event::{
 };
 pub use freeze::Cause;
 use freeze::Standstill;
-use itself::Itself;
+use itself::{Itself, OwnFile};
 use judged::Judged;
 use lag::Lags;
 use looks::Looks;
@@ -171,6 +171,8 @@ pub struct Live {
     tally: Tally,
     looks: Looks,
     itself: Itself,
+    /// What it may replace.
+    pub(crate) own_files: Vec<OwnFile>,
     judged: Judged,
     denials: Denials,
     peers: Peers,
@@ -245,6 +247,7 @@ impl Live {
             tally: Tally::default(),
             looks: Looks::default(),
             itself: Itself::default(),
+            own_files: Vec::new(),
             judged: Judged::default(),
             denials: Denials::default(),
             peers: Peers::default(),

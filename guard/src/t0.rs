@@ -72,8 +72,8 @@ pub struct Guarded {
     pub variables: Vec<(BString, BString)>,
     /// A key that lies in a workspace is the session's, too.
     pub force: bool,
-    /// Files below the home that the session's agent itself may replace.
-    pub rewrites: &'static [&'static str],
+    /// Files that the session's agent itself may replace.
+    pub rewrites: Vec<PathBuf>,
     /// What the user's keys are, beside those at places that are the same for everybody.
     pub key_files: KeyFiles,
 }

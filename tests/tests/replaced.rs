@@ -404,6 +404,10 @@ fn an_agent_itself_replaces_its_own_file_and_says_so() -> Result<()> {
     )?;
     fs::set_permissions(home.join("start"), fs::Permissions::from_mode(0o755))?;
     world.write(&home.join("again.py"), &own)?;
+    // As people do who keep their configuration elsewhere.
+    world.write(&home.join("dotfiles/README"), "mine\n")?;
+    fs::rename(home.join(".claude"), home.join("dotfiles/claude"))?;
+    std::os::unix::fs::symlink("dotfiles/claude", home.join(".claude"))?;
     for program in ["codex", "other"] {
         fs::copy("/usr/bin/python3", home.join(program))?;
     }

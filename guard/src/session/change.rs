@@ -25,7 +25,7 @@ impl Live {
             return None;
         }
         // Agents replace their own configuration so, as a routine: ending them for it would end every session.
-        if let Some(file) = self.itself.replaced(event, &self.meta.agent, &self.meta.context.home) {
+        if let Some(file) = self.itself.replaced(event, &self.own_files) {
             event.decision = None;
             self.replaced_own(file);
             return None;
@@ -60,8 +60,7 @@ impl Live {
     /// Tells of a file of the agent's own that was replaced. Where the kernel refuses, it lets nobody but the agent itself.
     fn tell_own(&mut self, event: &Event) {
         let went_on = event.decision.is_none() && matches!(event.outcome, Outcome::Done(_));
-        let (agent, home) = (&self.meta.agent, &self.meta.context.home);
-        if let Some(file) = of_its_own(event, agent, home).filter(|_| went_on) {
+        if let Some(file) = of_its_own(event, &self.own_files).filter(|_| went_on) {
             self.replaced_own(file);
         }
     }

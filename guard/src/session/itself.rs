@@ -7,6 +7,8 @@
 use bstr::ByteSlice;
 use event::agent::Agent;
 use event::{Access, Event, Object, Op};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// The processes that are the agent itself.
 #[derive(Debug, Default)]
@@ -84,14 +86,33 @@ impl Itself {
     }
 
     /// The file of its own that the agent itself has replaced by this event, below the home.
-    pub(super) fn replaced(&self, event: &Event, agent: &str, home: &[u8]) -> Option<&'static str> {
+    pub(super) fn replaced(&self, event: &Event, own: &[OwnFile]) -> Option<&'static str> {
         let is_it = self.first == Some(event.pid) || self.child == Some(event.pid) && self.runs;
-        if is_it { of_its_own(event, agent, home) } else { None }
+        if is_it { of_its_own(event, own) } else { None }
     }
 }
 
+/// Where a file lies that an agent replaces, and what it is below the home.
+pub(crate) type OwnFile = (PathBuf, &'static str);
+
+/// The files that an agent replaces: by their names in the home, and where links in the home lead to.
+pub(crate) fn own_files(agent: &str, home: &Path) -> Vec<OwnFile> {
+    let mut files = Vec::new();
+    for &file in Agent::named(agent).map_or(&[][..], |agent| agent.rewrites) {
+        let path = home.join(file);
+        let beside = path.parent().and_then(|above| above.canonicalize().ok()).zip(path.file_name());
+        let places = [beside.map(|(above, name)| above.join(name)), path.canonicalize().ok(), Some(path)];
+        for place in places.into_iter().flatten() {
+            if !files.contains(&(place.clone(), file)) {
+                files.push((place, file));
+            }
+        }
+    }
+    files
+}
+
 /// The file of an agent's own, below the home, that an event replaces by one which was made beside it.
-pub(super) fn of_its_own(event: &Event, agent: &str, home: &[u8]) -> Option<&'static str> {
+pub(super) fn of_its_own(event: &Event, own: &[OwnFile]) -> Option<&'static str> {
     if event.op != Op::Rename {
         return None;
     }
@@ -100,9 +121,7 @@ pub(super) fn of_its_own(event: &Event, agent: &str, home: &[u8]) -> Option<&'st
     if directory(source) != directory(target) {
         return None;
     }
-    let target = target.strip_prefix(home)?.strip_prefix(b"/")?;
-    let own = Agent::named(agent)?;
-    own.rewrites.iter().find(|file| file.as_bytes() == target).copied()
+    own.iter().find(|(path, _)| path.as_os_str().as_bytes() == target.as_slice()).map(|(_, file)| *file)
 }
 
 fn directory(path: &[u8]) -> Option<&[u8]> {
@@ -160,7 +179,7 @@ mod tests {
         let second = Some(Object::File(file(target)));
         let source = format!("{target}.tmp.1");
         let rename = Event { second, ..event(by, Op::Rename, Object::File(file(&source))) };
-        itself.replaced(&rename, agent, b"/home/u").is_some()
+        itself.replaced(&rename, &own_files(agent, Path::new("/home/u"))).is_some()
     }
 
     const CLAUDE: &str = "/home/u/.claude.json";
@@ -175,6 +194,33 @@ mod tests {
         for other in ["/home/u/.claude/settings.local.json", "/home/u/app/.claude.json", "/home/u/.bashrc"] {
             assert!(!may("claude-code", other, 1, &native), "{other}");
         }
+    }
+
+    #[test]
+    fn a_file_is_its_own_where_links_lead_to() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        std::fs::create_dir_all(home.join("dotfiles/claude")).unwrap();
+        std::fs::write(home.join("dotfiles/claude.json"), "{}").unwrap();
+        for (link, to) in [(".claude", "dotfiles/claude"), (".claude.json", "dotfiles/claude.json")] {
+            std::os::unix::fs::symlink(to, home.join(link)).unwrap();
+        }
+        let own = own_files("claude-code", &home);
+        let mut own: Vec<_> = own
+            .iter()
+            .map(|(path, file)| (path.strip_prefix(&home).unwrap().to_str().unwrap(), *file))
+            .collect();
+        own.sort_unstable();
+        assert_eq!(
+            own,
+            [
+                (".claude.json", ".claude.json"),
+                (".claude/settings.json", ".claude/settings.json"),
+                ("dotfiles/claude.json", ".claude.json"),
+                ("dotfiles/claude/settings.json", ".claude/settings.json"),
+            ]
+        );
+        assert_eq!(own_files("own", &home), []);
     }
 
     #[test]

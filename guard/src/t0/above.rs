@@ -70,10 +70,10 @@ impl Arming<'_> {
         Ok(())
     }
 
-    /// Lets the agent itself replace files of the home, at whatever place their paths lead to.
+    /// Lets the agent itself replace files, at whatever place their paths lead to.
     pub(super) fn rewrites(&mut self, guarded: &Guarded) -> Result<(), Error> {
-        for file in guarded.rewrites {
-            for (from, below) in self.ways(&guarded.home.join(file)) {
+        for file in &guarded.rewrites {
+            for (from, below) in self.ways(file) {
                 let PlaceKey { hash, dev, .. } =
                     below.iter().rev().fold(from, |place, name| place.below(name)).key;
                 let key = RewriteKey { place: hash, dev, session: self.slot };
