@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::kernel::{Kernel, Tier, lock};
+use crate::mountinfo::cgroup_root;
 use crate::programs::{CGROUPS, INGRESS, LSM, LSM_MORE, TRACEPOINTS, TRACEPOINTS_MORE, lsm_program, program};
 use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Lsm, Program, ProgramError, RawTracePoint};
 use std::any::Any;
@@ -92,14 +93,9 @@ impl Kernel {
     }
 }
 
-/// Where cgroup v2 is mounted, from /proc/self/mountinfo.
+/// The root of all cgroups.
 fn open_cgroup_root() -> Result<std::fs::File, Error> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(|_| Error::NoCgroup)?;
-    let point = mounts
-        .lines()
-        .find(|line| line.split(" - ").nth(1).is_some_and(|rest| rest.starts_with("cgroup2 ")))
-        .and_then(|line| line.split(' ').nth(4))
-        .ok_or(Error::NoCgroup)?;
-    std::fs::File::open(point)
-        .map_err(|source| Error::Io { what: format!("opening the cgroup root `{point}`"), source })
+    let root = cgroup_root()?;
+    std::fs::File::open(&root)
+        .map_err(|source| Error::Io { what: format!("opening the cgroup root `{}`", root.display()), source })
 }

@@ -12,6 +12,7 @@ pub(crate) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 const MAGIC: u16 = 0xeb9f;
 const HEADER_LEN: usize = 24;
 const KIND_INT: u32 = 1;
+const KIND_PTR: u32 = 2;
 const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
@@ -24,6 +25,26 @@ const KIND_DECL_TAG: u32 = 17;
 const KIND_ENUM64: u32 = 19;
 /// How deep anonymous members may nest.
 const DEPTH: u32 = 8;
+
+/// A parameter of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    /// What the kernel's sources call it.
+    pub(crate) name: String,
+    /// What it is.
+    pub(crate) what: What,
+}
+
+/// What a parameter is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// An integer.
+    Number,
+    /// A pointer to the structure of that name.
+    Pointer(String),
+    /// Anything else.
+    Other,
+}
 
 /// Parsed type information.
 pub(crate) struct Btf {
@@ -101,6 +122,29 @@ impl Btf {
         let proto = *self.types.get(self.word(at + 8)? as usize)?;
         let info = self.word(proto + 4)?;
         (kind(info) == KIND_FUNC_PROTO).then_some(info & 0xffff)
+    }
+
+    /// A parameter of a function; `None`: there is no such one.
+    pub(crate) fn parameter(&self, function: &str, index: usize) -> Option<Parameter> {
+        if index >= self.parameters(function)? as usize {
+            return None;
+        }
+        let at = *self.types.get(*self.functions.get(function)? as usize)?;
+        let proto = *self.types.get(self.word(at + 8)? as usize)?;
+        let parameter = proto + 12 + index * 8;
+        let kind_of = |id: u32| {
+            let at = *self.types.get(id as usize)?;
+            Some((kind(self.word(at + 4)?), at))
+        };
+        let what = match kind_of(self.resolve(self.word(parameter + 4)?)) {
+            Some((KIND_INT | KIND_ENUM | KIND_ENUM64, _)) => What::Number,
+            Some((KIND_PTR, at)) => match kind_of(self.resolve(self.word(at + 8)?)) {
+                Some((KIND_STRUCT, at)) => What::Pointer(self.name(at)),
+                _ => What::Other,
+            },
+            _ => What::Other,
+        };
+        Some(Parameter { name: self.name(parameter), what })
     }
 
     /// Offset in bits and type of a member, anonymous structures and unions included.

@@ -10,11 +10,12 @@ use crate::programs::{
     CGROUPS, CHANGED, FORMS, IO_COMPLETE, LSM, LSM_MORE, QUESTIONS, TRACEPOINTS, TRACEPOINTS_MORE,
     lsm_program, program,
 };
-use crate::{Error, Offsets, Reader, plan, requests};
+use crate::{Error, Offsets, Reader, plan, prototype, requests};
 use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Lsm, Program, ProgramError, RawTracePoint};
 use aya::{Ebpf, EbpfLoader};
+use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 
@@ -25,6 +26,8 @@ pub(crate) struct Facts {
     registers: Registers,
     /// `inode_setattr` has its `idmap` argument.
     pub(crate) setattr_idmap: bool,
+    /// LSM hooks whose arguments are not where the program reads them, and which.
+    misfits: HashMap<&'static str, String>,
     /// The tracepoints that say which inodes change.
     says_changes: bool,
     /// How to read requests through io_uring.
@@ -48,9 +51,15 @@ impl Facts {
     pub(crate) fn find(btf: &Btf) -> Result<Self, Error> {
         // A program of a tracepoint has the kernel's own context before the tracepoint's arguments.
         let arguments = |tracepoint: &str| btf.parameters(&format!("__bpf_trace_{tracepoint}"));
+        let setattr_idmap = btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3);
+        let misfit = |hook: &&'static str| {
+            let why = prototype::misfit(btf, lsm_program(hook, setattr_idmap), hook)?;
+            Some((*hook, why))
+        };
         Ok(Self {
             registers: registers(btf)?,
-            setattr_idmap: btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3),
+            setattr_idmap,
+            misfits: LSM.iter().chain(LSM_MORE).filter_map(misfit).collect(),
             says_changes: arguments("ctime_ns_xchg").is_some(),
             requests: requests::table(btf),
             completions: match arguments("io_uring_complete") {
@@ -107,27 +116,33 @@ impl Kernel {
         let asked = QUESTIONS.iter().map(|name| (*name, "on request"));
         for (name, hook) in TRACEPOINTS.iter().copied().chain(called).chain(asked) {
             let program: &mut RawTracePoint = program(&mut bpf, name)?;
-            note(name, hook.to_owned(), program.load(), true)?;
+            note(name, hook.to_owned(), again(|| program.load()), true)?;
         }
         for (name, hooks) in more {
             let program: &mut RawTracePoint = program(&mut bpf, name)?;
-            note(name, hooks.join(" "), program.load(), false)?;
+            note(name, hooks.join(" "), again(|| program.load()), false)?;
         }
         for (name, hook) in CGROUPS.iter().copied() {
             let loaded = match bpf.program_mut(name) {
-                Some(Program::CgroupSockAddr(program)) => program.load(),
-                Some(Program::CgroupSock(program)) => program.load(),
-                Some(Program::CgroupSkb(program)) => program.load(),
+                Some(Program::CgroupSockAddr(program)) => again(|| program.load()),
+                Some(Program::CgroupSock(program)) => again(|| program.load()),
+                Some(Program::CgroupSkb(program)) => again(|| program.load()),
                 _ => return Err(Error::Incomplete(name)),
             };
             note(name, hook.to_owned(), loaded, false)?;
         }
         if tier == Tier::Lsm {
-            for name in LSM.iter().chain(LSM_MORE).copied() {
+            let fits = |name: &&str| !facts.misfits.contains_key(name);
+            for name in LSM.iter().chain(LSM_MORE).copied().filter(fits) {
                 let program: &mut Lsm = program(&mut bpf, lsm_program(name, facts.setattr_idmap))?;
-                let loaded = program.load(name, &types);
+                let loaded = again(|| program.load(name, &types));
                 note(name, format!("lsm/{name}"), loaded, false)?;
             }
+            programs.extend(facts.misfits.iter().map(|(name, why)| Attached {
+                name: (*name).to_owned(),
+                hook: format!("lsm/{name}"),
+                error: Some(why.clone()),
+            }));
         }
         let members = match bpf.map("MEMBERS") {
             Some(Map::HashMap(map)) => map.fd().as_fd().try_clone_to_owned().map_err(|source| Error::Io {
@@ -162,6 +177,23 @@ impl Kernel {
 /// The tracepoint from which the program for a form goes on.
 fn ends_in(form: u8) -> &'static str {
     if form < abi::form::REQUEST_OPEN { "sys_exit" } else { "io_uring_complete" }
+}
+
+/// Loads a program once more where a signal came while the verifier looked at it (`EAGAIN`).
+fn again(mut load: impl FnMut() -> Result<(), ProgramError>) -> Result<(), ProgramError> {
+    const TIMES: usize = 20;
+    let interrupted = |error: &ProgramError| {
+        matches!(error, ProgramError::LoadError { io_error, .. }
+            if io_error.raw_os_error() == Some(libc::EAGAIN))
+    };
+    let mut loaded = load();
+    for _ in 1..TIMES {
+        match &loaded {
+            Err(error) if interrupted(error) => loaded = load(),
+            _ => break,
+        }
+    }
+    loaded
 }
 
 /// Why a program did not load: the kernel's errno, and the verifier's last words where it spoke.

@@ -1,10 +1,8 @@
 //! Which superblock is mounted where: from the device that a record carries to a path that people know.
 
+use crate::mountinfo::{self, MOUNTINFO};
 use bstr::ByteSlice;
 use std::collections::HashMap;
-
-/// The mounts of this process.
-pub(crate) const MOUNTINFO: &str = "/proc/self/mountinfo";
 
 /// One mount of a superblock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,22 +23,16 @@ impl Mounts {
         Self::parse(&std::fs::read(MOUNTINFO).unwrap_or_default())
     }
 
-    /// Lines of mountinfo, proc_pid_mountinfo(5). What cannot be read is left out.
     fn parse(text: &[u8]) -> Self {
         let mut mounts: HashMap<u32, Vec<Mount>> = HashMap::new();
-        for line in text.lines() {
-            let mut fields = line.split_str(" ").skip(2);
-            let (Some(device), Some(root), Some(point)) = (fields.next(), fields.next(), fields.next())
-            else {
-                continue;
-            };
-            let Some(device) = device.to_str().ok().and_then(|device| {
+        for mount in mountinfo::parse(text) {
+            let Some(device) = mount.device.to_str().ok().and_then(|device| {
                 let (major, minor) = device.split_once(':')?;
                 Some(major.parse::<u32>().ok()? << 20 | minor.parse::<u32>().ok()?)
             }) else {
                 continue;
             };
-            let mount = Mount { root: unescape(root), point: unescape(point) };
+            let mount = Mount { root: without_slash(mount.root), point: without_slash(mount.point) };
             mounts.entry(device).or_default().push(mount);
         }
         Self(mounts)
@@ -66,31 +58,11 @@ impl Mounts {
     }
 }
 
-/// Octal escapes of mountinfo; a trailing slash goes.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(field.len());
-    let mut at = 0;
-    while at < field.len() {
-        let octal = field.get(at + 1..at + 4).filter(|_| field[at] == b'\\').and_then(|digits| {
-            digits.iter().try_fold(0u16, |value, digit| {
-                (b'0'..=b'7').contains(digit).then(|| value * 8 + u16::from(digit - b'0'))
-            })
-        });
-        match octal {
-            Some(value) => {
-                out.push(value as u8);
-                at += 4;
-            }
-            None => {
-                out.push(field[at]);
-                at += 1;
-            }
-        }
+fn without_slash(mut path: Vec<u8>) -> Vec<u8> {
+    if path.last() == Some(&b'/') {
+        path.pop();
     }
-    if out.last() == Some(&b'/') {
-        out.pop();
-    }
-    out
+    path
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! these paths, and what lies in them (links, thousands of directories, a file system that never answers). A claimed path is
 //! read as text.
 
-use crate::mounts::{MOUNTINFO, Mounts};
+use crate::mountinfo::MOUNTINFO;
+use crate::mounts::Mounts;
 use abi::FileFacts;
 use bstr::BString;
 use event::{File, Origin};

@@ -45,12 +45,24 @@ pub fn probe(kernel: &Arc<Kernel>, slot: u32) -> Result<Vec<Row>, Error> {
     attempt::ALL.iter().map(|attempt| scene.row(attempt, &place)).collect()
 }
 
-/// Whether a refused open can be shown, which is the least that is asked before a session starts. Takes some
+/// What is not refused of the least that is asked before a session starts, a read and a connect; `None`: nothing. Takes some
 /// milliseconds. `group` is that of the session's marks, where it has any.
-pub fn refuses(kernel: &Arc<Kernel>, slot: u32, group: Option<Arc<Group>>) -> Result<Row, Error> {
+pub fn missing(kernel: &Arc<Kernel>, slot: u32, group: Option<Arc<Group>>) -> Result<Option<Row>, Error> {
     let place = Place::new()?;
     let scene = Scene::new(kernel, slot, &place, group)?;
-    scene.row(&attempt::READ, &place)
+    for attempt in attempt::NEEDED {
+        let row = scene.row(attempt, &place)?;
+        if !row.prevented {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether what was tried is enough for sessions to start.
+pub fn is_enough(rows: &[Row]) -> bool {
+    let shown = |name: &str| rows.iter().any(|row| row.operation == name && row.prevented);
+    attempt::NEEDED.iter().all(|attempt| shown(attempt.name))
 }
 
 /// The throw-away session.

@@ -5,6 +5,7 @@
 
 use crate::{Error, process};
 use bstr::ByteSlice;
+use collector::mountinfo::cgroup_root;
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -18,48 +19,6 @@ const BELOW: usize = 1024;
 /// Time for the kernel to say that a cgroup is frozen or empty: it takes milliseconds, even under load.
 pub(crate) const SETTLE: Duration = Duration::from_secs(2);
 
-/// Where cgroup v2 is mounted: alone at `/sys/fs/cgroup`, or beside v1.
-pub fn root() -> Result<PathBuf, Error> {
-    let path = Path::new("/proc/self/mountinfo");
-    let mounts = fs::read(path).map_err(|e| Error::file(path, "read", e))?;
-    mount_point(&mounts).ok_or(Error::NoCgroup)
-}
-
-/// The last mount of type cgroup2 in a mountinfo, whose whole tree is mounted.
-fn mount_point(mountinfo: &[u8]) -> Option<PathBuf> {
-    mountinfo.lines().rev().find_map(|line| {
-        let (mount, kind) = line.split_once_str(" - ")?;
-        if !kind.starts_with(b"cgroup2 ") {
-            return None;
-        }
-        let mut fields = mount.split_str(" ").skip(3);
-        let (root, point) = (fields.next()?, fields.next()?);
-        (root == b"/").then(|| PathBuf::from(std::ffi::OsStr::from_bytes(&unescape(point))))
-    })
-}
-
-/// Undoes the octal escapes of mountinfo.
-pub(crate) fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let octal = (byte == b'\\').then(|| tail.get(..3)).flatten().and_then(|digits| {
-            digits.iter().try_fold(0u32, |n, d| d.is_ascii_digit().then(|| n * 8 + u32::from(d - b'0')))
-        });
-        match octal {
-            Some(value) if value < 256 => {
-                out.push(value as u8);
-                rest = &tail[3..];
-            }
-            _ => {
-                out.push(byte);
-                rest = tail;
-            }
-        }
-    }
-    out
-}
-
 /// A session's cgroup.
 #[derive(Clone, Debug)]
 pub struct Cgroup {
@@ -69,7 +28,7 @@ pub struct Cgroup {
 impl Cgroup {
     /// Makes the cgroup of the session `name`; one that an earlier supervisor left behind is emptied and taken over.
     pub fn create(name: &str) -> Result<Self, Error> {
-        let parent = root()?.join(PARENT);
+        let parent = cgroup_root()?.join(PARENT);
         make(&parent)?;
         let path = parent.join(name);
         make(&path)?;
@@ -80,7 +39,7 @@ impl Cgroup {
 
     /// Lets it have so many processes and threads at once: a fork beyond that fails with `EAGAIN`.
     pub fn limit_processes(&self, most: u32) -> Result<(), Error> {
-        let parent = root()?;
+        let parent = cgroup_root()?;
         // What is there below has it already, where a service manager set it up.
         for above in [parent.clone(), parent.join(PARENT)] {
             let control = above.join("cgroup.subtree_control");
@@ -244,7 +203,7 @@ fn make(path: &Path) -> Result<(), Error> {
 pub(crate) fn of(pid: u32) -> Option<PathBuf> {
     let lines = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
     let path = lines.lines().find_map(|line| line.strip_prefix(b"0::/"))?;
-    Some(root().ok()?.join(std::ffi::OsStr::from_bytes(path)))
+    Some(cgroup_root().ok()?.join(std::ffi::OsStr::from_bytes(path)))
 }
 
 /// Moves a process into any cgroup.
@@ -257,20 +216,5 @@ pub(crate) fn put(cgroup: &Path, pid: u32) -> Result<(), Error> {
 pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, signal);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_mount_is_found_beside_version_one_and_alone() {
-        let hybrid = b"40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
-            41 31 0:38 / /sys/fs/cgroup/uni\\040fied rw shared:3 - cgroup2 cgroup2 rw\n";
-        assert_eq!(mount_point(hybrid), Some("/sys/fs/cgroup/uni fied".into()));
-        let part = b"41 31 0:38 /docker/x /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n";
-        assert_eq!(mount_point(part), None);
-        assert_eq!(mount_point(b""), None);
     }
 }

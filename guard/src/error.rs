@@ -47,9 +47,6 @@ pub enum Error {
     /// the store failed
     #[error("the session could not be written down: {0}")]
     Store(#[from] store::Error),
-    /// no cgroup v2
-    #[error("no cgroup v2 file system is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup`")]
-    NoCgroup,
     /// nobody answers permission events
     #[error(
         "nobody answers permission events any more: end the supervisor with `wardline stop`, and try again"

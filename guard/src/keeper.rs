@@ -7,6 +7,7 @@
 use crate::process::{self, NS_PER_TICK, Stat};
 use crate::{Error, cgroup};
 use abi::Member;
+use collector::mountinfo::cgroup_root;
 use rustix::process::Signal;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -39,7 +40,7 @@ impl Keeper {
         let process = Command::new(program)
             .args(args)
             .arg("--cgroups")
-            .arg(cgroup::root().map(|root| root.join(cgroup::PARENT)).unwrap_or_default())
+            .arg(cgroup_root().map(|root| root.join(cgroup::PARENT)).unwrap_or_default())
             .arg("--prefix")
             .arg(prefix)
             .stdin(Stdio::piped())

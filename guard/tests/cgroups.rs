@@ -1,12 +1,13 @@
 //! A session's cgroup on this host: frozen at once, thawed, killed whole, and removed. Needs root and cgroup v2.
 
-use guard::cgroup::{self, Cgroup};
+use collector::mountinfo::cgroup_root;
+use guard::cgroup::Cgroup;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 #[test]
 fn a_session_is_frozen_thawed_and_killed_with_what_it_forked() {
-    if !rustix::process::geteuid().is_root() || cgroup::root().is_err() {
+    if !rustix::process::geteuid().is_root() || cgroup_root().is_err() {
         eprintln!("skipped: needs root and cgroup v2");
         return;
     }

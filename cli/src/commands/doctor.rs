@@ -21,7 +21,7 @@ const SLOT: u32 = 1;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Every row of the table was tried just now: a throw-away process tried the operation on throw-away files, once outside \
-a session, where it works, and once inside one. Exit code 0 says that something can be prevented, 121 that nothing can.\n\nExamples:\n  sudo wardline doctor\n  sudo wardline doctor --json"
+a session, where it works, and once inside one. Exit code 0 says that sessions can be guarded here (a read and a connect were refused), 121 that none can.\n\nExamples:\n  sudo wardline doctor\n  sudo wardline doctor --json"
 )]
 pub struct Args {
     /// One JSON object
@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Err(anyhow::anyhow!("nothing can be tried without root: use `sudo wardline doctor`"))
     };
     findings.problem = probed.err().map(|error| format!("{error:#}"));
-    findings.can_prevent = findings.probes.iter().any(|row| row.prevented);
+    findings.can_prevent = canary::is_enough(&findings.probes);
     findings.words = words(&findings);
     if args.json {
         print_line!("{}", serde_json::to_string_pretty(&findings)?);
@@ -105,8 +105,12 @@ fn words(findings: &Findings) -> Vec<String> {
         ),
         None => words.push("nothing can be guarded here".to_owned()),
     }
-    if findings.can_prevent {
-        words.push(format!("refused before it happens: {}", names(true)));
+    let refused = names(true);
+    if !refused.is_empty() {
+        words.push(format!("refused before it happens: {refused}"));
+    }
+    if !findings.can_prevent && findings.tier.is_some() {
+        words.push("no session is guarded here: for that a read and a connect must be refused".to_owned());
     }
     let missed = names(false);
     if !missed.is_empty() && !findings.probes.is_empty() {

@@ -46,9 +46,16 @@ impl Outcome {
 }
 
 impl Attempt {
-    /// Whether an outcome says that nothing refused it. Nobody listens at the addresses that are tried.
+    /// Whether an outcome says that nothing refused it. Nobody listens at the addresses that are tried, and in a network
+    /// namespace whose loopback is down no way leads there.
     pub(super) fn works(&self, outcome: &Outcome) -> bool {
-        *outcome == Outcome::Done || self.is_network && *outcome == Outcome::Failed(libc::ECONNREFUSED)
+        match outcome {
+            Outcome::Done => true,
+            Outcome::Failed(errno) => {
+                self.is_network && [libc::ECONNREFUSED, libc::ENETUNREACH].contains(errno)
+            }
+            Outcome::Killed | Outcome::Hung => false,
+        }
     }
 }
 
@@ -73,8 +80,11 @@ const fn network(name: &'static str, action: fn(&Names) -> i32) -> Attempt {
     Attempt { name, is_network: true, makes: None, action }
 }
 
-/// The one attempt that is made before every session.
-pub(super) const READ: Attempt = file("read a file", |names| open(&names.file, libc::O_RDONLY));
+const READ: Attempt = file("read a file", |names| open(&names.file, libc::O_RDONLY));
+const CONNECT: Attempt = network("connect over IPv4", |_| raw::reach("127.0.0.1:9", false));
+
+/// What is tried before every session: that files and the network are both guarded.
+pub(super) const NEEDED: &[Attempt] = &[READ, CONNECT];
 
 /// Every attempt.
 pub(super) const ALL: &[Attempt] = &[
@@ -105,7 +115,7 @@ pub(super) const ALL: &[Attempt] = &[
     file("start a program", |names| raw::exec(&names.program)),
     file("map a program", |names| raw::map_exec(&names.library)),
     file("connect to a unix socket", |names| raw::connect_unix(&names.socket)),
-    network("connect over IPv4", |_| raw::reach("127.0.0.1:9", false)),
+    CONNECT,
     network("connect over IPv6", |_| raw::reach("[::1]:9", false)),
     network("send a datagram over IPv4", |_| raw::reach("127.0.0.1:9", true)),
     network("send a datagram over IPv6", |_| raw::reach("[::1]:9", true)),

@@ -14,6 +14,7 @@ use crate::cgroup::{self, Cgroup};
 use crate::control::{Refused, Why};
 use crate::process::{self, NS_PER_TICK, Stat};
 use crate::session::boot_ns;
+use collector::mountinfo::cgroup_root;
 use event::Unseen;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::collections::{HashMap, HashSet};
@@ -195,7 +196,10 @@ pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving
         for pid in inside {
             let origin = taken.origins.get(&pid).or(taken.origin.as_ref());
             let back = origin.is_some_and(|origin| cgroup::put(origin, pid).is_ok());
-            if !back && let Err(error) = cgroup::root().and_then(|root| cgroup::put(&root, pid)) {
+            if !back
+                && let Err(error) =
+                    cgroup_root().map_err(Error::from).and_then(|root| cgroup::put(&root, pid))
+            {
                 tracing::debug!(pid, %error, "a process could not be moved back");
             }
         }

@@ -125,16 +125,16 @@ fn leave(
 /// nothing by itself goes on, and is told.
 fn show_a_denial(shared: &Shared, lease: &Lease, mode: Mode) -> Result<Option<String>, Refused> {
     let Some(slot) = shared.sessions.slot(true)? else { return Ok(None) };
-    let shown = canary::refuses(&lease.kernel, slot.number, lease.guard.group());
+    let missing = canary::missing(&lease.kernel, slot.number, lease.guard.group());
     // Its records are of nobody's session, and must not become those of the next one in that slot.
     lease.pump.flush();
-    let why = match shown {
-        Ok(row) if row.prevented => return Ok(None),
-        Ok(row) => row.note,
+    let why = match missing {
+        Ok(None) => return Ok(None),
+        Ok(Some(row)) => format!("{}: {}", row.operation, row.note),
         Err(error) => error.to_string(),
     };
     let message = format!(
-        "a probe was not refused, so that nothing is guarded here: {why}; `wardline doctor` says more"
+        "a probe was not refused, so that nothing is guarded here ({why}); `wardline doctor` says more"
     );
     match mode {
         Mode::Enforce => Err(Refused::new(Why::CannotProtect, message)),

@@ -7,6 +7,7 @@ use crate::control::{Refused, Why};
 use crate::fanotify::Group;
 use crate::keeper::Keeper;
 use crate::{DenyList, Error, Guard, cgroup, t0};
+use collector::mountinfo::cgroup_root;
 use collector::{Kernel, Options, Tier};
 use event::Access;
 use std::path::PathBuf;
@@ -169,7 +170,7 @@ impl Shared {
             machine.kernel.detach();
             machine.keeper.dismiss();
         }
-        if let Ok(root) = cgroup::root() {
+        if let Ok(root) = cgroup_root() {
             // Another supervisor may have cgroups in it; then it stays.
             let _ = std::fs::remove_dir(root.join(cgroup::PARENT));
         }

@@ -1,9 +1,10 @@
 //! The file system as the compiler sees it: by canonical paths, through no link.
 
 use crate::walk::{self, Found};
-use crate::{DenyList, cgroup, magic};
+use crate::{DenyList, magic};
 use abi::FileKey;
 use bstr::{BStr, BString, ByteSlice};
+use collector::mountinfo::{self, MOUNTINFO, Mount};
 use rustix::fs::{Mode, OFlags};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
@@ -116,28 +117,23 @@ impl Files for Real {
     }
 
     fn mounts(&self) -> Vec<BString> {
-        roots(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
+        roots(&std::fs::read(MOUNTINFO).unwrap_or_default())
     }
 }
 
 /// The mount points of a mountinfo: of each device those whose root lies highest. A part of a file system that is
 /// mounted a second time has its labels from the first.
 fn roots(mountinfo: &[u8]) -> Vec<BString> {
-    let mounts: Vec<(&[u8], Vec<u8>, Vec<u8>)> = mountinfo
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split_str(" ").skip(2);
-            let (device, root, point) = (fields.next()?, fields.next()?, fields.next()?);
-            Some((device, cgroup::unescape(root), cgroup::unescape(point)))
-        })
-        .collect();
+    let mounts: Vec<Mount<'_>> = mountinfo::parse(mountinfo).collect();
     let below = |path: &[u8], above: &[u8]| {
         path.strip_prefix(above)
             .is_some_and(|rest| above == b"/" && !rest.is_empty() || rest.starts_with(b"/"))
     };
-    let highest = |device: &[u8], root: &[u8]| !mounts.iter().any(|(d, r, _)| *d == device && below(root, r));
-    let points = mounts.iter().filter(|(device, root, _)| highest(device, root)).map(|(.., point)| point);
-    let mut points: Vec<BString> = points.map(|point| BString::from(point.as_slice())).collect();
+    let highest = |mount: &&Mount<'_>| {
+        !mounts.iter().any(|other| other.device == mount.device && below(&mount.root, &other.root))
+    };
+    let points = mounts.iter().filter(highest).map(|mount| mount.point.as_slice());
+    let mut points: Vec<BString> = points.map(BString::from).collect();
     points.sort_unstable();
     points.dedup();
     points

@@ -1,0 +1,98 @@
+//! The mounts of this process' namespace, proc_pid_mountinfo(5).
+
+use crate::Error;
+use bstr::ByteSlice;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// The mounts of this process.
+pub const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+/// One mount, as a line tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount<'a> {
+    /// Device of the superblock, `MAJOR:MINOR`.
+    pub device: &'a [u8],
+    /// Directory of the superblock that is mounted.
+    pub root: Vec<u8>,
+    /// Where.
+    pub point: Vec<u8>,
+    /// Kind of file system.
+    pub kind: &'a [u8],
+}
+
+/// The mounts of a mountinfo, oldest first. A line that cannot be read is left out.
+pub fn parse(text: &[u8]) -> impl DoubleEndedIterator<Item = Mount<'_>> {
+    text.lines().filter_map(|line| {
+        let (mount, superblock) = line.split_once_str(" - ")?;
+        let mut fields = mount.split_str(" ").skip(2);
+        let (device, root, point) = (fields.next()?, fields.next()?, fields.next()?);
+        let kind = superblock.split_str(" ").next()?;
+        Some(Mount { device, root: unescape(root), point: unescape(point), kind })
+    })
+}
+
+/// Where cgroup v2 is mounted as a whole: alone at `/sys/fs/cgroup`, or beside v1. Programs are attached there and sessions'
+/// cgroups made below it; a part of the tree that is mounted elsewhere would leave the rest of it without programs.
+///
+/// # Errors
+/// The mounts cannot be read, or there is no such mount.
+pub fn cgroup_root() -> Result<PathBuf, Error> {
+    let mounts = std::fs::read(MOUNTINFO)
+        .map_err(|source| Error::Io { what: format!("reading `{MOUNTINFO}`"), source })?;
+    whole_cgroup(&mounts).ok_or(Error::NoCgroup)
+}
+
+/// The newest mount of the whole of cgroup v2.
+fn whole_cgroup(mountinfo: &[u8]) -> Option<PathBuf> {
+    let mount = parse(mountinfo).rfind(|mount| mount.kind == b"cgroup2" && mount.root == b"/")?;
+    Some(PathBuf::from(OsString::from_vec(mount.point)))
+}
+
+/// Undoes the octal escapes of mountinfo.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let octal = (byte == b'\\').then(|| tail.get(..3)).flatten().and_then(|digits| {
+            digits
+                .iter()
+                .try_fold(0u32, |n, d| (b'0'..=b'7').contains(d).then(|| n * 8 + u32::from(d - b'0')))
+        });
+        match octal.and_then(|value| u8::try_from(value).ok()) {
+            Some(value) => {
+                out.push(value);
+                rest = &tail[3..];
+            }
+            None => {
+                out.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cgroups_are_found_beside_version_one_and_alone_and_never_in_part() {
+        let hybrid = b"40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+            41 31 0:38 / /sys/fs/cgroup/uni\\040fied rw shared:3 - cgroup2 cgroup2 rw\n";
+        assert_eq!(whole_cgroup(hybrid), Some("/sys/fs/cgroup/uni fied".into()));
+        let part = b"41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n\
+            42 31 0:38 /docker/x /mnt ro - cgroup2 cgroup2 rw\n";
+        assert_eq!(whole_cgroup(part), Some("/sys/fs/cgroup".into()));
+        assert_eq!(whole_cgroup(b"42 31 0:38 /docker/x /mnt ro - cgroup2 cgroup2 rw\n"), None);
+        assert_eq!(whole_cgroup(b"42 31 0:38 / /mnt ro - cgroup2fs x rw\n"), None);
+        assert_eq!(whole_cgroup(b"nonsense"), None);
+    }
+
+    #[test]
+    fn escapes_are_undone_and_what_is_none_is_kept() {
+        assert_eq!(unescape(b"a\\040b\\134\\999\\400\\1"), b"a b\\\\999\\400\\1");
+    }
+}

@@ -1,0 +1,202 @@
+//! Whether LSM programs find a hook's arguments where they read them, held against the running kernel's own prototype. A
+//! program whose arguments have moved would decide about something else: its hook cannot refuse, and it is not loaded.
+
+use crate::btf::{Btf, What};
+use crate::programs::{SETATTR, SETATTR_WITHOUT_IDMAP};
+
+/// One argument that a program reads.
+enum Read {
+    /// At this place, a pointer to this structure.
+    Pointer(usize, &'static str),
+    /// The same where the hook has several of them: told apart by name.
+    Named(usize, &'static str, &'static str),
+    /// At this place, a number of this name.
+    Number(usize, &'static str),
+    /// An address of the network; its structure has another name since 6.19, and what is read of it lies where it did.
+    Address(usize),
+}
+use Read::{Address, Named, Number, Pointer};
+
+/// Programs, with what each reads. Names are those of include/linux/lsm_hook_defs.h.
+const READ: &[(&str, &[Read])] = &[
+    ("file_open", &[Pointer(0, "file")]),
+    ("inode_create", &[Pointer(1, "dentry"), Number(2, "mode")]),
+    ("inode_mknod", &[Pointer(1, "dentry"), Number(2, "mode")]),
+    ("inode_mkdir", &[Pointer(1, "dentry"), Number(2, "mode")]),
+    ("inode_symlink", &[Pointer(1, "dentry")]),
+    ("inode_link", &[Named(0, "dentry", "old_dentry"), Named(2, "dentry", "new_dentry")]),
+    ("inode_rename", &[Named(1, "dentry", "old_dentry"), Named(3, "dentry", "new_dentry")]),
+    ("inode_unlink", &[Pointer(1, "dentry")]),
+    ("inode_rmdir", &[Pointer(1, "dentry")]),
+    (SETATTR, &[Pointer(1, "dentry"), Pointer(2, "iattr")]),
+    (SETATTR_WITHOUT_IDMAP, &[Pointer(0, "dentry"), Pointer(1, "iattr")]),
+    ("inode_setxattr", &[Pointer(1, "dentry")]),
+    ("inode_removexattr", &[Pointer(1, "dentry")]),
+    ("bprm_check_security", &[Pointer(0, "linux_binprm")]),
+    ("mmap_file", &[Pointer(0, "file"), Number(2, "prot")]),
+    ("sb_mount", &[Pointer(1, "path"), Number(3, "flags")]),
+    ("sb_umount", &[Pointer(0, "vfsmount"), Number(1, "flags")]),
+    ("move_mount", &[Named(1, "path", "to_path")]),
+    ("socket_connect", &[Pointer(0, "socket"), Address(1)]),
+    ("socket_sendmsg", &[Pointer(0, "socket"), Pointer(1, "msghdr")]),
+    ("socket_create", &[Number(0, "family"), Number(1, "type"), Number(2, "protocol")]),
+    ("unix_stream_connect", &[Named(1, "sock", "other")]),
+    ("unix_may_send", &[Named(0, "socket", "sock"), Named(1, "socket", "other")]),
+    ("task_kill", &[Pointer(0, "task_struct"), Number(2, "sig")]),
+    ("ptrace_access_check", &[Pointer(0, "task_struct"), Number(1, "mode")]),
+    ("bpf", &[Number(0, "cmd")]),
+];
+
+impl Read {
+    /// Why it is not there.
+    fn misfit(&self, btf: &Btf, function: &str) -> Option<String> {
+        let (place, wanted) = match self {
+            Pointer(place, structure) => (*place, format!("a `{structure}`")),
+            Named(place, structure, name) => (*place, format!("a `{structure}` called `{name}`")),
+            Number(place, name) => (*place, format!("a number called `{name}`")),
+            Address(place) => (*place, "an address".to_owned()),
+        };
+        let found = btf.parameter(function, place);
+        let fits = found.as_ref().is_some_and(|found| match (self, &found.what) {
+            (Pointer(_, structure), What::Pointer(of)) => of == structure,
+            (Named(_, structure, name), What::Pointer(of)) => of == structure && found.name == *name,
+            (Number(_, name), What::Number) => found.name == *name,
+            (Address(_), What::Pointer(of)) => of == "sockaddr" || of == "sockaddr_unsized",
+            _ => false,
+        });
+        let found = found.map_or_else(
+            || "nothing".to_owned(),
+            |found| match found.what {
+                What::Number => format!("a number called `{}`", found.name),
+                What::Pointer(of) => format!("a `{of}` called `{}`", found.name),
+                What::Other => format!("something else, called `{}`", found.name),
+            },
+        );
+        (!fits).then(|| format!("argument {place} is {found} on this kernel, and the program reads {wanted}"))
+    }
+}
+
+/// Why a program does not fit the hook; `None`: it does, or the kernel has no such hook, which the loader finds.
+pub(crate) fn misfit(btf: &Btf, program: &str, hook: &str) -> Option<String> {
+    let function = format!("bpf_lsm_{hook}");
+    btf.function(&function)?;
+    match READ.iter().find(|(name, _)| *name == program) {
+        Some((_, read)) => read.iter().find_map(|read| read.misfit(btf, &function)),
+        None => Some("nobody has said which of its arguments the program reads".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::programs::{LSM, LSM_MORE, lsm_program};
+
+    /// Type information with structures and with hooks, whose parameters are `(name, structure)`; no structure: a number.
+    fn made_up(hooks: &[(&str, &[(&str, &str)])]) -> Btf {
+        const INT: u32 = 1;
+        const PTR: u32 = 2;
+        const STRUCT: u32 = 4;
+        const FUNC: u32 = 12;
+        const FUNC_PROTO: u32 = 13;
+        let (mut types, mut strings, mut next) = (Vec::<u32>::new(), vec![0u8], 1u32);
+        let mut text = |text: &str| {
+            let at = strings.len() as u32;
+            strings.extend_from_slice(text.as_bytes());
+            strings.push(0);
+            at
+        };
+        let mut add = |words: &[u32]| {
+            types.extend_from_slice(words);
+            next += 1;
+            next - 1
+        };
+        let int = add(&[text("int"), INT << 24, 4, 32]);
+        for (hook, parameters) in hooks {
+            let ids: Vec<[u32; 2]> = parameters
+                .iter()
+                .map(|(name, structure)| {
+                    let of = match *structure {
+                        "" => int,
+                        structure => {
+                            let of = add(&[text(structure), STRUCT << 24, 0]);
+                            add(&[0, PTR << 24, of])
+                        }
+                    };
+                    [text(name), of]
+                })
+                .collect();
+            let mut proto = vec![0, FUNC_PROTO << 24 | ids.len() as u32, int];
+            proto.extend(ids.concat());
+            let proto = add(&proto);
+            add(&[text(&format!("bpf_lsm_{hook}")), FUNC << 24, proto]);
+        }
+        let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut bytes = vec![0x9f, 0xeb, 1, 0];
+        for word in [24, 0, types.len(), types.len(), strings.len()] {
+            bytes.extend((word as u32).to_le_bytes());
+        }
+        bytes.extend(types);
+        bytes.extend(strings);
+        Btf::parse(bytes).unwrap()
+    }
+
+    #[test]
+    fn every_program_says_what_it_reads_and_fits_the_running_kernel() {
+        let btf = Btf::read().unwrap();
+        let idmap = btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3);
+        for hook in LSM.iter().chain(LSM_MORE) {
+            let program = lsm_program(hook, idmap);
+            assert!(READ.iter().any(|(name, _)| *name == program), "{program}");
+            assert_eq!(misfit(&btf, program, hook), None, "{program}");
+        }
+    }
+
+    #[test]
+    fn a_program_fits_what_it_was_written_for_and_no_other_kernel() {
+        const RENAME: &[(&str, &str)] = &[
+            ("old_dir", "inode"),
+            ("old_dentry", "dentry"),
+            ("new_dir", "inode"),
+            ("new_dentry", "dentry"),
+            ("flags", ""),
+        ];
+        let fits =
+            |hook: &str, parameters: &[(&str, &str)]| misfit(&made_up(&[(hook, parameters)]), hook, hook);
+        assert_eq!(fits("inode_rename", RENAME), None, "an argument more behind what is read");
+        let [old_dir, old, new_dir, new, _] = *RENAME else { unreachable!() };
+        for moved in [
+            &[("idmap", "mnt_idmap"), old_dir, old, new_dir, new][..],
+            &[old_dir, new, new_dir, old],
+            &[old_dir, old, new_dir],
+            &[old_dir, old, new_dir, ("new_dentry", "")],
+            &[old_dir, ("old_dentry", "path"), new_dir, new],
+        ] {
+            assert!(fits("inode_rename", moved).is_some(), "{moved:?}");
+        }
+        let protection = [("file", "file"), ("reqprot", ""), ("prot", ""), ("flags", "")];
+        assert_eq!(fits("mmap_file", &protection), None);
+        assert_eq!(
+            fits("mmap_file", &[protection[0], protection[1], protection[3], protection[2]]).unwrap(),
+            "argument 2 is a number called `flags` on this kernel, and the program reads a number called `prot`"
+        );
+        assert_eq!(
+            fits("file_open", &[("cred", "cred")]).unwrap(),
+            "argument 0 is a `cred` called `cred` on this kernel, and the program reads a `file`"
+        );
+        assert_eq!(
+            fits("file_open", &[]).unwrap(),
+            "argument 0 is nothing on this kernel, and the program reads a `file`"
+        );
+    }
+
+    #[test]
+    fn each_kernel_has_the_program_for_its_own_attributes() {
+        let (dentry, attr) = (("dentry", "dentry"), ("attr", "iattr"));
+        let new = made_up(&[(SETATTR, &[("idmap", "mnt_idmap"), dentry, attr])]);
+        let old = made_up(&[(SETATTR, &[dentry, attr])]);
+        assert_eq!(misfit(&new, SETATTR, SETATTR), None);
+        assert_eq!(misfit(&old, SETATTR_WITHOUT_IDMAP, SETATTR), None);
+        assert!(misfit(&old, SETATTR, SETATTR).is_some());
+        assert!(misfit(&new, SETATTR_WITHOUT_IDMAP, SETATTR).is_some());
+    }
+}
