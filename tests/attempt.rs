@@ -2,7 +2,7 @@
 //!
 //! The program that makes them is the test itself, started again: there is no other program to take along.
 
-use crate::{processes, survivors, ways};
+use crate::{members, processes, survivors, ways};
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, openat};
 use rustix::process::{Pid, Signal, kill_process};
@@ -76,6 +76,10 @@ pub fn serve() -> Result<()> {
         if verb == "threads" {
             let (done, refused) = from_threads(&arguments)?;
             println!("@{name}:done {done}\n@{name}:refused {refused}");
+        } else if verb == "processes" {
+            let [way, count, said] = arguments[..] else { anyhow::bail!("way, how many, file") };
+            let (ran, killed) = members::make(way, count.parse()?, said)?;
+            println!("@{name}:ran {ran}\n@{name}:killed {killed}");
         } else {
             println!("@{name} {}", errno(once(verb, &arguments)));
         }
@@ -147,6 +151,13 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
             let seconds = seconds.parse().map_err(io::Error::other)?;
             std::thread::sleep(std::time::Duration::from_secs(seconds));
             Ok(())
+        }
+        ("await", [path]) => {
+            let there = || fs::symlink_metadata(path).is_ok();
+            if crate::wait_until(std::time::Duration::from_secs(300), there) {
+                return Ok(());
+            }
+            Err(io::ErrorKind::TimedOut.into())
         }
         // In a mount namespace of its own, which ends with this process.
         ("bind", [from, to]) => {

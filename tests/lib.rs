@@ -11,6 +11,7 @@ pub mod fuse;
 pub mod internet;
 pub mod keys;
 pub mod listener;
+pub mod members;
 pub mod person;
 mod processes;
 pub mod pty;

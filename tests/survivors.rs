@@ -72,17 +72,17 @@ fn become_one(way: &str) -> io::Result<()> {
             exit_thread()
         }
         "shared-memory" => {
-            clone(libc::CLONE_VM | libc::SIGCHLD, haunting)?;
+            clone(libc::CLONE_VM | libc::SIGCHLD, haunting, std::ptr::null_mut())?;
             // SAFETY: it ends the process.
             unsafe { libc::_exit(0) }
         }
         "vfork" => {
             let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-            clone(flags, vforked).map(drop)
+            clone(flags, vforked, std::ptr::null_mut()).map(drop)
         }
         "namespace" => {
             // It has a number of its own there.
-            let child = clone(libc::CLONE_NEWPID | libc::SIGCHLD, trying)?;
+            let child = clone(libc::CLONE_NEWPID | libc::SIGCHLD, trying, std::ptr::null_mut())?;
             say("is", child as u32);
             haunt()
         }
@@ -138,7 +138,7 @@ extern "C" fn elsewhere(_: *mut libc::c_void) -> libc::c_int {
 
 /// Its parents wait until it ends.
 extern "C" fn vforked(_: *mut libc::c_void) -> libc::c_int {
-    let _ = clone(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, haunting);
+    let _ = clone(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, haunting, std::ptr::null_mut());
     0
 }
 
@@ -202,15 +202,20 @@ fn append(path: &CStr, line: &[u8]) {
 fn thread(run: extern "C" fn(*mut libc::c_void) -> libc::c_int) -> io::Result<()> {
     const THREAD: libc::c_int =
         libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_SIGHAND | libc::CLONE_THREAD;
-    clone(THREAD, run).map(drop)
+    clone(THREAD, run, std::ptr::null_mut()).map(drop)
 }
 
-fn clone(flags: libc::c_int, run: extern "C" fn(*mut libc::c_void) -> libc::c_int) -> io::Result<i32> {
+/// A child, or a thread, with a stack of its own, that runs a function with an argument.
+pub(crate) fn clone(
+    flags: libc::c_int,
+    run: extern "C" fn(*mut libc::c_void) -> libc::c_int,
+    argument: *mut libc::c_void,
+) -> io::Result<i32> {
     let stack = Box::leak(vec![0u8; STACK_BYTES].into_boxed_slice());
     // SAFETY: the stack is never given back, and grows down from its end, which is aligned to 16 bytes.
     let child = unsafe {
         let end = stack.as_mut_ptr().add(STACK_BYTES);
-        libc::clone(run, end.wrapping_sub(end as usize % 16).cast(), flags, std::ptr::null_mut())
+        libc::clone(run, end.wrapping_sub(end as usize % 16).cast(), flags, argument)
     };
     if child < 0 { Err(Error::last_os_error()) } else { Ok(child) }
 }

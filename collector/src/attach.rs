@@ -18,6 +18,7 @@ impl Kernel {
         if !links.is_empty() {
             return Ok(());
         }
+        self.forget_strays();
         let mut bpf = lock(&self.bpf);
         let mut made: Vec<Box<dyn Any + Send>> = Vec::new();
         let loaded: HashSet<String> =

@@ -3,8 +3,8 @@
 use crate::Error;
 use crate::words::Words;
 use abi::{
-    FileKey, Itself, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, Session, T1Key,
-    T1NameKey,
+    ExceptionKey, FileKey, Itself, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, Session,
+    T1Key, T1NameKey,
 };
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, MapError};
@@ -77,6 +77,7 @@ fn wrong(name: &'static str, what: &'static str, source: MapError) -> Error {
 pub(crate) struct Maps {
     pub(crate) members: Table<u32, Member>,
     pub(crate) ever_inside: Words,
+    pub(crate) strays: Words,
     pub(crate) held: Words,
     pub(crate) deadline: Words,
     pub(crate) protected: Table<u32, u32>,
@@ -86,6 +87,7 @@ pub(crate) struct Maps {
     pub(crate) rewrites: Table<RewriteKey, u32>,
     pub(crate) labelled: Words,
     pub(crate) t0: Table<FileKey, Label>,
+    pub(crate) exceptions: Table<ExceptionKey, u32>,
     pub(crate) t0_names: Table<NameKey, Label>,
     pub(crate) t0_places: Table<PlaceKey, Label>,
     pub(crate) named: Words,
@@ -102,6 +104,7 @@ impl Maps {
         Ok(Self {
             members: Table::take(bpf, "MEMBERS")?,
             ever_inside: Words::take(bpf, "EVER_INSIDE", abi::MAX_PIDS / 64)?,
+            strays: Words::take(bpf, "STRAYS", abi::MAX_PIDS / 64)?,
             held: Words::take(bpf, "HELD", abi::MAX_SESSIONS)?,
             deadline: Words::take(bpf, "DEADLINE", abi::DEADLINE_WORDS)?,
             labelled: Words::take(bpf, "LABELLED", abi::LABEL_BITS / 64)?,
@@ -111,6 +114,7 @@ impl Maps {
             started: Table::take(bpf, "STARTED")?,
             rewrites: Table::take(bpf, "REWRITES")?,
             t0: Table::take(bpf, "T0")?,
+            exceptions: Table::take(bpf, "EXCEPTIONS")?,
             t0_names: Table::take(bpf, "T0_NAMES")?,
             t0_places: Table::take(bpf, "T0_PLACES")?,
             named: Words::take(bpf, "NAMED", abi::NAME_BITS / 64)?,

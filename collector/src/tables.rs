@@ -4,8 +4,8 @@ use crate::Error;
 use crate::kernel::{Attached, Kernel, Tier};
 use crate::programs::REACHING;
 use abi::{
-    Bit, FileKey, Itself, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, Session, T1Key,
-    T1NameKey,
+    Bit, ExceptionKey, FileKey, Itself, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey,
+    Session, T1Key, T1NameKey,
 };
 use std::sync::atomic::Ordering;
 
@@ -42,6 +42,23 @@ impl Kernel {
     pub fn members(&self, slot: u32) -> Vec<u32> {
         let entries = self.maps.members.entries();
         entries.into_iter().filter(|(_, member)| member.session == slot).map(|(pid, _)| pid).collect()
+    }
+
+    /// The children of members that could not be made members, and that have not ended yet: none of them runs.
+    pub fn strays(&self) -> Vec<u32> {
+        let words = self.maps.strays.all().iter().zip(0u32..);
+        let words =
+            words.map(|(word, index)| (word.load(Ordering::SeqCst), index)).filter(|(word, _)| *word != 0);
+        words
+            .flat_map(|(word, index)| {
+                (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| index * 64 + bit)
+            })
+            .collect()
+    }
+
+    /// Nothing was attached, so that nobody saw them end: their numbers may be others'.
+    pub(crate) fn forget_strays(&self) {
+        self.maps.strays.all().iter().for_each(|word| word.store(0, Ordering::SeqCst));
     }
 
     /// Lets a process out of its session.
@@ -169,6 +186,22 @@ impl Kernel {
     /// The map could not be written.
     pub fn remove_t0(&self, key: &FileKey) -> Result<(), Error> {
         self.maps.t0.remove(key)
+    }
+
+    /// Sets what a session's own labels except from the static deny-list at an object: `LABEL_*` bits.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_exception(&self, slot: u32, file: &FileKey, flags: u32) -> Result<(), Error> {
+        self.maps.exceptions.insert(&ExceptionKey { file: *file, session: slot, pad: 0 }, &flags)
+    }
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_exception(&self, slot: u32, file: &FileKey) -> Result<(), Error> {
+        self.maps.exceptions.remove(&ExceptionKey { file: *file, session: slot, pad: 0 })
     }
 
     /// Adds an exact name to the static deny-list.

@@ -46,9 +46,13 @@ impl Words {
 
     /// A word; `None` beyond the array.
     pub(crate) fn word(&self, index: u32) -> Option<&AtomicU64> {
+        self.all().get(index as usize)
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[AtomicU64] {
         // SAFETY: the mapping is of `len` aligned words, and lives as long as this value.
-        let words = unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.len) };
-        words.get(index as usize)
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.len) }
     }
 }
 

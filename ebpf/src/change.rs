@@ -57,7 +57,7 @@ fn on_change(inode: u64) -> Option<()> {
         unsafe { bpf_send_signal(SIGKILL) };
     }
     if begun.forbidden == 0 {
-        begun.forbidden = forbidden(inode);
+        begun.forbidden = forbidden(inode, u64::from(inside.slot));
         if begun.forbidden != 0
             && let Some(request) = request
         {
@@ -86,14 +86,14 @@ fn begun(inside: &Inside) -> Option<*mut Begun> {
 /// Tells the names that the inodes of a call have when it ends. The answer: see [`forbidden`]. `moves`: it is one that gives
 /// something another place.
 #[inline(always)]
-pub fn tell_after(begun: &Begun, moves: bool) -> u64 {
+pub fn tell_after(inside: &Inside, begun: &Begun, moves: bool) -> u64 {
     let mut found = begun.forbidden;
     let mut i = 0;
     while i < INODES {
         if begun.inodes[i] != 0 {
             tell_names(begun.inodes[i], begun.call, 1);
             if found == 0 {
-                found = forbidden(begun.inodes[i]);
+                found = forbidden(begun.inodes[i], u64::from(inside.slot));
             }
             if found == 0 && moves && frees(begun.above >> (i * 2) & 3, inode_above(begun.inodes[i])) {
                 found = u64::from(REASON_ABOVE);
@@ -167,19 +167,19 @@ pub extern "C" fn of_inode(inode: u64, access: u64) -> u64 {
     u64::from(decision.stage) << 32 | u64::from(decision.reason)
 }
 
-/// The reason for which the static stage lets nobody change an inode, by one of its names or what lies above them; 0:
-/// none. Nothing refuses the change in this tier: this is how it is noticed. Global linkage: see
+/// The reason for which the static stage does not let the session of an index change an inode, by one of its names or what lies
+/// above them; 0: none. Nothing refuses the change in this tier: this is how it is noticed. Global linkage: see
 /// [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn forbidden(inode: u64) -> u64 {
+pub extern "C" fn forbidden(inode: u64, slot: u64) -> u64 {
     let mut node = Address(inode).follow(offsets::inode_aliases());
     for _ in 0..NAMES {
         let Some(alias) = node else { break };
         let dentry = Address(alias.0.wrapping_sub(offsets::dentry_alias() as u64));
         let is_name = dentry::inode(dentry) == Some(Address(inode))
             && dentry.follow(offsets::dentry_hashed()).is_some();
-        let reason = if is_name { decide::forbids_change(dentry.0) } else { 0 };
+        let reason = if is_name { decide::forbids_change(dentry.0, slot as u32) } else { 0 };
         if reason != 0 {
             return reason;
         }

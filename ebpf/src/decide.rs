@@ -5,19 +5,19 @@
 //! rename in another process can lead the walk astray, so the bound is hard, and what it does not reach counts as
 //! unlabelled.
 
-use crate::maps::{LABELLED, NAMED, NETS, T0, T0_NAMES, T0_PLACES, T1, T1_NAMES};
+use crate::maps::{EXCEPTIONS, LABELLED, NAMED, NETS, T0, T0_NAMES, T0_PLACES, T1, T1_NAMES};
 use crate::read::{Address, clear, each, opaque, zeroed};
 use crate::task::Inside;
 use crate::{atomic, dentry, hold, mount, offsets, ring};
 use abi::pattern::{Digest, PATTERN_LEN, Pattern};
 use abi::{
-    ANY_DEV, Bit, FileKey, LABEL_ABOVE, LABEL_NAMES, LABEL_READABLE, LABEL_SENSITIVE, LABEL_STATE,
-    LABEL_WORKSPACE, Label, MAX_DEPTH, NAME_DIR, NAME_EXACT, NAME_LEN, NAME_PATTERN, NameKey, NetKey,
-    NetLabel, PlaceKey, REASON_ABOVE, SESSION_T1, STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2,
-    STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, component_hash, place_above,
+    ANY_DEV, Bit, ExceptionKey, FileKey, LABEL_ABOVE, LABEL_EXCEPTIONS, LABEL_NAMES, LABEL_READABLE,
+    LABEL_SENSITIVE, LABEL_STATE, LABEL_WORKSPACE, Label, MAX_DEPTH, NAME_DIR, NAME_EXACT, NAME_LEN,
+    NAME_PATTERN, NameKey, NetKey, NetLabel, PlaceKey, REASON_ABOVE, SESSION_T1, STAGE_NONE, STAGE_T0,
+    STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, component_hash, place_above,
 };
 use aya_ebpf::maps::lpm_trie::Key;
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, size_of};
 
 /// A decision before its means are known.
 #[derive(Clone, Copy)]
@@ -191,19 +191,30 @@ struct Walk {
     /// The nearest labelled ancestor where names matter to what is made in it, and `below` there; 0: they do not.
     t1_dir: u64,
     t1_below: u64,
+    /// The session's index in the upper half, its policy in the lower.
+    asking: u64,
     access: u32,
-    policy: u32,
-    /// Reason of the T0 label that refuses; 0: none.
-    t0_reason: u32,
-    t1_reason: u32,
+    /// Reason of the label that refuses: T0's with [`T0_FOUND`], the nearest one's of T1 otherwise; 0: none.
+    reason: u32,
     /// `LABEL_*` bits of all T0 labels that were met, and [`T1_FOUND`].
     flags: u32,
     /// `access` but for what no T0 label refuses of the object.
     t0_access: u32,
 }
 
+impl Walk {
+    /// A T0 label refuses, whatever T1 says.
+    #[inline(always)]
+    fn refuse(&mut self, reason: u32) {
+        self.reason = reason;
+        self.flags |= T0_FOUND;
+    }
+}
+
 /// `Walk::flags`: the nearest labelled ancestor is known, or no baseline is armed.
 const T1_FOUND: u32 = 1 << 31;
+/// `Walk::flags`: `Walk::reason` is that of a T0 label.
+const T0_FOUND: u32 = 1 << 29;
 /// `Walk::flags`: it is in the agent's own state, and something is to be changed.
 const T1_STATE: u32 = 1 << 30;
 
@@ -217,7 +228,7 @@ unsafe extern "C" fn steps(_: u64, walk: *mut Walk) -> i64 {
     // One key for all look-ups: the stack is small.
     let mut place = MaybeUninit::<T1Key>::uninit();
     let key = zeroed(&mut place);
-    key.policy = walk.policy;
+    key.policy = walk.asking as u32;
     let mut i = 0;
     while i < STEPS {
         if step(walk, key) {
@@ -237,7 +248,7 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
     if walk.below != 0 && walk.access & access::MODIFY != 0 {
         let reason = known(walk.dentry, u64::from(walk.access), walk.place) as u32;
         if reason != 0 {
-            walk.t0_reason = reason;
+            walk.refuse(reason);
             return true;
         }
     }
@@ -246,17 +257,24 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
         // SAFETY: read only.
         if let Some(label) = unsafe { T0.get(&key.file) } {
             if label.deny & walk.t0_access != 0 {
-                walk.t0_reason = label.reason;
+                walk.refuse(label.reason);
                 return true;
             }
-            walk.flags |= label.flags;
+            walk.flags |= if label.flags & LABEL_EXCEPTIONS == 0 {
+                label.flags
+            } else {
+                key.policy = (walk.asking >> 32) as u32;
+                let own = own(label.flags, key);
+                key.policy = walk.asking as u32;
+                own
+            };
         }
         if walk.flags & T1_FOUND == 0 {
             // SAFETY: read only.
             if let Some(label) = unsafe { T1.get(&*key) } {
                 walk.flags |= T1_FOUND;
                 if label.deny & walk.access != 0 {
-                    walk.t1_reason = label.reason;
+                    walk.reason = label.reason;
                 } else if label.flags & LABEL_STATE != 0 && walk.access & access::MODIFY != 0 {
                     walk.flags |= T1_STATE;
                 } else if label.flags & LABEL_NAMES != 0
@@ -276,6 +294,16 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
     parent == dentry
 }
 
+/// The bits of a T0 label that hold for a session: those that make an exception only where it is the session's own. The key has
+/// the session's index in place of a policy: there is no room for a second one on the stack.
+#[inline(always)]
+fn own(flags: u32, key: &T1Key) -> u32 {
+    const { assert!(size_of::<T1Key>() == size_of::<ExceptionKey>()) };
+    // SAFETY: both are a file and two words. Read only.
+    let own = unsafe { EXCEPTIONS.get(&*(&raw const *key).cast::<ExceptionKey>()) };
+    flags & (!LABEL_EXCEPTIONS | own.copied().unwrap_or(0))
+}
+
 /// Whether an inode can have a label.
 #[inline(always)]
 fn may_be_labelled(inode: Address) -> bool {
@@ -285,14 +313,16 @@ fn may_be_labelled(inode: Address) -> bool {
 }
 
 /// Walks from an object to the root. The answer: a reason in the lower half, above it [`BY_T0`], [`BY_T1`] or
-/// [`UNLABELLED`] or [`IN_STATE`], and the `LABEL_*` bits that were met. Global linkage: see [`dentry::append_file`].
+/// [`UNLABELLED`] or [`IN_STATE`], and the `LABEL_*` bits that were met. `asking` has the session's index in its upper half
+/// and its policy in the lower. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn walk(object: u64, access: u64, t0_access: u64, policy: u64, armed: u64) -> u64 {
+pub extern "C" fn walk(object: u64, access: u64, t0_access: u64, asking: u64, armed: u64) -> u64 {
     let mut place = MaybeUninit::<Walk>::uninit();
     let walk = zeroed(&mut place);
     walk.dentry = object;
-    (walk.access, walk.t0_access, walk.policy) = (access as u32, t0_access as u32, policy as u32);
+    (walk.access, walk.t0_access) = (access as u32, t0_access as u32);
+    walk.asking = asking;
     if armed == 0 {
         walk.flags = T1_FOUND;
     }
@@ -300,15 +330,15 @@ pub extern "C" fn walk(object: u64, access: u64, t0_access: u64, policy: u64, ar
         walk.place = dentry::place(object);
     }
     each(MAX_DEPTH / STEPS, steps, walk);
-    if walk.t0_reason != 0 {
-        return u64::from(walk.t0_reason) | BY_T0;
+    if walk.flags & T0_FOUND != 0 {
+        return u64::from(walk.reason) | BY_T0;
     }
     let flags = u64::from(walk.flags & 0xff) << 40;
     if walk.t1_dir != 0 {
-        walk.t1_reason = refuses_name(walk.t1_dir, walk.t1_below, policy) as u32;
+        walk.reason = refuses_name(walk.t1_dir, walk.t1_below, asking & 0xffff_ffff) as u32;
     }
-    if walk.t1_reason != 0 {
-        return u64::from(walk.t1_reason) | BY_T1 | flags;
+    if walk.reason != 0 {
+        return u64::from(walk.reason) | BY_T1 | flags;
     }
     if walk.flags & T1_STATE != 0 {
         return IN_STATE | flags;
@@ -437,15 +467,15 @@ fn pattern(below: u64, key: &mut T1NameKey) -> bool {
     true
 }
 
-/// The reason for which T0 lets nobody change an object; 0: none.
+/// The reason for which T0 does not let the session of an index change an object; 0: none.
 #[inline(always)]
-pub fn forbids_change(object: u64) -> u64 {
+pub fn forbids_change(object: u64, slot: u32) -> u64 {
     let access = u64::from(access::MODIFY);
     let named = known(object, access, known_place(object));
     if named as u32 != 0 {
         return named & 0xffff_ffff;
     }
-    let answer = walk(object, access, access, 0, 0);
+    let answer = walk(object, access, access, u64::from(slot) << 32, 0);
     if answer & BY_T0 != 0 {
         return answer & 0xffff_ffff;
     }
@@ -470,14 +500,14 @@ pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let open = if access & access::OWN != 0 {
         u64::from(access & access::MODIFY)
     } else {
-        readable(object.0, u64::from(access))
+        readable(object.0, u64::from(access), u64::from(inside.slot))
     };
     if named as u32 != 0 && open == 0 {
         return Decision { stage: STAGE_T0, reason: named as u32 };
     }
     let armed = u64::from(session.flags & SESSION_T1);
-    let answer =
-        walk(object.0, u64::from(access), u64::from(access) & !open, u64::from(session.policy), armed);
+    let asking = u64::from(inside.slot) << 32 | u64::from(session.policy);
+    let answer = walk(object.0, u64::from(access), u64::from(access) & !open, asking, armed);
     let labels = (answer >> 40) as u32;
     if answer & BY_T0 != 0 {
         return Decision { stage: STAGE_T0, reason: answer as u32 };
@@ -536,16 +566,19 @@ pub extern "C" fn is_private(object: u64) -> u64 {
 }
 
 /// `access::READ` where an object may be read whatever its name and what lies above refuse, and nothing else is asked that
-/// its own label refuses; 0: no. Global linkage: see [`dentry::append_file`].
+/// its own label refuses; 0: no. For the session of an index alone. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn readable(object: u64, access: u64) -> u64 {
+pub extern "C" fn readable(object: u64, access: u64, slot: u64) -> u64 {
     let inode = dentry::inode(Address(object)).filter(|inode| may_be_labelled(*inode));
     let Some(key) = inode.and_then(dentry::key) else { return 0 };
     // SAFETY: read only.
     match unsafe { T0.get(key) } {
         Some(label)
-            if label.flags & LABEL_READABLE != 0 && label.deny & access as u32 & !access::READ == 0 =>
+            if label.flags & LABEL_READABLE != 0
+                && own(label.flags, &T1Key { file: key, policy: slot as u32, pad: 0 }) & LABEL_READABLE
+                    != 0
+                && label.deny & access as u32 & !access::READ == 0 =>
         {
             u64::from(access::READ)
         }

@@ -5,7 +5,7 @@ use crate::offsets;
 use crate::read::{Address, clear};
 use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, tell_syscall, verdict};
 use crate::syscall::{Running, SIGKILL, thread};
-use crate::{atomic, decide, dentry, itself, task};
+use crate::{atomic, decide, dentry, itself, stray, task};
 use abi::{
     Bit, Exec, Exit, FORK_CGROUP, FORK_NAMESPACES, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE,
     STAGE_NONE, VERDICT_REFUSED, access, form, kind,
@@ -41,9 +41,7 @@ fn on_fork(parent: Address, child: Address) -> Option<()> {
         if !inherited {
             lose(LOSS_MEMBER);
             if inside.session().flags & SESSION_ENFORCE != 0 {
-                // A child that no map knows would run unguarded: its maker ends instead.
-                // SAFETY: the helper has no preconditions.
-                unsafe { bpf_send_signal(SIGKILL) };
+                stray::mark(child_tgid);
             }
         }
     }
@@ -160,9 +158,14 @@ pub fn exit(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn on_exit(task: Address) -> Option<()> {
-    let inside = task::current()?;
     // Counted down before the tracepoint: 0 means that this was the last thread.
     let live: i32 = task.follow(offsets::task_signal())?.get(offsets::signal_live())?;
+    let Some(inside) = task::current() else {
+        if live == 0 {
+            stray::forget(task.word(offsets::task_tgid())?);
+        }
+        return None;
+    };
     let code: u32 = task.word(offsets::task_exit_code()).unwrap_or(0);
     if let Some(call) = Running::find()
         && call.plan.form == form::LAST

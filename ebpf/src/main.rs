@@ -30,6 +30,7 @@ mod process;
 mod read;
 mod ring;
 mod socket;
+mod stray;
 mod syscall;
 mod task;
 mod uring;

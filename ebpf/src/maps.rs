@@ -1,10 +1,10 @@
 //! The maps. User space writes the deny-list, the programs write members and rings.
 
 use abi::{
-    FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, MAX_DELEGATES, MAX_ITSELF, MAX_MEMBERS, MAX_NETS,
-    MAX_PIDS, MAX_PLACES, MAX_REWRITES, MAX_SESSIONS, MAX_T0, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS,
-    NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, PlaceKey, Plan, RewriteKey, Session, Socket, T1Key,
-    T1NameKey, Verdict,
+    ExceptionKey, FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, MAX_DELEGATES, MAX_EXCEPTIONS,
+    MAX_ITSELF, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_PLACES, MAX_REWRITES, MAX_SESSIONS, MAX_T0, MAX_T1,
+    MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, PlaceKey, Plan,
+    RewriteKey, Session, Socket, T1Key, T1NameKey, Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
@@ -25,6 +25,9 @@ pub static MEMBERS: HashMap<u32, Member> = HashMap::with_max_entries(MAX_MEMBERS
 /// entry is made, and never cleared: a number that was used again costs that look-up, and nothing more.
 #[map]
 pub static EVER_INSIDE: Array<u64> = Array::with_max_entries(MAX_PIDS / 64, MMAPABLE);
+/// Processes that could not be made members, a bit each, from when they are made to when they end.
+#[map]
+pub static STRAYS: Array<u64> = Array::with_max_entries(MAX_PIDS / 64, MMAPABLE);
 /// Running sessions, by slot.
 #[map]
 pub static SESSIONS: Array<Session> = Array::with_max_entries(MAX_SESSIONS, 0);
@@ -56,6 +59,10 @@ pub static T0: HashMap<FileKey, Label> = HashMap::with_max_entries(MAX_T0, NO_PR
 /// before the label is, and never cleared.
 #[map]
 pub static LABELLED: Array<u64> = Array::with_max_entries(LABEL_BITS / 64, MMAPABLE);
+/// What a session's own labels in `T0` except from it, by object and session: `LABEL_*` bits. `T0` is everybody's, and its label
+/// says only that there is an exception for somebody.
+#[map]
+pub static EXCEPTIONS: HashMap<ExceptionKey, u32> = HashMap::with_max_entries(MAX_EXCEPTIONS, NO_PREALLOC);
 /// Static deny-list, by exact name.
 #[map]
 pub static T0_NAMES: HashMap<NameKey, Label> = HashMap::with_max_entries(4096, NO_PREALLOC);

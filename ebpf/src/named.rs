@@ -82,7 +82,7 @@ pub fn settle(inside: &Inside, plan: &Plan, begun: Option<*const Begun>, ret: i3
         which = begun.call;
         if ret >= 0 {
             let moves = plan.op == op::RENAME || plan.op == op::SYMLINK;
-            let forbidden = change::tell_after(begun, moves);
+            let forbidden = change::tell_after(inside, begun, moves);
             if forbidden != 0 {
                 (stage, reason) = (STAGE_T0, forbidden as u32);
             } else if plan.access & access::CREATE != 0 {

@@ -6,7 +6,7 @@ use crate::offsets;
 use crate::read::Address;
 use crate::ring::tell_syscall;
 use crate::task::{self, Inside};
-use crate::{deadline, descriptor, endpoint, mount, named, process, uring};
+use crate::{deadline, descriptor, endpoint, mount, named, process, stray, uring};
 use abi::{NO_ARG, PLANS_32, Plan, form};
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::raw_tracepoint;
@@ -39,7 +39,11 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
 fn on_exit(regs: Address, ret: i64) -> Option<u32> {
     const PR_SET_SECCOMP: u64 = 22;
     let task = task::task();
-    let inside = task::current_of(task)?;
+    let (tgid, tid) = task::ever_inside(task)?;
+    let Some(inside) = task::member(tgid, tid) else {
+        stray::end(tgid);
+        return None;
+    };
     let compat = is_compat(task);
     let number = regs.get::<u64>(offsets::regs_orig_ax())? as u32;
     // The value of a 32-bit call is 32 bits wide, and so is its error.

@@ -54,22 +54,36 @@ pub fn current() -> Option<Inside> {
 /// The same for who has the current task at hand: by loads where they are to be had, which are less than the helper's call.
 #[inline(always)]
 pub fn current_of(task: Address) -> Option<Inside> {
+    let (tgid, tid) = ever_inside(task)?;
+    member(tgid, tid)
+}
+
+/// Numbers of the current task, where its process is or was inside a session: nothing else is asked of who never was.
+#[inline(always)]
+pub fn ever_inside(task: Address) -> Option<(u32, u32)> {
     if offsets::can_cast() {
-        return of_task(task);
+        return numbers(task);
     }
     let id = bpf_get_current_pid_tgid();
-    find((id >> 32) as u32, id as u32)
+    let tgid = (id >> 32) as u32;
+    was_ever_inside(tgid).then_some((tgid, id as u32))
+}
+
+#[inline(always)]
+fn numbers(task: Address) -> Option<(u32, u32)> {
+    let tgid = task.word(offsets::task_tgid())?;
+    if !was_ever_inside(tgid) {
+        return None;
+    }
+    Some((tgid, task.word(offsets::task_pid())?))
 }
 
 /// The process of a task, when it is inside a session. For the current one where that helper is not to be had (cgroup programs
 /// of old kernels).
 #[inline(always)]
 pub fn of_task(task: Address) -> Option<Inside> {
-    let tgid = task.word(offsets::task_tgid())?;
-    if !was_ever_inside(tgid) {
-        return None;
-    }
-    member(tgid, task.word(offsets::task_pid())?)
+    let (tgid, tid) = numbers(task)?;
+    member(tgid, tid)
 }
 
 /// A process by its tgid, when it is inside a session.
@@ -78,15 +92,16 @@ pub fn find(tgid: u32, tid: u32) -> Option<Inside> {
     if was_ever_inside(tgid) { member(tgid, tid) } else { None }
 }
 
-/// Whether a process is or was inside a session: all that is asked of one that never was.
+/// Whether a process is or was inside a session.
 #[inline(always)]
 fn was_ever_inside(tgid: u32) -> bool {
     let bit = Bit::of_process(tgid);
     EVER_INSIDE.get(bit.word).is_none_or(|word| word & bit.mask != 0)
 }
 
+/// The entry of a process.
 #[inline(always)]
-fn member(tgid: u32, tid: u32) -> Option<Inside> {
+pub fn member(tgid: u32, tid: u32) -> Option<Inside> {
     let member = MEMBERS.get_ptr_mut(tgid)?;
     // SAFETY: the look-up succeeded.
     let slot = unsafe { (*member).session };

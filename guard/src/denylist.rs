@@ -29,6 +29,10 @@ pub trait DenyList: Send + Sync {
     fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error>;
     /// Removes a static label.
     fn remove_t0(&self, key: &FileKey) -> Result<(), Error>;
+    /// Sets what a session's own labels except from the static deny-list at an object.
+    fn insert_exception(&self, slot: u32, file: &FileKey, flags: u32) -> Result<(), Error>;
+    /// Takes that back.
+    fn remove_exception(&self, slot: u32, file: &FileKey) -> Result<(), Error>;
     /// Adds or replaces an exact name.
     fn insert_name(&self, key: &NameKey, label: &Label) -> Result<(), Error>;
     /// Removes an exact name.
@@ -93,6 +97,8 @@ forward! {
     fn set_session(slot: u32, session: &Session) -> ();
     fn insert_t0(key: &FileKey, label: &Label) -> ();
     fn remove_t0(key: &FileKey) -> ();
+    fn insert_exception(slot: u32, file: &FileKey, flags: u32) -> ();
+    fn remove_exception(slot: u32, file: &FileKey) -> ();
     fn insert_name(key: &NameKey, label: &Label) -> ();
     fn remove_name(key: &NameKey) -> ();
     fn insert_place(key: &PlaceKey, first: u64, label: &Label) -> ();
@@ -123,6 +129,7 @@ pub(crate) mod fake {
     #[derive(Default)]
     pub(crate) struct State {
         pub(crate) t0: HashMap<FileKey, Label>,
+        pub(crate) exceptions: HashMap<(u32, FileKey), u32>,
         pub(crate) names: HashMap<NameKey, Label>,
         pub(crate) places: HashMap<PlaceKey, Label>,
         pub(crate) rewrites: HashSet<RewriteKey>,
@@ -219,6 +226,14 @@ pub(crate) mod fake {
         }
         fn remove_t0(&self, key: &FileKey) -> Result<(), Error> {
             self.state().t0.remove(key);
+            Ok(())
+        }
+        fn insert_exception(&self, slot: u32, file: &FileKey, flags: u32) -> Result<(), Error> {
+            self.state().exceptions.insert((slot, *file), flags);
+            Ok(())
+        }
+        fn remove_exception(&self, slot: u32, file: &FileKey) -> Result<(), Error> {
+            self.state().exceptions.remove(&(slot, *file));
             Ok(())
         }
         fn insert_name(&self, key: &NameKey, label: &Label) -> Result<(), Error> {

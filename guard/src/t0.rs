@@ -220,8 +220,8 @@ impl Arming<'_> {
             }
         }
         for workspace in &guarded.workspaces {
-            // The label is seen by every session. It makes an exception, and so stands on what is the user's own: nobody takes
-            // names from the deny-list in somebody else's directory.
+            // It makes an exception for this session, and stands on what is the user's own: nobody takes names from the
+            // deny-list in somebody else's directory.
             if let walk::Found::Node(node) = walk::open(self.list, workspace)
                 && (guarded.uid == 0 || guarded.uid == node.identity.uid)
             {

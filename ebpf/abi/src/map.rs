@@ -18,6 +18,8 @@ pub const LABEL_BITS: u32 = 1 << 18;
 pub const NAME_BITS: u32 = 1 << 16;
 /// Entries of the static deny-list: jewels, and what lies below them.
 pub const MAX_T0: u32 = 65_536;
+/// Exceptions from the static deny-list of all running sessions.
+pub const MAX_EXCEPTIONS: u32 = 65_536;
 /// Entries of the compiled baselines of all running sessions.
 pub const MAX_T1: u32 = 262_144;
 /// Names that may be made, of the compiled baselines of all running sessions.
@@ -59,6 +61,9 @@ pub const LABEL_WORKSPACE: u32 = 1 << 1;
 /// `Label::flags`: a T0 label of what may be read itself, whatever its label, its name and what it lies in refuse: it holds
 /// no secret now. What lies below it may not.
 pub const LABEL_READABLE: u32 = 1 << 2;
+/// `Label::flags` that except from what other T0 labels refuse. Everybody's map says with them that some session has such an
+/// exception; `EXCEPTIONS` says whose it is.
+pub const LABEL_EXCEPTIONS: u32 = LABEL_WORKSPACE | LABEL_READABLE;
 /// `T1NameKey::kind`: the name as it is.
 pub const NAME_EXACT: u32 = 0;
 /// `T1NameKey::kind`: every name that has this [pattern](crate::pattern).
@@ -251,6 +256,16 @@ wire! {
         pub session: u32,
         /// Segments with data that were looked at for the beginning of a TLS connection.
         pub looked: u32,
+    }
+
+    /// Key of `EXCEPTIONS`.
+    pub struct ExceptionKey: 24 {
+        /// The object.
+        pub file: FileKey,
+        /// Index of the session.
+        pub session: u32,
+        /// Zero.
+        pub pad: u32,
     }
 
     /// Key of `T1`: the nearest labelled ancestor decides.

@@ -222,7 +222,7 @@ fn let_out(lease: &Lease, pid: u32) {
 /// Keeps a slot until nobody is in it any more: the next session there would take over who is.
 pub(super) fn outlast(lease: &Lease, slot: &Slot, leaving: Leaving) {
     loop {
-        let left = lease.kernel.members(slot.number);
+        let left = lease.left(slot.number);
         if left.is_empty() {
             return;
         }

@@ -80,7 +80,7 @@ pub(super) fn serve(
     tracing::info!(session = running.id(), ?status, "over");
     // The slot is free, and the programs are detached, before the client hears of the end.
     drop(running);
-    if lease.kernel.members(slot.number).is_empty() {
+    if lease.left(slot.number).is_empty() {
         // Detaching takes seconds on a slow machine, and with the last slot a supervisor is idle.
         drop(lease);
         drop(slot);

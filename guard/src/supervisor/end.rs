@@ -83,12 +83,12 @@ fn empty(lease: &Lease, running: &Running, leaving: Leaving) -> (u32, Vec<u32>) 
     if leaving == Leaving::LetGo {
         return (0, Vec::new());
     }
-    let is_empty = || lease.kernel.members(running.slot).is_empty();
+    let is_empty = || lease.left(running.slot).is_empty();
     let frozen = running.with(|live| live.is_frozen()).unwrap_or(false);
     if leaving == Leaving::Ended && !frozen && wait_until(GRACE, is_empty) {
         return (0, Vec::new());
     }
-    let left = u32::try_from(lease.kernel.members(running.slot).len()).unwrap_or(u32::MAX);
+    let left = u32::try_from(lease.left(running.slot).len()).unwrap_or(u32::MAX);
     let until = Instant::now() + DEATH;
     // Again and again: a process may leave the cgroup, or fork, between two looks.
     while !is_empty() && Instant::now() < until {
@@ -100,9 +100,9 @@ fn empty(lease: &Lease, running: &Running, leaving: Leaving) -> (u32, Vec<u32>) 
         }
         // A process whose end was missed would be waited for in vain.
         let gone = |pid: &u32| !process::is_alive(*pid);
-        lease.kernel.members(running.slot).into_iter().filter(gone).for_each(|pid| evict(lease, pid));
+        lease.left(running.slot).into_iter().filter(gone).for_each(|pid| evict(lease, pid));
     }
-    (left, lease.kernel.members(running.slot))
+    (left, lease.left(running.slot))
 }
 
 fn wait_until(limit: Duration, done: impl Fn() -> bool) -> bool {

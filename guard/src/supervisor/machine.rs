@@ -32,6 +32,15 @@ pub(super) struct Lease {
     pub(super) pump: Arc<Pump>,
 }
 
+impl Lease {
+    /// Who is inside a session, and whom there was no room for and who has not ended yet, of whatever session.
+    pub(super) fn left(&self, slot: u32) -> Vec<u32> {
+        let mut left = self.kernel.members(slot);
+        left.extend(self.kernel.strays());
+        left
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut loaded = self.shared.machine();

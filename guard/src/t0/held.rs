@@ -1,9 +1,11 @@
 //! Who holds which entry of the static deny-list: sessions of several users share it, and an entry goes with the last
-//! session that needs it.
+//! session that needs it. What they share refuses; what a session's own label excepts holds for that session alone.
 
 use super::plain;
 use crate::{DenyList, Error};
-use abi::{FileKey, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, access};
+use abi::{
+    FileKey, LABEL_EXCEPTIONS, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, access,
+};
 use std::collections::HashMap;
 
 /// An entry, by the map that it is in.
@@ -37,8 +39,11 @@ impl Held {
             return Ok(());
         }
         labels.push((slot, *label));
-        let merged = merged(labels);
-        write(list, key, &merged).inspect_err(|_| {
+        let written = write(list, key, &merged(labels)).and_then(|()| match label.flags & LABEL_EXCEPTIONS {
+            0 => Ok(()),
+            _ => except(list, key, slot, labels),
+        });
+        written.inspect_err(|_| {
             labels.pop();
         })
     }
@@ -53,12 +58,14 @@ impl Held {
         let mut first = Ok(());
         self.0.retain(|&key, labels| {
             let before = labels.len();
+            let excepted = own_exceptions(labels, slot) != 0;
             labels.retain(|(owner, _)| *owner != slot);
             if labels.len() != before || labels.is_empty() {
                 let done =
                     if labels.is_empty() { remove(list, key) } else { write(list, key, &merged(labels)) };
+                let taken_back = if excepted { except(list, key, slot, labels) } else { Ok(()) };
                 if first.is_ok() {
-                    first = done;
+                    first = done.and(taken_back);
                 }
             }
             !labels.is_empty()
@@ -92,6 +99,21 @@ fn merged(labels: &[(u32, Label)]) -> Label {
     })
 }
 
+/// What the labels of a session except.
+fn own_exceptions(labels: &[(u32, Label)], slot: u32) -> u32 {
+    let own = labels.iter().filter(|(owner, _)| *owner == slot);
+    own.fold(0, |flags, (_, label)| flags | label.flags & LABEL_EXCEPTIONS)
+}
+
+/// Writes what a session's labels except at an object, or that they do not any more.
+fn except(list: &dyn DenyList, key: Key, slot: u32, labels: &[(u32, Label)]) -> Result<(), Error> {
+    match (key, own_exceptions(labels, slot)) {
+        (Key::File(file), 0) => list.remove_exception(slot, &file),
+        (Key::File(file), flags) => list.insert_exception(slot, &file, flags),
+        _ => Ok(()),
+    }
+}
+
 fn write(list: &dyn DenyList, key: Key, label: &Label) -> Result<(), Error> {
     match key {
         Key::File(file) => list.insert_t0(&file, label),
@@ -120,6 +142,8 @@ fn remove(list: &dyn DenyList, key: Key) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::denylist::fake::Fake;
+    use abi::LABEL_WORKSPACE;
 
     #[test]
     fn merging_refuses_more() {
@@ -131,6 +155,26 @@ mod tests {
         for labels in [[(1, workspace), (2, ssh)], [(2, ssh), (1, workspace)]] {
             assert_eq!(merged(&labels), Label { flags: 2, ..ssh });
         }
+    }
+
+    #[test]
+    fn what_a_session_excepts_is_its_own() {
+        let (list, mut held) = (Fake::default(), Held::default());
+        let file = FileKey { ino: 7, dev: 1, generation: 0 };
+        let workspace = Label { flags: LABEL_WORKSPACE, ..plain(0, 0) };
+        let readable = Label { deny: access::ALL, reason: 1, flags: LABEL_READABLE };
+        let of = |slot: u32| list.state().exceptions.get(&(slot, file)).copied();
+        held.add(&list, 1, Key::File(file), &workspace).unwrap();
+        held.add(&list, 2, Key::File(file), &plain(access::WRITE, 3)).unwrap();
+        assert_eq!((of(1), of(2)), (Some(LABEL_WORKSPACE), None));
+        held.add(&list, 2, Key::File(file), &readable).unwrap();
+        held.add(&list, 1, Key::File(file), &readable).unwrap();
+        assert_eq!((of(1), of(2)), (Some(LABEL_WORKSPACE | LABEL_READABLE), Some(LABEL_READABLE)));
+        held.release(&list, 1).unwrap();
+        assert_eq!((of(1), of(2)), (None, Some(LABEL_READABLE)));
+        assert_eq!(list.state().t0[&file].flags, LABEL_READABLE);
+        held.release(&list, 2).unwrap();
+        assert!(list.state().exceptions.is_empty() && list.state().t0.is_empty());
     }
 
     #[test]

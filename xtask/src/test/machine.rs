@@ -23,7 +23,7 @@ pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(1500), memory_
 
 /// Tests that run in the machines: what the tier decides. The others prove the same on the host, and emulation is twenty
 /// times slower.
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 13] = [
     "boundaries",
     "bypasses",
     "control",
@@ -31,6 +31,7 @@ const TESTS: [&str; 12] = [
     "delegates",
     "jewels",
     "lineage",
+    "members",
     "operations",
     "replaced",
     "stalls",

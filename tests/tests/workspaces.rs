@@ -1,0 +1,81 @@
+//! What a session may do in its workspace it may do there alone: no other session may do it, whoever began the two.
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::scene::is_lsm;
+use end_to_end::{World, wait_until};
+use serde_json::Value;
+use std::fs;
+use std::process::{Child, Output, Stdio};
+use std::time::Duration;
+
+const SECRET: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nSECRET\n";
+const SOON: Duration = Duration::from_secs(120);
+
+/// Reads keys when there is a file `go`: one in its own workspace, and one that lies elsewhere.
+const READS: &str = r#"
+: >ready
+until [ -e go ]; do sleep 0.05; done
+echo "own: $(cat test/id_rsa)"
+echo "other: $(cat "$HOME/elsewhere/id_rsa")"
+: >read
+until [ -e over ]; do sleep 0.05; done
+"#;
+
+fn begin(world: &World, args: Vec<String>, script: &str) -> Result<Child> {
+    let mut command = world.wardline(args);
+    Ok(command.args(["bash", "-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
+}
+
+fn until(client: &mut Child, there: impl Fn() -> bool) -> Result<()> {
+    if wait_until(SOON, there) {
+        return Ok(());
+    }
+    client.kill()?;
+    anyhow::bail!("it did not come so far")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Root's session works on the user's whole home, which it forces, and may read what lies there; the user's own session may not
+/// for that.
+#[test]
+fn a_workspace_is_one_for_its_own_session_alone() -> Result<()> {
+    let world = World::new()?;
+    let (home, workspace) = (world.home(), world.workspace());
+    for key in [workspace.join("test/id_rsa"), home.join("elsewhere/id_rsa")] {
+        world.write(&key, SECRET)?;
+    }
+    let summary = world.path().join("summary.json");
+    let users = world.session("enforce", &["--quiet", "--summary-file", summary.to_str().context("path")?]);
+    let mut user = begin(&world, users, READS)?;
+    until(&mut user, || workspace.join("ready").exists())?;
+
+    let roots_home = world.path().join("roots");
+    fs::create_dir(&roots_home)?;
+    let roots = ["enforce", "--quiet", "--agent", "another", "--as-root", "--force", "--home"];
+    let mut roots: Vec<String> = roots.into_iter().map(str::to_owned).collect();
+    roots.extend([roots_home.display().to_string(), "--workspace".to_owned(), home.display().to_string()]);
+    roots.push("--".to_owned());
+    let script = format!(
+        "cat '{0}/elsewhere/id_rsa'; : >root; until [ -e over ]; do sleep 0.05; done",
+        home.display()
+    );
+    let mut root = begin(&world, roots, &script)?;
+    until(&mut root, || workspace.join("root").exists())?;
+
+    fs::write(workspace.join("go"), "")?;
+    let read = until(&mut user, || workspace.join("read").exists());
+    fs::write(workspace.join("over"), "")?;
+    let (user, root) = (user.wait_with_output()?, root.wait_with_output()?);
+    read?;
+    ensure!(user.status.success() && root.status.success(), "{user:?} {root:?}");
+    assert_eq!(said(&root), SECRET, "{root:?}");
+    assert_eq!(said(&user), format!("own: {}\nother: \n", SECRET.trim_end()), "{user:?}");
+    let summary: Value = serde_json::from_slice(&fs::read(summary)?)?;
+    is_lsm(&summary)?;
+    let denied: u64 = ["denied", "stopped"].iter().filter_map(|what| summary[what].as_u64()).sum();
+    assert_eq!(denied, 1, "{summary:#}");
+    Ok(())
+}
