@@ -1,6 +1,9 @@
 //! Where tracing goes: the client's to standard error by `-v`, the supervisor's to its log or the journal.
 
 use crate::args::Cli;
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -18,23 +21,78 @@ fn filter(verbose: u8, quiet: &'static str) -> EnvFilter {
 pub fn client(cli: &Cli) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter(cli.verbose, "warn"))
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .try_init();
+}
+
+/// Lines that wait for the disk that the log lies on; what comes then is not written down.
+const WAITING: usize = 4096;
+/// How long the last lines of a process may take.
+const LAST: Duration = Duration::from_secs(1);
+
+/// What the thread that writes is told.
+enum Say {
+    Line(Vec<u8>),
+    /// Everything before it is written.
+    Written(SyncSender<()>),
+}
+
+/// Standard error for threads that must not wait for a disk: another one writes.
+#[derive(Clone)]
+struct Apart(SyncSender<Say>);
+
+impl Write for Apart {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let _ = self.0.try_send(Say::Line(line.to_vec()));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits for the last lines when it is dropped.
+#[must_use = "the last lines would be missing"]
+pub struct Log(Option<Apart>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Some(Apart(lines)) = &self.0 {
+            let (written, wait) = sync_channel(1);
+            if lines.try_send(Say::Written(written)).is_ok() {
+                let _ = wait.recv_timeout(LAST);
+            }
+        }
+    }
+}
+
+fn write(lines: &Receiver<Say>) {
+    for said in lines {
+        match said {
+            Say::Line(line) => drop(io::stderr().write_all(&line)),
+            Say::Written(told) => drop(told.try_send(())),
+        }
+    }
 }
 
 /// For the supervisor: the journal where it is a service, standard error otherwise, which is its log file when a client
 /// started it.
-pub fn supervisor(verbose: u8) {
+pub fn supervisor(verbose: u8) -> Log {
     let filter = filter(verbose, "info");
     if std::env::var_os("JOURNAL_STREAM").is_some()
         && let Ok(journal) = tracing_journald::layer()
     {
         let _ = tracing_subscriber::registry().with(filter).with(journal).try_init();
-        return;
+        return Log(None);
     }
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .try_init();
+    let (lines, written) = sync_channel(WAITING);
+    let writer = std::thread::Builder::new().name("log".into()).spawn(move || write(&written));
+    let apart = writer.is_ok().then_some(Apart(lines));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    let _ = match apart.clone() {
+        Some(apart) => log.with_writer(move || apart.clone()).try_init(),
+        None => log.with_writer(io::stderr).try_init(),
+    };
+    Log(apart)
 }

@@ -177,7 +177,8 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// The kind of records that arrived and were not kept: they went past the limit of the store. Far from the kernel's.
+    /// The kind of records that arrived and were not kept: they went past the limit of the store, or its disk stood still. Far from
+    /// the kernel's.
     pub const UNSTORED: u32 = 1000;
 
     /// What was lost, or why, in words.
@@ -200,7 +201,7 @@ impl Loss {
             "missing, and not counted by the kernel side",
         ];
         if self.kind == Self::UNSTORED {
-            return "counted and not kept: past the limit of the store";
+            return "counted and not kept: past the limit of the store, or while its disk stood still";
         }
         KINDS.get(self.kind as usize).copied().filter(|what| !what.is_empty()).unwrap_or("unknown")
     }

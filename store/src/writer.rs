@@ -4,13 +4,12 @@ use crate::quota::{Past, Quota};
 use crate::{Alert, Error, Recorder, Result, SessionId};
 use event::{Captured, Segment, SessionMeta, Summary};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Messages that wait: batches of 512, so about a fifth of a second at 300,000 events a second, some 10 MB. A longer stall holds
-/// up the sender, and then the kernel's rings, whose losses are counted.
+/// Messages that wait: batches of 512, so about a fifth of a second at 300,000 events a second, some 10 MB.
 const CHANNEL_MESSAGES: usize = 128;
 
 /// What a crash may cost.
@@ -46,8 +45,8 @@ enum Command {
 
 /// Writes a store from a thread of its own, `store-writer`, which commits at least each 500 ms.
 ///
-/// Shared by reference: every method but [`Writer::close`] takes `&self`. Senders wait when the store is slower than
-/// they are; nothing is thrown away. The first error stops the thread and is returned by every later call.
+/// Shared by reference: every method but [`Writer::close`] takes `&self`. When the store is slower than its senders they wait,
+/// or keep what there is no room for ([`Writer::try_send`]); nothing is thrown away here. The first error stops the thread and is returned by every later call.
 pub struct Writer {
     path: PathBuf,
     commands: SyncSender<Command>,
@@ -99,6 +98,18 @@ impl Writer {
     /// [`Writer::flush`] and [`Writer::close`] do.
     pub fn send(&self, message: WriterMessage) -> Result<()> {
         self.command(Command::Message(message))
+    }
+
+    /// Hands on a message if there is room for it, and waits for nothing. `Some`: there is none, and here it is again.
+    pub fn try_send(&self, message: WriterMessage) -> Result<Option<WriterMessage>> {
+        if let Some(error) = self.failed.get() {
+            return Err(error.clone());
+        }
+        match self.commands.try_send(Command::Message(message)) {
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(Command::Message(message))) => Ok(Some(message)),
+            Err(_) => Err(self.ended()),
+        }
     }
 
     /// Commits all that was sent before, by this thread or, in the order of the channel, by others.

@@ -37,11 +37,14 @@ use std::process::ExitCode;
 
 /// Does what was asked.
 pub fn run(cli: Cli) -> Result<ExitCode> {
-    match cli.command {
-        Command::Supervisor(_) | Command::Doorkeeper(_) => log::supervisor(cli.verbose),
-        Command::Keeper(_) | Command::Broker => {}
-        _ => log::client(&cli),
-    }
+    let _log = match cli.command {
+        Command::Supervisor(_) | Command::Doorkeeper(_) => Some(log::supervisor(cli.verbose)),
+        Command::Keeper(_) | Command::Broker => None,
+        _ => {
+            log::client(&cli);
+            None
+        }
+    };
     let state = State::new(&cli.state_dir, cli.unsafe_paths)?;
     trust::check(&cli, &state)?;
     let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);

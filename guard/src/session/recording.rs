@@ -1,7 +1,7 @@
 //! What a session writes to the store: in batches, since a message for each system call would cost more than the call.
 
 use event::{Captured, Loss, Segment, Summary};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Alert, SessionId, Writer, WriterMessage};
@@ -13,6 +13,14 @@ const BATCH: usize = 512;
 /// from whoever is watched.
 const HOLD: Duration = Duration::from_millis(50);
 
+/// Messages that a session keeps while the writer takes none: some 16 MB of operations. What comes then is counted, and not kept:
+/// a disk may stand still for as long as it likes, and whoever decides waits for none.
+const WAITING: usize = 64;
+/// Between two looks whether it takes something.
+const PAUSE: Duration = Duration::from_millis(1);
+/// How long a writer that is only busy is waited for; far less than the deadline past which sessions stand still.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// The store's side of a session.
 pub struct Recording {
     writer: Arc<Writer>,
@@ -21,6 +29,12 @@ pub struct Recording {
     /// When the first of the batch came.
     since: Instant,
     explained: HashSet<u32>,
+    /// What the writer has no room for.
+    waiting: VecDeque<WriterMessage>,
+    /// The writer takes nothing, for longer than [`PATIENCE`].
+    stalled: bool,
+    /// What came while too much waited already.
+    left_out: u64,
     /// What came past the limit of the store, and was only counted.
     unstored: u64,
     past: bool,
@@ -37,6 +51,9 @@ impl Recording {
             batch,
             since: Instant::now(),
             explained: HashSet::new(),
+            waiting: VecDeque::new(),
+            stalled: false,
+            left_out: 0,
             unstored: 0,
             past: false,
             failed: None,
@@ -72,6 +89,7 @@ impl Recording {
         if self.since.elapsed() >= HOLD {
             self.flush();
         }
+        self.hand_on();
     }
 
     /// Hands on what waits.
@@ -100,17 +118,31 @@ impl Recording {
     }
 
     pub(super) fn end(&mut self, summary: Summary) {
-        if self.unstored > 0 {
-            let (time_ns, count) = (super::boot_ns(), self.unstored);
-            self.batch.push(Captured::Loss(Loss { time_ns, cpu: 0, kind: Loss::UNSTORED, count }));
-        }
         self.flush();
-        self.send(WriterMessage::End(self.id, summary));
+        let count = self.unstored + self.left_out;
+        if count > 0 {
+            let loss = Loss { time_ns: super::boot_ns(), cpu: 0, kind: Loss::UNSTORED, count };
+            self.waiting.push_back(WriterMessage::Captured(self.id, Captured::Loss(loss)));
+        }
+        self.waiting.push_back(WriterMessage::End(self.id, summary));
+        // Nobody decides here any more, and so this may wait for the disk.
+        for message in std::mem::take(&mut self.waiting) {
+            if self.failed.is_none()
+                && let Err(e) = self.writer.send(message)
+            {
+                self.fail(e);
+            }
+        }
     }
 
     /// What was only counted since the store's limit was met; `None`: all was handed on.
     pub(super) fn unstored(&self) -> Option<u64> {
         self.past.then_some(self.unstored)
+    }
+
+    /// What was not kept since the writer took nothing.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// The first error, if there was one: from then on nothing is written, and nothing else stops.
@@ -119,11 +151,42 @@ impl Recording {
     }
 
     fn send(&mut self, message: WriterMessage) {
-        if self.failed.is_none()
-            && let Err(e) = self.writer.send(message)
-        {
-            tracing::error!(session = %self.id, error = %e, "the session is no longer written down");
-            self.failed = Some(e);
+        if self.failed.is_some() {
+            return;
         }
+        match &message {
+            WriterMessage::Batch(_, batch) if self.waiting.len() >= WAITING => {
+                self.left_out += batch.len() as u64;
+            }
+            WriterMessage::Alert(..) if self.waiting.len() >= WAITING => self.left_out += 1,
+            _ => self.waiting.push_back(message),
+        }
+        self.hand_on();
+    }
+
+    /// Gives the writer what waits for it, as far as it takes it.
+    fn hand_on(&mut self) {
+        let mut waited = Duration::ZERO;
+        while let Some(message) = self.waiting.pop_front() {
+            match self.writer.try_send(message) {
+                Ok(None) => self.stalled = false,
+                Ok(Some(message)) => {
+                    self.waiting.push_front(message);
+                    if self.stalled || waited >= PATIENCE {
+                        self.stalled = true;
+                        return;
+                    }
+                    std::thread::sleep(PAUSE);
+                    waited += PAUSE;
+                }
+                Err(e) => self.fail(e),
+            }
+        }
+    }
+
+    fn fail(&mut self, e: store::Error) {
+        tracing::error!(session = %self.id, error = %e, "the session is no longer written down");
+        self.failed = Some(e);
+        self.waiting.clear();
     }
 }

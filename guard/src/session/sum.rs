@@ -53,6 +53,12 @@ impl Live {
                  kept, and the session does not train; what was decided is kept, and guarding went on as before"
             ));
         }
+        match self.recording.as_ref().map_or(0, Recording::left_out) {
+            0 => {}
+            left_out => report.notes.push(format!(
+                "the store took nothing for a while: {left_out} records were counted as lost, and not kept; guarding went on as before"
+            )),
+        }
         if let Some(e) = self.recording.as_ref().and_then(Recording::error) {
             report.notes.push(format!("the session was not written down to its end: {e}"));
         }
@@ -67,7 +73,8 @@ impl Live {
             events: report.events,
             syscalls: report.syscalls,
             // To who learns from it, what was not kept is lost.
-            lost: report.lost + self.recording.as_ref().and_then(Recording::unstored).unwrap_or(0),
+            lost: report.lost
+                + self.recording.as_ref().map_or(0, |it| it.unstored().unwrap_or(0) + it.left_out()),
             files: report.files,
             hosts: report.hosts,
             programs: report.programs,

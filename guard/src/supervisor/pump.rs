@@ -194,6 +194,8 @@ impl Stopped {
         }
         self.times = times;
         let standing = kernel.standing_still();
+        // To look at a full map takes a slow machine longer than a deadline: who goes on would be stopped by the next call.
+        let late = late + kernel.push_deadline(DEADLINE);
         self.gone_on.retain(|pid, _| standing.iter().any(|(other, _)| other == pid));
         for (pid, since) in standing {
             if self.gone_on.insert(pid, since) != Some(since) {
