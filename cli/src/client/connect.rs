@@ -31,6 +31,12 @@ pub fn running(state: &State) -> Result<Option<UnixStream>> {
     }
 }
 
+/// Whether a running supervisor serves this process: who is inside a session is refused, before anything else is done.
+pub fn is_served(state: &State) -> Result<()> {
+    let Some(stream) = running(state)? else { return Ok(()) };
+    try_ask(&stream, &Request::Sessions, &[]).map(drop)
+}
+
 /// A supervisor, started if none runs.
 pub fn or_start(state: &State, verbose: u8) -> Result<UnixStream> {
     if let Some(stream) = running(state)? {

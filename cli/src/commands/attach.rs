@@ -3,7 +3,7 @@
 
 use super::run::{self, Of, SessionArgs, Stance, announce, say};
 use super::summary;
-use crate::client::{self, Left};
+use crate::client::{self, Left, connect};
 use crate::environment::split;
 use crate::exit::Exit;
 use crate::state::State;
@@ -27,6 +27,8 @@ struct Process {
 
 /// Attaches, and stays until the process ends or the user leaves.
 pub fn attach(state: &State, verbose: u8, args: &SessionArgs, stance: Stance, pid: u32) -> Result<ExitCode> {
+    // Who is inside a session and looks into a process outside is ended for it.
+    connect::is_served(state)?;
     let summary_file = args.summary_file.as_deref().map(run::create).transpose()?;
     let Process { command, environment, file, directory, user } = read(pid, args)?;
     let of =
