@@ -9,6 +9,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
@@ -176,15 +177,27 @@ impl Disk {
     }
 
     /// Has everybody who writes to it wait until it is let go on, at the latest in so many seconds.
-    fn freeze(&self, seconds: u64) -> Result<()> {
+    fn freeze(&self, seconds: u64) -> Result<Frozen> {
         run(Command::new("fsfreeze").arg("--freeze").arg(&self.point))?;
         let later = format!("sleep {seconds}; exec fsfreeze --unfreeze '{}'", self.point.display());
-        Command::new("sh").args(["-c", &later]).stderr(Stdio::null()).spawn()?;
-        Ok(())
+        let later = Command::new("sh").args(["-c", &later]).stderr(Stdio::null()).process_group(0).spawn()?;
+        Ok(Frozen { point: self.point.clone(), later })
     }
+}
 
-    fn go_on(&self) -> Result<()> {
-        run(Command::new("fsfreeze").arg("--unfreeze").arg(&self.point))
+/// Lets the disk go on when it is dropped, before anybody waits for who writes to it.
+struct Frozen {
+    point: PathBuf,
+    later: Child,
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = run(Command::new("fsfreeze").arg("--unfreeze").arg(&self.point));
+        if let Some(group) = rustix::process::Pid::from_raw(self.later.id() as i32) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = self.later.wait();
     }
 }
 
@@ -204,7 +217,7 @@ fn a_disk_that_stands_still_keeps_nobody_from_deciding() -> Result<()> {
     let disk = Disk::new(&world)?;
     let unmounted = Unmounted(disk.point.clone());
     let acting = Acting::new(world)?;
-    disk.freeze(FROZEN_S + 30)?;
+    let frozen = disk.freeze(FROZEN_S + 30)?;
     let mut longest = Duration::ZERO;
     let until = SystemTime::now() + Duration::from_secs(FROZEN_S);
     while SystemTime::now() < until {
@@ -212,7 +225,7 @@ fn a_disk_that_stands_still_keeps_nobody_from_deciding() -> Result<()> {
         ensure!(acting.acts_within(Duration::from_secs(20)), "nobody acts any more");
         longest = longest.max(before.elapsed()?);
     }
-    disk.go_on()?;
+    drop(frozen);
     println!("the longest that nobody acted: {longest:?}");
     let (world, summary, output) = acting.end()?;
     // Nobody has it open any more, and the world takes its directory away.
