@@ -43,7 +43,7 @@ enum Job {
     #[command(subcommand)]
     Bench(bench::Job),
     /// Write the page of ways round the guard, from what the last whole run of the tests saw
-    Bypasses,
+    Bypasses(bypasses::Bypasses),
     /// Write the table of what is told, from what its test sees in each tier
     Operations,
     /// Run hostile programs in guarded sessions, in a throw-away machine
@@ -70,7 +70,7 @@ fn run(job: &Job) -> Result<i32> {
         Job::FirstDay(arguments) => firstday::run(arguments),
         Job::Vm(job) => vm::run(job),
         Job::Bench(job) => bench::run(job).map(|()| 0),
-        Job::Bypasses => bypasses::run().map(|()| 0),
+        Job::Bypasses(arguments) => bypasses::run(arguments).map(|()| 0),
         Job::Operations => operations::run().map(|()| 0),
         Job::Redcode(arguments) => redcode::run(arguments),
         Job::Test(arguments) => test::run(arguments),
