@@ -2,6 +2,8 @@
 
 use crate::args::Cli;
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -25,7 +27,7 @@ pub fn client(cli: &Cli) {
         .try_init();
 }
 
-/// Lines that wait for the disk that the log lies on; what comes then is not written down.
+/// Lines that wait for the disk that the log lies on; what comes then is only counted.
 const WAITING: usize = 4096;
 /// How long the last lines of a process may take.
 const LAST: Duration = Duration::from_secs(1);
@@ -39,11 +41,16 @@ enum Say {
 
 /// Standard error for threads that must not wait for a disk: another one writes.
 #[derive(Clone)]
-struct Apart(SyncSender<Say>);
+struct Apart {
+    lines: SyncSender<Say>,
+    left_out: Arc<AtomicU64>,
+}
 
 impl Write for Apart {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let _ = self.0.try_send(Say::Line(line.to_vec()));
+        if self.lines.try_send(Say::Line(line.to_vec())).is_err() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(line.len())
     }
 
@@ -58,7 +65,7 @@ pub struct Log(Option<Apart>);
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if let Some(Apart(lines)) = &self.0 {
+        if let Some(Apart { lines, .. }) = &self.0 {
             let (written, wait) = sync_channel(1);
             if lines.try_send(Say::Written(written)).is_ok() {
                 let _ = wait.recv_timeout(LAST);
@@ -67,8 +74,15 @@ impl Drop for Log {
     }
 }
 
-fn write(lines: &Receiver<Say>) {
+fn write(lines: &Receiver<Say>, left_out: &AtomicU64) {
     for said in lines {
+        let missing = left_out.swap(0, Ordering::Relaxed);
+        if missing > 0 {
+            drop(writeln!(
+                io::stderr(),
+                "{missing} lines were left out: the log could not be written in time"
+            ));
+        }
         match said {
             Say::Line(line) => drop(io::stderr().write_all(&line)),
             Say::Written(told) => drop(told.try_send(())),
@@ -87,8 +101,10 @@ pub fn supervisor(verbose: u8) -> Log {
         return Log(None);
     }
     let (lines, written) = sync_channel(WAITING);
-    let writer = std::thread::Builder::new().name("log".into()).spawn(move || write(&written));
-    let apart = writer.is_ok().then_some(Apart(lines));
+    let left_out = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&left_out);
+    let writer = std::thread::Builder::new().name("log".into()).spawn(move || write(&written, &counted));
+    let apart = writer.is_ok().then_some(Apart { lines, left_out });
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     let _ = match apart.clone() {
         Some(apart) => log.with_writer(move || apart.clone()).try_init(),
