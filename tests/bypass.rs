@@ -11,6 +11,8 @@ pub enum Fate {
     Refused,
     /// It happened, and who did it could do nothing more.
     Stopped,
+    /// It did not happen while it was asked for, and did once the supervisor was back.
+    PutOff,
     /// Who tried it is inside all the same.
     Inside,
     /// It ended with the session.
@@ -24,6 +26,7 @@ impl fmt::Display for Fate {
         formatter.write_str(match self {
             Fate::Refused => "refused",
             Fate::Stopped => "happened and stopped",
+            Fate::PutOff => "put off",
             Fate::Inside => "stays inside",
             Fate::Ended => "ends with the session",
             Fate::Happened => "**happens**",

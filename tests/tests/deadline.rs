@@ -146,9 +146,9 @@ fn while_the_supervisor_is_late_nobody_acts_and_then_all_goes_on() -> Result<()>
     let notes = summary["notes"].to_string();
     assert!(notes.contains("it stood still "), "{notes}");
     // Where no hook puts it off, a process may do one more before it stops.
-    let once = if can_refuse() { Fate::Refused } else { Fate::Stopped };
+    let once = if can_refuse() { Fate::PutOff } else { Fate::Stopped };
     for (way, fate) in
-        [("files are made", once), ("programs are started", once), ("connections are made", Fate::Refused)]
+        [("files are made", once), ("programs are started", once), ("connections are made", Fate::PutOff)]
     {
         bypass::came("The supervisor stands still for three seconds", way, "a user", fate);
     }
