@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
@@ -18,6 +19,8 @@ use std::time::Duration;
 const DEED: &str = "WARDLINE_TEST_LISTENER";
 /// Where: `unix:PATH`, `unix:@NAME`, `tcp:IP:PORT` or `udp:IP:PORT`; several to ask, each apart by a blank.
 const AT: &str = "WARDLINE_TEST_AT";
+/// Who begins to listen hands that on.
+const HANDS_ON: &str = "WARDLINE_TEST_HANDS_ON";
 /// The test of this program that only serves.
 const ARGUMENTS: [&str; 4] = ["--exact", "program", "--nocapture", "--test-threads=1"];
 /// Nobody's program.
@@ -32,6 +35,7 @@ pub fn serve() -> Result<()> {
     let at = std::env::var(AT)?;
     match deed.to_str().context("no text")? {
         "listen" => listen(&at)?,
+        "inherit" => accept(&UnixListener::from(io::stdin().as_fd().try_clone_to_owned()?), &at)?,
         "ask" => at.split(' ').for_each(|at| println!("\n{at} {}", said(ask(at)))),
         _ => {
             let mut server = start(Command::new(std::env::current_exe()?), &at)?;
@@ -64,11 +68,12 @@ fn listen(at: &str) -> Result<()> {
     match split(at) {
         ("unix", place) => {
             let listener = UnixListener::bind_addr(&unix(place)?)?;
-            ready(at)?;
-            loop {
-                let (stream, _) = listener.accept()?;
-                answer(stream)?;
+            if std::env::var_os(HANDS_ON).is_some() {
+                let mut heir = Command::new(std::env::current_exe()?);
+                heir.args(ARGUMENTS).env(DEED, "inherit").stdin(OwnedFd::from(listener)).spawn()?;
+                return Ok(());
             }
+            return accept(&listener, at);
         }
         ("tcp", place) => {
             let listener = TcpListener::bind(place)?;
@@ -92,8 +97,16 @@ fn listen(at: &str) -> Result<()> {
     }
 }
 
+fn accept(listener: &UnixListener, at: &str) -> Result<()> {
+    ready(at)?;
+    loop {
+        let (stream, _) = listener.accept()?;
+        answer(stream)?;
+    }
+}
+
 fn ready(at: &str) -> io::Result<()> {
-    println!("\nready {at}");
+    println!("\nready {at} {}", std::process::id());
     io::stdout().flush()
 }
 
@@ -140,6 +153,7 @@ fn ask(at: &str) -> io::Result<String> {
 /// A process that listens.
 pub struct Server {
     child: Child,
+    pid: u32,
     lines: BufReader<ChildStdout>,
     /// Where.
     pub at: String,
@@ -153,8 +167,8 @@ fn start(mut command: Command, at: &str) -> Result<Server> {
     loop {
         line.clear();
         ensure!(lines.read_line(&mut line)? > 0, "the server has ended");
-        if let Some(at) = line.trim().strip_prefix("ready ") {
-            return Ok(Server { child, lines, at: at.to_owned() });
+        if let Some((at, pid)) = line.trim().strip_prefix("ready ").and_then(|ready| ready.split_once(' ')) {
+            return Ok(Server { child, pid: pid.parse()?, lines, at: at.to_owned() });
         }
     }
 }
@@ -162,30 +176,51 @@ fn start(mut command: Command, at: &str) -> Result<Server> {
 impl Server {
     /// Starts one outside of any session, as the world's user, from `path` in the home.
     pub fn start(world: &World, path: &str, at: &str) -> Result<Server> {
+        start(Self::command(world, path)?, at)
+    }
+
+    /// The same, where who begins to listen hands that on to another process, and ends.
+    pub fn hands_on(world: &World, path: &str, at: &str) -> Result<Server> {
+        let mut command = Self::command(world, path)?;
+        command.env(HANDS_ON, "1");
+        let mut server = start(command, at)?;
+        server.child.wait()?;
+        Ok(server)
+    }
+
+    fn command(world: &World, path: &str) -> Result<Command> {
         let mut command = Command::new(program_at(world, path)?);
         command.uid(world.user.id).gid(world.user.id).current_dir("/");
-        start(command, at)
+        Ok(command)
     }
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
     }
 
     /// Ends it, and returns what it was asked for.
     pub fn end(&mut self) -> Result<String> {
-        self.child.kill()?;
-        self.child.wait()?;
+        self.stop();
         let mut asked = String::new();
         self.lines.read_to_string(&mut asked)?;
         Ok(asked)
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
+impl Server {
+    fn stop(&mut self) {
+        // While its first process is not waited for, nobody else has the number of the one that it has started.
+        let _ = rustix::process::Pid::from_raw(self.pid as i32)
+            .map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

@@ -350,10 +350,12 @@ fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded
         Op::Bind | Op::Listen | Op::Accept => Access::LISTEN,
         _ => Access::CONNECT,
     };
-    event.second = (record.peer != 0).then_some(Object::Process {
+    // Of an Internet socket it is known that somebody listens, and not always who.
+    let socket = if matches!(record.family, AF_INET | AF_INET6) { record.file.file.ino } else { 0 };
+    event.second = (record.peer != 0 || socket != 0).then_some(Object::Process {
         pid: record.peer,
         inside: record.peer_inside != 0,
-        detail: 0,
+        detail: socket,
     });
     event.decision = decision(&record.verdict);
     if is_refused(event.decision) {

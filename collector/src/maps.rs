@@ -3,8 +3,8 @@
 use crate::Error;
 use crate::words::Words;
 use abi::{
-    ExceptionKey, FileKey, Itself, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, Session,
-    T1Key, T1NameKey,
+    ExceptionKey, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey,
+    Session, SocketKey, T1Key, T1NameKey,
 };
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, MapError};
@@ -85,6 +85,9 @@ pub(crate) struct Maps {
     pub(crate) itself: Table<u32, Itself>,
     pub(crate) started: Table<u32, u64>,
     pub(crate) rewrites: Table<RewriteKey, u32>,
+    pub(crate) listeners: Table<SocketKey, u32>,
+    pub(crate) own_listeners: Table<u64, Listener>,
+    pub(crate) local: Table<[u64; 2], u32>,
     pub(crate) labelled: Words,
     pub(crate) t0: Table<FileKey, Label>,
     pub(crate) exceptions: Table<ExceptionKey, u32>,
@@ -113,6 +116,9 @@ impl Maps {
             itself: Table::take(bpf, "ITSELF")?,
             started: Table::take(bpf, "STARTED")?,
             rewrites: Table::take(bpf, "REWRITES")?,
+            listeners: Table::take(bpf, "LISTENERS")?,
+            own_listeners: Table::take(bpf, "OWN_LISTENERS")?,
+            local: Table::take(bpf, "LOCAL")?,
             t0: Table::take(bpf, "T0")?,
             exceptions: Table::take(bpf, "EXCEPTIONS")?,
             t0_names: Table::take(bpf, "T0_NAMES")?,

@@ -61,6 +61,8 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("IATTR_VALID", "iattr:ia_valid", false),
     ("IATTR_MODE", "iattr:ia_mode", false),
     ("SOCKET_SK", "socket:sk", false),
+    ("SK_SOCKET", "sock:sk_socket", false),
+    ("SOCKET_INODE", "socket_alloc:vfs_inode", false),
     ("SK_FAMILY", "sock:__sk_common.skc_family", false),
     ("SK_TYPE", "sock:sk_type", false),
     ("SK_PROTOCOL", "sock:sk_protocol", false),

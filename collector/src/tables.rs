@@ -5,7 +5,7 @@ use crate::kernel::{Attached, Kernel, Tier};
 use crate::programs::REACHING;
 use abi::{
     Bit, ExceptionKey, FileKey, Itself, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey,
-    Session, T1Key, T1NameKey,
+    Session, SocketKey, T1Key, T1NameKey,
 };
 use std::sync::atomic::Ordering;
 
@@ -100,6 +100,48 @@ impl Kernel {
     /// The map could not be written.
     pub fn remove_delegate(&self, pid: u32) -> Result<(), Error> {
         self.maps.delegates.remove(&pid)
+    }
+
+    /// Says which process listens at a socket; whether it may be reached is up to [`Kernel::insert_delegate`].
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_listener(&self, socket: &SocketKey, pid: u32) -> Result<(), Error> {
+        self.maps.listeners.insert(socket, &pid)
+    }
+
+    /// Undoes [`Kernel::insert_listener`].
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_listener(&self, socket: &SocketKey) -> Result<(), Error> {
+        self.maps.listeners.remove(socket)
+    }
+
+    /// Says that an address (IPv4 v4-mapped) is the machine's own.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_local(&self, addr: [u8; 16]) -> Result<(), Error> {
+        self.maps.local.insert(&words(addr), &1)
+    }
+
+    /// Undoes [`Kernel::insert_local`].
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_local(&self, addr: [u8; 16]) -> Result<(), Error> {
+        self.maps.local.remove(&words(addr))
+    }
+
+    /// Forgets whatever listened in a session: its place is to be another one's.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn forget_listeners(&self, slot: u32) -> Result<(), Error> {
+        let own = &self.maps.own_listeners;
+        let of = own.entries().into_iter().filter(|(_, listener)| listener.session == slot);
+        of.map(|(inode, _)| own.remove(&inode)).fold(Ok(()), Result::and)
     }
 
     /// The entry of a session.
@@ -291,6 +333,12 @@ impl Kernel {
     pub fn remove_net(&self, addr_bits: u32, key: NetKey) -> Result<(), Error> {
         self.maps.remove_net(addr_bits, key)
     }
+}
+
+/// An address as the kernel side compares it.
+fn words(addr: [u8; 16]) -> [u64; 2] {
+    let value = u128::from_ne_bytes(addr);
+    [value as u64, (value >> 64) as u64]
 }
 
 /// Whether two starts are of the same process: one may be in whole clock ticks. Otherwise the end of a process was missed

@@ -593,15 +593,15 @@ pub fn set_state(inside: &Inside, bits: u32) {
     atomic::or32(unsafe { &raw mut (*inside.session).state }, bits);
 }
 
-/// Decides an operation on an address (IPv4 is v4-mapped).
+/// Decides an operation on an address (IPv4 is v4-mapped). `own`: what was learned has no say in it.
 #[inline(always)]
-pub fn address(inside: &Inside, addr: [u64; 2], port: u16, access: u32, means: u8) -> Verdict {
-    let decision = net(inside, addr, port, access);
+pub fn address(inside: &Inside, addr: [u64; 2], port: u16, access: u32, means: u8, own: bool) -> Verdict {
+    let decision = net(inside, addr, port, access, own);
     ring::verdict(inside, decision.stage, decision.reason, means)
 }
 
 #[inline(always)]
-fn net(inside: &Inside, addr: [u64; 2], port: u16, access: u32) -> Decision {
+fn net(inside: &Inside, addr: [u64; 2], port: u16, access: u32, own: bool) -> Decision {
     let session = inside.session();
     if let Some(label) = network(0, addr)
         && label.deny & access != 0
@@ -616,7 +616,7 @@ fn net(inside: &Inside, addr: [u64; 2], port: u16, access: u32) -> Decision {
     if session.restrict & access != 0 {
         return Decision { stage: STAGE_T2, reason: session.restrict_reason };
     }
-    if session.flags & SESSION_T1 == 0 {
+    if own || session.flags & SESSION_T1 == 0 {
         return ALLOW;
     }
     match network(session.policy, addr) {

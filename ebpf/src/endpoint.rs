@@ -1,12 +1,11 @@
 //! What became of a socket, told at the end of a call, and who is behind a unix socket.
 
-use crate::maps::DELEGATES;
 use crate::read::{Address, each, zeros};
 use crate::ring::{Said, lose, verdict};
 use crate::socket::{NetOperation, Peer, mapped, tell};
 use crate::syscall::{Ended, SIGKILL};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, offsets};
+use crate::{decide, dentry, listener, offsets};
 use abi::{LOSS_UNREADABLE, MEANS_KILL, NO_ARG, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
 
@@ -33,14 +32,23 @@ pub fn behind(sk: Address) -> u32 {
     sk.follow(offsets::sk_peer_pid()).and_then(|pid| pid.word(offsets::pid_number())).unwrap_or(0)
 }
 
-/// Decides a connection to whoever is behind a unix socket: an agent outside of the session would do its work unguarded.
+/// Decides a connection to whoever is behind a unix socket, and who that is: what works for others outside of the session
+/// would do its work unguarded. `sk` keeps who began to listen, `unix` the file or the name.
 #[inline(always)]
-pub fn delegated(inside: &Inside, sk: Address, means: u8) -> Verdict {
-    let behind = behind(sk);
-    // SAFETY: read only.
-    let reason = unsafe { DELEGATES.get(behind) }.copied().unwrap_or(0);
-    let own = reason != 0 && task::find(behind, 0).is_some_and(|other| other.slot == inside.slot);
-    if reason == 0 || own { verdict(inside, 0, 0, 0) } else { verdict(inside, STAGE_T0, reason, means) }
+pub fn delegated(inside: &Inside, sk: Address, unix: Address, means: u8) -> (u32, Verdict) {
+    let mut behind = behind(sk);
+    let mut reason = listener::reason_of(inside, behind);
+    if reason == 0 && !unix.is_null() {
+        // Who began to listen may have left that to a child.
+        let known = listener::listens_at_unix(unix.0) as u32;
+        if known != 0 {
+            behind = known;
+            reason = listener::reason_of(inside, known);
+        }
+    }
+    let decided =
+        if reason == 0 { verdict(inside, 0, 0, 0) } else { verdict(inside, STAGE_T0, reason, means) };
+    (behind, decided)
 }
 
 /// connect, bind, listen.
@@ -183,7 +191,9 @@ pub extern "C" fn tell_sent(sk: u64, place: u64, len: u64, number: u64, ret: u64
         before: false,
         syscall: number as u32,
         unix: Address(0),
-        behind: Address(0),
+        peer: 0,
+        own: false,
+        socket: 0,
         said: Said::of_caller(place, len as u32),
     };
     tell(&inside, &operation, &peer, &verdict(&inside, 0, 0, 0));
@@ -249,10 +259,10 @@ pub fn finished(inside: &Inside, sk: Address, number: u32, op: u16, ret: i32, sa
     }
     // A socket keeps its peer's process itself, from the moment on that it is connected.
     let connected = family == AF_UNIX && ret == 0 && (op == op::CONNECT || op == op::ACCEPT);
-    let behind = if connected { sk } else { Address(0) };
+    let mut behind = if connected { behind(sk) } else { 0 };
     let mut decided = verdict(inside, 0, 0, 0);
     if connected && op == op::CONNECT {
-        decided = delegated(inside, behind, MEANS_KILL);
+        (behind, decided) = delegated(inside, sk, unix, MEANS_KILL);
         if decided.stage == 0
             && let Some(dentry) = file(unix)
         {
@@ -264,7 +274,21 @@ pub fn finished(inside: &Inside, sk: Address, number: u32, op: u16, ret: i32, sa
             unsafe { bpf_send_signal(SIGKILL) };
         }
     }
-    let operation = NetOperation { op, ret, before: false, syscall: number, unix, behind, said };
+    let internet = family == AF_INET || family == AF_INET6;
+    if internet && ret == 0 && (op == op::BIND || op == op::LISTEN) {
+        listener::keep(inside, sk);
+    }
+    let operation = NetOperation {
+        op,
+        ret,
+        before: false,
+        syscall: number,
+        unix,
+        peer: behind,
+        own: false,
+        socket: 0,
+        said,
+    };
     tell(inside, &operation, &peer, &decided);
     Some(())
 }

@@ -11,7 +11,7 @@ use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdic
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint, hold, itself, mount, process};
+use crate::{decide, dentry, endpoint, hold, itself, listener, mount, process};
 use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
@@ -302,11 +302,14 @@ fn to_address(op: u16, socket: Address, address: Address) -> i32 {
         _ => return ALLOW,
     };
     let port = u16::from_be(address.get(2).unwrap_or(0));
-    let decided = decide::address(&inside, addr, port, access::CONNECT, MEANS_LSM);
+    let sk = socket.follow(offsets::socket_sk());
+    let kind = sk.and_then(|sk| sk.get(offsets::sk_type())).unwrap_or(0);
+    let protocol = sk.and_then(|sk| sk.get::<u16>(offsets::sk_protocol())).unwrap_or(0);
+    let peer = Peer { family, kind, port, protocol: u32::from(protocol), addr };
+    // Who listens on this machine is looked up by the hook behind this one.
+    let later = listener::is_local(addr) && peer.has_hooks();
+    let decided = decide::address(&inside, addr, port, access::CONNECT, MEANS_LSM, later);
     if decided.stage != 0 {
-        let sk = socket.follow(offsets::socket_sk());
-        let kind = sk.and_then(|sk| sk.get(offsets::sk_type())).unwrap_or(0);
-        let peer = Peer { family, kind, port, protocol: 0, addr };
         socket::tell(&inside, &NetOperation::before(op, EPERM), &peer, &decided);
     }
     answer(&inside, &decided)
@@ -363,7 +366,7 @@ fn to_unix(op: u16, other: Address, told: bool) -> i32 {
     if deadline::stops(&inside) {
         return PUT_OFF;
     }
-    let mut decided = endpoint::delegated(&inside, other, MEANS_LSM);
+    let (behind, mut decided) = endpoint::delegated(&inside, other, other, MEANS_LSM);
     if decided.stage == 0
         && let Some(dentry) = endpoint::file(other)
     {
@@ -378,7 +381,7 @@ fn to_unix(op: u16, other: Address, told: bool) -> i32 {
             addr: zeros(),
         };
         let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
-        let operation = NetOperation { unix: other, behind: other, ..NetOperation::before(op, ret) };
+        let operation = NetOperation { unix: other, peer: behind, ..NetOperation::before(op, ret) };
         socket::tell(&inside, &operation, &peer, &decided);
     }
     answer(&inside, &decided)

@@ -20,6 +20,7 @@ mod endpoint;
 mod hold;
 mod itself;
 mod lineage;
+mod listener;
 mod lsm;
 mod maps;
 mod mount;

@@ -1,10 +1,11 @@
 //! The maps. User space writes the deny-list, the programs write members and rings.
 
 use abi::{
-    ExceptionKey, FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, MAX_DELEGATES, MAX_EXCEPTIONS,
-    MAX_ITSELF, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_PLACES, MAX_REWRITES, MAX_SESSIONS, MAX_T0, MAX_T1,
-    MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel, PLANS as PLAN_COUNT, PlaceKey, Plan,
-    RewriteKey, Session, Socket, T1Key, T1NameKey, Verdict,
+    ExceptionKey, FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, Listener, MAX_DELEGATES,
+    MAX_EXCEPTIONS, MAX_ITSELF, MAX_LISTENERS, MAX_LOCAL, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_PLACES,
+    MAX_REWRITES, MAX_SESSIONS, MAX_T0, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel,
+    PLANS as PLAN_COUNT, PlaceKey, Plan, RewriteKey, SOCKET_WORDS, Session, Socket, T1Key, T1NameKey,
+    Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
@@ -40,7 +41,7 @@ pub static DEADLINE: Array<u64> = Array::with_max_entries(abi::DEADLINE_WORDS, M
 /// Wardline's own processes, by tgid.
 #[map]
 pub static PROTECTED: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
-/// Processes that run an agent's program, by tgid, and the reason why no session but their own may connect to them.
+/// Processes that work for others, by tgid, and the reason why no session but their own may connect to them.
 #[map]
 pub static DELEGATES: HashMap<u32, u32> = HashMap::with_max_entries(MAX_DELEGATES, 0);
 /// Processes that are agents themselves, by tgid.
@@ -52,6 +53,17 @@ pub static STARTED: LruHashMap<u32, u64> = LruHashMap::with_max_entries(MAX_ITSE
 /// Files of the static deny-list that agents themselves may replace, by place and session.
 #[map]
 pub static REWRITES: HashMap<RewriteKey, u32> = HashMap::with_max_entries(MAX_REWRITES, NO_PREALLOC);
+/// Where such processes listen, and which one does: what the kernel keeps of a unix socket is who began to listen, which may
+/// have ended, and of another it keeps nothing.
+#[map]
+pub static LISTENERS: HashMap<[u64; SOCKET_WORDS], u32> =
+    HashMap::with_max_entries(MAX_LISTENERS, NO_PREALLOC);
+/// Sockets of sessions that listen or may be answered, by inode. What was not used for longest goes: it is another's then.
+#[map]
+pub static OWN_LISTENERS: LruHashMap<u64, Listener> = LruHashMap::with_max_entries(MAX_LISTENERS, 0);
+/// The machine's own addresses besides loopback; IPv4 is v4-mapped.
+#[map]
+pub static LOCAL: HashMap<[u64; 2], u32> = HashMap::with_max_entries(MAX_LOCAL, NO_PREALLOC);
 /// Static deny-list, by object.
 #[map]
 pub static T0: HashMap<FileKey, Label> = HashMap::with_max_entries(MAX_T0, NO_PREALLOC);

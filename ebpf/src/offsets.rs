@@ -60,6 +60,8 @@ offsets! {
     IATTR_VALID = iattr_valid;
     IATTR_MODE = iattr_mode;
     SOCKET_SK = socket_sk;
+    SK_SOCKET = sk_socket;
+    SOCKET_INODE = socket_inode;
     SK_FAMILY = sk_family;
     SK_TYPE = sk_type;
     SK_PROTOCOL = sk_protocol;

@@ -5,8 +5,8 @@ use crate::read::{Address, clear, zeros};
 use crate::ring::{Buffer, FACTS_WORDS, Said, Urgency, verdict};
 use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint, hold, packet};
-use abi::{MEANS_CGROUP, Net, VERDICT_REFUSED, Verdict, access, kind, op};
+use crate::{decide, dentry, endpoint, hold, listener, packet};
+use abi::{MEANS_CGROUP, Net, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_set_retval;
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
@@ -111,8 +111,23 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
             addr: ip,
         }
     };
-    let decided = decide::address(&inside, peer.addr, peer.port, access::CONNECT, MEANS_CGROUP);
-    tell(&inside, &NetOperation::before(op, 0), &peer, &decided);
+    let bound = if op == op::SEND && !ipv6 {
+        // SAFETY: as above; only these hooks have the field.
+        unsafe { core::ptr::read_volatile(&raw const (*ctx.sock_addr).msg_src_ip4) }
+    } else {
+        0
+    };
+    let found = listener::find(ctx, &inside, &peer, bound);
+    let decided = if found.reason != 0 {
+        verdict(&inside, STAGE_T0, found.reason, MEANS_CGROUP)
+    } else {
+        // What was learned says nothing of what the session listens at itself, or where nobody does.
+        let own = found.local && (found.own || found.inode == 0);
+        decide::address(&inside, peer.addr, peer.port, access::CONNECT, MEANS_CGROUP, own)
+    };
+    let operation =
+        NetOperation { peer: found.pid, own: found.own, socket: found.inode, ..NetOperation::before(op, 0) };
+    tell(&inside, &operation, &peer, &decided);
     packet::expect(ctx, &inside, &peer);
     answer(&inside, &decided)
 }
@@ -177,8 +192,12 @@ pub struct NetOperation {
     pub syscall: u32,
     /// The unix socket that tells its file and its name; null for none.
     pub unix: Address,
-    /// The unix socket that tells which process is on the other side; null for none.
-    pub behind: Address,
+    /// The process on the other side; 0 where it is not known.
+    pub peer: u32,
+    /// It is known to be of the session itself.
+    pub own: bool,
+    /// Inode of the Internet socket on the other side; 0 where it is not on this machine, or not known.
+    pub socket: u64,
     /// The address that the caller gave, where the kernel's own was not there.
     pub said: Said,
 }
@@ -193,7 +212,9 @@ impl NetOperation {
             before: true,
             syscall: u32::MAX,
             unix: Address(0),
-            behind: Address(0),
+            peer: 0,
+            own: false,
+            socket: 0,
             said: Said::NOTHING,
         }
     }
@@ -204,10 +225,9 @@ impl NetOperation {
 pub fn tell(inside: &Inside, operation: &NetOperation, peer: &Peer, decided: &Verdict) {
     let Some(buffer) = Buffer::claim() else { return hold::lost(inside, decided) };
     let record: *mut Net = buffer.record();
-    let behind = endpoint::behind(operation.behind);
-    let peer_inside = match task::find(behind, 0) {
+    let peer_inside = match task::find(operation.peer, 0) {
         Some(other) => other.slot == inside.slot,
-        None => false,
+        None => operation.own,
     };
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe {
@@ -219,9 +239,10 @@ pub fn tell(inside: &Inside, operation: &NetOperation, peer: &Peer, decided: &Ve
         (*record).ret = operation.ret;
         (*record).addr = core::mem::transmute::<[u64; 2], [u8; 16]>(peer.addr);
         clear::<FACTS_WORDS>((&raw mut (*record).file).cast());
+        (*record).file.file.ino = operation.socket;
         (*record).verdict = *decided;
         (*record).before = u32::from(operation.before);
-        (*record).peer = behind;
+        (*record).peer = operation.peer;
         (*record).peer_inside = u32::from(peer_inside);
     }
     let mut len = size_of::<Net>();

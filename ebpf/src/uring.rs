@@ -110,7 +110,9 @@ fn sends(inside: &Inside, request: Address) -> Option<()> {
         before: false,
         syscall: u32::MAX,
         unix: Address(0),
-        behind: Address(0),
+        peer: 0,
+        own: false,
+        socket: 0,
         said,
     };
     let peer = Peer { family: AF_UNIX, kind: SOCK_DGRAM, port: 0, protocol: 0, addr: zeros() };

@@ -111,11 +111,11 @@ pub enum Object {
     },
     /// Another process, and whether it is inside the same session.
     Process {
-        /// Its tgid.
+        /// Its tgid; 0 where only its socket is known.
         pid: u32,
         /// Inside the same session.
         inside: bool,
-        /// The signal, or the ptrace request or mode.
+        /// The signal, or the ptrace request or mode; of who listens, the inode number of an Internet socket.
         detail: u64,
     },
     /// The first two arguments of a call to a kernel interface.
@@ -158,6 +158,7 @@ impl Object {
             Object::Address(Address { ip: IpAddr::V6(ip), port, .. }) => format!("[{ip}]:{port}"),
             Object::Address(Address { ip, port, .. }) => format!("{ip}:{port}"),
             Object::Socket { family, kind } => format!("socket family {family} kind {kind}"),
+            Object::Process { pid: 0, detail, .. } => format!("socket {detail}"),
             Object::Process { pid, .. } => format!("process {pid}"),
             Object::Interface { first, second } => format!("{first:#x}, {second:#x}"),
         }

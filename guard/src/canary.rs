@@ -94,11 +94,10 @@ impl<'a> Scene<'a> {
         }
         scene._marks = marks;
         let mut session = no_session();
-        session.flags = abi::SESSION_ENFORCE | abi::SESSION_T1;
-        // No network of this policy exists, so that every address is unknown.
-        session.policy = u32::MAX - slot;
-        session.unknown_net = access::CONNECT;
-        session.unknown_net_reason = reason::CANARY;
+        session.flags = abi::SESSION_ENFORCE;
+        // What was learned has no say where nobody listens.
+        session.restrict = access::CONNECT;
+        session.restrict_reason = reason::CANARY;
         kernel.set_session(slot, &session)?;
         Ok(scene)
     }

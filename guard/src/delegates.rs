@@ -4,15 +4,17 @@
 //! first instruction and while it runs.
 
 mod outsider;
+mod sockets;
 
 use crate::{DenyList, Error};
 pub(crate) use outsider::Outsider;
 pub use outsider::{Delegate, Kind};
+use sockets::Told;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two looks at who runs: an agent's daemon takes longer to start.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -24,7 +26,7 @@ const UNGUARDED: &str = "what works for others outside of the sessions can be re
 pub struct Delegates {
     list: Arc<dyn DenyList>,
     /// Held by who looks at processes, which may take its time. Nobody else waits for it.
-    looking: Mutex<()>,
+    looking: Mutex<Told>,
     state: Mutex<State>,
     questions: SyncSender<Question>,
 }
@@ -36,24 +38,35 @@ struct State {
     known: BTreeMap<u32, Outsider>,
 }
 
-/// Who a process is, asked for a session that has reached it.
+/// Who listens, as the kernel side says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Who {
+    /// A process.
+    Process(u32),
+    /// Whoever holds an Internet socket, by its inode.
+    Socket(u64),
+}
+
+/// Who it is, asked for a session that has reached it.
 struct Question {
-    pid: u32,
+    who: Who,
     uid: u32,
+    slot: u32,
     asked: Arc<Mutex<Asked>>,
 }
 
 /// What one session has asked, and what came of it.
 #[derive(Default)]
 struct Asked {
-    pending: HashSet<u32>,
-    answers: Vec<(u32, Option<Outsider>)>,
+    pending: HashSet<Who>,
+    answers: Vec<(Who, Option<Outsider>)>,
 }
 
 /// One session's interest in its user's; ends when it is dropped.
 pub struct Watch {
     delegates: Arc<Delegates>,
     uid: u32,
+    slot: u32,
     asked: Arc<Mutex<Asked>>,
 }
 
@@ -72,10 +85,10 @@ impl Delegates {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches a user's from now on; those that run are in the deny-list when this returns.
-    pub fn watch(self: &Arc<Self>, uid: u32) -> Result<Watch, Error> {
+    /// Watches a user's for a session from now on; those that run are in the deny-list when this returns.
+    pub fn watch(self: &Arc<Self>, uid: u32, slot: u32) -> Result<Watch, Error> {
         *self.state().users.entry(uid).or_default() += 1;
-        let watch = Watch { delegates: Arc::clone(self), uid, asked: Arc::default() };
+        let watch = Watch { delegates: Arc::clone(self), uid, slot, asked: Arc::default() };
         self.look()?;
         Ok(watch)
     }
@@ -87,7 +100,7 @@ impl Delegates {
 
     /// Looks at who runs, and puts it into the deny-list.
     fn look(&self) -> Result<(), Error> {
-        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let users: HashSet<u32> = self.state().users.keys().copied().collect();
         let running: BTreeMap<u32, Outsider> = if users.is_empty() {
             BTreeMap::new()
@@ -107,8 +120,11 @@ impl Delegates {
         for pid in running.keys().copied().filter(|&pid| of(&running, pid) != of(&state.known, pid)) {
             done = done.and(self.list.insert_delegate(pid, of(&running, pid).unwrap_or_default()));
         }
+        // What members of sessions listen at is known to the kernel side, and nothing of theirs is looked at here.
+        let outside = running.keys().copied().filter(|pid| !self.is_member(*pid)).collect();
         state.known = running;
-        done
+        drop(state);
+        if users.is_empty() { done } else { done.and(told.tell(&*self.list, outside)) }
     }
 
     fn is_member(&self, pid: u32) -> bool {
@@ -117,37 +133,50 @@ impl Delegates {
 
     /// Answers one question.
     fn answer(&self, question: &Question) {
-        let Question { pid, uid, .. } = *question;
+        let Question { who, uid, slot, .. } = *question;
         let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = Outsider::of(pid, self.is_member(pid), |of| of == uid);
+        let pid = match who {
+            Who::Process(pid) => Some(pid),
+            Who::Socket(inode) => sockets::holder(inode),
+        };
+        let found = pid.and_then(|pid| {
+            let member = self.list.member(pid).ok().flatten();
+            let own = member.is_some_and(|member| member.session == slot);
+            let found = Outsider::of(pid, member.is_some(), |of| of == uid)?;
+            Some(if own { Outsider { kind: Kind::Own, ..found } } else { found })
+        });
         if let Some((outsider, reason)) = found.as_ref().and_then(|found| Some((found, found.reason()?))) {
-            if let Err(error) = self.list.insert_delegate(pid, reason) {
+            let mut done = self.list.insert_delegate(outsider.pid, reason);
+            if let Who::Socket(inode) = who {
+                done = done.and(self.list.insert_listener(&abi::socket_inode(inode), outsider.pid));
+            }
+            if let Err(error) = done {
                 tracing::error!(pid, %error, "{UNGUARDED}");
             }
-            self.state().known.insert(pid, outsider.clone());
+            self.state().known.insert(outsider.pid, outsider.clone());
         }
         let mut asked = question.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.pending.remove(&pid);
-        asked.answers.push((pid, found));
+        asked.pending.remove(&who);
+        asked.answers.push((who, found));
     }
 }
 
 impl Watch {
-    /// Asks who a process is that the session has reached; the answer comes by [`Watch::answers`].
-    pub fn ask(&self, pid: u32) {
+    /// Asks who it is that the session has reached; the answer comes by [`Watch::answers`].
+    pub(crate) fn ask(&self, who: Who) {
         let mut asked = self.asked();
-        if !asked.pending.insert(pid) {
+        if !asked.pending.insert(who) {
             return;
         }
-        let question = Question { pid, uid: self.uid, asked: Arc::clone(&self.asked) };
+        let question = Question { who, uid: self.uid, slot: self.slot, asked: Arc::clone(&self.asked) };
         if self.delegates.questions.try_send(question).is_err() {
-            asked.pending.remove(&pid);
-            tracing::warn!(pid, "too many processes outside of the sessions are asked about");
+            asked.pending.remove(&who);
+            tracing::warn!(?who, "too many processes outside of the sessions are asked about");
         }
     }
 
     /// What came of the questions since the last call; `None`: there is no such process any more.
-    pub(crate) fn answers(&self) -> Vec<(u32, Option<Outsider>)> {
+    pub(crate) fn answers(&self) -> Vec<(Who, Option<Outsider>)> {
         std::mem::take(&mut self.asked().answers)
     }
 
@@ -170,20 +199,23 @@ impl Drop for Watch {
 
 /// Looks again and again, as long as anybody holds the delegates.
 fn run(delegates: &Weak<Delegates>, asked: &Receiver<Question>) {
+    let mut looked = Instant::now();
     loop {
-        let question = match asked.recv_timeout(INTERVAL) {
+        let question = match asked.recv_timeout(INTERVAL.saturating_sub(looked.elapsed())) {
             Ok(question) => Some(question),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let Some(delegates) = delegates.upgrade() else { return };
-        match question {
-            Some(question) => delegates.answer(&question),
-            None => {
-                if let Err(error) = delegates.look() {
-                    tracing::error!(%error, "{UNGUARDED}");
-                }
+        if let Some(question) = question {
+            delegates.answer(&question);
+        }
+        // However much is asked.
+        if looked.elapsed() >= INTERVAL {
+            if let Err(error) = delegates.look() {
+                tracing::error!(%error, "{UNGUARDED}");
             }
+            looked = Instant::now();
         }
     }
 }
@@ -200,7 +232,6 @@ mod tests {
     use event::helper::Work;
     use std::path::Path;
     use std::process::{Child, Command};
-    use std::time::Instant;
 
     struct Running(Child);
 
@@ -240,7 +271,7 @@ mod tests {
         let delegates = Delegates::new(list.clone());
         let agent = start(directory.path(), "node_modules/@openai/codex-linux-x64/bin/server", "/bin/sleep");
         let other = start(directory.path(), "projects/codex/server", "/bin/sleep");
-        let watch = delegates.watch(own_uid()).unwrap();
+        let watch = delegates.watch(own_uid(), 1).unwrap();
         assert_eq!(list.state().delegates.get(&agent.0.id()), Some(&crate::reason::DELEGATE));
         assert_eq!(list.state().delegates.get(&other.0.id()), None);
         let known = delegates.get(agent.0.id()).unwrap().delegate().unwrap();
@@ -252,13 +283,13 @@ mod tests {
         delegates.look().unwrap();
         assert_eq!(list.state().delegates.get(&pid), None);
         let late = start(directory.path(), ".opencode/bin/opencode", "/bin/sleep");
-        watch.ask(late.0.id());
+        watch.ask(Who::Process(late.0.id()));
         let mut answers = Vec::new();
         assert!(eventually(|| {
             answers.extend(watch.answers());
             !answers.is_empty()
         }));
-        assert_eq!(answers[0].0, late.0.id());
+        assert_eq!(answers[0].0, Who::Process(late.0.id()));
         assert_eq!(answers[0].1.as_ref().unwrap().kind, Kind::Agent("opencode".into()));
         assert!(list.state().delegates.contains_key(&late.0.id()));
         drop(watch);
@@ -275,9 +306,9 @@ mod tests {
         let script = Running(Command::new("sh").arg("index.js").current_dir(&package).spawn().unwrap());
         let list = Arc::new(Fake::default());
         let delegates = Delegates::new(list.clone());
-        let nobody = delegates.watch(own_uid() + 1).unwrap();
+        let nobody = delegates.watch(own_uid() + 1, 2).unwrap();
         assert!(list.state().delegates.is_empty());
-        let _watch = delegates.watch(own_uid()).unwrap();
+        let _watch = delegates.watch(own_uid(), 1).unwrap();
         // A process has its program some moments before its arguments.
         assert!(eventually(|| list.state().delegates.contains_key(&script.0.id())));
         assert_eq!(delegates.get(script.0.id()).unwrap().kind, Kind::Agent("gemini".into()));
@@ -290,11 +321,11 @@ mod tests {
         let delegates = Delegates::new(list.clone());
         let tmux = start(directory.path(), "bin/tmux", "/bin/sleep");
         let sleep = start(directory.path(), "tmux/server", "/bin/sleep");
-        let watch = delegates.watch(own_uid()).unwrap();
+        let watch = delegates.watch(own_uid(), 1).unwrap();
         let reason = crate::reason::of_work(Work::Terminal);
         assert_eq!(list.state().delegates.get(&tmux.0.id()), Some(&reason));
         assert!(!list.state().delegates.contains_key(&sleep.0.id()));
-        watch.ask(sleep.0.id());
+        watch.ask(Who::Process(sleep.0.id()));
         let mut answers = Vec::new();
         assert!(eventually(|| {
             answers.extend(watch.answers());

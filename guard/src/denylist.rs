@@ -2,8 +2,8 @@
 
 use crate::Error;
 use abi::{
-    FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, Session, T1Key,
-    T1NameKey, Verdict,
+    FileKey, Identity, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, Session, SocketKey,
+    T1Key, T1NameKey, Verdict,
 };
 use std::os::fd::BorrowedFd;
 
@@ -67,6 +67,16 @@ pub trait DenyList: Send + Sync {
     fn insert_delegate(&self, pid: u32, reason: u32) -> Result<(), Error>;
     /// Ends that.
     fn remove_delegate(&self, pid: u32) -> Result<(), Error>;
+    /// Says which process listens at a socket.
+    fn insert_listener(&self, socket: &SocketKey, pid: u32) -> Result<(), Error>;
+    /// Ends that.
+    fn remove_listener(&self, socket: &SocketKey) -> Result<(), Error>;
+    /// Says that an address (IPv4 v4-mapped) is the machine's own.
+    fn insert_local(&self, addr: [u8; 16]) -> Result<(), Error>;
+    /// Ends that.
+    fn remove_local(&self, addr: [u8; 16]) -> Result<(), Error>;
+    /// Forgets whatever listened in a session whose place is to be another one's.
+    fn forget_listeners(&self, slot: u32) -> Result<(), Error>;
 }
 
 /// Forwards each method to the collector's own of the same name.
@@ -116,6 +126,11 @@ forward! {
     fn unprotect(pid: u32) -> ();
     fn insert_delegate(pid: u32, reason: u32) -> ();
     fn remove_delegate(pid: u32) -> ();
+    fn insert_listener(socket: &SocketKey, pid: u32) -> ();
+    fn remove_listener(socket: &SocketKey) -> ();
+    fn insert_local(addr: [u8; 16]) -> ();
+    fn remove_local(addr: [u8; 16]) -> ();
+    fn forget_listeners(slot: u32) -> ();
 }
 
 #[cfg(test)]
@@ -138,6 +153,8 @@ pub(crate) mod fake {
         pub(crate) nets: HashMap<(u32, NetKey), NetLabel>,
         pub(crate) protected: Vec<u32>,
         pub(crate) delegates: HashMap<u32, u32>,
+        pub(crate) listeners: HashMap<SocketKey, u32>,
+        pub(crate) local: HashSet<[u8; 16]>,
         pub(crate) sessions: HashMap<u32, Session>,
         pub(crate) held: HashMap<u32, u32>,
     }
@@ -301,6 +318,25 @@ pub(crate) mod fake {
         }
         fn remove_delegate(&self, pid: u32) -> Result<(), Error> {
             self.state().delegates.remove(&pid);
+            Ok(())
+        }
+        fn insert_listener(&self, socket: &SocketKey, pid: u32) -> Result<(), Error> {
+            self.state().listeners.insert(*socket, pid);
+            Ok(())
+        }
+        fn remove_listener(&self, socket: &SocketKey) -> Result<(), Error> {
+            self.state().listeners.remove(socket);
+            Ok(())
+        }
+        fn insert_local(&self, addr: [u8; 16]) -> Result<(), Error> {
+            self.state().local.insert(addr);
+            Ok(())
+        }
+        fn remove_local(&self, addr: [u8; 16]) -> Result<(), Error> {
+            self.state().local.remove(&addr);
+            Ok(())
+        }
+        fn forget_listeners(&self, _: u32) -> Result<(), Error> {
             Ok(())
         }
     }

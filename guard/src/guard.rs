@@ -128,6 +128,7 @@ impl Guard {
         live.recording = recording;
         live.names = Names::new(Resolvers::here(live.meta.context.resolvers.clone()));
         self.shared.list.set_session(slot, &no_session())?;
+        self.shared.list.forget_listeners(slot)?;
         let context = &live.meta.context;
         let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
         let own_files = itself::own_files(&live.meta.agent, &path(&context.home));
@@ -141,7 +142,7 @@ impl Guard {
             key_files,
         };
         live.own_files = own_files;
-        live.delegates = Some(self.shared.delegates.watch(guarded.uid)?);
+        live.delegates = Some(self.shared.delegates.watch(guarded.uid, slot)?);
         if self.shared.tier == Tier::Tracepoint {
             // What cannot be refused, and freezes the session, is put back. Nothing freezes in the other modes.
             if mode == Mode::Enforce {

@@ -74,9 +74,11 @@ pub fn work(number: u32) -> Option<Work> {
     Work::ALL.get(number.checked_sub(FIRST_HELPER)? as usize).copied()
 }
 
-/// The number under which a recording keeps who a process outside of the session was.
-pub fn of_outsider(pid: u32) -> u32 {
-    1 << 31 | pid
+/// The number under which a recording keeps who a process outside of the session was, or who held a socket.
+pub fn of_outsider(pid: u32, socket: u64) -> u32 {
+    const PROCESS: u32 = 1 << 31;
+    const SOCKET: u32 = 3 << 30;
+    if pid != 0 { PROCESS | pid } else { SOCKET | socket as u32 }
 }
 
 /// The number of row `index` of the jewels.

@@ -92,7 +92,8 @@ fn what_else_listens_outside_is_reached_and_named() -> Result<()> {
 fn what_the_session_has_started_itself_stays_open() -> Result<()> {
     let world = World::new()?;
     let path = format!("unix:{}", world.home().join("own.sock").display());
-    for at in [path, format!("unix:@own-{}", world.user.id)] {
+    let internet = ["tcp:127.0.0.1:0", "tcp:[::1]:0", "udp:127.0.0.1:0"].map(str::to_owned);
+    for at in [path, format!("unix:@own-{}", world.user.id)].into_iter().chain(internet) {
         let (output, summary) = session(&world, "enforce", &[], &at, "{both}")?;
         assert!(text(&output.stdout).contains("answer=done"), "{output:?}");
         assert_eq!((&summary["denied"], &summary["peers"]), (&0.into(), &serde_json::json!([])), "{summary}");
@@ -134,5 +135,84 @@ fn gits_cache_of_passwords_keeps_them() -> Result<()> {
     assert!(peer["program"].as_str().is_some_and(|program| program.contains("git")), "{summary}");
     assert!(alone(&world, FILL)?.contains("password=CANARY"), "the cache is gone");
     alone(&world, "git credential-cache exit")?;
+    Ok(())
+}
+
+/// Wherever an address leads on this machine, who listens there decides.
+#[test]
+fn a_helper_is_reached_by_no_address_of_this_machine() -> Result<()> {
+    let world = World::new()?;
+    let at = |protocol: &str, ips: &[&str], port: &str| -> Vec<String> {
+        ips.iter().map(|ip| format!("{protocol}:{ip}:{port}")).collect()
+    };
+    let four = ["127.0.0.1", "127.9.8.7", "0.0.0.0", "[::ffff:127.0.0.1]", "[::ffff:0.0.0.0]"];
+    for (protocol, bound, ips) in [
+        ("tcp", "0.0.0.0", &four[..]),
+        ("tcp", "127.0.0.2", &["127.0.0.2"]),
+        ("tcp", "[::1]", &["[::1]", "[::]"]),
+        ("udp", "0.0.0.0", &four[..3]),
+        ("connected-udp", "127.0.0.1", &["127.0.0.1", "0.0.0.0"]),
+        ("udp", "[::1]", &["[::1]", "[::]"]),
+    ] {
+        let listens = protocol.trim_start_matches("connected-");
+        let mut server = Server::start(&world, OF_A_HELPER, &format!("{listens}:{bound}:0"))?;
+        let port = server.at.rsplit(':').next().context("port")?;
+        let asked = at(protocol, ips, port);
+        let free = outside(&world, &asked.join(" "))?;
+        assert_eq!(free.matches("answer=done").count(), ips.len(), "no test: {free}");
+        let (output, summary) = session(&world, "enforce", &[], &asked.join(" "), "{ask}; echo went on")?;
+        let said = text(&output.stdout);
+        assert_eq!(said.matches("errno=1\n").count(), ips.len(), "{said}");
+        assert!(said.contains("went on"), "{said}");
+        assert_eq!(summary["denied"], ips.len(), "{summary}");
+        let denial = &summary["denials"][0];
+        assert_eq!((&denial["stage"], &denial["means"]), (&"T0".into(), &"cgroup".into()), "{summary}");
+        let peers = peers(&summary, server.pid());
+        let times: u64 = peers.iter().filter_map(|peer| peer["times"].as_u64()).sum();
+        assert_eq!(times, ips.len() as u64, "{summary}");
+        for peer in peers {
+            assert_eq!((&peer["kind"]["helper"], &peer["fate"]), (&"terminal".into(), &"refused".into()));
+        }
+        assert_eq!(server.end()?.matches("work").count(), ips.len(), "it was asked from inside");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_of_another_kind_is_reached_at_its_port_and_named() -> Result<()> {
+    let world = World::new()?;
+    for at in ["tcp:127.0.0.1:0", "udp:127.0.0.1:0"] {
+        let mut server = Server::start(&world, OF_NOBODY, at)?;
+        let (output, summary) = session(&world, "enforce", &[], &server.at.clone(), "{ask}; sleep 2")?;
+        assert!(text(&output.stdout).contains("answer=done"), "{output:?}");
+        let [peer] = peers(&summary, server.pid())[..] else { panic!("{summary}") };
+        assert!(peer["program"].as_str().is_some_and(|program| program.ends_with(OF_NOBODY)), "{summary}");
+        assert_eq!((&peer["kind"], &peer["fate"]), (&"other".into(), &"happened".into()), "{summary}");
+        assert_eq!(&summary["denied"], 0, "{summary}");
+        let told = text(&world.wardline(["show", "last"]).output()?.stdout);
+        assert!(told.contains(OF_NOBODY), "{told}");
+        assert_eq!(server.end()?, "work\n");
+    }
+    Ok(())
+}
+
+/// As agents of keys do it: the kernel keeps for a unix socket who has begun to listen.
+#[test]
+fn who_listens_in_the_place_of_one_that_has_ended_is_known() -> Result<()> {
+    let world = World::new()?;
+    let path = format!("unix:{}", world.home().join("agent.1").display());
+    for at in [path, format!("unix:@agent-{}", world.user.id)] {
+        let mut server = Server::hands_on(&world, "bin/ssh-agent", &at)?;
+        assert!(outside(&world, &at)?.contains("answer=done"), "no test");
+        let (output, summary) = session(&world, "enforce", &[], &at, "{ask}; echo went on")?;
+        assert_kept_from(
+            &output,
+            &summary,
+            &server,
+            "bin/ssh-agent",
+            &serde_json::json!({ "helper": "keys" }),
+        );
+        assert_eq!(server.end()?, "work\n", "it was asked from inside");
+    }
     Ok(())
 }

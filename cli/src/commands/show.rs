@@ -227,8 +227,8 @@ fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
     let object = match &event.second {
         Some(second) => {
             let program = match (event.op, second) {
-                (Op::Connect | Op::Send, Object::Process { pid, inside: false, .. }) => {
-                    reasons.get(&guard::reason::of_outsider(*pid))
+                (Op::Connect | Op::Send, Object::Process { pid, inside: false, detail }) => {
+                    reasons.get(&guard::reason::of_outsider(*pid, *detail))
                 }
                 _ => None,
             };

@@ -4,12 +4,26 @@
 pub const MAX_SESSIONS: u32 = 256;
 /// Processes that can be inside sessions at once; Linux' default `pid_max` is 32,768.
 pub const MAX_MEMBERS: u32 = 65_536;
-/// Processes that run agents' programs and are known at once.
+/// Processes that work for others and are known at once.
 pub const MAX_DELEGATES: u32 = 4096;
 /// Processes that are agents themselves at once: two a session.
 pub const MAX_ITSELF: u32 = MAX_SESSIONS * 2;
 /// Files that agents may replace, of all running sessions.
 pub const MAX_REWRITES: u32 = 4096;
+/// Sockets at which they listen, and those of sessions.
+pub const MAX_LISTENERS: u32 = 16_384;
+/// The machine's own addresses.
+pub const MAX_LOCAL: u32 = 1024;
+/// Words of a [`SocketKey`]: what it is, and 128 bytes, more than the longest name has.
+pub const SOCKET_WORDS: usize = 17;
+/// Where somebody listens: the key of `LISTENERS`.
+pub type SocketKey = [u64; SOCKET_WORDS];
+/// First byte of a [`SocketKey`]: the number of the socket's inode.
+pub const SOCKET_INODE: u64 = 1;
+/// First byte of a [`SocketKey`]: the file of a unix socket.
+pub const SOCKET_FILE: u64 = 2;
+/// First byte of a [`SocketKey`]: the abstract name of a unix socket without its NUL; its length is the second byte.
+pub const SOCKET_NAME: u64 = 3;
 /// Numbers that a process can have: `PID_MAX_LIMIT`, include/linux/threads.h.
 pub const MAX_PIDS: u32 = 1 << 22;
 /// Bits for inodes that have labels. With ten thousand of them one look-up in twenty-six is in vain.
@@ -164,6 +178,39 @@ pub const PLANS_REQUESTS: u32 = 1024;
 /// Length of `PLANS`: 512 system calls of the 64-bit table, 512 of the 32-bit one, then 64 requests by their opcodes.
 pub const PLANS: u32 = 1088;
 
+/// A socket by its inode.
+pub fn socket_inode(inode: u64) -> SocketKey {
+    let mut key = [0; SOCKET_WORDS];
+    (key[0], key[1]) = (SOCKET_INODE, inode);
+    key
+}
+
+/// A unix socket by its file.
+pub fn socket_file(file: &FileKey) -> SocketKey {
+    let mut key = [0; SOCKET_WORDS];
+    key[..3].copy_from_slice(&[
+        SOCKET_FILE,
+        file.ino,
+        u64::from(file.generation) << 32 | u64::from(file.dev),
+    ]);
+    key
+}
+
+/// A unix socket by its abstract name, without its NUL; `None` for one that no socket can have.
+pub fn socket_name(name: &[u8]) -> Option<SocketKey> {
+    let mut key = [0; SOCKET_WORDS];
+    if name.is_empty() || name.len() >= (SOCKET_WORDS - 1) * 8 {
+        return None;
+    }
+    key[0] = SOCKET_NAME | (name.len() as u64) << 8;
+    for (word, bytes) in key[1..].iter_mut().zip(name.chunks(8)) {
+        let mut padded = [0; 8];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        *word = u64::from_ne_bytes(padded);
+    }
+    Some(key)
+}
+
 wire! {
     /// What the kernel knows a file by: device of the superblock, inode number, inode generation.
     /// A label dies with its inode, since the generation changes when a number is used again.
@@ -188,6 +235,14 @@ wire! {
         pub stopped: u32,
         /// A call of its was put off, and it does not stand still yet.
         pub put_off: u32,
+    }
+
+    /// Whose a socket is; the value of `OWN_LISTENERS`.
+    pub struct Listener: 8 {
+        /// Who has begun to listen.
+        pub tgid: u32,
+        /// Index into `SESSIONS`.
+        pub session: u32,
     }
 
     /// A process that is the agent itself; the value of `ITSELF`, whose key is the tgid.

@@ -339,7 +339,8 @@ wire! {
         pub ret: i32,
         /// Address; IPv4 is v4-mapped.
         pub addr: [u8; 16],
-        /// A unix socket's file; all zero for an abstract or unnamed one. With `claimed_len`, where a relative path of
+        /// A unix socket's file; all zero for an abstract or unnamed one. Of an Internet address, the inode number of the
+        /// socket that listens there, if that is on this machine; nothing else. With `claimed_len`, where a relative path of
         /// the claimed address starts.
         pub file: FileFacts,
         /// What was decided.
@@ -350,7 +351,7 @@ wire! {
         pub name_len: u16,
         /// Bytes of the `sockaddr` that the caller gave, where the kernel holds none (claimed).
         pub claimed_len: u16,
-        /// Of a unix socket: the process that listens on the other side, or has connected; 0 where it is not known.
+        /// The process that listens on the other side, or has connected; 0 where it is not known.
         pub peer: u32,
         /// 1 when that process is inside the same session.
         pub peer_inside: u32,

@@ -56,7 +56,7 @@ pub enum Kind {
     System,
     /// None of these: a database, a model's server, a development server.
     Other,
-    /// One of Wardline's own.
+    /// One of Wardline's own, or of the session itself.
     Own,
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Effect, Live};
 use crate::control::Mode;
-use crate::delegates::{Delegate, Kind, Outsider};
+use crate::delegates::{Delegate, Kind, Outsider, Who};
 use crate::reason;
 use crate::report::Peer;
 use event::{Event, Fate, Means, Object, Op, Outcome, Stage};
@@ -18,17 +18,17 @@ const MAKERS_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     /// Where each stands in the report.
-    places: HashMap<(u32, String, Fate), usize>,
+    places: HashMap<(Who, String, Fate), usize>,
     /// Those that were asked about and are neither agents nor helpers.
-    harmless: HashSet<u32>,
+    harmless: HashSet<Who>,
     /// Who has connected to a process that is asked about.
-    makers: HashMap<u32, Vec<u32>>,
+    makers: HashMap<Who, Vec<u32>>,
 }
 
 impl Live {
     /// Looks at who listens where the session has connected to, or has tried to. The effects are to be applied.
     pub(super) fn met(&mut self, event: &Event) -> Vec<Effect> {
-        let (Op::Connect | Op::Send, Some(Object::Process { pid, inside: false, .. })) =
+        let (Op::Connect | Op::Send, Some(Object::Process { pid, inside: false, detail })) =
             (event.op, &event.second)
         else {
             return Vec::new();
@@ -38,11 +38,12 @@ impl Live {
             (None, Outcome::Done(_)) => Fate::Happened,
             (None, _) => return Vec::new(),
         };
-        self.note_peer(*pid, &event.object, fate);
+        let who = if *pid == 0 { Who::Socket(*detail) } else { Who::Process(*pid) };
+        self.note_peer(who, &event.object, fate);
         let decided = event.decision.map(|made| made.reason);
         let makers: &[u32] = if decided.is_none() { &[event.pid] } else { &[] };
         if let Some(outsider) = self.shared.delegates.get(*pid) {
-            let mut effects = self.judge(&outsider, makers);
+            let mut effects = self.judge(who, &outsider, makers);
             if let Some(agent) = outsider.delegate().filter(|_| decided == Some(reason::DELEGATE)) {
                 effects.extend(self.reached_agent(event.time_ns, agent));
             }
@@ -52,21 +53,22 @@ impl Live {
             // It has ended since.
             return self.reached_agent(event.time_ns, Delegate::gone(*pid)).into_iter().collect();
         }
-        if let Some(watch) = self.delegates.as_ref().filter(|_| !self.peers.harmless.contains(pid)) {
+        if let Some(watch) = self.delegates.as_ref().filter(|_| !self.peers.harmless.contains(&who)) {
             if self.peers.makers.len() < MAKERS_MAX {
-                self.peers.makers.entry(*pid).or_default().extend(makers);
+                self.peers.makers.entry(who).or_default().extend(makers);
             }
-            watch.ask(*pid);
+            watch.ask(who);
         }
         Vec::new()
     }
 
-    fn note_peer(&mut self, pid: u32, object: &Object, fate: Fate) {
+    fn note_peer(&mut self, who: Who, object: &Object, fate: Fate) {
         let at = object.display();
-        if let Some(place) = self.peers.places.get(&(pid, at.clone(), fate)) {
+        if let Some(place) = self.peers.places.get(&(who, at.clone(), fate)) {
             self.report.peers[*place].times += 1;
         } else if self.report.peers.len() < PEERS_MAX {
-            self.peers.places.insert((pid, at.clone(), fate), self.report.peers.len());
+            self.peers.places.insert((who, at.clone(), fate), self.report.peers.len());
+            let pid = if let Who::Process(pid) = who { pid } else { 0 };
             self.report.peers.push(Peer { pid, at, fate, times: 1, program: None, kind: None });
         }
     }
@@ -75,10 +77,10 @@ impl Live {
     pub fn peers_named(&mut self) -> Vec<Effect> {
         let answers = self.delegates.as_ref().map(|watch| watch.answers()).unwrap_or_default();
         let mut effects = Vec::new();
-        for (pid, found) in answers {
-            let makers = self.peers.makers.remove(&pid).unwrap_or_default();
+        for (who, found) in answers {
+            let makers = self.peers.makers.remove(&who).unwrap_or_default();
             if let Some(outsider) = found {
-                effects.extend(self.judge(&outsider, &makers));
+                effects.extend(self.judge(who, &outsider, &makers));
             }
         }
         effects
@@ -86,14 +88,22 @@ impl Live {
 
     /// Names the peers of a process, tells of those that were not told of yet, and stops who has reached what works for others
     /// before it was known.
-    fn judge(&mut self, outsider: &Outsider, makers: &[u32]) -> Vec<Effect> {
+    fn judge(&mut self, who: Who, outsider: &Outsider, makers: &[u32]) -> Vec<Effect> {
         let mut effects = Vec::new();
-        let nameless = |peer: &&mut Peer| peer.pid == outsider.pid && peer.kind.is_none();
-        for peer in self.report.peers.iter_mut().filter(nameless) {
+        let places = self.peers.places.iter().filter(|((of, ..), _)| *of == who).map(|(_, place)| *place);
+        for place in places.collect::<Vec<_>>() {
+            let Some(peer) = self.report.peers.get_mut(place).filter(|peer| peer.kind.is_none()) else {
+                continue;
+            };
+            peer.pid = outsider.pid;
             peer.program = Some(outsider.program.clone());
             peer.kind = Some(outsider.kind.clone());
             if let Some(recording) = &mut self.recording {
-                recording.reason(reason::of_outsider(outsider.pid), &outsider.program);
+                let (pid, socket) = match who {
+                    Who::Process(pid) => (pid, 0),
+                    Who::Socket(socket) => (0, socket),
+                };
+                recording.reason(reason::of_outsider(pid, socket), &outsider.program);
             }
             if peer.fate == Fate::Happened && matches!(outsider.kind, Kind::Other | Kind::Helper(_)) {
                 effects.push(Effect::Met { time_ns: super::boot_ns(), peer: peer.clone() });
@@ -110,7 +120,7 @@ impl Live {
             Kind::Helper(_) => effects.extend(self.reached_helper(outsider, makers)),
             Kind::System | Kind::Other | Kind::Own => {
                 if self.peers.harmless.len() < PEERS_MAX {
-                    self.peers.harmless.insert(outsider.pid);
+                    self.peers.harmless.insert(who);
                 }
             }
         }

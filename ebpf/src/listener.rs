@@ -1,0 +1,223 @@
+//! Who listens: the process behind the socket that an address, a file or a name leads to.
+
+use crate::maps::{DELEGATES, LISTENERS, LOCAL, OWN_LISTENERS};
+use crate::read::{Address, zeros};
+use crate::socket::Peer;
+use crate::task::{self, Inside};
+use crate::{dentry, offsets};
+use abi::{Listener, SOCKET_FILE, SOCKET_INODE, SOCKET_NAME, SOCKET_WORDS};
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::bpf_sock_tuple;
+use aya_ebpf::helpers::generated::{
+    bpf_probe_read_kernel, bpf_sk_lookup_tcp, bpf_sk_lookup_udp, bpf_sk_release,
+};
+use aya_ebpf::programs::SockAddrContext;
+use core::mem::MaybeUninit;
+
+/// The network namespace of the socket that connects.
+const OF_SOCKET: u64 = u64::MAX;
+const SOCK_STREAM: u16 = 1;
+const SOCK_DGRAM: u16 = 2;
+const LOOPBACK4: u32 = u32::from_ne_bytes([127, 0, 0, 1]);
+/// Upper half of `::ffff:a.b.c.d`, and of `::1`, as they lie in memory.
+const MAPPED: u64 = 0xffff_0000;
+const LOOPBACK6: u64 = 1u64.to_be();
+
+/// Who listens at an address.
+#[derive(Clone, Copy)]
+pub struct Found {
+    /// The address is this machine's.
+    pub local: bool,
+    /// Inode of the socket; 0: nobody listens, or not on this machine.
+    pub inode: u64,
+    /// The process, where it is known.
+    pub pid: u32,
+    /// It belongs to the session itself.
+    pub own: bool,
+    /// Why no session but its own may reach it; 0: nothing speaks against it.
+    pub reason: u32,
+}
+
+/// Who may not be reached, by the process: the reason, unless it is of the session itself.
+#[inline(always)]
+pub fn reason_of(inside: &Inside, pid: u32) -> u32 {
+    // SAFETY: read only.
+    let reason = unsafe { DELEGATES.get(pid) }.copied().unwrap_or(0);
+    let own = reason != 0 && task::find(pid, 0).is_some_and(|other| other.slot == inside.slot);
+    if own { 0 } else { reason }
+}
+
+/// The process that is known to listen at a unix socket, by its file or its abstract name; 0 where none is. Global linkage:
+/// see [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn listens_at_unix(sk: u64) -> u64 {
+    let sk = Address(sk);
+    let mut key = zeros::<SOCKET_WORDS>();
+    if let Some(inode) = sk.follow(offsets::unix_dentry()).and_then(dentry::inode) {
+        let Some(file) = dentry::key(inode) else { return 0 };
+        key[0] = SOCKET_FILE;
+        key[1] = file.ino;
+        key[2] = u64::from(file.generation) << 32 | u64::from(file.dev);
+    } else {
+        let Some(address) = sk.follow(offsets::unix_addr()) else { return 0 };
+        let Some(size) = address.word(offsets::unix_addr_len()) else { return 0 };
+        // The family, and the NUL before the name.
+        let size = size.wrapping_sub(3);
+        if size == 0 || size >= NAME_MAX {
+            return 0;
+        }
+        let size = crate::read::opaque(size) & (NAME_MAX - 1);
+        let name = address.0.wrapping_add(offsets::unix_addr_name() as u64 + 3);
+        key[0] = SOCKET_NAME | u64::from(size) << 8;
+        // SAFETY: the key has `NAME_MAX` bytes behind its first word; the helper checks the source.
+        if unsafe { bpf_probe_read_kernel((&raw mut key[1]).cast(), size, name as *const _) } != 0 {
+            return 0;
+        }
+    }
+    // SAFETY: read only.
+    unsafe { LISTENERS.get(key) }.map_or(0, |pid| u64::from(*pid))
+}
+
+/// Bytes of an abstract name in a key: a power of two, so that the bound is a mask.
+const NAME_MAX: u32 = (SOCKET_WORDS as u32 - 1) * 8;
+const _: () = assert!(NAME_MAX == 128);
+
+/// The process that is known to listen at a socket, by its inode; 0 where none is. Global linkage: see
+/// [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn listens_at(inode: u64) -> u64 {
+    let mut key = zeros::<SOCKET_WORDS>();
+    (key[0], key[1]) = (SOCKET_INODE, inode);
+    // SAFETY: read only.
+    unsafe { LISTENERS.get(key) }.map_or(0, |pid| u64::from(*pid))
+}
+
+/// Who listens where a socket is about to connect to, or to send. It is looked up as the kernel will; `bound` is the address
+/// from which a datagram says that it is sent.
+#[inline(always)]
+pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> Found {
+    let mut found = Found { local: false, inode: 0, pid: 0, own: false, reason: 0 };
+    // SAFETY: the context of this program type, which has the socket.
+    let own =
+        plain(unsafe { core::ptr::read_volatile(&raw const (*ctx.sock_addr).__bindgen_anon_1.sk) }.cast());
+    if peer.kind == SOCK_DGRAM {
+        // Whoever is sent to may answer.
+        keep(inside, own);
+    }
+    if peer.kind != SOCK_STREAM && peer.kind != SOCK_DGRAM {
+        return found;
+    }
+    if !is_local(peer.addr) {
+        return found;
+    }
+    found.local = true;
+    let addr = led(own, bound, peer.addr);
+    let port = peer.port.to_be();
+    let mut tuple = MaybeUninit::<bpf_sock_tuple>::zeroed();
+    let size = if is_mapped(addr) {
+        // SAFETY: the place of a tuple, all of it zero.
+        let ipv4 = unsafe { &mut (*tuple.as_mut_ptr()).__bindgen_anon_1.ipv4 };
+        (ipv4.daddr, ipv4.dport) = ((addr[1] >> 32) as u32, port);
+        ipv4.saddr = ipv4.daddr;
+        12
+    } else {
+        // SAFETY: as above.
+        let ipv6 = unsafe { &mut (*tuple.as_mut_ptr()).__bindgen_anon_1.ipv6 };
+        ipv6.daddr = [addr[0] as u32, (addr[0] >> 32) as u32, addr[1] as u32, (addr[1] >> 32) as u32];
+        (ipv6.saddr, ipv6.dport) = (ipv6.daddr, port);
+        36
+    };
+    // SAFETY: the context of this program type, and a tuple of that size.
+    let sk = unsafe {
+        if peer.kind == SOCK_STREAM {
+            bpf_sk_lookup_tcp(ctx.as_ptr(), tuple.as_mut_ptr(), size, OF_SOCKET, 0)
+        } else {
+            bpf_sk_lookup_udp(ctx.as_ptr(), tuple.as_mut_ptr(), size, OF_SOCKET, 0)
+        }
+    };
+    if sk.is_null() {
+        return found;
+    }
+    found.inode = inode(plain(sk.cast()));
+    // SAFETY: what the look-up has returned.
+    unsafe { bpf_sk_release(sk.cast()) };
+    if found.inode == 0 {
+        return found;
+    }
+    // SAFETY: read only.
+    match unsafe { OWN_LISTENERS.get(found.inode) }.copied() {
+        Some(listener) => {
+            found.pid = listener.tgid;
+            found.own = listener.session == inside.slot;
+        }
+        None => found.pid = listens_at(found.inode) as u32,
+    }
+    if !found.own && found.pid != 0 {
+        found.reason = reason_of(inside, found.pid);
+    }
+    found
+}
+
+/// Keeps in mind that a socket is a session's own.
+#[inline(always)]
+pub fn keep(inside: &Inside, sk: Address) {
+    let inode = inode(sk);
+    // SAFETY: read only.
+    let known = unsafe { OWN_LISTENERS.get(inode) }.is_some_and(|listener| listener.session == inside.slot);
+    if inode != 0 && !known {
+        let _ = OWN_LISTENERS.insert(inode, Listener { tgid: inside.tgid, session: inside.slot }, 0);
+    }
+}
+
+/// Whether an address is this machine's. The unspecified one leads there, too.
+#[inline(always)]
+pub fn is_local(addr: [u64; 2]) -> bool {
+    let ip = (addr[1] >> 32) as u32;
+    let loopback = if is_mapped(addr) {
+        ip == 0 || ip as u8 == 127
+    } else {
+        addr[0] == 0 && (addr[1] == 0 || addr[1] == LOOPBACK6)
+    };
+    // SAFETY: read only.
+    loopback || unsafe { LOCAL.get(addr) }.is_some()
+}
+
+/// Where the unspecified address leads: to the one that the socket is bound to, or to loopback. Others lead to themselves.
+#[inline(always)]
+fn led(own: Address, bound: u32, addr: [u64; 2]) -> [u64; 2] {
+    if is_mapped(addr) && addr[1] >> 32 == 0 {
+        let bound = if bound == 0 { own.word(offsets::sk_rcv_saddr()).unwrap_or(0) } else { bound };
+        return [0, MAPPED | u64::from(if bound == 0 { LOOPBACK4 } else { bound }) << 32];
+    }
+    if addr[0] != 0 || addr[1] != 0 {
+        return addr;
+    }
+    let bound: u64 = own.get(offsets::sk_v6_rcv_saddr() + 8).unwrap_or(0);
+    let mapped = bound as u32 == MAPPED as u32;
+    if mapped { [0, MAPPED | u64::from(LOOPBACK4) << 32] } else { [0, LOOPBACK6] }
+}
+
+#[inline(always)]
+fn is_mapped(addr: [u64; 2]) -> bool {
+    addr[0] == 0 && addr[1] as u32 == MAPPED as u32
+}
+
+/// A pointer with a type as a plain address: read from where it is kept.
+#[inline(always)]
+fn plain(sk: *mut core::ffi::c_void) -> Address {
+    let kept = MaybeUninit::new(sk);
+    let mut address = MaybeUninit::<u64>::uninit();
+    // SAFETY: both are eight bytes of this stack.
+    let failed = unsafe { bpf_probe_read_kernel(address.as_mut_ptr().cast(), 8, kept.as_ptr().cast()) };
+    // SAFETY: the helper filled it, or zeroed it when it failed.
+    if failed == 0 { Address(unsafe { address.assume_init() }) } else { Address(0) }
+}
+
+/// The number of a socket's inode, as `/proc/PID/fd` shows it; 0 where there is none.
+#[inline(always)]
+fn inode(sk: Address) -> u64 {
+    let Some(socket) = (!sk.is_null()).then(|| sk.follow(offsets::sk_socket())).flatten() else { return 0 };
+    Address(socket.0.wrapping_add(offsets::socket_inode() as u64)).get(offsets::inode_number()).unwrap_or(0)
+}
