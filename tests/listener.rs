@@ -73,7 +73,7 @@ fn listen(at: &str) -> Result<()> {
                 heir.args(ARGUMENTS).env(DEED, "inherit").stdin(OwnedFd::from(listener)).spawn()?;
                 return Ok(());
             }
-            return accept(&listener, at);
+            accept(&listener, at)
         }
         ("tcp", place) => {
             let listener = TcpListener::bind(place)?;

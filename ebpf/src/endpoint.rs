@@ -36,16 +36,8 @@ pub fn behind(sk: Address) -> u32 {
 /// would do its work unguarded. `sk` keeps who began to listen, `unix` the file or the name.
 #[inline(always)]
 pub fn delegated(inside: &Inside, sk: Address, unix: Address, means: u8) -> (u32, Verdict) {
-    let mut behind = behind(sk);
-    let mut reason = listener::reason_of(inside, behind);
-    if reason == 0 && !unix.is_null() {
-        // Who began to listen may have left that to a child.
-        let known = listener::listens_at_unix(unix.0) as u32;
-        if known != 0 {
-            behind = known;
-            reason = listener::reason_of(inside, known);
-        }
-    }
+    let found = listener::behind_unix(u64::from(inside.slot), u64::from(behind(sk)), unix.0);
+    let (behind, reason) = ((found >> 32) as u32, found as u32);
     let decided =
         if reason == 0 { verdict(inside, 0, 0, 0) } else { verdict(inside, STAGE_T0, reason, means) };
     (behind, decided)

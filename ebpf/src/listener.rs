@@ -1,7 +1,7 @@
 //! Who listens: the process behind the socket that an address, a file or a name leads to.
 
 use crate::maps::{DELEGATES, LISTENERS, LOCAL, OWN_LISTENERS};
-use crate::read::{Address, zeros};
+use crate::read::{Address, zeroed};
 use crate::socket::Peer;
 use crate::task::{self, Inside};
 use crate::{dentry, offsets};
@@ -38,22 +38,38 @@ pub struct Found {
     pub reason: u32,
 }
 
-/// Who may not be reached, by the process: the reason, unless it is of the session itself.
-#[inline(always)]
-pub fn reason_of(inside: &Inside, pid: u32) -> u32 {
+/// Why a process may not be reached by the session in a slot; 0 where nothing speaks against it, or it is the session's own.
+/// Global linkage, as those that follow: see [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn reason_of(slot: u64, pid: u64) -> u64 {
+    let pid = pid as u32;
     // SAFETY: read only.
     let reason = unsafe { DELEGATES.get(pid) }.copied().unwrap_or(0);
-    let own = reason != 0 && task::find(pid, 0).is_some_and(|other| other.slot == inside.slot);
-    if own { 0 } else { reason }
+    let own = reason != 0 && task::find(pid, 0).is_some_and(|other| u64::from(other.slot) == slot);
+    if own { 0 } else { u64::from(reason) }
 }
 
-/// The process that is known to listen at a unix socket, by its file or its abstract name; 0 where none is. Global linkage:
-/// see [`dentry::append_file`].
+/// Who listens at a unix socket and may not be reached by the session in a slot, and the reason in the lower half. `pid` has
+/// begun to listen, and may have left that to a child.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn behind_unix(slot: u64, pid: u64, unix: u64) -> u64 {
+    let reason = reason_of(slot, pid);
+    if reason != 0 || unix == 0 {
+        return pid << 32 | reason;
+    }
+    let known = listens_at_unix(unix);
+    if known == 0 { pid << 32 } else { known << 32 | reason_of(slot, known) }
+}
+
+/// The process that is known to listen at a unix socket, by its file or its abstract name; 0 where none is.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn listens_at_unix(sk: u64) -> u64 {
     let sk = Address(sk);
-    let mut key = zeros::<SOCKET_WORDS>();
+    let mut place = MaybeUninit::<[u64; SOCKET_WORDS]>::uninit();
+    let key = zeroed(&mut place);
     if let Some(inode) = sk.follow(offsets::unix_dentry()).and_then(dentry::inode) {
         let Some(file) = dentry::key(inode) else { return 0 };
         key[0] = SOCKET_FILE;
@@ -76,22 +92,22 @@ pub extern "C" fn listens_at_unix(sk: u64) -> u64 {
         }
     }
     // SAFETY: read only.
-    unsafe { LISTENERS.get(key) }.map_or(0, |pid| u64::from(*pid))
+    unsafe { LISTENERS.get(&*key) }.map_or(0, |pid| u64::from(*pid))
 }
 
 /// Bytes of an abstract name in a key: a power of two, so that the bound is a mask.
 const NAME_MAX: u32 = (SOCKET_WORDS as u32 - 1) * 8;
 const _: () = assert!(NAME_MAX == 128);
 
-/// The process that is known to listen at a socket, by its inode; 0 where none is. Global linkage: see
-/// [`dentry::append_file`].
+/// The process that is known to listen at a socket, by its inode; 0 where none is.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn listens_at(inode: u64) -> u64 {
-    let mut key = zeros::<SOCKET_WORDS>();
+    let mut place = MaybeUninit::<[u64; SOCKET_WORDS]>::uninit();
+    let key = zeroed(&mut place);
     (key[0], key[1]) = (SOCKET_INODE, inode);
     // SAFETY: read only.
-    unsafe { LISTENERS.get(key) }.map_or(0, |pid| u64::from(*pid))
+    unsafe { LISTENERS.get(&*key) }.map_or(0, |pid| u64::from(*pid))
 }
 
 /// Who listens where a socket is about to connect to, or to send. It is looked up as the kernel will; `bound` is the address
@@ -155,7 +171,7 @@ pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> 
         None => found.pid = listens_at(found.inode) as u32,
     }
     if !found.own && found.pid != 0 {
-        found.reason = reason_of(inside, found.pid);
+        found.reason = reason_of(u64::from(inside.slot), u64::from(found.pid)) as u32;
     }
     found
 }
@@ -163,12 +179,21 @@ pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> 
 /// Keeps in mind that a socket is a session's own.
 #[inline(always)]
 pub fn keep(inside: &Inside, sk: Address) {
-    let inode = inode(sk);
+    keep_own(sk.0, u64::from(inside.tgid), u64::from(inside.slot));
+}
+
+/// See [`keep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn keep_own(sk: u64, tgid: u64, slot: u64) -> u64 {
+    let inode = inode(Address(sk));
     // SAFETY: read only.
-    let known = unsafe { OWN_LISTENERS.get(inode) }.is_some_and(|listener| listener.session == inside.slot);
+    let known =
+        unsafe { OWN_LISTENERS.get(inode) }.is_some_and(|listener| u64::from(listener.session) == slot);
     if inode != 0 && !known {
-        let _ = OWN_LISTENERS.insert(inode, Listener { tgid: inside.tgid, session: inside.slot }, 0);
+        let _ = OWN_LISTENERS.insert(inode, Listener { tgid: tgid as u32, session: slot as u32 }, 0);
     }
+    inode
 }
 
 /// Whether an address is this machine's. The unspecified one leads there, too.
