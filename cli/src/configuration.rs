@@ -2,8 +2,8 @@
 //! processes it may have. Ages and sizes are written as on a command line.
 
 use anyhow::{Context, Result};
-use guard::supervisor::{PROCESSES_MAX, Retention};
 use serde::Deserialize;
+use service::supervisor::{PROCESSES_MAX, Retention};
 use std::path::Path;
 use std::time::Duration;
 use store::Quota;

@@ -1,8 +1,8 @@
 //! Wardline's own exit codes, 120 to 127. A command's own code passes unchanged.
 
-use guard::control::{Refused, Why};
 use std::fmt;
 use std::process::ExitCode;
+use wire::{Refused, Why};
 
 /// Why `wardline` ended other than well. The numbers are a promise to scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

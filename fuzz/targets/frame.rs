@@ -1,10 +1,10 @@
 //! Frames of the control socket, as anybody may send them, with and without a right head.
 #![no_main]
 
-use guard::control::{MAX_REQUEST_BYTES, PROTOCOL, Reply, Request, receive};
 use libfuzzer_sys::fuzz_target;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use wire::{MAX_REQUEST_BYTES, PROTOCOL, Reply, Request, receive};
 
 /// What a socket's buffer takes without a reader.
 const BODY_MAX: usize = 64 << 10;

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The cgroup below which the sessions' own are made.
-pub(crate) const PARENT: &str = "wardline";
+pub const PARENT: &str = "wardline";
 /// Cgroups that are looked for below a session's own: root can make any number.
 const BELOW: usize = 1024;
 /// Time for the kernel to say that a cgroup is frozen or empty: it takes milliseconds, even under load.
-pub(crate) const SETTLE: Duration = Duration::from_secs(2);
+pub const SETTLE: Duration = Duration::from_secs(2);
 
 /// A session's cgroup.
 #[derive(Clone, Debug)]
@@ -88,17 +88,17 @@ impl Cgroup {
     }
 
     /// Has all of it frozen, and does not wait.
-    pub(crate) fn begin_freeze(&self) -> Result<(), Error> {
+    pub fn begin_freeze(&self) -> Result<(), Error> {
         self.write("cgroup.freeze", "1")
     }
 
     /// Whether everything in it stands still, or is gone.
-    pub(crate) fn is_still(&self) -> bool {
+    pub fn is_still(&self) -> bool {
         self.read("cgroup.events").map_or(true, |events| events.lines().any(|line| line == "frozen 1"))
     }
 
     /// It did not do in time what was asked.
-    pub(crate) fn unsettled(&self) -> Error {
+    pub fn unsettled(&self) -> Error {
         Error::file(&self.path, "settled in time", std::io::ErrorKind::TimedOut)
     }
 
@@ -161,7 +161,7 @@ impl Cgroup {
 
 /// The processes with a thread in a cgroup or below it. The kernel lists one whose first thread has exited where that thread
 /// was, which may be elsewhere; its other threads are listed where they are.
-pub(crate) fn processes(cgroup: &Path) -> HashSet<u32> {
+pub fn processes(cgroup: &Path) -> HashSet<u32> {
     let tree = tree(cgroup);
     let mut found = numbers(&tree, "cgroup.procs");
     for tid in numbers(&tree, "cgroup.threads") {
@@ -200,20 +200,20 @@ fn make(path: &Path) -> Result<(), Error> {
 }
 
 /// The cgroup (v2) that a process is in; `None`: it is gone, or there is none.
-pub(crate) fn of(pid: u32) -> Option<PathBuf> {
+pub fn of(pid: u32) -> Option<PathBuf> {
     let lines = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
     let path = lines.lines().find_map(|line| line.strip_prefix(b"0::/"))?;
     Some(cgroup_root().ok()?.join(std::ffi::OsStr::from_bytes(path)))
 }
 
 /// Moves a process into any cgroup.
-pub(crate) fn put(cgroup: &Path, pid: u32) -> Result<(), Error> {
+pub fn put(cgroup: &Path, pid: u32) -> Result<(), Error> {
     let path = cgroup.join("cgroup.procs");
     fs::write(&path, pid.to_string()).map_err(|e| Error::file(path, "written", e))
 }
 
 /// Sends a signal; a process that is gone is no error, since then there is nothing left to stop.
-pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, signal);
     }

@@ -8,13 +8,14 @@ mod sockets;
 
 use crate::{DenyList, Error};
 pub(crate) use outsider::Outsider;
-pub use outsider::{Delegate, Kind};
+
 use sockets::Told;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
+use wire::PeerKind;
 
 /// Between two looks at who runs: an agent's daemon takes longer to start.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -143,7 +144,7 @@ impl Delegates {
             let member = self.list.member(pid).ok().flatten();
             let own = member.is_some_and(|member| member.session == slot);
             let found = Outsider::of(pid, member.is_some(), |of| of == uid)?;
-            Some(if own { Outsider { kind: Kind::Own, ..found } } else { found })
+            Some(if own { Outsider { kind: PeerKind::Own, ..found } } else { found })
         });
         if let Some((outsider, reason)) = found.as_ref().and_then(|found| Some((found, found.reason()?))) {
             let mut done = self.list.insert_delegate(outsider.pid, reason);
@@ -290,7 +291,7 @@ mod tests {
             !answers.is_empty()
         }));
         assert_eq!(answers[0].0, Who::Process(late.0.id()));
-        assert_eq!(answers[0].1.as_ref().unwrap().kind, Kind::Agent("opencode".into()));
+        assert_eq!(answers[0].1.as_ref().unwrap().kind, PeerKind::Agent("opencode".into()));
         assert!(list.state().delegates.contains_key(&late.0.id()));
         drop(watch);
         delegates.look().unwrap();
@@ -311,7 +312,7 @@ mod tests {
         let _watch = delegates.watch(own_uid(), 1).unwrap();
         // A process has its program some moments before its arguments.
         assert!(eventually(|| list.state().delegates.contains_key(&script.0.id())));
-        assert_eq!(delegates.get(script.0.id()).unwrap().kind, Kind::Agent("gemini".into()));
+        assert_eq!(delegates.get(script.0.id()).unwrap().kind, PeerKind::Agent("gemini".into()));
         drop(nobody);
     }
     #[test]
@@ -332,7 +333,7 @@ mod tests {
             !answers.is_empty()
         }));
         let other = answers[0].1.clone().unwrap();
-        let kind = if own_uid() == 0 { Kind::System } else { Kind::Other };
+        let kind = if own_uid() == 0 { PeerKind::System } else { PeerKind::Other };
         assert_eq!((other.kind, other.program.ends_with("tmux/server")), (kind, true));
         // A shell that has listened becomes an agent.
         let script = "sleep 0.5; exec node_modules/@openai/codex/bin/x 60";

@@ -59,16 +59,12 @@ pub enum Error {
 
 impl Error {
     /// An error of a system call on a file.
-    pub(crate) fn file(
-        path: impl Into<PathBuf>,
-        what: &'static str,
-        source: impl Into<std::io::Error>,
-    ) -> Self {
+    pub fn file(path: impl Into<PathBuf>, what: &'static str, source: impl Into<std::io::Error>) -> Self {
         Self::File { path: path.into(), what, source: source.into() }
     }
 
     /// An error of a system call.
-    pub(crate) fn io(what: &'static str, source: impl Into<std::io::Error>) -> Self {
+    pub fn io(what: &'static str, source: impl Into<std::io::Error>) -> Self {
         Self::Io { what, source: source.into() }
     }
 }

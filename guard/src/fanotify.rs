@@ -18,7 +18,6 @@ use std::os::fd::OwnedFd;
 pub use apart::run as doorkeeper;
 pub use closed::{Marked, mark_closed};
 pub use group::{Group, Marks};
-pub use latency::Latency;
 
 /// Objects that a session marks, or a policy of one. Each mark pins an inode (about a kibibyte), and each costs a permission
 /// event for every open by anybody; 8,192 is what the kernel once allowed a group, and a session's start stays below a second.

@@ -1,6 +1,5 @@
 //! What all sessions share, and how one is armed.
 
-use crate::control::Mode;
 use crate::delegates::Delegates;
 use crate::fanotify::{self, Group, Marks};
 use crate::reason::{Normal, Reasons};
@@ -22,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
+use wire::Mode;
 
 /// How long the command waits for the first answers to what its baseline knows by name: a resolver nearby is done by
 /// then, and where there is none nobody waits.

@@ -1,34 +1,28 @@
-//! The guard: three stages that decide, the deny-list that they write, the means that refuse, and the supervisor around
-//! them.
+//! The guard: three stages that decide, the deny-list that they write, and the means that refuse.
 //!
 //! * T0 ([`t0`]): crown jewels become labels before a session's first instruction.
 //! * T1 ([`t1`]): a baseline becomes labels and networks before its segment begins.
 //! * T2 ([`ladder`]): the score of what happens widens the deny-list, freezes or kills.
 //!
 //! The kernel side refuses by the deny-list; where it cannot, [`fanotify`] asks it for each marked object, and
-//! [`cgroup`]s stop a whole session. [`Guard`] arms, [`Live`] is one running session. [`supervisor`] owns both, and
-//! speaks with clients through [`control`]; [`keeper`] ends what would run on unguarded.
+//! [`cgroup`]s stop a whole session. [`Guard`] arms, [`Live`] is one running session. Whose process owns both, and who asks
+//! for a session, is not known here.
 //!
 //! Must never decide by a name that the guarded side can choose (`comm`, argv, a path string), never let a baseline or a
 //! tag touch the first stage, never arm half a policy, and never call something guarded that was not shown to be.
 
-pub mod broker;
 pub mod canary;
 pub mod cgroup;
-pub mod control;
 pub mod delegates;
 mod denylist;
 mod error;
 pub mod fanotify;
 mod guard;
-pub mod keeper;
 pub mod ladder;
 pub mod magic;
 pub mod process;
 pub mod reason;
-mod report;
 pub mod session;
-pub mod supervisor;
 pub mod t0;
 pub mod t1;
 mod trial;
@@ -39,5 +33,4 @@ pub use denylist::DenyList;
 pub use error::Error;
 pub use guard::{Guard, Opening};
 pub use reason::Reasons;
-pub use report::{Denial, KeyUse, Lag, Peer, Repeated, Report};
 pub use session::{Effect, Live};

@@ -12,11 +12,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// A tick of `/proc/PID/stat`, ns: 10 ms on every architecture (USER_HZ = 100).
-pub(crate) const NS_PER_TICK: u64 = 10_000_000;
+pub const NS_PER_TICK: u64 = 10_000_000;
 
 /// How much of a process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub enum Life {
     /// Its first thread does.
     Whole,
     /// Its first thread has exited, and others live.
@@ -27,20 +27,20 @@ pub(crate) enum Life {
 
 /// What is read of `/proc/PID/stat`, proc_pid_stat(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stat {
+pub struct Stat {
     /// Field 4.
-    pub(crate) parent: u32,
+    pub parent: u32,
     /// Field 22: start after boot, in ticks ([`NS_PER_TICK`]).
-    pub(crate) start_ticks: u64,
+    pub start_ticks: u64,
     /// Fields 3 and 20: the state of the first thread, and how many threads have not been given up.
-    pub(crate) life: Life,
+    pub life: Life,
     /// Field 9: a thread of the kernel's own (`PF_KTHREAD`, include/linux/sched.h).
-    pub(crate) of_kernel: bool,
+    pub of_kernel: bool,
 }
 
 impl Stat {
     /// Of a process; `None` where there is none.
-    pub(crate) fn read(pid: u32) -> Option<Self> {
+    pub fn read(pid: u32) -> Option<Self> {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
@@ -66,57 +66,57 @@ impl Stat {
     }
 
     /// Whether none of its threads lives.
-    pub(crate) fn is_dead(&self) -> bool {
+    pub fn is_dead(&self) -> bool {
         self.life == Life::Dead
     }
 }
 
 /// Whether any thread of a process lives.
-pub(crate) fn is_alive(pid: u32) -> bool {
+pub fn is_alive(pid: u32) -> bool {
     Stat::read(pid).is_some_and(|stat| !stat.is_dead())
 }
 
 /// Whether any thread of a pidfd's process lives: it becomes readable with the end of the last one.
-pub(crate) fn is_held_alive(pidfd: &impl AsFd) -> bool {
+pub fn is_held_alive(pidfd: &impl AsFd) -> bool {
     let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
     matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
 }
 
 /// The parent of a process; 0 for one without a parent here.
-pub(crate) fn parent(pid: u32) -> Option<u32> {
+pub fn parent(pid: u32) -> Option<u32> {
     Stat::read(pid).map(|stat| stat.parent)
 }
 
 /// Every process.
-pub(crate) fn all() -> HashMap<u32, Stat> {
+pub fn all() -> HashMap<u32, Stat> {
     numbers("/proc".to_owned()).filter_map(|pid| Some((pid, Stat::read(pid)?))).collect()
 }
 
 /// The threads of a process, those included that have exited and not gone.
-pub(crate) fn threads(pid: u32) -> impl Iterator<Item = u32> {
+pub fn threads(pid: u32) -> impl Iterator<Item = u32> {
     numbers(format!("/proc/{pid}/task"))
 }
 
 /// The process of a thread; `None` when the thread is gone.
-pub(crate) fn of_thread(tid: u32) -> Option<u32> {
+pub fn of_thread(tid: u32) -> Option<u32> {
     // A call of a microsecond for nearly everybody, where reading takes thirty.
     if leads(tid) { Some(tid) } else { group_of(tid).ok().flatten() }
 }
 
 /// Whether a thread is the first of its process: a pidfd is given for those only.
-pub(crate) fn leads(tid: u32) -> bool {
+pub fn leads(tid: u32) -> bool {
     let first = i32::try_from(tid).ok().and_then(Pid::from_raw);
     first.is_some_and(|first| pidfd_open(first, PidfdFlags::empty()).is_ok())
 }
 
 /// Whether a thread is one of a process': only root may ask so.
-pub(crate) fn has_thread(tgid: u32, tid: u32) -> bool {
+pub fn has_thread(tgid: u32, tid: u32) -> bool {
     // SAFETY: a call with integers; no signal is sent.
     unsafe { libc::syscall(libc::SYS_tgkill, tgid as libc::pid_t, tid as libc::pid_t, 0) == 0 }
 }
 
 /// The process of a thread as it is read, where an error is told from a thread that is gone.
-pub(crate) fn group_of(tid: u32) -> std::io::Result<Option<u32>> {
+pub fn group_of(tid: u32) -> std::io::Result<Option<u32>> {
     let status = match fs::read_to_string(format!("/proc/{tid}/status")) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {
             return Ok(None);
@@ -141,13 +141,13 @@ fn numbers(directory: String) -> impl Iterator<Item = u32> {
 }
 
 /// What a pidfd stands for, from its fdinfo; `None` when the process is gone.
-pub(crate) fn pid_of(pidfd: &impl AsFd) -> Option<u32> {
+pub fn pid_of(pidfd: &impl AsFd) -> Option<u32> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_fd().as_raw_fd())).ok()?;
     info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
 }
 
 /// Real uid and gid of a process.
-pub(crate) fn owner(pid: u32) -> Option<(u32, u32)> {
+pub fn owner(pid: u32) -> Option<(u32, u32)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let real = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -9,7 +9,7 @@ mod judged;
 mod keys;
 pub(crate) mod lag;
 mod looks;
-pub(crate) mod names;
+pub mod names;
 mod normal;
 mod passed;
 mod peers;
@@ -22,12 +22,10 @@ mod tests;
 mod undo;
 pub(crate) mod whole;
 
-use crate::control::Mode;
 use crate::delegates::Watch;
 use crate::fanotify::Marks;
 use crate::guard::Shared;
 use crate::ladder::Step;
-use crate::report::{Denial, Peer, Report};
 use crate::{cgroup::Cgroup, t0, t1};
 use bstr::ByteSlice;
 use collector::Dns;
@@ -51,10 +49,12 @@ pub use recording::Recording;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-pub(crate) use stop::{boot_ns, no_session};
+pub use stop::boot_ns;
+pub(crate) use stop::no_session;
 use tally::Tally;
 pub(crate) use undo::Undo;
 use whole::Whole;
+use wire::{Denial, Mode, Peer, Report};
 
 /// What is unseen of an attached session counts as so many lost records: the score's confidence begins at a fifth, and
 /// needs more than six blocks of actions to be enough to act on.
@@ -330,6 +330,11 @@ impl Live {
     /// Alerts so far.
     pub fn alerts(&self) -> u64 {
         self.report.alerts
+    }
+
+    /// Adds to what the user should know.
+    pub fn note(&mut self, note: String) {
+        self.notes.push(note);
     }
 
     /// What the user should know.

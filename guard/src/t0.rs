@@ -27,7 +27,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(test)]
 pub(crate) use above::component;
-pub(crate) use kept::{Kept, keep};
+pub use kept::Kept;
+pub(crate) use kept::keep;
 pub use magic::{FileSystem, file_system};
 
 /// Addresses at which clouds hand out the machine's credentials: AWS, Azure, Google and most others; AWS over IPv6;

@@ -7,11 +7,11 @@ mod scene;
 
 use bstr::ByteSlice;
 use event::{Captured, Stage, Step, Tokeniser};
-use guard::control::Mode;
 use models::train::{self, Corpus, Item};
 use scene::Scene;
 use std::convert::Infallible;
 use std::sync::Arc;
+use wire::Mode;
 
 const SECRET: &str = "THE-OTHER-PROJECT";
 

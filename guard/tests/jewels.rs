@@ -7,8 +7,8 @@ mod scene;
 
 use bstr::ByteSlice;
 use event::{Fate, Means, Stage};
-use guard::control::Mode;
 use scene::Scene;
+use wire::Mode;
 
 const SECRET: &str = "THE-SECRET-BYTES";
 

@@ -3,7 +3,6 @@
 use crate::exit::{self, Exit};
 use crate::state::State;
 use anyhow::{Context, Result, bail};
-use guard::control::{self, MAX_REPLY_BYTES, Reply, Request};
 use nix::unistd::Uid;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -12,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use wire::{self, MAX_REPLY_BYTES, Reply, Request};
 
 /// How long a supervisor may take until it answers: loading nothing, it takes milliseconds; the rest is for a machine
 /// under load.
@@ -111,7 +111,7 @@ pub fn ask(stream: &UnixStream, request: &Request, fds: &[BorrowedFd<'_>]) -> Re
 
 /// The same; `None` when the supervisor hung up, as one does that ends just then.
 pub fn try_ask(stream: &UnixStream, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<Option<Reply>> {
-    match control::send(stream, request, fds) {
+    match wire::send(stream, request, fds) {
         // A refusal may have been sent before the request was read.
         Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => next(stream),
         Err(e) => Err(e).context("the supervisor cannot be told"),
@@ -121,7 +121,7 @@ pub fn try_ask(stream: &UnixStream, request: &Request, fds: &[BorrowedFd<'_>]) -
 
 /// The next reply; `None` when the supervisor hung up.
 pub fn next(stream: &UnixStream) -> Result<Option<Reply>> {
-    match control::receive::<Reply>(stream, MAX_REPLY_BYTES) {
+    match wire::receive::<Reply>(stream, MAX_REPLY_BYTES) {
         Ok(Some((Reply::Refused(refused), _))) => Err(exit::refused(refused)),
         Ok(reply) => Ok(reply.map(|(reply, _)| reply)),
         Err(e) if e.kind() == ErrorKind::ConnectionReset => Ok(None),

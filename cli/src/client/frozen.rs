@@ -8,12 +8,12 @@ mod keys;
 mod screen;
 
 use crate::style;
-use guard::control::{Frozen, GoOn};
 use keys::{Key, Keys};
 use nix::unistd::Pid;
 use screen::Screen;
 use std::fs::File;
 use std::time::{Duration, Instant};
+use wire::{Frozen, GoOn};
 
 /// Nothing is typed for so long before a key counts.
 const SILENCE: Duration = Duration::from_millis(500);

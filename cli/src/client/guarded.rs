@@ -4,11 +4,11 @@ use super::frozen::{Answer, Standing};
 use super::run::lost;
 use super::signals;
 use anyhow::{Result, bail};
-use guard::control::{self, Finished, MAX_REPLY_BYTES, Reply, Request};
 use nix::unistd::Pid;
 use rustix::process::DumpableBehavior;
 use std::fs::File;
 use std::os::unix::net::UnixStream;
+use wire::{self, Finished, MAX_REPLY_BYTES, Reply, Request};
 
 /// A session that runs.
 pub(super) struct Guarded {
@@ -43,7 +43,7 @@ impl Guarded {
 
     /// Takes in what the supervisor said by itself.
     pub(super) fn hear(&mut self) -> Result<()> {
-        let Ok(Some((reply, _))) = control::receive::<Reply>(&self.supervisor, MAX_REPLY_BYTES) else {
+        let Ok(Some((reply, _))) = wire::receive::<Reply>(&self.supervisor, MAX_REPLY_BYTES) else {
             return Err(lost());
         };
         match (reply, &mut self.standing) {
@@ -78,7 +78,7 @@ impl Guarded {
     }
 
     fn ask(&self, request: &Request) -> Result<()> {
-        control::send(&self.supervisor, request, &[]).map_err(|_| lost())
+        wire::send(&self.supervisor, request, &[]).map_err(|_| lost())
     }
 
     /// Leaves the terminal to the shell until this process is continued.
@@ -102,7 +102,7 @@ impl Guarded {
     pub(super) fn finish(&mut self, request: &Request) -> Result<Result<Finished, String>> {
         self.ask(request)?;
         loop {
-            match control::receive::<Reply>(&self.supervisor, MAX_REPLY_BYTES) {
+            match wire::receive::<Reply>(&self.supervisor, MAX_REPLY_BYTES) {
                 Ok(Some((Reply::Finished(finished), _))) => return Ok(Ok(*finished)),
                 Ok(Some((Reply::Refused(refused), _))) => return Ok(Err(refused.message)),
                 // How it stood does not matter any more.

@@ -10,8 +10,6 @@ use crate::state::State;
 use anyhow::{Context, Result, bail};
 use bstr::ByteSlice;
 use event::{Fate, Op};
-use guard::control::{Begin, Finished, Ready, Reply, Request};
-use guard::{Denial, Report};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -21,6 +19,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
+use wire::{Begin, Denial, Finished, Ready, Reply, Report, Request};
 
 /// How the command ended.
 pub struct Ended {

@@ -9,12 +9,12 @@ use crate::exit::Exit;
 use crate::state::State;
 use crate::user::Identity;
 use anyhow::{Context, Result};
-use guard::control::{Mode, Ready};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use wire::{Mode, Ready};
 
 /// What is to be known of a process.
 struct Process {

@@ -63,7 +63,7 @@ impl Source {
     }
 }
 
-impl guard::supervisor::Baselines for Source {
+impl service::supervisor::Baselines for Source {
     fn load(&self, uid: u32, agent: &str, task: Option<&str>) -> Result<Option<Arc<Baseline>>, String> {
         let library = Library::new(self.state.user(uid));
         let loaded = match task {

@@ -11,6 +11,6 @@ pub fn command() -> Vec<OsString> {
 
 /// Serves until the supervisor ends it.
 pub fn run() -> Result<ExitCode> {
-    guard::broker::process::run()?;
+    service::broker::process::run()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,9 +5,9 @@ use crate::exit::Exit;
 use crate::state::State;
 use crate::{configuration, user};
 use anyhow::Result;
-use guard::supervisor::Retention;
 use nix::unistd::Uid;
 use serde_json::json;
+use service::supervisor::Retention;
 use std::time::Duration;
 use store::maintenance;
 

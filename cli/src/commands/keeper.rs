@@ -23,6 +23,6 @@ pub fn command() -> Vec<OsString> {
 
 /// Waits until the supervisor ends. When it did not say that all is well, kills every session.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    guard::keeper::run(&args.cgroups, &args.prefix)?;
+    service::keeper::run(&args.cgroups, &args.prefix)?;
     Ok(ExitCode::SUCCESS)
 }

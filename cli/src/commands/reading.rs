@@ -6,13 +6,13 @@ use crate::client::connect;
 use crate::exit::Exit;
 use crate::state::State;
 use anyhow::{Context, Result, bail};
-use guard::control::{Reply, Request};
 use nix::unistd::Uid;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
 use store::SessionId;
+use wire::{Reply, Request};
 
 /// The command that the supervisor runs for others.
 pub fn command(state: &State) -> Vec<OsString> {
@@ -92,7 +92,7 @@ pub fn session(reader: &store::Reader, name: &str) -> Result<store::Session> {
 }
 
 /// The running sessions, as far as there is a supervisor to ask.
-pub fn running(state: &State) -> Result<Vec<guard::control::Running>> {
+pub fn running(state: &State) -> Result<Vec<wire::Running>> {
     let Some(supervisor) = connect::running(state)? else { return Ok(Vec::new()) };
     match connect::ask(&supervisor, &Request::Sessions, &[])? {
         Reply::Sessions(running) => Ok(running),

@@ -2,9 +2,9 @@
 
 use crate::exit::Exit;
 use event::{Fate, Op, Stage, UNKNOWN_TASK};
-use guard::{Denial, Report};
 use nix::errno::Errno;
 use std::ffi::OsString;
+use wire::{Denial, Report};
 
 /// Why the command was not executed, as an error with the exit code of that.
 pub fn unstarted(command: &[OsString], errno: Errno, report: &Report) -> anyhow::Error {

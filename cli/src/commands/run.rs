@@ -9,14 +9,13 @@ use crate::style;
 use crate::user::{Identity, UserArgs};
 use crate::{agent, environment};
 use anyhow::{Context, Result};
-use guard::Report;
-use guard::control::{Begin, Mode, Ready};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use wire::{Begin, Mode, Ready, Report};
 
 /// What `record` and `enforce` have in common.
 #[derive(Debug, clap::Args)]

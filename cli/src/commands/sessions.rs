@@ -71,7 +71,7 @@ fn rows(state: &State, uid: u32) -> Result<Vec<Row>> {
     Ok(sessions.into_iter().map(|session| row(session, &running)).collect())
 }
 
-fn row(session: store::Session, running: &[guard::control::Running]) -> Row {
+fn row(session: store::Session, running: &[wire::Running]) -> Row {
     let live = running.iter().find(|running| running.session == session.id.to_string());
     let summary = session.summary.as_ref();
     let ended = if session.complete { "ended" } else { "incomplete" };

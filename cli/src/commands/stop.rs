@@ -3,7 +3,7 @@
 use crate::client::connect;
 use crate::state::State;
 use anyhow::{Result, bail};
-use guard::control::{Reply, Request};
+use wire::{Reply, Request};
 
 /// Arguments of `stop`.
 #[derive(Debug, clap::Args)]

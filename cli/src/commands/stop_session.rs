@@ -3,7 +3,7 @@
 use super::task;
 use crate::state::State;
 use anyhow::Result;
-use guard::control::{Action, GoOn, Request};
+use wire::{Action, GoOn, Request};
 
 /// Arguments of `stop-session`.
 #[derive(Debug, clap::Args)]

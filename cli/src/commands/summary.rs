@@ -3,11 +3,9 @@
 use super::table::{count, duration};
 use crate::style;
 use event::{Fate, Means};
-use guard::control::{Finished, GoOn, Mode};
-use guard::delegates::Kind;
-use guard::{KeyUse, Peer, Report};
 use models::State;
 use std::fmt::Write;
+use wire::{Finished, GoOn, KeyUse, Mode, Peer, PeerKind, Report};
 
 /// Denials that are printed; `wardline show` has them all.
 const SHOWN_DENIALS: usize = 10;
@@ -170,7 +168,7 @@ fn keys(out: &mut String, report: &Report) {
 /// Who listens outside of the session where it has connected to, or was kept from. What the system runs for everybody is not
 /// said.
 fn peers(out: &mut String, report: &Report) {
-    let told = |peer: &&Peer| !matches!(peer.kind, Some(Kind::System | Kind::Own));
+    let told = |peer: &&Peer| !matches!(peer.kind, Some(PeerKind::System | PeerKind::Own));
     for peer in report.peers.iter().filter(told).take(SHOWN_DENIALS) {
         let verb = match peer.fate {
             Fate::Refused => "kept from",
@@ -190,8 +188,8 @@ fn peers(out: &mut String, report: &Report) {
 mod tests {
     use super::*;
     use event::Stage;
-    use guard::Denial;
-    use guard::delegates::Delegate;
+    use wire::Delegate;
+    use wire::Denial;
 
     fn plain(mode: Mode, finished: &Finished) -> String {
         anstream::adapter::strip_str(&text(mode, 0, finished, &["known".into()])).to_string()

@@ -3,8 +3,8 @@
 use crate::exit::Exit;
 use crate::state::State;
 use anyhow::Result;
-use guard::supervisor::{self, Setup};
 use nix::unistd::{Uid, setsid};
+use service::supervisor::{self, Setup};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -4,8 +4,8 @@ use super::{table, task};
 use crate::client::connect;
 use crate::state::State;
 use anyhow::{Result, bail};
-use guard::control::{Notice, Reply, Request};
 use std::io::Write;
+use wire::{Notice, Reply, Request};
 
 /// Arguments of `tail`.
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
 
 fn past(state: &State, args: &Args) -> Result<()> {
     let session = args.session.as_deref().filter(|session| *session != "last");
-    let mut notices = guard::supervisor::past(state.root(), None, session, args.past);
+    let mut notices = service::supervisor::past(state.root(), None, session, args.past);
     if args.session.as_deref() == Some("last") {
         let last = notices.last().map(|notice| notice.session.clone());
         notices.retain(|notice| Some(&notice.session) == last.as_ref());
@@ -71,7 +71,7 @@ fn line(notice: &Notice) -> String {
 mod tests {
     use super::*;
     use event::{Fate, Means, Stage};
-    use guard::control::Kind;
+    use wire::Kind;
 
     #[test]
     fn a_notice_says_what_became_of_the_operation() {

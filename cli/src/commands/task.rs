@@ -4,7 +4,7 @@ use crate::client::connect;
 use crate::exit::Exit;
 use crate::state::State;
 use anyhow::{Result, bail};
-use guard::control::{Reply, Request};
+use wire::{Reply, Request};
 
 /// Arguments of `task`.
 #[derive(Debug, clap::Args)]

@@ -2,11 +2,11 @@
 
 use crate::reason;
 use event::agent::{Agent, Program};
-use event::helper::{Helper, Work};
-use serde::{Deserialize, Serialize};
+use event::helper::Helper;
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use wire::{Delegate, PeerKind};
 
 /// Bytes of a command line that are looked at, and of it that are said.
 const COMMAND: u64 = 4096;
@@ -15,56 +15,11 @@ const SAID: usize = 160;
 const FIRST_ORDINARY: u32 = 1000;
 const NOBODY: u32 = 65_534;
 
-/// A process that runs an agent's program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delegate {
-    /// Its process.
-    pub pid: u32,
-    /// The agent.
-    pub agent: String,
-    /// Its command line, as far as it is short.
-    pub command: String,
-}
-
-impl Delegate {
-    /// One that has ended before anybody could say more of it.
-    pub(crate) fn gone(pid: u32) -> Delegate {
-        Delegate { pid, agent: "unknown".to_owned(), command: "an agent".to_owned() }
-    }
-
-    /// What happened, and what to do.
-    pub fn advice(&self) -> String {
-        let Delegate { pid, agent, command } = self;
-        let alone = Agent::named(agent).and_then(|agent| agent.alone);
-        let alone = alone.map_or_else(String::new, |alone| format!("; or work without it: {alone}"));
-        format!(
-            "`{command}` (process {pid}) is an agent (`{agent}`) outside of the session, and would work for it unguarded. End it \
-             with `kill {pid}` and start again; or guard it with `wardline enforce --attach {pid}`{alone}"
-        )
-    }
-}
-
-/// What a process outside is to a session.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// An agent, by its tag.
-    Agent(String),
-    /// It works with its user's authority for whoever reaches it.
-    Helper(Work),
-    /// Root or the system runs it, and it is no helper.
-    System,
-    /// None of these: a database, a model's server, a development server.
-    Other,
-    /// One of Wardline's own, or of the session itself.
-    Own,
-}
-
 /// A process outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outsider {
     pub(crate) pid: u32,
-    pub(crate) kind: Kind,
+    pub(crate) kind: PeerKind,
     /// Its executable, and the script or module that it runs.
     pub(crate) program: String,
     /// Its command line, as far as it is short.
@@ -81,17 +36,17 @@ impl Outsider {
         let words: Vec<&[u8]> = line.split(|&byte| byte == 0).filter(|word| !word.is_empty()).collect();
         let system = !of(uid);
         let kind = if is_own(&exe) {
-            Kind::Own
+            PeerKind::Own
         } else if !system
             && let Some(agent) = Agent::of_program(&exe).or_else(|| of_script(pid, &exe, &words))
         {
-            Kind::Agent(agent.name.to_owned())
+            PeerKind::Agent(agent.name.to_owned())
         } else if let Some(helper) = Helper::of(&exe, &words, system).filter(|_| !system || is_system(uid)) {
-            Kind::Helper(helper.work)
+            PeerKind::Helper(helper.work)
         } else if is_system(uid) {
-            Kind::System
+            PeerKind::System
         } else {
-            Kind::Other
+            PeerKind::Other
         };
         let said = if words.is_empty() { exe.clone() } else { words.join(&b' ') };
         // Nothing else of the arguments: they may hold secrets.
@@ -115,15 +70,15 @@ impl Outsider {
     /// The number of the reason why no session may reach it.
     pub(crate) fn reason(&self) -> Option<u32> {
         match self.kind {
-            Kind::Agent(_) => Some(reason::DELEGATE),
-            Kind::Helper(work) => Some(reason::of_work(work)),
-            Kind::System | Kind::Other | Kind::Own => None,
+            PeerKind::Agent(_) => Some(reason::DELEGATE),
+            PeerKind::Helper(work) => Some(reason::of_work(work)),
+            PeerKind::System | PeerKind::Other | PeerKind::Own => None,
         }
     }
 
     /// The agent that it is.
     pub(crate) fn delegate(&self) -> Option<Delegate> {
-        let Kind::Agent(agent) = &self.kind else { return None };
+        let PeerKind::Agent(agent) = &self.kind else { return None };
         Some(Delegate { pid: self.pid, agent: agent.clone(), command: self.command.clone() })
     }
 }

@@ -4,7 +4,7 @@
 
 use super::answer::{Answering, Oracle};
 use super::here::Here;
-use super::{Latency, owned};
+use super::owned;
 use crate::process::{NS_PER_TICK, Stat};
 use crate::{DenyList, Error, cgroup};
 use abi::{Member, Verdict};
@@ -20,6 +20,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use wire::Latency;
 
 /// How long it may take until it answers, and how long it may take to say how long its answers took.
 const START: Duration = Duration::from_secs(10);

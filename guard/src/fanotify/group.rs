@@ -1,9 +1,9 @@
 //! The group of permission marks, which all sessions share: the kernel gives a user 128 of them. A session's marks are its
 //! own, and an object keeps its mark as long as any session holds one.
 
+use super::MARKS_MAX;
 use super::apart::Apart;
 use super::here::Here;
-use super::{Latency, MARKS_MAX};
 use crate::walk::{self, Node};
 use crate::{DenyList, Error, magic};
 use abi::FileKey;
@@ -16,6 +16,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wire::Latency;
 
 /// What an object is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

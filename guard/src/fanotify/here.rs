@@ -1,12 +1,13 @@
 //! Answering in a thread of this process: for probes, which are over in a second, and while no doorkeeper runs.
 
 use super::answer::{Answering, Oracle};
-use super::{Latency, owned};
+use super::owned;
 use crate::{DenyList, Error};
 use abi::{Member, Verdict};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use wire::Latency;
 
 struct Listed(Arc<dyn DenyList>);
 

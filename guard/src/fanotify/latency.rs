@@ -3,22 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use wire::Latency;
 
 /// Latencies that are kept of a session: the latest ones.
 const KEPT: usize = 4_096;
-
-/// How long answers took, from the event's arrival on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Latency {
-    /// Answers to the session.
-    pub answered: u64,
-    /// Denials among them.
-    pub refused: u64,
-    /// Half of the latest ones were faster, ns.
-    pub p50_ns: u32,
-    /// One in a hundred of the latest ones was slower, ns.
-    pub p99_ns: u32,
-}
 
 #[derive(Debug, Default)]
 struct Of {
@@ -56,34 +44,6 @@ impl Latencies {
     }
 }
 
-impl Latency {
-    /// As it goes from one process to another.
-    pub(super) const BYTES: usize = 24;
-
-    pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        bytes[..8].copy_from_slice(&self.answered.to_ne_bytes());
-        bytes[8..16].copy_from_slice(&self.refused.to_ne_bytes());
-        bytes[16..20].copy_from_slice(&self.p50_ns.to_ne_bytes());
-        bytes[20..].copy_from_slice(&self.p99_ns.to_ne_bytes());
-        bytes
-    }
-
-    pub(super) fn of_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        let [a, b, c] = [0, 8, 16].map(|at| {
-            let mut word = [0; 8];
-            word.copy_from_slice(&bytes[at..at + 8]);
-            u64::from_ne_bytes(word)
-        });
-        let [p50_ns, p99_ns] = if cfg!(target_endian = "little") {
-            [c as u32, (c >> 32) as u32]
-        } else {
-            [(c >> 32) as u32, c as u32]
-        };
-        Self { answered: a, refused: b, p50_ns, p99_ns }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,7 +57,6 @@ mod tests {
         latencies.note(2, Duration::from_secs(9), false);
         let latency = latencies.take(1);
         assert_eq!(latency, Latency { answered: 200, refused: 100, p50_ns: 100, p99_ns: 198 });
-        assert_eq!(Latency::of_bytes(latency.to_bytes()), latency);
         assert_eq!(latencies.take(1), Latency::default());
         assert_eq!(latencies.take(2).p50_ns, u32::MAX);
     }

@@ -1,12 +1,11 @@
 //! What is answered to a decision of the kernel side, and to a score.
 
 use super::{Answer, Deed, Effect, Live};
-use crate::control::Mode;
 use crate::ladder::{self, Step};
 use crate::reason;
-use crate::report::{DENIALS_MAX, Denial};
 use event::{Access, Class, Event, Fate, Means, Stage};
 use models::{Score, Verdict};
+use wire::{DENIALS_MAX, Denial, Mode};
 
 impl Live {
     /// Notes what a stage decided of an operation.

@@ -7,10 +7,10 @@
 use super::itself::of_its_own;
 use super::{Cause, Change, Deed, Effect, Live};
 use crate::Error;
-use crate::control::Mode;
 use collector::Tier;
 use event::{Decision, Event, Fate, Means, Op, Outcome, Stage, Told};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use wire::Mode;
 
 impl Live {
     /// Settles what becomes of a change that the static stage forbids and that has happened. The effect is to be applied.

@@ -1,8 +1,8 @@
 //! The denials of a report: equal ones are one, with a count, so that who repeats one thing hides no other.
 
-use crate::report::{DENIALS_MAX, Denial};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use wire::{DENIALS_MAX, Denial};
 
 /// Where each kind of denial stands in the report.
 #[derive(Debug, Default)]

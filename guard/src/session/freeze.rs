@@ -2,13 +2,12 @@
 
 use super::passed::Deed;
 use super::{Live, boot_ns};
-use crate::control::{Frozen, GoOn};
-use crate::report::Freeze;
 use crate::{Error, cgroup};
 use event::{Means, Stage};
 use models::Score;
 use rustix::process::Signal;
 use std::time::Instant;
+use wire::{Freeze, Frozen, GoOn};
 
 /// Things that are told of one freeze; more are let pass with them.
 const TOLD_MAX: usize = 8;
@@ -118,7 +117,7 @@ impl Live {
     }
 
     /// What it had moved or replaced was put back, or could not be.
-    pub(crate) fn was_put_back(&mut self, told: String) {
+    pub fn was_put_back(&mut self, told: String) {
         if let Some(standstill) = &mut self.standstill
             && standstill.what.len() < TOLD_MAX
         {

@@ -1,8 +1,8 @@
 //! What a session did with the user's keys, by its broker.
 
 use super::Live;
-use crate::report::KeyUse;
 use broker::Use;
+use wire::KeyUse;
 
 /// Different uses that are told apart, of those that were granted and of those that were refused; more are not kept.
 const USES_MAX: usize = 256;

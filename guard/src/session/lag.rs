@@ -2,24 +2,12 @@
 
 use super::boot_ns;
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
+use wire::Lag;
 
 /// Shortest and longest that are told apart, ns; what is longer counts as the longest.
 const RANGE: (u64, u64) = (1_000, 60_000_000_000);
 /// Decimal digits that are kept of each.
 const DIGITS: u8 = 2;
-
-/// From an operation to the moment when it had been scored. With raw tracepoints that is after the operation ended, at the
-/// latest when the rings are emptied next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lag {
-    /// Operations that were scored.
-    pub operations: u64,
-    /// Half of them were faster, ns.
-    pub p50_ns: u64,
-    /// One in a hundred was slower, ns.
-    pub p99_ns: u64,
-}
 
 /// The lags of a session.
 #[derive(Debug)]

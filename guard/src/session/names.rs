@@ -9,7 +9,8 @@ mod resolvers;
 
 use collector::Dns;
 use event::{Class, Host, HostOrigin};
-pub(crate) use resolvers::{Resolvers, configured};
+pub(crate) use resolvers::Resolvers;
+pub use resolvers::configured;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 

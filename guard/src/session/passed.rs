@@ -1,10 +1,10 @@
 //! What the owner of a session let pass when it was frozen: the same does not freeze it again.
 
-use crate::control::GoOn;
 use event::{Event, Object, Op};
 use models::{ChannelScore, Score};
 use std::collections::HashMap;
 use std::collections::HashSet;
+use wire::GoOn;
 
 /// Changes that are remembered: a person answers each.
 const CHANGES_MAX: usize = 1024;

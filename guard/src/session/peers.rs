@@ -1,13 +1,12 @@
 //! Who listens outside of the session, and was reached by it or kept from it: each is named.
 
 use super::{Effect, Live};
-use crate::control::Mode;
-use crate::delegates::{Delegate, Kind, Outsider, Who};
+use crate::delegates::{Outsider, Who};
 use crate::reason;
-use crate::report::Peer;
 use event::{Event, Fate, Means, Object, Op, Outcome, Stage};
 use models::Verdict;
 use std::collections::{HashMap, HashSet};
+use wire::{Delegate, Mode, Peer, PeerKind};
 
 /// Peers that a report has; more are not told apart.
 const PEERS_MAX: usize = 256;
@@ -105,20 +104,20 @@ impl Live {
                 };
                 recording.reason(reason::of_outsider(pid, socket), &outsider.program);
             }
-            if peer.fate == Fate::Happened && matches!(outsider.kind, Kind::Other | Kind::Helper(_)) {
+            if peer.fate == Fate::Happened && matches!(outsider.kind, PeerKind::Other | PeerKind::Helper(_)) {
                 effects.push(Effect::Met { time_ns: super::boot_ns(), peer: peer.clone() });
             }
         }
         match &outsider.kind {
-            Kind::Agent(_) | Kind::Helper(_) if makers.is_empty() => {}
-            Kind::Agent(_) => {
+            PeerKind::Agent(_) | PeerKind::Helper(_) if makers.is_empty() => {}
+            PeerKind::Agent(_) => {
                 self.report.t0_hits += 1;
                 self.stopped(Stage::T0, Means::Kill);
                 let agent = outsider.delegate();
                 effects.extend(agent.and_then(|agent| self.reached_agent(super::boot_ns(), agent)));
             }
-            Kind::Helper(_) => effects.extend(self.reached_helper(outsider, makers)),
-            Kind::System | Kind::Other | Kind::Own => {
+            PeerKind::Helper(_) => effects.extend(self.reached_helper(outsider, makers)),
+            PeerKind::System | PeerKind::Other | PeerKind::Own => {
                 if self.peers.harmless.len() < PEERS_MAX {
                     self.peers.harmless.insert(who);
                 }

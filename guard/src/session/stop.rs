@@ -1,12 +1,12 @@
 //! Stopping a session, and taking back what was armed for it.
 
 use super::{Answer, Cause, Deed, Effect, Live};
-use crate::control::Mode;
 use crate::{Error, cgroup};
 use abi::Session;
 use event::{Means, Stage};
 use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
+use wire::Mode;
 
 impl Live {
     /// Does what an effect asks for; those that only show something need nothing.
@@ -46,7 +46,7 @@ impl Live {
     }
 
     /// Freezes a session that the kernel side has begun to hold, unless it is only watched; what there is to show of it.
-    pub(crate) fn freeze_held(&mut self) -> Result<Option<Effect>, Error> {
+    pub fn freeze_held(&mut self) -> Result<Option<Effect>, Error> {
         let held = self.shared.list.held(self.slot);
         if held == 0 || self.held || self.mode == Mode::Shadow {
             return Ok(None);
@@ -113,7 +113,7 @@ pub(crate) fn no_session() -> Session {
 }
 
 /// CLOCK_BOOTTIME, ns: the clock of events.
-pub(crate) fn boot_ns() -> u64 {
+pub fn boot_ns() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }

@@ -2,10 +2,9 @@
 
 use super::lag::Lags;
 use super::{Live, Recording};
-use crate::control::Mode;
-use crate::report::{Repeated, Report};
 use event::Summary;
 use models::{State, Verdict};
+use wire::{Mode, Repeated, Report};
 
 impl Live {
     /// What the session amounted to so far.

@@ -1,5 +1,7 @@
 //! What is to be put back of what a session has moved or replaced, once it stands still.
 
+use super::Live;
+use crate::DenyList;
 use crate::t0::Kept;
 use event::{Event, Object};
 use std::ffi::OsStr;
@@ -34,15 +36,20 @@ impl Undo {
             }
         }
     }
+}
 
-    /// Whether somebody has to begin.
-    pub(crate) fn begin(&mut self) -> bool {
-        !self.waiting.is_empty() && !std::mem::replace(&mut self.running, true)
+impl Live {
+    /// Whether somebody has to begin to put things back; by this they are found.
+    pub fn begin_undo(&mut self) -> Option<Arc<dyn DenyList>> {
+        let undo = &mut self.undo;
+        let begins = !undo.waiting.is_empty() && !std::mem::replace(&mut undo.running, true);
+        begins.then(|| Arc::clone(&self.shared.list))
     }
 
-    /// What waits, and everything that is kept; nothing once nobody has to go on.
-    pub(crate) fn take(&mut self) -> Option<(Arc<Vec<Kept>>, Vec<PathBuf>)> {
-        self.running = !self.waiting.is_empty();
-        self.running.then(|| (Arc::clone(&self.kept), std::mem::take(&mut self.waiting)))
+    /// What waits to be put back, and everything that is kept; nothing once nobody has to go on.
+    pub fn take_undo(&mut self) -> Option<(Arc<Vec<Kept>>, Vec<PathBuf>)> {
+        let undo = &mut self.undo;
+        undo.running = !undo.waiting.is_empty();
+        undo.running.then(|| (Arc::clone(&undo.kept), std::mem::take(&mut undo.waiting)))
     }
 }

@@ -24,7 +24,7 @@ const ASIDE: u32 = 100;
 
 /// One file or directory, and the directory in which it lay.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub struct Kept {
     path: PathBuf,
     directory: OwnedFd,
     name: BString,
@@ -68,12 +68,12 @@ impl Kept {
     }
 
     /// Where it lay.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Puts it back where it lay; what was done, in words. `None`: it lies there.
-    pub(crate) fn put_back(&self, list: &dyn DenyList) -> Option<Result<String, Error>> {
+    pub fn put_back(&self, list: &dyn DenyList) -> Option<Result<String, Error>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let at_place = walk::open_below(list, self.directory.as_fd(), self.name.as_bstr());
         if matches!(&at_place, Found::Node(node) if node.identity.file == held.file) {

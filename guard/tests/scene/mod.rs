@@ -2,7 +2,6 @@
 
 use collector::{Heard, Kernel, Options, Reader, Tier};
 use event::{Captured, Context, SessionMeta};
-use guard::control::Mode;
 use guard::fanotify::Group;
 use guard::{Effect, Guard, Live, Opening, t0};
 use models::Baseline;
@@ -10,6 +9,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
+use wire::Mode;
 
 /// The programs of one kernel side see the members of another: one test at a time.
 static ONE: Mutex<()> = Mutex::new(());

@@ -32,7 +32,7 @@ impl Resolvers {
 }
 
 /// Where the resolvers of this machine are, as they are configured now.
-pub(crate) fn configured() -> Vec<IpAddr> {
+pub fn configured() -> Vec<IpAddr> {
     addresses(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
 }
 

@@ -2,7 +2,7 @@
 //! session stands still.
 
 use super::sessions::Running;
-use crate::session::Live;
+use guard::session::Live;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +11,14 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// Starts it for a session that was frozen. Without a cgroup nobody knows when it stands still.
 pub(super) fn start(running: &Arc<Running>, live: &mut Live) {
-    if live.cgroup().is_none() || !live.undo.begin() {
-        return;
-    }
-    let (list, undone) = (Arc::clone(&live.shared.list), Arc::clone(running));
+    let Some(list) = live.cgroup().is_some().then(|| live.begin_undo()).flatten() else { return };
+    let undone = Arc::clone(running);
     let started = std::thread::Builder::new().name("undo".into()).spawn(move || {
         // Whoever does not stand still in time is killed by the pump.
         while undone.with(|live| live.is_freezing()).unwrap_or(false) {
             std::thread::sleep(POLL);
         }
-        while let Some((kept, paths)) = undone.with(|live| live.undo.take()).flatten() {
+        while let Some((kept, paths)) = undone.with(|live| live.take_undo()).flatten() {
             for one in kept.iter().filter(|one| paths.iter().any(|path| one.path() == path)) {
                 let told = match one.put_back(&*list) {
                     None => continue,

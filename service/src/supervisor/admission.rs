@@ -1,13 +1,13 @@
 //! Which request for a session is taken: nothing of it is believed that can be looked up, and policy refuses.
 
 use super::peer::Peer;
-use crate::control::{Begin, Refused, Why};
-use crate::{process, workspace};
 use bstr::{BString, ByteSlice};
+use guard::{process, workspace};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use wire::{Begin, Refused, Why};
 
 /// Admits a request; one whose held command is not the caller's is refused, and one that policy refuses. Only root is
 /// believed where a home lies.
@@ -77,8 +77,8 @@ fn path_of(path: &BString) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Mode;
     use std::os::unix::net::UnixStream;
+    use wire::Mode;
 
     fn request(pid: u32) -> Begin {
         let (uid, gid) = process::owner(std::process::id()).unwrap();

@@ -4,10 +4,10 @@
 //! Why a process of its own: the kernel programs go with the last descriptor of the supervisor, and from then on a
 //! session would run unguarded.
 
-use crate::process::{self, NS_PER_TICK, Stat};
-use crate::{Error, cgroup};
 use abi::Member;
 use collector::mountinfo::cgroup_root;
+use guard::process::{self, NS_PER_TICK, Stat};
+use guard::{Error, cgroup};
 use rustix::process::Signal;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;

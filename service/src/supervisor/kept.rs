@@ -4,7 +4,6 @@
 //! the log. A file holds so many bytes and no more, and a session so many denials: who is refused without end pushes
 //! nothing out.
 
-use crate::control::{Fold, Kind, Notice};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,6 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use wire::{Fold, Kind, Notice};
 
 /// A user's notices, and those before them.
 const FILES: [&str; 2] = ["notices.old.jsonl", "notices.jsonl"];

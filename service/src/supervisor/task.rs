@@ -3,9 +3,9 @@
 use super::Shared;
 use super::admission::is_tag;
 use super::sessions::Running;
-use crate::control::{Mode, Refused, Why};
 use models::Baseline;
 use std::sync::Arc;
+use wire::{Mode, Refused, Why};
 
 impl Shared {
     /// The baseline of an agent at a task; of all its tasks where the task is unknown or has none.

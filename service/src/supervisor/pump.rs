@@ -2,8 +2,8 @@
 //! past which no enforced session acts: while it is late, for whatever reason, they stand still.
 
 use super::sessions::Sessions;
-use crate::{Error, cgroup};
 use collector::{Kernel, Reader};
+use guard::{Error, cgroup};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::Signal;
 use std::collections::HashMap;

@@ -3,16 +3,16 @@
 
 use super::Shared;
 use super::pump::Pump;
-use crate::control::{Refused, Why};
-use crate::fanotify::Group;
 use crate::keeper::Keeper;
-use crate::{DenyList, Error, Guard, cgroup, t0};
 use collector::mountinfo::cgroup_root;
 use collector::{Kernel, Options, Tier};
 use event::Access;
+use guard::fanotify::Group;
+use guard::{DenyList, Error, Guard, cgroup, t0};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use wire::{Refused, Why};
 
 /// The loaded kernel side.
 pub(super) struct Machine {

@@ -9,12 +9,11 @@ use super::requests::answer;
 use super::sessions::{Running, Slot};
 use super::{Shared, admission, client, keys};
 use crate::broker::Broker;
-use crate::cgroup::Cgroup;
-use crate::control::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
-use crate::session::{Recording, boot_ns, names};
-use crate::{Opening, canary, process};
 use bstr::BString;
 use event::{Context, SessionMeta};
+use guard::cgroup::Cgroup;
+use guard::session::{Recording, boot_ns, names};
+use guard::{Opening, canary, process};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +21,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::Writer;
+use wire::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
 
 /// Serves a session's connection to its end.
 pub(super) fn serve(
@@ -54,7 +54,7 @@ pub(super) fn serve(
         running.with(|live| live.attached(*unseen));
         opened.ready.processes = unseen.processes;
     }
-    let ready = armed.and_then(|()| control::send(stream, &Reply::Ready(opened.ready), &[]).map_err(failed));
+    let ready = armed.and_then(|()| wire::send(stream, &Reply::Ready(opened.ready), &[]).map_err(failed));
     if let Err(refused) = ready {
         // What ran before goes on.
         let leaving = taken.map_or(Leaving::Killed, |taken| attach::let_go(&lease, &running, &taken));

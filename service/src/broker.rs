@@ -8,13 +8,12 @@
 
 pub mod process;
 
-use crate::Error;
-use crate::control;
-use crate::process::is_held_alive;
 use crate::supervisor::peer::Peer;
 use broker::Use;
 use bstr::{BString, ByteSlice};
 use event::SESSION_DIRECTORIES;
+use guard::Error;
+use guard::process::is_held_alive;
 use process::{Order, Prepared, Said, Start};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::ffi::OsString;
@@ -109,9 +108,9 @@ impl Broker {
         let Wanted { uid, gid, home, agent, gnupg, .. } = wanted;
         let keyring = self.keyring().as_os_str().as_bytes().into();
         let start = Start { uid, gid, home, agent, gnupg, keyring };
-        control::send(&self.control, &start, &[])?;
+        wire::send(&self.control, &start, &[])?;
         self.control.set_read_timeout(Some(PREPARING))?;
-        let said = control::receive::<Said>(&self.control, MAX_BYTES)?;
+        let said = wire::receive::<Said>(&self.control, MAX_BYTES)?;
         self.control.set_read_timeout(None)?;
         match said {
             Some((Said::Prepared(prepared), _)) => Ok(prepared),
@@ -256,7 +255,7 @@ impl Door {
             }
             let [is_said, is_ssh, is_gpg] = fds.map(|fd| !fd.revents().is_empty());
             if is_said {
-                match control::receive::<Said>(&self.control, MAX_BYTES) {
+                match wire::receive::<Said>(&self.control, MAX_BYTES) {
                     Ok(Some((Said::Used(used), _))) => tell(used),
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => return,
@@ -266,7 +265,7 @@ impl Door {
             for (_, listener, order) in doors.into_iter().filter(|(is_ready, ..)| *is_ready) {
                 let Ok((stream, _)) = listener.accept() else { continue };
                 match stranger(&stream, is_member) {
-                    None if control::send(&self.control, &order, &[stream.as_fd()]).is_err() => return,
+                    None if wire::send(&self.control, &order, &[stream.as_fd()]).is_err() => return,
                     None => {}
                     Some(peer) => {
                         self.strangers += 1;

@@ -3,13 +3,12 @@
 use super::notices::{self, Notices};
 use super::undo;
 use crate::broker::Broker;
-use crate::control::{Action, Kind, Refused, Running as Listed, Why};
-use crate::session::boot_ns;
-use crate::{Effect, Error, Live};
 use bstr::BString;
 use collector::{ALL_SESSIONS, Heard};
 use event::Captured;
 use event::secret::Redactor;
+use guard::session::boot_ns;
+use guard::{Effect, Error, Live};
 use rustix::event::{EventfdFlags, eventfd};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -17,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{SessionId, Writer};
+use wire::{Action, Kind, Refused, Running as Listed, Why};
 
 /// Denials of one session that reach the log; the others reach `tail`, the store and the summary.
 const LOGGED_DENIALS: u64 = 100;

@@ -1,6 +1,6 @@
 //! Frames on a unix stream socket, and the descriptors that come with them.
 
-use super::PROTOCOL;
+use crate::PROTOCOL;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Serialize, de::DeserializeOwned};
@@ -198,11 +198,10 @@ fn invalid(message: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{
-        Action, Begin, Finished, GoOn, MAX_REQUEST_BYTES, Mode, Refused, Reply, Request, Why,
-    };
     use super::*;
-    use crate::Report;
+    use crate::{
+        Action, Begin, Finished, GoOn, MAX_REQUEST_BYTES, Mode, Refused, Reply, Report, Request, Why,
+    };
     use std::io::Read;
     use std::os::fd::AsFd;
 

@@ -3,10 +3,9 @@
 use super::Shared;
 use super::machine::Lease;
 use super::sessions::Running;
-use crate::Live;
-use crate::control::Finished;
-use crate::process;
+use guard::{Live, process};
 use std::time::{Duration, Instant};
+use wire::{Finished, Report};
 
 /// What the command left running gets this long to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
@@ -45,7 +44,7 @@ pub(super) fn close(
             pids.join(", ")
         );
         tracing::error!(session = running.id(), "{note}");
-        running.with(|live| live.notes.push(note));
+        running.with(|live| live.note(note));
     }
     if let Some(broker) = running.take_broker() {
         if let Err(error) = lease.kernel.unprotect(broker.pid()) {
@@ -68,7 +67,7 @@ pub(super) fn close(
     report.map(|report| Finished { report, left_behind })
 }
 
-fn sum_up(live: Live, status: Option<i32>) -> crate::Report {
+fn sum_up(live: Live, status: Option<i32>) -> Report {
     if let Some(cgroup) = live.cgroup()
         && let Err(error) = cgroup.remove()
     {

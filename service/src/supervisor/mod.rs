@@ -25,9 +25,8 @@ mod sessions;
 mod task;
 mod undo;
 
-use crate::Error;
-use crate::control::{self, Refused, Reply, Why};
 use collector::Kernel;
+use guard::Error;
 use kept::Kept;
 pub use kept::past;
 use machine::Machine;
@@ -47,6 +46,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Duration, Instant};
 use store::{Quota, Writer};
+use wire::{self, Refused, Reply, Why};
 
 /// Processes and threads of a session, where nothing else is configured: no build has so many at a time, and the kernel side
 /// knows four times as many processes, of all sessions together.
@@ -96,7 +96,7 @@ pub struct Setup {
     pub broker: Vec<OsString>,
     /// The command that becomes [`crate::keeper::run`].
     pub keeper: Vec<OsString>,
-    /// The command that becomes [`crate::fanotify::doorkeeper`].
+    /// The command that becomes [`guard::fanotify::doorkeeper`].
     pub doorkeeper: Vec<OsString>,
 }
 
@@ -245,7 +245,7 @@ fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<(
 fn accept(shared: &Arc<Shared>, stream: UnixStream) {
     let until = Instant::now() + SILENCE;
     let refuse = |refused: Refused| {
-        let _ = control::send(&stream, &Reply::from(refused), &[]);
+        let _ = wire::send(&stream, &Reply::from(refused), &[]);
     };
     let prepared = stream
         .set_nonblocking(false)

@@ -8,9 +8,9 @@ use super::peer::Peer;
 use super::requests::{self, answer};
 use super::sessions::Running;
 use super::{SILENCE, Shared};
-use crate::control::{self, Action, GoOn, Patience, Refused, Reply, Request, Why};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::unix::net::UnixStream;
+use wire::{self, Action, GoOn, Patience, Refused, Reply, Request, Why};
 
 /// The next request of the session's client that is none about a session that stands still; `None`: the client is gone, or
 /// sent something else.
@@ -59,7 +59,7 @@ fn tell(stream: &UnixStream, running: &Running, told: &mut u32) -> Option<()> {
     let number = frozen.as_ref().map_or(0, |frozen| frozen.number);
     if number != *told {
         *told = number;
-        control::send(stream, &Reply::Frozen(frozen.map(Box::new)), &[]).ok()?;
+        wire::send(stream, &Reply::Frozen(frozen.map(Box::new)), &[]).ok()?;
     }
     Some(())
 }

@@ -1,6 +1,6 @@
 //! Equal notices as one: the first at once, and how many more there were when some time has passed.
 
-use super::Notice;
+use crate::Notice;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
@@ -68,7 +68,7 @@ impl Fold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Kind;
+    use crate::Kind;
 
     fn notice(object: &str) -> Notice {
         Notice {

@@ -2,14 +2,14 @@
 //! notices and is told how many: nobody can hold up the guard by not reading.
 
 use super::kept::Kept;
-use crate::Effect;
-use crate::control::{Kind, Notice};
-use crate::session::Answer;
 use event::Stage;
+use guard::Effect;
+use guard::session::Answer;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+use wire::{Kind, Notice};
 
 /// Notices that wait for one listener.
 const WAITING: usize = 1024;

@@ -1,10 +1,10 @@
 //! The broker's own process: becomes the user, reads the user's keys, and serves the connections that it is handed.
 
 use super::path_of;
-use crate::{Error, control};
 use broker::gpg::{Filter, Line, MAX_LINE};
 use broker::{Agent, Config, Connection, Hosts, Keys, Loaded, Use, read_file};
 use bstr::BString;
+use guard::Error;
 use nix::unistd::{Gid, Uid, User};
 use rustix::process::DumpableBehavior;
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ pub fn run() -> Result<(), Error> {
     let wrong = |e: io::Error| Error::io("the supervisor cannot be heard", e);
     let control = io::stdin().as_fd().try_clone_to_owned().map_err(wrong)?;
     let control = Arc::new(UnixStream::from(control));
-    let Some((start, _)) = control::receive::<Start>(&control, super::MAX_BYTES).map_err(wrong)? else {
+    let Some((start, _)) = wire::receive::<Start>(&control, super::MAX_BYTES).map_err(wrong)? else {
         return Ok(());
     };
     become_user(&start).map_err(|e| Error::io("the user cannot be changed", e))?;
@@ -92,7 +92,7 @@ pub fn run() -> Result<(), Error> {
     let say = move |said: &Said| {
         let control = saying.lock().unwrap_or_else(PoisonError::into_inner);
         // Gone, it is heard by who reads.
-        let _ = control::send(&control, said, &[]);
+        let _ = wire::send(&control, said, &[]);
     };
     let telling = say.clone();
     let tell: Arc<dyn Fn(Use) + Send + Sync> = Arc::new(move |used| telling(&Said::Used(used)));
@@ -100,7 +100,7 @@ pub fn run() -> Result<(), Error> {
     say(&Said::Prepared(prepared));
     let (agent, gpg) = (Arc::new(agent), Arc::new(gpg));
     let running = Arc::new(AtomicUsize::new(0));
-    while let Ok(Some((order, fds))) = control::receive::<Order>(&control, super::MAX_BYTES) {
+    while let Ok(Some((order, fds))) = wire::receive::<Order>(&control, super::MAX_BYTES) {
         let Some(stream) = fds.into_iter().next().map(UnixStream::from) else { continue };
         if running.fetch_add(1, Ordering::AcqRel) >= CONNECTIONS {
             running.fetch_sub(1, Ordering::AcqRel);

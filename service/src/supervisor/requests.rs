@@ -6,10 +6,6 @@
 use super::peer::Peer;
 use super::sessions::Running;
 use super::{Shared, begin, kept};
-use crate::control::{
-    self, Action, Fold, GoOn, MAX_REQUEST_BYTES, Notice, Patience, READING_COMMANDS, Received, Refused,
-    Reply, Request, Why,
-};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
@@ -19,6 +15,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
+use wire::{
+    self, Action, Fold, GoOn, MAX_REQUEST_BYTES, Notice, Patience, READING_COMMANDS, Received, Refused,
+    Reply, Request, Why,
+};
 
 /// How long sessions may take to end when the supervisor does.
 const END: Duration = Duration::from_secs(15);
@@ -73,7 +73,7 @@ pub(super) fn next(
     peer: &Peer,
     patience: Patience,
 ) -> Result<Option<(Request, Vec<OwnedFd>)>, Refused> {
-    let received = control::receive_within::<Request>(stream, MAX_REQUEST_BYTES, patience)
+    let received = wire::receive_within::<Request>(stream, MAX_REQUEST_BYTES, patience)
         .map_err(|error| Refused::new(Why::Protocol, error.to_string()))?;
     let Some(Received { message, fds, senders }) = received else { return Ok(None) };
     shared.check_outside(peer, &senders)?;
@@ -82,7 +82,7 @@ pub(super) fn next(
 
 /// Sends a reply; a peer that went away needs none.
 pub(super) fn answer(stream: &UnixStream, reply: &Reply) {
-    if let Err(error) = control::send(stream, reply, &[]) {
+    if let Err(error) = wire::send(stream, reply, &[]) {
         tracing::debug!(%error, "the peer took no answer");
     }
 }
@@ -241,7 +241,7 @@ fn tail(
     let is_over = name.as_ref().is_some_and(|name| shared.sessions.find(name, visible(peer)).is_err());
     answer(stream, &Reply::Done(String::new()));
     let tell = |notices: Vec<Notice>| {
-        notices.into_iter().all(|notice| control::send(stream, &Reply::Notice(Box::new(notice)), &[]).is_ok())
+        notices.into_iter().all(|notice| wire::send(stream, &Reply::Notice(Box::new(notice)), &[]).is_ok())
     };
     if !tell(past) || is_over {
         return Ok(None);

@@ -9,17 +9,17 @@ use super::end::{Leaving, evict};
 use super::machine::Lease;
 use super::peer::Peer;
 use super::sessions::{Running, Slot};
-use crate::Error;
-use crate::cgroup::{self, Cgroup};
-use crate::control::{Refused, Why};
-use crate::process::{self, NS_PER_TICK, Stat};
-use crate::session::boot_ns;
 use collector::mountinfo::cgroup_root;
 use event::Unseen;
+use guard::Error;
+use guard::cgroup::{self, Cgroup};
+use guard::process::{self, NS_PER_TICK, Stat};
+use guard::session::boot_ns;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use wire::{Refused, Why};
 
 /// How long the tree may go on growing faster than it is taken in, and how long letting go may take.
 const LIMIT: Duration = Duration::from_secs(5);

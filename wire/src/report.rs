@@ -1,9 +1,6 @@
 //! What a session amounted to, as the client prints it when the command has ended.
 
-use crate::control::GoOn;
-use crate::delegates::{Delegate, Kind};
-use crate::fanotify::Latency;
-pub use crate::session::lag::Lag;
+use crate::{Delegate, GoOn, Lag, Latency, Peer};
 use event::{Fate, Means, Stage, Told, Unseen};
 use models::State;
 use serde::{Deserialize, Serialize};
@@ -72,34 +69,6 @@ pub struct KeyUse {
     pub used: broker::Use,
     /// How often.
     pub count: u64,
-}
-
-/// A process outside of the session that listens where the session has connected to, or was kept from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peer {
-    /// The process.
-    pub pid: u32,
-    /// Its executable, and the script or module that it runs; `None` where it had ended before anybody could look.
-    pub program: Option<String>,
-    /// What it is.
-    pub kind: Option<Kind>,
-    /// Where it listens.
-    pub at: String,
-    /// What became of it: `happened` where nothing spoke against it.
-    pub fate: Fate,
-    /// How often.
-    pub times: u64,
-}
-
-impl Peer {
-    /// Who, and where.
-    pub fn told(&self) -> String {
-        let Self { pid, at, .. } = self;
-        match &self.program {
-            Some(program) => format!("`{program}` (process {pid}) at {at}"),
-            None => format!("process {pid} at {at}"),
-        }
-    }
 }
 
 /// The operation that T2 stopped, and how many of its kind had passed.

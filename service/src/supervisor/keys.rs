@@ -5,10 +5,10 @@ use super::machine::Lease;
 use super::sessions::{Running, Slot};
 use crate::broker::process::Prepared;
 use crate::broker::{Broker, Wanted, path_of};
-use crate::control::{Begin, Mode, Ready};
-use crate::t0::KeyFiles;
 use bstr::BString;
+use guard::t0::KeyFiles;
 use std::sync::Arc;
+use wire::{Begin, Mode, Ready};
 
 /// Looks at the user's keys, and starts what uses them, where there are any. A session that has no such thing goes on, and
 /// has no keys.

@@ -1,0 +1,10 @@
+//! What runs as root beside the sessions: the supervisor, which loads the kernel side, guards every session and answers
+//! clients; the keeper, which ends what would run on unguarded; the brokers, which use keys for sessions.
+//!
+//! The stages decide and know no process (`guard`); what is said between processes is in `wire`.
+//!
+//! Must never take a decision of a stage, and never believe a request that can be looked up.
+
+pub mod broker;
+pub mod keeper;
+pub mod supervisor;
