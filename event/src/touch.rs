@@ -57,7 +57,7 @@ impl Step {
 /// The outcome of a token that says EPERM or EACCES.
 const REFUSED: u32 = 2;
 
-/// What the tier `tracepoint` refuses to nobody; ARCHITECTURE.md has the table.
+/// What the tier `tracepoint` refuses to nobody; docs/kernel.md has the table.
 const WITHOUT_MEANS: [Op; 11] = [
     Op::Unlink,
     Op::Rmdir,

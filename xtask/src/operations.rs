@@ -1,4 +1,4 @@
-//! `cargo xtask operations`: writes the table of what is told, in ARCHITECTURE.md, from what the test of operations sees in
+//! `cargo xtask operations`: writes docs/operations.md, the table of what is told, from what the test of operations sees in
 //! each tier: here, and in a machine with and without BPF among its security modules. The test compares the table from then on.
 
 use crate::host;
@@ -6,16 +6,29 @@ use crate::test::machine::{self, WITHOUT_LSM};
 use crate::test::step::{Context, Step, cargo};
 use crate::test::tally;
 use crate::vm::{self, Series};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 
 /// The test, and how a line of it begins that says what was told: `told TIER | OPERATION | ORIGIN`.
 const TEST: &str = "operations";
 const TOLD: &str = "told ";
-/// What stands before and behind the table.
-const MARK: &str = "<!-- operations -->";
+/// What stands above the table.
+const HEAD: &str = "\
+# What is told of each operation
+
+`sudo -E cargo xtask operations` writes this page from what the test of operations (`tests/tests/operations/`) sees, and each \
+run of that test compares it. Each row is done for real in a recorded session, and its event is asserted: operation, object, \
+identity, access, outcome. Column `lsm` is seen on Linux 6.1 and 6.12, column `tracepoint` on 6.13 and later, the last one on \
+6.1 and 6.12 with BPF left out of their security modules.
+
+*Trusted*: the object was read from the kernel. *Claimed*: from the caller's memory (of a request through io_uring, from the \
+kernel's copy), as for every attempt that failed before the kernel had an object. *Unresolved*: its identity is the kernel's, \
+its path is not whole, or not its own any more.
+
+Names that were looked up, and the server names of TLS, are told besides, claimed in every tier (`tests/tests/names.rs`).
+
+";
 /// The columns, as the test calls them.
 const TIERS: [&str; 3] = ["lsm", "tracepoint", "tracepoint before 6.13"];
 
@@ -40,11 +53,7 @@ pub fn run() -> Result<()> {
             seen.take(line);
         })?;
     }
-    let path = host::workspace()?.join("ARCHITECTURE.md");
-    let text = fs::read_to_string(&path)?;
-    let parts: Vec<&str> = text.split(MARK).collect();
-    let [before, _, behind] = parts[..] else { bail!("{} has no place for the table", path.display()) };
-    host::write(&path, format!("{before}{MARK}\n\n{}\n{MARK}{behind}", seen.table()?))?;
+    host::write(&host::workspace()?.join("docs/operations.md"), format!("{HEAD}{}", seen.table()?))?;
     println!("wrote the table of {} operations", seen.operations.len());
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! Each operation is done for real in a recorded session, and must be there exactly as it was done: which operation, on
-//! what, with which outcome, and how far its object can be believed. What each tier tells is a table in ARCHITECTURE.md,
+//! what, with which outcome, and how far its object can be believed. What each tier tells is a table in docs/operations.md,
 //! which `cargo xtask operations` writes from what was seen, and which is compared with it.
 
 mod rows;
@@ -255,7 +255,7 @@ fn origin(event: &Value) -> &str {
     object["origin"].as_str().or(object["file"]["origin"].as_str()).unwrap_or("trusted")
 }
 
-/// The columns of the table in ARCHITECTURE.md.
+/// The columns of the table in docs/operations.md.
 const COLUMNS: [&str; 3] = ["lsm", "tracepoint", "tracepoint before 6.13"];
 
 fn column(tier: &str) -> usize {
@@ -266,10 +266,9 @@ fn column(tier: &str) -> usize {
     }
 }
 
-/// The table in ARCHITECTURE.md, which `cargo xtask operations` writes: each operation as a column has it.
+/// The table in docs/operations.md, which `cargo xtask operations` writes: each operation as a column has it.
 fn committed(column: usize) -> BTreeMap<String, String> {
-    let text = include_str!("../../../ARCHITECTURE.md");
-    let table = text.split("<!-- operations -->").nth(1).unwrap_or_default();
+    let table = include_str!("../../../docs/operations.md");
     let cells = |line: &str| -> Option<(String, String)> {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         Some((cells.get(1)?.to_string(), cells.get(2 + column)?.to_string()))
