@@ -3,6 +3,7 @@
 mod cases;
 mod chrome;
 mod curves;
+mod figure;
 mod mimicry;
 mod parts;
 mod plot;
@@ -11,6 +12,7 @@ mod timeline;
 
 use crate::Error;
 use crate::result::EvalResult;
+pub use figure::figure;
 use maud::{DOCTYPE, PreEscaped, html};
 
 /// The page's own style, in the page.

@@ -1,4 +1,4 @@
-//! `wardline eval report`: table and page of a result.
+//! `wardline eval report`: table, page and figure of a result.
 
 use anyhow::{Context, Result};
 use eval::result::EvalResult;
@@ -14,7 +14,7 @@ pub struct Args {
     pub result: PathBuf,
 }
 
-/// Writes table.md and report.html beside the result.
+/// Writes them beside the result.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let file = eval::result_file(&args.result);
     let result = eval::read(&file)?;
@@ -29,9 +29,12 @@ pub fn write_json(out: &Path, result: &EvalResult) -> Result<()> {
     write(&out.join("result.json"), &json)
 }
 
-/// Writes `table.md` and `report.html`.
+/// Writes `table.md`, `report.html`, and `figure.svg` where attacks were live.
 pub fn write_views(out: &Path, result: &EvalResult) -> Result<()> {
     write(&out.join("table.md"), &eval::table::markdown(result))?;
+    if let Some(figure) = eval::report::figure(result) {
+        write(&out.join("figure.svg"), &figure)?;
+    }
     write(&out.join("report.html"), &eval::report::html(result)?)
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Trains on the corpus' training split, calibrates on its calibration split, and replays the rest through the scorer; what \
-its live sessions came to is judged by the corpus' own observer. Only making a corpus fetches anything: agents and repositories.\n\nWrites result.json, table.md and \
+its live sessions came to is judged by the corpus' own observer. Only making a corpus fetches anything: agents and repositories.\n\nWrites result.json, table.md, figure.svg and \
 report.html. Exits with 124 when a live attack was not prevented whose scenario Wardline promises to prevent. The same corpus and seed give the same result, times apart.\n\nExamples:\n  sudo wardline eval run --profile smoke --corpus /var/tmp/smoke\n  sudo wardline eval run --corpus /var/tmp/full --out results/full\n  sudo wardline eval run --corpus /var/tmp/codex --corpus /var/tmp/opencode --out results/both"
 )]
 pub struct Args {
@@ -159,7 +159,7 @@ fn text(result: &EvalResult, out: &Path) -> String {
         lines.push(format!("note: {gap}"));
     }
     lines.push(format!(
-        "{} in {}: result.json, table.md, report.html ({})",
+        "{} in {}: result.json, table.md, figure.svg, report.html ({})",
         count(result.runs.len() as u64, "run"),
         out.display(),
         table::duration((result.timing.seconds * 1e9) as u64),
