@@ -79,7 +79,7 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
             out,
             "  {} attached: what {} did before, for up to {}, was not seen, nor what they had open",
             style::warning("unseen    "),
-            count(u64::from(unseen.processes), "process").replace("processs", "processes"),
+            count(u64::from(unseen.processes), "process"),
             duration(unseen.since_ns),
         );
     }
@@ -93,7 +93,7 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
         );
     }
     if finished.left_behind > 0 {
-        let left = count(u64::from(finished.left_behind), "process").replace("processs", "processes");
+        let left = count(u64::from(finished.left_behind), "process");
         let _ = writeln!(out, "  ended      {left} that the command left behind");
     }
     for note in unsaid(&report.notes, said) {

@@ -44,9 +44,14 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
-/// A number with its noun: `1 file`, `2 files`, `1,234 files`.
+/// A number with its noun: `1 file`, `2 files`, `1,234 processes`.
 pub fn count(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+    let ending = match number {
+        1 => "",
+        _ if noun.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{} {noun}{ending}", thousands(number))
 }
 
 /// How often a baseline of so many sessions will raise a false alarm, as far as they say: `p` is the smallest rate that

@@ -4,6 +4,7 @@
 //! what became of them. What cannot run here says what it needed and counts as skipped; where `CI=true`, skipped is failed.
 
 pub mod machine;
+mod spelling;
 pub mod step;
 pub mod tally;
 

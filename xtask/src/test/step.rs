@@ -1,10 +1,14 @@
 //! The steps of `cargo xtask test`, in the order in which they run: what is cheap comes first.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Result;
 
-use super::tally::Tally;
+use super::{spelling, tally::Tally};
 use crate::{
     ebpf::{self, Freshness},
     host,
@@ -21,6 +25,8 @@ pub const NOT_BUILT: &str = "this needs target/release/wardline: run the step `b
 pub enum Step {
     /// Formatting
     Format,
+    /// Words
+    Spelling,
     /// Lints
     Clippy,
     /// Tests without a kernel
@@ -57,6 +63,11 @@ impl Context {
         Ok(Context { workspace: host::workspace()?, target: host::target()?, rebuilt: None })
     }
 
+    /// The tree.
+    pub fn root(&self) -> &Path {
+        &self.workspace
+    }
+
     /// The program, where it is built.
     pub fn wardline(&self) -> Option<PathBuf> {
         Some(self.target.join("release/wardline")).filter(|program| program.is_file())
@@ -74,8 +85,9 @@ impl Context {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Step; 8] = [
+    pub const ALL: [Step; 9] = [
         Step::Format,
+        Step::Spelling,
         Step::Clippy,
         Step::Unit,
         Step::Objects,
@@ -89,6 +101,7 @@ impl Step {
     pub fn name(self) -> &'static str {
         match self {
             Step::Format => "format",
+            Step::Spelling => "spelling",
             Step::Clippy => "clippy",
             Step::Unit => "unit",
             Step::Objects => "objects",
@@ -104,6 +117,7 @@ impl Step {
     pub fn purpose(self) -> &'static str {
         match self {
             Step::Format => "the source is formatted",
+            Step::Spelling => "no word is misspelt",
             Step::Clippy => "no lint objects",
             Step::Unit => "what needs no kernel does what it says",
             Step::Objects => "the committed kernel programs are those of the sources",
@@ -128,6 +142,7 @@ impl Step {
     pub fn run(self, context: &mut Context) -> Tally {
         let ran = match self {
             Step::Format => format(context),
+            Step::Spelling => spelling::run(context),
             Step::Clippy => quiet(cargo(context).args([
                 "clippy",
                 "--workspace",
