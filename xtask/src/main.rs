@@ -9,6 +9,7 @@ mod firstday;
 mod fuzz;
 mod host;
 mod operations;
+mod picture;
 mod redcode;
 mod test;
 mod vm;
@@ -46,6 +47,8 @@ enum Job {
     Bypasses(bypasses::Bypasses),
     /// Write the table of what is told, from what its test sees in each tier
     Operations,
+    /// Draw what the demo prints, for the README
+    Picture(picture::Picture),
     /// Run hostile programs in guarded sessions, in a throw-away machine
     Redcode(redcode::Redcode),
     /// Run every check and test that this machine can run
@@ -72,6 +75,7 @@ fn run(job: &Job) -> Result<i32> {
         Job::Bench(job) => bench::run(job).map(|()| 0),
         Job::Bypasses(arguments) => bypasses::run(arguments).map(|()| 0),
         Job::Operations => operations::run().map(|()| 0),
+        Job::Picture(arguments) => picture::run(arguments).map(|()| 0),
         Job::Redcode(arguments) => redcode::run(arguments),
         Job::Test(arguments) => test::run(arguments),
     }
