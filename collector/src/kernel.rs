@@ -3,7 +3,7 @@
 use crate::btf::Btf;
 use crate::cast;
 use crate::judge::JudgeIds;
-use crate::load::{Facts, lsm_is_active};
+use crate::load::{self, Facts, lsm_is_active};
 use crate::maps::Maps;
 use crate::programs::LSM;
 use crate::{Error, Offsets, Reader};
@@ -94,19 +94,19 @@ impl Kernel {
             None => Cow::Borrowed(OBJECT),
         };
         cast::link(object.to_mut(), facts.cast)?;
+        let mut refused = Vec::new();
         if !options.without_lsm && lsm_is_active() {
-            let (kernel, reader) = Self::load_tier(&object, &offsets, &facts, Tier::Lsm)?;
-            let refused: Vec<_> =
-                lock(&kernel.programs).iter().filter(|p| p.error.is_some()).cloned().collect();
-            if !refused.iter().any(|program| LSM.contains(&program.name.as_str())) {
-                return Ok((kernel, reader));
+            let mut bpf = load::open(&object, &offsets, &facts, Tier::Lsm)?;
+            // First: a kernel that refuses these is not asked to verify all the others twice.
+            let hooks = load::load_hooks(&mut bpf, &facts)?;
+            let is_missing = |hook: &Attached| hook.error.is_some() && LSM.contains(&hook.name.as_str());
+            if !hooks.iter().any(is_missing) {
+                return Self::complete(bpf, &offsets, &facts, Tier::Lsm, hooks);
             }
-            drop((kernel, reader));
-            let (kernel, reader) = Self::load_tier(&object, &offsets, &facts, Tier::Tracepoint)?;
-            lock(&kernel.programs).extend(refused);
-            return Ok((kernel, reader));
+            refused.extend(hooks.into_iter().filter(|hook| hook.error.is_some()));
         }
-        Self::load_tier(&object, &offsets, &facts, Tier::Tracepoint)
+        let bpf = load::open(&object, &offsets, &facts, Tier::Tracepoint)?;
+        Self::complete(bpf, &offsets, &facts, Tier::Tracepoint, refused)
     }
 
     /// What this kernel can do.

@@ -80,26 +80,49 @@ impl Facts {
     }
 }
 
+/// The object with what the running kernel and the tier say written into it: maps made, no program loaded.
+pub(crate) fn open(object: &[u8], offsets: &Offsets, facts: &Facts, tier: Tier) -> Result<Ebpf, Error> {
+    let mut loader = EbpfLoader::new();
+    for field in &offsets.0 {
+        loader.override_global(field.global, &field.offset, true);
+    }
+    let is_lsm = u32::from(tier == Tier::Lsm);
+    loader.override_global("TIER_LSM", &is_lsm, true);
+    let io_entry = u32::from(facts.completions == Some(Completions::Entry));
+    loader.override_global("IO_ENTRY", &io_entry, true);
+    let words = facts.cast.map_or(0, |cast| cast.words);
+    loader.override_global("WORDS_TYPE", &words, true);
+    loader.map_max_entries("BULK", bulk_bytes());
+    Ok(loader.load(object)?)
+}
+
+/// Loads the programs of the LSM hooks; with why each that is missing is missing.
+pub(crate) fn load_hooks(bpf: &mut Ebpf, facts: &Facts) -> Result<Vec<Attached>, Error> {
+    let types = aya::Btf::from_sys_fs().map_err(|error| Error::Btf(error.to_string()))?;
+    let mut hooks = Vec::new();
+    for name in LSM.iter().chain(LSM_MORE).copied() {
+        let error = match facts.misfits.get(name) {
+            Some(why) => Some(why.clone()),
+            None => {
+                let program: &mut Lsm = program(bpf, lsm_program(name, facts.setattr_idmap))?;
+                again(|| program.load(name, &types)).as_ref().err().map(reason)
+            }
+        };
+        hooks.push(Attached { name: name.to_owned(), hook: format!("lsm/{name}"), error });
+    }
+    Ok(hooks)
+}
+
 impl Kernel {
-    pub(crate) fn load_tier(
-        object: &[u8],
+    /// Loads the programs that both tiers have, and takes what user space needs of the object. `hooks` are those of
+    /// [`load_hooks`] that are to be told of.
+    pub(crate) fn complete(
+        mut bpf: Ebpf,
         offsets: &Offsets,
         facts: &Facts,
         tier: Tier,
+        hooks: Vec<Attached>,
     ) -> Result<(Kernel, Reader), Error> {
-        let mut loader = EbpfLoader::new();
-        for field in &offsets.0 {
-            loader.override_global(field.global, &field.offset, true);
-        }
-        let is_lsm = u32::from(tier == Tier::Lsm);
-        loader.override_global("TIER_LSM", &is_lsm, true);
-        let io_entry = u32::from(facts.completions == Some(Completions::Entry));
-        loader.override_global("IO_ENTRY", &io_entry, true);
-        let words = facts.cast.map_or(0, |cast| cast.words);
-        loader.override_global("WORDS_TYPE", &words, true);
-        loader.map_max_entries("BULK", bulk_bytes());
-        let mut bpf = loader.load(object)?;
-        let types = aya::Btf::from_sys_fs().map_err(|error| Error::Btf(error.to_string()))?;
         let mut programs = Vec::new();
         let mut note = |name: &str, hook: String, loaded: Result<(), ProgramError>, needed: bool| {
             let error = loaded.as_ref().err().map(reason);
@@ -131,19 +154,7 @@ impl Kernel {
             };
             note(name, hook.to_owned(), loaded, false)?;
         }
-        if tier == Tier::Lsm {
-            let fits = |name: &&str| !facts.misfits.contains_key(name);
-            for name in LSM.iter().chain(LSM_MORE).copied().filter(fits) {
-                let program: &mut Lsm = program(&mut bpf, lsm_program(name, facts.setattr_idmap))?;
-                let loaded = again(|| program.load(name, &types));
-                note(name, format!("lsm/{name}"), loaded, false)?;
-            }
-            programs.extend(facts.misfits.iter().map(|(name, why)| Attached {
-                name: (*name).to_owned(),
-                hook: format!("lsm/{name}"),
-                error: Some(why.clone()),
-            }));
-        }
+        programs.extend(hooks);
         let members = match bpf.map("MEMBERS") {
             Some(Map::HashMap(map)) => map.fd().as_fd().try_clone_to_owned().map_err(|source| Error::Io {
                 what: "duplicating the descriptor of the member map".to_owned(),
