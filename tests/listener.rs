@@ -16,7 +16,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 /// What the program is to do: `listen`, `ask` or `both`.
-const DEED: &str = "WARDLINE_TEST_LISTENER";
+pub const DEED: &str = "WARDLINE_TEST_LISTENER";
 /// Where: `unix:PATH`, `unix:@NAME`, `tcp:IP:PORT` or `udp:IP:PORT`; several to ask, each apart by a blank.
 const AT: &str = "WARDLINE_TEST_AT";
 /// Who begins to listen hands that on.

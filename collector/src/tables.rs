@@ -4,8 +4,8 @@ use crate::Error;
 use crate::kernel::{Attached, Kernel, Tier};
 use crate::programs::REACHING;
 use abi::{
-    Bit, ExceptionKey, FileKey, Itself, Label, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey,
-    Session, SocketKey, T1Key, T1NameKey,
+    Bit, ExceptionKey, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, PlaceKey,
+    RewriteKey, Session, SocketKey, T1Key, T1NameKey,
 };
 use std::sync::atomic::Ordering;
 
@@ -132,6 +132,14 @@ impl Kernel {
     /// The map could not be written.
     pub fn remove_local(&self, addr: [u8; 16]) -> Result<(), Error> {
         self.maps.local.remove(&words(addr))
+    }
+
+    /// Says that a session's own process listens at an Internet socket: of one that did so before it was a member.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn insert_own_listener(&self, inode: u64, pid: u32, slot: u32) -> Result<(), Error> {
+        self.maps.own_listeners.insert(&inode, &Listener { tgid: pid, session: slot })
     }
 
     /// Forgets whatever listened in a session: its place is to be another one's.

@@ -642,8 +642,11 @@ fn network(policy: u32, addr: [u64; 2]) -> Option<&'static NetLabel> {
 
 #[inline(always)]
 fn covers(label: &NetLabel, port: u16) -> bool {
-    if label.ports[0] == 0 {
+    if label.from != 0 && label.from <= port && port <= label.to {
         return true;
+    }
+    if label.ports[0] == 0 {
+        return label.from == 0;
     }
     let mut i = 0;
     while i < label.ports.len() {

@@ -11,6 +11,7 @@ mod decision;
 pub mod helper;
 pub mod jewel;
 mod leave;
+pub mod loopback;
 mod maker;
 pub mod moved;
 mod object;

@@ -1,16 +1,9 @@
 //! What no compiled baseline closes, whatever it learned: the guard compiles it so, and a replay counts no denial there.
 
+use crate::loopback::is_loopback;
 use crate::{Place, Reach};
 use bstr::{BStr, ByteSlice};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// Networks of this machine: its own services are its own. Connecting to the unspecified address reaches it, too.
-pub const LOOPBACK: [(IpAddr, u32); 4] = [
-    (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
-    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 32),
-    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
-    (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128),
-];
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Sockets of this machine's name services.
 pub const NAME_SERVICES: [&str; 2] = ["/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve"];
@@ -27,21 +20,22 @@ const TERMINALS: &str = "/dev/pts";
 
 impl Place {
     /// Whether a compiled baseline can refuse it: it closes nothing in a workspace, nothing that it cannot find, nothing
-    /// that has no file or network to label, and nothing that is open to every session.
+    /// that has no file or network to label, and nothing that is open to every session. On loopback it closes listeners outside
+    /// the session, which have places of their own.
     pub fn is_compiled(&self) -> bool {
         let root = self.components.first().map_or(&b""[..], |root| root);
         self.reach.is_compiled()
             && !matches!(root, b"$workspace" | b"$unmounted" | b"$abstract" | b"$kept")
-            && !self.is_loopback()
+            && !self.is_on_loopback()
             && !self.is_open_to_all()
     }
 
-    fn is_loopback(&self) -> bool {
+    fn is_on_loopback(&self) -> bool {
         let [root, address @ .., _port] = &*self.components else { return false };
         let text = |by: &str| bstr::join(by, address).to_str().map(str::to_owned).unwrap_or_default();
         match root.as_bytes() {
-            b"$net4" => text(".").parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback() || ip.is_unspecified()),
-            b"$net6" => text(":").parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback() || ip.is_unspecified()),
+            b"$net4" => text(".").parse().is_ok_and(|ip: Ipv4Addr| is_loopback(ip.into())),
+            b"$net6" => text(":").parse().is_ok_and(|ip: Ipv6Addr| is_loopback(ip.into())),
             _ => false,
         }
     }
@@ -72,6 +66,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loopback::LOOPBACK;
     use crate::{Class, Context, Tokeniser};
     use bstr::BString;
 
@@ -87,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_connect_to_this_machine_is_no_denial() {
+    fn a_first_connect_to_oneself_is_no_denial() {
         for open in [["$net4", "127", "0", "0", "1", "3128"], ["$net4", "0", "0", "0", "0", "80"]] {
             assert!(!connects(&open), "{open:?}");
         }
@@ -97,6 +92,7 @@ mod tests {
         assert!(connects(&["$net4", "128", "0", "0", "1", "3128"]));
         assert!(connects(&["$net6", "0", "0", "0", "0", "0", "0", "0", "2", "80"]));
         assert!(connects(&["$host", "org", "example", ":443"]));
+        assert!(connects(&["$local", "5432"]), "somebody outside listens there");
         assert!(LOOPBACK.iter().all(|(ip, _)| Class::of_address(*ip) == Class::Loopback));
     }
 

@@ -56,8 +56,10 @@ impl Reach {
 ///
 /// Files: `$workspace/..` (what git keeps for itself there is `$workspace/.git/$state`), `$home/..`, `$tmp/..`, or the
 /// components of the path behind `/`; below `$unmounted` what lies in a file system that is mounted for the session alone.
-/// Addresses: `$net4` and four octets, or `$net6` and eight groups, then the port. Where the name of the host counts, `$host` in place of its address: the labels of the name from the last
-/// to the first, then a colon and the port. Abstract unix sockets: `$abstract` and the name. Below `$kept` the directories in
+/// Addresses: `$net4` and four octets, or `$net6` and eight groups, then the port. Where the name of the host
+/// counts, `$host` in place of its address: the labels of the name from the last to the first, then a colon and the port. A
+/// listener outside the session on this machine's loopback: `$local` and the port, or `$picked` for those that the kernel
+/// picks. Abstract unix sockets: `$abstract` and the name. Below `$kept` the directories in
 /// which the agent keeps its own state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {

@@ -5,7 +5,7 @@ use crate::context::{SESSION_DIRECTORIES, below};
 use crate::maker::Makers;
 use crate::{
     Access, Address, Class, Context, Event, HostOrigin, Object, Op, Origin, Outcome, Place, Reach, Said,
-    Step, state, template,
+    Step, loopback, state, template,
 };
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
@@ -21,7 +21,7 @@ use std::net::IpAddr;
 pub struct Token(pub u32);
 
 /// Raised by hand when the reading of an event changes in a way that names do not show.
-const READING: u32 = 8;
+const READING: u32 = 9;
 
 /// What git executes or obeys in the `.git` of a workspace. The rest is what it keeps for itself, under names that differ with
 /// every branch, object and process: one place, `$state`. See gitrepository-layout(5).
@@ -198,6 +198,10 @@ impl Tokeniser {
                 if reach == Reach::Connect && self.context.is_resolver(address.ip, address.port) =>
             {
                 return None;
+            }
+            Object::Address(address) if reach == Reach::Connect && loopback::is_loopback(address.ip) => {
+                loopback::outside(address, event.second.as_ref())
+                    .unwrap_or_else(|| network(address.ip, address.port))
             }
             Object::Address(address) if reach == Reach::Connect && self.believes(address) => named(address)?,
             Object::Address(address) => network(address.ip, address.port),

@@ -221,6 +221,11 @@ fn run(delegates: &Weak<Delegates>, asked: &Receiver<Question>) {
     }
 }
 
+/// The Internet sockets at which a process listens.
+pub fn listening(pid: u32) -> Vec<u64> {
+    sockets::Listening::of(&pid.to_string()).internet_of(pid)
+}
+
 fn processes() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())

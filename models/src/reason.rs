@@ -161,6 +161,10 @@ pub fn words(place: &Place) -> String {
     match names.split_first() {
         Some((root, [address @ .., port])) if root == "$net4" => format!("{}:{port}", address.join(".")),
         Some((root, [address @ .., port])) if root == "$net6" => format!("[{}]:{port}", address.join(":")),
+        Some((root, [port])) if root == "$local" => match port.as_str() {
+            "$picked" => "a port of this machine that the kernel picked".to_owned(),
+            port => format!("port {port} of this machine"),
+        },
         Some((root, [labels @ .., port])) if root == "$host" => {
             let mut name: Vec<&str> = labels.iter().map(String::as_str).collect();
             if !port.starts_with(':') {
@@ -185,6 +189,7 @@ mod tests {
             components: names.iter().map(|name| (*name).into()).collect(),
         };
         assert_eq!(words(&place(&["$net4", "198", "51", "100", "7", "443"])), "198.51.100.7:443");
+        assert_eq!(words(&place(&["$local", "5432"])), "port 5432 of this machine");
         assert_eq!(words(&place(&["$host", "org", "example", "api", ":443"])), "api.example.org:443");
         assert_eq!(words(&place(&["$host", "org", "example"])), "*.example.org");
         assert_eq!(words(&place(&["/", "usr", "lib"])), "/usr/lib");

@@ -216,3 +216,86 @@ fn who_listens_in_the_place_of_one_that_has_ended_is_known() -> Result<()> {
     }
     Ok(())
 }
+
+/// A baseline of sessions that asked whoever listened at these places.
+fn train(world: &World, at: &str) -> Result<()> {
+    for _ in 0..4 {
+        let (output, _) = session(world, "record", &["--task", "ask"], at, "{ask}")?;
+        ensure!(output.status.success(), "{output:?}");
+    }
+    let trained = world.run(["train", "--agent", "test-agent"])?;
+    ensure!(trained.status.success(), "{trained:?}");
+    Ok(())
+}
+
+/// What a session under that baseline was told, and what it was refused.
+fn under_baseline(world: &World, at: &str, script: &str) -> Result<(String, Vec<Value>)> {
+    let more = ["--task", "ask", "--force-baseline"];
+    let (output, summary) = session(world, "enforce", &more, at, script)?;
+    ensure!(output.status.success(), "{output:?}");
+    let denials = summary["denials"].as_array().context("no denials")?;
+    let connects = denials.iter().filter(|denial| denial["op"] == "connect" || denial["op"] == "send");
+    Ok((text(&output.stdout), connects.cloned().collect()))
+}
+
+#[test]
+fn a_baseline_lets_through_the_ports_of_this_machine_that_it_knows_and_no_others() -> Result<()> {
+    // Below the ports that the kernel picks, and one of those.
+    const DATABASE: &str = "127.0.0.1:20731";
+    const CACHE: &str = "127.0.0.1:20732";
+    let world = World::new()?;
+    let mut known = Server::start(&world, OF_NOBODY, &format!("tcp:{DATABASE}"))?;
+    train(&world, &known.at)?;
+    let mut unknown = [
+        Server::start(&world, OF_NOBODY, &format!("tcp:{CACHE}"))?,
+        Server::start(&world, OF_NOBODY, &format!("udp:{CACHE}"))?,
+        Server::start(&world, OF_NOBODY, "tcp:[::1]:20732")?,
+        Server::start(&world, OF_NOBODY, "tcp:127.0.0.1:0")?,
+    ];
+    let mut at: Vec<String> = unknown.iter().map(|server| server.at.clone()).collect();
+    at.extend([format!("tcp:0.0.0.0:{}", 20732), format!("tcp:[::ffff:127.0.0.1]:{}", 20732)]);
+    let (said, denials) = under_baseline(&world, &at.join(" "), "{ask}")?;
+    for at in &at {
+        assert!(said.contains(&format!("{at} errno=1\n")), "{at}: {said}");
+    }
+    let times: u64 = denials.iter().filter_map(|denial| denial["times"].as_u64()).sum();
+    assert_eq!(times, at.len() as u64, "{denials:?}");
+    assert!(
+        denials.iter().all(|denial| (&denial["stage"], &denial["fate"]) == (&"T1".into(), &"refused".into()))
+    );
+    let spellings = ["127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]"].map(|ip| format!("tcp:{ip}:20731"));
+    let (said, denials) = under_baseline(&world, &spellings.join(" "), "{ask}")?;
+    for at in &spellings {
+        assert!(said.contains(&format!("{at} answer=done\n")), "{at}: {said}");
+    }
+    let both = format!("{}=both {{ask}}", listener::DEED);
+    let (own, none) = under_baseline(&world, "tcp:127.0.0.1:20733", &both)?;
+    assert!(own.contains("answer=done"), "{own}");
+    // Nobody listens there: the kernel's own answer.
+    let (nobody, nothing) = under_baseline(&world, "tcp:127.0.0.1:20734", "{ask}")?;
+    assert!(nobody.contains("errno=111"), "{nobody}");
+    assert_eq!([denials, none, nothing], [const { Vec::<Value>::new() }; 3]);
+    assert_eq!(known.end()?, "work\n".repeat(4 + spellings.len()));
+    for server in &mut unknown {
+        assert_eq!(server.end()?, "", "{}", server.at);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_port_that_the_kernel_picked_is_known_as_such() -> Result<()> {
+    let world = World::new()?;
+    let first = Server::start(&world, OF_NOBODY, "tcp:127.0.0.1:0")?;
+    train(&world, &first.at)?;
+    drop(first);
+    let mut other = Server::start(&world, OF_NOBODY, "tcp:127.0.0.1:0")?;
+    let mut helper = Server::start(&world, OF_A_HELPER, "tcp:127.0.0.1:0")?;
+    let at = format!("{} {}", other.at, helper.at);
+    let (said, denials) = under_baseline(&world, &at, "{ask}")?;
+    assert!(said.contains(&format!("{} answer=done\n", other.at)), "{said}");
+    assert!(said.contains(&format!("{} errno=1\n", helper.at)), "{said}");
+    let [denial] = &denials[..] else { panic!("{denials:?}") };
+    assert_eq!((&denial["stage"], &denial["fate"]), (&"T0".into(), &"refused".into()), "{denial}");
+    assert_eq!((other.end()?, helper.end()?), ("work\n".to_owned(), String::new()));
+    Ok(())
+}

@@ -375,13 +375,18 @@ wire! {
     }
 
     /// Value of `NETS`.
-    pub struct NetLabel: 24 {
+    pub struct NetLabel: 28 {
         /// Access bits that are refused.
         pub deny: u32,
         /// Reason.
         pub reason: u32,
-        /// Ports that the label is about, in host byte order; all zero: every port. Other ports: as if unlabelled.
+        /// Ports that the label is about, in host byte order; all zero, and no range: every port. Other
+        /// ports: as if unlabelled.
         pub ports: [u16; 8],
+        /// The first of a range of ports that the label is about, too; 0: of no range.
+        pub from: u16,
+        /// The last one.
+        pub to: u16,
     }
 
     /// How to read the arguments of a system call, by the offsets of their registers in `pt_regs`, or those of a request

@@ -42,6 +42,11 @@ impl Listening {
         self.internet.iter().chain(self.unix.keys()).copied()
     }
 
+    /// Of the Internet's, those of them that a process holds.
+    pub(super) fn internet_of(&self, pid: u32) -> Vec<u64> {
+        descriptors(pid).into_iter().filter(|inode| self.internet.contains(inode)).collect()
+    }
+
     /// Those of them that a process holds.
     pub(super) fn held_by(&self, pid: u32, list: &dyn DenyList) -> Vec<SocketKey> {
         let place = |inode: &u64| match self.unix.get(inode) {

@@ -121,7 +121,7 @@ fn write(list: &dyn DenyList, key: Key, label: &Label) -> Result<(), Error> {
         Key::Place(place, first) => list.insert_place(&place, first, label),
         Key::Rewrite(key) => list.insert_rewrite(&key),
         Key::Net(addr) => {
-            let label = NetLabel { deny: label.deny, reason: label.reason, ports: [0; 8] };
+            let label = NetLabel { deny: label.deny, reason: label.reason, ports: [0; 8], from: 0, to: 0 };
             list.insert_net(128, NetKey { policy: [0; 4], addr }, &label)
         }
         Key::Process(pid) => list.protect(pid),

@@ -3,7 +3,7 @@
 use crate::t0::mapped;
 use abi::NetLabel;
 use bstr::{BStr, ByteSlice};
-use event::open::LOOPBACK;
+use event::loopback::{LOCAL, LOOPBACK, PICKED, PICKED_PORTS, is_loopback};
 use event::{RESOLVER_PORT, Reach};
 use models::{Novelty, Region};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,12 +22,11 @@ const PORTS: usize = 8;
 /// ports than a label names is open at all: its ports are no habit, and one more known port closes none.
 pub(super) fn compile(novelty: &Novelty, resolvers: &[IpAddr]) -> Vec<(u32, [u8; 16], NetLabel)> {
     let mut open: BTreeMap<Network, BTreeSet<u16>> = BTreeMap::new();
-    for (ip, bits) in LOOPBACK {
-        let bits = if ip.is_ipv4() { MAPPED + bits } else { bits };
-        open.insert((bits, masked(mapped(ip), bits)), BTreeSet::new());
-    }
-    let regions: Vec<Region<'_>> =
-        novelty.regions().filter(|region| region.reach == Reach::Connect).collect();
+    let (here, elsewhere): (Vec<IpAddr>, Vec<IpAddr>) = resolvers.iter().partition(|ip| is_loopback(**ip));
+    let (local, regions): (Vec<Region<'_>>, Vec<Region<'_>>) = novelty
+        .regions()
+        .filter(|region| region.reach == Reach::Connect)
+        .partition(|region| region.components.first().is_some_and(|root| *root == LOCAL));
     for region in regions.iter().filter(|region| region.open) {
         if let Some(Prefix { addr, bits, port: None }) = Prefix::of(&region.components) {
             open.insert((bits, addr), BTreeSet::new());
@@ -38,7 +37,7 @@ pub(super) fn compile(novelty: &Novelty, resolvers: &[IpAddr]) -> Vec<(u32, [u8;
         Prefix { addr, bits, port: Some(port) } => Some((addr, bits, port)),
         Prefix { .. } => None,
     });
-    let resolvers = resolvers.iter().map(|ip| (mapped(*ip), 128, RESOLVER_PORT));
+    let resolvers = elsewhere.iter().map(|ip| (mapped(*ip), 128, RESOLVER_PORT));
     for (addr, bits, port) in known.chain(resolvers).collect::<Vec<_>>() {
         // Inside of an open network a label for some ports would close the others.
         let all = |wider| open.get(&(wider, masked(addr, wider))).is_some_and(BTreeSet::is_empty);
@@ -47,12 +46,39 @@ pub(super) fn compile(novelty: &Novelty, resolvers: &[IpAddr]) -> Vec<(u32, [u8;
         }
         open.entry((bits, addr)).or_default().insert(port);
     }
-    open.into_iter()
-        .map(|((bits, addr), ports)| {
-            let ports: Vec<u16> = ports.into_iter().collect();
-            (bits, addr, label(&ports))
-        })
-        .collect()
+    let open = open.into_iter().map(|((bits, addr), ports)| {
+        let ports: Vec<u16> = ports.into_iter().collect();
+        (bits, addr, label(&ports))
+    });
+    open.chain(loopback(&local, !here.is_empty())).collect()
+}
+
+/// Loopback, at the ports where listeners outside were reached. What a session listens at itself is not asked about, nor is
+/// a port at which nobody does.
+fn loopback(local: &[Region<'_>], asks_here: bool) -> Vec<(u32, [u8; 16], NetLabel)> {
+    let is_open = local.iter().any(|region| region.open && region.components.len() == 1);
+    let known: BTreeSet<&BStr> = local
+        .iter()
+        .filter(|region| region.known || region.open)
+        .filter_map(|region| region.components.get(1).copied())
+        .collect();
+    let resolver = asks_here.then_some(RESOLVER_PORT);
+    let ports = known.iter().filter_map(|port| port.to_str().ok()?.parse().ok()).chain(resolver);
+    let ports: BTreeSet<u16> = ports.collect();
+    let picked = known.contains(BStr::new(PICKED));
+    let label = match (is_open, ports.len()) {
+        (false, 0) if !picked => return Vec::new(),
+        (false, 0..=PORTS) => {
+            let (from, to) = if picked { PICKED_PORTS.into_inner() } else { (0, 0) };
+            NetLabel { from, to, ..label(&ports.into_iter().collect::<Vec<_>>()) }
+        }
+        _ => label(&[]),
+    };
+    let network = |(ip, bits): (IpAddr, u32)| {
+        let bits = if ip.is_ipv4() { MAPPED + bits } else { bits };
+        (bits, masked(mapped(ip), bits), label)
+    };
+    LOOPBACK.into_iter().map(network).collect()
 }
 
 /// A label that refuses nothing at these ports; at no port where there are none, or more than it has room for.
@@ -62,12 +88,14 @@ pub(super) fn label(open: &[u16]) -> NetLabel {
         room.copy_from_slice(open);
         room.sort_unstable();
     }
-    NetLabel { deny: 0, reason: 0, ports }
+    NetLabel { deny: 0, reason: 0, ports, from: 0, to: 0 }
 }
 
 /// Whether an address lies in a network of which every port is open: a label for some ports would close the others.
 pub(super) fn covered(nets: &BTreeMap<(u32, [u8; 16]), NetLabel>, addr: [u8; 16]) -> bool {
-    (0..=128).any(|bits| nets.get(&(bits, masked(addr, bits))).is_some_and(|label| label.ports[0] == 0))
+    (0..=128).any(|bits| {
+        nets.get(&(bits, masked(addr, bits))).is_some_and(|label| label.ports[0] == 0 && label.from == 0)
+    })
 }
 
 /// The first `bits` bits of an address.
@@ -141,17 +169,16 @@ mod tests {
     }
 
     #[test]
-    fn what_several_sessions_reached_is_open_at_its_ports_and_this_machine_always() {
+    fn what_several_sessions_reached_is_open_at_its_ports() {
         let places = [connect("198.51.100.7", "443"), connect("198.51.100.7", "80")];
         let novelty = Novelty::learn((0..6).map(|session| (session, places.iter())));
         let nets = compile(&novelty, &[]);
         let host =
             nets.iter().find(|net| net.0 == 128 && net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap();
         assert_eq!((host.2.deny, host.2.ports), (0, [80, 443, 0, 0, 0, 0, 0, 0]));
-        assert!(nets.iter().any(|net| net.0 == 104 && net.1 == mapped("127.0.0.0".parse().unwrap())));
-        assert_eq!(nets.len(), 5, "{nets:?}");
+        assert_eq!(nets.len(), 1, "{nets:?}");
         let once = Novelty::learn([(1, places[..1].iter()), (2, places[..0].iter())]);
-        assert_eq!(compile(&once, &[]).len(), 4, "one session opens nothing");
+        assert_eq!(compile(&once, &[]), [], "one session opens nothing");
     }
 
     #[test]
@@ -167,23 +194,32 @@ mod tests {
         assert_eq!(ports("198.51.100.53"), Some([53, 443, 0, 0, 0, 0, 0, 0]));
         assert_eq!(ports("2001:db8::53"), Some([53, 0, 0, 0, 0, 0, 0, 0]));
         assert_eq!(ports("198.51.100.7"), Some([443, 0, 0, 0, 0, 0, 0, 0]));
-        assert_eq!(ports("127.0.0.53"), None, "open as a whole");
+        assert_eq!(ports("127.0.0.53"), None, "loopback has one label");
+        let all = nets.iter().find(|net| net.0 == 104).map(|net| net.2.ports);
+        assert_eq!(all, Some([53, 0, 0, 0, 0, 0, 0, 0]));
     }
 
-    /// As [`Place::is_compiled`] has it for a replay.
     #[test]
-    fn a_first_connect_to_this_machine_is_no_denial() {
-        let nets = compile(&Novelty::default(), &[]);
-        let nets: BTreeMap<_, _> =
-            nets.into_iter().map(|(bits, addr, label)| ((bits, addr), label)).collect();
-        for (ip, open) in [("127.0.0.1", true), ("127.9.8.7", true), ("0.0.0.0", true), ("128.0.0.1", false)]
-        {
-            assert_eq!(covered(&nets, mapped(ip.parse().unwrap())), open, "{ip}");
-            assert_eq!(!connect(ip, "3128").is_compiled(), open, "{ip}");
-        }
-        for (ip, open) in [("::1", true), ("::", true), ("::2", false)] {
-            assert_eq!(covered(&nets, mapped(ip.parse().unwrap())), open, "{ip}");
-        }
+    fn a_listener_on_this_machine_is_open_where_sessions_reached_one_in_every_spelling() {
+        let label = |ports: &[&str]| {
+            let places: Vec<Place> = ports
+                .iter()
+                .map(|port| Place {
+                    reach: Reach::Connect,
+                    components: [LOCAL.into(), (*port).into()].into(),
+                })
+                .collect();
+            let nets = compile(&Novelty::learn((0..6).map(|session| (session, places.iter()))), &[]);
+            let networks: Vec<u32> = nets.iter().map(|net| net.0).collect();
+            assert!(nets.is_empty() || networks == [104, 128, 128, 128], "{nets:?}");
+            assert!(nets.iter().all(|net| net.2 == nets[0].2), "{nets:?}");
+            nets.first().map(|net| (net.2.ports, net.2.from, net.2.to))
+        };
+        assert_eq!(label(&[]), None);
+        assert_eq!(label(&["5432", "80"]), Some(([80, 5_432, 0, 0, 0, 0, 0, 0], 0, 0)));
+        assert_eq!(label(&[PICKED]), Some(([0; PORTS], 32_768, 60_999)));
+        assert_eq!(label(&[PICKED, "80"]), Some(([80, 0, 0, 0, 0, 0, 0, 0], 32_768, 60_999)));
+        assert_eq!(label(&["1", "2", "3", "4", "5", "6", "7", "8", "9"]), Some(([0; PORTS], 0, 0)));
     }
 
     #[test]
@@ -195,7 +231,7 @@ mod tests {
             let nets = compile(&novelty, &[]);
             nets.iter().find(|net| net.1 == mapped("198.51.100.7".parse().unwrap())).unwrap().2
         };
-        assert_eq!(label(8), NetLabel { deny: 0, reason: 0, ports: [1, 2, 3, 4, 5, 6, 7, 8] });
-        assert_eq!(label(9), NetLabel { deny: 0, reason: 0, ports: [0; PORTS] });
+        assert_eq!(label(8).ports, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(label(9).ports, [0; PORTS]);
     }
 }

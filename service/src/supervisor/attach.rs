@@ -13,6 +13,7 @@ use collector::mountinfo::cgroup_root;
 use event::Unseen;
 use guard::Error;
 use guard::cgroup::{self, Cgroup};
+use guard::delegates;
 use guard::process::{self, NS_PER_TICK, Stat};
 use guard::session::boot_ns;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
@@ -136,6 +137,9 @@ impl Taken {
         self.adopt(running, pid)?;
         if let Err(error) = lease.kernel.enroll(pid, running.slot) {
             return if process::is_held_alive(&pidfd) { Err(failed(&error)) } else { Ok(false) };
+        }
+        for inode in delegates::listening(pid) {
+            lease.kernel.insert_own_listener(inode, pid, running.slot).map_err(|e| failed(&e))?;
         }
         if !process::is_held_alive(&pidfd) {
             // Its end may have been missed.
