@@ -286,6 +286,8 @@ fn the_configured_resolver_is_open_to_who_never_asked_it_and_what_it_is_asked_is
         let (said, quiet) = guarded(&asks)?;
         assert_eq!(said, format!("127.0.0.1 9 0\n{RESOLVER} 53 0\n"), "{quiet}");
         assert_eq!((&quiet["denied"], &quiet["alerts"]), (&0.into(), &0.into()), "{quiet}");
+        // Where nobody listens on this machine, nothing is reached.
+        let _other = std::net::UdpSocket::bind((RESOLVER, 853))?;
         let elsewhere = format!(
             "{work}; python3 send.py {RESOLVER} 853 a.example.org; python3 send.py {OTHER_RESOLVER} 53 a.example.org"
         );
