@@ -1,4 +1,4 @@
-//! Standard output, whose reader may go away at any time, as `head` does: that ends a command, and is no failure of it.
+//! Standard output. Its reader may go away at any time, as `head` does. That ends the command without an error.
 
 /// Prints a line, and returns an error where nobody reads any more.
 macro_rules! print_line {

@@ -1,4 +1,4 @@
-//! What root runs, and what it loads, is root's alone: whoever else may change it would be root at the next `sudo`.
+//! Root runs a program, and loads a state, only if nobody else can change them: who can becomes root at the next `sudo`.
 
 use crate::args::{Cli, Command};
 use crate::exit::Exit;

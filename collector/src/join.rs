@@ -1,7 +1,7 @@
-//! Puts together what several records say of one operation: hooks know the object before the outcome, the end of the
-//! call knows the outcome, and what the call has changed is told beside the path that its caller claimed.
+//! Joins the records of one operation. A hook sees the object and not the result; the end of the call sees the result; the
+//! inodes that the call changed are told apart from the path that its caller claimed.
 //!
-//! Everything is kept by thread, whose records are in order, but for requests through io_uring. Must never use a claimed
+//! Everything is kept by thread, whose records are in order, except for requests through io_uring. Must never use a claimed
 //! path for more than to choose among objects that the kernel named.
 
 mod requests;

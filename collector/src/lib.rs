@@ -1,7 +1,7 @@
 //! Capture: loads and attaches the kernel programs, reads their rings, decodes and resolves what they wrote.
 //!
-//! One direction: ring record, decoded, resolved to an [`event::Event`], handed on. Only this crate and `guard` touch
-//! the kernel side. Must never decide anything, and never believe what the guarded side wrote.
+//! One direction: a ring record is decoded, resolved to an [`event::Event`] and handed on. Must never decide anything, and never
+//! believe what the guarded side wrote.
 
 mod attach;
 mod batch;

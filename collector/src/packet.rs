@@ -1,5 +1,5 @@
-//! From the packets that name hosts to what they say: DNS messages as they are, and the beginnings of TLS connections as
-//! operations of whoever connected.
+//! Packets that name hosts: DNS messages as they are, and the beginnings of TLS connections as operations of the process that
+//! connected.
 
 use crate::decode::{Decoded, captured, event};
 use crate::{dns, tls};

@@ -1,4 +1,5 @@
-//! The sequence of each CPU's records in each ring: what is missing from it, whoever counted it.
+//! The sequence of each CPU's records in each ring: records that are missing from it, whether or not the kernel side counted
+//! them.
 
 use crate::batch::Ring;
 use abi::Header;

@@ -86,7 +86,7 @@ impl Kernel {
         self.maps.protected.remove(&pid)
     }
 
-    /// Refuses connections to a process, but for those of its own session.
+    /// Refuses connections to a process, except for those of its own session.
     ///
     /// # Errors
     /// The map is full or could not be written.

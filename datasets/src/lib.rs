@@ -7,7 +7,7 @@
 //! files' own state and from what arrived, without asking Wardline.
 //!
 //! Recording and enforcing are driven through the binary by whoever uses this crate. Must never load a model, talk to
-//! the kernel's tracing, or touch a file outside its own directory, but for `/run/user/UID` of the user that it made up.
+//! the kernel's tracing, or touch a file outside its own directory, except for `/run/user/UID` of the user that it made up.
 
 pub mod agent;
 mod attack;

@@ -1,7 +1,7 @@
 //! fanotify permission marks: where BPF LSM cannot be had, they refuse an open before it happens.
 //!
 //! Who answers decides nothing: the kernel side's own walk does, on the descriptor that comes with the event. An error is
-//! answered with a denial for members of sessions, and with leave for everybody else. Everything passes once a group is
+//! answered with a denial for members of sessions, and allowed for everybody else. Everything passes once a group is
 //! closed, so that somebody must watch [`Marks::alive`].
 
 mod answer;

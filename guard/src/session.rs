@@ -344,7 +344,7 @@ impl Live {
         let late = (times > 0).then(|| {
             let often = if times == 1 { "once".into() } else { format!("{times} times") };
             format!(
-                "it stood still {often}, for {:.1} s in all, while Wardline was late: nothing is done unguarded",
+                "it stood still {often}, for {:.1} s in all, because Wardline was late: nothing ran unguarded",
                 late.as_secs_f32()
             )
         });

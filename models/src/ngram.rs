@@ -196,7 +196,7 @@ impl Ngram {
         }
     }
 
-    /// Takes away what `other`, merged earlier, had learned: leaves the model as if it had never been merged, but for
+    /// Takes away what `other`, merged earlier, had learned: leaves the model as if it had never been merged, except for
     /// empty contexts, which predict nothing.
     pub fn subtract(&mut self, other: &Ngram) {
         let mut pairs = vec![(0usize, 0usize, 0usize)];

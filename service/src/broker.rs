@@ -75,7 +75,8 @@ struct Listeners {
 impl Broker {
     /// Starts one, and waits until it knows the user's keys. `command` leads to [`process::run`].
     pub fn start(command: &[OsString], wanted: Wanted) -> Result<Self, Error> {
-        let wrong = |e: std::io::Error| Error::io("what uses keys for the session cannot be started", e);
+        let wrong =
+            |e: std::io::Error| Error::io("the process that uses keys for the session cannot be started", e);
         let directory = Directory::create(&wanted)?;
         let (program, args) =
             command.split_first().ok_or_else(|| wrong(std::io::ErrorKind::NotFound.into()))?;

@@ -109,7 +109,7 @@ fn kill_everything(cgroups: &Path, prefix: &str, members: &[(u32, Member)]) {
         let processes = process::all();
         let in_cgroups = sessions.iter().flat_map(|session| cgroup::processes(session));
         known.extend(in_cgroups.filter_map(|pid| Some((pid, processes.get(&pid)?.start_ticks))));
-        // A number that was given to another process since must adopt nobody.
+        // A pid may have been reused: only with the same start time it is the same process.
         known.retain(|(pid, ticks)| {
             processes.get(pid).is_some_and(|stat| !stat.is_dead() && stat.start_ticks.abs_diff(*ticks) <= 1)
         });

@@ -1,5 +1,5 @@
 //! How much a session may take of a store, and a user's sessions of one day. Whoever drives a session decides how much it
-//! does, and the disk is everybody's. Past the limit a session is only counted, but for what was decided about it.
+//! does, and the disk is everybody's. Past the limit a session is only counted, except for what was decided about it.
 
 use crate::SessionId;
 use event::Event;

@@ -121,7 +121,7 @@ pub struct Report {
     pub happened: u64,
     /// Alerts of the score.
     pub alerts: u64,
-    /// Operations on a crown jewel, but for a tool's look at its own credentials that was refused.
+    /// Operations on a crown jewel, except for a tool's look at its own credentials that was refused.
     pub t0_hits: u64,
     /// Times that `ssh` looked at its keys, or would have noted a host's, as it does whenever it runs: refused, and counted
     /// nowhere else.

@@ -76,7 +76,7 @@ pub enum Action {
     Thaw(GoOn),
 }
 
-/// A request. One connection carries one request, but for [`Request::Begin`], which [`Request::Ended`] follows.
+/// A request. One connection carries one request, except for [`Request::Begin`], which [`Request::Ended`] follows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Request {
     /// Begins a session.

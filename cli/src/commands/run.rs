@@ -224,7 +224,7 @@ pub(super) struct Of<'a> {
     pub(super) environment: &'a [Variable],
 }
 
-/// The request, but for the pid.
+/// The request, except for the pid.
 pub(super) fn begin(args: &SessionArgs, stance: Stance, of: &Of<'_>, user: &Identity) -> Result<Begin> {
     let Stance { mode, force_baseline } = stance;
     let words = of.command.iter().map(|word| word.as_bytes());

@@ -160,7 +160,7 @@ fn keys(out: &mut String, report: &Report) {
         let times = count(report.looks, "time");
         let _ = writeln!(
             out,
-            "  looked     ssh, {times}, at its keys or its list of hosts, in vain: its keys are used for it, outside the session"
+            "  looked     ssh looked for its keys or its list of hosts {times}, and was refused: the keys are used for it outside the session"
         );
     }
 }

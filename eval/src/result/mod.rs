@@ -146,7 +146,7 @@ pub struct Basis {
 /// What became of live sessions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Live {
-    /// Attacks, but for those that are reported apart.
+    /// Attacks, except for those that are reported apart.
     pub attacks: Outcomes,
     /// Those of scenarios that Wardline claims to prevent, each run.
     pub claimed: Outcomes,

@@ -90,7 +90,7 @@ impl Live {
         let mut reasons = score.reasons.clone();
         if score.lossy {
             reasons.push(format!(
-                "not everything was seen: the score is worth {:.0} %",
+                "records are missing: confidence in the score is {:.0} %",
                 score.confidence * 100.0
             ));
         }
@@ -122,7 +122,7 @@ impl Live {
         let number = self.shared.reasons.allocate(policy, &reason::score_crossed(&reasons));
         let reason = self.explained(number);
         let what = format!(
-            "`{} {}` happened, and is what the score crossed with",
+            "`{} {}` happened, and took the score past its threshold",
             event.op.name(),
             event.object.display()
         );

@@ -155,8 +155,7 @@ impl Live {
             time_ns: boot_ns(),
             stage: None,
             what: String::new(),
-            reason: "what answers for its opens has died, so that nothing would be refused any more"
-                .to_owned(),
+            reason: "nobody answers permission events any more, so nothing would be refused".to_owned(),
             deed: Deed::Unguarded,
         })
     }

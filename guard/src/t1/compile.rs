@@ -279,7 +279,7 @@ impl<'a> Compiler<'a> {
         });
         let Some(room) = room else {
             self.notes.push(format!(
-                "`{shown}` has too many names, or too long ones: what is made in it is not told apart"
+                "`{shown}` has too many names, or names that are too long: sessions may make any file in it"
             ));
             return None;
         };

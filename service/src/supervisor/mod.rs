@@ -236,7 +236,7 @@ fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<(
         }
         Ok(())
     });
-    // Who still waits is answered by the end of its connection.
+    // Clients that still wait see their connection close.
     runtime.shutdown_background();
     ended
 }

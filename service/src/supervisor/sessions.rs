@@ -395,13 +395,13 @@ impl Sessions {
                 if !live.is_guarded() && !live.is_frozen() {
                     tracing::error!(
                         session = running.id(),
-                        "what answers permission events has died: the session is frozen"
+                        "nobody answers permission events any more: the session is frozen"
                     );
                     if let Err(error) = live.freeze_unguarded() {
                         self.fail_closed(running, live, &error);
                     }
                     running.note_change();
-                    let why = "what answers for its opens has died";
+                    let why = "nobody answers permission events any more";
                     self.notices.tell(running.uid, &notices::of_request(&running.id(), Kind::Frozen, why));
                 }
             });

@@ -76,7 +76,7 @@ impl Stage {
         self.same(&next)
     }
 
-    /// Copies a directory of this machine to its own path, with hard links kept as such, but for `without`.
+    /// Copies a directory of this machine to its own path, with hard links kept as such, except for `without`.
     pub fn directory(&mut self, path: &Path, without: &[&str]) -> Result<()> {
         let place = path.canonicalize().with_context(|| format!("cannot resolve {}", path.display()))?;
         let target = self.at(&place);
