@@ -4,6 +4,8 @@
 
 mod bench;
 mod bypasses;
+#[cfg(test)]
+mod documents;
 mod ebpf;
 mod firstday;
 mod fuzz;
