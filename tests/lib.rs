@@ -3,6 +3,7 @@
 //! The tests drive the binary as users do, as root, against the running kernel; so they run as well in a virtual machine
 //! that has bash, coreutils and git and nothing else.
 
+pub mod acting;
 pub mod attempt;
 pub mod bypass;
 pub mod deeds;

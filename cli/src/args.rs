@@ -106,6 +106,9 @@ pub enum Command {
     /// Use a user's keys for one session
     #[command(hide = true)]
     Broker,
+    /// Write down what the sessions of one user do
+    #[command(hide = true)]
+    Teller,
 }
 
 #[cfg(test)]

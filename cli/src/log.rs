@@ -27,6 +27,12 @@ pub fn client(cli: &Cli) {
         .try_init();
 }
 
+/// For a teller: standard error is the supervisor's log, and whoever writes sessions down may wait for a disk.
+pub fn teller() {
+    let log = tracing_subscriber::fmt().with_env_filter(filter(0, "info")).with_ansi(false);
+    let _ = log.with_writer(io::stderr).try_init();
+}
+
 /// Lines that wait for the disk that the log lies on; what comes then is only counted.
 const WAITING: usize = 4096;
 /// How long the last lines of a process may take.

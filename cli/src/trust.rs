@@ -47,9 +47,11 @@ enum Asked {
 /// What works in a world of its own, or only looks, says it.
 pub fn check(cli: &Cli, state: &State) -> Result<()> {
     let asked = match cli.command {
-        Command::Completions(_) | Command::Keeper(_) | Command::Doorkeeper(_) | Command::Broker => {
-            Asked::Nothing
-        }
+        Command::Completions(_)
+        | Command::Keeper(_)
+        | Command::Doorkeeper(_)
+        | Command::Broker
+        | Command::Teller => Asked::Nothing,
         Command::Demo(_) | Command::Doctor(_) | Command::Corpus(_) | Command::Eval(_) => Asked::Said,
         _ => Asked::Refused,
     };

@@ -33,7 +33,7 @@ pub use leave::Outside;
 pub use object::{Address, Exe, File, Host, HostOrigin, Object, Origin};
 pub use operation::{Access, Op};
 pub use session::{
-    Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, UNKNOWN_TASK, Unseen,
+    Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, UNKNOWN_TASK, Unseen,
 };
 pub use step::{Place, Reach, Step};
 pub use token::{Token, Tokeniser, vocabulary_hash};

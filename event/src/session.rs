@@ -1,6 +1,6 @@
 //! A session, its segments, and the events in it.
 
-use crate::{Access, Decision, Fate, Object, Op};
+use crate::{Access, Decision, Fate, Object, Op, Stage};
 use serde::{Deserialize, Serialize};
 
 /// The task of a session of which none was said.
@@ -79,6 +79,23 @@ pub struct Summary {
     /// What came before; `None` for a session that began with its command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<Unseen>,
+}
+
+/// Something that the user should see.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// CLOCK_BOOTTIME, ns.
+    pub time_ns: u64,
+    /// Segment of the session.
+    pub segment: u32,
+    /// Which decision it comes from.
+    pub stage: Stage,
+    /// Name of the verdict: `alert`, `restrict`, ...
+    pub verdict: String,
+    /// The score: a p-value; `None` where no score was involved. NaN is stored as `None`.
+    pub p: Option<f64>,
+    /// Why, in plain words, the weightiest first.
+    pub reasons: Vec<String>,
 }
 
 /// What a session that was attached to a running process tree did not see.

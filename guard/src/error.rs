@@ -44,9 +44,6 @@ pub enum Error {
     /// a baseline arms nothing
     #[error(transparent)]
     Unfit(#[from] models::Unfit),
-    /// the store failed
-    #[error("the session could not be written down: {0}")]
-    Store(#[from] store::Error),
     /// nobody answers permission events
     #[error(
         "nobody answers permission events any more: end the supervisor with `wardline stop`, and try again"

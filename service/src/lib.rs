@@ -1,5 +1,6 @@
 //! What runs as root beside the sessions: the supervisor, which loads the kernel side, guards every session and answers
-//! clients; the keeper, which ends what would run on unguarded; the brokers, which use keys for sessions.
+//! clients; the keeper, which ends what would run on unguarded; the brokers, which use keys for sessions; the
+//! tellers, which write down what sessions do.
 //!
 //! The stages decide and know no process (`guard`); what is said between processes is in `wire`.
 //!
@@ -8,3 +9,4 @@
 pub mod broker;
 pub mod keeper;
 pub mod supervisor;
+pub mod teller;

@@ -160,6 +160,29 @@ impl Error {
         matches!(self, Error::Busy { .. } | Error::NoSession { .. } | Error::Line { .. })
     }
 
+    /// The same of a store that others know by another path.
+    pub fn at(mut self, known: &Path) -> Error {
+        match &mut self {
+            Error::Missing { path }
+            | Error::NoParent { path }
+            | Error::Permission { path, .. }
+            | Error::NotADatabase { path }
+            | Error::Foreign { path, .. }
+            | Error::Newer { path, .. }
+            | Error::Outdated { path, .. }
+            | Error::Truncated { path, .. }
+            | Error::Corrupt { path, .. }
+            | Error::Busy { path }
+            | Error::Full { path }
+            | Error::NoSession { path, .. }
+            | Error::Exhausted { path, .. }
+            | Error::Closed { path }
+            | Error::Io { path, .. } => *path = known.to_path_buf(),
+            Error::Line { .. } | Error::Sink { .. } => {}
+        }
+        self
+    }
+
     pub(crate) fn corrupt(path: &Path, detail: impl Into<String>) -> Error {
         Error::Corrupt { path: path.into(), detail: detail.into() }
     }

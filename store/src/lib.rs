@@ -47,6 +47,6 @@ pub use line::Line;
 pub use quota::Quota;
 pub use reader::Reader;
 pub use recorder::Recorder;
-pub use session::{Alert, Counts, Session, SessionId};
+pub use session::{Counts, Session, SessionId};
 pub use share::Names;
 pub use writer::{Writer, WriterMessage};

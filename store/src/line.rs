@@ -1,10 +1,10 @@
 //! Lines of an export, as values.
 
-use crate::{Alert, Session, escape, unescape};
+use crate::{Session, escape, unescape};
 use bstr::{BStr, BString};
 use event::{
-    Access, Address, Captured, Context, Decision, Event, Exe, Fate, File, FileKey, Fork, Host, Loss, Means,
-    Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
+    Access, Address, Alert, Captured, Context, Decision, Event, Exe, Fate, File, FileKey, Fork, Host, Loss,
+    Means, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -41,6 +41,12 @@ impl Open {
             let last: Option<i64> = statement.query_row([rows.start, rows.end], |row| row.get(0))?;
             Ok(last.unwrap_or(rows.start) + 1)
         };
+        let bytes = |table: &str| -> rusqlite::Result<i64> {
+            let sql =
+                format!("SELECT coalesce(sum(length(body)), 0) FROM {table} WHERE id >= ?1 AND id < ?2");
+            conn.prepare_cached(&sql)?.query_row([rows.start, rows.end], |row| row.get(0))
+        };
+        let bytes = u64::try_from(bytes("block")? + bytes("chunk")?).unwrap_or(0);
         Ok(Some(Open {
             operation: next("SELECT max(id + count - 1) FROM block WHERE id >= ?1 AND id < ?2")?,
             block: None,
@@ -50,7 +56,7 @@ impl Open {
             end: rows.end,
             calls: HashMap::new(),
             rows: 0,
-            bytes: 0,
+            bytes,
             unstored: 0,
             past_ns: 0,
         }))

@@ -1,8 +1,8 @@
 //! Reading: sessions and what was said about them. Their events are in `stream.rs`.
 
 use crate::intern::Objects;
-use crate::{Alert, Counts, Error, Result, Session, SessionId, connect, operation};
-use event::Segment;
+use crate::{Counts, Error, Result, Session, SessionId, connect, operation};
+use event::{Alert, Segment};
 use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction};
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;

@@ -2,11 +2,11 @@
 
 use crate::chunk;
 use crate::operation::Block;
-use crate::{Alert, Line, Session, SessionId};
+use crate::{Line, Session, SessionId};
 use bstr::BString;
 use event::{
-    Access, Address, Captured, Context, Decision, Event, Exe, File, FileKey, Fork, Host, HostOrigin, Loss,
-    Means, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
+    Access, Address, Alert, Captured, Context, Decision, Event, Exe, File, FileKey, Fork, Host, HostOrigin,
+    Loss, Means, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
 };
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! Sessions as the store numbers and returns them.
 
-use event::{Segment, SessionMeta, Stage, Summary};
+use event::{Segment, SessionMeta, Summary};
 use std::fmt;
 use std::ops::Range;
 
@@ -53,23 +53,6 @@ pub struct Session {
     pub segments: Vec<Segment>,
     /// Its end was recorded. An incomplete session may lack its last second.
     pub complete: bool,
-}
-
-/// Something that the user should see.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alert {
-    /// CLOCK_BOOTTIME, ns.
-    pub time_ns: u64,
-    /// Segment of the session.
-    pub segment: u32,
-    /// Which decision it comes from.
-    pub stage: Stage,
-    /// Name of the verdict: `alert`, `restrict`, ...
-    pub verdict: String,
-    /// The score: a p-value; `None` where no score was involved. NaN is stored as `None`.
-    pub p: Option<f64>,
-    /// Why, in plain words, the weightiest first.
-    pub reasons: Vec<String>,
 }
 
 /// How much of a session is stored.

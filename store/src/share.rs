@@ -12,9 +12,9 @@
 //! times, pids, inodes and the kernel's version. Secrets in arguments were replaced when they were stored, by a hash under
 //! this machine's key.
 
-use crate::{Alert, Session};
+use crate::Session;
 use bstr::{BString, ByteSlice};
-use event::{Captured, File, Object, Op, Syscall};
+use event::{Alert, Captured, File, Object, Op, Syscall};
 use std::collections::{BTreeMap, HashMap};
 
 /// Where the home is said to be.

@@ -1,9 +1,10 @@
 //! A recorder on its own thread, behind a bounded channel.
 
 use crate::quota::{Past, Quota};
-use crate::{Alert, Error, Recorder, Result, SessionId};
-use event::{Captured, Segment, SessionMeta, Summary};
+use crate::{Error, Recorder, Result, SessionId};
+use event::{Alert, Captured, Segment, SessionMeta, Summary};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -52,6 +53,7 @@ pub struct Writer {
     commands: SyncSender<Command>,
     failed: Arc<OnceLock<Error>>,
     past: Arc<Past>,
+    written: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -74,14 +76,15 @@ impl Writer {
         let past = recorder.past();
         let (commands, receiver) = sync_channel(CHANNEL_MESSAGES);
         let failed = Arc::new(OnceLock::new());
+        let written = Arc::new(AtomicU64::new(0));
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn({
-                let failed = Arc::clone(&failed);
-                move || run(recorder, &receiver, &failed)
+                let (failed, written) = (Arc::clone(&failed), Arc::clone(&written));
+                move || run(recorder, &receiver, &failed, &written)
             })
             .map_err(|error| Error::Io { path: path.clone(), detail: error.to_string() })?;
-        Ok(Writer { path, commands, failed, past, thread: Some(thread) })
+        Ok(Writer { path, commands, failed, past, written, thread: Some(thread) })
     }
 
     /// The store's file.
@@ -120,6 +123,11 @@ impl Writer {
     /// Whether a session is past a limit: what was not decided about it is only counted.
     pub fn is_past(&self, id: SessionId) -> bool {
         self.past.has(id)
+    }
+
+    /// How many messages are in the file: what was sent after them may be lost with this process.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
     }
 
     /// The error that stopped the writer, if one did.
@@ -171,16 +179,25 @@ impl Drop for Writer {
 }
 
 /// The thread. Ends when it is told to, or at the first error, which it leaves in `failed`.
-fn run(mut recorder: Recorder, commands: &Receiver<Command>, failed: &OnceLock<Error>) {
-    let mut flushed = Instant::now();
+fn run(mut recorder: Recorder, commands: &Receiver<Command>, failed: &OnceLock<Error>, written: &AtomicU64) {
+    let (mut flushed, mut taken) = (Instant::now(), 0);
     loop {
         let wait = FLUSH_INTERVAL.saturating_sub(flushed.elapsed());
         let (done, end) = match commands.recv_timeout(wait) {
-            Ok(Command::Message(message)) => (handle(&mut recorder, &message), false),
+            Ok(Command::Message(message)) => {
+                taken += 1;
+                (handle(&mut recorder, &message), false)
+            }
             Ok(Command::Begin(meta, reply)) => {
                 (answer(retry(|| recorder.begin_session(&meta)), &reply), false)
             }
-            Ok(Command::Flush(reply)) => (answer(retry(|| recorder.flush()), &reply), false),
+            Ok(Command::Flush(reply)) => {
+                let done = retry(|| recorder.flush());
+                if done.is_ok() {
+                    written.store(taken, Ordering::Release);
+                }
+                (answer(done, &reply), false)
+            }
             Ok(Command::Close) | Err(RecvTimeoutError::Disconnected) => (retry(|| recorder.flush()), true),
             Err(RecvTimeoutError::Timeout) => (Ok(()), false),
         };
@@ -188,6 +205,9 @@ fn run(mut recorder: Recorder, commands: &Receiver<Command>, failed: &OnceLock<E
         let done = if done.is_ok() && due { retry(|| recorder.flush()) } else { done };
         if due {
             flushed = Instant::now();
+            if done.is_ok() {
+                written.store(taken, Ordering::Release);
+            }
         }
         if let Err(error) = done {
             // Set before the channel closes: whoever finds it closed finds the reason.

@@ -18,15 +18,29 @@ const MAX_FDS: usize = 2;
 /// Processes that one frame may come from: a child may end what its parent began.
 const MAX_SENDERS: usize = 4;
 
-/// Sends one frame, with descriptors.
-pub fn send<T: Serialize>(stream: &UnixStream, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let body = rmp_serde::to_vec_named(message).map_err(io::Error::other)?;
+/// One frame without the names of fields, for what is much, and read by the same binary that wrote it.
+pub fn terse<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    framed(&rmp_serde::to_vec(message).map_err(io::Error::other)?)
+}
+
+/// One frame.
+pub fn named<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    framed(&rmp_serde::to_vec_named(message).map_err(io::Error::other)?)
+}
+
+fn framed(body: &[u8]) -> io::Result<Vec<u8>> {
     let length = u32::try_from(body.len()).map_err(io::Error::other)?;
     let mut frame = Vec::with_capacity(HEAD_BYTES + body.len());
     frame.extend_from_slice(&MAGIC);
     frame.extend_from_slice(&PROTOCOL.to_le_bytes());
     frame.extend_from_slice(&length.to_le_bytes());
-    frame.extend_from_slice(&body);
+    frame.extend_from_slice(body);
+    Ok(frame)
+}
+
+/// Sends one frame, with descriptors.
+pub fn send<T: Serialize>(stream: &UnixStream, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let frame = named(message)?;
     let mut sent = 0;
     if !fds.is_empty() {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];

@@ -15,10 +15,11 @@ mod peer;
 mod reply;
 mod report;
 mod request;
+pub mod teller;
 mod timing;
 
 pub use fold::Fold;
-pub use frame::{Patience, Received, receive, receive_within, send};
+pub use frame::{Patience, Received, named, receive, receive_within, send, terse};
 pub use frozen::{Frozen, GoOn};
 pub use notice::{Kind, Notice};
 pub use peer::{Delegate, Peer, PeerKind};

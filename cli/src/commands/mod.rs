@@ -21,6 +21,7 @@ mod summary;
 pub mod supervisor;
 pub mod tail;
 pub mod task;
+pub mod teller;
 pub mod train;
 mod trial;
 
@@ -40,6 +41,10 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let _log = match cli.command {
         Command::Supervisor(_) | Command::Doorkeeper(_) => Some(log::supervisor(cli.verbose)),
         Command::Keeper(_) | Command::Broker => None,
+        Command::Teller => {
+            log::teller();
+            None
+        }
         _ => {
             log::client(&cli);
             None
@@ -71,6 +76,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Keeper(args) => keeper::run(&args),
         Command::Doorkeeper(args) => doorkeeper::run(&args),
         Command::Broker => broker::run(),
+        Command::Teller => teller::run(),
     }
 }
 

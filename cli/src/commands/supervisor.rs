@@ -53,6 +53,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         read: super::reading::command(state),
         broker: super::broker::command(),
         keeper: super::keeper::command(),
+        teller: super::teller::command(),
         doorkeeper: super::doorkeeper::command(),
     })?;
     Ok(())

@@ -41,7 +41,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
 
 fn past(state: &State, args: &Args) -> Result<()> {
     let session = args.session.as_deref().filter(|session| *session != "last");
-    let mut notices = service::supervisor::past(state.root(), None, session, args.past);
+    let mut notices = service::teller::past(state.root(), None, session, args.past);
     if args.session.as_deref() == Some("last") {
         let last = notices.last().map(|notice| notice.session.clone());
         notices.retain(|notice| Some(&notice.session) == last.as_ref());

@@ -5,7 +5,7 @@
 use super::answer::{Answering, Oracle};
 use super::here::Here;
 use super::owned;
-use crate::process::{NS_PER_TICK, Stat};
+use crate::process::{self, NS_PER_TICK, Stat};
 use crate::{DenyList, Error, cgroup};
 use abi::{Member, Verdict};
 use collector::{Judge, JudgeIds};
@@ -91,8 +91,7 @@ impl Apart {
     /// Continues it where it was stopped.
     pub(super) fn go_on(&self) {
         let Some(pid) = self.pid() else { return };
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        if stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')) {
+        if process::is_stopped(pid) {
             tracing::warn!(pid, "the doorkeeper was stopped: it goes on");
             cgroup::signal(pid, Signal::CONT);
         }

@@ -3,7 +3,7 @@
 use super::{Answer, Deed, Effect, Live};
 use crate::ladder::{self, Step};
 use crate::reason;
-use event::{Access, Class, Event, Fate, Means, Stage};
+use event::{Access, Alert, Class, Event, Fate, Means, Stage};
 use models::{Score, Verdict};
 use wire::{DENIALS_MAX, Denial, Mode};
 
@@ -95,7 +95,7 @@ impl Live {
             ));
         }
         if let Some(recording) = &mut self.recording {
-            recording.alert(store::Alert {
+            recording.alert(Alert {
                 time_ns: event.time_ns,
                 segment: event.segment,
                 stage: Stage::T2,

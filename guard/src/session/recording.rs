@@ -1,52 +1,65 @@
-//! What a session writes to the store: in batches, since a message for each system call would cost more than the call.
+//! What a session has written down: in batches, since a message for each system call would cost more than the call.
 
-use event::{Captured, Loss, Segment, Summary};
+use event::{Alert, Captured, Loss, Segment, Summary};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Alert, SessionId, Writer, WriterMessage};
+use wire::teller::Order;
 
 /// Captured things that one message carries: a hundredth of a second of a busy session.
 const BATCH: usize = 512;
 
-/// How long a message that is not full waits for more: the writer commits twice a second, and waking it for less takes time
-/// from whoever is watched.
+/// How long a message that is not full waits for more: the store is committed twice a second, and waking whoever writes for
+/// less takes time from whoever is watched.
 const HOLD: Duration = Duration::from_millis(50);
 
-/// Messages that a session keeps while the writer takes none: some 16 MB of operations. What comes then is counted, and not kept:
-/// a disk may stand still for as long as it likes, and whoever decides waits for none.
+/// Messages that a session keeps while the teller takes none: some 16 MB of operations. What comes then is counted, and not
+/// kept: it may stand still for as long as it likes, and whoever decides waits for none.
 const WAITING: usize = 64;
 /// Between two looks whether it takes something.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How long a writer that is only busy is waited for; far less than the deadline past which sessions stand still.
+/// How long a teller that is only busy is waited for; far less than the deadline past which sessions stand still.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How long the last messages of a session wait, when nobody decides about it any more.
+const LAST: Duration = Duration::from_secs(10);
 
-/// The store's side of a session.
+/// Who writes sessions down. It may be slow, stand still, end and come back: nothing here waits for it.
+pub trait Teller: Send + Sync {
+    /// Hands an order on. `Some`: there is no room, and here it is again.
+    fn hand_on(&self, order: Order) -> Option<Order>;
+    /// Whether a session has met the limit of the store: what was not decided about it is only counted.
+    fn is_past(&self, session: i64) -> bool;
+    /// Records of a session that were handed on, and may not have been written when the teller ended.
+    fn lost(&self, session: i64) -> u64;
+    /// Why nothing is written any more; `None`: it is, or will be.
+    fn failure(&self) -> Option<String>;
+}
+
+/// What is to be told of a session.
 pub struct Recording {
-    writer: Arc<Writer>,
-    id: SessionId,
+    teller: Arc<dyn Teller>,
+    id: i64,
     batch: Vec<Captured>,
     /// When the first of the batch came.
     since: Instant,
     explained: HashSet<u32>,
-    /// What the writer has no room for.
-    waiting: VecDeque<WriterMessage>,
-    /// The writer takes nothing, for longer than [`PATIENCE`].
+    /// What the teller has no room for.
+    waiting: VecDeque<Order>,
+    /// The teller takes nothing, for longer than [`PATIENCE`].
     stalled: bool,
     /// What came while too much waited already.
     left_out: u64,
     /// What came past the limit of the store, and was only counted.
     unstored: u64,
     past: bool,
-    failed: Option<store::Error>,
 }
 
 impl Recording {
-    /// Of a session that has begun.
-    pub fn new(writer: Arc<Writer>, id: SessionId) -> Self {
+    /// Of a session that has begun, by its number in the store.
+    pub fn new(teller: Arc<dyn Teller>, id: i64) -> Self {
         let batch = Vec::with_capacity(BATCH);
         Self {
-            writer,
+            teller,
             id,
             batch,
             since: Instant::now(),
@@ -56,13 +69,7 @@ impl Recording {
             left_out: 0,
             unstored: 0,
             past: false,
-            failed: None,
         }
-    }
-
-    /// The session's number in the store.
-    pub fn id(&self) -> SessionId {
-        self.id
     }
 
     pub(super) fn take(&mut self, captured: Captured) {
@@ -96,42 +103,41 @@ impl Recording {
     fn flush(&mut self) {
         if !self.batch.is_empty() {
             let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-            self.send(WriterMessage::Batch(self.id, batch));
-            self.past = self.writer.is_past(self.id);
+            self.send(Order::Captured(self.id, batch));
+            self.past = self.teller.is_past(self.id);
         }
     }
 
     pub(crate) fn segment(&mut self, segment: Segment) {
         self.flush();
-        self.send(WriterMessage::Segment(self.id, segment));
+        self.send(Order::Segment(self.id, segment));
     }
 
     pub(super) fn alert(&mut self, alert: Alert) {
-        self.send(WriterMessage::Alert(self.id, alert));
+        self.send(Order::Alert(self.id, alert));
     }
 
     /// Keeps what a reason's number means, once.
     pub(super) fn reason(&mut self, number: u32, text: &str) {
         if self.explained.insert(number) {
-            self.send(WriterMessage::Reason(self.id, number, text.to_owned()));
+            self.send(Order::Reason(self.id, number, text.to_owned()));
         }
     }
 
+    /// Hands on the last of it. Nobody decides here any more, and so this may wait.
     pub(super) fn end(&mut self, summary: Summary) {
         self.flush();
-        let count = self.unstored + self.left_out;
+        let count = self.missing();
         if count > 0 {
             let loss = Loss { time_ns: super::boot_ns(), cpu: 0, kind: Loss::UNSTORED, count };
-            self.waiting.push_back(WriterMessage::Captured(self.id, Captured::Loss(loss)));
+            self.waiting.push_back(Order::Captured(self.id, vec![Captured::Loss(loss)]));
         }
-        self.waiting.push_back(WriterMessage::End(self.id, summary));
-        // Nobody decides here any more, and so this may wait for the disk.
-        for message in std::mem::take(&mut self.waiting) {
-            if self.failed.is_none()
-                && let Err(e) = self.writer.send(message)
-            {
-                self.fail(e);
-            }
+        self.waiting.push_back(Order::End(self.id, summary));
+        let until = Instant::now() + LAST;
+        self.hand_on();
+        while !self.waiting.is_empty() && Instant::now() < until {
+            std::thread::sleep(PAUSE);
+            self.hand_on();
         }
     }
 
@@ -140,53 +146,52 @@ impl Recording {
         self.past.then_some(self.unstored)
     }
 
-    /// What was not kept since the writer took nothing.
+    /// What was not kept since the teller took nothing.
     pub(super) fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// The first error, if there was one: from then on nothing is written, and nothing else stops.
-    pub(super) fn error(&self) -> Option<&store::Error> {
-        self.failed.as_ref()
+    /// What a teller had taken when it ended, and may not have written.
+    pub(super) fn lost(&self) -> u64 {
+        self.teller.lost(self.id)
     }
 
-    fn send(&mut self, message: WriterMessage) {
-        if self.failed.is_some() {
-            return;
-        }
-        match &message {
-            WriterMessage::Batch(_, batch) if self.waiting.len() >= WAITING => {
+    /// All that is not in the store, or may not be.
+    pub(super) fn missing(&self) -> u64 {
+        self.unstored + self.left_out + self.lost()
+    }
+
+    /// Why nothing more is written, if so: nothing else stops.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.teller.failure()
+    }
+
+    fn send(&mut self, order: Order) {
+        match &order {
+            Order::Captured(_, batch) if self.waiting.len() >= WAITING => {
                 self.left_out += batch.len() as u64;
             }
-            WriterMessage::Alert(..) if self.waiting.len() >= WAITING => self.left_out += 1,
-            _ => self.waiting.push_back(message),
+            Order::Alert(..) if self.waiting.len() >= WAITING => self.left_out += 1,
+            _ => self.waiting.push_back(order),
         }
         self.hand_on();
     }
 
-    /// Gives the writer what waits for it, as far as it takes it.
+    /// Gives the teller what waits for it, as far as it takes it.
     fn hand_on(&mut self) {
         let mut waited = Duration::ZERO;
-        while let Some(message) = self.waiting.pop_front() {
-            match self.writer.try_send(message) {
-                Ok(None) => self.stalled = false,
-                Ok(Some(message)) => {
-                    self.waiting.push_front(message);
-                    if self.stalled || waited >= PATIENCE {
-                        self.stalled = true;
-                        return;
-                    }
-                    std::thread::sleep(PAUSE);
-                    waited += PAUSE;
-                }
-                Err(e) => self.fail(e),
+        while let Some(order) = self.waiting.pop_front() {
+            let Some(order) = self.teller.hand_on(order) else {
+                self.stalled = false;
+                continue;
+            };
+            self.waiting.push_front(order);
+            if self.stalled || waited >= PATIENCE {
+                self.stalled = true;
+                return;
             }
+            std::thread::sleep(PAUSE);
+            waited += PAUSE;
         }
-    }
-
-    fn fail(&mut self, e: store::Error) {
-        tracing::error!(session = %self.id, error = %e, "the session is no longer written down");
-        self.failed = Some(e);
-        self.waiting.clear();
     }
 }

@@ -58,8 +58,15 @@ impl Live {
                 "the store took nothing for a while: {left_out} records were counted as lost, and not kept; guarding went on as before"
             )),
         }
-        if let Some(e) = self.recording.as_ref().and_then(Recording::error) {
-            report.notes.push(format!("the session was not written down to its end: {e}"));
+        match self.recording.as_ref().map_or(0, Recording::lost) {
+            0 => {}
+            lost => report.notes.push(format!(
+                "the process that writes sessions down ended, and was started again: up to {lost} records are missing in the \
+                 store; guarding went on as before"
+            )),
+        }
+        if let Some(why) = self.recording.as_ref().and_then(Recording::failure) {
+            report.notes.push(format!("the session was not written down to its end: {why}"));
         }
         report
     }
@@ -72,8 +79,7 @@ impl Live {
             events: report.events,
             syscalls: report.syscalls,
             // To who learns from it, what was not kept is lost.
-            lost: report.lost
-                + self.recording.as_ref().map_or(0, |it| it.unstored().unwrap_or(0) + it.left_out()),
+            lost: report.lost + self.recording.as_ref().map_or(0, Recording::missing),
             files: report.files,
             hosts: report.hosts,
             programs: report.programs,

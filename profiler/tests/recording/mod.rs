@@ -4,11 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use event::{
-    Access, Address, Captured, Context, Event, Exe, File, Loss, Object, Op, Origin, Outcome, Segment,
+    Access, Address, Alert, Captured, Context, Event, Exe, File, Loss, Object, Op, Origin, Outcome, Segment,
     SessionMeta, Stage, Summary, Syscall,
 };
 use std::path::{Path, PathBuf};
-use store::{Alert, Recorder, SessionId};
+use store::{Recorder, SessionId};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -14,13 +14,11 @@ use event::{Context, SessionMeta};
 use guard::cgroup::Cgroup;
 use guard::session::{Recording, boot_ns, names};
 use guard::{Opening, canary, process};
-use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::Writer;
 use wire::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
 
 /// Serves a session's connection to its end.
@@ -156,8 +154,8 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
     let mut command = begin.command.clone();
     shared.sessions.redactor().arguments(&mut command, false);
     let meta = meta(lease, begin, &command);
-    let writer = shared.writer(begin.uid)?;
-    let number = writer.begin_session(meta.clone()).map_err(unwritable)?;
+    let teller = shared.teller(&lease.kernel, begin.uid)?;
+    let number = teller.begin(meta.clone()).map_err(unwritable)?;
     let mut notes = Vec::new();
     let (broker, key_files) = keys::open(shared, lease, slot, begin, &mut notes);
     let cgroup = match Cgroup::create(&format!("{}{}-{number}", shared.cgroup_prefix(), begin.uid)) {
@@ -186,7 +184,7 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         baseline,
         force_baseline: begin.force_baseline,
         cgroup,
-        recording: Some(Recording::new(Arc::clone(&writer), number)),
+        recording: Some(Recording::new(Arc::clone(&teller) as _, number)),
     };
     // Its number may be another process' afterwards.
     let broker_pid = broker.as_ref().map(Broker::pid);
@@ -208,7 +206,7 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         variables: Vec::new(),
         notes,
     };
-    let running = Running::new(slot.number, begin.uid, number, writer, live, broker)
+    let running = Running::new(slot.number, begin.uid, number, teller, live, broker)
         .map_err(|e| Refused::new(Why::Failed, e.to_string()))
         .map_err(without_broker)?;
     let running = Arc::new(running);
@@ -261,31 +259,10 @@ fn meta(lease: &Lease, begin: &Begin, command: &[BString]) -> SessionMeta {
     }
 }
 
-impl Shared {
-    /// Who writes the user's store: one thread for all their sessions.
-    fn writer(&self, uid: u32) -> Result<Arc<Writer>, Refused> {
-        let mut writers = self.writers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(writer) = writers.get(&uid).and_then(std::sync::Weak::upgrade) {
-            return Ok(writer);
-        }
-        let directory = self.setup.state.join(uid.to_string());
-        create_closed(&directory).map_err(failed)?;
-        let writer =
-            Arc::new(Writer::limited(directory.join("sessions.db"), self.setup.quota).map_err(unwritable)?);
-        writers.insert(uid, Arc::downgrade(&writer));
-        Ok(writer)
-    }
-}
-
-fn create_closed(directory: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
-}
-
 fn failed(error: std::io::Error) -> Refused {
     Refused::new(Why::Failed, error.to_string())
 }
 
-fn unwritable(error: store::Error) -> Refused {
-    Refused::new(Why::Failed, format!("the session cannot be written down: {error}"))
+fn unwritable(why: String) -> Refused {
+    Refused::new(Why::Failed, format!("the session cannot be written down: {why}"))
 }

@@ -58,7 +58,7 @@ pub(super) fn close(
     let live = running.take();
     shared.sessions.remove(running.slot);
     let report = live.map(|live| sum_up(live, status));
-    if let Err(error) = running.writer.flush() {
+    if let Err(error) = running.teller.flush() {
         tracing::error!(session = running.id(), %error, "the session was not written to its end");
     }
     // What a session held lies in pieces between what others hold: the allocator would keep it.

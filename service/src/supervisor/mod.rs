@@ -1,5 +1,5 @@
 //! The supervisor: the one process of a machine with root's rights. It loads the kernel side with the first session,
-//! guards every session, writes down what they do, and answers the control socket.
+//! guards every session, has a teller write down what they do, and answers the control socket.
 //!
 //! Threads: the pump empties the rings, and stays synchronous; the main thread accepts on the control socket, in a tokio
 //! runtime; a connection is served on one of the runtime's blocking threads, since a session's connection lives as long
@@ -11,7 +11,6 @@ mod attach;
 mod begin;
 mod client;
 mod end;
-mod kept;
 mod keys;
 mod machine;
 mod notices;
@@ -23,29 +22,31 @@ mod retention;
 mod secrets;
 mod sessions;
 mod task;
+mod tellers;
 mod undo;
 
 use collector::Kernel;
 use guard::Error;
-use kept::Kept;
-pub use kept::past;
 use machine::Machine;
 use models::Baseline;
 use notices::Notices;
+#[cfg(test)]
+pub(crate) use notices::of_request;
 use peer::Peer;
 use places::{PLACES, Places};
 pub use retention::Retention;
 use sessions::Sessions;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
-use store::{Quota, Writer};
+use store::Quota;
+use tellers::Tellers;
 use wire::{self, Refused, Reply, Why};
 
 /// Processes and threads of a session, where nothing else is configured: no build has so many at a time, and the kernel side
@@ -96,6 +97,8 @@ pub struct Setup {
     pub broker: Vec<OsString>,
     /// The command that becomes [`crate::keeper::run`].
     pub keeper: Vec<OsString>,
+    /// The command that becomes [`crate::teller::process::run`].
+    pub teller: Vec<OsString>,
     /// The command that becomes [`guard::fanotify::doorkeeper`].
     pub doorkeeper: Vec<OsString>,
 }
@@ -106,8 +109,8 @@ struct Shared {
     machine: Mutex<Option<Machine>>,
     /// The same kernel side for who only asks whether a process is inside, while another one is being loaded.
     kernel: RwLock<Option<Arc<Kernel>>>,
-    /// One writer a user, while sessions of theirs run.
-    writers: Mutex<HashMap<u32, Weak<Writer>>>,
+    /// Who writes down what sessions do.
+    tellers: Tellers,
     sessions: Arc<Sessions>,
     notices: Arc<Notices>,
     /// Clients that wait until the supervisor has ended.
@@ -133,16 +136,14 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
     // SAFETY: the call has no preconditions.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
     let listener = listen(&setup.socket)?;
-    let kept = Kept::start(setup.state.clone())
-        .map_err(|e| Error::io("what is told of sessions cannot be kept", e))?;
-    let notices = Arc::new(Notices::keeping(kept));
+    let notices = Arc::new(Notices::default());
     let redactor = secrets::redactor(&setup.state)?;
     let shared = Arc::new(Shared {
         sessions: Arc::new(Sessions::new(Arc::clone(&notices), redactor)),
         notices,
         machine: Mutex::new(None),
         kernel: RwLock::new(None),
-        writers: Mutex::default(),
+        tellers: Tellers::default(),
         waiting: Mutex::default(),
         places: Arc::default(),
         stop: AtomicBool::new(false),
@@ -218,6 +219,7 @@ fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<(
             }
             shared.look_after_keeper();
             shared.look_after_doorkeeper();
+            shared.tellers.look_after();
             if !shared.sessions.is_empty() {
                 busy = Instant::now();
             } else if busy.elapsed() >= retention::QUIET

@@ -1,7 +1,6 @@
 //! What `tail` follows: denials, alerts and what stops a session, handed to whoever listens. A listener that does not keep up loses
 //! notices and is told how many: nobody can hold up the guard by not reading.
 
-use super::kept::Kept;
 use event::Stage;
 use guard::Effect;
 use guard::session::Answer;
@@ -14,11 +13,10 @@ use wire::{Kind, Notice};
 /// Notices that wait for one listener.
 const WAITING: usize = 1024;
 
-/// All listeners, and the file.
+/// All listeners.
 #[derive(Default)]
 pub struct Notices {
     listeners: Mutex<Vec<Listener>>,
-    kept: Option<Kept>,
 }
 
 struct Listener {
@@ -44,11 +42,6 @@ impl Subscription {
 }
 
 impl Notices {
-    /// Nobody listens yet; what is told is kept.
-    pub fn keeping(kept: Kept) -> Self {
-        Self { listeners: Mutex::default(), kept: Some(kept) }
-    }
-
     /// Listens to the sessions of a user, or to one of them.
     pub fn subscribe(&self, uid: Option<u32>, session: Option<String>) -> Subscription {
         let (sender, receiver) = sync_channel(WAITING);
@@ -58,11 +51,8 @@ impl Notices {
         Subscription { receiver, missed }
     }
 
-    /// Tells whoever listens to that user's session, and keeps it.
+    /// Tells whoever listens to that user's session.
     pub fn tell(&self, uid: u32, notice: &Notice) {
-        if let Some(kept) = &self.kept {
-            kept.keep(uid, notice);
-        }
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| {
             let wanted = listener.uid.is_none_or(|of| of == uid)
@@ -81,11 +71,8 @@ impl Notices {
         });
     }
 
-    /// Ends every listener's stream, and writes what is to be kept.
+    /// Ends every listener's stream.
     pub fn close(&self) {
-        if let Some(kept) = &self.kept {
-            kept.close();
-        }
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

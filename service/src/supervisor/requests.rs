@@ -5,7 +5,8 @@
 
 use super::peer::Peer;
 use super::sessions::Running;
-use super::{Shared, begin, kept};
+use super::{Shared, begin};
+use crate::teller;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
@@ -227,11 +228,11 @@ fn tail(
     // Where none runs, the last one is that of which something was told last.
     let name = name.map(|name| match name.as_str() {
         "last" => {
-            kept::past(&shared.setup.state, visible(peer), None, 1).pop().map_or(name, |last| last.session)
+            teller::past(&shared.setup.state, visible(peer), None, 1).pop().map_or(name, |last| last.session)
         }
         _ => name,
     });
-    let past = kept::past(&shared.setup.state, visible(peer), name.as_deref(), count.min(PAST_MAX));
+    let past = teller::past(&shared.setup.state, visible(peer), name.as_deref(), count.min(PAST_MAX));
     // A session that is over has a past at least.
     if let Err(refused) = running
         && past.is_empty()

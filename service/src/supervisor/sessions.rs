@@ -3,6 +3,7 @@
 use super::notices::{self, Notices};
 use super::undo;
 use crate::broker::Broker;
+use crate::teller::Teller;
 use bstr::BString;
 use collector::{ALL_SESSIONS, Heard};
 use event::Captured;
@@ -15,8 +16,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use store::{SessionId, Writer};
-use wire::{Action, Kind, Refused, Running as Listed, Why};
+use wire::{Action, Kind, Notice, Refused, Running as Listed, Why};
 
 /// Denials of one session that reach the log; the others reach `tail`, the store and the summary.
 const LOGGED_DENIALS: u64 = 100;
@@ -31,9 +31,9 @@ pub struct Running {
     /// Its user.
     pub uid: u32,
     /// Its number in the user's store.
-    pub number: SessionId,
-    /// Where it is written down.
-    pub writer: Arc<Writer>,
+    pub number: i64,
+    /// Who writes it down.
+    pub teller: Arc<Teller>,
     /// `None` once it is being summed up.
     live: Mutex<Option<Live>>,
     /// What uses keys for it.
@@ -48,15 +48,15 @@ impl Running {
     pub fn new(
         slot: u32,
         uid: u32,
-        number: SessionId,
-        writer: Arc<Writer>,
+        number: i64,
+        teller: Arc<Teller>,
         live: Live,
         broker: Option<Broker>,
     ) -> Result<Self, Error> {
         let changed = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|e| Error::io("an event descriptor cannot be made", e))?;
         let (live, broker, logged) = (Mutex::new(Some(live)), Mutex::new(broker), AtomicU64::new(0));
-        Ok(Self { slot, uid, number, writer, live, broker, logged, changed })
+        Ok(Self { slot, uid, number, teller, live, broker, logged, changed })
     }
 
     /// What is readable when it was frozen or goes on.
@@ -254,7 +254,7 @@ impl Sessions {
             Action::Thaw(_) => Kind::GoesOn,
         };
         tracing::warn!(session = running.id(), uid = running.uid, ?kind, why, "asked from outside");
-        self.notices.tell(running.uid, &notices::of_request(&running.id(), kind, why));
+        self.announce(running, &notices::of_request(&running.id(), kind, why));
         Ok(())
     }
 
@@ -402,7 +402,7 @@ impl Sessions {
                     }
                     running.note_change();
                     let why = "nobody answers permission events any more";
-                    self.notices.tell(running.uid, &notices::of_request(&running.id(), Kind::Frozen, why));
+                    self.announce(running, &notices::of_request(&running.id(), Kind::Frozen, why));
                 }
             });
         }
@@ -421,8 +421,14 @@ impl Sessions {
             tracing::warn!(session = running.id(), uid = running.uid, ?effect, "decided");
         }
         if let Some(notice) = notices::of_effect(&running.id(), effect, self.wall_ns) {
-            self.notices.tell(running.uid, &notice);
+            self.announce(running, &notice);
         }
+    }
+
+    /// Tells whoever listens, and has it kept.
+    fn announce(&self, running: &Running, notice: &Notice) {
+        running.teller.notice(notice);
+        self.notices.tell(running.uid, notice);
     }
 }
 

@@ -1,11 +1,11 @@
 //! What goes in comes back.
 
 use crate::sample::{all, any_captured, call, captured, in_order, meta, open, place, summary};
-use event::{Captured, Decision, Event, Means, Segment, Stage, Summary, Syscall};
+use event::{Alert, Captured, Decision, Event, Means, Segment, Stage, Summary, Syscall};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::ops::ControlFlow;
-use store::{Alert, Counts, Error, Line, Reader, Recorder, SessionId, export_jsonl};
+use store::{Counts, Error, Line, Reader, Recorder, SessionId, export_jsonl};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]

@@ -1,9 +1,9 @@
 //! The recorder on its own thread.
 
 use crate::sample::{all, call, captured, meta, place, summary};
-use event::{Segment, Stage};
+use event::{Alert, Segment, Stage};
 use std::time::{Duration, Instant};
-use store::{Alert, Error, Reader, SessionId, Writer, WriterMessage};
+use store::{Error, Reader, SessionId, Writer, WriterMessage};
 
 #[test]
 fn every_message_is_stored() {

@@ -97,16 +97,14 @@ impl Supervisor {
         command
     }
 
-    /// Processor time that it has used, ns.
+    /// Processor time that it has used, and its children, ns.
     pub fn processor_ns(&self) -> Result<u64> {
         processor_ns(self.pid())
     }
 
-    /// Its resident memory, KiB.
+    /// Resident memory of it and of the tellers that run, KiB.
     pub fn resident_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-        line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or(0)
+        tellers(self.pid()).chain([self.pid()]).map(resident_kib).sum()
     }
 
     /// What its kernel programs did so far, summed over them.
@@ -131,15 +129,42 @@ impl Drop for Supervisor {
     }
 }
 
-/// Processor time of a process and all its threads, those that ended included, ns: fields 14 and 15 of /proc/PID/stat.
-pub fn processor_ns(pid: u32) -> Result<u64> {
+fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or(0)
+}
+
+/// The processes that write sessions down for a supervisor: children of its threads.
+fn tellers(supervisor: u32) -> impl Iterator<Item = u32> {
+    let tasks = fs::read_dir(format!("/proc/{supervisor}/task")).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let pids = children.collect::<Vec<String>>().join(" ");
+    let pids: Vec<u32> = pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    pids.into_iter().filter(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|&byte| byte == 0).any(|word| word == b"teller")
+    })
+}
+
+/// Processor time of a supervisor, of its children that have ended, and of the tellers that run, ns.
+pub fn processor_ns(supervisor: u32) -> Result<u64> {
+    let tellers: u64 = tellers(supervisor).filter_map(|pid| own_ns(pid).ok()).sum();
+    Ok(own_ns(supervisor)? + tellers)
+}
+
+/// Processor time of a process and all its threads, those that ended and children that it waited for included, ns: fields 14
+/// to 17 of /proc/PID/stat.
+fn own_ns(pid: u32) -> Result<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the supervisor is gone")?;
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<u64>().ok());
-    let (Some(user), Some(system)) = (ticks(11), ticks(12)) else { bail!("/proc/{pid}/stat has no times") };
+    let ticks: Vec<u64> =
+        rest.split_whitespace().skip(11).take(4).filter_map(|ticks| ticks.parse().ok()).collect();
+    if ticks.len() < 4 {
+        bail!("/proc/{pid}/stat has no times");
+    }
     // A clock tick of user space is a hundredth of a second on every Linux (USER_HZ).
-    Ok((user + system) * 10_000_000)
+    Ok(ticks.iter().sum::<u64>() * 10_000_000)
 }
 
 /// Sums over the kernel programs that a process holds, from /proc/PID/fdinfo.

@@ -1,18 +1,12 @@
 //! Notices on disk, a file a user: what froze or killed a session can be read when it is over.
 //!
-//! One thread writes, so that nobody who decides waits for a disk. What finds no room in its queue is counted, and said in
-//! the log. A file holds so many bytes and no more, and a session so many denials: who is refused without end pushes
-//! nothing out.
+//! A file holds so many bytes and no more, and a session so many denials: who is refused without end pushes nothing out.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use wire::{Fold, Kind, Notice};
 
@@ -26,86 +20,56 @@ const DENIALS_MAX: u64 = 200;
 const SESSIONS_MAX: usize = 4096;
 /// Equal notices within this time are one.
 const WINDOW: Duration = Duration::from_secs(30);
-/// How often it is looked for those that are due.
-const TICK: Duration = Duration::from_secs(1);
-/// Notices that wait to be written.
-const WAITING: usize = 4096;
 
-/// The writer.
+/// A user's notices, as they are kept.
 pub struct Kept {
-    sender: Mutex<Option<SyncSender<(u32, Notice)>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    missed: AtomicU64,
+    directory: PathBuf,
+    fold: Fold,
+    denials: HashMap<String, u64>,
 }
 
 impl Kept {
-    /// Writes into the users' directories below `state`.
-    pub fn start(state: PathBuf) -> std::io::Result<Self> {
-        let (sender, receiver) = sync_channel(WAITING);
-        let thread =
-            std::thread::Builder::new().name("notices".into()).spawn(move || run(&state, &receiver))?;
-        let (sender, thread) = (Mutex::new(Some(sender)), Mutex::new(Some(thread)));
-        Ok(Self { sender, thread, missed: AtomicU64::new(0) })
+    /// In a user's directory.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory, fold: Fold::new(WINDOW), denials: HashMap::new() }
     }
 
-    /// Keeps a notice of a user's session. Never waits.
-    pub fn keep(&self, uid: u32, notice: &Notice) {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = sender.as_ref().is_some_and(|sender| sender.try_send((uid, notice.clone())).is_ok());
-        if !kept && self.missed.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::error!(uid, "notices come faster than they are written: some are not kept");
+    /// Keeps a notice.
+    pub fn take(&mut self, notice: Notice) {
+        let told = self.fold.take(notice, Instant::now()).filter(|notice| self.may_be_kept(notice));
+        self.write(told.as_slice());
+    }
+
+    /// Keeps those that are due.
+    pub fn look(&mut self) {
+        let due = self.fold.due(Instant::now());
+        self.write(&due);
+    }
+
+    /// Keeps what waits.
+    pub fn rest(&mut self) {
+        let rest = self.fold.rest();
+        self.write(&rest);
+    }
+
+    fn may_be_kept(&mut self, notice: &Notice) -> bool {
+        if notice.kind != Kind::Denial {
+            return true;
         }
-    }
-
-    /// Writes what waits, and ends.
-    pub fn close(&self) {
-        drop(self.sender.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = thread.join();
+        if self.denials.len() >= SESSIONS_MAX {
+            self.denials.clear();
         }
+        let count = self.denials.entry(notice.session.clone()).or_default();
+        *count += 1;
+        *count <= DENIALS_MAX
     }
-}
 
-fn run(state: &Path, receiver: &Receiver<(u32, Notice)>) {
-    let mut folds: HashMap<u32, Fold> = HashMap::new();
-    let mut denials: HashMap<(u32, String), u64> = HashMap::new();
-    loop {
-        let received = receiver.recv_timeout(TICK);
-        let now = Instant::now();
-        match received {
-            Ok((uid, notice)) => {
-                let fold = folds.entry(uid).or_insert_with(|| Fold::new(WINDOW));
-                let told = fold.take(notice, now).filter(|notice| may_be_kept(&mut denials, uid, notice));
-                write(state, uid, told.as_slice());
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                folds.iter_mut().for_each(|(uid, fold)| write(state, *uid, &fold.rest()));
-                return;
-            }
+    fn write(&self, notices: &[Notice]) {
+        if !notices.is_empty()
+            && let Err(error) = append(&self.directory, notices)
+        {
+            tracing::error!(%error, "notices could not be kept");
         }
-        folds.iter_mut().for_each(|(uid, fold)| write(state, *uid, &fold.due(now)));
-    }
-}
-
-fn may_be_kept(denials: &mut HashMap<(u32, String), u64>, uid: u32, notice: &Notice) -> bool {
-    if notice.kind != Kind::Denial {
-        return true;
-    }
-    if denials.len() >= SESSIONS_MAX {
-        denials.clear();
-    }
-    let count = denials.entry((uid, notice.session.clone())).or_default();
-    *count += 1;
-    *count <= DENIALS_MAX
-}
-
-fn write(state: &Path, uid: u32, notices: &[Notice]) {
-    if notices.is_empty() {
-        return;
-    }
-    if let Err(error) = append(&state.join(uid.to_string()), notices) {
-        tracing::error!(uid, %error, "notices could not be kept");
     }
 }
 
@@ -154,21 +118,21 @@ fn read(directory: &Path, session: Option<&str>) -> Vec<Notice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::notices::of_request;
+    use crate::supervisor::of_request;
 
     #[test]
     fn what_froze_a_session_is_found_behind_any_number_of_denials() {
         let state = tempfile::tempdir().unwrap();
         fs::create_dir(state.path().join("1000")).unwrap();
-        let kept = Kept::start(state.path().to_owned()).unwrap();
+        let mut kept = Kept::new(state.path().join("1000"));
         let denial = |n: u64| Notice { object: n.to_string(), ..of_request("7", Kind::Denial, "no") };
-        kept.keep(1000, &of_request("7", Kind::Frozen, "a jewel was replaced"));
+        kept.take(of_request("7", Kind::Frozen, "a jewel was replaced"));
         for n in 0..2 * DENIALS_MAX {
-            kept.keep(1000, &denial(n));
-            kept.keep(1000, &denial(0));
+            kept.take(denial(n));
+            kept.take(denial(0));
         }
-        kept.keep(1000, &of_request("8", Kind::Killed, "asked"));
-        kept.close();
+        kept.take(of_request("8", Kind::Killed, "asked"));
+        kept.rest();
         let of_seven = past(state.path(), Some(1000), Some("7"), usize::MAX);
         assert_eq!(
             of_seven.len() as u64,

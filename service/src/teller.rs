@@ -1,0 +1,260 @@
+//! A teller: the process that writes down what the sessions of one user do, as the supervisor tells it. It has root's uid,
+//! since the store is root's, and nothing else of root's: see [`confine`](confine::confine).
+//!
+//! It may be slow, stand still, and end. Nobody who decides waits for it: what it takes too late is counted and left out,
+//! and what it had taken when it ended counts as lost, unless it had said that it was written.
+
+mod confine;
+mod kept;
+pub mod process;
+mod queue;
+
+pub use kept::past;
+
+use guard::Error;
+use queue::Queue;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use wire::Notice;
+use wire::teller::{MAX_ORDER_BYTES, Order, Said, Start};
+
+/// How long opening a store may take: an older one is migrated, and one that was left open is checked.
+const OPENING: Duration = Duration::from_secs(120);
+/// How long another process may hold the store, at the begin of a session.
+const BEGINNING: Duration = Duration::from_secs(90);
+/// How long what was told last may take to be written.
+const ENDING: Duration = Duration::from_secs(10);
+/// Between two tries to hand on what its socket has no room for.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Between two tries to start it again, at first and at most.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+const POLL: Duration = Duration::from_millis(2);
+
+/// What is done with the pid of each new process, and of each that has ended.
+type Protect = Box<dyn Fn(u32, bool) + Send + Sync>;
+
+/// The supervisor's hold on a teller, which ends with it.
+pub struct Teller {
+    link: Arc<Link>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Link {
+    command: Vec<OsString>,
+    start: Start,
+    queue: Queue,
+    /// The process that runs; 0: none.
+    pid: AtomicU32,
+    protect: Protect,
+}
+
+/// A teller that runs, and has opened the store.
+struct Running {
+    child: Child,
+    stream: UnixStream,
+}
+
+impl Teller {
+    /// Starts one; the store is open when this returns. `command` leads to [`process::run`], and `protect` is told of each of
+    /// its processes.
+    pub fn start(command: &[OsString], start: Start, protect: Protect) -> Result<Self, String> {
+        let queue = Queue::default();
+        let link =
+            Arc::new(Link { command: command.to_owned(), start, queue, pid: AtomicU32::new(0), protect });
+        let running = link.spawn()?;
+        let keeping = Arc::clone(&link);
+        let thread = std::thread::Builder::new()
+            .name("teller".into())
+            .spawn(move || keeping.keep(running))
+            .map_err(|e| Error::io("a thread could not be started", e).to_string())?;
+        Ok(Self { link, thread: Some(thread) })
+    }
+
+    /// Its process; `None` while there is none.
+    pub fn pid(&self) -> Option<u32> {
+        Some(self.link.pid.load(Ordering::Acquire)).filter(|pid| *pid != 0)
+    }
+
+    /// Begins a session; its number.
+    pub fn begin(&self, meta: event::SessionMeta) -> Result<i64, String> {
+        self.link.queue.begin(meta, BEGINNING)
+    }
+
+    /// Waits until all that was told before is written.
+    pub fn flush(&self) -> Result<(), String> {
+        self.link.queue.flush(ENDING)
+    }
+
+    /// Keeps a notice. Never waits.
+    pub fn notice(&self, notice: &Notice) {
+        self.link.queue.notice(notice);
+    }
+}
+
+impl guard::session::Teller for Teller {
+    fn hand_on(&self, order: Order) -> Option<Order> {
+        self.link.queue.hand_on(order)
+    }
+
+    fn is_past(&self, session: i64) -> bool {
+        self.link.queue.is_past(session)
+    }
+
+    fn lost(&self, session: i64) -> u64 {
+        self.link.queue.lost(session)
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.link.queue.failure()
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.link.queue.close(ENDING);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("what speaks with a teller panicked");
+        }
+    }
+}
+
+impl Link {
+    /// Starts the process, and waits until the store is open.
+    fn spawn(&self) -> Result<Running, String> {
+        let wrong = |e: io::Error| Error::io("what writes sessions down cannot be started", e).to_string();
+        let (program, args) = self.command.split_first().ok_or_else(|| wrong(ErrorKind::NotFound.into()))?;
+        let (stream, other) = UnixStream::pair().map_err(wrong)?;
+        let mut child = Command::new(program)
+            .args(args)
+            .stdin(OwnedFd::from(other))
+            .stdout(Stdio::null())
+            .env_clear()
+            .current_dir("/")
+            .spawn()
+            .map_err(wrong)?;
+        (self.protect)(child.id(), true);
+        let heard = wire::send(&stream, &self.start, &[]).and_then(|()| {
+            stream.set_read_timeout(Some(OPENING))?;
+            let said = wire::receive::<Said>(&stream, MAX_ORDER_BYTES)?;
+            stream.set_read_timeout(None)?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            Ok(said)
+        });
+        let why = match heard {
+            Ok(Some((Said::Ready, _))) => {
+                self.pid.store(child.id(), Ordering::Release);
+                return Ok(Running { child, stream });
+            }
+            Ok(Some((Said::Failed(why), _))) => why,
+            Ok(_) => wrong(ErrorKind::UnexpectedEof.into()),
+            Err(e) => wrong(e),
+        };
+        let _ = child.kill();
+        let _ = child.wait();
+        (self.protect)(child.id(), false);
+        Err(why)
+    }
+
+    /// Hands on what is told, and starts the process again when it has ended, until it is to end or cannot write any more.
+    fn keep(self: Arc<Self>, mut running: Running) {
+        let mut pause = AGAIN.0;
+        loop {
+            let began = Instant::now();
+            self.serve(&mut running);
+            self.pid.store(0, Ordering::Release);
+            let ended = end(&mut running.child, self.queue.closed_until());
+            (self.protect)(running.child.id(), false);
+            if self.queue.is_done() {
+                return;
+            }
+            if began.elapsed() > AGAIN.1 {
+                pause = AGAIN.0;
+            }
+            tracing::error!(pid = running.child.id(), status = ?ended, "a teller is gone: it is started again");
+            running = loop {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(AGAIN.1);
+                match self.spawn() {
+                    Ok(running) => break running,
+                    // Nothing of it is left to be written.
+                    Err(_) if self.queue.is_done() => return,
+                    Err(error) => tracing::error!(%error, "a teller could not be started"),
+                }
+            };
+        }
+    }
+
+    /// Speaks with one process until it has ended, or is to end.
+    fn serve(self: &Arc<Self>, running: &mut Running) {
+        let Ok(hearing) = running.stream.try_clone() else { return };
+        let heard = Arc::clone(self);
+        let listener = std::thread::Builder::new().name("teller-hears".into()).spawn(move || {
+            while let Ok(Some((said, _))) = wire::receive::<Said>(&hearing, MAX_ORDER_BYTES) {
+                heard.queue.hear(said);
+            }
+            heard.queue.gone();
+            // A write that waits for room ends.
+            let _ = hearing.shutdown(Shutdown::Both);
+        });
+        let Ok(listener) = listener else { return self.queue.gone() };
+        while let Some(order) = self.queue.next() {
+            if let Err(error) = self.hand_over(&running.stream, &order) {
+                tracing::debug!(%error, "a teller takes nothing any more");
+                break;
+            }
+        }
+        // It ends by itself then, when all is written.
+        let _ = running.stream.shutdown(Shutdown::Write);
+        if self.queue.closed_until().is_none() {
+            let _ = running.stream.shutdown(Shutdown::Both);
+        }
+        let _ = end(&mut running.child, self.queue.closed_until());
+        let _ = listener.join();
+        self.queue.lose();
+    }
+
+    /// Writes a whole frame, however long its reader takes, unless it is to end and does not.
+    fn hand_over(&self, mut stream: &UnixStream, order: &Order) -> io::Result<()> {
+        let frame = match order {
+            Order::Captured(..) => wire::terse(order)?,
+            _ => wire::named(order)?,
+        };
+        let mut sent = 0;
+        while sent < frame.len() {
+            match stream.write(&frame[sent..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(bytes) => sent += bytes,
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if self.queue.closed_until().is_some_and(|until| Instant::now() >= until) {
+                        return Err(e);
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the end of a process that is to end by itself until then, and ends it otherwise.
+fn end(child: &mut Child, until: Option<Instant>) -> io::Result<std::process::ExitStatus> {
+    while until.is_some_and(|until| Instant::now() < until) {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        std::thread::sleep(POLL);
+    }
+    let _ = child.kill();
+    child.wait()
+}
