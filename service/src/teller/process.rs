@@ -26,6 +26,8 @@ pub fn run() -> Result<(), Error> {
     let Some((start, _)) = wire::receive::<Start>(&control, MAX_ORDER_BYTES).map_err(wrong)? else {
         return Ok(());
     };
+    // Unlike who decides, it may be what the system ends when memory is short.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "0");
     let saying = Saying { control: Mutex::new(control.try_clone().map_err(wrong)?) };
     shut_in(&start.directory).map_err(|e| Error::file(&start.directory, "entered", e))?;
     let quota = Quota { session_bytes: start.session_bytes, day_bytes: start.day_bytes };
