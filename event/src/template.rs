@@ -45,15 +45,24 @@ fn is_temporary(name: &[u8]) -> bool {
 pub fn symbol(name: &[u8], context: &Context, own: bool) -> Option<BString> {
     for workspace in &context.workspaces {
         for spelling in spellings(workspace, own) {
-            if let Some(rest) = name.strip_prefix(spelling.as_slice())
-                && (rest.is_empty() || rest.starts_with(b"."))
+            if let Some((before, rest)) = name.split_once_str(spelling.as_slice())
+                && is_whole(before, &spelling, rest)
             {
-                let rest = of(rest).unwrap_or_else(|| rest.into());
-                return Some([REPOSITORY.as_bytes(), &rest].concat().into());
+                let [before, rest] = [before, rest].map(|part| of(part).unwrap_or_else(|| part.into()));
+                return Some([before.as_slice(), REPOSITORY.as_bytes(), &rest].concat().into());
             }
         }
     }
     of(name)
+}
+
+/// Whether a spelling is no part of a longer one where it stands. Before one of a whole path, from its first separator on,
+/// something may stand (`state-home-me-app`); around others dashes alone; and an ending behind each.
+fn is_whole(before: &[u8], spelling: &[u8], rest: &[u8]) -> bool {
+    let is_dash = |byte: &u8| matches!(byte, b'-' | b'_');
+    let is_rooted = spelling.first().is_some_and(|byte| !byte.is_ascii_alphanumeric());
+    let rest = &rest[rest.iter().take_while(|byte| is_dash(byte)).count()..];
+    (is_rooted || before.iter().all(|byte| is_dash(byte))) && (rest.is_empty() || rest.starts_with(b"."))
 }
 
 /// The template of a name that varies.
@@ -190,7 +199,18 @@ mod tests {
             assert_eq!(symbol(name.as_bytes(), &context, false).unwrap(), REPOSITORY, "{name}");
         }
         assert_eq!(symbol(b"-home-u-my-app.json", &context, false).unwrap(), "$repository.json");
-        assert_eq!(symbol(b"-home-u-my-app2", &context, false), None);
+        let around = |name: &str| symbol(name.as_bytes(), &context, false).map(|symbol| symbol.to_string());
+        for (name, expected) in [
+            ("--home-u-my-app--", "-$repository--"),
+            ("state-home-u-my-app.json", "state$repository.json"),
+            ("2026-11-29_home_u_my_app", "#$repository"),
+            ("__home-u-my-app", "__$repository"),
+        ] {
+            assert_eq!(around(name).as_deref(), Some(expected), "{name}");
+        }
+        for name in ["-home-u-my-app2", "-home-u-my-app-two", "xhome-u-my-app"] {
+            assert_eq!(around(name), None, "{name}");
+        }
         assert_eq!(symbol(b"my.app", &context, true).unwrap(), REPOSITORY);
         assert_eq!(
             symbol(b"my.app", &context, false),

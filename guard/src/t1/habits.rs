@@ -336,14 +336,14 @@ fn real(components: &[&BStr], context: &Context) -> Vec<BString> {
     };
     for name in rest {
         let below = |path: &BString, name: &[u8]| BString::from([path, &b"/"[..], name].concat());
-        let Some(suffix) = name.strip_prefix(REPOSITORY.as_bytes()) else {
+        let Some((prefix, suffix)) = name.split_once_str(REPOSITORY) else {
             paths.iter_mut().for_each(|path| *path = below(path, name));
             continue;
         };
         let spelled = paths.iter().flat_map(|path| {
             let own = template::is_own(&below(path, name), context);
             let spellings = context.workspaces.iter().flat_map(move |at| template::spellings(at, own));
-            spellings.map(|spelling| below(path, &[&spelling, suffix].concat()))
+            spellings.map(|spelling| below(path, &[prefix, &spelling, suffix].concat()))
         });
         paths = spelled.take(SPELLED_MAX).collect();
     }
