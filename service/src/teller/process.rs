@@ -3,6 +3,7 @@
 use super::confine::{confine, shut_in};
 use super::kept::Kept;
 use guard::Error;
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -44,6 +45,7 @@ pub fn run() -> Result<(), Error> {
         known: known.into(),
         kept: Mutex::new(Kept::new("/".into())),
         saying,
+        past: Mutex::default(),
         over: AtomicBool::new(false),
     });
     let looking = Arc::clone(&teller);
@@ -93,6 +95,8 @@ struct Teller {
     known: Box<Path>,
     kept: Mutex<Kept>,
     saying: Saying,
+    /// Sessions that are past their limit, and of which that was said.
+    past: Mutex<HashSet<i64>>,
     over: AtomicBool,
 }
 
@@ -115,9 +119,9 @@ impl Teller {
             }
             Order::Captured(id, records) => {
                 let id = SessionId(id);
-                let was_past = self.writer.is_past(id);
                 self.writer.send(WriterMessage::Batch(id, records))?;
-                if !was_past && self.writer.is_past(id) {
+                // Found behind what was sent before: the writer has a thread of its own.
+                if self.writer.is_past(id) && self.past().insert(id.0) {
                     self.saying.say(&Said::Past(id.0));
                 }
                 return Ok(());
@@ -149,6 +153,10 @@ impl Teller {
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn past(&self) -> std::sync::MutexGuard<'_, HashSet<i64>> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fail(&self, error: store::Error) {
