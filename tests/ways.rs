@@ -274,6 +274,29 @@ fn reach_into(how: &str, pid: i32) -> io::Result<()> {
             }
             Ok(())
         }
+        "sample" => {
+            // `struct perf_event_attr`: PERF_TYPE_SOFTWARE, its size, PERF_COUNT_SW_CPU_CLOCK, period, PERF_SAMPLE_REGS_USER |
+            // PERF_SAMPLE_STACK_USER; exclude_kernel and exclude_hv; registers, and bytes of the stack.
+            let mut attributes = [0u64; 14];
+            (attributes[0], attributes[2], attributes[3]) = (1 | 112 << 32, 100_000, 1 << 12 | 1 << 13);
+            (attributes[5], attributes[10], attributes[11]) = (1 << 5 | 1 << 6, 0xff, 8192);
+            // SAFETY: the attributes outlive the call, and say how long they are.
+            let came = unsafe {
+                libc::syscall(libc::SYS_perf_event_open, attributes.as_ptr(), pid, -1i32, -1i32, 0)
+            };
+            // SAFETY: the call has just returned it.
+            check(came).map(|fd| drop(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
+        }
+        "pipe" => {
+            let (_reader, writer) = rustix::pipe::pipe()?;
+            fs::write(format!("/proc/self/fd/{}", writer.as_raw_fd()), "x")
+        }
+        "parents-pipe" => {
+            let (_reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+            let script = format!("echo x > /proc/$PPID/fd/{}", writer.as_raw_fd());
+            let ended = Command::new("sh").args(["-c", &script]).status()?;
+            if ended.success() { Ok(()) } else { Err(Error::other(format!("{ended}"))) }
+        }
         // SAFETY: no memory of this process is touched.
         _ => unsafe {
             check(libc::ptrace(libc::PTRACE_SEIZE, pid, 0, 0))?;

@@ -35,6 +35,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("FILES_FDT", "files_struct:fdt", false),
     ("FDT_FD", "fdtable:fd", false),
     ("FDT_MAX", "fdtable:max_fds", false),
+    ("FILES_COUNT", "files_struct:count", false),
     ("FILE_DENTRY", "file:f_path.dentry", false),
     ("FILE_FLAGS", "file:f_flags", false),
     ("FILE_MODE", "file:f_mode", false),
@@ -55,6 +56,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("SB_DEV", "super_block:s_dev", false),
     ("SB_MAGIC", "super_block:s_magic", false),
     ("SB_ROOT", "super_block:s_root", false),
+    ("SB_FLAGS", "super_block:s_flags", false),
     ("MM_ARG_START", "mm_struct:arg_start", false),
     ("MM_ARG_END", "mm_struct:arg_end", false),
     ("BPRM_FILE", "linux_binprm:file", false),
@@ -80,6 +82,8 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("PID_NUMBER", "pid:numbers", false),
     ("REGS_ORIG_AX", "pt_regs:orig_ax", false),
     ("REGS_AX", "pt_regs:ax", false),
+    ("REGS_SECOND", "pt_regs:si", false),
+    ("REGS_SECOND_32", "pt_regs:cx", false),
     ("TASK_THREAD_PID", "task_struct:thread_pid", false),
     ("TASK_PTRACED", "task_struct:ptraced", false),
     ("TASK_PTRACE_ENTRY", "task_struct:ptrace_entry", false),
@@ -122,6 +126,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("ASYNC_MSG_NAME_LEN", "io_async_msghdr:msg.msg_namelen", true),
     ("SB_USER_NS", "super_block:s_user_ns", false),
     ("USER_NS_LEVEL", "user_namespace:level", false),
+    ("PERF_TARGET", "perf_event:hw.target", true),
 ];
 
 /// Offsets in `pt_regs` of the registers that hold a system call's six arguments.

@@ -5,7 +5,7 @@ use crate::read::Address;
 use crate::ring::{FileOperation, open_access, tell_file, verdict};
 use crate::syscall::{Ended, SIGKILL};
 use crate::task::Inside;
-use crate::{decide, dentry, process};
+use crate::{decide, dentry, lent, process};
 use abi::{
     CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, REASON_OTHER_PROCESS, STAGE_T0, VERDICT_REFUSED,
     Verdict, access,
@@ -46,7 +46,8 @@ pub fn tell_open(
     }
     let reaches = !offsets::is_lsm_tier()
         && access & access::PATH_ONLY == 0
-        && process::is_outside(dentry, &[process::ENVIRONMENT, process::MEMORY]);
+        && (process::is_outside(dentry, &[process::ENVIRONMENT, process::MEMORY])
+            || lent::is_outside(inside, file, dentry, call == CALL_APART || lent::is_shared()));
     let decided = if reaches {
         verdict(inside, STAGE_T0, REASON_OTHER_PROCESS, MEANS_KILL)
     } else {

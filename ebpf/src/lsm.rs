@@ -11,7 +11,7 @@ use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdic
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint, hold, itself, listener, mount, process};
+use crate::{decide, dentry, endpoint, hold, itself, lent, listener, mount, process};
 use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
@@ -73,10 +73,16 @@ pub fn file_open(ctx: LsmContext) -> i32 {
     }
     let Some(dentry) = file.follow(offsets::file_dentry()) else { return ALLOW };
     // Memory is reached through `ptrace_access_check`.
-    if process::is_outside(dentry, &[process::ENVIRONMENT]) {
+    if process::is_outside(dentry, &[process::ENVIRONMENT]) || is_lent(file, dentry) {
         return guard_outside(op::OPEN, access, flags, dentry);
     }
     guard(op::OPEN, access, flags, dentry, None, true)
+}
+
+/// The file has no descriptor yet, so that no other thread's open is taken for one that was there before.
+#[inline(always)]
+fn is_lent(file: Address, dentry: Address) -> bool {
+    task::current().is_some_and(|inside| lent::is_outside(&inside, file, dentry, false))
 }
 
 #[inline(always)]
@@ -393,19 +399,21 @@ pub fn task_kill(ctx: LsmContext) -> i32 {
     on_process(op::SIGNAL, Address(argument(ctx.as_ptr(), 0)), argument(ctx.as_ptr(), 2), false)
 }
 
-/// `ptrace_access_check(struct task_struct *child, unsigned int mode)`: attaching, and what reads or writes memory
-/// (`/proc/PID/mem`, process_vm_readv, pidfd_getfd).
+/// `ptrace_access_check(struct task_struct *child, unsigned int mode)`: attaching, what reads or writes memory
+/// (`/proc/PID/mem`, process_vm_readv, pidfd_getfd), and calls that look into a process (perf_event_open, kcmp).
 #[lsm(hook = "ptrace_access_check")]
 pub fn ptrace_access_check(ctx: LsmContext) -> i32 {
     /// include/linux/ptrace.h
     const PTRACE_MODE_ATTACH: u64 = 2;
+    const PTRACE_MODE_REALCREDS: u64 = 16;
     let mode: u64 = argument(ctx.as_ptr(), 1);
-    if mode & PTRACE_MODE_ATTACH == 0 {
+    // What is read in `/proc`, everybody looks at: names, states, maps.
+    if mode & (PTRACE_MODE_ATTACH | PTRACE_MODE_REALCREDS) == 0 {
         return ALLOW;
     }
     let target = Address(argument(ctx.as_ptr(), 0));
     let answer = on_process(op::PTRACE, target, mode, true);
-    if answer == ALLOW {
+    if answer == ALLOW && mode & PTRACE_MODE_ATTACH != 0 {
         itself::reached(target);
     }
     answer

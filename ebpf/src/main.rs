@@ -19,6 +19,7 @@ mod descriptor;
 mod endpoint;
 mod hold;
 mod itself;
+mod lent;
 mod lineage;
 mod listener;
 mod lsm;
@@ -34,6 +35,7 @@ mod socket;
 mod stray;
 mod syscall;
 mod task;
+mod terminal;
 mod uring;
 
 /// Needed by `no_std`; the verifier refuses programs in which it could be reached.

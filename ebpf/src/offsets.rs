@@ -34,6 +34,7 @@ offsets! {
     FILES_FDT = files_fdt;
     FDT_FD = fdt_fd;
     FDT_MAX = fdt_max;
+    FILES_COUNT = files_count;
     FILE_DENTRY = file_dentry;
     FILE_FLAGS = file_flags;
     FILE_MODE = file_mode;
@@ -54,6 +55,7 @@ offsets! {
     SB_DEV = sb_dev;
     SB_MAGIC = sb_magic;
     SB_ROOT = sb_root;
+    SB_FLAGS = sb_flags;
     MM_ARG_START = mm_arg_start;
     MM_ARG_END = mm_arg_end;
     BPRM_FILE = bprm_file;
@@ -79,6 +81,8 @@ offsets! {
     PID_NUMBER = pid_number;
     REGS_ORIG_AX = regs_orig_ax;
     REGS_AX = regs_ax;
+    REGS_SECOND = regs_second;
+    REGS_SECOND_32 = regs_second_32;
     TASK_THREAD_PID = task_thread_pid;
     TASK_PTRACED = task_ptraced;
     TASK_PTRACE_ENTRY = task_ptrace_entry;
@@ -121,6 +125,7 @@ offsets! {
     ASYNC_MSG_NAME_LEN = async_msg_name_len;
     SB_USER_NS = sb_user_ns;
     USER_NS_LEVEL = user_ns_level;
+    PERF_TARGET = perf_target;
     TIER_LSM = tier_lsm;
     IO_ENTRY = io_entry;
     WORDS_TYPE = words_type;

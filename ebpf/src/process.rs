@@ -73,7 +73,12 @@ pub fn raw(call: &Ended) -> Option<()> {
         Target { number: first, inside: false, claimed: false }
     };
     let mut decided = verdict(&call.inside, 0, 0, 0);
-    if !offsets::is_lsm_tier() && op == op::PTRACE && call.ret >= 0 && is_reached(call, &target, second) {
+    let reached = match op {
+        op::PTRACE => !offsets::is_lsm_tier() && call.ret >= 0 && is_reached(call, &target, second),
+        op::PERF => call.ret >= 0 && samples_others(&call.inside, call.ret),
+        _ => false,
+    };
+    if reached {
         decided = verdict(&call.inside, STAGE_T0, abi::REASON_OTHER_PROCESS, MEANS_KILL);
         if decided.flags & VERDICT_REFUSED != 0 {
             // Its tracer ends before the next request, and what it has read with it.
@@ -94,6 +99,18 @@ fn is_reached(call: &Ended, target: &Target, request: u64) -> bool {
         return false;
     }
     !target.inside && (!target.claimed || level() == Some(0))
+}
+
+/// Whether an event that was opened (perf_event_open(2)) samples registers and stacks of processes outside the session: of one,
+/// or of every process on a CPU.
+#[inline(always)]
+fn samples_others(inside: &Inside, fd: i32) -> bool {
+    let event = dentry::file_of_fd(fd).and_then(|file| file.follow(offsets::file_private()));
+    let Some(event) = event else { return false };
+    match event.follow(offsets::perf_target()).and_then(|task| task.word(offsets::task_tgid())) {
+        Some(tgid) => !is_inside(inside, tgid),
+        None => true,
+    }
 }
 
 #[inline(always)]

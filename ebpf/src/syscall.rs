@@ -6,7 +6,7 @@ use crate::offsets;
 use crate::read::Address;
 use crate::ring::tell_syscall;
 use crate::task::{self, Inside};
-use crate::{deadline, descriptor, endpoint, mount, named, process, stray, uring};
+use crate::{deadline, descriptor, endpoint, mount, named, process, stray, terminal, uring};
 use abi::{NO_ARG, PLANS_32, Plan, form};
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::raw_tracepoint;
@@ -62,6 +62,7 @@ fn on_exit(regs: Address, ret: i64) -> Option<u32> {
     }
     tell_syscall(&inside, number, ret, compat);
     deadline::ends(&inside, ret);
+    terminal::typed(&inside, regs, number, ret, compat);
     let plan = plan?;
     // It is made once more, and told then.
     if ret == i64::from(deadline::PUT_OFF) {

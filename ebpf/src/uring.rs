@@ -13,7 +13,7 @@ use crate::task::{self, Inside};
 use crate::{deadline, dentry, endpoint, offsets};
 use abi::{
     CALL_APART, CALL_OF_REQUEST, Claimed, LOSS_UNREADABLE, MEANS_KILL, NO_ARG, PLANS as PLAN_COUNT,
-    PLANS_REQUESTS, Plan, REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, form, op,
+    PLANS_REQUESTS, Plan, REASON_UNTOLD, REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, form, op,
 };
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -66,9 +66,21 @@ fn on_paths(inside: &Inside, request: Address, plan: &Plan) -> Option<()> {
         _ => 0,
     };
     let made = if offsets::is_lsm_tier() { REQUEST_HOOKED } else { REQUEST_MADE };
-    let of = Named { ret: 0, detail, request: made, call, verdict: verdict(inside, 0, 0, 0) };
+    let verdict = if makes_name(plan) && !offsets::is_lsm_tier() {
+        verdict(inside, STAGE_T0, REASON_UNTOLD, MEANS_KILL)
+    } else {
+        verdict(inside, 0, 0, 0)
+    };
+    let of = Named { ret: 0, detail, request: made, call, verdict };
     named::send(inside, buffer, plan, &of, [len as u32, path_len, second_len], u32::MAX);
     Some(())
+}
+
+/// Whether a request gives something a name, of which its end alone can say what is there by now. Where that is not told, what was
+/// decided when it was made holds.
+#[inline(always)]
+fn makes_name(plan: &Plan) -> bool {
+    matches!(plan.op, op::RENAME | op::LINK | op::SYMLINK | op::MKDIR)
 }
 
 /// The kernel's copy of a path.

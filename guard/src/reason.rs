@@ -37,7 +37,7 @@ const FIXED: &[(u32, &str)] = &[
     (abi::REASON_PROTECTED, "this process is Wardline's own: no agent session may signal or trace it"),
     (
         abi::REASON_OTHER_PROCESS,
-        "this process is outside the session: no agent session may read or change its memory or environment",
+        "this process is outside the session: no agent session may read or change its memory, environment or descriptors",
     ),
     (
         abi::REASON_ABOVE,
@@ -49,6 +49,16 @@ const FIXED: &[(u32, &str)] = &[
         abi::REASON_LOST,
         "a record of what was refused in this session was lost, so that what followed may be unknown: the session may \
          change, start and send nothing until somebody has looked at it",
+    ),
+    (
+        abi::REASON_TYPED,
+        "a program has typed into the terminal (`TIOCSTI`), where whoever reads next takes it for yours: the session may \
+         change, start and send nothing until somebody has looked at it",
+    ),
+    (
+        abi::REASON_UNTOLD,
+        "something got a name by a request through io_uring whose end is kept from being told, so that what is there by \
+         now is not known: no agent session may hide what it changes",
     ),
     (DELEGATE, "an agent outside of the session works unguarded: no agent session may connect to one"),
     (NAMED_KEY, "`~/.ssh/config` names this file as a private key: no agent session may read or change it"),

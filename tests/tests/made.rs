@@ -108,7 +108,7 @@ fn rename_by_request() -> Result<()> {
 }
 
 /// The same through io_uring: also by requests of which nobody is told that they have succeeded.
-fn by_request(program: &Path) -> [(String, &'static str); 4] {
+fn by_request(program: &Path) -> [(String, &'static str); 6] {
     let step = |from: &str, to: &str, answer: Answer| {
         let program = program.display();
         (
@@ -118,6 +118,8 @@ fn by_request(program: &Path) -> [(String, &'static str); 4] {
     };
     [
         step("prepared", ".config/autostart", Answer::Told),
+        step("prepared", ".config/autostart", Answer::Silent),
+        step("prepared", ".config/autostart", Answer::Deferred),
         step("prepared/evil.desktop", ".bashrc", Answer::Told),
         step("prepared/evil.desktop", ".bashrc", Answer::Silent),
         step("prepared/evil.desktop", ".bashrc", Answer::Deferred),

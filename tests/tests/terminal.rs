@@ -50,6 +50,7 @@ fn ctrl_c_reaches_the_command() -> Result<()> {
     pty.expect("READY")?;
     pty.send("\x03")?;
     pty.expect("GOT-INT")?;
+    pty.expect("PROMPT> ")?;
     pty.send("echo status=$?\n")?;
     pty.expect("status=7")
 }
@@ -61,6 +62,7 @@ fn a_command_that_ctrl_c_kills_looks_killed() -> Result<()> {
     pty.send(&line(&world, "echo READ''Y\nsleep 1000\n")?)?;
     pty.expect("READY")?;
     pty.send("\x03")?;
+    pty.expect("PROMPT> ")?;
     pty.send("echo status=$?\n")?;
     pty.expect("status=130")
 }
@@ -199,4 +201,63 @@ impl Drop for Paused {
 fn is_stopped(pid: &u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('T'))
+}
+
+/// A program that types what the shell would do behind the session.
+fn types(line: &str) -> String {
+    format!(
+        "import fcntl, termios\nterminal = open('/dev/tty', 'rb')\nfor byte in b'{line}\\n':\n    fcntl.ioctl(terminal, \
+         termios.TIOCSTI, bytes([byte]))\n"
+    )
+}
+
+/// Where users' programs may type at all (since Linux 6.2 that can be switched off), the first byte ends the one that does, and the
+/// session stands still. What was typed is for nobody, in any mode.
+#[test]
+fn what_a_session_types_is_not_for_the_shell() -> Result<()> {
+    let may_type = fs::read_to_string("/proc/sys/dev/tty/legacy_tiocsti").map_or(true, |on| on.trim() == "1");
+    for (mode, stops) in [("--force", may_type), ("--shadow", false)] {
+        let world = World::new()?;
+        let planted = world.path().join("planted");
+        world.write(&world.workspace().join("types.py"), types(&format!("touch {}", planted.display())))?;
+        let mut pty = shell(&world)?;
+        let line = line(
+            &world,
+            "python3 types.py 2>/dev/null\nuntil [ $SECONDS -ge 3 ]; do :; done\necho went ''on\n",
+        )?;
+        pty.send(&line.replace("--quiet", &format!("--quiet {mode}")))?;
+        if stops {
+            pty.expect("was frozen by T0")?;
+            pty.expect("typed into the terminal")?;
+            // A key counts after half a second of silence.
+            std::thread::sleep(Duration::from_secs(1));
+            pty.send("k")?;
+        } else {
+            pty.expect("went on")?;
+        }
+        pty.expect("PROMPT> ")?;
+        pty.send("echo still ''here\n")?;
+        pty.expect("still here")?;
+        assert!(!planted.exists(), "{mode}: {}", pty.printed);
+        assert_eq!(pty.printed.contains("went on"), !stops, "{mode}: {}", pty.printed);
+    }
+    Ok(())
+}
+
+/// What a session leaves switched on in the terminal hides nothing of what is said of it.
+#[test]
+fn what_is_said_of_a_session_is_seen() -> Result<()> {
+    let world = World::new()?;
+    world.write(&world.home().join(".ssh/id_ed25519"), "secret")?;
+    let mut pty = shell(&world)?;
+    // Hidden text on the second screen, in one line of it, in another character set, and no line ends.
+    let script = "cat ~/.ssh/id_ed25519\nprintf '\\033[8m\\033[?1049h\\033[5;6r\\033(0'\nstty raw -echo\n";
+    let script = script.replace('~', &world.home().display().to_string());
+    pty.send(&line(&world, &script)?.replace("--quiet", "--workspace ."))?;
+    pty.expect("\x1b(0")?;
+    for undone in ["\x1b[r", "\x1b[0m", "\x1b(B", "\x1b[?1047l"] {
+        pty.expect(undone)?;
+    }
+    pty.expect("verdict    `deny`\r\n")?;
+    pty.expect("PROMPT> ")
 }

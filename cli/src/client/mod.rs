@@ -16,3 +16,4 @@ pub use attach::{Left, attach};
 pub use held::Held;
 pub use run::{Ended, How, run};
 pub use signals::die_by;
+pub use terminal::be_seen;

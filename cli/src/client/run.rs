@@ -4,7 +4,7 @@ use super::connect;
 use super::guarded::{self, Guarded};
 use super::held::Held;
 use super::signals::{Signals, ask_for_an_end, hand_on, stop_with};
-use super::terminal::Settings;
+use super::terminal::Terminal;
 use crate::exit::Exit;
 use crate::state::State;
 use anyhow::{Context, Result, bail};
@@ -60,7 +60,7 @@ pub fn run(
     started: impl FnOnce(&Ready),
 ) -> Result<Ended> {
     drop(connect::or_start(state, verbose)?);
-    let settings = Settings::now();
+    let terminal = Terminal::now();
     let command = held.pid();
     let signals = Signals::take()?;
 
@@ -71,13 +71,11 @@ pub fn run(
     let cgroup = ready.cgroup.as_ref().and_then(|cgroup| cgroup.to_path().ok()).map(PathBuf::from);
     held.release(&ready.variables);
     let mut guarded = Guarded::new(supervisor, Some(command));
-    let how = wait(command, &mut guarded, &signals);
+    let how = wait(command, &mut guarded, &signals, &terminal);
     guarded.ended();
-    if matches!(how, Ok(How::Signal(_)) | Err(_)) {
-        settings.restore();
-    }
     let how = how.inspect_err(|_| super::lost::kill_session(Some(command), cgroup.as_deref()));
     let finished = how.and_then(|how| Ok((how, finish(&mut guarded, how)?)));
+    terminal.take_back();
     let (how, finished) = finished?;
     let unstarted = held.unstarted()?.or_else(|| ended_at_start(command, how, &finished.report));
     Ok(Ended { how, finished, unstarted })
@@ -122,7 +120,7 @@ fn is_stopped(pid: Pid) -> bool {
 }
 
 /// Waits for the command, stops and continues with it, and watches that the supervisor lives.
-fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals) -> Result<How> {
+fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals, terminal: &Terminal) -> Result<How> {
     loop {
         match waitpid(command, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
             Ok(WaitStatus::Exited(_, code)) => return Ok(How::Code(code)),
@@ -133,6 +131,7 @@ fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals) -> Result<How> {
                     && (guarded.stands() || guarded::speaks_soon(guarded.supervisor()));
                 // While the supervisor is late the kernel side stops what is guarded, and it goes on by itself.
                 if !frozen && (signal != Signal::SIGSTOP || is_stopped(command)) {
+                    terminal.forget_input();
                     stop_with(command, signal)?;
                     continue;
                 }

@@ -1,26 +1,62 @@
-//! The terminal is the command's. The client only looks whether it is at one, and puts it right after a command that
-//! was killed in the midst of a full-screen program.
+//! The terminal is the command's. The client only looks whether it is at one, and takes it back once the session has ended: what
+//! a session has left there (input that waits for the shell, a hidden cursor, a second screen) would outlive it.
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::{getpgrp, test_kill_process_group};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcsetattr};
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// What makes text be seen again, and moves the cursor nowhere: the whole screen scrolls; usual colours, characters and line ends;
+/// the cursor; the first screen. ECMA-48, and xterm's control sequences.
+const SEEN: &[u8] = b"\x1b7\x1b[r\x1b8\x1b[0m\x1b(B\x0f\x1b[?7h\x1b[?25h\x1b[?1047l";
+
+/// Has what is said from here on seen, whatever the session has left switched on.
+pub fn be_seen() {
+    let mut errors = std::io::stderr();
+    if errors.is_terminal() {
+        let _ = errors.write_all(SEEN);
+    }
+}
 
 /// Whether this process is in the foreground of a terminal at its standard input.
 pub fn foreground() -> bool {
-    tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|group| group == rustix::process::getpgrp())
+    tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|group| group == getpgrp())
 }
 
-/// The terminal's settings before the command.
-pub struct Settings(Option<Termios>);
+/// The controlling terminal, as it was before the command.
+pub struct Terminal(Option<(File, Termios)>);
 
-impl Settings {
-    /// Remembers them.
+impl Terminal {
+    /// Remembers it.
     pub fn now() -> Self {
-        Self(tcgetattr(rustix::stdio::stdin()).ok())
+        let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits().cast_signed();
+        let terminal = OpenOptions::new().read(true).write(true).custom_flags(flags).open("/dev/tty").ok();
+        Self(terminal.and_then(|terminal| tcgetattr(&terminal).ok().map(|settings| (terminal, settings))))
     }
 
-    /// Puts them back: for a command that a signal ended, since it could not do so itself.
-    pub fn restore(&self) {
-        if let Some(settings) = &self.0 {
-            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Drain, settings);
+    /// Takes it back once nothing of the session is alive: as it was set, and with nothing to be read.
+    pub fn take_back(&self) {
+        if let Some((terminal, settings)) = self.ours() {
+            let _ = tcsetattr(terminal, OptionalActions::Drain, settings);
         }
+        self.forget_input();
+    }
+
+    /// Throws away what waits to be read. Nobody else is to find what a session has typed there (`TIOCSTI`), or has made the
+    /// terminal answer.
+    pub fn forget_input(&self) {
+        if let Some((terminal, _)) = self.ours() {
+            let _ = tcflush(terminal, QueueSelector::IFlush);
+        }
+    }
+
+    /// The terminal, unless somebody else is at it: the shell, where this is one of its jobs in the background.
+    fn ours(&self) -> Option<&(File, Termios)> {
+        let known = self.0.as_ref()?;
+        let group = tcgetpgrp(&known.0).ok()?;
+        (group == getpgrp() || test_kill_process_group(group) == Err(Errno::SRCH)).then_some(known)
     }
 }

@@ -179,7 +179,12 @@ fn run(
         if !args.quiet {
             announce(ready);
         }
-    })?;
+    });
+    let says_nothing = |ended: &Ended| ended.unstarted.is_none() && ended.finished.report.delegate.is_none();
+    if !args.quiet || !ended.as_ref().is_ok_and(says_nothing) {
+        client::be_seen();
+    }
+    let ended = ended?;
     write_summary(summary_file, &ended.finished.report)?;
     if let Some(errno) = ended.unstarted {
         return Err(refused::unstarted(&args.command, errno, &ended.finished.report));

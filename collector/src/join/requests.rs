@@ -26,11 +26,15 @@ impl Pending {
         Self { slot, event, touched: Vec::new(), hooked, told: false }
     }
 
-    /// Tells it as under way: it took too long, or its end is not told.
+    /// Tells it as under way: it took too long, or its end is not told. What was decided for that holds of what has changed
+    /// something by now.
     fn tell(&mut self, sink: &mut Sink<'_>) {
         if !self.hooked && !self.told {
             let mut event = self.event.clone();
             event.outcome = Outcome::Done(0);
+            if self.touched.is_empty() {
+                event.decision = None;
+            }
             resolve(&mut event, &self.touched);
             sink(self.slot, Captured::Event(event));
         }

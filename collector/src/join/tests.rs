@@ -245,6 +245,33 @@ fn a_request_whose_end_is_not_told_is_under_way_unless_a_hook_tells_it() {
 }
 
 #[test]
+fn what_was_decided_of_a_request_when_it_was_made_holds_where_it_has_changed_something_and_its_end_is_not_told()
+ {
+    let decision =
+        event::Decision { stage: event::Stage::T0, means: event::Means::Kill, enforced: true, reason: 3 };
+    let told = |changes, end: Option<Decoded>| {
+        let mut told = Vec::new();
+        let mut sink = |_, captured| {
+            if let Captured::Event(event) = captured {
+                told.push(event.decision);
+            }
+        };
+        let mut join = Join::default();
+        let made = Box::new(Event { decision: Some(decision), ..*event(Op::Rename, "/a", 0) });
+        join.take(0, TID, Decoded::Requested(made, REQUEST, false), &mut sink);
+        if changes {
+            join.take(0, TID, changed(3, "/d", false), &mut sink);
+        }
+        end.into_iter().for_each(|end| join.take(0, TID, end, &mut sink));
+        join.expire(2 + WAIT_NS, &mut sink);
+        told
+    };
+    assert_eq!(told(true, None), [Some(decision)]);
+    assert_eq!(told(false, None), [None]);
+    assert_eq!(told(true, Some(ended(Some(0)))), [None]);
+}
+
+#[test]
 fn what_another_call_touched_says_nothing() {
     let records =
         vec![touched(3, "/a/x", false), call(0), Decoded::Claimed(event(Op::Unlink, "/a/y", 0), 10)];

@@ -113,6 +113,10 @@ pub const REASON_OTHER_PROCESS: u32 = 0xff00_0002;
 pub const REASON_BPF: u32 = 0xff00_0003;
 /// Reason for which the kernel side holds a session: a record of what was decided in it was lost.
 pub const REASON_LOST: u32 = 0xff00_0004;
+/// Reason for which the kernel side holds a session: it has typed into its terminal.
+pub const REASON_TYPED: u32 = 0xff00_0006;
+/// Reason of what is decided of a request through io_uring whose end is not told.
+pub const REASON_UNTOLD: u32 = 0xff00_0007;
 /// Reason of a refusal by [`LABEL_ABOVE`].
 pub const REASON_ABOVE: u32 = 0xff00_0005;
 

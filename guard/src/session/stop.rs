@@ -47,11 +47,7 @@ impl Live {
 
     /// Freezes a session that the kernel side has begun to hold, unless it is only watched; what there is to show of it.
     pub fn freeze_held(&mut self) -> Result<Option<Effect>, Error> {
-        let held = self.shared.list.held(self.slot);
-        if held == 0 || self.held || self.mode == Mode::Shadow {
-            return Ok(None);
-        }
-        self.held = true;
+        let Some(held) = self.begins_to_be_held() else { return Ok(None) };
         let cause = Cause {
             time_ns: boot_ns(),
             stage: Some(Stage::T0),
@@ -61,6 +57,25 @@ impl Live {
         };
         self.freeze(cause.clone())?;
         Ok(Some(Effect::Stop { pid: 0, freeze: true, cause }))
+    }
+
+    /// Notes that the kernel side has begun to hold the session, with the number of the reason; `None`: it has not, or that is known.
+    fn begins_to_be_held(&mut self) -> Option<u32> {
+        let held = self.shared.list.held(self.slot);
+        if held == 0 || self.held || self.mode == Mode::Shadow {
+            return None;
+        }
+        self.held = true;
+        self.report.stopped += u64::from(held == abi::REASON_TYPED);
+        Some(held)
+    }
+
+    /// The same of a session that ended before it was frozen.
+    pub(super) fn ended_held(&mut self) {
+        if let Some(held) = self.begins_to_be_held() {
+            self.stopped(Stage::T0, Means::Kill);
+            self.notes.push(self.shared.reasons.explain(held));
+        }
     }
 
     /// Kills the whole session: its cgroup at once, and then each member, since a cgroup kills no threads of a process whose

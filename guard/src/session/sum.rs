@@ -37,8 +37,10 @@ impl Live {
             passed: tally.passed(kind),
         });
         let against = report.denied + report.stopped;
+        // Held by the kernel side for more than one operation.
+        let stood = self.held || report.freezes.iter().any(|freeze| freeze.stage.is_some());
         report.verdict = match self.strongest {
-            Verdict::Allow | Verdict::Alert if against > self.looks.routine() => "deny",
+            Verdict::Allow | Verdict::Alert if stood || against > self.looks.routine() => "deny",
             Verdict::Allow if against > 0 => "routine",
             Verdict::Allow if report.happened > 0 => "would-deny",
             verdict => verdict.name(),
@@ -73,6 +75,7 @@ impl Live {
 
     /// The session is over, and nobody is inside any more: takes back what was armed, and sums up.
     pub fn finish(mut self, exit_status: Option<i32>) -> (Report, Summary) {
+        self.ended_held();
         let report = self.summed_up(exit_status);
         let summary = Summary {
             exit_status,
