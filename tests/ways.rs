@@ -243,7 +243,15 @@ pub(crate) fn reach(how: &str, pid: &str) -> io::Result<()> {
         Ok(pid) => pid,
         Err(_) => own.insert(Command::new("sleep").arg("60").spawn()?).id() as i32,
     };
-    let came = reach_into(how, pid);
+    let mut came = reach_into(how, pid);
+    // A child that has just begun its program moves its stack.
+    for _ in 0..100 {
+        if own.is_none() || came.as_ref().err().and_then(Error::raw_os_error) != Some(libc::EFAULT) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        came = reach_into(how, pid);
+    }
     if let Some(mut child) = own {
         child.kill()?;
         child.wait()?;
