@@ -62,7 +62,7 @@ fn is_whole(before: &[u8], spelling: &[u8], rest: &[u8]) -> bool {
     let is_dash = |byte: &u8| matches!(byte, b'-' | b'_');
     let is_rooted = spelling.first().is_some_and(|byte| !byte.is_ascii_alphanumeric());
     let rest = &rest[rest.iter().take_while(|byte| is_dash(byte)).count()..];
-    (is_rooted || before.iter().all(|byte| is_dash(byte))) && (rest.is_empty() || rest.starts_with(b"."))
+    (is_rooted || before.iter().all(is_dash)) && (rest.is_empty() || rest.starts_with(b"."))
 }
 
 /// The template of a name that varies.
