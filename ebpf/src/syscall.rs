@@ -79,7 +79,7 @@ fn on_exit(regs: Address, ret: i64) -> Option<u32> {
         form::OPEN | form::ROOT | form::MOUNT if ret < 0 => Some(u32::from(form::PATH)),
         form::MAP if (-4095..0).contains(&ret) => None,
         form::ACCEPT | form::MADE if ret < 0 => None,
-        form::PRCTL if argument(regs, plan.dir, compat) == Some(PR_SET_SECCOMP) => Some(u32::from(form::RAW)),
+        form::PRCTL if argument(regs, plan.dir, true) == Some(PR_SET_SECCOMP) => Some(u32::from(form::RAW)),
         form::NONE | form::LAST | form::PRCTL | form::OPEN => None,
         form => Some(u32::from(form)),
     }
@@ -266,9 +266,9 @@ fn plan(number: u32, compat: bool) -> Option<Plan> {
 }
 
 /// An argument of the call, from the saved registers: a plan names it by its offset there. A 32-bit call has the lower
-/// half of a register, whatever stands above.
+/// half of a register, whatever stands above (`half`), and so has an argument that is an `int`.
 #[inline(always)]
-pub fn argument(regs: Address, offset: u8, compat: bool) -> Option<u64> {
+pub fn argument(regs: Address, offset: u8, half: bool) -> Option<u64> {
     let value: u64 = regs.get(offset as usize)?;
-    Some(if compat { value & 0xffff_ffff } else { value })
+    Some(if half { value & 0xffff_ffff } else { value })
 }

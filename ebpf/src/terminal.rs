@@ -11,15 +11,17 @@ use aya_ebpf::helpers::generated::bpf_send_signal;
 /// Ends a process that has typed, and holds its session: the next byte may come from another one.
 #[inline(always)]
 pub fn typed(inside: &Inside, regs: Address, number: u32, ret: i64, compat: bool) {
-    /// In the table of 64-bit calls, and in that of 32-bit ones.
-    const IOCTL: (u32, u32) = (16, 54);
+    /// In the table of 64-bit calls, and in those of 32-bit and of x32 ones.
+    const IOCTL: (u32, u32, u32) = (16, 54, 0x4000_0000 | 514);
     /// include/uapi/asm-generic/ioctls.h: `TIOCSTI` pushes a byte into the input, `TIOCLINUX` pastes what was selected.
-    const TYPES: (u64, u64) = (0x5412, 0x541c);
-    if ret != 0 || number != if compat { IOCTL.1 } else { IOCTL.0 } {
+    const TYPES: (u32, u32) = (0x5412, 0x541c);
+    let is_ioctl = if compat { number == IOCTL.1 } else { number == IOCTL.0 || number == IOCTL.2 };
+    if ret != 0 || !is_ioctl {
         return;
     }
     let place = if compat { offsets::regs_second_32() } else { offsets::regs_second() };
-    let request = argument(regs, place as u8, compat);
+    // The kernel takes an `unsigned int`, whatever stands above it in the register.
+    let request = argument(regs, place as u8, true).map(|request| request as u32);
     if request != Some(TYPES.0) && request != Some(TYPES.1) {
         return;
     }

@@ -45,9 +45,9 @@ fn is_temporary(name: &[u8]) -> bool {
 pub fn symbol(name: &[u8], context: &Context, own: bool) -> Option<BString> {
     for workspace in &context.workspaces {
         for spelling in spellings(workspace, own) {
-            if let Some((before, rest)) = name.split_once_str(spelling.as_slice())
-                && is_whole(before, &spelling, rest)
-            {
+            let around = |at: usize| (&name[..at], &name[at + spelling.len()..]);
+            let whole = |(before, rest): &(&[u8], &[u8])| is_whole(before, &spelling, rest);
+            if let Some((before, rest)) = name.find_iter(&spelling).map(around).find(whole) {
                 let [before, rest] = [before, rest].map(|part| of(part).unwrap_or_else(|| part.into()));
                 return Some([before.as_slice(), REPOSITORY.as_bytes(), &rest].concat().into());
             }
@@ -56,11 +56,13 @@ pub fn symbol(name: &[u8], context: &Context, own: bool) -> Option<BString> {
     of(name)
 }
 
-/// Whether a spelling is no part of a longer one where it stands. Before one of a whole path, from its first separator on,
-/// something may stand (`state-home-me-app`); around others dashes alone; and an ending behind each.
+/// Whether a spelling is no part of a longer one where it stands. Before one of a whole path of several components, from its
+/// first separator on, something may stand (`state-home-me-app`, but not `create-react-app` for `/app`); around others dashes
+/// alone; and an ending behind each.
 fn is_whole(before: &[u8], spelling: &[u8], rest: &[u8]) -> bool {
     let is_dash = |byte: &u8| matches!(byte, b'-' | b'_');
-    let is_rooted = spelling.first().is_some_and(|byte| !byte.is_ascii_alphanumeric());
+    let separators = spelling.iter().filter(|byte| matches!(byte, b'-' | b'_' | b'%')).count();
+    let is_rooted = spelling.first().is_some_and(|byte| !byte.is_ascii_alphanumeric()) && separators > 1;
     let rest = &rest[rest.iter().take_while(|byte| is_dash(byte)).count()..];
     (is_rooted || before.iter().all(is_dash)) && (rest.is_empty() || rest.starts_with(b"."))
 }
@@ -211,6 +213,9 @@ mod tests {
         for name in ["-home-u-my-app2", "-home-u-my-app-two", "xhome-u-my-app"] {
             assert_eq!(around(name), None, "{name}");
         }
+        let container = Context { workspaces: vec!["/app".into()], ..Context::default() };
+        assert_eq!(symbol(b"create-react-app", &container, false), None);
+        assert_eq!(symbol(b"-app.json", &container, false).unwrap(), "$repository.json");
         assert_eq!(symbol(b"my.app", &context, true).unwrap(), REPOSITORY);
         assert_eq!(
             symbol(b"my.app", &context, false),

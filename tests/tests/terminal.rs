@@ -203,11 +203,11 @@ fn is_stopped(pid: &u32) -> bool {
     stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('T'))
 }
 
-/// A program that types what the shell would do behind the session.
-fn types(line: &str) -> String {
+/// A program that types what the shell would do behind the session. `above`: what stands above the request in its register.
+fn types(line: &str, above: u64) -> String {
     format!(
-        "import fcntl, termios\nterminal = open('/dev/tty', 'rb')\nfor byte in b'{line}\\n':\n    fcntl.ioctl(terminal, \
-         termios.TIOCSTI, bytes([byte]))\n"
+        "import ctypes, termios\nterminal = open('/dev/tty', 'rb')\nfor byte in b'{line}\\n':\n    \
+         ctypes.CDLL(None).syscall(16, terminal.fileno(), ctypes.c_ulong({above} << 32 | termios.TIOCSTI), bytes([byte]))\n"
     )
 }
 
@@ -216,14 +216,15 @@ fn types(line: &str) -> String {
 #[test]
 fn what_a_session_types_is_not_for_the_shell() -> Result<()> {
     let may_type = fs::read_to_string("/proc/sys/dev/tty/legacy_tiocsti").map_or(true, |on| on.trim() == "1");
-    for (mode, stops) in [("--force", may_type), ("--shadow", false)] {
+    for (mode, above, stops) in [("--force", 0, may_type), ("--force", 1, may_type), ("--shadow", 0, false)] {
         let world = World::new()?;
         let planted = world.path().join("planted");
-        world.write(&world.workspace().join("types.py"), types(&format!("touch {}", planted.display())))?;
+        let program = types(&format!("touch {}", planted.display()), above);
+        world.write(&world.workspace().join("typing-away.py"), program)?;
         let mut pty = shell(&world)?;
         let line = line(
             &world,
-            "python3 types.py 2>/dev/null\nuntil [ $SECONDS -ge 3 ]; do :; done\necho went ''on\n",
+            "python3 typing-away.py 2>/dev/null\nuntil [ $SECONDS -ge 3 ]; do :; done\necho went ''on\n",
         )?;
         pty.send(&line.replace("--quiet", &format!("--quiet {mode}")))?;
         if stops {
