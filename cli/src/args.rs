@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::commands::{
-    baselines, completions, corpus, db, doctor, doorkeeper, eval, export, keeper, run, sessions, show, stop,
-    stop_session, supervisor, tail, task, train,
+    baselines, completions, corpus, db, doctor, doorkeeper, eval, export, keeper, policy, run, sessions,
+    show, stop, stop_session, supervisor, tail, task, train,
 };
 use crate::demo::DemoArgs;
 use crate::exit::EXIT_HELP;
@@ -87,6 +87,8 @@ pub enum Command {
     Baselines(baselines::ListArgs),
     /// Show one baseline: what was learned
     Baseline(baselines::Args),
+    /// Show the rules that hold in every session, and which of them meet a place
+    Policy(policy::Args),
     /// Measure what it detects, prevents and gets wrong
     Eval(eval::Args),
     /// Record real agents against a scripted model: a corpus

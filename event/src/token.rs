@@ -21,7 +21,7 @@ use std::net::IpAddr;
 pub struct Token(pub u32);
 
 /// Raised by hand when the reading of an event changes in a way that names do not show.
-const READING: u32 = 9;
+const READING: u32 = 10;
 
 /// What git executes or obeys in the `.git` of a workspace. The rest is what it keeps for itself, under names that differ with
 /// every branch, object and process: one place, `$state`. See gitrepository-layout(5).

@@ -9,16 +9,18 @@ mod kept;
 mod keys;
 mod lease;
 mod place;
+mod search;
 
 use crate::fanotify::Marks;
 use crate::{DenyList, Error, magic, reason, walk};
-use abi::{FileKey, Label, NameKey, access};
+use abi::{FileKey, Label, NameKey};
 use bstr::{BString, ByteSlice};
 use event::Access;
-use event::jewel::{JEWELS, Jewel, Site};
+use event::jewel::{Jewel, denied, jewels};
 use held::{Held, Key};
 pub use keys::KeyFiles;
 use lease::Lease;
+use policy::{Site, Walk};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -30,15 +32,6 @@ pub(crate) use above::component;
 pub use kept::Kept;
 pub(crate) use kept::keep;
 pub use magic::{FileSystem, file_system};
-
-/// Addresses at which clouds hand out the machine's credentials: AWS, Azure, Google and most others; AWS over IPv6;
-/// Alibaba; Oracle's older one.
-const METADATA: [IpAddr; 4] = [
-    IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 169, 254)),
-    IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V4(std::net::Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 0, 192)),
-];
 
 /// Wardline's own: what it needs to stay itself.
 #[derive(Clone, Debug, Default)]
@@ -231,46 +224,48 @@ impl Arming<'_> {
             }
         }
         self.public_files(guarded)?;
-        for (index, jewel) in JEWELS.iter().enumerate() {
-            let label = Label { deny: jewel.deny.bits(), reason: reason::of_jewel(index), flags: 0 };
-            self.jewel(jewel, &label, guarded)?;
+        for (index, jewel) in jewels().iter().enumerate() {
+            self.jewel(*jewel, &label_of(index, *jewel), guarded)?;
         }
+        self.search(guarded)?;
         self.named_keys(guarded)?;
         self.rewrites(guarded)?;
         for file in &own.files {
             let label = Label { deny: file.deny.bits(), reason: reason::OWN_FILE, flags: 0 };
-            self.path(&file.path, &label)?;
+            self.path(&file.path, &label, Walk::Whole)?;
             self.place(&file.path, &label)?;
         }
         for &pid in &own.processes {
             self.held.add(self.list, self.slot, Key::Process(pid), &plain(0, abi::REASON_PROTECTED))?;
         }
-        for ip in METADATA {
-            let deny = access::CONNECT | access::LISTEN;
-            self.held.add(self.list, self.slot, Key::Net(mapped(ip)), &plain(deny, reason::METADATA))?;
-        }
         Ok(())
     }
 
-    fn jewel(&mut self, jewel: &Jewel, label: &Label, guarded: &Guarded) -> Result<(), Error> {
+    fn jewel(&mut self, jewel: Jewel, label: &Label, guarded: &Guarded) -> Result<(), Error> {
+        let walk = jewel.rule.walk;
         match jewel.site {
             Site::Home(path) => self.paths(path, guarded).into_iter().try_for_each(|path| {
-                self.readable_for_now(jewel.site, &path, label, guarded.uid)?;
-                self.named_path(&path, label, true)
+                self.readable_for_now(jewel, &path, label, guarded.uid)?;
+                self.named_path(&path, label, true, walk)
             }),
-            Site::System(path) => self.named_path(Path::new(path), label, false),
+            Site::System(path) => self.named_path(Path::new(path), label, false, walk),
             Site::Runtime(path) => {
                 let runtime = Path::new("/run/user").join(guarded.uid.to_string());
-                self.named_path(&runtime.join(path), label, false)
+                self.named_path(&runtime.join(path), label, false, walk)
             }
+            Site::Workspace(path) => guarded
+                .workspaces
+                .iter()
+                .try_for_each(|workspace| self.named_path(&workspace.join(path), label, false, walk)),
             Site::NameIn(directory, name) => {
                 self.mark_directories(directory, label, guarded);
                 self.above_by_name(directory)?;
                 // In the home it is a place like any other: links, on the way to it or there, lead to what is guarded.
                 let base = if directory.starts_with('.') { "" } else { ".config/" };
                 for path in self.paths(&format!("{base}{directory}/{name}"), guarded) {
-                    self.named_path(&path, label, true)?;
+                    self.named_path(&path, label, true, walk)?;
                 }
+                self.named_directories(directory, name, label, guarded, walk)?;
                 let Some(directory) = padded(directory.as_bytes()) else { return Ok(()) };
                 self.name(abi::name_dir(&directory), name.as_bytes(), label)
             }
@@ -282,6 +277,9 @@ impl Arming<'_> {
                 Some(value) => self.socket(variable, value, label),
                 None => Ok(()),
             },
+            Site::Address(ip) => self.held.add(self.list, self.slot, Key::Net(mapped(*ip)), label),
+            // Looked for when every place has its label: see `search.rs`.
+            Site::Pattern(_) | Site::Repository(_) => Ok(()),
         }
     }
 
@@ -326,7 +324,7 @@ impl Arming<'_> {
 
     /// The socket that a variable names. The value is the guarded side's, so that it labels sockets and nothing else.
     fn socket(&mut self, variable: &str, value: &BString, label: &Label) -> Result<(), Error> {
-        let Some(path) = socket_path(variable, value) else {
+        let Some(path) = socket_path(value) else {
             if !value.is_empty() {
                 self.coverage.warnings.push(format!(
                     "`${variable}` names no unix socket with a path: what it names is not guarded by the static deny-list"
@@ -365,6 +363,11 @@ impl Arming<'_> {
     }
 }
 
+/// The label of a row.
+fn label_of(index: usize, jewel: Jewel) -> Label {
+    plain(denied(jewel).bits(), reason::of_jewel(index))
+}
+
 fn plain(deny: u32, reason: u32) -> Label {
     Label { deny, reason, flags: 0 }
 }
@@ -386,14 +389,12 @@ pub(crate) fn mapped(ip: IpAddr) -> [u8; 16] {
 
 /// The path in the value of a variable that names a socket: a plain path, `unix://PATH`, or D-Bus' list of
 /// `unix:path=PATH,guid=..`.
-fn socket_path(variable: &str, value: &[u8]) -> Option<BString> {
-    let path = match variable {
-        "DBUS_SESSION_BUS_ADDRESS" => value.split_str(";").find_map(|address| {
-            let options = address.strip_prefix(b"unix:")?;
-            options.split_str(",").find_map(|option| option.strip_prefix(b"path="))
-        })?,
-        _ => value.strip_prefix(b"unix://").unwrap_or(value),
-    };
+fn socket_path(value: &[u8]) -> Option<BString> {
+    let of_bus = value.split_str(";").find_map(|address| {
+        let options = address.strip_prefix(b"unix:")?;
+        options.split_str(",").find_map(|option| option.strip_prefix(b"path="))
+    });
+    let path = of_bus.unwrap_or_else(|| value.strip_prefix(b"unix://").unwrap_or(value));
     (path.first() == Some(&b'/')).then(|| path.into())
 }
 

@@ -12,6 +12,7 @@ pub mod doorkeeper;
 pub mod eval;
 pub mod export;
 pub mod keeper;
+pub mod policy;
 pub mod run;
 pub mod sessions;
 pub mod show;
@@ -70,6 +71,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Baseline(args) => baselines::run(&state, &args),
         Command::Eval(args) => eval::run(&state, &args),
         Command::Corpus(args) => corpus::run(args),
+        Command::Policy(args) => policy::run(&args),
         Command::Db(args) => done(db::run(&state, &args)),
         Command::Completions(args) => done(completions::run(&args)),
         Command::Supervisor(args) => done(supervisor::run(&state, &args)),

@@ -29,7 +29,7 @@ pub const MAX_PIDS: u32 = 1 << 22;
 /// Bits for inodes that have labels. With ten thousand of them one look-up in twenty-six is in vain.
 pub const LABEL_BITS: u32 = 1 << 18;
 /// Bits for exact names of the static deny-list; a power of two.
-pub const NAME_BITS: u32 = 1 << 16;
+pub const NAME_BITS: u32 = 1 << 18;
 /// Entries of the static deny-list: jewels, and what lies below them.
 pub const MAX_T0: u32 = 65_536;
 /// Exceptions from the static deny-list of all running sessions.
@@ -44,8 +44,10 @@ pub const MAX_NETS: u32 = 16_384;
 pub const MAX_DEPTH: u32 = 48;
 /// Bytes of a name that the exact-name map can hold; a longer name never matches.
 pub const NAME_LEN: usize = 32;
+/// Names of the static deny-list, of the homes of all running sessions.
+pub const MAX_T0_NAMES: u32 = 32_768;
 /// Places of the static deny-list: each jewel's, and those of the directories above it.
-pub const MAX_PLACES: u32 = 32_768;
+pub const MAX_PLACES: u32 = 65_536;
 
 /// The number by which the programs call the kernel function `bpf_rdonly_cast`: no helper has it. The loader puts the
 /// function of the running kernel in its place, and the type of the words that are read so into `WORDS_TYPE`.

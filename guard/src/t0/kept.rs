@@ -4,7 +4,8 @@ use crate::walk::{self, Found, Node};
 use crate::{DenyList, Error};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
-use event::jewel::{JEWELS, Site};
+use event::jewel::jewels;
+use policy::Site;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -42,7 +43,7 @@ struct Held {
 pub(crate) fn keep(list: &dyn DenyList, home: &Path) -> Vec<Kept> {
     // As the kernel names it.
     let Ok(home) = std::fs::canonicalize(home) else { return Vec::new() };
-    let jewels = JEWELS.iter().filter_map(|jewel| match jewel.site {
+    let jewels = jewels().iter().filter_map(|jewel| match jewel.site {
         Site::Home(path) => Some(home.join(path)),
         Site::NameIn(directory, name) => Some(home.join(directory).join(name)),
         _ => None,
