@@ -42,7 +42,10 @@ pub(super) fn is_harmless(what: Harmless, bytes: &[u8]) -> bool {
     match what {
         Harmless::Npm => text.lines().all(is_npm_setting),
         // Whatever follows one of these words is one, netrc(5).
-        Harmless::Netrc => has_none(&["pass", "account", "macdef", "secret", "token"]),
+        Harmless::Netrc => {
+            has_none(&["pass", "account", "macdef", "secret", "token"])
+                && text.split_whitespace().next().is_none_or(|word| ["machine", "default"].contains(&word))
+        }
         Harmless::Settings => has_none(&SECRET_WORDS) && text.lines().all(is_setting),
         Harmless::Public => has_none(&["private", "secret"]) && is_public(text),
     }
@@ -61,11 +64,17 @@ fn is_setting(line: &str) -> bool {
         return is_plain(line);
     }
     let is_element = line.starts_with('<') && line.ends_with('>');
-    let is_pair = line.split_once(['=', ':', ' ']).is_some_and(|(name, value)| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.\"'@".contains(&byte);
-        !name.is_empty() && name.bytes().all(fits) && !value.trim().is_empty()
-    });
-    (is_element || is_pair) && is_plain(line)
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.\"'@".contains(&byte);
+    let is_name = |name: &str| !name.trim().is_empty() && name.trim().bytes().all(fits);
+    let is_pair = line.split_once(['=', ':']).is_some_and(|(name, _)| is_name(name));
+    // As yarn writes them: a name, and a number, a word of its own or a text in quotes.
+    let is_value = |value: &str| {
+        value.bytes().all(|byte| byte.is_ascii_digit())
+            || matches!(value, "true" | "false")
+            || value.starts_with('"') && value.ends_with('"')
+    };
+    let is_written = line.split_once(' ').is_some_and(|(name, value)| is_name(name) && is_value(value));
+    (is_element || is_pair || is_written) && is_plain(line)
 }
 
 /// Nothing that looks made up by a machine, and no address with a user or a query.
@@ -153,7 +162,7 @@ mod tests {
         let netrc = |text: &str| is_harmless(Harmless::Netrc, text.as_bytes());
         assert!(netrc("machine example.org\n  login me\n"));
         for credential in
-            ["machine a login b password c", "default account x", "machine a PASSWD c", "macdef init\n"]
+            ["machine a login b password c", "default account x", "machine a PASSWD c", "macdef init\n", "some words"]
         {
             assert!(!netrc(credential), "{credential}");
         }
@@ -174,6 +183,7 @@ mod tests {
         }
         for secret in [
             "x",
+            "some words 12",
             "token = a",
             "index-url = https://me:word@pypi.example.org/simple",
             "index-url = https://pypi.example.org/simple?x=y",
