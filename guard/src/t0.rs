@@ -129,6 +129,7 @@ impl Static {
             uid: guarded.uid,
             untouchable: HashSet::new(),
             entries: HashMap::new(),
+            directories: HashMap::new(),
             readable: Vec::new(),
             public: HashSet::new(),
             coverage: Coverage::default(),
@@ -197,6 +198,8 @@ struct Arming<'a> {
     untouchable: HashSet<FileKey>,
     /// What was found on the way to jewels.
     entries: HashMap<PathBuf, Option<above::Entry>>,
+    /// Directories in which jewels lie, and whether they have a mark; `None`: none is there.
+    directories: HashMap<PathBuf, (Option<FileKey>, bool)>,
     /// What may be read for now.
     readable: Vec<Readable>,
     /// What may be read of the directory of ssh.

@@ -161,9 +161,13 @@ mod tests {
     fn a_netrc_without_a_password_is_none() {
         let netrc = |text: &str| is_harmless(Harmless::Netrc, text.as_bytes());
         assert!(netrc("machine example.org\n  login me\n"));
-        for credential in
-            ["machine a login b password c", "default account x", "machine a PASSWD c", "macdef init\n", "some words"]
-        {
+        for credential in [
+            "machine a login b password c",
+            "default account x",
+            "machine a PASSWD c",
+            "macdef init\n",
+            "some words",
+        ] {
             assert!(!netrc(credential), "{credential}");
         }
     }

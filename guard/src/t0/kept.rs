@@ -53,7 +53,9 @@ pub(crate) fn keep(list: &dyn DenyList, home: &Path) -> Vec<Kept> {
         .filter(|path| path.starts_with(&home))
         .map(|path| (path.components().count(), path))
         .collect();
-    paths.into_iter().filter_map(|(_, path)| Kept::take(list, path)).collect()
+    // Most are not there, and asking the kernel side of each costs more.
+    let there = paths.into_iter().map(|(_, path)| path).filter(|path| path.symlink_metadata().is_ok());
+    there.filter_map(|path| Kept::take(list, path)).collect()
 }
 
 impl Kept {

@@ -5,7 +5,7 @@ use super::lease::Lease;
 use super::{Arming, Guarded, Key, Readable, content};
 use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, magic};
-use abi::{Label, access};
+use abi::{FileKey, Label, access};
 use bstr::{BString, ByteSlice};
 use event::jewel::Jewel;
 use policy::Walk;
@@ -35,23 +35,37 @@ impl Arming<'_> {
         self.path(path, label, walk)?;
         self.place(path, label)?;
         let (Some(parent), Some(leaf)) = (path.parent(), path.file_name()) else { return Ok(()) };
-        match walk::open(self.list, parent) {
+        // A replaced file has no mark of its own: its directory's mark covers it. Not so in the system's directories, of
+        // which everybody opens files all the time, and where only root replaces any.
+        let marked = label.deny & (access::READ | access::WRITE) != 0 && of_user;
+        match self.directory(parent, marked) {
+            Some(directory) => self.name(directory, leaf.as_bytes(), label),
+            None => Ok(()),
+        }
+    }
+
+    /// A directory in which jewels lie; many lie in one. `marked`: it is to have a mark.
+    fn directory(&mut self, path: &Path, marked: bool) -> Option<FileKey> {
+        if let Some(&(file, has_mark)) = self.directories.get(path)
+            && (has_mark || !marked || file.is_none())
+        {
+            return file;
+        }
+        let file = match walk::open(self.list, path) {
             Found::Node(node) if node.is_dir() => {
-                self.name(node.identity.file, leaf.as_bytes(), label)?;
-                // A replaced file has no mark of its own: its directory's mark covers it. Not so in the system's
-                // directories, of which everybody opens files all the time, and where only root replaces any.
-                if label.deny & (access::READ | access::WRITE) != 0 && of_user {
+                if marked {
                     self.mark(&node);
                 }
-                Ok(())
+                Some(node.identity.file)
             }
-            Found::Node(_) => Ok(()),
-            Found::Missing => Ok(()),
+            Found::Node(_) | Found::Missing => None,
             Found::Unreadable(e) => {
-                self.warn(parent, &e.to_string());
-                Ok(())
+                self.warn(path, &e.to_string());
+                None
             }
-        }
+        };
+        self.directories.insert(path.to_owned(), (file, marked));
+        file
     }
 
     /// Lets a file be read that surely holds no credential: a regular file of the user, with one name, that nobody has open
