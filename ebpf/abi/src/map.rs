@@ -96,6 +96,9 @@ pub const LABEL_ABOVE: u32 = 1 << 4;
 /// `T1_NAMES` has for [`ANY_DIR`].
 pub const LABEL_STATE: u32 = 1 << 5;
 
+/// `Label::flags`: a T0 label that refuses outside the session's workspaces only, as a name for any directory does.
+pub const LABEL_OUTSIDE: u32 = 1 << 6;
+
 /// `Itself::state`: the session began with it; it has made no process, and runs what it began with.
 pub const ITSELF_FIRST: u32 = 1;
 /// `Itself::state`: the same, and it has run a script.

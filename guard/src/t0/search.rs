@@ -3,6 +3,7 @@
 
 use super::{Arming, Guarded, label_of};
 use crate::Error;
+use abi::{LABEL_OUTSIDE, Label};
 use event::jewel::{Jewel, jewels};
 use policy::{Pattern, Site, Walk, What};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -76,7 +77,7 @@ impl Arming<'_> {
             _ => false,
         };
         let Some(&(index, row)) = rows.iter().find(|(_, row)| has(row)) else { return Ok(false) };
-        let label = label_of(index, row);
+        let label = outside(label_of(index, row));
         self.readable_for_now(row, path, &label, guarded.uid)?;
         self.path(path, &label, row.rule.walk)?;
         Ok(true)
@@ -86,7 +87,7 @@ impl Arming<'_> {
     fn repository(&mut self, git: &Path, rows: &[Sought]) -> Result<(), Error> {
         for (index, row) in rows {
             let Site::Repository(path) = row.site else { continue };
-            self.path(&git.join(path), &label_of(*index, *row), Walk::Whole)?;
+            self.path(&git.join(path), &outside(label_of(*index, *row)), Walk::Whole)?;
         }
         Ok(())
     }
@@ -121,6 +122,11 @@ impl Arming<'_> {
         }
         Ok(())
     }
+}
+
+/// Other sessions may work there: what lies in a workspace is its session's own.
+fn outside(label: Label) -> Label {
+    Label { flags: label.flags | LABEL_OUTSIDE, ..label }
 }
 
 /// What is in a directory, a bounded part of it; nothing where it cannot be read.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::denylist::fake::{Fake, key_of};
 use abi::PlaceKey;
+use abi::access;
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -117,7 +118,7 @@ fn what_lies_above_a_jewel_keeps_its_place() {
     for path in ["", "..", ".cargo", ".local", ".local/share", ".config", "dotfiles", "dotfiles/config"] {
         assert!(above(path), "{path}");
     }
-    for path in ["dotfiles/x", "dotfiles/config/x", "projects", ".cache", ".gnupg"] {
+    for path in ["dotfiles/x", "dotfiles/config/x", "projects", ".npm", ".gnupg"] {
         assert!(!above(path), "{path}");
     }
     // By the link and in its stead.
