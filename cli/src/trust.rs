@@ -48,6 +48,7 @@ enum Asked {
 pub fn check(cli: &Cli, state: &State) -> Result<()> {
     let asked = match cli.command {
         Command::Completions(_)
+        | Command::Policy(_)
         | Command::Keeper(_)
         | Command::Doorkeeper(_)
         | Command::Broker
