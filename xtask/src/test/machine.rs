@@ -40,7 +40,16 @@ const TESTS: [&str; 13] = [
 ];
 /// Of these, the tests that run in the machines: each loads the kernel side for itself, which takes a quarter of a minute there.
 const SOME: [(&str, &[&str]); 2] = [
-    ("control", &["nobody_inside_has_a_say", "without_client_and_supervisor_the_keeper_kills"]),
+    (
+        "control",
+        &[
+            "nobody_inside_has_a_say",
+            "without_client_and_supervisor_the_keeper_kills",
+            "a_request_begun_before_an_attachment_is_refused_after_it",
+            "a_request_has_one_deadline",
+            "a_user_takes_nobody_elses_place",
+        ],
+    ),
     ("delegates", &["an_agent_outside_ends_the_session_before_it_is_asked_for_anything"]),
 ];
 /// Those of them that run once more without BPF among the security modules: these kernels lack tracepoints of the host's.
