@@ -1,5 +1,5 @@
 //! A teller: the process that writes down what the sessions of one user do, as the supervisor tells it. It has root's uid,
-//! since the store is root's, and nothing else of root's: see [`confine`](confine::confine).
+//! since the store is root's, and none of root's capabilities: see [`confine`](confine::confine).
 //!
 //! It may be slow, stand still, and end. Nobody who decides waits for it: what it takes too late is counted and left out,
 //! and what it had taken when it ended counts as lost, unless it had said that it was written.

@@ -1,5 +1,6 @@
 //! What a teller gives up: every capability, every path but those of its user's directory, every call that it does not need.
-//! Who takes it over from what it reads has a store of one user, and nothing else.
+//! Who takes it over from what it reads has a store of one user. The calls are told by number alone: that of `tgkill`,
+//! `prlimit64` and `fcntl` reaches other processes of root's uid, too.
 
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter_all_threads};
