@@ -84,6 +84,33 @@ fn ctrl_z_stops_both_and_fg_continues_both() -> Result<()> {
     pty.expect("PROMPT> ")
 }
 
+/// While the supervisor is late, what is guarded stands still: no job of the shell's that was stopped. One that stops itself by
+/// the same signal is.
+#[test]
+fn who_is_stopped_for_a_late_supervisor_is_no_stopped_job() -> Result<()> {
+    let world = World::new()?;
+    let mut pty = shell(&world)?;
+    let script = "n=0\nwhile [ ! -e itself ]; do n=$((n+1)); echo TIC''K$n; sleep 0.1; done\nkill -STOP $$\necho O''VER\n";
+    pty.send(&line(&world, script)?)?;
+    pty.expect("TICK3")?;
+    let stands = || world.user_processes().iter().any(is_stopped);
+    for _ in 0..3 {
+        let supervisor = Paused::new(world.supervisor().context("no supervisor")?)?;
+        assert!(wait_until(Duration::from_secs(5), stands));
+        std::thread::sleep(Duration::from_secs(1));
+        drop(supervisor);
+        pty.expect("TICK")?;
+        pty.expect("TICK")?;
+    }
+    assert!(!pty.printed.contains("Stopped"), "{}", pty.printed);
+    world.write(&world.workspace().join("itself"), "")?;
+    pty.expect("Stopped")?;
+    pty.expect("PROMPT> ")?;
+    pty.send("fg\n")?;
+    pty.expect("OVER")?;
+    pty.expect("PROMPT> ")
+}
+
 #[test]
 fn a_new_size_reaches_the_command() -> Result<()> {
     let world = World::new()?;

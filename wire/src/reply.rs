@@ -11,6 +11,9 @@ pub enum Reply {
     Ready(Ready),
     /// The session stands still, or goes on again: told on its own connection, unasked.
     Frozen(Option<Box<Frozen>>),
+    /// What the kernel had stopped past a deadline goes on: who still stands still was stopped by somebody else, or is frozen,
+    /// which was told before.
+    InTime,
     /// The session is over.
     Finished(Box<Finished>),
     /// The running sessions.

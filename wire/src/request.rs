@@ -95,6 +95,9 @@ pub enum Request {
         /// How far.
         how: GoOn,
     },
+    /// Whether the guard is in time again, on the connection of the session itself: [`Reply::InTime`] follows when whatever the
+    /// kernel stopped past a deadline goes on.
+    InTime,
     /// The session is to be killed. Follows [`Request::Begin`].
     Kill,
     /// Leaves an attached session: its processes go on, unseen and unguarded. Refused while it is frozen.

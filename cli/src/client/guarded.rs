@@ -16,6 +16,20 @@ pub(super) struct Guarded {
     /// The command, where it has this process' terminal.
     command: Option<Pid>,
     standing: Option<Standing>,
+    halt: Halt,
+}
+
+/// Who stopped the command, where the guard did not say that it did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Halt {
+    /// It runs, as far as is known.
+    No,
+    /// The supervisor was asked whether it is in time.
+    Asked,
+    /// It was stopped once more meanwhile.
+    AskedBefore,
+    /// Not the guard.
+    Foreign,
 }
 
 impl Guarded {
@@ -23,7 +37,7 @@ impl Guarded {
     pub(super) fn new(supervisor: UnixStream, command: Option<Pid>) -> Self {
         // Whoever works for the same user inside must not reach into this process: it speaks for the user.
         let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-        Self { supervisor, command, standing: None }
+        Self { supervisor, command, standing: None, halt: Halt::No }
     }
 
     /// What the supervisor speaks on.
@@ -34,6 +48,29 @@ impl Guarded {
     /// Whether it stands still.
     pub(super) fn stands(&self) -> bool {
         self.standing.is_some()
+    }
+
+    /// The command was stopped by a signal that the guard uses, too: while the supervisor is late, the kernel side stops what is
+    /// guarded, and it goes on by itself.
+    pub(super) fn halted(&mut self) -> Result<()> {
+        if self.stands() {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.halt, Halt::AskedBefore);
+        if matches!(before, Halt::No | Halt::Foreign) {
+            self.halt = Halt::Asked;
+            self.ask(&Request::InTime)?;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody else than the guard had stopped the command, once for each time.
+    pub(super) fn was_halted(&mut self) -> bool {
+        let foreign = self.halt == Halt::Foreign;
+        if foreign {
+            self.halt = Halt::No;
+        }
+        foreign
     }
 
     /// The terminal, while it is borrowed.
@@ -54,6 +91,12 @@ impl Guarded {
                     standing.gone_on();
                 }
             }
+            (Reply::InTime, Some(_)) => self.halt = Halt::No,
+            (Reply::InTime, None) if self.halt == Halt::AskedBefore => {
+                self.halt = Halt::Asked;
+                self.ask(&Request::InTime)?;
+            }
+            (Reply::InTime, None) => self.halt = Halt::Foreign,
             (Reply::Refused(refused), Some(standing)) => standing.say(&refused.message),
             _ => return Err(lost()),
         }
@@ -106,17 +149,10 @@ impl Guarded {
                 Ok(Some((Reply::Finished(finished), _))) => return Ok(Ok(*finished)),
                 Ok(Some((Reply::Refused(refused), _))) => return Ok(Err(refused.message)),
                 // How it stood does not matter any more.
-                Ok(Some((Reply::Frozen(_), _))) => {}
+                Ok(Some((Reply::Frozen(_) | Reply::InTime, _))) => {}
                 Ok(Some(_)) => bail!("the supervisor answered something else than was asked"),
                 Ok(None) | Err(_) => return Err(lost()),
             }
         }
     }
-}
-
-/// Whether the supervisor has something to say within a moment.
-pub(super) fn speaks_soon(supervisor: &UnixStream) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let moment = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
-    matches!(poll(&mut [PollFd::new(supervisor, PollFlags::IN)], Some(&moment)), Ok(1))
 }

@@ -1,7 +1,7 @@
 //! One session from the client's side, from the fork to the report.
 
 use super::connect;
-use super::guarded::{self, Guarded};
+use super::guarded::Guarded;
 use super::held::Held;
 use super::signals::{Signals, ask_for_an_end, hand_on, stop_with};
 use super::terminal::Terminal;
@@ -127,10 +127,9 @@ fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals, terminal: &Termi
             Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(How::Signal(signal)),
             Ok(WaitStatus::Stopped(_, signal)) => {
                 // A session without a cgroup is frozen by SIGSTOP.
-                let frozen = signal == Signal::SIGSTOP
-                    && (guarded.stands() || guarded::speaks_soon(guarded.supervisor()));
-                // While the supervisor is late the kernel side stops what is guarded, and it goes on by itself.
-                if !frozen && (signal != Signal::SIGSTOP || is_stopped(command)) {
+                if signal == Signal::SIGSTOP {
+                    guarded.halted()?;
+                } else {
                     terminal.forget_input();
                     stop_with(command, signal)?;
                     continue;
@@ -159,6 +158,10 @@ fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals, terminal: &Termi
         }
         if ready[1] {
             guarded.hear()?;
+        }
+        if guarded.was_halted() && is_stopped(command) {
+            terminal.forget_input();
+            stop_with(command, Signal::SIGSTOP)?;
         }
     }
 }

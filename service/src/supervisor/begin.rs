@@ -69,7 +69,7 @@ pub(super) fn serve(
     let (leaving, status) = match taken {
         Some(taken) => (leave(shared, stream, peer, &lease, &running, begin.mode, &taken), None),
         // Anything but the end of the command is the end of the client: nobody would take the session's report.
-        None => match client::next(shared, stream, peer, &running) {
+        None => match client::next(shared, stream, peer, &lease.pump, &running) {
             Some(Request::Ended { status }) => (Leaving::Ended, Some(status)),
             _ => (Leaving::Killed, None),
         },
@@ -103,7 +103,7 @@ fn leave(
     taken: &Taken,
 ) -> Leaving {
     loop {
-        return match (client::next(shared, stream, peer, running), mode) {
+        return match (client::next(shared, stream, peer, &lease.pump, running), mode) {
             (Some(Request::Detach), _) => {
                 if running.with(|live| live.is_frozen()).unwrap_or(false) {
                     let message = "the session is frozen, and would go on unguarded: thaw or kill it with `wardline stop-session`";

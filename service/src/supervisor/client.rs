@@ -5,6 +5,7 @@
 //! nothing else pass.
 
 use super::peer::Peer;
+use super::pump::Pump;
 use super::requests::{self, answer};
 use super::sessions::Running;
 use super::{SILENCE, Shared};
@@ -14,7 +15,13 @@ use wire::{self, Action, GoOn, Patience, Refused, Reply, Request, Why};
 
 /// The next request of the session's client that is none about a session that stands still; `None`: the client is gone, or
 /// sent something else.
-pub(super) fn next(shared: &Shared, stream: &UnixStream, peer: &Peer, running: &Running) -> Option<Request> {
+pub(super) fn next(
+    shared: &Shared,
+    stream: &UnixStream,
+    peer: &Peer,
+    pump: &Pump,
+    running: &Running,
+) -> Option<Request> {
     let mut told = 0;
     loop {
         let mut fds = [PollFd::new(stream, PollFlags::IN), PollFd::new(running.changed(), PollFlags::IN)];
@@ -38,6 +45,14 @@ pub(super) fn next(shared: &Shared, stream: &UnixStream, peer: &Peer, running: &
                 if let Err(refused) = go_on(shared, running, number, how) {
                     tracing::warn!(session = running.id(), "not let go on: {}", refused.message);
                     answer(stream, &refused.into());
+                }
+            }
+            Ok(Some((Request::InTime, _))) => {
+                // A pump that is not back is no answer.
+                if pump.flush() {
+                    running.see_change();
+                    tell(stream, running, &mut told)?;
+                    answer(stream, &Reply::InTime);
                 }
             }
             Ok(Some((Request::Kill, _))) => {

@@ -53,9 +53,12 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Peer, unti
             shared.named(peer, &session, owner).and_then(|running| act(shared, &running, action)).map(Some)
         }
         Request::Read { args } => read(shared, peer, &args, fds).map(Some),
-        Request::Ended { .. } | Request::Gone | Request::GoOn { .. } | Request::Kill | Request::Detach => {
-            Err(Refused::new(Why::Protocol, "no session was begun on this connection"))
-        }
+        Request::Ended { .. }
+        | Request::Gone
+        | Request::GoOn { .. }
+        | Request::InTime
+        | Request::Kill
+        | Request::Detach => Err(Refused::new(Why::Protocol, "no session was begun on this connection")),
     };
     match reply {
         Ok(Some(reply)) => answer(stream, &reply),
@@ -94,6 +97,7 @@ fn name(request: &Request) -> &'static str {
         Request::Ended { .. } => "ended",
         Request::Gone => "gone",
         Request::GoOn { .. } => "go-on",
+        Request::InTime => "in-time",
         Request::Kill => "kill",
         Request::Detach => "detach",
         Request::Task { .. } => "task",
