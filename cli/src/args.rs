@@ -2,7 +2,7 @@
 
 use crate::commands::{
     baselines, completions, corpus, db, doctor, doorkeeper, eval, export, keeper, run, sessions, show, stop,
-    stop_session, supervisor, tail, task, train,
+    stop_session, supervisor, tail, task, train, why,
 };
 use crate::demo::DemoArgs;
 use crate::exit::EXIT_HELP;
@@ -75,6 +75,8 @@ pub enum Command {
     Sessions(sessions::Args),
     /// Show one session's timeline
     Show(show::Args),
+    /// Say why something was refused, and who did it
+    Why(why::Args),
     /// Write one session's events to a file
     Export(export::Args),
     /// Kill, freeze or thaw a running session

@@ -143,4 +143,4 @@ pub enum Request {
 }
 
 /// Commands that a user without root's rights reads through the supervisor.
-pub const READING_COMMANDS: [&str; 5] = ["sessions", "show", "export", "baselines", "baseline"];
+pub const READING_COMMANDS: [&str; 6] = ["sessions", "show", "why", "export", "baselines", "baseline"];

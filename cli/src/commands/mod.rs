@@ -24,6 +24,7 @@ pub mod task;
 pub mod teller;
 pub mod train;
 mod trial;
+pub mod why;
 
 mod reading;
 mod refused;
@@ -62,6 +63,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Tail(args) => done(tail::run(&state, &args)),
         Command::Sessions(args) => sessions::run(&state, &args),
         Command::Show(args) => show::run(&state, &args),
+        Command::Why(args) => why::run(&state, &args),
         Command::Export(args) => export::run(&state, &args),
         Command::StopSession(args) => done(stop_session::run(&state, &args)),
         Command::Stop(args) => done(stop::run(&state, &args)),

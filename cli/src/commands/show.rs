@@ -216,7 +216,8 @@ fn entry(event: &Event, start: u64, reasons: &BTreeMap<u32, String>) -> Entry {
     entry
 }
 
-fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
+/// What an operation acted on, in one line.
+pub fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
     let object = match &event.object {
         Object::Exe(exe) if !exe.args.is_empty() => {
             let args: Vec<String> = exe.args.iter().map(|arg| clean(&arg.to_string())).collect();
@@ -247,7 +248,7 @@ fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
 }
 
 /// Arguments come from the guarded side: no control character of theirs reaches a terminal.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     text.chars()
         .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
         .collect()

@@ -7,7 +7,7 @@ use models::State;
 use std::fmt::Write;
 use wire::{Finished, GoOn, KeyUse, Mode, Peer, PeerKind, Report};
 
-/// Denials that are printed; `wardline show` has them all.
+/// Denials that are printed; `wardline why` has them all.
 const SHOWN_DENIALS: usize = 10;
 
 /// The summary of a session. `said` are the notes that the user read before the command started.
@@ -142,7 +142,11 @@ fn denials(out: &mut String, report: &Report) {
     let shown: u64 = report.denials.iter().take(SHOWN_DENIALS).map(|denial| denial.times).sum();
     let more = (report.denied + report.stopped + report.happened).saturating_sub(shown);
     if more > 0 {
-        let _ = writeln!(out, "             and {} more: `wardline show {}`", more, report.session);
+        let _ = writeln!(out, "             and {more} more");
+    }
+    if !report.denials.is_empty() {
+        let session = &report.session;
+        let _ = writeln!(out, "             by which program, and what can be done: `wardline why {session}`");
     }
 }
 
