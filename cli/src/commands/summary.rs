@@ -146,7 +146,8 @@ fn denials(out: &mut String, report: &Report) {
     }
     if !report.denials.is_empty() {
         let session = &report.session;
-        let _ = writeln!(out, "             by which program, and what can be done: `wardline why {session}`");
+        let _ =
+            writeln!(out, "             by which program, and what can be done: `wardline why {session}`");
     }
 }
 

@@ -223,14 +223,18 @@ fn text(answer: &Answer, is_one: bool) -> String {
         let _ = writeln!(out, "  when   {} after the session began", table::duration(denial.at_ns));
         for (place, Program { pid, arguments }) in denial.programs.iter().enumerate() {
             let head = if place == 0 { "who " } else { "from" };
-            let arguments = if arguments.is_empty() { "a program whose start was not seen" } else { arguments };
+            let arguments =
+                if arguments.is_empty() { "a program whose start was not seen" } else { arguments };
             let _ = writeln!(out, "  {head}   {} (pid {pid})", short(arguments));
         }
         let _ = writeln!(out, "  next   {}", next(denial, answer));
         return out;
     }
     if answer.denials.is_empty() {
-        let _ = writeln!(out, "session {session} of `{agent}`, task `{task}`, {mode}: nothing was spoken against");
+        let _ = writeln!(
+            out,
+            "session {session} of `{agent}`, task `{task}`, {mode}: nothing was spoken against"
+        );
         return out;
     }
     for denial in &answer.denials {
@@ -255,16 +259,20 @@ fn short(arguments: &str) -> String {
 fn next(denial: &Denial, answer: &Answer) -> String {
     let Answer { agent, task, .. } = answer;
     match denial.stage {
-        Stage::T0 => "the static deny-list is the same for every agent and task: do it outside of a session, if it is \
+        Stage::T0 => {
+            "the static deny-list is the same for every agent and task: do it outside of a session, if it is \
                       to be done"
-            .to_owned(),
+                .to_owned()
+        }
         Stage::T1 => format!(
             "if it is normal for `{agent}` at `{task}`: `wardline record --task {task} -- ...` three sessions that do it, \
              and `wardline train`; `wardline enforce --shadow` refuses nothing meanwhile"
         ),
-        Stage::T2 => "`wardline stop-session SESSION --thaw` lets a session go on that stands still; more recorded \
+        Stage::T2 => {
+            "`wardline stop-session SESSION --thaw` lets a session go on that stands still; more recorded \
                       sessions like this one make its score exacter"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 
