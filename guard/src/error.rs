@@ -41,6 +41,13 @@ pub enum Error {
         /// How many there can be.
         limit: usize,
     },
+    /// looking at the jewels took too long
+    #[error(
+        "looking through what is guarded in the home took longer than {} s: a file system there is slow, or a directory of \
+         credentials holds far too many files",
+        .0.as_secs()
+    )]
+    TooLong(std::time::Duration),
     /// a baseline arms nothing
     #[error(transparent)]
     Unfit(#[from] models::Unfit),

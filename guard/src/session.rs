@@ -45,7 +45,7 @@ use names::Names;
 use passed::Passed;
 pub use passed::{Change, Deed};
 use peers::Peers;
-pub use recording::{Recording, Teller};
+pub use recording::{Patience, Recording, Teller};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

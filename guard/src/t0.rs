@@ -23,7 +23,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 #[cfg(test)]
 pub(crate) use above::component;
@@ -39,6 +40,9 @@ const METADATA: [IpAddr; 4] = [
     IpAddr::V4(std::net::Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 0, 192)),
 ];
+
+/// How long the jewels of a session may take to be labelled: a home of tens of thousands of files takes a second.
+pub const ARMING: Duration = Duration::from_secs(45);
 
 /// Wardline's own: what it needs to stay itself.
 #[derive(Clone, Debug, Default)]
@@ -127,10 +131,10 @@ impl Static {
     /// Labels the jewels of a session's user for the session in `slot`, and marks them where marks are had. On an
     /// error nothing of it stays.
     pub fn arm(&self, slot: u32, guarded: &Guarded, marks: Option<&Marks>) -> Result<Coverage, Error> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mut arming = Arming {
             list: &*self.list,
-            held: &mut held,
+            held: &self.held,
+            until: Instant::now() + ARMING,
             slot,
             marks,
             uid: guarded.uid,
@@ -144,13 +148,11 @@ impl Static {
         let (coverage, readable) = (arming.coverage, arming.readable);
         match armed {
             Ok(()) => {
-                // Never both locks in this order: see `keep_whole`.
-                drop(held);
                 self.readable().extend(readable);
                 Ok(coverage)
             }
             Err(e) => {
-                held.release(&*self.list, slot)?;
+                self.held().release(&*self.list, slot)?;
                 Err(e)
             }
         }
@@ -168,9 +170,7 @@ impl Static {
         let broken: Vec<Readable> = self.readable().extract_if(.., broken).collect();
         let mut kept = Ok(());
         for file in broken {
-            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let closed = held.add(&*self.list, slot, Key::File(file.file), &file.label);
-            drop(held);
+            let closed = self.held().add(&*self.list, slot, Key::File(file.file), &file.label);
             let closed = closed.and_then(|()| file.lease.end_readers(&self.list, slot));
             if closed.is_err() {
                 // Kept for another attempt: whoever waits goes on after a while.
@@ -181,21 +181,28 @@ impl Static {
         kept
     }
 
-    fn readable(&self) -> std::sync::MutexGuard<'_, Vec<Readable>> {
+    fn readable(&self) -> MutexGuard<'_, Vec<Readable>> {
         self.readable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes back what was labelled for `slot` alone.
     pub fn release(&self, slot: u32) -> Result<(), Error> {
         self.readable().retain(|file| file.slot != slot);
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).release(&*self.list, slot)
+        self.held().release(&*self.list, slot)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One call of [`Static::arm`].
 struct Arming<'a> {
     list: &'a dyn DenyList,
-    held: &'a mut Held,
+    /// Held for one entry at a time: a file system may answer when it likes, and other sessions begin and end meanwhile.
+    held: &'a Mutex<Held>,
+    /// By when it is to be done.
+    until: Instant,
     slot: u32,
     marks: Option<&'a Marks>,
     /// The session's user.
@@ -227,7 +234,7 @@ impl Arming<'_> {
                 && (guarded.uid == 0 || guarded.uid == node.identity.uid)
             {
                 let here = Label { flags: abi::LABEL_WORKSPACE, ..plain(0, 0) };
-                self.held.add(self.list, self.slot, Key::File(node.identity.file), &here)?;
+                self.hold(Key::File(node.identity.file), &here)?;
             }
         }
         self.public_files(guarded)?;
@@ -243,11 +250,11 @@ impl Arming<'_> {
             self.place(&file.path, &label)?;
         }
         for &pid in &own.processes {
-            self.held.add(self.list, self.slot, Key::Process(pid), &plain(0, abi::REASON_PROTECTED))?;
+            self.hold(Key::Process(pid), &plain(0, abi::REASON_PROTECTED))?;
         }
         for ip in METADATA {
             let deny = access::CONNECT | access::LISTEN;
-            self.held.add(self.list, self.slot, Key::Net(mapped(ip)), &plain(deny, reason::METADATA))?;
+            self.hold(Key::Net(mapped(ip)), &plain(deny, reason::METADATA))?;
         }
         Ok(())
     }
@@ -351,10 +358,25 @@ impl Arming<'_> {
         }
     }
 
+    /// Adds this session's label to an entry.
+    fn hold(&self, key: Key, label: &Label) -> Result<(), Error> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.add(self.list, self.slot, key, label)
+    }
+
+    fn is_held(&self, key: Key) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).has(key)
+    }
+
+    /// Goes on, unless it takes too long.
+    fn in_time(&self) -> Result<(), Error> {
+        if Instant::now() < self.until { Ok(()) } else { Err(Error::TooLong(ARMING)) }
+    }
+
     fn name(&mut self, dir: FileKey, name: &[u8], label: &Label) -> Result<(), Error> {
         let Some(name) = padded(name) else { return Ok(()) };
         self.coverage.names += 1;
-        self.held.add(self.list, self.slot, Key::Name(NameKey { dir, name }), label)
+        self.hold(Key::Name(NameKey { dir, name }), label)
     }
 
     fn warn(&mut self, path: &Path, why: &str) {

@@ -119,6 +119,13 @@ impl Broker {
         }
     }
 
+    fn wait(&mut self) {
+        let until = Instant::now() + ENDING;
+        while matches!(self.process.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.process.id()
@@ -177,12 +184,10 @@ impl Drop for Broker {
         self.over.store(true, Ordering::Release);
         // It ends by itself then, and what it has said is still heard.
         let _ = self.control.shutdown(std::net::Shutdown::Write);
-        let until = Instant::now() + ENDING;
-        while matches!(self.process.try_wait(), Ok(None)) && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        self.wait();
         let _ = self.process.kill();
-        let _ = self.process.wait();
+        // A file system of the user's may keep it from ending for ever: nobody waits for that.
+        self.wait();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

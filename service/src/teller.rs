@@ -18,7 +18,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
@@ -32,6 +32,8 @@ const OPENING: Duration = Duration::from_secs(120);
 const BEGINNING: Duration = Duration::from_secs(90);
 /// How long what was told last may take to be written.
 const ENDING: Duration = Duration::from_secs(10);
+/// How long a killed process may take to be gone.
+const DEATH: Duration = Duration::from_secs(1);
 /// Between two tries to hand on what its socket has no room for.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Between two tries to start it again, at first and at most.
@@ -134,7 +136,7 @@ impl Link {
         let wrong = |e: io::Error| Error::io("what writes sessions down cannot be started", e).to_string();
         let (program, args) = self.command.split_first().ok_or_else(|| wrong(ErrorKind::NotFound.into()))?;
         let (stream, other) = UnixStream::pair().map_err(wrong)?;
-        let mut child = Command::new(program)
+        let child = Command::new(program)
             .args(args)
             .stdin(OwnedFd::from(other))
             .stdout(Stdio::null())
@@ -159,10 +161,21 @@ impl Link {
             Ok(_) => wrong(ErrorKind::UnexpectedEof.into()),
             Err(e) => wrong(e),
         };
-        let _ = child.kill();
-        let _ = child.wait();
-        (self.protect)(child.id(), false);
+        self.gone(child);
         Err(why)
+    }
+
+    /// Ends a process, and says how it ended. One that a disk keeps from ending is waited for by nobody who has something
+    /// else to do.
+    fn gone(&self, mut child: Child) -> Option<ExitStatus> {
+        let _ = child.kill();
+        wait_until(&mut child, Some(Instant::now() + DEATH));
+        (self.protect)(child.id(), false);
+        let ended = child.try_wait().ok().flatten();
+        if ended.is_none() {
+            std::thread::spawn(move || child.wait());
+        }
+        ended
     }
 
     /// Hands on what is told, and starts the process again when it has ended, until it is to end or cannot write any more.
@@ -172,15 +185,15 @@ impl Link {
             let began = Instant::now();
             self.serve(&mut running);
             self.pid.store(0, Ordering::Release);
-            let ended = end(&mut running.child, self.queue.closed_until());
-            (self.protect)(running.child.id(), false);
+            let pid = running.child.id();
+            let ended = self.gone(running.child);
             if self.queue.is_done() {
                 return;
             }
             if began.elapsed() > AGAIN.1 {
                 pause = AGAIN.0;
             }
-            tracing::error!(pid = running.child.id(), status = ?ended, "a teller is gone: it is started again");
+            tracing::error!(pid, status = ?ended, "a teller is gone: it is started again");
             running = loop {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(AGAIN.1);
@@ -218,7 +231,9 @@ impl Link {
         if self.queue.closed_until().is_none() {
             let _ = running.stream.shutdown(Shutdown::Both);
         }
-        let _ = end(&mut running.child, self.queue.closed_until());
+        wait_until(&mut running.child, self.queue.closed_until());
+        let _ = running.child.kill();
+        let _ = running.stream.shutdown(Shutdown::Both);
         let _ = listener.join();
         self.queue.lose();
     }
@@ -247,14 +262,9 @@ impl Link {
     }
 }
 
-/// Waits for the end of a process that is to end by itself until then, and ends it otherwise.
-fn end(child: &mut Child, until: Option<Instant>) -> io::Result<std::process::ExitStatus> {
-    while until.is_some_and(|until| Instant::now() < until) {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
+/// Waits until then for the end of a process.
+fn wait_until(child: &mut Child, until: Option<Instant>) {
+    while until.is_some_and(|until| Instant::now() < until) && matches!(child.try_wait(), Ok(None)) {
         std::thread::sleep(POLL);
     }
-    let _ = child.kill();
-    child.wait()
 }

@@ -60,6 +60,16 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// Whether it tells how a session stands: whoever looks later must find it.
+    pub fn is_of_state(&self) -> bool {
+        matches!(self.kind, Kind::Restricted | Kind::Frozen | Kind::GoesOn | Kind::Killed)
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.session.len() + self.op.len() + self.object.len() + self.reason.len()
+    }
+
     /// What was done, and what became of it; `None` where it is about no operation.
     pub fn told(&self) -> Option<Told<'_>> {
         let (op, object, times) = (self.op.as_str(), self.object.as_str(), self.times);

@@ -1,7 +1,7 @@
 //! What the supervisor has a teller write down, and what that answers.
 
 use crate::Notice;
-use event::{Alert, Captured, Segment, SessionMeta, Summary};
+use event::{Alert, Captured, Event, Object, Segment, SessionMeta, Summary};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -22,8 +22,8 @@ pub struct Start {
 /// What is to be written down. Sessions have the number that the store gave them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Order {
-    /// A session begins: answered by [`Said::Begun`].
-    Begin(Box<SessionMeta>),
+    /// A session begins: answered by [`Said::Begun`] with the same number of the order.
+    Begin(u64, Box<SessionMeta>),
     /// What the kernel said of a session.
     Captured(i64, Vec<Captured>),
     /// A segment began.
@@ -49,9 +49,32 @@ impl Order {
             | Order::Alert(..)
             | Order::Reason(..)
             | Order::End(..) => true,
-            Order::Begin(_) | Order::Notice(_) | Order::Flush => false,
+            Order::Begin(..) | Order::Notice(_) | Order::Flush => false,
         }
     }
+
+    /// About how many bytes of memory it takes: what a session claims, as its arguments, may be long.
+    pub fn bytes(&self) -> usize {
+        let held = match self {
+            Order::Captured(_, records) => {
+                records.iter().map(|record| size_of_val(record) + claimed(record)).sum()
+            }
+            Order::Reason(_, _, text) => text.len(),
+            Order::Notice(notice) => notice.bytes(),
+            Order::Begin(..) | Order::Segment(..) | Order::Alert(..) | Order::End(..) | Order::Flush => 0,
+        };
+        size_of::<Self>() + held
+    }
+}
+
+fn claimed(record: &Captured) -> usize {
+    let Captured::Event(event) = record else { return 0 };
+    let of = |object: &Object| {
+        let args = if let Object::Exe(exe) = object { exe.args.as_slice() } else { &[] };
+        let args: usize = args.iter().map(|arg| size_of_val(arg) + arg.len()).sum();
+        args + object.file().map_or(0, |file| file.path.len())
+    };
+    size_of::<Event>() + of(&event.object) + event.second.as_ref().map_or(0, of)
 }
 
 /// What a teller says.
@@ -59,8 +82,8 @@ impl Order {
 pub enum Said {
     /// The store is open.
     Ready,
-    /// The number of the session that began.
-    Begun(i64),
+    /// What was ordered by this number began, and the number of the session.
+    Begun(u64, i64),
     /// So much of what it was to store is in the store, and outlasts its end.
     Written(u64),
     /// A session has met the limit of the store: what nothing was decided of is only counted from now on.

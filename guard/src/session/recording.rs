@@ -2,7 +2,7 @@
 
 use event::{Alert, Captured, Loss, Segment, Summary};
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use wire::teller::Order;
 
@@ -13,13 +13,12 @@ const BATCH: usize = 512;
 /// less takes time from whoever is watched.
 const HOLD: Duration = Duration::from_millis(50);
 
-/// Messages that a session keeps while the teller takes none: some 16 MB of operations. What comes then is counted, and not
-/// kept: it may stand still for as long as it likes, and whoever decides waits for none.
+/// Messages that a session keeps while the teller takes none, and bytes of them. What comes then is counted, and not kept:
+/// the teller may stand still for as long as it likes, and whoever decides waits for none.
 const WAITING: usize = 64;
+const WAITING_BYTES: usize = 32 << 20;
 /// Between two looks whether it takes something.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How long a teller that is only busy is waited for; far less than the deadline past which sessions stand still.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// How long the last messages of a session wait, when nobody decides about it any more.
 const LAST: Duration = Duration::from_secs(10);
 
@@ -35,17 +34,57 @@ pub trait Teller: Send + Sync {
     fn failure(&self) -> Option<String>;
 }
 
+/// How long tellers that are only busy are waited for: by all sessions together, so that however many there are, whoever
+/// decides is not late.
+#[derive(Default)]
+pub struct Patience(Mutex<Waited>);
+
+#[derive(Default)]
+struct Waited {
+    since: Option<Instant>,
+    time: Duration,
+}
+
+impl Patience {
+    /// What may be waited of any [`Patience::WINDOW`]: at most twice as long at a stretch, which is less than half of the
+    /// deadline past which sessions stand still.
+    const MOST: Duration = Duration::from_millis(50);
+    const WINDOW: Duration = Duration::from_millis(250);
+
+    /// Waits for a moment; `false`: it was waited for long enough.
+    fn pause(&self) -> bool {
+        let began = Instant::now();
+        let mut waited = self.waited();
+        if waited.since.is_none_or(|since| since.elapsed() >= Self::WINDOW) {
+            *waited = Waited { since: Some(began), time: Duration::ZERO };
+        }
+        if waited.time >= Self::MOST {
+            return false;
+        }
+        drop(waited);
+        std::thread::sleep(PAUSE);
+        self.waited().time += began.elapsed();
+        true
+    }
+
+    fn waited(&self) -> MutexGuard<'_, Waited> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What is to be told of a session.
 pub struct Recording {
     teller: Arc<dyn Teller>,
     id: i64,
+    patience: Arc<Patience>,
     batch: Vec<Captured>,
     /// When the first of the batch came.
     since: Instant,
     explained: HashSet<u32>,
-    /// What the teller has no room for.
+    /// What the teller has no room for, and how many bytes.
     waiting: VecDeque<Order>,
-    /// The teller takes nothing, for longer than [`PATIENCE`].
+    waiting_bytes: usize,
+    /// The teller took nothing when it was waited for last: it is not waited for again until it does.
     stalled: bool,
     /// What came while too much waited already.
     left_out: u64,
@@ -56,15 +95,17 @@ pub struct Recording {
 
 impl Recording {
     /// Of a session that has begun, by its number in the store.
-    pub fn new(teller: Arc<dyn Teller>, id: i64) -> Self {
+    pub fn new(teller: Arc<dyn Teller>, id: i64, patience: Arc<Patience>) -> Self {
         let batch = Vec::with_capacity(BATCH);
         Self {
             teller,
             id,
+            patience,
             batch,
             since: Instant::now(),
             explained: HashSet::new(),
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             stalled: false,
             left_out: 0,
             unstored: 0,
@@ -124,21 +165,29 @@ impl Recording {
         }
     }
 
-    /// Hands on the last of it. Nobody decides here any more, and so this may wait.
-    pub(super) fn end(&mut self, summary: Summary) {
+    /// Hands on the last of it. Nobody decides here any more, and so this may wait. `false`: it was not taken in time.
+    pub(super) fn end(&mut self, summary: Summary) -> bool {
+        self.end_within(LAST, summary)
+    }
+
+    fn end_within(&mut self, limit: Duration, summary: Summary) -> bool {
         self.flush();
-        let count = self.missing();
+        let count = self.unstored + self.left_out;
         if count > 0 {
             let loss = Loss { time_ns: super::boot_ns(), cpu: 0, kind: Loss::UNSTORED, count };
-            self.waiting.push_back(Order::Captured(self.id, vec![Captured::Loss(loss)]));
+            self.keep(Order::Captured(self.id, vec![Captured::Loss(loss)]));
         }
-        self.waiting.push_back(Order::End(self.id, summary));
-        let until = Instant::now() + LAST;
+        self.keep(Order::End(self.id, summary));
+        let until = Instant::now() + limit;
+        // What others may be waited for is not spent here.
+        self.stalled = true;
         self.hand_on();
-        while !self.waiting.is_empty() && Instant::now() < until {
+        while !self.waiting.is_empty() && self.teller.failure().is_none() && Instant::now() < until {
             std::thread::sleep(PAUSE);
+            self.stalled = true;
             self.hand_on();
         }
+        self.waiting.is_empty()
     }
 
     /// What was only counted since the store's limit was met; `None`: all was handed on.
@@ -156,42 +205,118 @@ impl Recording {
         self.teller.lost(self.id)
     }
 
-    /// All that is not in the store, or may not be.
-    pub(super) fn missing(&self) -> u64 {
-        self.unstored + self.left_out + self.lost()
-    }
-
     /// Why nothing more is written, if so: nothing else stops.
     pub(super) fn failure(&self) -> Option<String> {
         self.teller.failure()
     }
 
+    /// What was not handed on. Of what was, the teller says what is missing.
+    pub(super) fn missing(&self) -> u64 {
+        self.unstored + self.left_out
+    }
+
     fn send(&mut self, order: Order) {
-        match &order {
-            Order::Captured(_, batch) if self.waiting.len() >= WAITING => {
-                self.left_out += batch.len() as u64;
-            }
-            Order::Alert(..) if self.waiting.len() >= WAITING => self.left_out += 1,
-            _ => self.waiting.push_back(order),
+        if self.waiting.len() >= WAITING || self.waiting_bytes >= WAITING_BYTES {
+            self.left_out += if let Order::Captured(_, batch) = &order { batch.len() as u64 } else { 1 };
+        } else {
+            self.keep(order);
         }
         self.hand_on();
     }
 
+    fn keep(&mut self, order: Order) {
+        self.waiting_bytes += order.bytes();
+        self.waiting.push_back(order);
+    }
+
     /// Gives the teller what waits for it, as far as it takes it.
     fn hand_on(&mut self) {
-        let mut waited = Duration::ZERO;
         while let Some(order) = self.waiting.pop_front() {
+            let bytes = order.bytes();
             let Some(order) = self.teller.hand_on(order) else {
+                self.waiting_bytes -= bytes;
                 self.stalled = false;
                 continue;
             };
             self.waiting.push_front(order);
-            if self.stalled || waited >= PATIENCE {
+            if self.stalled || !self.patience.pause() {
                 self.stalled = true;
                 return;
             }
-            std::thread::sleep(PAUSE);
-            waited += PAUSE;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::Syscall;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// One that takes nothing until it is told to.
+    #[derive(Default)]
+    struct Full(AtomicBool, Mutex<Vec<Order>>);
+
+    impl Teller for Full {
+        fn hand_on(&self, order: Order) -> Option<Order> {
+            if !self.0.load(Ordering::Acquire) {
+                return Some(order);
+            }
+            self.1.lock().unwrap().push(order);
+            None
+        }
+        fn is_past(&self, _: i64) -> bool {
+            false
+        }
+        fn lost(&self, _: i64) -> u64 {
+            0
+        }
+        fn failure(&self) -> Option<String> {
+            None
+        }
+    }
+
+    fn call() -> Captured {
+        Captured::Syscall(Syscall { time_ns: 1, tid: 1, number: 0, ret: 0, compat: false })
+    }
+
+    #[test]
+    fn however_many_sessions_stall_all_together_are_waited_for_once() {
+        let (full, patience) = (Arc::new(Full::default()), Arc::new(Patience::default()));
+        let mut sessions: Vec<Recording> =
+            (0..64).map(|id| Recording::new(full.clone(), id, patience.clone())).collect();
+        let began = Instant::now();
+        for recording in &mut sessions {
+            (0..BATCH).for_each(|_| recording.take(call()));
+        }
+        let longest = began.elapsed();
+        assert!(longest >= Patience::MOST, "{longest:?}");
+        assert!(longest < Patience::MOST + Patience::WINDOW / 2, "{longest:?}");
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_told_at_the_end() {
+        let full = Arc::new(Full::default());
+        let mut recording = Recording::new(full.clone(), 1, Arc::default());
+        let whole = WAITING * BATCH;
+        (0..whole + 3 * BATCH).for_each(|_| recording.take(call()));
+        recording.segment(Segment { index: 1, task: "t".into(), started_boot_ns: 0 });
+        let left_out = 3 * BATCH as u64 + 1;
+        assert_eq!(recording.left_out(), left_out);
+        let mut end = || recording.end_within(Duration::from_millis(20), Summary::default());
+        assert!(!end(), "nothing was taken, and that is said");
+        full.0.store(true, Ordering::Release);
+        assert!(end());
+        assert_eq!((recording.waiting.len(), recording.waiting_bytes), (0, 0));
+        let told = full.1.lock().unwrap();
+        let lost = told.iter().find_map(|order| match order {
+            Order::Captured(1, records) => match records[..] {
+                [Captured::Loss(Loss { kind: Loss::UNSTORED, count, .. })] => Some(count),
+                _ => None,
+            },
+            _ => None,
+        });
+        assert_eq!(lost, Some(left_out));
+        assert!(matches!(told.last(), Some(Order::End(1, _))));
     }
 }

@@ -76,7 +76,7 @@ impl Live {
     /// The session is over, and nobody is inside any more: takes back what was armed, and sums up.
     pub fn finish(mut self, exit_status: Option<i32>) -> (Report, Summary) {
         self.ended_held();
-        let report = self.summed_up(exit_status);
+        let mut report = self.summed_up(exit_status);
         let summary = Summary {
             exit_status,
             events: report.events,
@@ -97,8 +97,12 @@ impl Live {
             duration_ns: report.duration_ns,
             unseen: report.unseen,
         };
-        if let Some(recording) = &mut self.recording {
-            recording.end(summary.clone());
+        if let Some(recording) = &mut self.recording
+            && !recording.end(summary.clone())
+        {
+            report.notes.push(
+                "what writes sessions down took the last of this one too late: its end is not kept, and it does not train".into(),
+            );
         }
         (report, summary)
     }

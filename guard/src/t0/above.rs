@@ -77,7 +77,7 @@ impl Arming<'_> {
                 let PlaceKey { hash, dev, .. } =
                     below.iter().rev().fold(from, |place, name| place.below(name)).key;
                 let key = RewriteKey { place: hash, dev, session: self.slot };
-                self.held.add(self.list, self.slot, Key::Rewrite(key), &plain(0, 0))?;
+                self.hold(Key::Rewrite(key), &plain(0, 0))?;
             }
         }
         Ok(())
@@ -148,7 +148,7 @@ impl Arming<'_> {
     }
 
     fn add_place(&mut self, place: Place, label: &Label) -> Result<(), Error> {
-        self.held.add(self.list, self.slot, Key::Place(place.key, place.first), label)
+        self.hold(Key::Place(place.key, place.first), label)
     }
 
     fn entry(&mut self, path: &Path) -> Option<Entry> {

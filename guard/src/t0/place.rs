@@ -126,6 +126,7 @@ impl Arming<'_> {
         let mut links = Vec::new();
         self.files_below(path, directory, label, &mut links)?;
         for link in links {
+            self.in_time()?;
             let link = path.join(OsStr::from_bytes(&link));
             let Some(target) = self.behind(&link) else { continue };
             self.label(&target, label)?;
@@ -161,6 +162,7 @@ impl Arming<'_> {
         let mut own_labels = 0;
         let list = self.list;
         let walked = walk::below(list, directory.fd.as_fd(), Visit::All, BELOW_LIMIT, &mut |below, node| {
+            self.in_time()?;
             if node.is_link() && links.len() < OWN_LABELS {
                 links.push(below.to_owned());
             }
@@ -191,9 +193,9 @@ impl Arming<'_> {
             self.public.contains(&file) || self.readable.iter().any(|readable| readable.file == file);
         let open = Label { flags: label.flags | abi::LABEL_READABLE, ..*label };
         let label = if readable { &open } else { label };
-        self.coverage.labels += usize::from(!self.held.has(key));
+        self.coverage.labels += usize::from(!self.is_held(key));
         self.coverage.hard_linked += usize::from(!node.is_dir() && node.identity.nlink > 1);
-        self.held.add(self.list, self.slot, key, label)?;
+        self.hold(key, label)?;
         if label.deny & (access::READ | access::WRITE | access::EXEC) != 0 {
             self.mark(node);
         }

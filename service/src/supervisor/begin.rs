@@ -25,16 +25,18 @@ use wire::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
 pub(super) fn serve(
     shared: &Arc<Shared>,
     stream: &UnixStream,
-    peer: &Peer,
+    peer: &Arc<Peer>,
     begin: Begin,
     fds: Vec<OwnedFd>,
 ) -> Result<Option<Reply>, Refused> {
     let [held] = <[OwnedFd; 1]>::try_from(fds)
         .map_err(|_| Refused::new(Why::Protocol, "the command's pidfd is missing"))?;
-    let begin = admission::admit(peer, begin, &held)?;
+    let asking = Arc::clone(peer);
+    let admit = move || admission::admit(&asking, begin, &held).map(|begin| (begin, held));
+    let (begin, held) = shared.armer.look(peer.uid, admit)?;
     // Ending just now: hanging up lets the client start another supervisor.
-    let Some(slot) = shared.sessions.slot(peer.is_root())? else { return Ok(None) };
-    let lease = shared.lease()?;
+    let Some(slot) = shared.sessions.slot(peer.is_root())?.map(Arc::new) else { return Ok(None) };
+    let lease = Arc::new(shared.lease()?);
     if begin.attach {
         attach::check(&lease, peer, begin.pid)?;
     }
@@ -146,7 +148,7 @@ struct Opened {
     ready: Ready,
 }
 
-fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Opened, Refused> {
+fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) -> Result<Opened, Refused> {
     let baseline = match begin.mode {
         Mode::Record => None,
         _ => shared.baseline(begin.uid, &begin.agent, &begin.task)?,
@@ -184,7 +186,7 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         baseline,
         force_baseline: begin.force_baseline,
         cgroup,
-        recording: Some(Recording::new(Arc::clone(&teller) as _, number)),
+        recording: Some(Recording::new(Arc::clone(&teller) as _, number, Arc::clone(&shared.patience))),
     };
     // Its number may be another process' afterwards.
     let broker_pid = broker.as_ref().map(Broker::pid);
@@ -192,11 +194,13 @@ fn open(shared: &Shared, lease: &Lease, slot: &Slot, begin: &Begin) -> Result<Op
         broker_pid.map(|pid| lease.kernel.unprotect(pid));
         refused
     };
-    let live = lease
-        .guard
-        .open(opening)
-        .map_err(|e| Refused::new(Why::CannotProtect, format!("the session could not be armed: {e}")))
-        .map_err(without_broker)?;
+    // What is armed too late is taken back before its slot is another's, and the kernel side detached.
+    let held = (Arc::clone(slot), Arc::clone(lease));
+    let arm = move || match held.1.guard.open(opening) {
+        Ok(live) => Ok((live, held)),
+        Err(e) => Err(Refused::new(Why::CannotProtect, format!("the session could not be armed: {e}"))),
+    };
+    let (live, _) = shared.armer.look(begin.uid, arm).map_err(without_broker)?;
     notes.splice(0..0, live.notes());
     let ready = Ready {
         session: number.to_string(),

@@ -57,9 +57,12 @@ pub(super) fn close(
     }
     let live = running.take();
     shared.sessions.remove(running.slot);
-    let report = live.map(|live| sum_up(live, status));
+    let mut report = live.map(|live| sum_up(live, status));
     if let Err(error) = running.teller.flush() {
         tracing::error!(session = running.id(), %error, "the session was not written to its end");
+        if let Some(report) = &mut report {
+            report.notes.push(format!("the session was not written down to its end: {error}"));
+        }
     }
     // What a session held lies in pieces between what others hold: the allocator would keep it.
     // SAFETY: the call has no preconditions.

@@ -7,6 +7,7 @@
 //! where it is accepted.
 
 mod admission;
+mod armer;
 mod attach;
 mod begin;
 mod client;
@@ -25,8 +26,10 @@ mod task;
 mod tellers;
 mod undo;
 
+use armer::Armer;
 use collector::Kernel;
 use guard::Error;
+use guard::session::Patience;
 use machine::Machine;
 use models::Baseline;
 use notices::Notices;
@@ -43,7 +46,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use store::Quota;
 use tellers::Tellers;
@@ -109,8 +112,12 @@ struct Shared {
     machine: Mutex<Option<Machine>>,
     /// The same kernel side for who only asks whether a process is inside, while another one is being loaded.
     kernel: RwLock<Option<Arc<Kernel>>>,
+    /// Who looks at what may not answer.
+    armer: Armer,
     /// Who writes down what sessions do.
     tellers: Tellers,
+    /// How long all sessions together wait for tellers.
+    patience: Arc<Patience>,
     sessions: Arc<Sessions>,
     notices: Arc<Notices>,
     /// Clients that wait until the supervisor has ended.
@@ -143,7 +150,9 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         notices,
         machine: Mutex::new(None),
         kernel: RwLock::new(None),
+        armer: Armer::default(),
         tellers: Tellers::default(),
+        patience: Arc::default(),
         waiting: Mutex::default(),
         places: Arc::default(),
         stop: AtomicBool::new(false),
@@ -155,6 +164,8 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
     let _ = fs::remove_file(&shared.setup.socket);
     shared.unload();
     shared.notices.close();
+    // A thread that a file system keeps from ending keeps what is shared.
+    shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
     tracing::info!("ended");
     accepted.map_err(|e| Error::file(&shared.setup.socket, "served", e))
 }
@@ -220,7 +231,7 @@ fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<(
             shared.look_after_keeper();
             shared.look_after_doorkeeper();
             shared.tellers.look_after();
-            if !shared.sessions.is_empty() {
+            if !shared.sessions.is_empty() || !shared.armer.is_idle() {
                 busy = Instant::now();
             } else if busy.elapsed() >= retention::QUIET
                 && pruned.is_none_or(|pruned| pruned.elapsed() >= retention::INTERVAL)
@@ -268,7 +279,7 @@ fn accept(shared: &Arc<Shared>, stream: UnixStream) {
     };
     let serving = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        requests::serve(&serving, &stream, &peer, until);
+        requests::serve(&serving, &stream, &Arc::new(peer), until);
         drop(place);
     });
 }

@@ -34,7 +34,7 @@ const FOLDED: Duration = Duration::from_secs(2);
 const PAST_MAX: usize = 10_000;
 
 /// Serves one connection to its end; its request must be here by `until`.
-pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Peer, until: Instant) {
+pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Arc<Peer>, until: Instant) {
     let (request, fds) = match next(shared, stream, peer, Patience::Until(until)) {
         Ok(Some(received)) => received,
         Ok(None) => return,

@@ -37,9 +37,14 @@ impl Shared {
             running.with(|live| (live.meta().agent.clone(), live.mode(), live.place())).ok_or_else(gone)?;
         let baseline = if mode == Mode::Record { None } else { self.baseline(running.uid, &agent, task)? };
         let armed = baseline.is_some();
-        let cannot = |e| Refused::new(Why::CannotProtect, format!("the old task stays: {e}"));
+        let cannot = |e: guard::Error| Refused::new(Why::CannotProtect, format!("the old task stays: {e}"));
         // Compiled before, and taken back after: the thread that reads the rings waits for the session meanwhile.
-        let entered = baseline.map(|baseline| place.enter(task, baseline)).transpose().map_err(cannot)?;
+        let enter = |baseline| {
+            let task = task.to_owned();
+            let enter = move || place.enter(&task, baseline).map_err(cannot);
+            self.armer.look(running.uid, enter)
+        };
+        let entered = baseline.map(enter).transpose()?;
         let old = running.with(|live| live.switch(task, entered)).ok_or_else(gone)?.map_err(cannot)?;
         drop(old);
         let guarded = match (mode, armed) {

@@ -16,13 +16,20 @@ use wire::{Refused, Why};
 #[derive(Default)]
 pub(super) struct Tellers {
     running: Mutex<HashMap<u32, Weak<Teller>>>,
-    /// Held by who starts one, which may take long: nobody else needs it.
-    starting: Mutex<()>,
+    /// Held by who starts one of a user, which may take long: nobody of another user waits for it.
+    starting: Mutex<HashMap<u32, Arc<Mutex<()>>>>,
 }
 
 impl Tellers {
     fn running(&self) -> MutexGuard<'_, HashMap<u32, Weak<Teller>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is held by who starts one of a user.
+    fn starting(&self, uid: u32) -> Arc<Mutex<()>> {
+        let mut starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        starting.retain(|_, one| Arc::strong_count(one) > 1);
+        Arc::clone(starting.entry(uid).or_default())
     }
 
     /// The one of a user that runs and can write.
@@ -46,7 +53,8 @@ impl Shared {
     pub(super) fn teller(&self, kernel: &Arc<Kernel>, uid: u32) -> Result<Arc<Teller>, Refused> {
         let failed =
             |why: String| Refused::new(Why::Failed, format!("the session cannot be written down: {why}"));
-        let _alone = self.tellers.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let starting = self.tellers.starting(uid);
+        let _alone = starting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(teller) = self.tellers.get(uid) {
             return Ok(teller);
         }

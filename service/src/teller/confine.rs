@@ -1,9 +1,13 @@
 //! What a teller gives up: every capability, every path but those of its user's directory, every call that it does not need.
-//! Who takes it over from what it reads has a store of one user. The calls are told by number alone: that of `tgkill`,
-//! `prlimit64` and `fcntl` reaches other processes of root's uid, too.
+//! Calls that could reach other processes of root's uid reach itself alone. Who takes it over from what it reads has a store
+//! of one user.
 
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter_all_threads};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq,
+    SeccompCondition, SeccompFilter, SeccompRule, TargetArch, apply_filter_all_threads,
+};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -29,7 +33,8 @@ pub(super) fn shut_in(directory: &Path) -> io::Result<()> {
 
 /// From here on no thread makes another call than these: any other fails with `EPERM`.
 pub(super) fn confine() -> io::Result<()> {
-    let calls = CALLS.iter().map(|call| (*call, Vec::new())).collect();
+    let mut calls: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|call| (*call, Vec::new())).collect();
+    calls.extend(itself_alone(std::process::id()).map_err(io::Error::other)?);
     let filter = SeccompFilter::new(
         calls,
         SeccompAction::Errno(libc::EPERM as u32),
@@ -38,6 +43,33 @@ pub(super) fn confine() -> io::Result<()> {
     );
     let filter: BpfProgram = filter.and_then(TryInto::try_into).map_err(io::Error::other)?;
     apply_filter_all_threads(&filter).map_err(io::Error::other)
+}
+
+/// Calls that are told by their arguments, too: by each of the rules one may be made.
+fn itself_alone(pid: u32) -> Result<[(i64, Vec<SeccompRule>); 3], seccompiler::BackendError> {
+    // To end itself when something is wrong, abort(3).
+    let signal = SeccompRule::new(vec![SeccompCondition::new(0, Dword, Eq, pid.into())?])?;
+    // To ask for a limit of its own.
+    let limit = vec![SeccompCondition::new(0, Dword, Eq, 0)?, SeccompCondition::new(2, Qword, Eq, 0)?];
+    // No signal comes of a descriptor, and no lease is taken.
+    let descriptor = [
+        libc::F_DUPFD_CLOEXEC,
+        libc::F_GETFD,
+        libc::F_SETFD,
+        libc::F_GETFL,
+        libc::F_SETFL,
+        libc::F_GETLK,
+        libc::F_SETLK,
+    ];
+    let descriptor = descriptor
+        .map(|command| SeccompRule::new(vec![SeccompCondition::new(1, Dword, Eq, command as u64)?]))
+        .into_iter()
+        .collect::<Result<_, _>>()?;
+    Ok([
+        (libc::SYS_tgkill, vec![signal]),
+        (libc::SYS_prlimit64, vec![SeccompRule::new(limit)?]),
+        (libc::SYS_fcntl, descriptor),
+    ])
 }
 
 /// Files in its directory, memory, its threads' locks and clocks, and the socket that it has.
@@ -55,7 +87,6 @@ const CALLS: &[i64] = &[
     libc::SYS_fallocate,
     libc::SYS_fchmod,
     libc::SYS_fchown,
-    libc::SYS_fcntl,
     libc::SYS_fdatasync,
     libc::SYS_fstat,
     libc::SYS_fstatfs,
@@ -87,7 +118,6 @@ const CALLS: &[i64] = &[
     libc::SYS_poll,
     libc::SYS_ppoll,
     libc::SYS_pread64,
-    libc::SYS_prlimit64,
     libc::SYS_pwrite64,
     libc::SYS_read,
     libc::SYS_readlink,
@@ -113,7 +143,6 @@ const CALLS: &[i64] = &[
     libc::SYS_statx,
     libc::SYS_statfs,
     libc::SYS_sysinfo,
-    libc::SYS_tgkill,
     libc::SYS_time,
     libc::SYS_uname,
     libc::SYS_unlink,
@@ -128,13 +157,35 @@ mod tests {
     use super::*;
     use rustix::io::Errno;
 
-    #[test]
-    fn what_it_need_not_do_fails() {
+    /// What a confined child says; it speaks by its exit status.
+    fn confined(is_so: impl Fn() -> bool) -> bool {
         // SAFETY: the child makes system calls, and ends without returning to what was going on in other threads.
         let child = unsafe { libc::fork() };
         assert!(child >= 0);
         if child == 0 {
             let confined = rustix::thread::set_no_new_privs(true).is_ok() && confine().is_ok();
+            // SAFETY: the call does not return, and runs nothing of others'.
+            unsafe { libc::_exit(i32::from(!(confined && is_so()))) };
+        }
+        let mut status = 0;
+        // SAFETY: the status lives until the call returns.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        status == 0
+    }
+
+    /// The error of a system call; 0: there is none.
+    fn errno(call: i64, arguments: [i64; 4]) -> i32 {
+        let [first, second, third, fourth] = arguments;
+        // SAFETY: none of the calls made here is given an address but that of a limit that outlives it, or null.
+        match unsafe { libc::syscall(call, first, second, third, fourth) } {
+            -1 => Errno::from_io_error(&io::Error::last_os_error()).map_or(-1, Errno::raw_os_error),
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn what_it_need_not_do_fails() {
+        let is_so = || {
             let socket =
                 rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM, None);
             let signalled = rustix::process::test_kill_process(rustix::process::getpid());
@@ -142,13 +193,40 @@ mod tests {
             let refused = socket.is_err_and(|e| e == Errno::PERM)
                 && signalled == Err(Errno::PERM)
                 && root == Err(Errno::PERM);
-            let allowed = std::fs::metadata("/").is_ok();
-            // SAFETY: the call does not return, and runs nothing of others'.
-            unsafe { libc::_exit(i32::from(!(confined && refused && allowed))) };
+            refused && std::fs::metadata("/").is_ok()
+        };
+        assert!(confined(is_so));
+    }
+
+    #[test]
+    fn no_call_reaches_another_process() {
+        let parent = i64::from(std::process::id());
+        let own = || i64::from(std::process::id());
+        assert!(confined(|| errno(libc::SYS_tgkill, [own(), own(), 0, 0]) == 0));
+        assert!(confined(|| errno(libc::SYS_tgkill, [parent, parent, 0, 0]) == libc::EPERM));
+        let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+        let at = &raw mut limit as i64;
+        let files = i64::from(libc::RLIMIT_NOFILE);
+        assert!(confined(|| errno(libc::SYS_prlimit64, [0, files, 0, at]) == 0));
+        assert!(confined(|| errno(libc::SYS_prlimit64, [0, files, at, 0]) == libc::EPERM));
+        assert!(confined(|| errno(libc::SYS_prlimit64, [parent, files, 0, at]) == libc::EPERM));
+    }
+
+    #[test]
+    fn no_descriptor_sends_signals() {
+        let fcntl = |command, argument| {
+            confined(move || errno(libc::SYS_fcntl, [0, i64::from(command), argument, 0]) == 0)
+        };
+        let own = i64::from(std::process::id());
+        assert!(fcntl(libc::F_GETFL, 0) && fcntl(libc::F_GETFD, 0));
+        /// include/uapi/asm-generic/fcntl.h
+        const F_SETSIG: i32 = 10;
+        const F_SETOWN_EX: i32 = 15;
+        for command in [libc::F_SETOWN, F_SETSIG, F_SETOWN_EX, libc::F_SETLEASE, libc::F_NOTIFY] {
+            assert!(
+                confined(|| errno(libc::SYS_fcntl, [0, i64::from(command), own, 0]) == libc::EPERM),
+                "{command}"
+            );
         }
-        let mut status = 0;
-        // SAFETY: the status lives until the call returns.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        assert_eq!(status, 0);
     }
 }

@@ -103,9 +103,9 @@ struct Teller {
 impl Teller {
     fn obey(&self, order: Order) -> store::Result<()> {
         let message = match order {
-            Order::Begin(meta) => {
+            Order::Begin(order, meta) => {
                 let SessionId(number) = self.writer.begin_session(*meta)?;
-                self.saying.say(&Said::Begun(number));
+                self.saying.say(&Said::Begun(order, number));
                 return Ok(());
             }
             Order::Flush => {
