@@ -75,6 +75,17 @@ impl Acting {
         Ok(longest)
     }
 
+    /// Its guard is gone: everybody inside is dead soon, and nothing was read. When somebody acted last, and how the client ended.
+    pub fn killed(mut self) -> Result<(SystemTime, Output)> {
+        let dead = || self.world().is_ok_and(|world| world.user_processes().is_empty());
+        ensure!(wait_until(SOON, dead), "somebody is alive");
+        let last = self.last().context("nobody acted")?;
+        let client = self.client.take().context("no client")?;
+        let output = client.wait_with_output()?;
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{output:?}");
+        Ok((last, output))
+    }
+
     /// Ends it: nothing was read, and nothing failed.
     pub fn end(mut self) -> Result<(World, Value, Output)> {
         let world = self.world.take().context("no world")?;

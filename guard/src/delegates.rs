@@ -221,9 +221,18 @@ fn run(delegates: &Weak<Delegates>, asked: &Receiver<Question>) {
     }
 }
 
-/// The Internet sockets at which a process listens.
-pub fn listening(pid: u32) -> Vec<u64> {
-    sockets::Listening::of(&pid.to_string()).internet_of(pid)
+/// The Internet sockets at which processes listen, each with its process. The tables of a network namespace are read once,
+/// and are longer the more there are.
+pub fn listening(pids: &[u32]) -> Vec<(u64, u32)> {
+    let mut tables = HashMap::new();
+    let mut found = Vec::new();
+    for &pid in pids {
+        let process = pid.to_string();
+        let Some(namespace) = sockets::namespace(&process) else { continue };
+        let table = tables.entry(namespace).or_insert_with(|| sockets::Listening::of(&process));
+        found.extend(table.internet_of(pid).into_iter().map(|inode| (inode, pid)));
+    }
+    found
 }
 
 fn processes() -> impl Iterator<Item = u32> {

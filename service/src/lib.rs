@@ -6,6 +6,7 @@
 //!
 //! Must never take a decision of a stage, and never believe a request that can be looked up.
 
+pub mod bound;
 pub mod broker;
 pub mod keeper;
 pub mod supervisor;

@@ -82,6 +82,27 @@ fn a_thread_that_stands_still_lets_nothing_through() -> Result<()> {
     Ok(())
 }
 
+/// What becomes of a thread that panics, and of one that is sent what ends it: the process ends, and so does every session.
+#[test]
+fn a_thread_that_dies_takes_every_session_with_it() -> Result<()> {
+    for name in ["pump", "exe", "peer", "teller", "teller-hears", "log"] {
+        let acting = Acting::new(World::new()?)?;
+        let supervisor = acting.world()?.supervisor().context("no supervisor")?;
+        let thread = threads(supervisor)?.into_iter().find(|(_, of)| of == name);
+        let (thread, _) = thread.with_context(|| format!("no thread {name}: {:?}", threads(supervisor)))?;
+        let from = SystemTime::now();
+        // SAFETY: a signal, by numbers.
+        let sent = unsafe { libc::syscall(libc::SYS_tgkill, supervisor, thread, libc::SIGABRT) };
+        ensure!(sent == 0, "{name}: {}", std::io::Error::last_os_error());
+        let (last, output) = acting.killed()?;
+        let after = last.duration_since(from).unwrap_or_default();
+        println!("{name}: acted until {after:?} after it");
+        assert_eq!(output.status.code(), Some(123), "{name}: {output:?}");
+        assert!(after <= DEADLINE + SLACK, "{name}: {after:?}");
+    }
+    Ok(())
+}
+
 /// A disk of its own, on which a store lies.
 struct Disk {
     point: PathBuf,

@@ -3,6 +3,7 @@
 use super::connect;
 use super::guarded::Guarded;
 use super::run::{arm, lost};
+use super::terminal::Terminal;
 use crate::exit::Exit;
 use crate::state::State;
 use anyhow::{Context, Result};
@@ -31,6 +32,20 @@ pub enum Left {
 /// Attaches to a running process, which `begin` names. `started` is called when it is inside; `told` with why it cannot be
 /// left just now.
 pub fn attach(
+    state: &State,
+    verbose: u8,
+    begin: Begin,
+    started: impl FnOnce(&Ready),
+    told: impl FnMut(&str),
+) -> Result<(Left, Finished)> {
+    let terminal = Terminal::now();
+    let left = follow(state, verbose, begin, started, told);
+    // The tree may have the same one: what it has typed there is not for the shell.
+    terminal.take_back();
+    left
+}
+
+fn follow(
     state: &State,
     verbose: u8,
     begin: Begin,

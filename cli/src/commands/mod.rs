@@ -40,7 +40,11 @@ use std::process::ExitCode;
 /// Does what was asked.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let _log = match cli.command {
-        Command::Supervisor(_) | Command::Doorkeeper(_) => Some(log::supervisor(cli.verbose)),
+        Command::Supervisor(_) => {
+            service::bound::give_up()?;
+            Some(log::supervisor(cli.verbose))
+        }
+        Command::Doorkeeper(_) => Some(log::supervisor(cli.verbose)),
         Command::Keeper(_) | Command::Broker => None,
         Command::Teller => {
             log::teller();

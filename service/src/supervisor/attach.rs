@@ -37,6 +37,8 @@ pub(super) struct Taken {
     /// The cgroup that each came from, and that of the first.
     origins: HashMap<u32, PathBuf>,
     origin: Option<PathBuf>,
+    /// Those of which it was not looked yet at what they listen.
+    listeners: Vec<u32>,
 }
 
 /// Whether a process may be attached to by who asks. Nothing is taken in yet.
@@ -107,6 +109,7 @@ pub(super) fn take_in(
                 changed |= taken.take(lease, running, pid, &stat, began)?;
             }
         }
+        taken.listen(lease, running)?;
         if !changed {
             return Ok(());
         }
@@ -138,9 +141,7 @@ impl Taken {
         if let Err(error) = lease.kernel.enroll(pid, running.slot) {
             return if process::is_held_alive(&pidfd) { Err(failed(&error)) } else { Ok(false) };
         }
-        for inode in delegates::listening(pid) {
-            lease.kernel.insert_own_listener(inode, pid, running.slot).map_err(|e| failed(&e))?;
-        }
+        self.listeners.push(pid);
         if !process::is_held_alive(&pidfd) {
             // Its end may have been missed.
             evict(lease, pid);
@@ -150,6 +151,14 @@ impl Taken {
         let age = began.saturating_sub(stat.start_ticks * NS_PER_TICK);
         self.unseen.since_ns = self.unseen.since_ns.max(age);
         Ok(true)
+    }
+
+    /// What the new ones listen at is the session's own. What they listen at from now on the kernel side sees.
+    fn listen(&mut self, lease: &Lease, running: &Running) -> Result<(), Refused> {
+        for (inode, pid) in delegates::listening(&std::mem::take(&mut self.listeners)) {
+            lease.kernel.insert_own_listener(inode, pid, running.slot).map_err(|e| failed(&e))?;
+        }
+        Ok(())
     }
 
     /// Moves a process into the session's cgroup, and notes where it was. `false`: it is gone, or there is no cgroup.

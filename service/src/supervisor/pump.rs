@@ -62,10 +62,7 @@ impl Pump {
             .name("pump".into())
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || {
-                    let _fatal = Fatal;
-                    run(reader, &sessions, &shared);
-                }
+                move || run(reader, &sessions, &shared)
             })
             .map_err(|e| Error::io("the pump cannot be started", e))?;
         Ok(Self { shared, thread: Some(thread) })
@@ -117,17 +114,6 @@ impl Drop for Pump {
         self.wake();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
-        }
-    }
-}
-
-/// A panic of this thread is the end of the process, and so of every session: nobody else decides.
-struct Fatal;
-
-impl Drop for Fatal {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::abort();
         }
     }
 }

@@ -1,0 +1,154 @@
+//! The thread that decides opens no path that a session named: what it opens, a session has no part in.
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::{World, wait_until};
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// Calls that are given a path, and which argument it is.
+const WITH_PATH: [(i64, usize); 20] = [
+    (libc::SYS_open, 0),
+    (libc::SYS_openat, 1),
+    (libc::SYS_openat2, 1),
+    (libc::SYS_creat, 0),
+    (libc::SYS_stat, 0),
+    (libc::SYS_lstat, 0),
+    (libc::SYS_newfstatat, 1),
+    (libc::SYS_statx, 1),
+    (libc::SYS_access, 0),
+    (libc::SYS_faccessat, 1),
+    (libc::SYS_faccessat2, 1),
+    (libc::SYS_readlink, 0),
+    (libc::SYS_readlinkat, 1),
+    (libc::SYS_rename, 0),
+    (libc::SYS_renameat2, 1),
+    (libc::SYS_unlink, 0),
+    (libc::SYS_unlinkat, 1),
+    (libc::SYS_mkdir, 0),
+    (libc::SYS_execve, 0),
+    (libc::SYS_chdir, 0),
+];
+/// Calls that are for who may wait: none of the thread's.
+const WAITING: [i64; 6] = [
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_connect,
+    libc::SYS_fork,
+    libc::SYS_vfork,
+    libc::SYS_wait4,
+];
+
+/// Names of all kinds: what is not there, what is deep, links, sockets, programs, other processes' own; and a jewel is
+/// replaced.
+const NAMING: &str = r#"
+for n in 1 2 3; do
+    cat "named/absent-$n" "named/a/../b//c" /proc/self/root/named /dev/fd/named
+    ln -s "$HOME/named-target" "named-link-$n"; cat "named-link-$n/x"; mkdir "named-made-$n"; mv "named-made-$n" "named-moved-$n"
+    cat "$HOME/.ssh/id_ed25519"; : >"named-file-$n"; chmod 600 "named-file-$n"; rm "named-file-$n"
+    "./named-program-$n"; (exec 3<>"/dev/tcp/169.254.169.254/80"); python3 -c 'import socket; socket.socket(1).connect("named-socket")'
+done 2>/dev/null
+echo named >new; mv new "$HOME/.bashrc" 2>/dev/null
+echo done >named-all
+sleep 1
+"#;
+
+/// Follows a thread until it is over: the paths that it named, and calls that it should not make.
+fn follow(thread: i32, over: &AtomicBool) -> Result<(BTreeSet<String>, BTreeSet<i64>)> {
+    let thread = Pid::from_raw(thread);
+    let memory = fs::File::open(format!("/proc/{thread}/mem"))?;
+    ptrace::seize(thread, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
+    ptrace::interrupt(thread)?;
+    let (mut paths, mut calls) = (BTreeSet::new(), BTreeSet::new());
+    loop {
+        match waitpid(thread, Some(WaitPidFlag::__WALL))? {
+            WaitStatus::PtraceSyscall(_) => {
+                let info = ptrace::syscall_info(thread)?;
+                // SAFETY: the kernel fills in what belongs to the kind of stop.
+                if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY {
+                    // SAFETY: as above.
+                    let (number, args) = unsafe { (info.u.entry.nr as i64, info.u.entry.args) };
+                    if WAITING.contains(&number) {
+                        calls.insert(number);
+                    }
+                    if let Some((_, at)) = WITH_PATH.iter().find(|(call, _)| *call == number) {
+                        let mut path = [0; 256];
+                        let read = memory.read_at(&mut path, args[*at]).unwrap_or(0);
+                        let path = path[..read].split(|&byte| byte == 0).next().unwrap_or_default();
+                        // An empty one stands for the descriptor itself.
+                        if read == 0 || !path.is_empty() {
+                            paths.insert(String::from_utf8_lossy(path).into_owned());
+                        }
+                    }
+                }
+                if over.load(Ordering::Acquire) {
+                    ptrace::detach(thread, None)?;
+                    return Ok((paths, calls));
+                }
+            }
+            WaitStatus::Exited(..) | WaitStatus::Signaled(..) => return Ok((paths, calls)),
+            _ => {}
+        }
+        ptrace::syscall(thread, None)?;
+    }
+}
+
+/// A thread of a process by its name.
+fn thread(pid: u32, name: &str) -> Option<i32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let named =
+        |comm: &std::path::Path| fs::read_to_string(comm.join("comm")).is_ok_and(|of| of.trim() == name);
+    tasks.map(|task| task.path()).find(|task| named(task))?.file_name()?.to_str()?.parse().ok()
+}
+
+#[test]
+fn the_thread_that_decides_opens_nothing_that_a_session_names() -> Result<()> {
+    let world = World::new()?;
+    world.write(&world.home().join(".ssh/id_ed25519"), "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n")?;
+    world.write(&world.home().join(".bashrc"), "plain\n")?;
+    let script = format!("until [ -e go ]; do sleep 0.05; done; {NAMING}");
+    let mut args = world.session("enforce", &["--quiet"]);
+    args.extend(["bash".to_owned(), "-c".to_owned(), script]);
+    let mut client = world.wardline(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let listed =
+        || world.run(["sessions"]).is_ok_and(|all| String::from_utf8_lossy(&all.stdout).contains("running"));
+    ensure!(wait_until(SOON, listed), "it does not run");
+    let supervisor = world.supervisor().context("no supervisor")?;
+    let pump = thread(supervisor, "pump").context("no pump")?;
+    let over = Arc::new(AtomicBool::new(false));
+    let following = std::thread::spawn({
+        let over = Arc::clone(&over);
+        move || follow(pump, &over)
+    });
+    fs::write(world.workspace().join("go"), "")?;
+    let stands =
+        || world.run(["sessions"]).is_ok_and(|all| String::from_utf8_lossy(&all.stdout).contains("frozen"));
+    let all = world.workspace().join("named-all");
+    ensure!(wait_until(SOON, || all.exists() || stands()), "it does not get on");
+    std::thread::sleep(Duration::from_millis(300));
+    over.store(true, Ordering::Release);
+    let (paths, calls) = following.join().map_err(|_| anyhow::anyhow!("the tracer"))??;
+    client.kill()?;
+    client.wait()?;
+    println!("opened: {paths:?}");
+    let is_known = |path: &String| {
+        path == "/proc/self/mountinfo"
+            || path.starts_with("/sys/fs/cgroup/") && path.contains("wardline")
+            || path
+                .strip_prefix("/proc/")
+                .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    let unknown: Vec<&String> = paths.iter().filter(|path| !is_known(path)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    assert_eq!(calls, BTreeSet::new());
+    Ok(())
+}
