@@ -23,4 +23,4 @@ pub mod uring;
 mod ways;
 mod world;
 
-pub use world::{User, World, has, is_alive, wait_until, wardline};
+pub use world::{User, World, has, is_alive, lab, wait_until, wardline};

@@ -21,6 +21,11 @@ pub fn wardline() -> PathBuf {
     newest.and_then(|path| path.canonicalize().ok()).unwrap_or_else(|| "wardline".into())
 }
 
+/// The laboratory's binary, beside it.
+pub fn lab() -> PathBuf {
+    wardline().with_file_name("wardline-lab")
+}
+
 /// Whether a program lies in `PATH`.
 pub fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

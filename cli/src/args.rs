@@ -1,17 +1,14 @@
 //! The command line.
 
 use crate::commands::{
-    baselines, completions, corpus, db, doctor, doorkeeper, eval, export, keeper, run, sessions, show, stop,
-    stop_session, supervisor, tail, task, train, why,
+    baselines, db, demo, doctor, doorkeeper, export, keeper, run, sessions, show, stop, stop_session, supervisor, tail,
+    task, train, why,
 };
-use crate::demo::DemoArgs;
-use crate::exit::EXIT_HELP;
-use crate::{state, style};
 use clap::{ArgAction, Parser, Subcommand};
+use command::exit::EXIT_HELP;
+use command::trust::UNSAFE_PATHS;
+use command::{state, style};
 use std::path::PathBuf;
-
-/// The environment's `--unsafe-paths`.
-pub const UNSAFE_PATHS: &str = "WARDLINE_UNSAFE_PATHS";
 
 /// What stands below the list of commands.
 fn after_help() -> String {
@@ -60,7 +57,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show what it does: record, train, and stop three attacks, in a throw-away world
-    Demo(DemoArgs),
+    Demo(demo::Args),
     /// Say what can be prevented on this machine, from live probes
     Doctor(doctor::Args),
     /// Run a command and record what it does, with the static deny-list enforced
@@ -89,14 +86,10 @@ pub enum Command {
     Baselines(baselines::ListArgs),
     /// Show one baseline: what was learned
     Baseline(baselines::Args),
-    /// Measure what it detects, prevents and gets wrong
-    Eval(eval::Args),
-    /// Record real agents against a scripted model: a corpus
-    Corpus(corpus::Args),
     /// Look after the database of recorded sessions
     Db(db::Args),
     /// Print the completions of a shell
-    Completions(completions::Args),
+    Completions(command::completions::Args),
     /// Run the supervisor in the foreground; other commands start it when they need it
     Supervisor(supervisor::Args),
     /// Kill every session when the supervisor dies

@@ -6,10 +6,10 @@ mod secret;
 pub use caller::split;
 pub use secret::secrets;
 
-use crate::exit::Exit;
-use crate::user::Identity;
 use anyhow::Result;
 use caller::Caller;
+use command::Exit;
+use command::user::Identity;
 use event::jewel::{JEWELS, Site};
 use event::moved;
 use std::collections::HashSet;

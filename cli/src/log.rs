@@ -1,31 +1,13 @@
-//! Where tracing goes: the client's to standard error by `-v`, the supervisor's to its log or the journal.
+//! Where the tracing of root's processes goes: the supervisor's to its log or the journal.
 
-use crate::args::Cli;
+use command::log::filter;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-
-/// What so many `-v` ask for. The loader's own tracing is about its work, not ours.
-fn filter(verbose: u8, quiet: &'static str) -> EnvFilter {
-    EnvFilter::new(match verbose {
-        0 => quiet,
-        1 => "debug,aya=info,aya_obj=info",
-        _ => "trace",
-    })
-}
-
-/// For everything but the supervisor.
-pub fn client(cli: &Cli) {
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter(cli.verbose, "warn"))
-        .with_writer(io::stderr)
-        .try_init();
-}
 
 /// For a teller: standard error is the supervisor's log, and whoever writes sessions down may wait for a disk.
 pub fn teller() {

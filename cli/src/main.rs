@@ -1,29 +1,20 @@
-//! `wardline`, the one binary: the client that users start, the supervisor that it starts, and everything that is done
-//! with what they recorded.
+//! `wardline`: the client that users start, the supervisor that it starts, and everything that is done with what they
+//! recorded.
 //!
-//! Must never write to the terminal while a command owns it, and never report protection that was not tried.
-
-#[macro_use]
-mod out;
+//! Must never write to the terminal while a command owns it, never report protection that was not tried, and never link
+//! the laboratory.
 
 mod agent;
 mod args;
 mod client;
 mod commands;
 mod configuration;
-mod demo;
 mod environment;
-mod exit;
-mod live;
 mod log;
-mod state;
-mod style;
-mod trust;
-mod user;
 
 use args::Cli;
 use clap::Parser;
-use exit::Exit;
+use command::{Exit, style};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -37,7 +28,7 @@ fn main() -> ExitCode {
     };
     match commands::run(cli) {
         Ok(code) => code,
-        Err(error) if commands::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if command::out::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             anstream::eprintln!("{} {error:#}", style::error("error:"));
             Exit::of(&error).into()

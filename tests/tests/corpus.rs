@@ -1,4 +1,4 @@
-//! `wardline corpus` and `wardline eval run`: a small corpus is made, goes on where it was, is evaluated live, and comes
+//! `wardline-lab corpus` and `wardline-lab eval run`: a small corpus is made, goes on where it was, is evaluated live, and comes
 //! back from its export.
 
 use anyhow::{Context, Result, ensure};
@@ -14,8 +14,8 @@ fn missing_client() -> Option<&'static str> {
         .find(|name| !std::env::split_paths(&path).any(|directory| directory.join(name).is_file()))
 }
 
-fn wardline(arguments: &[&str]) -> Result<String> {
-    let output = Command::new(end_to_end::wardline()).args(arguments).output()?;
+fn lab(arguments: &[&str]) -> Result<String> {
+    let output = Command::new(end_to_end::lab()).args(arguments).output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "`{}`: {}: {said}", arguments.join(" "), output.status);
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -23,7 +23,7 @@ fn wardline(arguments: &[&str]) -> Result<String> {
 
 fn corpus(arguments: &[&str], directory: &Path) -> Result<String> {
     let directory = directory.to_str().context("a path")?;
-    wardline(&[&["corpus"], arguments, &["--dir", directory]].concat())
+    lab(&[&["corpus"], arguments, &["--dir", directory]].concat())
 }
 
 fn runs(directory: &Path) -> Result<Vec<Value>> {
@@ -72,7 +72,7 @@ fn a_small_corpus_is_made_evaluated_live_and_goes_round() -> Result<()> {
     corpus(&["make", "--profile", "smoke", "--clean", "--sessions", "2"], &directory)?;
     assert_eq!(runs(&directory)?.len(), 2, "neither of the first two sessions is held out");
     // The rest: 13 more clean sessions and four attacks; then the three of the test split and the attacks, guarded.
-    let result = wardline(&["eval", "run", "--profile", "smoke", "--corpus", path, "--json"])?;
+    let result = lab(&["eval", "run", "--profile", "smoke", "--corpus", path, "--json"])?;
     let made = runs(&directory)?;
     let [recorded, attacks, clean, live] =
         [(true, "record"), (false, "record"), (true, "enforce"), (false, "enforce")]

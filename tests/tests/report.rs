@@ -2,7 +2,7 @@
 //! is what happened.
 
 use anyhow::{Context, Result, ensure};
-use end_to_end::World;
+use end_to_end::{World, lab};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -125,7 +125,7 @@ fn a_browser_shows_what_happened() -> Result<()> {
     let out = world.path().join("out");
     let arguments =
         ["eval".as_ref(), "run".as_ref(), "--corpus".as_ref(), corpus.as_os_str(), "--out".as_ref()];
-    let output = world.run(arguments.into_iter().chain([out.as_os_str()]))?;
+    let output = world.wardline_of(&lab(), arguments.into_iter().chain([out.as_os_str()])).output()?;
     ensure!(output.status.success(), "{output:?}");
     let result: Value = serde_json::from_slice(&fs::read(out.join("result.json"))?)?;
     assert_eq!(result["live"]["attacks"]["prevented"], 1, "{}", result["live"]);
@@ -134,7 +134,8 @@ fn a_browser_shows_what_happened() -> Result<()> {
     let again = world.path().join("again");
     let arguments =
         ["eval".as_ref(), "run".as_ref(), "--corpus".as_ref(), corpus.as_os_str(), "--out".as_ref()];
-    ensure!(world.run(arguments.into_iter().chain([again.as_os_str()]))?.status.success());
+    let output = world.wardline_of(&lab(), arguments.into_iter().chain([again.as_os_str()])).output()?;
+    ensure!(output.status.success(), "{output:?}");
     let mut second: Value = serde_json::from_slice(&fs::read(again.join("result.json"))?)?;
     second["timing"] = result["timing"].clone();
     assert_eq!(serde_json::to_string(&second)?, serde_json::to_string(&result)?);

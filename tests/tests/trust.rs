@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use end_to_end::bypass::{self, Fate};
-use end_to_end::{World, wardline};
+use end_to_end::{World, lab, wardline};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ fn run(world: &World, program: &Path, args: &[&str]) -> Result<Output> {
 }
 
 /// A copy of the program below the home, which belongs to the world's user.
-fn copied(world: &World, name: &str) -> Result<PathBuf> {
+fn copied(world: &World, built: &Path, name: &str) -> Result<PathBuf> {
     let program = world.home().join(name);
     fs::create_dir_all(program.parent().unwrap_or(&program))?;
-    fs::copy(wardline(), &program)?;
+    fs::copy(built, &program)?;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
     Ok(program)
 }
@@ -36,7 +36,7 @@ fn a_program_that_its_user_may_replace_is_not_run_as_root() -> Result<()> {
     let world = World::new()?;
     let user = format!("{0}:{0}", world.user.id);
     // Root's own file, in a directory whose owner may rename it away.
-    let program = copied(&world, "bin/wardline")?;
+    let program = copied(&world, &wardline(), "bin/wardline")?;
     let session = ["enforce", "--user", &user, "--home", "/", "--workspace", "/tmp", "--force", "--", "true"];
     for command in [&["supervisor", "--idle", "1"][..], &session, &["sessions"], &["train"], &["stop"]] {
         let output = run(&world, &program, command)?;
@@ -49,10 +49,18 @@ fn a_program_that_its_user_may_replace_is_not_run_as_root() -> Result<()> {
     assert!(!world.state().exists() && world.supervisor().is_none(), "nothing was begun");
     bypass::came(REPLACED, "a program in a directory of the user's", "a user", Fate::Refused);
     // What only looks, or works in a world of its own, says it.
-    let output = run(&world, &program, &["demo", "--help"])?;
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let output = run(&world, &program, &["doctor"])?;
-    assert!(output.status.code() != REFUSED && said(&output).contains("can become root"), "{output:?}");
+    let demo = run(&world, &program, &["demo", "--help"])?;
+    assert_eq!(demo.status.code(), Some(125), "the laboratory is not there: {demo:?}");
+    assert!(said(&demo).contains("bin/wardline-lab` is not there"), "{demo:?}");
+    let laboratory = copied(&world, &lab(), "bin/wardline-lab")?;
+    let demo = run(&world, &program, &["demo", "--help"])?;
+    let help = String::from_utf8_lossy(&demo.stdout);
+    assert_eq!(demo.status.code(), Some(0), "{demo:?}");
+    assert!(help.contains("Usage: wardline-lab demo [OPTIONS]"), "{help}");
+    for (program, command) in [(&program, &["doctor"][..]), (&laboratory, &["eval", "compare", "/", "/"])] {
+        let output = run(&world, program, command)?;
+        assert!(output.status.code() != REFUSED && said(&output).contains("can become root"), "{output:?}");
+    }
     // Who develops it says so.
     let output = run(&world, &program, &["--unsafe-paths", "sessions"])?;
     assert_eq!(output.status.code(), Some(0), "{output:?}");

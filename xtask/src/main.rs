@@ -13,6 +13,7 @@ mod host;
 mod operations;
 mod picture;
 mod redcode;
+mod sizes;
 mod test;
 mod vm;
 
@@ -53,6 +54,8 @@ enum Job {
     Picture(picture::Picture),
     /// Run hostile programs in guarded sessions, in a throw-away machine
     Redcode(redcode::Redcode),
+    /// Measure the built programs without their symbols
+    Sizes,
     /// Run every check and test that this machine can run
     Test(test::Test),
 }
@@ -79,6 +82,7 @@ fn run(job: &Job) -> Result<i32> {
         Job::Operations => operations::run().map(|()| 0),
         Job::Picture(arguments) => picture::run(arguments).map(|()| 0),
         Job::Redcode(arguments) => redcode::run(arguments),
+        Job::Sizes => sizes::run().map(|()| 0),
         Job::Test(arguments) => test::run(arguments),
     }
 }

@@ -1,6 +1,6 @@
 //! Hostile programs against a guarded agent: `cargo xtask redcode`.
 //!
-//! The cases are those of RedCode-Exec, or any in its form. They are run by `wardline eval code` in a throw-away machine
+//! The cases are those of RedCode-Exec, or any in its form. They are run by `wardline-lab eval code` in a throw-away machine
 //! that has no network, and nowhere else: the word that the command looks for is on that machine's command line only.
 
 use std::{
@@ -20,7 +20,7 @@ use crate::{
     vm::{self, Limits, Outcome, Payload, Series},
 };
 
-/// What `wardline eval code` looks for on the kernel's command line.
+/// What `wardline-lab eval code` looks for on the kernel's command line.
 const WORD: &str = "wardline.throwaway=hostile-programs-may-ruin-this-machine";
 
 /// What begins a line that belongs to the result.
@@ -70,13 +70,16 @@ pub struct Redcode {
 pub fn run(arguments: &Redcode) -> Result<i32> {
     vm::prepare(arguments.kernel)?;
     let wardline = host::target()?.join("release/wardline");
-    ensure!(wardline.is_file(), "target/release/wardline is not built: run `cargo build --release` first");
+    let lab = wardline.with_file_name("wardline-lab");
+    for program in [&wardline, &lab] {
+        ensure!(program.is_file(), "{} is not built: run `cargo build --release` first", program.display());
+    }
     let name = arguments.cases.file_name().and_then(|name| name.to_str());
     let name = name.with_context(|| format!("{} names no file", arguments.cases.display()))?;
     fs::create_dir_all(&arguments.out)
         .with_context(|| format!("cannot create {}", arguments.out.display()))?;
     let machine = Machine::look()?;
-    let mut command: Vec<String> = ["wardline", "eval", "code"].map(str::to_owned).into();
+    let mut command: Vec<String> = ["wardline-lab", "eval", "code"].map(str::to_owned).into();
     command.push(format!("/opt/{name}"));
     for (option, value) in [("--seed", arguments.seed), ("--seconds", arguments.seconds)] {
         command.extend([option.to_owned(), value.to_string()]);
@@ -118,7 +121,7 @@ pub fn run(arguments: &Redcode) -> Result<i32> {
             outcome => break outcome,
         }
     };
-    report(&wardline, &lines, &arguments.out, &machine)?;
+    report(&lab, &lines, &arguments.out, &machine)?;
     match ended {
         Outcome::Exited(status) => Ok(status),
         Outcome::TimedOut | Outcome::Died(_) => {
@@ -135,12 +138,12 @@ fn result_line(line: &str) -> Option<bool> {
 }
 
 /// Has the result written. The lines have gone into it then.
-fn report(wardline: &Path, lines: &Path, out: &Path, machine: &Machine) -> Result<()> {
+fn report(lab: &Path, lines: &Path, out: &Path, machine: &Machine) -> Result<()> {
     let on = format!(
         "an emulated machine of QEMU, on Linux {} ({} processors, load {} at the start)",
         machine.kernel, machine.processors, machine.load
     );
-    let mut command = Command::new(wardline);
+    let mut command = Command::new(lab);
     command.args(["eval", "code-report"]).arg(lines).arg("--out").arg(out);
     host::run(command.args(["--host", &on, "--commit", &machine.commit]))?;
     fs::remove_file(lines).with_context(|| format!("cannot remove {}", lines.display()))
@@ -183,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_command_looks_for_the_word_and_prints_the_mark() {
-        let machine = include_str!("../../cli/src/commands/eval/code/machine.rs");
+        let machine = include_str!("../../lab/src/eval/code/machine.rs");
         assert_eq!(machine.matches(&format!("{WORD:?}")).count(), 1);
         let outcome = include_str!("../../eval/src/code/outcome.rs");
         assert_eq!(outcome.matches(&format!("MARK: &str = {MARK:?};")).count(), 1);

@@ -1,8 +1,7 @@
 //! The way to the supervisor: its control socket, behind which root starts it on demand.
 
-use crate::exit::{self, Exit};
-use crate::state::State;
 use anyhow::{Context, Result, bail};
+use command::{Exit, State};
 use nix::unistd::Uid;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -11,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use wire::{self, MAX_REPLY_BYTES, Reply, Request};
+use wire::{self, MAX_REPLY_BYTES, Refused, Reply, Request, Why};
 
 /// How long a supervisor may take until it answers: loading nothing, it takes milliseconds; the rest is for a machine
 /// under load.
@@ -122,9 +121,20 @@ pub fn try_ask(stream: &UnixStream, request: &Request, fds: &[BorrowedFd<'_>]) -
 /// The next reply; `None` when the supervisor hung up.
 pub fn next(stream: &UnixStream) -> Result<Option<Reply>> {
     match wire::receive::<Reply>(stream, MAX_REPLY_BYTES) {
-        Ok(Some((Reply::Refused(refused), _))) => Err(exit::refused(refused)),
+        Ok(Some((Reply::Refused(refused), _))) => Err(self::refused(refused)),
         Ok(reply) => Ok(reply.map(|(reply, _)| reply)),
         Err(e) if e.kind() == ErrorKind::ConnectionReset => Ok(None),
         Err(e) => Err(e).context("the supervisor's answer cannot be read"),
     }
+}
+
+/// The error that a refusal of the supervisor is.
+fn refused(refused: Refused) -> anyhow::Error {
+    let exit = match refused.why {
+        Why::Inside | Why::NotOwner | Why::Policy | Why::Busy => Exit::Refused,
+        Why::CannotProtect => Exit::CannotProtect,
+        Why::NoSuchSession => Exit::Usage,
+        Why::Protocol | Why::Failed => Exit::Failed,
+    };
+    exit.error(refused.message)
 }

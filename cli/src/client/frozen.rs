@@ -7,7 +7,7 @@
 mod keys;
 mod screen;
 
-use crate::style;
+use command::style;
 use keys::{Key, Keys};
 use nix::unistd::Pid;
 use screen::Screen;

@@ -4,10 +4,10 @@
 
 use super::found::Found;
 use crate::environment::Environment;
-use crate::exit::Exit;
-use crate::user::Identity;
 use anyhow::{Context, Result, bail};
 use bstr::BString;
+use command::Exit;
+use command::user::Identity;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};

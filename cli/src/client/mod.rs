@@ -15,5 +15,4 @@ mod terminal;
 pub use attach::{Left, attach};
 pub use held::Held;
 pub use run::{Ended, How, run};
-pub use signals::die_by;
 pub use terminal::be_seen;

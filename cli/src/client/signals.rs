@@ -92,18 +92,6 @@ pub fn stop_with(command: Pid, signal: Signal) -> Result<()> {
     }
 }
 
-/// Ends this process by the signal that ended the command, so that its caller sees the same. Comes back when that is not
-/// possible.
-pub fn die_by(signal: Signal) {
-    // No core file of the client on top of the command's.
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-    let _ = set(signal, SigHandler::SigDfl);
-    let mask: SigSet = [signal].into_iter().collect();
-    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&mask), None);
-    let _ = raise(signal);
-}
-
 fn set(signal: Signal, handler: SigHandler) -> Result<()> {
     if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
         return Ok(());

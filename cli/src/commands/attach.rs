@@ -5,10 +5,9 @@ use super::run::{self, Of, SessionArgs, Stance, announce, say};
 use super::summary;
 use crate::client::{self, Left, connect};
 use crate::environment::split;
-use crate::exit::Exit;
-use crate::state::State;
-use crate::user::Identity;
 use anyhow::{Context, Result};
+use command::user::Identity;
+use command::{Exit, State};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -41,7 +40,7 @@ pub fn attach(state: &State, verbose: u8, args: &SessionArgs, stance: Stance, pi
         said.clone_from(&ready.notes);
         if !args.quiet {
             announce(ready);
-            let processes = super::table::count(u64::from(ready.processes), "process");
+            let processes = command::table::count(u64::from(ready.processes), "process");
             say(&format!(
                 "session {}: {processes} taken in; Ctrl-C leaves them to themselves",
                 ready.session

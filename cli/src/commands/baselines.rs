@@ -3,11 +3,12 @@
 
 mod shown;
 
-use super::{reading, table, trial};
-use crate::exit::Exit;
-use crate::state::State;
-use crate::user;
+use super::{reading, trial};
 use anyhow::Result;
+use command::table;
+use command::user;
+use command::{Exit, State};
+use command::{print_line, print_text};
 use models::Baseline;
 use profiler::Library;
 use serde::Serialize;

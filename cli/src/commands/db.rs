@@ -1,10 +1,11 @@
 //! `wardline db`: looks after the database of recorded sessions.
 
-use super::table::{self, count};
-use crate::exit::Exit;
-use crate::state::State;
-use crate::{configuration, user};
+use crate::configuration;
 use anyhow::Result;
+use command::print_line;
+use command::table::{self, count};
+use command::user;
+use command::{Exit, State};
 use nix::unistd::Uid;
 use serde_json::json;
 use service::supervisor::Retention;
@@ -57,7 +58,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         return Err(Exit::CannotProtect.error("the database is root's: use `sudo wardline db`"));
     }
     let uid = user::owner(args.user.as_deref(), state)?;
-    let reader = super::reading::existing_store(state, uid)?;
+    let reader = state.existing_store(uid)?;
     let path = state.sessions(uid);
     match &args.verb {
         Verb::Stats => stats(&maintenance::stats(&reader)?, args.json),

@@ -2,10 +2,11 @@
 
 mod facts;
 
-use super::table;
-use crate::exit::Exit;
 use anyhow::Result;
 use collector::{Attached, Kernel, Offsets, Options, Tier};
+use command::Exit;
+use command::table;
+use command::{print_line, print_text};
 use facts::Facts;
 use guard::canary::{self, Row};
 use nix::unistd::Uid;

@@ -1,10 +1,10 @@
 //! `wardline export SESSION`
 
 use super::reading;
-use crate::state::State;
-use crate::user;
 use anyhow::{Context, Result};
 use bstr::BString;
+use command::State;
+use command::user;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -55,7 +55,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         return Ok(code);
     }
     let uid = user::owner(args.user.as_deref(), state)?;
-    let reader = reading::existing_store(state, uid)?;
+    let reader = state.existing_store(uid)?;
     let session = reading::session(&reader, &args.session)?;
     let mut out: Box<dyn Write> = match file {
         Some(file) => Box::new(BufWriter::new(file)),

@@ -4,12 +4,10 @@ mod attach;
 pub mod baselines;
 pub mod broker;
 mod bytes;
-pub mod completions;
-pub mod corpus;
 pub mod db;
+pub mod demo;
 pub mod doctor;
 pub mod doorkeeper;
-pub mod eval;
 pub mod export;
 pub mod keeper;
 pub mod run;
@@ -28,13 +26,12 @@ pub mod why;
 
 mod reading;
 mod refused;
-mod table;
 
 use crate::args::{Cli, Command};
-use crate::state::State;
-use crate::{demo, log, trust};
+use crate::log;
 use anyhow::Result;
-use std::io::ErrorKind;
+use command::State;
+use command::trust::{self, Asked};
 use std::process::ExitCode;
 
 /// Does what was asked.
@@ -51,15 +48,15 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             None
         }
         _ => {
-            log::client(&cli);
+            command::log::client(cli.verbose);
             None
         }
     };
     let state = State::new(&cli.state_dir, cli.unsafe_paths)?;
-    trust::check(&cli, &state)?;
+    trust::check(asked(&cli.command), &state, cli.unsafe_paths)?;
     let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);
     match cli.command {
-        Command::Demo(args) => demo::run(args),
+        Command::Demo(args) => demo::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Record(args) => run::record(&state, cli.verbose, args),
         Command::Enforce(args) => run::enforce(&state, cli.verbose, args),
@@ -74,10 +71,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Train(args) => train::run(&state, &args),
         Command::Baselines(args) => baselines::list(&state, &args),
         Command::Baseline(args) => baselines::run(&state, &args),
-        Command::Eval(args) => eval::run(&state, &args),
-        Command::Corpus(args) => corpus::run(args),
         Command::Db(args) => done(db::run(&state, &args)),
-        Command::Completions(args) => done(completions::run(&args)),
+        Command::Completions(args) => args.print::<Cli>("wardline"),
         Command::Supervisor(args) => done(supervisor::run(&state, &args)),
         Command::Keeper(args) => keeper::run(&args),
         Command::Doorkeeper(args) => doorkeeper::run(&args),
@@ -86,14 +81,17 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// Whether the reader of standard output went away, as `head` does: no error.
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let kind = match (cause.downcast_ref::<std::io::Error>(), cause.downcast_ref::<store::Error>()) {
-            (Some(error), _) => error.kind(),
-            (_, Some(store::Error::Sink { kind, .. })) => *kind,
-            _ => return false,
-        };
-        kind == ErrorKind::BrokenPipe
-    })
+/// What is asked of the program and the state before a command is done.
+fn asked(command: &Command) -> Asked {
+    match command {
+        Command::Completions(_)
+        | Command::Keeper(_)
+        | Command::Doorkeeper(_)
+        | Command::Broker
+        | Command::Teller
+        // The laboratory asks for itself.
+        | Command::Demo(_) => Asked::Nothing,
+        Command::Doctor(_) => Asked::Said,
+        _ => Asked::Refused,
+    }
 }

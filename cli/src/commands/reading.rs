@@ -3,12 +3,10 @@
 
 use super::task;
 use crate::client::connect;
-use crate::exit::Exit;
-use crate::state::State;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use command::{Exit, State};
 use nix::unistd::Uid;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
 use store::SessionId;
@@ -31,7 +29,7 @@ pub fn through_supervisor(
         return Ok(None);
     }
     // Their own: the supervisor goes by who asks.
-    crate::user::owner(user, state)?;
+    command::user::owner(user, state)?;
     let Some(supervisor) = connect::running(state)? else {
         return Err(Exit::CannotProtect.error(
             "sessions and baselines are root's, and no supervisor runs that could read them for you: use `sudo wardline`",
@@ -44,34 +42,6 @@ pub fn through_supervisor(
         Reply::Exited(code) => Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))),
         _ => bail!("the supervisor answered something else than was asked"),
     }
-}
-
-/// The user's store; `None` where nothing was recorded yet.
-pub fn store(state: &State, uid: u32) -> Result<Option<store::Reader>> {
-    let path = state.sessions(uid);
-    match std::fs::metadata(&path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e).with_context(|| format!("`{}` cannot be read", path.display())),
-        Ok(_) => {}
-    }
-    Ok(Some(store::Reader::open(&path)?))
-}
-
-/// The store of a command that needs one.
-pub fn existing_store(state: &State, uid: u32) -> Result<store::Reader> {
-    store(state, uid)?.ok_or_else(|| {
-        let known = state.users().into_iter().filter(|user| state.sessions(*user).exists());
-        let known = known.map(|user| user.to_string()).collect::<Vec<_>>().join(", ");
-        let hint = if known.is_empty() {
-            String::new()
-        } else {
-            format!(" (there are sessions of user {known}: `--user`)")
-        };
-        Exit::Usage.error(format!(
-            "nothing was recorded for user {uid} in `{}` yet: `wardline record` does{hint}",
-            state.root().display()
-        ))
-    })
 }
 
 /// The session that a user names: its number, or `last`.

@@ -1,6 +1,6 @@
 //! The command that never started: by whom it was refused, why, and what to do.
 
-use crate::exit::Exit;
+use command::Exit;
 use event::{Fate, Op, Stage, UNKNOWN_TASK};
 use nix::errno::Errno;
 use std::ffi::OsString;

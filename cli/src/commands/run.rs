@@ -3,12 +3,11 @@
 use super::{attach, refused, summary};
 use crate::client::{self, Ended, Held, How};
 use crate::environment::{Environment, EnvironmentArgs, Variable};
-use crate::exit::Exit;
-use crate::state::State;
-use crate::style;
-use crate::user::{Identity, UserArgs};
 use crate::{agent, environment};
 use anyhow::{Context, Result};
+use command::style;
+use command::user::{Identity, UserArgs};
+use command::{Exit, State};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
@@ -294,7 +293,7 @@ fn pass_on(ended: &Ended) -> ExitCode {
     match ended.how {
         How::Code(code) => ExitCode::from(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
         How::Signal(signal) => {
-            client::die_by(signal);
+            command::exit::die_by(signal);
             ExitCode::from(u8::try_from(ended.how.status() & 0xff).unwrap_or(u8::MAX))
         }
     }

@@ -1,9 +1,11 @@
 //! `wardline sessions`
 
-use super::{reading, table};
-use crate::state::State;
-use crate::user;
+use super::reading;
 use anyhow::Result;
+use command::State;
+use command::print_line;
+use command::table;
+use command::user;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -66,7 +68,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
 
 fn rows(state: &State, uid: u32) -> Result<Vec<Row>> {
     let running: Vec<_> = reading::running(state)?.into_iter().filter(|r| r.uid == uid).collect();
-    let Some(reader) = reading::store(state, uid)? else { return Ok(Vec::new()) };
+    let Some(reader) = state.store(uid)? else { return Ok(Vec::new()) };
     let sessions = reader.sessions()?;
     Ok(sessions.into_iter().map(|session| row(session, &running)).collect())
 }

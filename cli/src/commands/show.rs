@@ -1,9 +1,10 @@
 //! `wardline show SESSION`: what a session did, in time order.
 
-use super::{bytes, reading, table};
-use crate::state::State;
-use crate::user;
+use super::{bytes, reading};
 use anyhow::Result;
+use command::State;
+use command::table;
+use command::user;
 use event::{Event, Fate, Means, Object, Op, Outcome, Outside, Stage, Told};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -109,7 +110,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         return Ok(code);
     }
     let uid = user::owner(args.user.as_deref(), state)?;
-    let reader = reading::existing_store(state, uid)?;
+    let reader = state.existing_store(uid)?;
     let session = reading::session(&reader, &args.session)?;
     let shown = Shown {
         timeline: timeline(&reader, &session, args.all)?,

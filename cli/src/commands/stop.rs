@@ -1,8 +1,9 @@
 //! `wardline stop`
 
 use crate::client::connect;
-use crate::state::State;
 use anyhow::{Result, bail};
+use command::State;
+use command::print_line;
 use wire::{Reply, Request};
 
 /// Arguments of `stop`.

@@ -1,8 +1,8 @@
 //! `wardline stop-session SESSION`
 
 use super::task;
-use crate::state::State;
 use anyhow::Result;
+use command::State;
 use wire::{Action, GoOn, Request};
 
 /// Arguments of `stop-session`.
@@ -38,6 +38,6 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         (_, true) => Action::Thaw(GoOn::Once),
         _ => Action::Kill,
     };
-    let owner = args.user.as_deref().map(|user| crate::user::owner(Some(user), state)).transpose()?;
+    let owner = args.user.as_deref().map(|user| command::user::owner(Some(user), state)).transpose()?;
     task::done(state, &Request::StopSession { session: args.session.clone(), owner, action })
 }

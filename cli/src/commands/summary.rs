@@ -1,7 +1,7 @@
 //! What `record` and `enforce` print when the command has ended.
 
-use super::table::{count, duration};
-use crate::style;
+use command::style;
+use command::table::{count, duration};
 use event::{Fate, Means};
 use models::State;
 use std::fmt::Write;

@@ -1,8 +1,7 @@
 //! `wardline supervisor`: the one process with root's rights that guards every session of this machine.
 
-use crate::exit::Exit;
-use crate::state::State;
 use anyhow::Result;
+use command::{Exit, State};
 use nix::unistd::{Uid, setsid};
 use service::supervisor::{self, Setup};
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! `wardline tail [SESSION]`
 
-use super::{table, task};
+use super::task;
 use crate::client::connect;
-use crate::state::State;
 use anyhow::{Result, bail};
+use command::State;
+use command::table;
 use std::io::Write;
 use wire::{Notice, Reply, Request};
 

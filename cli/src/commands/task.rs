@@ -1,9 +1,9 @@
 //! `wardline task SESSION TASK`
 
 use crate::client::connect;
-use crate::exit::Exit;
-use crate::state::State;
 use anyhow::{Result, bail};
+use command::print_line;
+use command::{Exit, State};
 use wire::{Reply, Request};
 
 /// Arguments of `task`.
@@ -24,7 +24,7 @@ pub struct Args {
 
 /// Says it.
 pub fn run(state: &State, args: &Args) -> Result<()> {
-    let owner = args.user.as_deref().map(|user| crate::user::owner(Some(user), state)).transpose()?;
+    let owner = args.user.as_deref().map(|user| command::user::owner(Some(user), state)).transpose()?;
     let request = Request::Task { session: args.session.clone(), owner, task: args.task.clone() };
     done(state, &request)
 }

@@ -1,12 +1,11 @@
 //! `wardline train`: baselines of what was recorded.
 
-use super::reading;
-use super::table::{self, count};
 use super::trial;
-use crate::exit::Exit;
-use crate::state;
-use crate::user;
 use anyhow::Result;
+use command::Exit;
+use command::print_line;
+use command::table::{self, count};
+use command::user;
 use event::UNKNOWN_TASK;
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{State, Trial};
@@ -88,12 +87,12 @@ struct LeftOut {
 }
 
 /// Trains. Fails when there was nothing to make a baseline of.
-pub fn run(state: &state::State, args: &Args) -> Result<ExitCode> {
+pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     if !Uid::effective().is_root() {
         return Err(Exit::CannotProtect.error("baselines are root's: use `sudo wardline train`"));
     }
     let uid = user::owner(args.user.as_deref(), state)?;
-    let reader = reading::existing_store(state, uid)?;
+    let reader = state.existing_store(uid)?;
     let filter = Filter {
         agent: args.agent.clone(),
         task: args.task.clone(),

@@ -1,6 +1,6 @@
 //! What a baseline would have refused sessions that it had not seen, in words.
 
-use super::table::count;
+use command::table::count;
 use event::Reach;
 use models::Trial;
 use std::fmt::Write;

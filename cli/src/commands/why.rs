@@ -1,11 +1,9 @@
 //! `wardline why [DENIAL]`: one thing that a stage spoke against: what, why, and who did it, up to the agent.
 
 use super::show::{clean, what};
-use super::{reading, table};
-use crate::exit::Exit;
-use crate::state::State;
-use crate::user;
+use super::reading;
 use anyhow::Result;
+use command::{Exit, State, table, user};
 use event::{Event, Fate, Means, Object, Op, Outcome, Stage, Told};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -82,7 +80,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     }
     let (session, number) = named(&args.denial)?;
     let uid = user::owner(args.user.as_deref(), state)?;
-    let reader = reading::existing_store(state, uid)?;
+    let reader = state.existing_store(uid)?;
     let session = reading::session(&reader, session)?;
     let answer = answer(&reader, session, number)?;
     let mut out = anstream::stdout().lock();

@@ -97,6 +97,6 @@ mod tests {
         let figure = figure(&crate::read(&kept.join("result.json")).unwrap()).unwrap();
         assert!(figure.matches("<g").count() == 28 && figure.contains("169 prevented"), "{figure}");
         let committed = std::fs::read_to_string(kept.join("figure.svg")).unwrap();
-        assert!(figure == committed, "`wardline eval report {}` writes it anew", kept.display());
+        assert!(figure == committed, "`wardline-lab eval report {}` writes it anew", kept.display());
     }
 }

@@ -33,7 +33,7 @@ pub enum Step {
     Unit,
     /// The built kernel programs
     Objects,
-    /// The program itself
+    /// The programs themselves
     Binary,
     /// Tests on this machine's kernel
     Host,
@@ -121,7 +121,7 @@ impl Step {
             Step::Clippy => "no lint objects",
             Step::Unit => "what needs no kernel does what it says",
             Step::Objects => "the committed kernel programs are those of the sources",
-            Step::Binary => "the program builds as it ships",
+            Step::Binary => "the programs build as they ship",
             Step::Host => "it works on this machine's kernel",
             Step::Vm6_12 => "it works on Debian's kernel 6.12",
             Step::Vm6_1 => "it works on Debian's kernel 6.1",
@@ -154,9 +154,7 @@ impl Step {
             ])),
             Step::Unit => unit(context),
             Step::Objects => objects(context),
-            Step::Binary => {
-                quiet(cargo(context).args(["build", "--release", "--locked", "--bin", "wardline"]))
-            }
+            Step::Binary => quiet(cargo(context).args(["build", "--release", "--locked"])),
             Step::Host => on_host(context),
             Step::Vm6_12 | Step::Vm6_1 | Step::Page => {
                 unreachable!("it follows from the others, or runs beside them")

@@ -57,7 +57,7 @@ pub struct Run {
     /// Memory of the machine
     #[arg(long, value_name = "MB", default_value_t = 1536)]
     memory: u32,
-    /// The program to put at /usr/bin/wardline, instead of target/release/wardline
+    /// The program to put at /usr/bin/wardline, instead of target/release/wardline; with the wardline-lab beside it
     #[arg(long, value_name = "PATH")]
     wardline: Option<PathBuf>,
     /// A file to put into /opt, by its own name; can be given several times

@@ -15,7 +15,7 @@ use crate::host;
 /// What a run brings into its machine.
 #[derive(Clone)]
 pub struct Payload {
-    /// The program to put at `/usr/bin/wardline`.
+    /// The program to put at `/usr/bin/wardline`; the laboratory that lies beside it goes beside it there, too.
     pub wardline: Option<PathBuf>,
     /// Files to put into `/opt`, by their own names.
     pub files: Vec<PathBuf>,
@@ -39,6 +39,11 @@ impl Payload {
         if let Some(wardline) = &self.wardline {
             stage.file(wardline, Path::new("/usr/bin/wardline"))?;
             stage.libraries(std::slice::from_ref(wardline))?;
+            let lab = wardline.with_file_name("wardline-lab");
+            if lab.is_file() {
+                stage.file(&lab, Path::new("/usr/bin/wardline-lab"))?;
+                stage.libraries(&[lab])?;
+            }
         }
         stage.libraries(&self.files)?;
         if let Some(packages) = &self.python {

@@ -1,7 +1,7 @@
 //! What one baseline learned, as it is shown.
 
-use crate::commands::table::{self, count};
 use crate::commands::trial;
+use command::table::{self, count};
 use event::Reach;
 use models::channel::CHANNELS;
 use models::{Baseline, Region};

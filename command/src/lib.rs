@@ -1,0 +1,17 @@
+//! What the commands of both programs share: exit codes, colours and tables, where the state lies and whose it is, and
+//! whether root may run and load what lies there.
+//!
+//! Must never start anything, and never talk to the supervisor.
+
+pub mod completions;
+pub mod exit;
+pub mod log;
+pub mod out;
+pub mod state;
+pub mod style;
+pub mod table;
+pub mod trust;
+pub mod user;
+
+pub use exit::Exit;
+pub use state::State;

@@ -1,0 +1,80 @@
+//! The command line.
+
+use crate::{corpus, demo, eval};
+use clap::{ArgAction, Parser, Subcommand};
+use command::exit::EXIT_HELP;
+use command::state;
+use command::style;
+use command::trust::UNSAFE_PATHS;
+use std::path::PathBuf;
+
+/// What stands below the list of commands.
+fn after_help() -> String {
+    format!(
+        "\
+Examples:
+  sudo wardline-lab demo                                             the main job, in a throw-away world
+  sudo wardline-lab corpus make --profile quick --dir /var/tmp/corpus  record real agents
+  sudo wardline-lab eval run --corpus /var/tmp/corpus                what was detected, prevented and got wrong
+  sudo wardline-lab eval replay                                      your own sessions through the score
+
+{EXIT_HELP}"
+    )
+}
+
+/// The laboratory of Wardline: shows what it does, records real agents, and measures. `wardline`, which guards, lies beside
+/// it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wardline-lab",
+    version,
+    styles = style::HELP,
+    after_help = after_help(),
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// Directory of recorded sessions and baselines
+    #[arg(long, global = true, value_name = "DIR", default_value = state::DEFAULT, env = "WARDLINE_STATE_DIR", hide_env_values = true)]
+    pub state_dir: PathBuf,
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// As root, run from and load what others may change: who may, can become root by it (to develop Wardline)
+    #[arg(long, global = true, env = UNSAFE_PATHS, hide_env = true, value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub unsafe_paths: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what it does: record, train, and stop three attacks, in a throw-away world
+    Demo(demo::DemoArgs),
+    /// Record real agents against a scripted model: a corpus
+    Corpus(corpus::Args),
+    /// Measure what it detects, prevents and gets wrong
+    Eval(eval::Args),
+    /// Print the completions of a shell
+    Completions(command::completions::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_says_what_it_did() {
+        let mut command = Cli::command().term_width(100);
+        insta::assert_snapshot!(command.render_help().to_string());
+    }
+}

@@ -1,0 +1,50 @@
+//! `wardline-lab eval`: what Wardline detects and prevents, measured.
+
+mod code;
+mod compare;
+mod replay;
+mod report;
+mod run;
+
+use anyhow::Result;
+use command::State;
+use std::process::ExitCode;
+
+/// Arguments of `eval`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be evaluated.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Evaluate Wardline on a corpus of real agents and real attacks, made first where it is missing
+    Run(run::Args),
+    /// Say what got better and what got worse from one result to another
+    Compare(compare::Args),
+    /// Write table and page of a result again
+    Report(report::Args),
+    /// Replay your own recorded sessions through the score
+    Replay(replay::Args),
+    /// Run hostile programs in guarded sessions, in a throw-away machine
+    #[command(hide = true)]
+    Code(code::Args),
+    /// Write the result of what `code` printed
+    #[command(hide = true)]
+    CodeReport(code::ReportArgs),
+}
+
+/// Does it.
+pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Command::Run(args) => run::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Replay(args) => replay::run(state, args),
+        Command::Code(args) => code::run(args),
+        Command::CodeReport(args) => code::write_report(args),
+    }
+}

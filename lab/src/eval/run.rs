@@ -1,0 +1,169 @@
+//! `wardline-lab eval run`: a corpus in, a result, a table and a page out.
+
+use super::report;
+use crate::corpus::profile::Profile;
+use anyhow::{Context, Result};
+use command::Exit;
+use command::print_line;
+use command::table::{self, count};
+use datasets::corpus::Corpus;
+use datasets::scenario::{self, Expected};
+use eval::result::EvalResult;
+use eval::{Options, Scenario, Scenarios};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+/// Arguments of `eval run`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Trains on the corpus' training split, calibrates on its calibration split, and replays the rest through the scorer; what \
+its live sessions came to is judged by the corpus' own observer. Only making a corpus fetches anything: agents and repositories.\n\nWrites result.json, table.md, figure.svg and \
+report.html. Exits with 124 when a live attack was not prevented whose scenario Wardline promises to prevent. The same corpus and seed give the same result, times apart.\n\nExamples:\n  sudo wardline-lab eval run --profile smoke --corpus /var/tmp/smoke\n  sudo wardline-lab eval run --corpus /var/tmp/full --out results/full\n  sudo wardline-lab eval run --corpus /var/tmp/codex --corpus /var/tmp/opencode --out results/both"
+)]
+pub struct Args {
+    /// How much of everything, where the corpus must be made or finished first; a corpus that is there is taken as it is without this
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
+    /// Directory of the corpus; given several times, the parts that were recorded apart, with one seed
+    #[arg(long, value_name = "DIR", required = true)]
+    pub corpus: Vec<PathBuf>,
+    /// Where the result goes; `evaluation` in the (first) corpus when nothing is said
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Seed of the corpus that is made, and of what the evaluation draws at random
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// The source that this program was built from: noted in the result
+    #[arg(long, value_name = "ID")]
+    pub commit: Option<String>,
+    /// Print the result as JSON instead of its headline
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Evaluates.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(profile) = args.profile {
+        let [corpus] = args.corpus.as_slice() else {
+            return Err(Exit::Usage.error("a corpus is made in one directory: leave out `--profile` to evaluate the parts that are there"));
+        };
+        make(profile, corpus, args.seed)?;
+    } else if let Some(missing) = args.corpus.iter().find(|corpus| !Corpus::exists(corpus)) {
+        return Err(Exit::Usage.error(format!(
+            "there is no corpus in `{}`: make one with `--profile smoke`, `quick` or `full`",
+            missing.display()
+        )));
+    }
+    let parts = args.corpus.iter().map(|corpus| Corpus::open(corpus)).collect::<Result<Vec<_>, _>>()?;
+    let bar = bar();
+    let options = Options {
+        seed: args.seed,
+        commit: args.commit.clone(),
+        wardline: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let result = eval::evaluate(&parts, &scenarios()?, &options, &|what, done, of| {
+        bar.set_message(what.to_owned());
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let result = result?;
+    let out = args.out.clone().unwrap_or_else(|| parts[0].path().join("evaluation"));
+    std::fs::create_dir_all(&out).with_context(|| format!("`{}` cannot be made", out.display()))?;
+    report::write_json(&out, &result)?;
+    report::write_views(&out, &result)?;
+    if args.json {
+        print_line!("{}", serde_json::to_string_pretty(&result)?);
+    } else {
+        print_line!("{}", text(&result, &out));
+    }
+    match broken(&result) {
+        0 => Ok(ExitCode::SUCCESS),
+        broken => {
+            let of = result.live.claimed.told();
+            Err(Exit::Broken.error(format!("{broken} of {of} live attacks that must be prevented were not")))
+        }
+    }
+}
+
+/// Live attacks that did harm or were only noticed, though their scenario is promised to be prevented.
+fn broken(result: &EvalResult) -> u64 {
+    let claimed = result.live.claimed;
+    claimed.told() - claimed.prevented
+}
+
+/// Makes the corpus, or finishes it. A process of its own: it takes itself into a network of its own.
+fn make(profile: Profile, corpus: &Path, seed: u64) -> Result<()> {
+    let mut command = Command::new("/proc/self/exe");
+    let profile = datasets::corpus::Profile::from(profile).name();
+    command.args(["corpus", "make", "--profile", profile, "--seed"]).arg(seed.to_string());
+    // What is printed here is the result.
+    command.arg("--dir").arg(corpus).stdout(std::io::stderr());
+    let status = command.status().context("the corpus cannot be made")?;
+    if !status.success() {
+        return Err(Exit::Failed.error(format!("the corpus was not made: {status}")));
+    }
+    Ok(())
+}
+
+/// What the scenarios re-enact.
+fn scenarios() -> Result<Scenarios> {
+    let told = |scenario: datasets::scenario::Scenario| {
+        let told = Scenario {
+            title: scenario.title,
+            incident: scenario.incident,
+            techniques: scenario.techniques.into_iter().map(|technique| technique.0).collect(),
+            claimed: scenario.expected == Expected::Prevented,
+            apart: scenario.expected == Expected::OutOfReach,
+        };
+        (scenario.id.0, told)
+    };
+    Ok(scenario::all()?.into_iter().map(told).collect())
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_secs(1));
+    bar
+}
+
+fn text(result: &EvalResult, out: &Path) -> String {
+    let live = &result.live;
+    let mut lines = vec![eval::headline(result)];
+    if let Some(arm) = result.arms.first() {
+        let percent = |share: Option<f64>| {
+            share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+        };
+        lines.push(format!(
+            "replayed: AUC {}; {} detected at 1 % of clean sessions, {} at 5 %, {} at 10 %",
+            arm.auc.map_or_else(|| "-".to_owned(), |auc| format!("{auc:.3}")),
+            percent(arm.detection[0]),
+            percent(arm.detection[1]),
+            percent(arm.detection[2]),
+        ));
+    }
+    lines.push(format!(
+        "{} of {} live were denied something, {} alerted on, {} stopped; in {} of {} something was said before the onset",
+        live.clean_denied.hits,
+        count(live.clean_denied.of, "clean session"),
+        live.clean_alerted.hits,
+        live.clean_stopped.hits,
+        live.alarmed_before_onset.hits,
+        count(live.alarmed_before_onset.of, "live attack"),
+    ));
+    for gap in &result.gaps {
+        lines.push(format!("note: {gap}"));
+    }
+    lines.push(format!(
+        "{} in {}: result.json, table.md, figure.svg, report.html ({})",
+        count(result.runs.len() as u64, "run"),
+        out.display(),
+        table::duration((result.timing.seconds * 1e9) as u64),
+    ));
+    lines.join("\n")
+}
