@@ -1,7 +1,8 @@
 //! Attaches the kernel programs while sessions run, and detaches them.
 
 use crate::Error;
-use crate::kernel::{Kernel, Tier, lock};
+use crate::kernel::{Kernel, Tier};
+use crate::lock::lock;
 use crate::mountinfo::cgroup_root;
 use crate::programs::{CGROUPS, INGRESS, LSM, LSM_MORE, TRACEPOINTS, TRACEPOINTS_MORE, lsm_program, program};
 use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Lsm, Program, ProgramError, RawTracePoint};

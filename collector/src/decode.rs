@@ -1,7 +1,8 @@
 //! From the bytes of a ring record to an event. The bytes are the kernel side's, and are checked all the same: a record
 //! that does not add up is counted and left out.
 
-use crate::packet::{Dns, packet};
+use crate::decoded::{Decoded, RequestId, Touched, captured, event};
+use crate::packet::packet;
 use crate::resolve::Resolver;
 use abi::{Claimed, Exec, Exit, FileFacts, Fork, Header, Kernel, Net, Syscall, Verdict, kind};
 use bstr::BString;
@@ -19,53 +20,6 @@ const AF_INET6: u16 = 10;
 pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
     let (header, _) = Header::read_from_prefix(bytes).ok()?;
     (header.len as usize == bytes.len()).then_some(header)
-}
-
-/// What a record says, as `join` needs it.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Decoded {
-    /// All that there is to say.
-    Captured(Captured),
-    /// What a call has done, and the end of the call.
-    Ended(event::Syscall, Box<Event>),
-    /// A hook told it before it happened: how it came out is told by the end of the call.
-    Before(Box<Event>),
-    /// Only the caller's path names the object; with the call, where what it changed was looked for.
-    Claimed(Box<Event>, u64),
-    /// A request through io_uring was made: how it comes out is told by its end. Where a hook tells its success, it is only
-    /// told to have failed.
-    Requested(Box<Event>, RequestId, bool),
-    /// A request has ended: when and how, with what was decided of what it has changed, and without its object. The flag
-    /// says that another record has told it.
-    Completed(Box<Event>, RequestId, bool),
-    /// What a call or a request has changed.
-    Touched(Touched),
-    /// A DNS message; a question is an operation besides.
-    Dns(Dns, Option<Box<Event>>),
-    /// A packet that names nothing.
-    Nothing,
-}
-
-/// Which request through io_uring: when it was made, and by which process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RequestId {
-    /// `Claimed::call`
-    pub(crate) call: u64,
-    /// Process.
-    pub(crate) pid: u32,
-}
-
-/// A file that a call, or a request through io_uring, has changed.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Touched {
-    /// Process.
-    pub(crate) pid: u32,
-    /// Which call or request.
-    pub(crate) call: u64,
-    /// As it stands when the call ends, rather than while it changed it.
-    pub(crate) after: bool,
-    /// The file.
-    pub(crate) file: File,
 }
 
 /// The record, read; `None` for bytes that do not add up.
@@ -86,28 +40,6 @@ pub(crate) fn decode(bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded> {
     }
 }
 
-/// An event with nothing but its head.
-pub(crate) fn event(header: &Header, op: Op, object: Object, outcome: Outcome) -> Event {
-    Event {
-        time_ns: header.time_ns,
-        segment: header.segment,
-        pid: header.tgid,
-        tid: header.tid,
-        op,
-        access: Access::empty(),
-        object,
-        second: None,
-        outcome,
-        decision: None,
-        fork: None,
-        detail: 0,
-    }
-}
-
-pub(crate) fn captured(event: Event) -> Option<Decoded> {
-    Some(Decoded::Captured(Captured::Event(Box::new(event))))
-}
-
 /// An event that a hook told beforehand waits for its outcome, unless it was decided: that is one.
 fn told(event: Event, before: bool) -> Option<Decoded> {
     if before && event.decision.is_none() { Some(Decoded::Before(Box::new(event))) } else { captured(event) }
@@ -117,26 +49,21 @@ fn outcome(ret: i32) -> Outcome {
     if ret < 0 { Outcome::Failed(ret.saturating_neg()) } else { Outcome::Done(i64::from(ret)) }
 }
 
-fn decision(verdict: &Verdict) -> Option<Decision> {
+/// What was decided, if anything was; `None` for a verdict that does not add up.
+fn decision(verdict: &Verdict) -> Option<Option<Decision>> {
     let stage = match verdict.stage {
+        abi::STAGE_NONE => return Some(None),
         abi::STAGE_T0 => Stage::T0,
         abi::STAGE_T1 => Stage::T1,
         abi::STAGE_T2 => Stage::T2,
         _ => return None,
     };
-    let means = match verdict.means {
-        abi::MEANS_FANOTIFY => Means::Fanotify,
-        abi::MEANS_CGROUP => Means::Cgroup,
-        abi::MEANS_KILL => Means::Kill,
-        abi::MEANS_FREEZE => Means::Freeze,
-        _ => Means::Lsm,
-    };
-    Some(Decision {
+    Some(Some(Decision {
         stage,
-        means,
+        means: Means::from_number(verdict.means)?,
         enforced: verdict.flags & abi::VERDICT_REFUSED != 0,
         reason: verdict.reason,
-    })
+    }))
 }
 
 /// Whether the operation did not happen, since it was refused.
@@ -196,7 +123,7 @@ fn exec(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decode
         args: args.split(|&byte| byte == 0).map(Into::into).collect(),
         args_cut: record.args_cut != 0,
     };
-    let decided = decision(&record.verdict);
+    let decided = decision(&record.verdict)?;
     let ended = if is_refused(decided) { Outcome::Failed(libc::EPERM) } else { Outcome::Done(0) };
     let mut event = event(header, Op::Exec, Object::Exe(exe), ended);
     event.access = Access::EXEC;
@@ -237,7 +164,7 @@ fn file(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decode
     }
     event.second = second;
     event.detail = record.detail;
-    event.decision = decision(&record.verdict);
+    event.decision = decision(&record.verdict)?;
     // What was asked before the operation, and was answered with leave: it fails of no answer.
     if record.before != 0 && event.decision.is_some_and(|decision| !decision.enforced) {
         event.outcome = Outcome::Done(0);
@@ -269,7 +196,7 @@ fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Dec
         let op = Op::from_number(record.op)?;
         let mut event = event(header, op, Object::None, outcome(record.ret));
         event.access = Access::from_bits_truncate(record.access);
-        event.decision = decision(&record.verdict);
+        event.decision = decision(&record.verdict)?;
         return Some(Decoded::Completed(Box::new(event), request, record.request == abi::REQUEST_TOLD));
     }
     let mut tail = Tail(tail);
@@ -294,7 +221,7 @@ fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Dec
     }
     event.second = (!second.is_empty()).then(|| Object::File(resolver.claimed(&record.base, names, second)));
     event.detail = record.detail;
-    event.decision = decision(&record.verdict);
+    event.decision = decision(&record.verdict)?;
     let event = Box::new(event);
     Some(match record.request {
         abi::REQUEST_NONE => Decoded::Claimed(event, record.call),
@@ -357,7 +284,7 @@ fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded
         inside: record.peer_inside != 0,
         detail: socket,
     });
-    event.decision = decision(&record.verdict);
+    event.decision = decision(&record.verdict)?;
     if is_refused(event.decision) {
         event.outcome = Outcome::Failed(libc::EPERM);
     }
@@ -399,7 +326,7 @@ fn kernel(header: &Header, bytes: &[u8]) -> Option<Decoded> {
         _ => Object::Interface { first: record.first, second: record.second },
     };
     let mut event = event(header, op, object, outcome(record.ret));
-    event.decision = decision(&record.verdict);
+    event.decision = decision(&record.verdict)?;
     captured(event)
 }
 

@@ -1,6 +1,7 @@
 //! The way in for the fuzz target of ring records.
 
-use crate::decode::{Decoded, decode};
+use crate::decode::decode;
+use crate::decoded::Decoded;
 use crate::join::Join;
 use crate::resolve::Resolver;
 use abi::Header;

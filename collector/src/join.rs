@@ -4,28 +4,24 @@
 //! Everything is kept by thread, whose records are in order, except for requests through io_uring. Must never use a claimed
 //! path for more than to choose among objects that the kernel named.
 
+mod objects;
 mod requests;
 
-use self::requests::{Pending, Requests};
-use crate::decode::{Decoded, RequestId, Touched};
+use self::objects::{TOUCHED, resolve};
+pub(crate) use self::requests::Sink;
+use self::requests::{Pending, Requests, WAIT_NS};
+use crate::decoded::{Decoded, RequestId, Touched};
 use crate::sequence::Gap;
 use bstr::BString;
-use event::{Access, Captured, Event, File, Object, Op, Outcome, Syscall};
+use event::{Access, Captured, Event, Op, Outcome, Syscall};
 use std::collections::{HashMap, HashSet, VecDeque};
 
-/// So long an operation waits for its outcome, ns; then it is told as under way, and once more should it fail.
-const WAIT_NS: u64 = 100_000_000;
-/// Files that one call is remembered to have changed: eight inodes by four names, twice.
-const TOUCHED: usize = 64;
 /// Events that a thread holds: one call of io_uring submits thousands, and their outcomes are not its own.
 const HELD: usize = 256;
 /// Operations told as under way that may still be told to have failed: workers of io_uring end no call.
 const UNDER_WAY: usize = 64;
 /// `io_uring_enter`: what it returns is no operation's outcome.
 const IO_URING_ENTER: u32 = 426;
-
-/// Where events go, with the slot of their session.
-pub(crate) type Sink<'a> = dyn FnMut(u32, Captured) + 'a;
 
 /// What is known of one thread's running call.
 #[derive(Default)]
@@ -275,55 +271,6 @@ fn outcome(event: &Event, ret: Option<i64>) -> Outcome {
         Some(ret) if event.op != Op::MapExec => Outcome::Done(ret),
         _ => Outcome::Done(0),
     }
-}
-
-/// Puts the objects that the kernel named in the place of those that the caller claimed.
-fn resolve(event: &mut Event, touched: &[Touched]) {
-    let leaf = event.object.file().map(|file| leaf(file).to_vec()).unwrap_or_default();
-    let (after, before): (Vec<&Touched>, Vec<&Touched>) = touched.iter().partition(|touched| touched.after);
-    let stood = |file: &File| before.iter().any(|other| other.file.key == file.key);
-    let had = |file: &File| before.iter().any(|other| same(&other.file, file));
-    let has = |file: &File| after.iter().any(|other| same(&other.file, file));
-    let files = |list: &[&Touched]| list.iter().map(|touched| touched.file.clone()).collect::<Vec<File>>();
-    let (before_files, after_files) = (files(&before), files(&after));
-    let found = match event.op {
-        Op::Create | Op::Mkdir | Op::Symlink => {
-            choose(&after_files, &leaf, |file| !stood(file)).map(|file| (file, None))
-        }
-        Op::Unlink | Op::Rmdir => choose(&before_files, &leaf, |file| !has(file)).map(|file| (file, None)),
-        Op::Rename => choose(&before_files, &leaf, |file| {
-            !has(file) && after_files.iter().any(|now| now.key == file.key && !had(now))
-        })
-        .and_then(|file| {
-            let now = after_files.iter().find(|now| now.key == file.key && !had(now))?;
-            Some((file, Some(now.clone())))
-        }),
-        Op::Link => after_files.iter().find(|now| stood(now) && !had(now)).and_then(|now| {
-            let file = choose(&before_files, &leaf, |file| file.key == now.key)?;
-            Some((file, Some(now.clone())))
-        }),
-        _ => choose(&before_files, &leaf, |_| true).map(|file| (file, None)),
-    };
-    if let Some((file, second)) = found {
-        event.object = Object::File(file);
-        if let Some(second) = second {
-            event.second = Some(Object::File(second));
-        }
-    }
-}
-
-/// The file that fits, and of several the one that has the name which was claimed.
-fn choose(files: &[File], name: &[u8], fits: impl Fn(&File) -> bool) -> Option<File> {
-    let fitting: Vec<&File> = files.iter().filter(|file| fits(file)).collect();
-    fitting.iter().find(|file| leaf(file) == name).or(fitting.first()).map(|file| (*file).clone())
-}
-
-fn same(one: &File, other: &File) -> bool {
-    one.key == other.key && one.path == other.path
-}
-
-fn leaf(file: &File) -> &[u8] {
-    file.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The deny-list's word in a process of its own, which goes on answering while the one that loaded the programs stands still.
 
 use crate::Error;
-use crate::kernel::{Kernel, lock};
+use crate::lock::lock;
 use abi::{Member, Verdict};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
@@ -28,13 +28,6 @@ pub struct JudgeIds {
 pub struct Judge {
     members: Mutex<HashMap<MapData, u32, Member>>,
     asked: Mutex<(RawTracePoint, Array<MapData, Verdict>)>,
-}
-
-impl Kernel {
-    /// What another process opens a [`Judge`] by.
-    pub fn judge_ids(&self) -> JudgeIds {
-        self.judge_ids
-    }
 }
 
 impl JudgeIds {
@@ -94,7 +87,7 @@ impl Judge {
         lock(&self.members).iter().filter_map(Result::ok).collect()
     }
 
-    /// As [`Kernel::judge`]: of a descriptor of this process.
+    /// As [`Kernel::judge`](crate::Kernel::judge): of a descriptor of this process.
     ///
     /// # Errors
     /// The kernel side could not be asked.

@@ -1,20 +1,15 @@
 //! The kernel side as one object: loaded, attached while sessions run, its maps and its questions.
 
-use crate::btf::Btf;
-use crate::cast;
+use crate::Offsets;
 use crate::judge::JudgeIds;
-use crate::load::{self, Facts, lsm_is_active};
+use crate::lock::lock;
 use crate::maps::Maps;
-use crate::programs::LSM;
-use crate::{Error, Offsets, Reader};
 use abi::{Identity, Verdict};
 use aya::Ebpf;
 use aya::maps::{Array, MapData, ProgramArray};
 use std::any::Any;
-use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 /// What this kernel can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -54,12 +49,6 @@ pub struct Attached {
     pub error: Option<String>,
 }
 
-/// The prebuilt kernel programs.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../ebpf/prebuilt/wardline.bpf.o");
-
-/// Names an object to load in place of the prebuilt one: for the test of a rebuilt one.
-const OBJECT_VARIABLE: &str = "WARDLINE_BPF_OBJECT";
-
 /// The kernel side, loaded. Attached only between [`Kernel::attach`] and [`Kernel::detach`]; dropping it detaches too.
 pub struct Kernel {
     /// The lock also makes questions wait for each other: their answers lie in one place.
@@ -78,37 +67,6 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Finds the running kernel's offsets and loads every program that it takes; attaches nothing.
-    ///
-    /// # Errors
-    /// No BTF, a missing field, a damaged object, or a kernel that refuses even tracepoint programs.
-    pub fn load(options: &Options) -> Result<(Kernel, Reader), Error> {
-        let btf = Btf::read()?;
-        let offsets = Offsets::find(&btf)?;
-        let facts = Facts::find(&btf)?;
-        let mut object = match std::env::var_os(OBJECT_VARIABLE) {
-            Some(path) => {
-                let path = PathBuf::from(path);
-                Cow::Owned(std::fs::read(&path).map_err(|error| Error::Object(path, error))?)
-            }
-            None => Cow::Borrowed(OBJECT),
-        };
-        cast::link(object.to_mut(), facts.cast)?;
-        let mut refused = Vec::new();
-        if !options.without_lsm && lsm_is_active() {
-            let mut bpf = load::open(&object, &offsets, &facts, Tier::Lsm)?;
-            // First: a kernel that refuses these is not asked to verify all the others twice.
-            let hooks = load::load_hooks(&mut bpf, &facts)?;
-            let is_missing = |hook: &Attached| hook.error.is_some() && LSM.contains(&hook.name.as_str());
-            if !hooks.iter().any(is_missing) {
-                return Self::complete(bpf, &offsets, &facts, Tier::Lsm, hooks);
-            }
-            refused.extend(hooks.into_iter().filter(|hook| hook.error.is_some()));
-        }
-        let bpf = load::open(&object, &offsets, &facts, Tier::Tracepoint)?;
-        Self::complete(bpf, &offsets, &facts, Tier::Tracepoint, refused)
-    }
-
     /// What this kernel can do.
     pub fn tier(&self) -> Tier {
         self.tier
@@ -124,6 +82,11 @@ impl Kernel {
         &self.offsets
     }
 
+    /// What another process opens a [`Judge`](crate::Judge) by.
+    pub fn judge_ids(&self) -> JudgeIds {
+        self.judge_ids
+    }
+
     /// The member map, for whoever must find the members when this process is gone.
     pub fn members_fd(&self) -> BorrowedFd<'_> {
         self.members.as_fd()
@@ -134,8 +97,4 @@ impl Drop for Kernel {
     fn drop(&mut self) {
         self.detach();
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

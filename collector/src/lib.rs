@@ -9,14 +9,18 @@ mod btf;
 mod cast;
 mod deadline;
 mod decode;
+mod decoded;
 pub mod dns;
 mod error;
+mod form;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod heard;
 mod join;
 mod judge;
 mod kernel;
 mod load;
+mod lock;
 mod maps;
 pub mod mountinfo;
 mod mounts;
@@ -38,8 +42,8 @@ pub mod tls;
 mod words;
 
 pub use error::Error;
+pub use heard::{Dns, Heard};
 pub use judge::{Judge, JudgeIds};
 pub use kernel::{Attached, Kernel, Options, Tier};
 pub use offsets::{Field, Offsets};
-pub use packet::{Dns, Heard};
 pub use reader::{ALL_SESSIONS, Reader};

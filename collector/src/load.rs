@@ -1,9 +1,9 @@
 //! Loads the kernel programs: offsets written into them, every program offered to the verifier, tables filled.
 
 use crate::btf::Btf;
-use crate::cast::Cast;
+use crate::cast::{self, Cast};
 use crate::judge::JudgeIds;
-use crate::kernel::{Attached, Kernel, Tier};
+use crate::kernel::{Attached, Kernel, Options, Tier};
 use crate::maps::Maps;
 use crate::offsets::{Registers, registers};
 use crate::programs::{
@@ -15,9 +15,17 @@ use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Lsm, Program, ProgramError, RawTracePoint};
 use aya::{Ebpf, EbpfLoader};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Mutex;
+
+/// The prebuilt kernel programs.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../ebpf/prebuilt/wardline.bpf.o");
+
+/// Names an object to load in place of the prebuilt one: for the test of a rebuilt one.
+const OBJECT_VARIABLE: &str = "WARDLINE_BPF_OBJECT";
 
 /// What the running kernel's types say besides field offsets.
 #[derive(Clone)]
@@ -81,7 +89,7 @@ impl Facts {
 }
 
 /// The object with what the running kernel and the tier say written into it: maps made, no program loaded.
-pub(crate) fn open(object: &[u8], offsets: &Offsets, facts: &Facts, tier: Tier) -> Result<Ebpf, Error> {
+fn open(object: &[u8], offsets: &Offsets, facts: &Facts, tier: Tier) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
     for field in &offsets.0 {
         loader.override_global(field.global, &field.offset, true);
@@ -97,7 +105,7 @@ pub(crate) fn open(object: &[u8], offsets: &Offsets, facts: &Facts, tier: Tier) 
 }
 
 /// Loads the programs of the LSM hooks; with why each that is missing is missing.
-pub(crate) fn load_hooks(bpf: &mut Ebpf, facts: &Facts) -> Result<Vec<Attached>, Error> {
+fn load_hooks(bpf: &mut Ebpf, facts: &Facts) -> Result<Vec<Attached>, Error> {
     let types = aya::Btf::from_sys_fs().map_err(|error| Error::Btf(error.to_string()))?;
     let mut hooks = Vec::new();
     for name in LSM.iter().chain(LSM_MORE).copied() {
@@ -114,9 +122,40 @@ pub(crate) fn load_hooks(bpf: &mut Ebpf, facts: &Facts) -> Result<Vec<Attached>,
 }
 
 impl Kernel {
+    /// Finds the running kernel's offsets and loads every program that it takes; attaches nothing.
+    ///
+    /// # Errors
+    /// No BTF, a missing field, a damaged object, or a kernel that refuses even tracepoint programs.
+    pub fn load(options: &Options) -> Result<(Kernel, Reader), Error> {
+        let btf = Btf::read()?;
+        let offsets = Offsets::find(&btf)?;
+        let facts = Facts::find(&btf)?;
+        let mut object = match std::env::var_os(OBJECT_VARIABLE) {
+            Some(path) => {
+                let path = PathBuf::from(path);
+                Cow::Owned(std::fs::read(&path).map_err(|error| Error::Object(path, error))?)
+            }
+            None => Cow::Borrowed(OBJECT),
+        };
+        cast::link(object.to_mut(), facts.cast)?;
+        let mut refused = Vec::new();
+        if !options.without_lsm && lsm_is_active() {
+            let mut bpf = open(&object, &offsets, &facts, Tier::Lsm)?;
+            // First: a kernel that refuses these is not asked to verify all the others twice.
+            let hooks = load_hooks(&mut bpf, &facts)?;
+            let is_missing = |hook: &Attached| hook.error.is_some() && LSM.contains(&hook.name.as_str());
+            if !hooks.iter().any(is_missing) {
+                return Self::complete(bpf, &offsets, &facts, Tier::Lsm, hooks);
+            }
+            refused.extend(hooks.into_iter().filter(|hook| hook.error.is_some()));
+        }
+        let bpf = open(&object, &offsets, &facts, Tier::Tracepoint)?;
+        Self::complete(bpf, &offsets, &facts, Tier::Tracepoint, refused)
+    }
+
     /// Loads the programs that both tiers have, and takes what user space needs of the object. `hooks` are those of
     /// [`load_hooks`] that are to be told of.
-    pub(crate) fn complete(
+    fn complete(
         mut bpf: Ebpf,
         offsets: &Offsets,
         facts: &Facts,
@@ -222,7 +261,7 @@ fn reason(error: &ProgramError) -> String {
 }
 
 /// Whether `bpf` is among the active security modules; unknown counts as yes, since a canary follows.
-pub(crate) fn lsm_is_active() -> bool {
+fn lsm_is_active() -> bool {
     std::fs::read_to_string("/sys/kernel/security/lsm")
         .map_or(true, |list| list.split(',').any(|lsm| lsm.trim() == "bpf"))
 }

@@ -1,40 +1,15 @@
 //! Packets that name hosts: DNS messages as they are, and the beginnings of TLS connections as operations of the process that
 //! connected.
 
-use crate::decode::{Decoded, captured, event};
+use crate::decoded::{Decoded, captured, event};
+use crate::heard::Dns;
 use crate::{dns, tls};
 use abi::{Header, Packet};
-use event::{Access, Address, Captured, Event, Host, HostOrigin, Object, Op, Outcome};
+use event::{Access, Address, Event, Host, HostOrigin, Object, Op, Outcome};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use zerocopy::FromBytes;
 
 const TCP: u16 = 6;
-
-/// What the kernel side says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Heard {
-    /// An operation, a system call, or a loss.
-    Captured(Captured),
-    /// A DNS message of the session.
-    Dns(Dns),
-}
-
-/// A DNS message, and the socket by which it came or went. What it says is the other side's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dns {
-    /// The socket's cookie.
-    pub socket: u64,
-    /// Cookie of the socket's network namespace.
-    pub netns: u64,
-    /// Port of this side.
-    pub local_port: u16,
-    /// The other side.
-    pub remote: SocketAddr,
-    /// It was received.
-    pub incoming: bool,
-    /// The message.
-    pub message: dns::Message,
-}
 
 /// Reads a packet; `None` for a record that does not add up.
 pub(crate) fn packet(header: &Header, bytes: &[u8]) -> Option<Decoded> {

@@ -3,7 +3,7 @@
 //!
 //! `old_mmap` and the sends of `socketcall` keep their arguments in memory, and are numbers only.
 
-use crate::plan::{
+use crate::form::{
     CREAT, LAST, MEMFD, NONE, PRCTL, ROOT, SENDMMSG, address, fd, map, mount, open, path, paths, raw, socket,
     with_detail,
 };

@@ -1,7 +1,8 @@
 //! Questions to the kernel side: programs that are run in the asking thread, and answer in a map.
 
 use crate::Error;
-use crate::kernel::{Kernel, lock};
+use crate::kernel::Kernel;
+use crate::lock::lock;
 use abi::{Identity, Verdict};
 use aya::programs::{Program, RawTracePointRunOptions, TestRun};
 use std::os::fd::{AsRawFd, BorrowedFd};

@@ -2,9 +2,10 @@
 
 use crate::Error;
 use crate::batch::{Batch, Ring};
-use crate::decode::{Decoded, decode, header};
+use crate::decode::{decode, header};
+use crate::decoded::Decoded;
+use crate::heard::Heard;
 use crate::join::Join;
-use crate::packet::Heard;
 use crate::resolve::Resolver;
 use crate::sequence::Sequences;
 use aya::Ebpf;

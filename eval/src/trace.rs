@@ -4,7 +4,7 @@ use crate::Error;
 use blake3::Hasher;
 use bstr::BString;
 use event::{Event, Means, Stage, Step, Tokeniser};
-use models::train::{Corpus, Item};
+use models::corpus::{Corpus, Item};
 use models::words;
 use profiler::Reading;
 use serde::{Deserialize, Serialize};

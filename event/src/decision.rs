@@ -24,36 +24,56 @@ impl Stage {
     }
 }
 
-/// By what an operation was stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Means {
-    /// A BPF LSM hook returned -EPERM.
-    Lsm,
-    /// A fanotify permission event was answered with a denial.
-    Fanotify,
-    /// A Landlock domain refused.
-    Landlock,
-    /// A cgroup socket hook returned -EPERM.
-    Cgroup,
-    /// The session was frozen.
-    Freeze,
-    /// The process was killed before it came back from the call.
-    Kill,
+/// Declares every means once: its number in a record of the kernel side, its name as users see it, and what became of an
+/// operation that it stopped.
+macro_rules! means {
+    ($($(#[$meta:meta])* $means:ident = $number:path, $name:literal, $fate:ident;)*) => {
+        /// By what an operation was stopped.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Means {
+            $($(#[$meta])* $means,)*
+        }
+
+        impl Means {
+            /// Every means.
+            pub const ALL: &[Means] = &[$(Means::$means),*];
+
+            /// That of a record of the kernel side.
+            pub fn from_number(number: u8) -> Option<Means> {
+                match number {
+                    $($number => Some(Means::$means),)*
+                    _ => None,
+                }
+            }
+
+            /// Its name, as users see it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Means::$means => $name,)*
+                }
+            }
+
+            fn fate(self) -> Fate {
+                match self {
+                    $(Means::$means => Fate::$fate,)*
+                }
+            }
+        }
+    };
 }
 
-impl Means {
-    /// Its name, as users see it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Means::Lsm => "lsm",
-            Means::Fanotify => "fanotify",
-            Means::Landlock => "landlock",
-            Means::Cgroup => "cgroup",
-            Means::Freeze => "freeze",
-            Means::Kill => "kill",
-        }
-    }
+means! {
+    /// A BPF LSM hook returned -EPERM.
+    Lsm = abi::MEANS_LSM, "lsm", Refused;
+    /// A fanotify permission event was answered with a denial.
+    Fanotify = abi::MEANS_FANOTIFY, "fanotify", Refused;
+    /// A cgroup socket hook returned -EPERM.
+    Cgroup = abi::MEANS_CGROUP, "cgroup", Refused;
+    /// The session was frozen.
+    Freeze = abi::MEANS_FREEZE, "freeze", Stopped;
+    /// The process was killed before it came back from the call.
+    Kill = abi::MEANS_KILL, "kill", Stopped;
 }
 
 /// What a stage decided of an operation.
@@ -72,11 +92,7 @@ pub struct Decision {
 impl Decision {
     /// What became of the operation that it is about, as far as that is up to Wardline.
     pub fn fate(&self) -> Fate {
-        match self.means {
-            _ if !self.enforced => Fate::Happened,
-            Means::Lsm | Means::Fanotify | Means::Landlock | Means::Cgroup => Fate::Refused,
-            Means::Freeze | Means::Kill => Fate::Stopped,
-        }
+        if self.enforced { self.means.fate() } else { Fate::Happened }
     }
 }
 
@@ -165,8 +181,7 @@ mod tests {
 
     #[test]
     fn only_what_did_not_happen_is_called_refused() {
-        let all = [Means::Lsm, Means::Fanotify, Means::Landlock, Means::Cgroup, Means::Freeze, Means::Kill];
-        for means in all {
+        for &means in Means::ALL {
             let decision = |enforced| Decision { stage: Stage::T0, means, enforced, reason: 1 };
             let stopped = matches!(means, Means::Freeze | Means::Kill);
             assert_eq!(decision(true).fate() == Fate::Stopped, stopped, "{means:?}");

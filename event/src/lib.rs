@@ -23,6 +23,7 @@ pub mod state;
 mod step;
 pub mod template;
 mod token;
+mod tokeniser;
 mod touch;
 
 pub use abi::FileKey;
@@ -35,6 +36,7 @@ pub use operation::{Access, Op};
 pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, UNKNOWN_TASK, Unseen,
 };
-pub use step::{Place, Reach, Step};
-pub use token::{Token, Tokeniser, vocabulary_hash};
-pub use touch::{Said, Touch};
+pub use step::{Place, Reach, Said, Step};
+pub use token::{Token, vocabulary_hash};
+pub use tokeniser::Tokeniser;
+pub use touch::Touch;

@@ -11,6 +11,7 @@
 mod name;
 mod program;
 mod random;
+mod replacement;
 mod shape;
 mod value;
 
@@ -18,12 +19,9 @@ use crate::{Address, Event, Object};
 use bstr::BString;
 use std::ops::Range;
 
+pub use replacement::REPLACEMENT_BYTES;
 pub use shape::begins_like_a_key;
 
-/// How a replacement begins.
-const OPEN: &[u8] = b"<secret:";
-/// Bytes of a replacement: the beginning, eight digits, `>`.
-pub const REPLACEMENT_BYTES: usize = OPEN.len() + 9;
 /// Secrets that are replaced one by one in an argument; one with more is replaced whole.
 pub const REPLACEMENTS_MAX: usize = 64;
 /// Passes over arguments until nothing changes any more. What still changes then is replaced whole.
@@ -83,9 +81,10 @@ impl Redactor {
                     continue;
                 }
                 let whole = pass == PASSES || spans.len() > REPLACEMENTS_MAX;
-                let replaced = if whole { self.replacement(arg) } else { self.replace(arg, &spans) };
+                let replaced =
+                    if whole { replacement::of(&self.key, arg) } else { self.replace(arg, &spans) };
                 let grown = replaced.len() > length + REPLACEMENTS_MAX * REPLACEMENT_BYTES;
-                *arg = if grown { self.replacement(arg) } else { replaced }.into();
+                *arg = if grown { replacement::of(&self.key, arg) } else { replaced }.into();
             }
         }
     }
@@ -100,19 +99,10 @@ impl Redactor {
         let mut at = 0;
         for span in spans {
             out.extend_from_slice(&text[at..span.start]);
-            out.extend_from_slice(&self.replacement(&text[span.clone()]));
+            out.extend_from_slice(&replacement::of(&self.key, &text[span.clone()]));
             at = span.end;
         }
         out.extend_from_slice(&text[at..]);
-        out
-    }
-
-    fn replacement(&self, secret: &[u8]) -> Vec<u8> {
-        let hash = blake3::keyed_hash(&self.key, secret).to_hex();
-        let mut out = Vec::with_capacity(REPLACEMENT_BYTES);
-        out.extend_from_slice(OPEN);
-        out.extend_from_slice(&hash.as_bytes()[..8]);
-        out.push(b'>');
         out
     }
 }
@@ -133,7 +123,7 @@ fn find(args: &[BString], cut: bool) -> Vec<Vec<Range<usize>>> {
 
 /// Puts spans in order, joins those that meet, and drops replacements.
 fn settle(text: &[u8], spans: &mut Vec<Range<usize>>) {
-    let replaced = replacements(text);
+    let replaced = replacement::all(text);
     let inside = |span: &Range<usize>| replaced.iter().any(|r| r.start <= span.start && span.end <= r.end);
     spans.retain(|span| span.start < span.end && span.end <= text.len() && !inside(span));
     spans.sort_by_key(|span| (span.start, span.end));
@@ -144,30 +134,6 @@ fn settle(text: &[u8], spans: &mut Vec<Range<usize>>) {
         }
         joined
     });
-}
-
-/// Where replacements stand in a text.
-fn replacements(text: &[u8]) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at + REPLACEMENT_BYTES <= text.len() {
-        let end = at + REPLACEMENT_BYTES;
-        if is_replacement(&text[at..end]) {
-            found.push(at..end);
-            at = end;
-        } else {
-            at += 1;
-        }
-    }
-    found
-}
-
-fn is_replacement(text: &[u8]) -> bool {
-    text.len() == REPLACEMENT_BYTES
-        && text
-            .strip_prefix(OPEN)
-            .and_then(|rest| rest.strip_suffix(b">"))
-            .is_some_and(|digits| digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
 }
 
 #[cfg(test)]

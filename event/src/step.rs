@@ -1,6 +1,6 @@
 //! What the models read: an event made abstract.
 
-use crate::{Said, Token};
+use crate::Token;
 use bstr::BString;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -67,6 +67,18 @@ pub struct Place {
     pub reach: Reach,
     /// From the general to the particular; never empty.
     pub components: Arc<[BString]>,
+}
+
+/// Who says that a place was reached for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// The kernel, of the object itself.
+    Kernel,
+    /// The kernel's copy of the name by which it found a script and started it. A recording is believed: the name teaches. A
+    /// session that is guarded opens nothing with it: it is decided about the files that the name leads to.
+    Name,
+    /// The session alone. It raises surprise, and neither teaches nor is decided about.
+    Session,
 }
 
 /// An event as the models read it.

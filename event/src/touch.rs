@@ -6,7 +6,7 @@
 //! every file of the chain). The scripts between the two of a longer chain are in no event: a compiled baseline finds them
 //! as the kernel does, by the `#!` lines.
 
-use crate::{Op, Place, Step};
+use crate::{Op, Place, Said, Step};
 
 /// A place that an operation reached for, and how far it can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,18 +15,6 @@ pub struct Touch<'s> {
     pub place: &'s Place,
     /// Who says so.
     pub said: Said,
-}
-
-/// Who says that a place was reached for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// The kernel, of the object itself.
-    Kernel,
-    /// The kernel's copy of the name by which it found a script and started it. A recording is believed: the name teaches. A
-    /// session that is guarded opens nothing with it: it is decided about the files that the name leads to.
-    Name,
-    /// The session alone. It raises surprise, and neither teaches nor is decided about.
-    Session,
 }
 
 impl Step {

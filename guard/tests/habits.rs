@@ -7,7 +7,8 @@ mod scene;
 
 use bstr::ByteSlice;
 use event::{Captured, Stage, Step, Tokeniser};
-use models::train::{self, Corpus, Item};
+use models::corpus::{Corpus, Item};
+use models::train;
 use scene::Scene;
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -13,10 +13,10 @@
 //! Running means begin at zero: a session is not suspect because it has just begun. Sustained surprise at several time
 //! scales tells far more than any single event does.
 
-use crate::baseline::Models;
-use crate::calibration::Reading;
 use crate::group::Group;
+use crate::learned::Models;
 use crate::ngram::{History, Ngram};
+use crate::reading::Reading;
 use crate::thread::Threads;
 use crate::volume::Tally;
 use crate::window::Window;
@@ -35,32 +35,51 @@ pub struct Channel {
     /// What it extrapolates is acted upon: it says what was done. In which order is another matter in every repository, so
     /// that past what held-out sessions prove a person is asked.
     pub acts: bool,
+    /// What its reasons are.
+    pub tells: Tells,
 }
 
-const fn running(name: &'static str, unit: f64, acts: bool) -> Channel {
-    Channel { name, reading: Reading { cumulative: false, modelled: false, unit, tail: true }, acts }
+/// What the reasons of a channel are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tells {
+    /// What was done.
+    Steps,
+    /// That system calls came in another order.
+    Calls,
+    /// Where it was done.
+    Places,
+    /// How often.
+    Counts,
+    /// That the whole of what was done lately is new.
+    Windows,
+}
+
+const fn running(name: &'static str, unit: f64, acts: bool, tells: Tells) -> Channel {
+    Channel { name, reading: Reading { cumulative: false, modelled: false, unit, tail: true }, acts, tells }
 }
 
 /// Every channel, in the order of [`Channels::values`]. The units are such that sessions that were all alike do not make
 /// an alarm of one new tool call: some five events in a row that were never seen, or a hundred system calls in an order
 /// that was never seen, are needed.
 pub const CHANNELS: [Channel; 8] = [
-    running("sequence", 0.8, false),
-    running("sequence-slow", 0.35, false),
-    running("actions", 0.7, false),
-    running("syscalls", 0.6, false),
-    running("syscalls-slow", 0.25, false),
-    running("novelty", 4.0, true),
+    running("sequence", 0.8, false, Tells::Steps),
+    running("sequence-slow", 0.35, false, Tells::Steps),
+    running("actions", 0.7, false, Tells::Steps),
+    running("syscalls", 0.6, false, Tells::Calls),
+    running("syscalls-slow", 0.25, false, Tells::Calls),
+    running("novelty", 4.0, true, Tells::Places),
     Channel {
         name: "volume",
         reading: Reading { cumulative: true, modelled: true, unit: 1.0, tail: true },
         acts: true,
+        tells: Tells::Counts,
     },
     // A dozen sessions have not shown every kind of window: one that is far from all of them is no proof of anything.
     Channel {
         name: "cluster",
         reading: Reading { cumulative: false, modelled: false, unit: 0.25, tail: false },
         acts: true,
+        tells: Tells::Windows,
     },
 ];
 

@@ -1,10 +1,10 @@
 //! What one session taught, kept apart so that it can be taken away again.
 
-use crate::baseline::{ACTION_ORDER, BACKGROUND_ORDER, Background, SYSCALL_ORDER, TOKEN_ORDER};
+use crate::corpus::{Corpus, Item};
+use crate::learned::{ACTION_ORDER, BACKGROUND_ORDER, Background, SYSCALL_ORDER, TOKEN_ORDER};
 use crate::ngram::{History, Ngram};
 use crate::novelty::is_of_the_agent;
 use crate::thread::Threads;
-use crate::train::{Corpus, Item};
 use crate::volume::{Sample, Tally};
 use crate::window::{Features, WINDOW_STRIDE, Window};
 use event::{Op, Place, Step};

@@ -10,13 +10,17 @@ mod baseline;
 pub mod calibration;
 pub mod channel;
 pub mod cluster;
+pub mod corpus;
 mod facts;
 pub mod format;
 pub mod group;
+mod learned;
 pub mod ngram;
 pub mod novelty;
+pub mod reading;
 mod reason;
 mod region;
+mod score;
 mod scorer;
 pub mod tail;
 pub mod thread;
@@ -27,15 +31,15 @@ mod variety;
 mod verdict;
 pub mod volume;
 pub mod window;
+mod words;
 
-pub use baseline::{
-    ACTION_ORDER, Background, Baseline, Models, Provenance, SESSIONS_MIN, SYSCALL_ORDER, State, TOKEN_ORDER,
-    Unfit,
-};
+pub use baseline::{Baseline, Provenance, SESSIONS_MIN, State, Unfit};
 pub use format::{Expected, FormatError, decode, encode};
+pub use learned::{ACTION_ORDER, Background, Models, SYSCALL_ORDER, TOKEN_ORDER};
 pub use novelty::{DENIAL_BUDGET_BITS, Novelty, Region};
-pub use reason::words;
 pub use region::is_hub;
-pub use scorer::{ChannelScore, Score, Scorer};
+pub use score::{ChannelScore, Score};
+pub use scorer::Scorer;
 pub use trial::Trial;
 pub use verdict::{Thresholds, Verdict};
+pub use words::words;

@@ -1,10 +1,11 @@
 //! Why a score is what it is, in plain words.
 
-use crate::baseline::Models;
-use crate::channel::Effect;
+use crate::channel::{CHANNELS, Effect, Tells};
 use crate::group::Group;
-use crate::scorer::ChannelScore;
+use crate::learned::Models;
+use crate::score::ChannelScore;
 use crate::volume::Tally;
+use crate::words::words;
 use event::{Place, Reach, Step, Token};
 use std::collections::VecDeque;
 
@@ -70,16 +71,16 @@ impl Evidence {
         outstanding.sort_by(|a, b| a.p.total_cmp(&b.p));
         let mut reasons = Vec::new();
         for channel in outstanding {
-            let told = match channel.name.as_str() {
-                "novelty" => self.recent(|item| matches!(item.what, What::Place(_))),
-                "sequence" | "sequence-slow" | "actions" => {
-                    self.recent(|item| matches!(item.what, What::Token { .. }))
-                }
-                "volume" => volume(tally, models),
-                "cluster" => {
+            let known = CHANNELS.iter().find(|known| known.name == channel.name);
+            let told = match known.map(|known| known.tells) {
+                Some(Tells::Places) => self.recent(|item| matches!(item.what, What::Place(_))),
+                Some(Tells::Steps) => self.recent(|item| matches!(item.what, What::Token { .. })),
+                Some(Tells::Counts) => volume(tally, models),
+                Some(Tells::Windows) => {
                     vec!["what was done lately is like nothing that was seen while training".to_owned()]
                 }
-                _ => vec!["system calls in an unusual order".to_owned()],
+                Some(Tells::Calls) => vec!["system calls in an unusual order".to_owned()],
+                None => Vec::new(),
             };
             for reason in told {
                 if !reasons.contains(&reason) {
@@ -148,51 +149,5 @@ fn verb(reach: Reach) -> &'static str {
         Reach::Connect | Reach::Unix => "connects to",
         Reach::Name => "asks for the name",
         Reach::Listen => "listens on",
-    }
-}
-
-/// A place, for people. Control characters are escaped, since names come from the guarded side.
-pub fn words(place: &Place) -> String {
-    let names: Vec<String> = place
-        .components
-        .iter()
-        .map(|name| String::from_utf8_lossy(name).escape_debug().to_string())
-        .collect();
-    match names.split_first() {
-        Some((root, [address @ .., port])) if root == "$net4" => format!("{}:{port}", address.join(".")),
-        Some((root, [address @ .., port])) if root == "$net6" => format!("[{}]:{port}", address.join(":")),
-        Some((root, [port])) if root == "$local" => match port.as_str() {
-            "$picked" => "a port of this machine that the kernel picked".to_owned(),
-            port => format!("port {port} of this machine"),
-        },
-        Some((root, [labels @ .., port])) if root == "$host" => {
-            let mut name: Vec<&str> = labels.iter().map(String::as_str).collect();
-            if !port.starts_with(':') {
-                name.extend([port.as_str(), "*"]);
-            }
-            name.reverse();
-            format!("{}{}", name.join("."), if port.starts_with(':') { port } else { "" })
-        }
-        Some((root, rest)) if root == "/" => format!("/{}", rest.join("/")),
-        _ => names.join("/"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_reads_as_people_write_it() {
-        let place = |names: &[&str]| Place {
-            reach: Reach::Read,
-            components: names.iter().map(|name| (*name).into()).collect(),
-        };
-        assert_eq!(words(&place(&["$net4", "198", "51", "100", "7", "443"])), "198.51.100.7:443");
-        assert_eq!(words(&place(&["$local", "5432"])), "port 5432 of this machine");
-        assert_eq!(words(&place(&["$host", "org", "example", "api", ":443"])), "api.example.org:443");
-        assert_eq!(words(&place(&["$host", "org", "example"])), "*.example.org");
-        assert_eq!(words(&place(&["/", "usr", "lib"])), "/usr/lib");
-        assert_eq!(words(&place(&["$home", "a\u{1b}[2J"])), "$home/a\\u{1b}[2J");
     }
 }

@@ -10,7 +10,7 @@
 //! For channels whose value is a modelled -log2 p, the model is the tail, slowed by as much as held-out sessions show
 //! it to be too sure.
 
-use crate::calibration::Reading;
+use crate::reading::Reading;
 use serde::{Deserialize, Serialize};
 
 /// Sessions below which nothing is extrapolated.

@@ -4,58 +4,21 @@
 //! away again, and the fold is scored by what remains. Thresholds from the sessions that were trained on would be
 //! optimistic about sixfold.
 
-use crate::baseline::{Baseline, Models, Provenance, SESSIONS_MIN};
+use crate::baseline::{Baseline, Provenance, SESSIONS_MIN};
 use crate::calibration::{Blocks, Calibration, Scale};
 use crate::channel::{CHANNELS, Channels};
 use crate::cluster::Clusters;
+use crate::corpus::{Corpus, Item};
 use crate::facts::{self, Facts};
+use crate::learned::{Background, Models};
 use crate::novelty::Novelty;
 use crate::trial::{Held, Trial};
 use crate::volume::Volume;
-use crate::{baseline::Background, ngram::Ngram, window::Features};
-use event::Step;
+use crate::{ngram::Ngram, window::Features};
 use std::sync::Arc;
 
 /// Folds at most: with more sessions than this, several are held out at a time.
 const FOLDS_MAX: usize = 20;
-
-/// What a session is made of, in order.
-#[derive(Clone, Copy, Debug)]
-pub enum Item<'i> {
-    /// An event.
-    Step(&'i Step),
-    /// A raw system call.
-    Syscall {
-        /// Thread.
-        tid: u32,
-        /// Its number.
-        number: u32,
-        /// What it returned.
-        ret: i64,
-    },
-    /// Records were lost here.
-    Loss(u64),
-}
-
-/// Sessions (or segments) of one task that can be read more than once.
-pub trait Corpus {
-    /// What reading can fail with.
-    type Error;
-
-    /// How many sessions there are.
-    fn len(&self) -> usize;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// A number that tells the workspace of a session from others.
-    fn workspace(&self, session: usize) -> u64;
-
-    /// Hands on everything in a session, in order.
-    fn replay(&self, session: usize, sink: &mut dyn FnMut(Item<'_>)) -> Result<(), Self::Error>;
-}
 
 /// What a baseline says of itself that its sessions do not.
 #[derive(Clone, Debug, Default)]

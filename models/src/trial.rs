@@ -7,7 +7,7 @@
 //! Asked is what a compiled baseline is asked: [`event::Step::asked`].
 
 use crate::novelty::{DENIAL_BUDGET_BITS, Novelty};
-use crate::reason::words;
+use crate::words::words;
 use bstr::BString;
 use event::{Place, Reach};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! From a score to what is done about it.
 
-use crate::scorer::Score;
+use crate::score::Score;
 use serde::{Deserialize, Serialize};
 
 /// What is done, from the mildest to the hardest.

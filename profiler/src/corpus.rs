@@ -1,7 +1,7 @@
 //! Segments of one task as a corpus to train on.
 
 use crate::session::{Reading, replay};
-use models::train::{Corpus, Item};
+use models::corpus::{Corpus, Item};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use store::{Reader, Session};

@@ -1,9 +1,8 @@
 //! From schema 1 to schema 2: operations were rows, and chunks of system calls were MessagePack.
 
 use crate::chunk::pack;
-use crate::operation::Block;
-use crate::recorder::INSERT_BLOCK;
-use event::{Access, Decision, Event, Fork, Means, Object, Op, Outcome, Stage, Syscall};
+use crate::operation::{Block, means};
+use event::{Access, Decision, Event, Fork, Object, Op, Outcome, Stage, Syscall};
 use rusqlite::{Connection, Row, params};
 use serde::Deserialize;
 
@@ -24,31 +23,16 @@ fn operations(conn: &Connection) -> rusqlite::Result<()> {
         let id: i64 = row.get(0)?;
         // Also where a row is missing, as after a session: numbers in a block have no gaps.
         if let Some(full) = block.take_if(|block| block.is_full() || block.id + block.count as i64 != id) {
-            write(conn, &full)?;
+            full.insert(conn)?;
         }
         block.get_or_insert_with(|| Block::new(id)).push(&operation(row)?, row.get(8)?, row.get(9)?);
     }
-    block.map_or(Ok(()), |block| write(conn, &block))
-}
-
-fn write(conn: &Connection, block: &Block) -> rusqlite::Result<()> {
-    conn.prepare_cached(INSERT_BLOCK)?
-        .execute(params![
-            block.id,
-            block.count as i64,
-            block.first_ns as i64,
-            block.last_ns as i64,
-            block.decided as i64,
-            block.body
-        ])
-        .map(drop)
+    block.map_or(Ok(()), |block| block.insert(conn))
 }
 
 /// An operation of schema 1, without its objects.
 fn operation(row: &Row<'_>) -> rusqlite::Result<Event> {
     const STAGES: [Stage; 3] = [Stage::T0, Stage::T1, Stage::T2];
-    const MEANS: [Means; 6] =
-        [Means::Lsm, Means::Fanotify, Means::Landlock, Means::Cgroup, Means::Freeze, Means::Kill];
     let meaningless = |column: usize| rusqlite::Error::IntegralValueOutOfRange(column, -1);
     let place = |column: usize| -> rusqlite::Result<usize> {
         usize::try_from(row.get::<_, i64>(column)?).map_err(|_| meaningless(column))
@@ -61,7 +45,7 @@ fn operation(row: &Row<'_>) -> rusqlite::Result<Event> {
         None => None,
         Some(_) => Some(Decision {
             stage: *STAGES.get(place(12)?).ok_or_else(|| meaningless(12))?,
-            means: *MEANS.get(place(13)?).ok_or_else(|| meaningless(13))?,
+            means: means(place(13)? as u64).ok_or_else(|| meaningless(13))?,
             enforced: row.get(14)?,
             reason: row.get(15)?,
         }),
@@ -134,6 +118,7 @@ fn calls(tid: u32, first_ns: u64, body: &[u8]) -> Option<Vec<Syscall>> {
 mod tests {
     use super::*;
     use crate::{chunk, operation, schema};
+    use event::Means;
     use std::path::Path;
 
     #[derive(serde::Serialize)]

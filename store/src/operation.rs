@@ -8,7 +8,7 @@ use crate::intern::Objects;
 use crate::varint::{Numbers, put, put_signed};
 use crate::{Error, Result};
 use event::{Access, Decision, Event, Fork, Means, Object, Op, Outcome, Stage};
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use std::path::Path;
 
 /// Bytes at which a block is full: four of them fill a page.
@@ -31,13 +31,30 @@ mod has {
 }
 
 const STAGES: [Stage; 3] = [Stage::T0, Stage::T1, Stage::T2];
-const MEANS: [Means; 6] =
-    [Means::Lsm, Means::Fanotify, Means::Landlock, Means::Cgroup, Means::Freeze, Means::Kill];
 
 /// The stage with a number of the store.
 pub(crate) fn stage(number: i64) -> Option<Stage> {
     usize::try_from(number).ok().and_then(|number| STAGES.get(number)).copied()
 }
+
+/// The number of a means in the store. 2 was one that nothing ever stopped anything by.
+fn number(means: Means) -> u64 {
+    match means {
+        Means::Lsm => 0,
+        Means::Fanotify => 1,
+        Means::Cgroup => 3,
+        Means::Freeze => 4,
+        Means::Kill => 5,
+    }
+}
+
+/// The means with a number of the store.
+pub(crate) fn means(of: u64) -> Option<Means> {
+    Means::ALL.iter().copied().find(|means| number(*means) == of)
+}
+
+const INSERT: &str =
+    "INSERT INTO block (id, count, first_ns, last_ns, decided, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 /// What the next operation is written against.
 #[derive(Clone, Copy, Default)]
@@ -78,6 +95,20 @@ impl Block {
 
     pub(crate) fn is_full(&self) -> bool {
         self.body.len() >= BODY_BYTES
+    }
+
+    /// Writes it as a row.
+    pub(crate) fn insert(&self, conn: &Connection) -> rusqlite::Result<()> {
+        conn.prepare_cached(INSERT)?
+            .execute(params![
+                self.id,
+                self.count as i64,
+                self.first_ns as i64,
+                self.last_ns as i64,
+                self.decided as i64,
+                self.body
+            ])
+            .map(drop)
     }
 
     /// Appends an operation whose objects have these numbers.
@@ -123,7 +154,7 @@ impl Block {
         }
         if let Some(decision) = event.decision {
             put(out, decision.stage as u64);
-            put(out, decision.means as u64);
+            put(out, number(decision.means));
             put(out, u64::from(decision.enforced));
             put(out, u64::from(decision.reason));
             self.decided += 1;
@@ -207,9 +238,9 @@ fn next(number: i64, before: &mut Before, numbers: &mut Numbers<'_>) -> Result<S
         0 => None,
         _ => {
             let stage = STAGES.get(numbers.take_as::<usize>()?).ok_or(MEANINGLESS)?;
-            let means = MEANS.get(numbers.take_as::<usize>()?).ok_or(MEANINGLESS)?;
+            let means = means(numbers.take()?).ok_or(MEANINGLESS)?;
             let enforced = numbers.take()? != 0;
-            Some(Decision { stage: *stage, means: *means, enforced, reason: numbers.take_as()? })
+            Some(Decision { stage: *stage, means, enforced, reason: numbers.take_as()? })
         }
     };
     let fork = match has & has::FORK {
@@ -276,9 +307,10 @@ mod tests {
         for (number, stage) in STAGES.into_iter().enumerate() {
             assert_eq!(stage as usize, number);
         }
-        for (number, means) in MEANS.into_iter().enumerate() {
-            assert_eq!(means as usize, number);
+        for &stopped_by in Means::ALL {
+            assert_eq!(means(number(stopped_by)), Some(stopped_by));
         }
+        assert_eq!([2, 6].map(means), [None; 2]);
     }
 
     #[test]

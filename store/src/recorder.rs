@@ -15,9 +15,6 @@ use std::time::Duration;
 /// Rows in a transaction. Below some hundreds the cost of a commit shows; past a thousand nothing is gained.
 const BATCH_ROWS: usize = 1000;
 
-pub(crate) const INSERT_BLOCK: &str =
-    "INSERT INTO block (id, count, first_ns, last_ns, decided, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-
 /// System calls that wait in memory for their thread's chunk to fill, over all threads: 2 MB.
 const WAITING_CALLS: usize = 1 << 16;
 
@@ -337,20 +334,7 @@ impl Recorder {
     /// Writes the block that is being filled.
     fn write_block(&mut self, id: SessionId) -> Result<()> {
         let Some(block) = self.opened(id)?.block.take() else { return Ok(()) };
-        self.conn
-            .prepare_cached(INSERT_BLOCK)
-            .and_then(|mut insert| {
-                insert.execute(params![
-                    block.id,
-                    block.count as i64,
-                    block.first_ns as i64,
-                    block.last_ns as i64,
-                    block.decided as i64,
-                    block.body
-                ])
-            })
-            .map(drop)
-            .map_err(|error| self.wrap(error))
+        block.insert(&self.conn).map_err(|error| self.wrap(error))
     }
 
     /// Writes what waits of one thread as a chunk.

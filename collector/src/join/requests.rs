@@ -1,10 +1,15 @@
 //! Requests through io_uring, from when they are made to when they have ended: another thread may do what they ask for, and
 //! none of its calls ends with them.
 
-use super::{Sink, TOUCHED, WAIT_NS, resolve};
-use crate::decode::{RequestId, Touched};
+use super::objects::{TOUCHED, resolve};
+use crate::decoded::{RequestId, Touched};
 use event::{Captured, Event, Loss, Outcome};
 use std::collections::BTreeMap;
+
+/// So long an operation waits for its outcome, ns; then it is told as under way, and once more should it fail.
+pub(super) const WAIT_NS: u64 = 100_000_000;
+/// Where events go, with the slot of their session.
+pub(crate) type Sink<'a> = dyn FnMut(u32, Captured) + 'a;
 
 /// So many are remembered at once: what is older is told as under way, or, where only its failure would be told, counted as
 /// lost.

@@ -1,7 +1,7 @@
 use super::*;
-use crate::decode::RequestId;
+use crate::decoded::RequestId;
 use abi::FileKey;
-use event::Origin;
+use event::{File, Object, Origin};
 
 const TID: u32 = 7;
 

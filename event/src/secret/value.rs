@@ -1,8 +1,8 @@
 //! Values that stand behind a name (`NAME=x`, `--name=x`, `Name: x`, `"name":"x"`), and passwords in URLs.
 
-use super::is_replacement;
 use super::name::{NAME_MAX, Names, names};
 use super::random::is_random;
+use super::replacement::is_replacement;
 use std::ops::Range;
 
 /// Ways to say who somebody is, in front of the secret that proves it.

@@ -8,7 +8,7 @@ use event::{
     Access, Address, Context, Event, Exe, File, Fork, Object, Op, Origin, Outcome, Place, Reach, Step,
     Tokeniser,
 };
-use models::train::{Corpus, Item};
+use models::corpus::{Corpus, Item};
 use models::{Baseline, Score, Scorer};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};

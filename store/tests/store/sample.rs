@@ -173,8 +173,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 fn decision() -> impl Strategy<Value = Decision> {
     let stage = select(vec![Stage::T0, Stage::T1, Stage::T2]);
-    let means =
-        select(vec![Means::Lsm, Means::Fanotify, Means::Landlock, Means::Cgroup, Means::Freeze, Means::Kill]);
+    let means = select(Means::ALL);
     (stage, means, any::<bool>(), any::<u32>()).prop_map(|(stage, means, enforced, reason)| Decision {
         stage,
         means,

@@ -1,0 +1,41 @@
+//! Sessions to learn from, however they are kept.
+
+use event::Step;
+
+/// What a session is made of, in order.
+#[derive(Clone, Copy, Debug)]
+pub enum Item<'i> {
+    /// An event.
+    Step(&'i Step),
+    /// A raw system call.
+    Syscall {
+        /// Thread.
+        tid: u32,
+        /// Its number.
+        number: u32,
+        /// What it returned.
+        ret: i64,
+    },
+    /// Records were lost here.
+    Loss(u64),
+}
+
+/// Sessions (or segments) of one task that can be read more than once.
+pub trait Corpus {
+    /// What reading can fail with.
+    type Error;
+
+    /// How many sessions there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A number that tells the workspace of a session from others.
+    fn workspace(&self, session: usize) -> u64;
+
+    /// Hands on everything in a session, in order.
+    fn replay(&self, session: usize, sink: &mut dyn FnMut(Item<'_>)) -> Result<(), Self::Error>;
+}
