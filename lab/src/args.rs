@@ -13,10 +13,10 @@ fn after_help() -> String {
     format!(
         "\
 Examples:
-  sudo wardline-lab demo                                             the main job, in a throw-away world
-  sudo wardline-lab corpus make --profile quick --dir /var/tmp/corpus  record real agents
-  sudo wardline-lab eval run --corpus /var/tmp/corpus                what was detected, prevented and got wrong
-  sudo wardline-lab eval replay                                      your own sessions through the score
+  sudo wardline-lab demo                 the main job, in a throw-away world
+  sudo wardline-lab corpus make --dir D  record real agents at work, and attacks on them
+  sudo wardline-lab eval run --corpus D  what was detected, prevented and got wrong
+  sudo wardline-lab eval replay          your own sessions through the score
 
 {EXIT_HELP}"
     )
