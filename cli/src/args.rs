@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::commands::{
-    baselines, db, demo, doctor, doorkeeper, export, keeper, run, sessions, show, stop, stop_session, supervisor, tail,
-    task, train, why,
+    baselines, db, demo, doctor, doorkeeper, export, keeper, run, sessions, show, stop, stop_session,
+    supervisor, tail, task, train, why,
 };
 use clap::{ArgAction, Parser, Subcommand};
 use command::exit::EXIT_HELP;

@@ -1,7 +1,7 @@
 //! `wardline why [DENIAL]`: one thing that a stage spoke against: what, why, and who did it, up to the agent.
 
-use super::show::{clean, what};
 use super::reading;
+use super::show::{clean, what};
 use anyhow::Result;
 use command::{Exit, State, table, user};
 use event::{Event, Fate, Means, Object, Op, Outcome, Stage, Told};
