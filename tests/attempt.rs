@@ -2,7 +2,7 @@
 //!
 //! The program that makes them is the test itself, started again: there is no other program to take along.
 
-use crate::{members, processes, survivors, ways};
+use crate::{members, processes, sharing, survivors, ways};
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, openat};
 use rustix::process::{Pid, Signal, kill_process};
@@ -176,6 +176,8 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
         (verb, [_, ..]) if verb.starts_with("read-") => ways::read(verb, arguments)
             .unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}")))),
         ("reach", [how, pid]) => ways::reach(how, pid),
+        ("share", [how, to]) => sharing::connect(how, to),
+        ("overlay-create", [above, name]) => ways::create_through_overlay(above, name),
         ("send", [verb, to]) => {
             ways::send(verb, to).unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}"))))
         }

@@ -17,6 +17,7 @@ pub mod person;
 mod processes;
 pub mod pty;
 pub mod scene;
+mod sharing;
 pub mod standing;
 pub mod survivors;
 pub mod uring;

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// What the program is to do: `listen`, `ask` or `both`.
 pub const DEED: &str = "WARDLINE_TEST_LISTENER";
-/// Where: `unix:PATH`, `unix:@NAME`, `tcp:IP:PORT` or `udp:IP:PORT`; several to ask, each apart by a blank.
+/// Where: `unix:PATH`, `unix:@NAME`, `tcp:IP:PORT`, `udp:IP:PORT` or, for one that answers nothing, `dgram:PATH`; several to ask, each apart by a blank.
 const AT: &str = "WARDLINE_TEST_AT";
 /// Who begins to listen hands that on.
 const HANDS_ON: &str = "WARDLINE_TEST_HANDS_ON";
@@ -83,6 +83,15 @@ fn listen(at: &str) -> Result<()> {
                 answer(stream)?;
             }
         }
+        ("dgram", place) => {
+            let socket = UnixDatagram::bind_addr(&unix(place)?)?;
+            ready(at)?;
+            loop {
+                let mut asked = [0; 16];
+                let len = socket.recv(&mut asked)?;
+                heard(&String::from_utf8_lossy(&asked[..len]))?;
+            }
+        }
         ("udp", place) => {
             let socket = UdpSocket::bind(place)?;
             ready(&format!("udp:{}", socket.local_addr()?))?;
@@ -134,6 +143,9 @@ fn ask(at: &str) -> io::Result<String> {
     match split(at) {
         ("unix", place) => over(UnixStream::connect_addr(&unix(place)?)?),
         ("tcp", place) => over(TcpStream::connect(place)?),
+        ("dgram", place) => {
+            UnixDatagram::unbound()?.send_to_addr(b"work\n", &unix(place)?).map(|_| "sent".to_owned())
+        }
         (protocol, place) => {
             let socket = UdpSocket::bind(if place.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" })?;
             socket.set_read_timeout(Some(PATIENCE))?;

@@ -85,11 +85,9 @@ fn of_child(of: &str) -> io::Result<()> {
     came
 }
 
-/// In a mount namespace, and for who is not root a user namespace, in which whoever made it may mount.
-fn in_namespace(how: &str, of: &Path) -> io::Result<()> {
+/// Does something in a mount namespace, and for who is not root a user namespace, in which whoever made it may mount.
+fn alone(deed: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    let at = std::env::current_dir()?.join("namespace");
-    fs::create_dir_all(&at)?;
     in_child(|| {
         // SAFETY: this process has one thread, and shares no descriptors.
         if unsafe { libc::unshare(if uid == 0 { 0 } else { libc::CLONE_NEWUSER } | libc::CLONE_NEWNS) } != 0 {
@@ -102,6 +100,34 @@ fn in_namespace(how: &str, of: &Path) -> io::Result<()> {
         }
         let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
         nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+        deed()
+    })
+}
+
+/// Makes a file, and what it lies in, in what an overlay shows of a directory, which takes what is changed.
+pub(crate) fn create_through_overlay(above: &str, name: &str) -> io::Result<()> {
+    let at = std::env::current_dir()?.join("namespace");
+    for part in ["lower", "work", "over"] {
+        fs::create_dir_all(at.join(part))?;
+    }
+    alone(|| {
+        let at = at.display();
+        let (over, layers) =
+            (format!("{at}/over"), format!("lowerdir={at}/lower,upperdir={above},workdir={at}/work"));
+        let flags = nix::mount::MsFlags::empty();
+        nix::mount::mount(Some("over"), &*over, Some("overlay"), flags, Some(layers.as_str()))?;
+        let file = Path::new(&over).join(name);
+        fs::create_dir_all(file.parent().unwrap_or(&file))?;
+        let mut made = fs::OpenOptions::new().write(true).create_new(true).open(file)?;
+        std::io::Write::write_all(&mut made, b"made\n")
+    })
+}
+
+/// Reads what only a mount of its own shows.
+fn in_namespace(how: &str, of: &Path) -> io::Result<()> {
+    let at = std::env::current_dir()?.join("namespace");
+    fs::create_dir_all(&at)?;
+    alone(|| {
         let directory = of.parent().unwrap_or(Path::new("/"));
         let name = of.file_name().unwrap_or_default();
         let none = None::<&str>;

@@ -94,9 +94,12 @@ impl Btf {
         Ok(btf)
     }
 
-    /// Offset in bytes of a field, as a path of members: `sock`, `__sk_common.skc_family`.
+    /// Offset in bytes of a field, as a path of members: `sock`, `__sk_common.skc_family`; of no path, where the structure ends.
     pub(crate) fn offset(&self, structure: &str, path: &str) -> Option<u32> {
         let mut id = *self.structs.get(structure)?;
+        if path.is_empty() {
+            return self.word(*self.types.get(id as usize)? + 8);
+        }
         let mut bits = 0;
         for member in path.split('.') {
             let (offset, of) = self.member(id, member, DEPTH)?;

@@ -7,8 +7,8 @@ use crate::kernel::{Attached, Kernel, Options, Tier};
 use crate::maps::Maps;
 use crate::offsets::{Registers, registers};
 use crate::programs::{
-    CGROUPS, CHANGED, FORMS, IO_COMPLETE, LSM, LSM_MORE, QUESTIONS, TRACEPOINTS, TRACEPOINTS_MORE,
-    lsm_program, program,
+    CGROUPS, CHANGED, DATA_READY, FORMS, IO_COMPLETE, LSM, LSM_MORE, QUESTIONS, TRACEPOINTS,
+    TRACEPOINTS_MORE, lsm_program, program,
 };
 use crate::{Error, Offsets, Reader, plan, prototype, requests};
 use abi::Plan;
@@ -82,6 +82,7 @@ impl Facts {
     fn wants(&self, program: &str, tier: Tier) -> bool {
         match program {
             CHANGED => tier == Tier::Tracepoint && self.says_changes,
+            DATA_READY => tier == Tier::Tracepoint,
             IO_COMPLETE => self.completions.is_some(),
             _ => true,
         }

@@ -18,7 +18,7 @@ pub struct Field {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Offsets(pub Vec<Field>);
 
-/// Global, `structure:member`, and whether Wardline can do without it.
+/// Global, `structure:member` (of no member, its size), and whether Wardline can do without it.
 const FIELDS: &[(&str, &str, bool)] = &[
     ("TASK_TGID", "task_struct:tgid", false),
     ("TASK_PID", "task_struct:pid", false),
@@ -32,6 +32,8 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("TASK_MM", "task_struct:mm", false),
     ("TASK_STATUS", "task_struct:thread_info.status", false),
     ("SIGNAL_LIVE", "signal_struct:live", false),
+    ("SIGNAL_THREADS", "signal_struct:thread_head", false),
+    ("TASK_THREAD_NODE", "task_struct:thread_node", false),
     ("FILES_FDT", "files_struct:fdt", false),
     ("FDT_FD", "fdtable:fd", false),
     ("FDT_MAX", "fdtable:max_fds", false),
@@ -40,6 +42,8 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("FILE_FLAGS", "file:f_flags", false),
     ("FILE_MODE", "file:f_mode", false),
     ("FILE_PRIVATE", "file:private_data", false),
+    ("FILE_COUNT", "file:f_count", true),
+    ("FILE_REF", "file:f_ref", true),
     ("FS_PWD_DENTRY", "fs_struct:pwd.dentry", false),
     ("PATH_DENTRY", "path:dentry", false),
     ("DENTRY_PARENT", "dentry:d_parent", false),
@@ -53,6 +57,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("INODE_GENERATION", "inode:i_generation", false),
     ("INODE_NLINK", "inode:i_nlink", false),
     ("INODE_UID", "inode:i_uid", false),
+    ("INODE_SIZE", "inode:", false),
     ("SB_DEV", "super_block:s_dev", false),
     ("SB_MAGIC", "super_block:s_magic", false),
     ("SB_ROOT", "super_block:s_root", false),
@@ -64,6 +69,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("IATTR_MODE", "iattr:ia_mode", false),
     ("SOCKET_SK", "socket:sk", false),
     ("SK_SOCKET", "sock:sk_socket", false),
+    ("SOCKET_FILE", "socket:file", false),
     ("SOCKET_INODE", "socket_alloc:vfs_inode", false),
     ("SK_FAMILY", "sock:__sk_common.skc_family", false),
     ("SK_TYPE", "sock:sk_type", false),

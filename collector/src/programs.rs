@@ -37,11 +37,14 @@ pub(crate) const TRACEPOINTS_MORE: &[(&str, &[&str])] = &[
     ("signal", &["signal_generate"]),
     ("io_request", &["io_uring_submit_req", "io_uring_submit_sqe"]),
     (CHANGED, &["inode_set_ctime_to_ts", "ctime_ns_xchg", "ctime_xchg_skip"]),
+    (DATA_READY, &["sk_data_ready"]),
     (IO_COMPLETE, &["io_uring_complete"]),
     ("io_failed", &["io_uring_req_failed"]),
 ];
 /// Says which inodes a call changes: only where no LSM hook does.
 pub(crate) const CHANGED: &str = "changed";
+/// Says whom a datagram has reached: only where no LSM hook decides that.
+pub(crate) const DATA_READY: &str = "data_ready";
 /// Says what came of requests through io_uring: only with arguments that are known.
 pub(crate) const IO_COMPLETE: &str = "io_complete";
 /// cgroup programs, and the hooks that they are for.
@@ -51,6 +54,7 @@ pub(crate) const CGROUPS: &[(&str, &str)] = &[
     ("sendmsg4", "cgroup/sendmsg4"),
     ("sendmsg6", "cgroup/sendmsg6"),
     ("sock_create", "cgroup/sock_create"),
+    ("sock_release", "cgroup/sock_release"),
     (INGRESS, "cgroup_skb/ingress"),
     ("egress", "cgroup_skb/egress"),
 ];

@@ -32,6 +32,17 @@ pub fn inode(dentry: Address) -> Option<Address> {
     dentry.follow(offsets::dentry_inode())
 }
 
+/// What stands for an object of an overlay in the layer that takes its changes; `None` where nothing does, or it is in no overlay.
+#[inline(always)]
+pub fn beneath(dentry: Address) -> Option<Address> {
+    const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+    if dentry.follow(offsets::dentry_sb())?.get::<u64>(offsets::sb_magic())? != OVERLAYFS_SUPER_MAGIC {
+        return None;
+    }
+    // `struct ovl_inode` keeps it right behind the inode: fs/overlayfs/ovl_entry.h.
+    inode(dentry)?.follow(offsets::inode_size())
+}
+
 /// The directory of a dentry; the root of a superblock is its own.
 #[inline(always)]
 pub fn parent(dentry: Address) -> Option<Address> {

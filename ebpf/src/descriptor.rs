@@ -5,7 +5,7 @@ use crate::read::Address;
 use crate::ring::{FileOperation, open_access, tell_file, verdict};
 use crate::syscall::{Ended, SIGKILL};
 use crate::task::Inside;
-use crate::{decide, dentry, lent, process};
+use crate::{decide, dentry, lent, process, shared};
 use abi::{
     CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, REASON_OTHER_PROCESS, STAGE_T0, VERDICT_REFUSED,
     Verdict, access,
@@ -48,14 +48,20 @@ pub fn tell_open(
         && access & access::PATH_ONLY == 0
         && (process::is_outside(dentry, &[process::ENVIRONMENT, process::MEMORY])
             || lent::is_outside(inside, file, dentry, call == CALL_APART || lent::is_shared()));
-    let decided = if reaches {
+    let mut decided = if reaches {
         verdict(inside, STAGE_T0, REASON_OTHER_PROCESS, MEANS_KILL)
     } else {
         decide::file(inside, dentry, access, MEANS_KILL)
     };
+    // Hooks are asked about both.
+    if decided.stage == 0
+        && !offsets::is_lsm_tier()
+        && let Some(beneath) = dentry::beneath(dentry)
+    {
+        decided = decide::file(inside, beneath, access, MEANS_KILL);
+    }
     if decided.flags & VERDICT_REFUSED != 0 && access & access::PATH_ONLY == 0 {
-        // SAFETY: the helper has no preconditions.
-        unsafe { bpf_send_signal(SIGKILL) };
+        shared::end(inside, file);
     }
     let op = abi::op::OPEN;
     let operation = FileOperation { op, access, ret: fd, detail: flags, before: false, syscall, call };

@@ -5,14 +5,17 @@ use crate::ring::{Said, lose, verdict};
 use crate::socket::{NetOperation, Peer, mapped, tell};
 use crate::syscall::{Ended, SIGKILL};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, listener, offsets};
+use crate::{decide, dentry, listener, offsets, shared};
 use abi::{LOSS_UNREADABLE, MEANS_KILL, NO_ARG, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
 
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const SOCK_STREAM: u16 = 1;
+const SOCK_DGRAM: u16 = 2;
 const SOCK_SEQPACKET: u16 = 5;
 const EINPROGRESS: i32 = -115;
 
@@ -110,6 +113,41 @@ pub fn sent(call: &Ended) -> Option<()> {
     let left = if is_many { call.ret as u64 } else { 1 };
     let mut messages = Messages { sk: sk.0, at, left, number, failed, narrow: u64::from(call.compat) };
     each(MESSAGES, message, &mut messages);
+    Some(())
+}
+
+/// `TP_PROTO(const struct sock *sk)`, since 6.3: something has reached a socket. What is sent to a unix socket is told in the call that
+/// sends it, so that who sends a datagram to whom no session may reach ends before it is answered.
+#[raw_tracepoint(tracepoint = "sk_data_ready")]
+pub fn data_ready(ctx: RawTracePointContext) -> i32 {
+    let _ = reached(Address(ctx.arg(0)));
+    0
+}
+
+#[inline(always)]
+fn reached(sk: Address) -> Option<()> {
+    let inside = task::current()?;
+    let (family, kind): (u16, u16) = (sk.get(offsets::sk_family())?, sk.get(offsets::sk_type())?);
+    if family != AF_UNIX || kind != SOCK_DGRAM {
+        return None;
+    }
+    let (behind, mut decided) = delegated(&inside, sk, sk, MEANS_KILL);
+    if decided.stage == 0
+        && let Some(dentry) = file(sk)
+    {
+        decided = decide::file(&inside, dentry, access::CONNECT, MEANS_KILL);
+    }
+    if decided.stage != STAGE_T0 {
+        return None;
+    }
+    if decided.flags & VERDICT_REFUSED != 0 {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_send_signal(SIGKILL) };
+    }
+    let peer = Peer { family, kind, port: 0, protocol: 0, addr: zeros() };
+    let operation =
+        NetOperation { before: false, unix: sk, peer: behind, ..NetOperation::before(op::SEND, 0) };
+    tell(&inside, &operation, &peer, &decided);
     Some(())
 }
 
@@ -261,9 +299,10 @@ pub fn finished(inside: &Inside, sk: Address, number: u32, op: u16, ret: i32, sa
             decided = decide::file(inside, dentry, access::CONNECT, MEANS_KILL);
         }
         if decided.flags & VERDICT_REFUSED != 0 {
-            // The connection is there, and its maker ends before it can use it, but for what it has asked io_uring to send.
-            // SAFETY: the helper has no preconditions.
-            unsafe { bpf_send_signal(SIGKILL) };
+            // The connection is there, and its maker ends, but for what it has asked io_uring to send.
+            let file =
+                sk.follow(offsets::sk_socket()).and_then(|socket| socket.follow(offsets::socket_file()));
+            shared::end(inside, file.unwrap_or(Address(0)));
         }
     }
     let internet = family == AF_INET || family == AF_INET6;

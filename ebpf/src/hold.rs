@@ -5,7 +5,7 @@
 
 use crate::maps::HELD;
 use crate::task::Inside;
-use abi::{REASON_LOST, SESSION_ENFORCE, Verdict};
+use abi::{REASON_LOST, REASON_SHARED, SESSION_ENFORCE, Verdict};
 
 /// Holds a session from here on.
 #[inline(always)]
@@ -26,6 +26,12 @@ pub fn reason(inside: &Inside) -> u32 {
 #[inline(always)]
 pub fn ends(inside: &Inside) -> bool {
     reason(inside) != 0 && inside.session().flags & SESSION_ENFORCE != 0
+}
+
+/// Whether nobody in the session is to come out of a call.
+#[inline(always)]
+pub fn is_over(inside: &Inside) -> bool {
+    reason(inside) == REASON_SHARED
 }
 
 /// A record was not written. What was decided in it is known to nobody.

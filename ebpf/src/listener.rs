@@ -11,7 +11,7 @@ use aya_ebpf::bindings::bpf_sock_tuple;
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_sk_lookup_tcp, bpf_sk_lookup_udp, bpf_sk_release,
 };
-use aya_ebpf::programs::SockAddrContext;
+use aya_ebpf::programs::{SockAddrContext, SockContext};
 use core::mem::MaybeUninit;
 
 /// The network namespace of the socket that connects.
@@ -182,6 +182,16 @@ pub fn keep(inside: &Inside, sk: Address) {
     keep_own(sk.0, u64::from(inside.tgid), u64::from(inside.slot));
 }
 
+/// A socket is closed for good: the number of its inode is given to another one.
+#[inline(always)]
+pub fn forget(ctx: &SockContext) {
+    let inode = inode(plain(ctx.as_ptr()));
+    // SAFETY: read only.
+    if inode != 0 && unsafe { OWN_LISTENERS.get(inode) }.is_some() {
+        let _ = OWN_LISTENERS.remove(inode);
+    }
+}
+
 /// See [`keep`].
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -196,17 +206,22 @@ pub extern "C" fn keep_own(sk: u64, tgid: u64, slot: u64) -> u64 {
     inode
 }
 
-/// Whether an address is this machine's. The unspecified one leads there, too.
+/// Whether an address is this machine's.
 #[inline(always)]
 pub fn is_local(addr: [u64; 2]) -> bool {
+    // SAFETY: read only.
+    is_loopback(addr) || unsafe { LOCAL.get(addr) }.is_some()
+}
+
+/// Whether an address leads to this machine whoever has it. The unspecified one does, too.
+#[inline(always)]
+pub fn is_loopback(addr: [u64; 2]) -> bool {
     let ip = (addr[1] >> 32) as u32;
-    let loopback = if is_mapped(addr) {
+    if is_mapped(addr) {
         ip == 0 || ip as u8 == 127
     } else {
         addr[0] == 0 && (addr[1] == 0 || addr[1] == LOOPBACK6)
-    };
-    // SAFETY: read only.
-    loopback || unsafe { LOCAL.get(addr) }.is_some()
+    }
 }
 
 /// Where the unspecified address leads: to the one that the socket is bound to, or to loopback. Others lead to themselves.

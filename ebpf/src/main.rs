@@ -31,6 +31,7 @@ mod packet;
 mod process;
 mod read;
 mod ring;
+mod shared;
 mod socket;
 mod stray;
 mod syscall;

@@ -58,7 +58,8 @@ pub static REWRITES: HashMap<RewriteKey, u32> = HashMap::with_max_entries(MAX_RE
 #[map]
 pub static LISTENERS: HashMap<[u64; SOCKET_WORDS], u32> =
     HashMap::with_max_entries(MAX_LISTENERS, NO_PREALLOC);
-/// Sockets of sessions that listen or may be answered, by inode. What was not used for longest goes: it is another's then.
+/// Sockets of sessions that listen or may be answered, by inode, until they are closed. Of too many, what was not used for longest
+/// goes: it is another's then.
 #[map]
 pub static OWN_LISTENERS: LruHashMap<u64, Listener> = LruHashMap::with_max_entries(MAX_LISTENERS, 0);
 /// The machine's own addresses besides loopback; IPv4 is v4-mapped.

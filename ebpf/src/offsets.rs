@@ -31,6 +31,8 @@ offsets! {
     TASK_MM = task_mm;
     TASK_STATUS = task_status;
     SIGNAL_LIVE = signal_live;
+    SIGNAL_THREADS = signal_threads;
+    TASK_THREAD_NODE = task_thread_node;
     FILES_FDT = files_fdt;
     FDT_FD = fdt_fd;
     FDT_MAX = fdt_max;
@@ -39,6 +41,8 @@ offsets! {
     FILE_FLAGS = file_flags;
     FILE_MODE = file_mode;
     FILE_PRIVATE = file_private;
+    FILE_COUNT = file_count;
+    FILE_REF = file_ref;
     FS_PWD_DENTRY = fs_pwd_dentry;
     PATH_DENTRY = path_dentry;
     DENTRY_PARENT = dentry_parent;
@@ -52,6 +56,7 @@ offsets! {
     INODE_GENERATION = inode_generation;
     INODE_NLINK = inode_nlink;
     INODE_UID = inode_uid;
+    INODE_SIZE = inode_size;
     SB_DEV = sb_dev;
     SB_MAGIC = sb_magic;
     SB_ROOT = sb_root;
@@ -63,6 +68,7 @@ offsets! {
     IATTR_MODE = iattr_mode;
     SOCKET_SK = socket_sk;
     SK_SOCKET = sk_socket;
+    SOCKET_FILE = socket_file;
     SOCKET_INODE = socket_inode;
     SK_FAMILY = sk_family;
     SK_TYPE = sk_type;

@@ -6,8 +6,10 @@ use crate::read::{Address, each, zeroed};
 use crate::ring::{Buffer, Urgency, verdict};
 use crate::syscall::{Ended, SIGKILL};
 use crate::task::{self, Inside};
-use crate::{dentry, hold};
-use abi::{Kernel, MEANS_KILL, NO_ARG, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, Verdict, kind, op};
+use crate::{dentry, hold, shared};
+use abi::{
+    Kernel, MEANS_KILL, NO_ARG, REASON_SHARED, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, Verdict, kind, op,
+};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -81,21 +83,40 @@ pub fn raw(call: &Ended) -> Option<()> {
     if reached {
         decided = verdict(&call.inside, STAGE_T0, abi::REASON_OTHER_PROCESS, MEANS_KILL);
         if decided.flags & VERDICT_REFUSED != 0 {
-            // Its tracer ends before the next request, and what it has read with it.
-            // SAFETY: the helper has no preconditions.
-            unsafe { bpf_send_signal(SIGKILL) };
+            end(call);
         }
     }
     tell(&call.inside, op, target, second, call.ret, call.number, &decided)
+}
+
+/// Ends who has reached into a process outside. Its tracer ends before the next request. What was read into memory, or taken as a
+/// descriptor, others may have as well.
+#[inline(always)]
+fn end(call: &Ended) {
+    match call.plan.op {
+        op::PERF => shared::end(&call.inside, dentry::file_of_fd(call.ret).unwrap_or(Address(0))),
+        _ => {
+            // SAFETY: the helper has no preconditions.
+            unsafe { bpf_send_signal(SIGKILL) };
+            if !is_trace(call) {
+                hold::hold(call.inside.slot, REASON_SHARED);
+            }
+        }
+    }
+}
+
+/// Whether a call is `ptrace`.
+#[inline(always)]
+fn is_trace(call: &Ended) -> bool {
+    const PTRACE: (u32, u32) = (101, 26);
+    call.number == if call.compat { PTRACE.1 } else { PTRACE.0 }
 }
 
 /// Whether a call has reached into a process outside the session. What a call to trace has left alone is not among the traced
 /// any more, and was asked about when it was taken.
 #[inline(always)]
 fn is_reached(call: &Ended, target: &Target, request: u64) -> bool {
-    const PTRACE: (u32, u32) = (101, 26);
-    let is_trace = call.number == if call.compat { PTRACE.1 } else { PTRACE.0 };
-    if is_trace && (target.claimed || request == PTRACE_TRACEME) {
+    if is_trace(call) && (target.claimed || request == PTRACE_TRACEME) {
         return false;
     }
     !target.inside && (!target.claimed || level() == Some(0))

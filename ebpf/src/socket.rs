@@ -121,8 +121,9 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
     let decided = if found.reason != 0 {
         verdict(&inside, STAGE_T0, found.reason, MEANS_CGROUP)
     } else {
-        // What was learned says nothing of what the session listens at itself, or where nobody does.
-        let own = found.local && (found.own || found.inode == 0);
+        // What was learned says nothing of what the session listens at itself, or of loopback where nobody does: another address of
+        // this machine may be translated.
+        let own = found.local && (found.own || found.inode == 0 && listener::is_loopback(peer.addr));
         decide::address(&inside, peer.addr, peer.port, access::CONNECT, MEANS_CGROUP, own)
     };
     let operation =
@@ -155,6 +156,13 @@ pub fn sock_create(ctx: SockContext) -> i32 {
         tell(&inside, &NetOperation::before(op::SOCKET, 0), &peer, &decided);
     }
     answer(&inside, &decided)
+}
+
+/// The last descriptor of an Internet socket is closed.
+#[cgroup_sock(sock_release)]
+pub fn sock_release(ctx: SockContext) -> i32 {
+    listener::forget(&ctx);
+    ALLOW
 }
 
 /// Decides a socket that reaches past the address hooks.

@@ -6,9 +6,11 @@ use crate::offsets;
 use crate::read::Address;
 use crate::ring::tell_syscall;
 use crate::task::{self, Inside};
-use crate::{deadline, descriptor, endpoint, mount, named, process, stray, terminal, uring};
+use crate::{deadline, descriptor, endpoint, hold, mount, named, process, stray, terminal, uring};
 use abi::{NO_ARG, PLANS_32, Plan, form};
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_user, bpf_task_pt_regs};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task_btf, bpf_probe_read_user, bpf_send_signal, bpf_task_pt_regs,
+};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
@@ -44,6 +46,10 @@ fn on_exit(regs: Address, ret: i64) -> Option<u32> {
         stray::end(tgid);
         return None;
     };
+    if hold::is_over(&inside) {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_send_signal(SIGKILL) };
+    }
     let compat = is_compat(task);
     let number = regs.get::<u64>(offsets::regs_orig_ax())? as u32;
     // The value of a 32-bit call is 32 bits wide, and so is its error.

@@ -4,6 +4,7 @@
 //! first instruction and while it runs.
 
 mod outsider;
+mod pipes;
 mod sockets;
 
 use crate::{DenyList, Error};
@@ -46,6 +47,8 @@ pub(crate) enum Who {
     Process(u32),
     /// Whoever holds an Internet socket, by its inode.
     Socket(u64),
+    /// Whoever outside of the session holds a named pipe, by its device, as the kernel encodes it, and inode.
+    Pipe(u32, u64),
 }
 
 /// Who it is, asked for a session that has reached it.
@@ -128,6 +131,10 @@ impl Delegates {
         if users.is_empty() { done } else { done.and(told.tell(&*self.list, outside)) }
     }
 
+    fn session_of(&self, pid: u32) -> Option<u32> {
+        self.list.member(pid).ok().flatten().map(|member| member.session)
+    }
+
     fn is_member(&self, pid: u32) -> bool {
         self.list.member(pid).ok().flatten().is_some()
     }
@@ -139,12 +146,24 @@ impl Delegates {
         let pid = match who {
             Who::Process(pid) => Some(pid),
             Who::Socket(inode) => sockets::holder(inode),
+            Who::Pipe(dev, inode) => {
+                let is_own = |pid| self.session_of(pid) == Some(slot);
+                pipes::holder((dev, inode), processes().filter(|pid| !is_own(*pid)))
+            }
         };
         let found = pid.and_then(|pid| {
             let member = self.list.member(pid).ok().flatten();
             let own = member.is_some_and(|member| member.session == slot);
             let found = Outsider::of(pid, member.is_some(), |of| of == uid)?;
-            Some(if own { Outsider { kind: PeerKind::Own, ..found } } else { found })
+            let kind = match found.kind {
+                _ if own => PeerKind::Own,
+                // Root's other programs do root's work.
+                PeerKind::System if matches!(who, Who::Pipe(..)) && outsider::user(pid) == Some(uid) => {
+                    PeerKind::Other
+                }
+                kind => kind,
+            };
+            Some(Outsider { kind, ..found })
         });
         if let Some((outsider, reason)) = found.as_ref().and_then(|found| Some((found, found.reason()?))) {
             let mut done = self.list.insert_delegate(outsider.pid, reason);

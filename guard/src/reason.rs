@@ -28,6 +28,8 @@ pub const NAMED_KEY: u32 = FIRST_FIXED + 4;
 pub const NAMED_AGENT: u32 = FIRST_FIXED + 5;
 /// A file of the user's configuration of ssh, or of hosts that it knows, outside `~/.ssh`.
 pub const NAMED_FILE: u32 = FIRST_FIXED + 6;
+/// A named pipe that somebody outside of the session has open.
+pub const PIPE: u32 = FIRST_FIXED + 7;
 /// First number of the reasons of helpers outside of the session, by what they do.
 const FIRST_HELPER: u32 = FIRST_FIXED + 64;
 
@@ -56,6 +58,11 @@ const FIXED: &[(u32, &str)] = &[
          change, start and send nothing until somebody has looked at it",
     ),
     (
+        abi::REASON_SHARED,
+        "what a process of the session was ended for (a connection, a descriptor, memory of another process), other processes \
+         of the session may have as well: the session was ended",
+    ),
+    (
         abi::REASON_UNTOLD,
         "something got a name by a request through io_uring whose end is kept from being told, so that what is there by \
          now is not known: no agent session may hide what it changes",
@@ -70,6 +77,11 @@ const FIXED: &[(u32, &str)] = &[
         NAMED_AGENT,
         "`~/.ssh/config` names this agent (`IdentityAgent`): a session reaches it only through Wardline's, by \
          `IdentityAgent SSH_AUTH_SOCK`",
+    ),
+    (
+        PIPE,
+        "a process outside of the session has this pipe open, and may take for commands what comes out of it: no agent session \
+         may write into it",
     ),
     (CANARY, "a probe of Wardline, to show that refusing works"),
 ];

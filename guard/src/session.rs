@@ -13,6 +13,7 @@ pub mod names;
 mod normal;
 mod passed;
 mod peers;
+mod pipes;
 mod recording;
 mod stop;
 mod sum;
@@ -105,7 +106,7 @@ pub enum Effect {
         /// For what.
         cause: Cause,
     },
-    /// An agent outside of the session was reached: the session is to be ended.
+    /// An agent outside of the session was reached, or what no process of it may have is shared: the session is to be ended.
     End {
         /// CLOCK_BOOTTIME, ns.
         time_ns: u64,

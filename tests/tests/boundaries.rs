@@ -8,10 +8,13 @@ use end_to_end::bypass::{self, Fate};
 use end_to_end::scene::{Scene, assert_denials, is_lsm, rows, tells_changes};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::io::{Read, Write};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const EPERM: i32 = libc::EPERM;
 /// Headings and ways of the page.
@@ -20,6 +23,18 @@ const INTO: &str = "A process of the same user outside is reached into";
 const OUTSIDE: &str = "Somebody outside is reached";
 const SUPERVISOR: &str = "the supervisor is killed (and every session with it)";
 const AGENT: &str = "a connection to the ssh-agent in `SSH_AUTH_SOCK`";
+/// Ways to have one connection in two processes, and what they are called.
+const SHARED: [(&str, &str); 2] = [
+    ("inherited", "the same, by a socket that a child of the session has as well"),
+    ("table", "the same, by a process that shares its descriptors with another one"),
+];
+const OVERLAYS: [(&str, &str); 2] = [
+    (
+        "a program is put into `~/.config/autostart` through an overlay of `~/.config`",
+        "autostart/evil.desktop",
+    ),
+    ("one is put into `~/.config/systemd/user`, which was not there", "systemd/user/evil.service"),
+];
 
 /// The program that makes the attempts: this one.
 #[test]
@@ -65,6 +80,7 @@ fn nothing_of_a_jewel_is_changed() -> Result<()> {
         }
         drop(scene);
         let scene = Scene::new(as_root)?;
+        through_an_overlay(&scene, as_root)?;
         let state = || -> Result<_> {
             Ok((scene.keys()?, listing(&scene.path(""))?, listing(&scene.path(".claude"))?))
         };
@@ -94,6 +110,35 @@ fn nothing_of_a_jewel_is_changed() -> Result<()> {
             assert!(summary["t0_hits"].as_u64().is_some_and(|hits| hits > 0), "{summary}");
         }
         assert_denials(&summary, opens.len())?;
+    }
+    Ok(())
+}
+
+/// What an overlay shows of a directory is that directory.
+fn through_an_overlay(scene: &Scene, as_root: bool) -> Result<()> {
+    let by = if as_root { "root" } else { "a user" };
+    let config = scene.path(".config");
+    for path in [config.clone(), format!("{config}/autostart")] {
+        fs::create_dir_all(&path)?;
+        chown(&path, Some(scene.world.user.id), Some(scene.world.user.id))?;
+    }
+    let create = |way: &str, name: &str| rows([(way, "overlay-create", &[&config, name])]);
+    assert_eq!(scene.free(&create("free", "other/free.desktop"))?["free"], 0);
+    assert_eq!(fs::read_to_string(format!("{config}/other/free.desktop"))?, "made\n");
+    for (way, name) in OVERLAYS {
+        let (came, summary, output) = scene.guarded("enforce", &create(way, name))?;
+        let made = fs::read_to_string(format!("{config}/{name}"));
+        let denial = &summary["denials"][0];
+        assert_eq!(denial["stage"], "T0", "{output:?} {summary:#}");
+        if is_lsm(&summary)? {
+            assert_eq!(came.get(way), Some(&EPERM), "{output:?}");
+            assert!(made.is_err(), "{made:?}");
+            bypass::came("A jewel is changed", way, by, Fate::Refused);
+            continue;
+        }
+        assert_ne!(came.get(way), Some(&0), "{output:?} {summary:#}");
+        assert_eq!(made.unwrap_or_default(), "", "{output:?} {summary:#}");
+        bypass::came("A jewel is changed", way, by, Fate::Stopped);
     }
     Ok(())
 }
@@ -215,6 +260,53 @@ fn an_agents_socket_is_not_connected_to() -> Result<()> {
     let denial = &summary["denials"][0];
     assert_eq!((&denial["stage"], &denial["means"]), (&"T0".into(), &"kill".into()), "{summary}");
     bypass::came(OUTSIDE, AGENT, "a user", Fate::Stopped);
+    Ok(())
+}
+
+/// Answers what it is asked, and counts that.
+fn answering(listener: UnixListener) -> Result<Arc<AtomicUsize>> {
+    listener.set_nonblocking(false)?;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            while stream.read(&mut [0; 1]).is_ok_and(|read| read == 1) {
+                counts.fetch_add(1, Ordering::SeqCst);
+                // Who asked may be gone.
+                let _ = stream.write_all(b"y");
+            }
+        }
+    });
+    Ok(asked)
+}
+
+/// Where it cannot be refused, who else has the connection may send once by it in that instant: it is not answered.
+#[test]
+fn an_agents_socket_is_of_no_use_to_who_shares_it() -> Result<()> {
+    for (how, name) in SHARED {
+        let scene = Scene::new(false)?;
+        let socket = scene.world.path().join("agent.sock");
+        let asked = answering(UnixListener::bind(&socket)?)?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o777))?;
+        let share = rows([(name, "share", &[how, socket.to_str().context("path")?])]);
+        assert_eq!(scene.free(&share)?, [("answered".to_owned(), 0), (name.to_owned(), 0)].into());
+        assert_eq!(asked.swap(0, Ordering::SeqCst), 1);
+        let (came, summary, output) = scene.guarded("enforce", &share)?;
+        if is_lsm(&summary)? {
+            assert_eq!((came, asked.load(Ordering::SeqCst)), ([(name.to_owned(), EPERM)].into(), 0));
+            bypass::came(OUTSIDE, name, "a user", Fate::Refused);
+            assert_denials(&summary, 1)?;
+            continue;
+        }
+        assert_eq!((came.len(), output.status.signal()), (0, Some(libc::SIGKILL)), "{output:?} {summary:#}");
+        assert!(asked.load(Ordering::SeqCst) <= 1, "{asked:?} {summary:#}");
+        assert_eq!(summary["verdict"], "kill", "{summary:#}");
+        let denial = &summary["denials"][0];
+        assert_eq!((&denial["stage"], &denial["fate"]), (&"T0".into(), &"happened-and-stopped".into()));
+        assert!(summary["notes"].to_string().contains("may have as well"), "{summary:#}");
+        bypass::came(OUTSIDE, name, "a user", Fate::Stopped);
+    }
     Ok(())
 }
 

@@ -155,18 +155,20 @@ fn while_the_supervisor_is_late_nobody_acts_and_then_all_goes_on() -> Result<()>
     Ok(())
 }
 
-/// Attempts of each process at each of the two: emulation is slow.
+/// Attempts of each process at each of the four: emulation is slow.
 fn attempts() -> u32 {
-    if is_machine() { 25 } else { 650 }
+    if is_machine() { 15 } else { 320 }
 }
 
 #[test]
 fn a_supervisor_that_stops_and_goes_on_lets_nothing_through() -> Result<()> {
     let world = World::new()?;
     world.write(&world.home().join(".ssh/id_ed25519"), "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n")?;
+    world.write(&world.home().join(".bashrc"), "plain\n")?;
     let script = format!(
         ": >begun; try() {{ for ((i = 0; i < {}; i++)); do \
          read -r line <.ssh/id_ed25519 && echo \"read $line\"; : 3<>/dev/tcp/169.254.169.254/80 && echo reached; \
+         echo key >.ssh/authorized_keys && echo made; echo run >>.bashrc && echo appended; \
          done; }} 2>/dev/null; for n in 1 2 3 4 5 6 7 8; do try & done; wait; echo over",
         attempts()
     );
@@ -190,10 +192,16 @@ fn a_supervisor_that_stops_and_goes_on_lets_nothing_through() -> Result<()> {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let summary: Value = serde_json::from_slice(&fs::read(world.path().join("summary.json"))?)?;
     is_lsm(&summary)?;
-    assert_eq!(summary["denied"], 2 * 8 * attempts(), "{}", summary["denied"]);
+    assert_eq!(summary["denied"], 4 * 8 * attempts(), "{}", summary["denied"]);
+    let of = |path: &str| fs::read_to_string(world.home().join(path)).unwrap_or_default();
+    assert_eq!((of(".ssh/authorized_keys").as_str(), of(".bashrc").as_str()), ("", "plain\n"));
     let heading = "The supervisor is stopped and goes on, ten times a second";
-    for way in ["a key is read from eight processes", "the metadata service is reached from eight processes"]
-    {
+    for way in [
+        "a key is read from eight processes",
+        "the metadata service is reached from eight processes",
+        "`~/.ssh/authorized_keys` is made by eight processes",
+        "`~/.bashrc` is appended to by eight processes",
+    ] {
         bypass::came(heading, way, "a user", Fate::Refused);
     }
     Ok(())

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use end_to_end::World;
 use end_to_end::listener::{self, OF_A_HELPER, OF_NOBODY, Server, outside, session};
+use end_to_end::scene::{is_lsm, kernel};
 use serde_json::Value;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
@@ -60,6 +61,100 @@ fn what_works_for_others_with_the_users_authority_is_refused_by_its_program() ->
         }
         assert_eq!(server.end()?, "work\n", "{program} was asked from inside");
     }
+    Ok(())
+}
+
+/// Whom a datagram has reached, the kernel says while it is sent (since Linux 6.3).
+#[test]
+fn a_helper_is_sent_no_datagram() -> Result<()> {
+    let world = World::new()?;
+    for at in [
+        format!("dgram:{}", world.home().join("tmux.sock").display()),
+        format!("dgram:@tmux-{}", world.user.id),
+    ] {
+        let mut server = Server::start(&world, OF_A_HELPER, &at)?;
+        assert!(outside(&world, &at)?.contains("answer=sent"), "no test");
+        let (output, summary) = session(&world, "enforce", &[], &at, "{ask}; {ask}; echo went on")?;
+        let said = text(&output.stdout);
+        assert!(said.contains("went on"), "{output:?}");
+        if !is_lsm(&summary)? && kernel() < (6, 3) {
+            assert_eq!((said.matches("answer=sent").count(), server.end()?), (2, "work\n".repeat(3)));
+            continue;
+        }
+        assert!(!said.contains("answer="), "{output:?}");
+        let denial = &summary["denials"][0];
+        assert_eq!((&denial["stage"], &denial["op"]), (&"T0".into(), &"send".into()), "{summary}");
+        assert_eq!(summary["verdict"], "deny", "{summary}");
+        let (fate, heard) = if is_lsm(&summary)? { ("refused", 1) } else { ("happened-and-stopped", 3) };
+        assert_eq!((&denial["fate"], server.end()?), (&fate.into(), "work\n".repeat(heard)), "{summary}");
+    }
+    Ok(())
+}
+
+/// A shell outside that takes what comes out of a named pipe for commands, and one that opens it anew for each.
+#[test]
+fn what_is_written_into_a_pipe_that_is_read_outside_is_stopped_and_told() -> Result<()> {
+    for script in [
+        "while read -r line; do eval \"$line\"; done <pipe",
+        "while read -r line <pipe; do eval \"$line\"; done",
+    ] {
+        let world = World::new()?;
+        let home = world.home();
+        alone(&world, &format!("cd {}; mkfifo pipe", home.display()))?;
+        let mut shell = Command::new("bash");
+        shell.args(["-c", script]).current_dir(&home).uid(world.user.id).gid(world.user.id);
+        let mut shell = shell.spawn()?;
+        let writes = format!("echo 'touch done' >{}/pipe; sleep 4; echo went on", home.display());
+        let came = session(&world, "enforce", &[], "", &writes);
+        shell.kill()?;
+        shell.wait()?;
+        let (output, summary) = came?;
+        let peer = summary["peers"].get(0).with_context(|| format!("{summary}"))?;
+        assert!(peer["at"].as_str().is_some_and(|at| at.ends_with("/pipe")), "{summary}");
+        assert_eq!(peer["fate"], "happened-and-stopped", "{summary}");
+        assert_eq!(
+            (&summary["verdict"], &summary["stopped_by"]),
+            (&"deny".into(), &"T0".into()),
+            "{output:?}"
+        );
+    }
+    Ok(())
+}
+
+/// As `fish` does, to tell others of its kind.
+#[test]
+fn a_pipe_that_is_opened_for_both_is_told_and_no_more() -> Result<()> {
+    let world = World::new()?;
+    let home = world.home();
+    alone(&world, &format!("cd {}; mkfifo pipe", home.display()))?;
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "exec 3<>pipe; sleep 1000 & wait"]).current_dir(&home);
+    let mut shell = shell.uid(world.user.id).gid(world.user.id).process_group(0).spawn()?;
+    let script = format!("exec 3<>{}/pipe; sleep 4; echo went on", home.display());
+    let came = session(&world, "enforce", &[], "", &script);
+    let group = rustix::process::Pid::from_raw(shell.id() as i32).context("no group")?;
+    rustix::process::kill_process_group(group, rustix::process::Signal::KILL)?;
+    shell.wait()?;
+    let (output, summary) = came?;
+    assert_eq!(text(&output.stdout), "went on\n", "{output:?}");
+    let peer = summary["peers"].get(0).with_context(|| format!("{summary}"))?;
+    assert_eq!((&peer["fate"], &summary["stopped"]), (&"happened".into(), &0.into()), "{summary}");
+    assert!(text(&output.stderr).contains("/pipe"), "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn a_pipe_that_the_session_reads_itself_is_its_own() -> Result<()> {
+    let world = World::new()?;
+    let script =
+        "mkfifo pipe; for n in 1 2; do cat pipe & echo hi >pipe; wait; done; cat <(echo more); sleep 3";
+    let (output, summary) = session(&world, "enforce", &[], "", script)?;
+    assert_eq!(text(&output.stdout), "hi\nhi\nmore\n", "{output:?}");
+    assert_eq!(
+        (&summary["peers"], &summary["verdict"]),
+        (&serde_json::json!([]), &"allow".into()),
+        "{summary}"
+    );
     Ok(())
 }
 

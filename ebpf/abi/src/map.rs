@@ -115,6 +115,8 @@ pub const REASON_BPF: u32 = 0xff00_0003;
 pub const REASON_LOST: u32 = 0xff00_0004;
 /// Reason for which the kernel side holds a session: it has typed into its terminal.
 pub const REASON_TYPED: u32 = 0xff00_0006;
+/// Reason for which the kernel side ends a session: what one of its processes was ended for, another one has as well.
+pub const REASON_SHARED: u32 = 0xff00_0008;
 /// Reason of what is decided of a request through io_uring whose end is not told.
 pub const REASON_UNTOLD: u32 = 0xff00_0007;
 /// Reason of a refusal by [`LABEL_ABOVE`].

@@ -103,7 +103,7 @@ fn is_system(uid: u32) -> bool {
 }
 
 /// The real user of a process: the owner of its directory is root's where it may not be looked at.
-fn user(pid: u32) -> Option<u32> {
+pub(super) fn user(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()
 }

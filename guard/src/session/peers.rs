@@ -1,11 +1,13 @@
 //! Who listens outside of the session, and was reached by it or kept from it: each is named.
 
+use super::pipes::{Opened, Pipes};
 use super::{Effect, Live};
 use crate::delegates::{Outsider, Who};
 use crate::reason;
 use event::{Event, Fate, Means, Object, Op, Outcome, Stage};
 use models::Verdict;
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 use wire::{Delegate, Mode, Peer, PeerKind};
 
 /// Peers that a report has; more are not told apart.
@@ -22,11 +24,20 @@ pub(super) struct Peers {
     harmless: HashSet<Who>,
     /// Who has connected to a process that is asked about.
     makers: HashMap<Who, Vec<u32>>,
+    pipes: Pipes,
 }
 
 impl Live {
     /// Looks at who listens where the session has connected to, or has tried to. The effects are to be applied.
     pub(super) fn met(&mut self, event: &Event) -> Vec<Effect> {
+        if event.op == Op::Open {
+            if let Some(who) = self.peers.pipes.opened(event)
+                && let Some(watch) = &self.delegates
+            {
+                watch.ask(who);
+            }
+            return Vec::new();
+        }
         let (Op::Connect | Op::Send, Some(Object::Process { pid, inside: false, detail })) =
             (event.op, &event.second)
         else {
@@ -78,11 +89,44 @@ impl Live {
         let mut effects = Vec::new();
         for (who, found) in answers {
             let makers = self.peers.makers.remove(&who).unwrap_or_default();
-            if let Some(outsider) = found {
-                effects.extend(self.judge(who, &outsider, &makers));
+            let Some(outsider) = found else { continue };
+            match self.peers.pipes.take(who) {
+                Some(pipe) => effects.extend(self.pipe_leads_to(who, &pipe, &outsider)),
+                None => effects.extend(self.judge(who, &outsider, &makers)),
             }
         }
+        let now = Instant::now();
+        while let Some((who, pipe)) = self.peers.pipes.unread(now) {
+            effects.extend(self.pipe_leads_outside(who, &pipe));
+        }
         effects
+    }
+
+    /// Somebody outside has a named pipe that the session has opened.
+    fn pipe_leads_to(&mut self, who: Who, pipe: &Opened, outsider: &Outsider) -> Vec<Effect> {
+        if outsider.kind == PeerKind::Own {
+            return Vec::new();
+        }
+        self.note_peer(who, &pipe.object, Fate::Happened);
+        let mut effects = self.judge(who, outsider, &[]);
+        if outsider.kind != PeerKind::System && !pipe.writers.is_empty() {
+            let what = format!("what `{}` (process {}) reads was written", outsider.program, outsider.pid);
+            effects.extend(self.reached(who, what, reason::PIPE, &pipe.writers));
+        }
+        effects
+    }
+
+    /// Nobody inside has read what was written into a named pipe, which is there to be written only where somebody reads.
+    fn pipe_leads_outside(&mut self, who: Who, pipe: &Opened) -> Vec<Effect> {
+        self.note_peer(who, &pipe.object, Fate::Happened);
+        self.reached(who, format!("{} was written", pipe.object.display()), reason::PIPE, &pipe.writers)
+    }
+
+    /// The session is over: whoever was to read what it has written was not inside.
+    pub(super) fn end_pipes(&mut self) {
+        for (who, pipe) in self.peers.pipes.take_unread() {
+            self.pipe_leads_outside(who, &pipe);
+        }
     }
 
     /// Names the peers of a process, tells of those that were not told of yet, and stops who has reached what works for others
@@ -98,11 +142,13 @@ impl Live {
             peer.program = Some(outsider.program.clone());
             peer.kind = Some(outsider.kind.clone());
             if let Some(recording) = &mut self.recording {
-                let (pid, socket) = match who {
-                    Who::Process(pid) => (pid, 0),
-                    Who::Socket(socket) => (0, socket),
-                };
-                recording.reason(reason::of_outsider(pid, socket), &outsider.program);
+                match who {
+                    Who::Process(pid) => recording.reason(reason::of_outsider(pid, 0), &outsider.program),
+                    Who::Socket(socket) => {
+                        recording.reason(reason::of_outsider(0, socket), &outsider.program);
+                    }
+                    Who::Pipe(..) => {}
+                }
             }
             if peer.fate == Fate::Happened && matches!(outsider.kind, PeerKind::Other | PeerKind::Helper(_)) {
                 effects.push(Effect::Met { time_ns: super::boot_ns(), peer: peer.clone() });
@@ -116,7 +162,10 @@ impl Live {
                 let agent = outsider.delegate();
                 effects.extend(agent.and_then(|agent| self.reached_agent(super::boot_ns(), agent)));
             }
-            PeerKind::Helper(_) => effects.extend(self.reached_helper(outsider, makers)),
+            PeerKind::Helper(work) => {
+                let what = format!("`{}` (process {}) was reached", outsider.program, outsider.pid);
+                effects.extend(self.reached(who, what, reason::of_work(*work), makers));
+            }
             PeerKind::System | PeerKind::Other | PeerKind::Own => {
                 if self.peers.harmless.len() < PEERS_MAX {
                     self.peers.harmless.insert(who);
@@ -126,15 +175,15 @@ impl Live {
         effects
     }
 
-    /// A helper was reached before it was known: who has done so is ended, and had its connection until then.
-    fn reached_helper(&mut self, outsider: &Outsider, makers: &[u32]) -> Vec<Effect> {
-        let Some(number) = outsider.reason() else { return Vec::new() };
+    /// A helper was reached before it was known, or somebody by a pipe: who has done so is ended, and had it until then.
+    fn reached(&mut self, who: Who, what: String, number: u32, makers: &[u32]) -> Vec<Effect> {
         self.report.t0_hits += 1;
         if self.mode == Mode::Shadow {
             return Vec::new();
         }
-        for peer in self.report.peers.iter_mut().filter(|peer| peer.pid == outsider.pid) {
-            if peer.fate == Fate::Happened {
+        let places = self.peers.places.iter().filter(|((of, ..), _)| *of == who).map(|(_, place)| *place);
+        for place in places.collect::<Vec<_>>() {
+            if let Some(peer) = self.report.peers.get_mut(place).filter(|peer| peer.fate == Fate::Happened) {
                 peer.fate = Fate::Stopped;
             }
         }
@@ -143,7 +192,7 @@ impl Live {
         let cause = super::Cause {
             time_ns: super::boot_ns(),
             stage: Some(Stage::T0),
-            what: format!("`{}` (process {}) was reached", outsider.program, outsider.pid),
+            what,
             reason: self.explained(number),
             deed: super::Deed::Single,
         };

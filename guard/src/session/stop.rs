@@ -4,6 +4,7 @@ use super::{Answer, Cause, Deed, Effect, Live};
 use crate::{Error, cgroup};
 use abi::Session;
 use event::{Means, Stage};
+use models::Verdict;
 use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
 use wire::Mode;
@@ -45,9 +46,17 @@ impl Live {
         list.set_session(self.slot, &session)
     }
 
-    /// Freezes a session that the kernel side has begun to hold, unless it is only watched; what there is to show of it.
-    pub fn freeze_held(&mut self) -> Result<Option<Effect>, Error> {
+    /// Freezes a session that the kernel side has begun to hold, or ends it with the kernel side, unless it is only watched; what
+    /// there is to show of it.
+    pub fn answer_hold(&mut self) -> Result<Option<Effect>, Error> {
         let Some(held) = self.begins_to_be_held() else { return Ok(None) };
+        if held == abi::REASON_SHARED {
+            let reason = self.shared.reasons.explain(held);
+            self.strongest = Verdict::Kill;
+            self.notes.push(reason.clone());
+            self.kill()?;
+            return Ok(Some(Effect::End { time_ns: boot_ns(), pid: 0, reason }));
+        }
         let cause = Cause {
             time_ns: boot_ns(),
             stage: Some(Stage::T0),
@@ -73,6 +82,9 @@ impl Live {
     /// The same of a session that ended before it was frozen.
     pub(super) fn ended_held(&mut self) {
         if let Some(held) = self.begins_to_be_held() {
+            if held == abi::REASON_SHARED {
+                self.strongest = Verdict::Kill;
+            }
             self.stopped(Stage::T0, Means::Kill);
             self.notes.push(self.shared.reasons.explain(held));
         }

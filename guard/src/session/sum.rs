@@ -76,6 +76,7 @@ impl Live {
     /// The session is over, and nobody is inside any more: takes back what was armed, and sums up.
     pub fn finish(mut self, exit_status: Option<i32>) -> (Report, Summary) {
         self.ended_held();
+        self.end_pipes();
         let mut report = self.summed_up(exit_status);
         let summary = Summary {
             exit_status,

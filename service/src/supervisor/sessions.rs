@@ -387,7 +387,7 @@ impl Sessions {
                 if let Err(error) = live.check_freeze() {
                     self.fail_closed(running, live, &error);
                 }
-                match live.freeze_held() {
+                match live.answer_hold() {
                     Ok(None) => {}
                     Ok(Some(effect)) => self.tell(running, &effect),
                     Err(error) => self.fail_closed(running, live, &error),
