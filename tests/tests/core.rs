@@ -102,6 +102,45 @@ fn follow(thread: i32, over: &AtomicBool) -> Result<(BTreeSet<String>, BTreeSet<
     }
 }
 
+/// What a process may do at most, and whether it may get more by a program.
+fn rights(pid: u32) -> Result<(u64, u64, bool)> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let set = |name: &str| Ok::<_, anyhow::Error>(u64::from_str_radix(field(name).context("set")?, 16)?);
+    Ok((set("CapBnd:")?, set("CapPrm:")?, field("NoNewPrivs:") == Some("0")))
+}
+
+#[test]
+fn the_supervisor_has_the_rights_that_it_needs_and_gets_no_others() -> Result<()> {
+    /// include/uapi/linux/capability.h: chown, dac_override, dac_read_search, fowner, fsetid, kill, setgid, setuid, setpcap,
+    /// net_admin, sys_chroot, sys_ptrace, sys_admin, sys_nice, sys_resource, lease, perfmon, bpf.
+    const NEEDED: [u32; 18] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 18, 19, 21, 23, 24, 28, 38, 39];
+    let own = rights(std::process::id())?;
+    // A container may give less.
+    let needed = own.0 & NEEDED.iter().fold(0, |all, right| all | 1u64 << right);
+    let world = World::new()?;
+    let mut args = world.session("record", &["--quiet"]);
+    args.extend(["sleep", "60"].map(str::to_owned));
+    let mut client = world.wardline(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let listed =
+        || world.run(["sessions"]).is_ok_and(|all| String::from_utf8_lossy(&all.stdout).contains("running"));
+    ensure!(wait_until(SOON, listed), "it does not run");
+    let supervisor = world.supervisor().context("no supervisor")?;
+    for thread in fs::read_dir(format!("/proc/{supervisor}/task"))?.flatten() {
+        let thread: u32 = thread.file_name().to_str().context("thread")?.parse()?;
+        assert_eq!(rights(thread)?, (needed, needed, false), "{thread}");
+    }
+    // What runs inside is the user's, as before.
+    let inside = world.user_processes();
+    assert!(!inside.is_empty());
+    for pid in inside {
+        assert_eq!(rights(pid)?, (own.0, 0, true), "{pid}");
+    }
+    client.kill()?;
+    client.wait()?;
+    Ok(())
+}
+
 /// A thread of a process by its name.
 fn thread(pid: u32, name: &str) -> Option<i32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
@@ -141,11 +180,14 @@ fn the_thread_that_decides_opens_nothing_that_a_session_names() -> Result<()> {
     client.wait()?;
     println!("opened: {paths:?}");
     let is_known = |path: &String| {
+        let of_kernel = |rest: &str| {
+            rest.starts_with(|first: char| first.is_ascii_digit())
+                && !rest.contains("/root")
+                && !rest.contains("/cwd")
+        };
         path == "/proc/self/mountinfo"
             || path.starts_with("/sys/fs/cgroup/") && path.contains("wardline")
-            || path
-                .strip_prefix("/proc/")
-                .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+            || path.strip_prefix("/proc/").is_some_and(of_kernel)
     };
     let unknown: Vec<&String> = paths.iter().filter(|path| !is_known(path)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
