@@ -128,6 +128,9 @@ fn answer(reader: &store::Reader, session: store::Session, number: Option<usize>
     Ok(Answer { session: session.id.0, agent, task, mode, of, denials })
 }
 
+/// What denials that are told as one have in common: the operation, on what, stage, means, what became of it, and its program.
+type Place = (Op, String, Stage, Means, Option<Fate>, String);
+
 /// Collects denials, and who is whose child, from the operations of a session in time order.
 struct Denials<'a> {
     start: u64,
@@ -136,7 +139,7 @@ struct Denials<'a> {
     parents: HashMap<u32, u32>,
     /// By process: what it runs.
     runs: HashMap<u32, String>,
-    places: HashMap<(Op, String, Stage, Means, Option<Fate>, String), usize>,
+    places: HashMap<Place, usize>,
     all: Vec<Denial>,
 }
 
