@@ -2,6 +2,8 @@
 //!
 //! The program that makes them is the test itself, started again: there is no other program to take along.
 
+pub use crate::secret::SECRET;
+use crate::secret::is_secret;
 use crate::{members, processes, sharing, survivors, ways};
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, openat};
@@ -17,8 +19,6 @@ use std::process::{Command, Output};
 
 /// Names the file with the attempts, in the environment of the program that makes them.
 const VARIABLE: &str = "WARDLINE_TEST_ATTEMPTS";
-/// What a file holds that must not be read.
-pub const SECRET: &str = "THE-SECRET-BYTES";
 /// Directories in which what is not there is looked for.
 pub const ABSENT: u32 = 5_000;
 /// Comes for an error that is none of the system's: the file that was read is another one.
@@ -185,13 +185,6 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
             .unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}")))),
         (verb, []) => Err(io::Error::other(format!("nothing to `{verb}`"))),
     }
-}
-
-/// The file holds what must not be read.
-pub(crate) fn is_secret(mut file: File) -> io::Result<()> {
-    let mut content = String::new();
-    file.read_to_string(&mut content)?;
-    if content == SECRET { Ok(()) } else { Err(io::Error::other("another file")) }
 }
 
 /// Opens a path from threads at once: how many got it, and how many EPERM.

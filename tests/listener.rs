@@ -18,13 +18,13 @@ use std::time::Duration;
 /// What the program is to do: `listen`, `ask` or `both`.
 pub const DEED: &str = "WARDLINE_TEST_LISTENER";
 /// Where: `unix:PATH`, `unix:@NAME`, `tcp:IP:PORT`, `udp:IP:PORT` or, for one that answers nothing, `dgram:PATH`; several to ask, each apart by a blank.
-const AT: &str = "WARDLINE_TEST_AT";
+pub const AT: &str = "WARDLINE_TEST_AT";
 /// Who begins to listen hands that on.
 const HANDS_ON: &str = "WARDLINE_TEST_HANDS_ON";
 /// The test of this program that only serves.
 const ARGUMENTS: [&str; 4] = ["--exact", "program", "--nocapture", "--test-threads=1"];
-/// Nobody's program.
-pub const OF_NOBODY: &str = "projects/own/bin/server";
+/// Nobody's program, which only sounds like an agent's.
+pub const OF_NOBODY: &str = "projects/codex/bin/server";
 /// By its name, a helper's.
 pub const OF_A_HELPER: &str = "bin/tmux";
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -246,6 +246,11 @@ pub fn program_at(world: &World, path: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// The words by which this program is started from a path of the home.
+pub fn command_line(world: &World, path: &str) -> Result<String> {
+    Ok(format!("{} {}", program_at(world, path)?.display(), ARGUMENTS.join(" ")))
+}
+
 /// What asks outside of any session, as the world's user.
 pub fn outside(world: &World, at: &str) -> Result<String> {
     let mut command = Command::new(program_at(world, OF_NOBODY)?);
@@ -258,11 +263,8 @@ pub fn session(world: &World, verb: &str, more: &[&str], at: &str, script: &str)
     let summary = world.path().join("summary.json");
     let file = summary.to_str().context("path")?;
     let mut args = world.session(verb, &[more, &["--summary-file", file]].concat());
-    let program = |path| {
-        Ok::<_, anyhow::Error>(format!("{} {}", program_at(world, path)?.display(), ARGUMENTS.join(" ")))
-    };
-    let both = format!("{DEED}=both {}", program(OF_A_HELPER)?);
-    let script = script.replace("{ask}", &program(OF_NOBODY)?).replace("{both}", &both);
+    let both = format!("{DEED}=both {}", command_line(world, OF_A_HELPER)?);
+    let script = script.replace("{ask}", &command_line(world, OF_NOBODY)?).replace("{both}", &both);
     args.extend(["bash", "-c", &script].map(str::to_owned));
     let output = world.wardline(args).env(AT, at).env(DEED, "ask").output()?;
     let summary = fs::read(&summary).with_context(|| format!("no summary: {output:?}"))?;

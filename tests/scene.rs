@@ -2,6 +2,7 @@
 
 use crate::World;
 use crate::attempt::{self, Attempt, Outcomes, SECRET};
+pub use crate::machine::is_machine;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
@@ -122,11 +123,6 @@ impl Drop for Scene {
     fn drop(&mut self) {
         let _ = rustix::mount::unmount(&self.bound, rustix::mount::UnmountFlags::DETACH);
     }
-}
-
-/// Whether this is a virtual machine of the tests: emulation is some twenty times slower.
-pub fn is_machine() -> bool {
-    fs::read_to_string("/etc/os-release").unwrap_or_default().contains("virtual machine")
 }
 
 /// Whether sessions here are in the tier `lsm`.

@@ -1,8 +1,8 @@
 //! Ways to a file and to an address beside the plain call. Each of them gets there where nobody guards.
 
-use crate::attempt::is_secret;
 use crate::deeds::{OPENAT, OPENAT2, by_handle, in_child, open_narrow};
-use crate::scene::is_machine;
+use crate::machine::is_machine;
+use crate::secret::is_secret;
 use crate::uring::{Entry, path, request};
 use std::ffi::CString;
 use std::fs::{self, File};

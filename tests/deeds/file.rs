@@ -1,6 +1,6 @@
 //! Files, directories and mounts.
 
-use super::{Deed, Place, call, check, in_child, say};
+use super::tools::{Deed, Place, call, check, in_child, say};
 use std::ffi::CStr;
 use std::io::{self, Error};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

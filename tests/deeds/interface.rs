@@ -1,7 +1,7 @@
 //! Interfaces of the kernel.
 
 use super::file::owned;
-use super::{Deed, call};
+use super::tools::{Deed, call};
 
 pub(super) const DEEDS: &[Deed] = &[
     // BPF_PROG_GET_NEXT_ID, from the last one on.

@@ -1,6 +1,6 @@
 //! 32-bit system calls, made by a 64-bit process.
 
-use super::{Deed, IMPOSSIBLE, Place, in_child};
+use super::tools::{Deed, IMPOSSIBLE, Place, in_child};
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Error};
@@ -53,7 +53,8 @@ fn call(number: u32, first: u32, second: u32, third: u32) -> io::Result<i32> {
 fn with_words(deed: impl FnOnce(u32) -> io::Result<()>) -> io::Result<()> {
     let came = in_child(|| {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
-        let page = super::call!(libc::SYS_mmap, 0, 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)?;
+        let page =
+            super::tools::call!(libc::SYS_mmap, 0, 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)?;
         deed(page as u32)
     });
     match came {

@@ -1,7 +1,7 @@
 //! Sockets.
 
 use super::file::owned;
-use super::{Deed, Place, call, in_child, say};
+use super::tools::{Deed, Place, call, in_child, say};
 use rustix::net::{AddressFamily, SocketType};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};

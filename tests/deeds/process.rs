@@ -1,7 +1,7 @@
 //! Processes: how they come to be, what they start, and what they do to each other.
 
 use super::file::owned;
-use super::{Deed, Place, call, check, in_child, say, wait};
+use super::tools::{Deed, Place, call, check, in_child, say, wait};
 use crate::processes::cgroup_root;
 use std::fs;
 use std::io::{self, Error};

@@ -2,7 +2,7 @@
 
 use super::file::{ATTRIBUTE, owned};
 use super::network::unix;
-use super::{Deed, Place, call, say};
+use super::tools::{Deed, Place, call, say};
 use crate::uring::{Entry, RENAMEAT, on_paths, path, request};
 use std::ffi::CString;
 use std::io;

@@ -5,11 +5,15 @@
 mod bench;
 mod bypasses;
 #[cfg(test)]
+mod circles;
+#[cfg(test)]
 mod documents;
 mod ebpf;
 mod firstday;
 mod fuzz;
 mod host;
+#[cfg(test)]
+mod layers;
 mod operations;
 mod picture;
 mod redcode;

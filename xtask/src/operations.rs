@@ -2,8 +2,9 @@
 //! each tier: here, and in a machine with and without BPF among its security modules. The test compares the table from then on.
 
 use crate::host;
+use crate::test::context::Context;
 use crate::test::machine::{self, WITHOUT_LSM};
-use crate::test::step::{Context, Step, cargo};
+use crate::test::step::{Step, cargo};
 use crate::test::tally;
 use crate::vm::{self, Series};
 use anyhow::{Context as _, Result, ensure};

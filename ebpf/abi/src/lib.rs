@@ -14,7 +14,7 @@ macro_rules! wire {
         pub struct $name { $($(#[$fmeta])* pub $field : $ty,)* }
         const _: () = assert!(core::mem::size_of::<$name>() == $size);
         // SAFETY: `#[repr(C)]` integers and arrays of integers without padding (zerocopy's IntoBytes derive checks that).
-        #[cfg(feature = "user")]
+        #[cfg(feature = "maps")]
         unsafe impl aya::Pod for $name {}
     )*};
 }

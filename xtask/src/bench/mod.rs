@@ -7,6 +7,7 @@ mod floor;
 mod inside;
 mod machine;
 mod micro;
+mod outcome;
 mod output;
 mod peer;
 mod report;

@@ -1,7 +1,7 @@
 //! `summary.md`: the figures for people. Everything in it is computed from `result.json`'s content.
 
-use super::capture::{Compared, Measurement, Outcome};
 use super::condition::{Condition, Own};
+use super::outcome::{Compared, Measurement, Outcome};
 use super::statistics::{Estimate, estimate, median};
 use super::workload::Workload;
 use std::fmt::Write as _;

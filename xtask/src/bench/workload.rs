@@ -1,9 +1,9 @@
 //! What is measured: loops over one system call, and work as agents do it.
 
-use super::world::World;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// One workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -114,12 +114,12 @@ impl Workload {
     }
 
     /// The script's arguments.
-    pub fn arguments(self, world: &World, profile: Profile) -> Vec<OsString> {
+    pub fn arguments(self, repository: PathBuf, sources: PathBuf, profile: Profile) -> Vec<OsString> {
         let quick = profile == Profile::Quick;
         match self {
-            Workload::AgentTurn => vec![world.repository().into(), if quick { "2" } else { "6" }.into()],
-            Workload::Git => vec![world.repository().into()],
-            Workload::Compile => vec![world.sources().into()],
+            Workload::AgentTurn => vec![repository.into(), if quick { "2" } else { "6" }.into()],
+            Workload::Git => vec![repository.into()],
+            Workload::Compile => vec![sources.into()],
             Workload::Find => vec![if quick { "/usr/lib" } else { "/usr" }.into()],
             _ => Vec::new(),
         }

@@ -117,7 +117,7 @@ impl World {
         words.extend(["--file".into(), self.file().into(), "--report".into(), report.into()]);
         if let Some((name, _)) = workload.script() {
             words.extend(["--script".into(), self.path().join(name).into(), "--".into()]);
-            words.extend(workload.arguments(self, profile));
+            words.extend(workload.arguments(self.repository(), self.sources(), profile));
         }
         words
     }

@@ -13,19 +13,11 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::{
-    Programs,
     manifest::{self, Manifest},
+    programs::{Programs, RECIPE},
     toolchain::Toolchain,
 };
 use crate::host;
-
-/// The flags of the compiler that are the same on every machine. They are part of the hash of the sources.
-///
-/// Full debug information, since bpf-linker makes the types (`.BTF`) from it that the loader needs; DWARF
-/// itself is removed afterwards. Version 3 of the instruction set has the atomic operations that return what was there
-/// before (Linux 5.12).
-pub const RECIPE: [&str; 4] =
-    ["--cfg=bpf_target_arch=\"x86_64\"", "-Cdebuginfo=2", "-Ctarget-cpu=v3", "-Clink-arg=--btf"];
 
 /// The target: little-endian eBPF.
 const TARGET: &str = "bpfel-unknown-none";

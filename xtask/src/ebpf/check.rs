@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::{
-    ALL, Programs, WARDLINE, build,
+    build,
     manifest::{self, Manifest},
+    programs::{ALL, Programs, WARDLINE},
     setup,
     toolchain::Toolchain,
 };

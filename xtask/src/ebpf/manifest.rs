@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Programs, build, toolchain::Versions};
+use super::{
+    programs::{Programs, RECIPE},
+    toolchain::Versions,
+};
 use crate::host;
 
 /// The manifest's name, beside the object.
@@ -65,7 +68,7 @@ pub fn sources(workspace: &Path, programs: &Programs) -> Result<String> {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
-    for flag in build::RECIPE {
+    for flag in RECIPE {
         add(flag.as_bytes());
     }
     for file in &files {

@@ -7,6 +7,7 @@
 mod build;
 mod check;
 mod manifest;
+mod programs;
 mod setup;
 mod toolchain;
 
@@ -16,25 +17,9 @@ use anyhow::Result;
 use clap::Subcommand;
 
 pub use check::{Freshness, check};
+use programs::ALL;
+pub use programs::WARDLINE;
 pub use setup::setup;
-
-/// Programs that are built into one object, which is committed in `prebuilt/` beside their sources.
-#[derive(Clone, Copy, Debug)]
-pub struct Programs {
-    /// The workspace of their sources, from the root of the tree.
-    pub folder: &'static str,
-    /// The binary's name in that workspace.
-    pub binary: &'static str,
-    /// The name of the built object, in `prebuilt/` and wherever else it is written.
-    pub object: &'static str,
-}
-
-/// Wardline's own.
-pub const WARDLINE: Programs = Programs { folder: "ebpf", binary: "wardline", object: "wardline.bpf.o" };
-/// Those that the benchmark compares with.
-pub const FLOOR: Programs = Programs { folder: "bench/floor", binary: "floor", object: "floor.bpf.o" };
-/// All that are built.
-const ALL: [Programs; 2] = [WARDLINE, FLOOR];
 
 /// What to do with the kernel programs.
 #[derive(Subcommand)]

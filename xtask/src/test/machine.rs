@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::step::{Context, KERNEL_TESTS, NOT_BUILT, cargo};
+use super::context::Context;
+use super::step::{KERNEL_TESTS, NOT_BUILT, cargo};
 use super::tally::Tally;
 use crate::{
     ebpf, host,

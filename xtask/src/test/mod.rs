@@ -3,6 +3,7 @@
 //! Steps run one after the other, each under its own header, the machines at the end beside each other, and a table says
 //! what became of them. What cannot run here says what it needed and counts as skipped; where `CI=true`, skipped is failed.
 
+pub mod context;
 pub mod machine;
 mod spelling;
 pub mod step;
@@ -13,7 +14,8 @@ use std::{env, time::Instant};
 use clap::Args;
 
 use crate::bypasses::Seen;
-use step::{Context, Step};
+use context::Context;
+use step::Step;
 use tally::{Result, Tally};
 
 /// The arguments of `test`.

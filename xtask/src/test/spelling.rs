@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 
-use super::step::Context;
+use super::context::Context;
 use super::tally::Tally;
 use crate::host;
 

@@ -1,14 +1,10 @@
 //! The steps of `cargo xtask test`, in the order in which they run: what is cheap comes first.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, process::Command};
 
 use anyhow::Result;
 
-use super::{spelling, tally::Tally};
+use super::{context::Context, spelling, tally::Tally};
 use crate::{
     ebpf::{self, Freshness},
     host,
@@ -46,41 +42,6 @@ pub enum Step {
     /// The page of ways round the guard, after the steps that see them
     #[value(skip)]
     Page,
-}
-
-/// What steps share.
-pub struct Context {
-    workspace: PathBuf,
-    /// Where cargo builds.
-    pub target: PathBuf,
-    /// An object that this machine's tools built differently: kernel tests run on it too.
-    pub rebuilt: Option<PathBuf>,
-}
-
-impl Context {
-    /// Looks round.
-    pub fn new() -> Result<Context> {
-        Ok(Context { workspace: host::workspace()?, target: host::target()?, rebuilt: None })
-    }
-
-    /// The tree.
-    pub fn root(&self) -> &Path {
-        &self.workspace
-    }
-
-    /// The program, where it is built.
-    pub fn wardline(&self) -> Option<PathBuf> {
-        Some(self.target.join("release/wardline")).filter(|program| program.is_file())
-    }
-
-    /// The environments in which kernel tests run: with the committed object, and with a differing one.
-    pub fn environments(&self, rebuilt: &str) -> Vec<Vec<(String, String)>> {
-        let mut all = vec![Vec::new()];
-        if self.rebuilt.is_some() {
-            all.push(vec![("WARDLINE_BPF_OBJECT".to_owned(), rebuilt.to_owned())]);
-        }
-        all
-    }
 }
 
 impl Step {

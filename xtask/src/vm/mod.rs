@@ -21,7 +21,7 @@ use clap::{Args, Subcommand};
 
 pub use kernel::Series;
 pub use payload::Payload;
-pub use qemu::Outcome;
+pub use qemu::{Limits, Outcome};
 
 use crate::host;
 
@@ -94,15 +94,6 @@ pub fn run(job: &Job) -> Result<i32> {
         Outcome::TimedOut => TIMED_OUT,
         Outcome::Died(_) => NO_STATUS,
     })
-}
-
-/// What a machine may use.
-#[derive(Clone, Copy)]
-pub struct Limits {
-    /// From the start of QEMU to its end.
-    pub timeout: Duration,
-    /// Memory of the machine, MiB.
-    pub memory_mb: u32,
 }
 
 /// Installs, fetches and builds what every machine of a series needs, where it is missing.

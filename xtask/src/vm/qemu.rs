@@ -12,7 +12,6 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::Limits;
 use crate::host;
 
 /// `lsm=` makes `bpf` active; mitigations only slow an emulated processor; a panic ends QEMU. On a busy host the
@@ -25,6 +24,15 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Lines that are kept of what a machine printed, to tell how it died.
 const LAST_LINES: usize = 25;
+
+/// What a machine may use.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// From the start of QEMU to its end.
+    pub timeout: Duration,
+    /// Memory of the machine, MiB.
+    pub memory_mb: u32,
+}
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

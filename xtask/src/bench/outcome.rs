@@ -1,0 +1,62 @@
+//! What was measured.
+
+use super::condition::{Condition, Run};
+use super::machine::Machine;
+use super::statistics::Estimate;
+use super::workload::{Profile, Workload};
+use serde::{Deserialize, Serialize};
+
+/// Everything that was measured.
+#[derive(Serialize, Deserialize)]
+pub struct Outcome {
+    /// The machine.
+    pub machine: Machine,
+    /// When, UTC.
+    pub date: String,
+    /// How long.
+    pub profile: Profile,
+    /// What else ran.
+    pub note: Option<String>,
+    /// By workload.
+    pub workloads: Vec<Measurement>,
+}
+
+/// One workload.
+#[derive(Serialize, Deserialize)]
+pub struct Measurement {
+    /// The workload.
+    pub workload: Workload,
+    /// The commit that was measured, where it is another than the others'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// What it was compared under.
+    pub compared: Vec<Compared>,
+    /// The bare runs, in order.
+    pub bare: Vec<Run>,
+}
+
+/// A workload under one condition.
+#[derive(Serialize, Deserialize)]
+pub struct Compared {
+    /// The condition.
+    pub condition: Condition,
+    /// Ratio of its wall time to that of the bare runs on both sides; `None`: it could not be measured.
+    pub ratio: Option<Estimate>,
+    /// Each ratio, with its run.
+    pub pairs: Vec<Pair>,
+    /// One more run, in which the kernel counted the time of its programs.
+    pub counted: Option<Run>,
+    /// Why it could not be measured.
+    pub failed: Option<String>,
+}
+
+/// A run, and how it compares.
+#[derive(Serialize, Deserialize)]
+pub struct Pair {
+    /// Which round.
+    pub round: usize,
+    /// Wall time of a round to the mean of the bare runs before and after.
+    pub ratio: f64,
+    /// The run.
+    pub run: Run,
+}
