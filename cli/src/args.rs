@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::commands::{
-    baselines, db, demo, doctor, doorkeeper, export, keeper, run, sessions, show, stop, stop_session,
+    baselines, db, demo, doctor, doorkeeper, export, keeper, policy, run, sessions, show, stop, stop_session,
     supervisor, tail, task, train, why,
 };
 use clap::{ArgAction, Parser, Subcommand};
@@ -86,6 +86,8 @@ pub enum Command {
     Baselines(baselines::ListArgs),
     /// Show one baseline: what was learned
     Baseline(baselines::Args),
+    /// Show the rules that hold in every session, which of them meet a place, and write one's own
+    Policy(policy::Args),
     /// Look after the database of recorded sessions
     Db(db::Args),
     /// Print the completions of a shell

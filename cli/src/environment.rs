@@ -10,8 +10,9 @@ use anyhow::Result;
 use caller::Caller;
 use command::Exit;
 use command::user::Identity;
-use event::jewel::{JEWELS, Site};
+use event::jewel::jewels;
 use event::moved;
+use policy::Site;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -208,9 +209,9 @@ pub fn delegates(variables: &[Variable]) -> Vec<(bstr::BString, bstr::BString)> 
         .filter(|(name, _)| {
             *name == "GNUPGHOME"
                 || moved::is_named(name.as_bytes())
-                || JEWELS
+                || jewels()
                     .iter()
-                    .any(|jewel| matches!(jewel.site, Site::Variable(variable) if name == variable))
+                    .any(|jewel| matches!(jewel.site, Site::Variable(variable) if name == variable.as_str()))
         })
         .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into()))
         .collect()

@@ -146,6 +146,12 @@ fn sudo() -> Option<(u32, u32)> {
     Some((number("SUDO_UID")?, number("SUDO_GID")?)).filter(|&(uid, _)| uid != 0)
 }
 
+/// Whose sessions begin from here: who ran `sudo`, or the caller.
+pub fn here() -> Result<Identity> {
+    let args = UserArgs { as_root: Uid::effective().is_root() && sudo().is_none(), ..UserArgs::default() };
+    args.resolve()
+}
+
 /// Whose sessions and baselines a command is about: the user named, else the one behind `sudo`, else the only user of
 /// the state directory that anything is known of, else the caller.
 pub fn owner(user: Option<&str>, state: &State) -> Result<u32> {

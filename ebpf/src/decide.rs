@@ -11,10 +11,11 @@ use crate::task::Inside;
 use crate::{atomic, dentry, hold, mount, offsets, ring};
 use abi::pattern::{Digest, PATTERN_LEN, Pattern};
 use abi::{
-    ANY_DEV, Bit, ExceptionKey, FileKey, LABEL_ABOVE, LABEL_EXCEPTIONS, LABEL_NAMES, LABEL_READABLE,
-    LABEL_SENSITIVE, LABEL_STATE, LABEL_WORKSPACE, Label, MAX_DEPTH, NAME_DIR, NAME_EXACT, NAME_LEN,
-    NAME_PATTERN, NameKey, NetKey, NetLabel, PlaceKey, REASON_ABOVE, SESSION_T1, STAGE_NONE, STAGE_T0,
-    STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, component_hash, place_above,
+    ANY_DEV, Bit, ExceptionKey, FileKey, LABEL_ABOVE, LABEL_EXCEPTIONS, LABEL_NAMES, LABEL_OUTSIDE,
+    LABEL_READABLE, LABEL_SENSITIVE, LABEL_STATE, LABEL_WORKSPACE, Label, MAX_DEPTH, NAME_DIR, NAME_EXACT,
+    NAME_LEN, NAME_PATTERN, NameKey, NetKey, NetLabel, PlaceKey, REASON_ABOVE, SESSION_T1, STAGE_NONE,
+    STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, component_hash,
+    place_above,
 };
 use aya_ebpf::maps::lpm_trie::Key;
 use core::mem::{MaybeUninit, size_of};
@@ -217,6 +218,8 @@ const T1_FOUND: u32 = 1 << 31;
 const T0_FOUND: u32 = 1 << 29;
 /// `Walk::flags`: it is in the agent's own state, and something is to be changed.
 const T1_STATE: u32 = 1 << 30;
+/// `Walk::flags`: `Walk::reason` is that of a T0 label which holds outside the session's workspaces only.
+const OUTSIDE_FOUND: u32 = 1 << 28;
 
 /// Steps of the walk in one call: calls and returns are what costs.
 const STEPS: u32 = 2;
@@ -257,8 +260,15 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
         // SAFETY: read only.
         if let Some(label) = unsafe { T0.get(&key.file) } {
             if label.deny & walk.t0_access != 0 {
-                walk.refuse(label.reason);
-                return true;
+                if label.flags & LABEL_OUTSIDE == 0 {
+                    walk.refuse(label.reason);
+                    return true;
+                }
+                // Whether it lies in a workspace is known at the end; no more is asked of the baseline.
+                if walk.flags & OUTSIDE_FOUND == 0 {
+                    walk.reason = label.reason;
+                }
+                walk.flags |= OUTSIDE_FOUND | T1_FOUND;
             }
             walk.flags |= if label.flags & LABEL_EXCEPTIONS == 0 {
                 label.flags
@@ -332,6 +342,9 @@ pub extern "C" fn walk(object: u64, access: u64, t0_access: u64, asking: u64, ar
     each(MAX_DEPTH / STEPS, steps, walk);
     if walk.flags & T0_FOUND != 0 {
         return u64::from(walk.reason) | BY_T0;
+    }
+    if walk.flags & OUTSIDE_FOUND != 0 {
+        return if walk.flags & LABEL_WORKSPACE == 0 { u64::from(walk.reason) | BY_T0 } else { IN_OWN };
     }
     let flags = u64::from(walk.flags & 0xff) << 40;
     if walk.t1_dir != 0 {
@@ -492,6 +505,9 @@ const UNLABELLED: u64 = 1 << 34;
 /// The nearest label of the baseline lets it be changed, but for what is obeyed: [`refuses_obeyed`] is to be asked.
 const IN_STATE: u64 = 1 << 35;
 
+/// A T0 label that holds outside the session's workspaces refuses, and it lies in one: the baseline is to be asked.
+const IN_OWN: u64 = 1 << 36;
+
 /// Decides an operation on a file; see [`file`].
 #[inline(always)]
 pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
@@ -507,7 +523,11 @@ pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     }
     let armed = u64::from(session.flags & SESSION_T1);
     let asking = u64::from(inside.slot) << 32 | u64::from(session.policy);
-    let answer = walk(object.0, u64::from(access), u64::from(access) & !open, asking, armed);
+    let mut answer = walk(object.0, u64::from(access), u64::from(access) & !open, asking, armed);
+    if answer & IN_OWN != 0 {
+        // Every T0 label on the way was asked.
+        answer = walk(object.0, u64::from(access), 0, asking, armed);
+    }
     let labels = (answer >> 40) as u32;
     if answer & BY_T0 != 0 {
         return Decision { stage: STAGE_T0, reason: answer as u32 };

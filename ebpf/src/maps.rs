@@ -3,9 +3,9 @@
 use abi::{
     ExceptionKey, FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, Listener, MAX_DELEGATES,
     MAX_EXCEPTIONS, MAX_ITSELF, MAX_LISTENERS, MAX_LOCAL, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_PLACES,
-    MAX_REWRITES, MAX_SESSIONS, MAX_T0, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel,
-    PLANS as PLAN_COUNT, PlaceKey, Plan, RewriteKey, SOCKET_WORDS, Session, Socket, T1Key, T1NameKey,
-    Verdict,
+    MAX_REWRITES, MAX_SESSIONS, MAX_T0, MAX_T0_NAMES, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey,
+    NetKey, NetLabel, PLANS as PLAN_COUNT, PlaceKey, Plan, RewriteKey, SOCKET_WORDS, Session, Socket, T1Key,
+    T1NameKey, Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
@@ -78,7 +78,7 @@ pub static LABELLED: Array<u64> = Array::with_max_entries(LABEL_BITS / 64, MMAPA
 pub static EXCEPTIONS: HashMap<ExceptionKey, u32> = HashMap::with_max_entries(MAX_EXCEPTIONS, NO_PREALLOC);
 /// Static deny-list, by exact name.
 #[map]
-pub static T0_NAMES: HashMap<NameKey, Label> = HashMap::with_max_entries(4096, NO_PREALLOC);
+pub static T0_NAMES: HashMap<NameKey, Label> = HashMap::with_max_entries(MAX_T0_NAMES, NO_PREALLOC);
 /// Names that occur or occurred in `T0_NAMES` or `T0_PLACES` at all, a bit each: spares nearly every file those look-ups. Set before the
 /// entry is made, and never cleared.
 #[map]

@@ -24,6 +24,8 @@ const fn beside(variable: &'static str, home: &'static str) -> Moved {
 const MOVED: &[Moved] = &[
     moved("XDG_CONFIG_HOME", ".config"),
     moved("XDG_DATA_HOME", ".local/share"),
+    moved("XDG_STATE_HOME", ".local/state"),
+    moved("XDG_CACHE_HOME", ".cache"),
     beside("ZDOTDIR", ".zshrc"),
     beside("ZDOTDIR", ".zshenv"),
     beside("ZDOTDIR", ".zprofile"),

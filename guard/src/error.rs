@@ -56,6 +56,17 @@ pub enum Error {
         "nobody answers permission events any more: end the supervisor with `wardline stop`, and try again"
     )]
     Unanswered,
+    /// a user's own rule would hold for others
+    #[error(
+        "rule `{rule}` closes `{path}`, which does not belong to you, and would hold in other users' sessions, too: root may put \
+         such a rule into `{directory}`", path = path.display(), directory = crate::rules::OF_MACHINE
+    )]
+    NotOwn {
+        /// Its id.
+        rule: String,
+        /// What it closes.
+        path: PathBuf,
+    },
     /// a live probe could not be made
     #[error("the live probe could not be made: {0}")]
     Probe(&'static str),

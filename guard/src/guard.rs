@@ -14,6 +14,7 @@ use bstr::{BString, ByteSlice};
 use collector::{Kernel, Tier};
 use event::{Context, Segment, SessionMeta};
 use models::{Baseline, State, Thresholds};
+use policy::Rules;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -36,7 +37,7 @@ pub struct Guard {
 pub(crate) struct Shared {
     pub(crate) list: Arc<dyn DenyList>,
     pub(crate) tier: Tier,
-    pub(crate) reasons: Reasons,
+    pub(crate) reasons: Arc<Reasons>,
     pub(crate) jewels: t0::Static,
     pub(crate) delegates: Arc<Delegates>,
     pub(crate) thresholds: Thresholds,
@@ -59,6 +60,8 @@ pub struct Opening {
     pub variables: Vec<(BString, BString)>,
     /// The baseline of its agent and task, or the union of its agent's.
     pub baseline: Option<Arc<Baseline>>,
+    /// What people decided.
+    pub rules: Rules,
     /// Its workspaces were forced.
     pub force: bool,
     /// It refuses even where its trial says that it should only watch.
@@ -82,12 +85,13 @@ impl Guard {
 
     /// Over any deny-list; `group` is that of permission marks, which the tier `tracepoint` needs.
     pub fn over(list: Arc<dyn DenyList>, tier: Tier, own: t0::Own, group: Option<Arc<Group>>) -> Self {
+        let reasons = Arc::new(Reasons::default());
         let shared = Shared {
-            jewels: t0::Static::new(list.clone(), own),
+            jewels: t0::Static::new(list.clone(), own, reasons.clone()),
             delegates: Delegates::new(list.clone()),
             list,
             tier,
-            reasons: Reasons::default(),
+            reasons,
             thresholds: Thresholds::default(),
             group,
             next_policy: AtomicU32::new(1),
@@ -114,6 +118,7 @@ impl Guard {
             meta,
             variables,
             baseline,
+            rules,
             force,
             key_files,
             directory,
@@ -135,6 +140,7 @@ impl Guard {
         let guarded = t0::Guarded {
             uid: context.uid,
             home: path(&context.home),
+            rules,
             workspaces: context.workspaces.iter().map(path).collect(),
             variables,
             force,
@@ -146,7 +152,7 @@ impl Guard {
         if self.shared.tier == Tier::Tracepoint {
             // What cannot be refused, and freezes the session, is put back. Nothing freezes in the other modes.
             if mode == Mode::Enforce {
-                live.undo = Undo::keeping(t0::keep(&*self.shared.list, &guarded.home));
+                live.undo = Undo::keeping(t0::keep(&*self.shared.list, &guarded.home, &guarded.rules));
             }
             live.jewels = Some(self.shared.marks()?);
         }
@@ -155,6 +161,10 @@ impl Guard {
             let watched = Whole::start(self.shared.clone(), slot);
             live.whole = Some(watched.map_err(|e| Error::io("a thread could not be started", e))?);
         }
+        let opened = guarded.rules.own().filter(|rule| rule.effect == policy::Effect::Allow);
+        live.notes.extend(
+            opened.map(|rule| format!("rule `{}` of `{}` opens what else is closed", rule.id, rule.file)),
+        );
         if let Some(skipped) = live.jewels.as_ref().map(Marks::skipped).filter(|&skipped| skipped > 0) {
             live.notes.push(format!(
                 "{skipped} files of the static deny-list take no permission mark: an open of one is ended after the fact, \

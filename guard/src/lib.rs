@@ -22,6 +22,7 @@ pub mod ladder;
 pub mod magic;
 pub mod process;
 pub mod reason;
+pub mod rules;
 pub mod session;
 pub mod t0;
 pub mod t1;

@@ -5,7 +5,8 @@
 
 use event::Access;
 use event::helper::Work;
-use event::jewel::{JEWELS, Jewel, Site};
+use event::jewel::{Jewel, jewels};
+use policy::{Refusal, Row};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,8 +15,9 @@ pub const FIRST_FIXED: u32 = 0x1000;
 /// First number that is given out.
 pub const FIRST_ALLOCATED: u32 = 0x1_0000;
 
-/// A cloud's metadata service was reached for.
-pub const METADATA: u32 = FIRST_FIXED;
+/// Rules of one's own are a policy for each slot, beside the numbered ones.
+const OWN_RULES: u32 = 1 << 31;
+
 /// One of Wardline's own files.
 pub const OWN_FILE: u32 = FIRST_FIXED + 1;
 /// The probe that shows that refusing works.
@@ -34,7 +36,6 @@ pub const PIPE: u32 = FIRST_FIXED + 7;
 const FIRST_HELPER: u32 = FIRST_FIXED + 64;
 
 const FIXED: &[(u32, &str)] = &[
-    (METADATA, "the cloud's metadata service hands out credentials: no agent session may connect to it"),
     (OWN_FILE, "this file is Wardline's own: no agent session may touch it"),
     (abi::REASON_PROTECTED, "this process is Wardline's own: no agent session may signal or trace it"),
     (
@@ -109,8 +110,8 @@ pub fn of_jewel(index: usize) -> u32 {
 }
 
 /// The row of the jewels behind a number.
-pub fn jewel(number: u32) -> Option<&'static Jewel> {
-    JEWELS.get(number.checked_sub(1)? as usize)
+pub fn jewel(number: u32) -> Option<Jewel> {
+    jewels().get(number.checked_sub(1)? as usize).copied()
 }
 
 /// The texts of a running supervisor.
@@ -174,6 +175,21 @@ impl Reasons {
         asked.or(each.first()).map_or(number, |(_, number)| *number)
     }
 
+    /// The number of what a rule of one's own refuses in the session of a slot.
+    pub fn of_own(&self, slot: u32, refusal: &Refusal<'_>) -> u32 {
+        let Row { rule, site } = refusal.row;
+        let (id, file, is) = (&rule.id, &rule.file, &rule.is);
+        let verb = refusal.what.verb();
+        let text =
+            format!("{site} is closed by rule `{id}` of `{file}` ({is}): no agent session may {verb} it");
+        self.allocate(OWN_RULES | slot, &text)
+    }
+
+    /// Forgets what [`Reasons::of_own`] gave out for a slot.
+    pub fn release_own(&self, slot: u32) {
+        self.release(OWN_RULES | slot);
+    }
+
     /// Forgets the reasons of a policy that is no longer armed.
     pub fn release(&self, policy: u32) {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
@@ -210,23 +226,8 @@ impl Given {
 }
 
 /// A row of the crown jewels as a sentence.
-fn jewel_text(jewel: &Jewel) -> String {
-    let place = match jewel.site {
-        Site::Home(path) => format!("`~/{path}`"),
-        Site::System(path) => format!("`{path}`"),
-        Site::NameIn(directory, name) => format!("`{directory}/{name}`"),
-        Site::Name(name) => format!("a file called `{name}`"),
-        Site::Runtime(path) => format!("`{path}` in the user's runtime directory"),
-        Site::Variable(name) => format!("the socket that `${name}` names"),
-    };
-    let verb = if jewel.deny.contains(Access::READ) {
-        "read or change"
-    } else if jewel.deny.contains(Access::WRITE) {
-        "change"
-    } else {
-        "connect to"
-    };
-    format!("{place} is a crown jewel ({}): no agent session may {verb} it", jewel.what)
+fn jewel_text(Jewel { rule, site }: Jewel) -> String {
+    format!("{site} is a crown jewel ({}): no agent session may {} it", rule.is, rule.verb())
 }
 
 /// Who a baseline speaks of, in the words of its reasons.
@@ -305,10 +306,10 @@ mod tests {
             reasons.explain(1),
             "`~/.ssh` is a crown jewel (private key): no agent session may read or change it"
         );
-        for index in 0..JEWELS.len() {
+        for index in 0..jewels().len() {
             assert!(reasons.explain(of_jewel(index)).contains("crown jewel"));
         }
-        assert!((JEWELS.len() as u32) < FIRST_FIXED);
+        assert!((jewels().len() as u32) < FIRST_FIXED);
     }
 
     #[test]

@@ -9,16 +9,18 @@ mod kept;
 mod keys;
 mod lease;
 mod place;
+mod search;
 
 use crate::fanotify::Marks;
-use crate::{DenyList, Error, magic, reason, walk};
-use abi::{FileKey, Label, NameKey, access};
+use crate::{DenyList, Error, Reasons, magic, reason, walk};
+use abi::{FileKey, Label, NameKey};
 use bstr::{BString, ByteSlice};
 use event::Access;
-use event::jewel::{JEWELS, Jewel, Site};
+use event::jewel::access;
 use held::{Held, Key};
 pub use keys::KeyFiles;
 use lease::Lease;
+use policy::{Layer, Row, Rules, Site, Walk};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -31,15 +33,6 @@ pub(crate) use above::component;
 pub use kept::Kept;
 pub(crate) use kept::keep;
 pub use magic::{FileSystem, file_system};
-
-/// Addresses at which clouds hand out the machine's credentials: AWS, Azure, Google and most others; AWS over IPv6;
-/// Alibaba; Oracle's older one.
-const METADATA: [IpAddr; 4] = [
-    IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 169, 254)),
-    IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V4(std::net::Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 0, 192)),
-];
 
 /// How long the jewels of a session may take to be labelled: a home of tens of thousands of files takes a second.
 pub const ARMING: Duration = Duration::from_secs(45);
@@ -70,6 +63,8 @@ pub struct Guarded {
     pub uid: u32,
     /// The user's home.
     pub home: PathBuf,
+    /// What people decided.
+    pub rules: Rules,
     /// The session's workspaces: jewels that are names alone do not hold in them, and no link makes one of them, or what
     /// holds one, a jewel.
     pub workspaces: Vec<PathBuf>,
@@ -109,6 +104,7 @@ pub struct Coverage {
 pub struct Static {
     list: Arc<dyn DenyList>,
     own: Own,
+    reasons: Arc<Reasons>,
     held: Mutex<Held>,
     readable: Mutex<Vec<Readable>>,
 }
@@ -124,8 +120,8 @@ struct Readable {
 
 impl Static {
     /// With nothing armed.
-    pub fn new(list: Arc<dyn DenyList>, own: Own) -> Self {
-        Self { list, own, held: Mutex::default(), readable: Mutex::default() }
+    pub fn new(list: Arc<dyn DenyList>, own: Own, reasons: Arc<Reasons>) -> Self {
+        Self { list, own, reasons, held: Mutex::default(), readable: Mutex::default() }
     }
 
     /// Labels the jewels of a session's user for the session in `slot`, and marks them where marks are had. On an
@@ -140,11 +136,13 @@ impl Static {
             uid: guarded.uid,
             untouchable: HashSet::new(),
             entries: HashMap::new(),
+            directories: HashMap::new(),
             readable: Vec::new(),
             public: HashSet::new(),
             coverage: Coverage::default(),
         };
-        let armed = arming.everything(guarded, &self.own);
+        let rows = self.rows(slot, guarded);
+        let armed = arming.everything(guarded, &rows, &self.own);
         let (coverage, readable) = (arming.coverage, arming.readable);
         match armed {
             Ok(()) => {
@@ -152,6 +150,7 @@ impl Static {
                 Ok(coverage)
             }
             Err(e) => {
+                self.reasons.release_own(slot);
                 self.held().release(&*self.list, slot)?;
                 Err(e)
             }
@@ -181,6 +180,16 @@ impl Static {
         kept
     }
 
+    /// What the rules refuse, as labels.
+    fn rows<'g>(&self, slot: u32, guarded: &'g Guarded) -> Vec<Armed<'g>> {
+        let armed = guarded.rules.refusals().map(|refusal| {
+            let number =
+                refusal.shipped.map_or_else(|| self.reasons.of_own(slot, &refusal), reason::of_jewel);
+            Armed { row: refusal.row, label: plain(access(refusal.what).bits(), number) }
+        });
+        armed.collect()
+    }
+
     fn readable(&self) -> MutexGuard<'_, Vec<Readable>> {
         self.readable.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,12 +197,20 @@ impl Static {
     /// Takes back what was labelled for `slot` alone.
     pub fn release(&self, slot: u32) -> Result<(), Error> {
         self.readable().retain(|file| file.slot != slot);
+        self.reasons.release_own(slot);
         self.held().release(&*self.list, slot)
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A rule at one of its sites, and the label that it gives.
+#[derive(Clone, Copy)]
+struct Armed<'r> {
+    row: Row<'r>,
+    label: Label,
 }
 
 /// One call of [`Static::arm`].
@@ -211,6 +228,8 @@ struct Arming<'a> {
     untouchable: HashSet<FileKey>,
     /// What was found on the way to jewels.
     entries: HashMap<PathBuf, Option<above::Entry>>,
+    /// Directories in which jewels lie, and whether they have a mark; `None`: none is there.
+    directories: HashMap<PathBuf, (Option<FileKey>, bool)>,
     /// What may be read for now.
     readable: Vec<Readable>,
     /// What may be read of the directory of ssh.
@@ -219,7 +238,7 @@ struct Arming<'a> {
 }
 
 impl Arming<'_> {
-    fn everything(&mut self, guarded: &Guarded, own: &Own) -> Result<(), Error> {
+    fn everything(&mut self, guarded: &Guarded, rows: &[Armed<'_>], own: &Own) -> Result<(), Error> {
         for path in guarded.workspaces.iter().chain([&guarded.home]) {
             for directory in path.ancestors() {
                 if let walk::Found::Node(node) = walk::open(self.list, directory) {
@@ -238,46 +257,53 @@ impl Arming<'_> {
             }
         }
         self.public_files(guarded)?;
-        for (index, jewel) in JEWELS.iter().enumerate() {
-            let label = Label { deny: jewel.deny.bits(), reason: reason::of_jewel(index), flags: 0 };
-            self.jewel(jewel, &label, guarded)?;
+        for armed in rows {
+            self.row(armed, guarded)?;
         }
+        self.search(guarded, rows)?;
         self.named_keys(guarded)?;
         self.rewrites(guarded)?;
         for file in &own.files {
             let label = Label { deny: file.deny.bits(), reason: reason::OWN_FILE, flags: 0 };
-            self.path(&file.path, &label)?;
+            self.path(&file.path, &label, Walk::Whole)?;
             self.place(&file.path, &label)?;
         }
         for &pid in &own.processes {
             self.hold(Key::Process(pid), &plain(0, abi::REASON_PROTECTED))?;
         }
-        for ip in METADATA {
-            let deny = access::CONNECT | access::LISTEN;
-            self.hold(Key::Net(mapped(ip)), &plain(deny, reason::METADATA))?;
-        }
         Ok(())
     }
 
-    fn jewel(&mut self, jewel: &Jewel, label: &Label, guarded: &Guarded) -> Result<(), Error> {
-        match jewel.site {
+    fn row(&mut self, Armed { row, label }: &Armed<'_>, guarded: &Guarded) -> Result<(), Error> {
+        let walk = row.rule.walk;
+        match row.site {
             Site::Home(path) => self.paths(path, guarded).into_iter().try_for_each(|path| {
-                self.readable_for_now(jewel.site, &path, label, guarded.uid)?;
-                self.named_path(&path, label, true)
+                self.check_own(*row, &path)?;
+                self.readable_for_now(*row, &path, label, guarded.uid)?;
+                self.named_path(&path, label, true, walk)
             }),
-            Site::System(path) => self.named_path(Path::new(path), label, false),
+            Site::System(path) => {
+                self.check_own(*row, Path::new(path))?;
+                self.named_path(Path::new(path), label, false, walk)
+            }
             Site::Runtime(path) => {
                 let runtime = Path::new("/run/user").join(guarded.uid.to_string());
-                self.named_path(&runtime.join(path), label, false)
+                self.named_path(&runtime.join(path), label, false, walk)
             }
+            Site::Workspace(path) => guarded.workspaces.iter().try_for_each(|workspace| {
+                let path = workspace.join(path);
+                self.check_own(*row, &path)?;
+                self.named_path(&path, label, false, walk)
+            }),
             Site::NameIn(directory, name) => {
                 self.mark_directories(directory, label, guarded);
                 self.above_by_name(directory)?;
                 // In the home it is a place like any other: links, on the way to it or there, lead to what is guarded.
                 let base = if directory.starts_with('.') { "" } else { ".config/" };
                 for path in self.paths(&format!("{base}{directory}/{name}"), guarded) {
-                    self.named_path(&path, label, true)?;
+                    self.named_path(&path, label, true, walk)?;
                 }
+                self.named_directories(directory, name, label, guarded, walk)?;
                 let Some(directory) = padded(directory.as_bytes()) else { return Ok(()) };
                 self.name(abi::name_dir(&directory), name.as_bytes(), label)
             }
@@ -289,6 +315,9 @@ impl Arming<'_> {
                 Some(value) => self.socket(variable, value, label),
                 None => Ok(()),
             },
+            Site::Address(ip) => self.hold(Key::Net(mapped(*ip)), label),
+            // Looked for when every place has its label: see `search.rs`.
+            Site::Pattern(_) | Site::Repository(_) => Ok(()),
         }
     }
 
@@ -301,6 +330,18 @@ impl Arming<'_> {
         let home = guarded.home.join(path);
         let others: Vec<PathBuf> = elsewhere.filter(|path| *path != home && self.is_users(path)).collect();
         std::iter::once(home).chain(others).collect()
+    }
+
+    /// A user's own rule closes what is the user's: others have sessions, too, and all have one deny-list.
+    fn check_own(&self, row: Row<'_>, path: &Path) -> Result<(), Error> {
+        if row.rule.layer != Layer::User {
+            return Ok(());
+        }
+        let found = path.ancestors().map(|path| walk::open(self.list, path));
+        match found.into_iter().find(|found| !matches!(found, walk::Found::Missing)) {
+            Some(walk::Found::Node(node)) if node.identity.uid == self.uid => Ok(()),
+            _ => Err(Error::NotOwn { rule: row.rule.id.clone(), path: path.to_owned() }),
+        }
     }
 
     /// Whether a path leads to what the user may close: a file of their own, or its place in a directory of their own.
@@ -333,7 +374,7 @@ impl Arming<'_> {
 
     /// The socket that a variable names. The value is the guarded side's, so that it labels sockets and nothing else.
     fn socket(&mut self, variable: &str, value: &BString, label: &Label) -> Result<(), Error> {
-        let Some(path) = socket_path(variable, value) else {
+        let Some(path) = socket_path(value) else {
             if !value.is_empty() {
                 self.coverage.warnings.push(format!(
                     "`${variable}` names no unix socket with a path: what it names is not guarded by the static deny-list"
@@ -408,14 +449,12 @@ pub(crate) fn mapped(ip: IpAddr) -> [u8; 16] {
 
 /// The path in the value of a variable that names a socket: a plain path, `unix://PATH`, or D-Bus' list of
 /// `unix:path=PATH,guid=..`.
-fn socket_path(variable: &str, value: &[u8]) -> Option<BString> {
-    let path = match variable {
-        "DBUS_SESSION_BUS_ADDRESS" => value.split_str(";").find_map(|address| {
-            let options = address.strip_prefix(b"unix:")?;
-            options.split_str(",").find_map(|option| option.strip_prefix(b"path="))
-        })?,
-        _ => value.strip_prefix(b"unix://").unwrap_or(value),
-    };
+fn socket_path(value: &[u8]) -> Option<BString> {
+    let of_bus = value.split_str(";").find_map(|address| {
+        let options = address.strip_prefix(b"unix:")?;
+        options.split_str(",").find_map(|option| option.strip_prefix(b"path="))
+    });
+    let path = of_bus.unwrap_or_else(|| value.strip_prefix(b"unix://").unwrap_or(value));
     (path.first() == Some(&b'/')).then(|| path.into())
 }
 

@@ -1,7 +1,8 @@
 //! Which directories may be a workspace: one where everything is allowed must hold nothing that is refused.
 
 use bstr::ByteSlice;
-use event::jewel::{JEWELS, Site};
+use event::jewel::jewels;
+use policy::Site;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +57,11 @@ pub fn check(workspace: &Path, home: &Path) -> Result<(), Refusal> {
     if !resolved.is_dir() {
         return Err(missing(std::io::ErrorKind::NotADirectory.into()));
     }
-    let resolve = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    // Most of what is asked for is not there: one call says so, and not one for each directory above.
+    let resolve = |path: &Path| match path.symlink_metadata() {
+        Ok(_) => std::fs::canonicalize(path).unwrap_or_else(|_| path.into()),
+        Err(_) => path.into(),
+    };
     let home = resolve(home);
     let passwd = std::fs::read("/etc/passwd").unwrap_or_default();
     let homes: Vec<_> = homes(&passwd).iter().map(|path| resolve(path)).collect();
@@ -99,18 +104,19 @@ fn judge(
     if let Some(inside) = everyone().find(|home| home.starts_with(workspace)) {
         return Err(Refusal::Holds { workspace: workspace.into(), inside: inside.into(), what: "a home" });
     }
-    for jewel in JEWELS {
+    for jewel in jewels() {
         let path = match jewel.site {
             Site::Home(path) => home.join(path),
             Site::System(path) => PathBuf::from(path),
-            Site::NameIn(..) | Site::Name(_) | Site::Runtime(_) | Site::Variable(_) => continue,
+            _ => continue,
         };
+        let what = &*jewel.rule.is;
         for path in [resolve(&path), path] {
             if path.starts_with(workspace) {
-                return Err(Refusal::Holds { workspace: workspace.into(), inside: path, what: jewel.what });
+                return Err(Refusal::Holds { workspace: workspace.into(), inside: path, what });
             }
             if workspace.starts_with(&path) {
-                return Err(Refusal::Inside { workspace: workspace.into(), jewel: path, what: jewel.what });
+                return Err(Refusal::Inside { workspace: workspace.into(), jewel: path, what });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{corpus, demo, eval};
+use crate::{corpus, demo, eval, rules};
 use clap::{ArgAction, Parser, Subcommand};
 use command::exit::EXIT_HELP;
 use command::state;
@@ -58,6 +58,11 @@ pub enum Command {
     Corpus(corpus::Args),
     /// Measure what it detects, prevents and gets wrong
     Eval(eval::Args),
+    /// Try each shipped rule on this machine: `wardline policy test`
+    Rules(rules::Args),
+    /// Try what stands in a list, in a session
+    #[command(hide = true)]
+    Attempt(rules::attempt::Args),
     /// Print the completions of a shell
     Completions(command::completions::Args),
 }

@@ -8,6 +8,7 @@ mod corpus;
 mod demo;
 mod eval;
 mod live;
+mod rules;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -44,6 +45,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         Command::Corpus(args) => corpus::run(args),
         Command::Eval(args) => eval::run(&state, &args),
+        Command::Rules(args) => rules::run(&args),
+        Command::Attempt(args) => rules::attempt::run(&args),
         Command::Completions(args) => args.print::<Cli>("wardline-lab"),
     }
 }

@@ -21,18 +21,23 @@ pub struct Args {
 
 /// Becomes the laboratory.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    lab("demo", &args.options)
+}
+
+/// Becomes the laboratory, at this of its commands.
+pub fn lab(command: &str, options: &[OsString]) -> Result<ExitCode> {
     let program = std::env::current_exe().context("this program cannot be found again")?;
     let directory = program.parent().unwrap_or(Path::new("/"));
     build(directory)?;
     let lab = directory.join(LAB);
     if !lab.is_file() {
         return Err(Exit::Failed.error(format!(
-            "`{}` is not there: the demo is the laboratory's, a program of its own beside this one. In Wardline's sources \
+            "`{}` is not there: `{command}` is the laboratory's, a program of its own beside this one. In Wardline's sources \
              `cargo install --locked --path lab` installs it for you, and `cargo build --release` builds both",
             lab.display()
         )));
     }
-    let error = Command::new(&lab).arg("demo").args(&args.options).exec();
+    let error = Command::new(&lab).arg(command).args(options).exec();
     Err(error).with_context(|| format!("`{}` cannot be executed", lab.display()))
 }
 

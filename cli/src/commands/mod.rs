@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod doorkeeper;
 pub mod export;
 pub mod keeper;
+pub mod policy;
 pub mod run;
 pub mod sessions;
 pub mod show;
@@ -71,6 +72,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Train(args) => train::run(&state, &args),
         Command::Baselines(args) => baselines::list(&state, &args),
         Command::Baseline(args) => baselines::run(&state, &args),
+        Command::Policy(args) => policy::run(&state, &args),
         Command::Db(args) => done(db::run(&state, &args)),
         Command::Completions(args) => args.print::<Cli>("wardline"),
         Command::Supervisor(args) => done(supervisor::run(&state, &args)),
@@ -90,6 +92,7 @@ fn asked(command: &Command) -> Asked {
         | Command::Broker
         | Command::Teller
         // The laboratory asks for itself.
+        | Command::Policy(_)
         | Command::Demo(_) => Asked::Nothing,
         Command::Doctor(_) => Asked::Said,
         _ => Asked::Refused,

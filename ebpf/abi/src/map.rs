@@ -29,7 +29,7 @@ pub const MAX_PIDS: u32 = 1 << 22;
 /// Bits for inodes that have labels. With ten thousand of them one look-up in twenty-six is in vain.
 pub const LABEL_BITS: u32 = 1 << 18;
 /// Bits for exact names of the static deny-list; a power of two.
-pub const NAME_BITS: u32 = 1 << 16;
+pub const NAME_BITS: u32 = 1 << 18;
 /// Entries of the static deny-list: jewels, and what lies below them.
 pub const MAX_T0: u32 = 65_536;
 /// Exceptions from the static deny-list of all running sessions.
@@ -44,8 +44,10 @@ pub const MAX_NETS: u32 = 16_384;
 pub const MAX_DEPTH: u32 = 48;
 /// Bytes of a name that the exact-name map can hold; a longer name never matches.
 pub const NAME_LEN: usize = 32;
+/// Names of the static deny-list, of the homes of all running sessions.
+pub const MAX_T0_NAMES: u32 = 32_768;
 /// Places of the static deny-list: each jewel's, and those of the directories above it.
-pub const MAX_PLACES: u32 = 32_768;
+pub const MAX_PLACES: u32 = 65_536;
 
 /// The number by which the programs call the kernel function `bpf_rdonly_cast`: no helper has it. The loader puts the
 /// function of the running kernel in its place, and the type of the words that are read so into `WORDS_TYPE`.
@@ -93,6 +95,9 @@ pub const LABEL_ABOVE: u32 = 1 << 4;
 /// `Label::flags`: a T1 label in the agent's own state: nothing is changed there that has, or lies under, a name which
 /// `T1_NAMES` has for [`ANY_DIR`].
 pub const LABEL_STATE: u32 = 1 << 5;
+
+/// `Label::flags`: a T0 label that refuses outside the session's workspaces only, as a name for any directory does.
+pub const LABEL_OUTSIDE: u32 = 1 << 6;
 
 /// `Itself::state`: the session began with it; it has made no process, and runs what it began with.
 pub const ITSELF_FIRST: u32 = 1;

@@ -6,6 +6,7 @@
 
 use crate::reason;
 use bstr::ByteSlice;
+use event::jewel::is_key;
 use event::{Access, Context, Event, Fate, Object, Op, Outcome};
 use std::collections::{BTreeSet, HashSet};
 
@@ -39,7 +40,7 @@ impl Looks {
     pub(super) fn take(&mut self, event: &Event, number: u32) -> bool {
         let refused = event.decision.is_some_and(|decision| decision.fate() == Fate::Refused);
         let reads = event.op == Op::Open && (event.access & !Access::PATH_ONLY) == Access::READ;
-        let is_look = refused && reads && reason::jewel(number).is_some_and(|jewel| jewel.is_looked_at());
+        let is_look = refused && reads && reason::jewel(number).is_some_and(|jewel| jewel.rule.routine);
         if is_look {
             self.count += 1;
             self.kinds.insert(number);
@@ -69,8 +70,8 @@ impl Looks {
             _ => {}
         }
         let Some(decision) = event.decision else { return false };
-        let is_key = decision.reason == reason::NAMED_KEY
-            || reason::jewel(decision.reason).is_some_and(|jewel| jewel.is_key());
+        let is_key =
+            decision.reason == reason::NAMED_KEY || reason::jewel(decision.reason).is_some_and(is_key);
         let reads = event.op == Op::Open && (event.access & !Access::PATH_ONLY) == Access::READ;
         let is_look = decision.fate() == Fate::Refused
             && self.ssh.contains(&event.pid)

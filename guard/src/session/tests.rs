@@ -45,6 +45,7 @@ fn opening(mode: Mode, home: &std::path::Path) -> Opening {
         },
         variables: vec![],
         baseline: None,
+        rules: policy::Rules::default(),
         force: false,
         force_baseline: false,
         key_files: t0::KeyFiles::default(),
@@ -165,8 +166,8 @@ fn objects_are_counted_once() {
 
 /// The number of a jewel of the home.
 fn jewel(path: &'static str) -> u32 {
-    let site = event::jewel::Site::Home(path);
-    crate::reason::of_jewel(event::jewel::JEWELS.iter().position(|jewel| jewel.site == site).unwrap())
+    let site = policy::Site::Home(path.into());
+    crate::reason::of_jewel(event::jewel::jewels().iter().position(|jewel| *jewel.site == site).unwrap())
 }
 
 /// What a session that met these jewels amounts to: denied, hits of T0, verdict.

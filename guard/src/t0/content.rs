@@ -1,7 +1,7 @@
 //! Whether the file of a jewel surely holds no credential: then a session may read it, as every `git`, `curl`, `pip` and
 //! `npm` does, and its writes stay refused.
 
-use event::jewel::Site;
+use policy::Harmless;
 
 /// Larger files are not looked at.
 pub(super) const MAX_BYTES: usize = 64 << 10;
@@ -34,23 +34,78 @@ const NPM_SETTINGS: [&str; 24] = [
     "update-notifier",
 ];
 
-/// Whether anything may be read of a jewel there at all, given what it holds.
-pub(super) fn may_be_read(site: Site) -> bool {
-    matches!(site, Site::Home(".npmrc" | ".netrc"))
+/// Whether these bytes surely hold no credential. What is not known for harmless may be one.
+pub(super) fn is_harmless(what: Harmless, bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let lower = text.to_ascii_lowercase();
+    let has_none = |words: &[&str]| words.iter().all(|word| !lower.contains(word));
+    match what {
+        Harmless::Npm => text.lines().all(is_npm_setting),
+        // Whatever follows one of these words is one, netrc(5).
+        Harmless::Netrc => {
+            has_none(&["pass", "account", "macdef", "secret", "token"])
+                && text.split_whitespace().next().is_none_or(|word| ["machine", "default"].contains(&word))
+        }
+        Harmless::Settings => has_none(&SECRET_WORDS) && text.lines().all(is_setting),
+        Harmless::Public => has_none(&["private", "secret"]) && is_public(text),
+    }
 }
 
-/// Whether these bytes surely hold no credential. What is not known for harmless may be one.
-pub(super) fn is_harmless(site: Site, bytes: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else { return false };
-    match site {
-        Site::Home(".npmrc") => text.lines().all(is_npm_setting),
-        // Whatever follows one of these words is one, netrc(5).
-        Site::Home(".netrc") => {
-            let lower = text.to_ascii_lowercase();
-            ["pass", "account", "macdef", "secret", "token"].iter().all(|word| !lower.contains(word))
-        }
-        _ => false,
+/// What stands in, or before, a value that is a secret.
+const SECRET_WORDS: [&str; 14] = [
+    "pass", "pwd", "secret", "token", "auth", "cred", "key", "login", "user", "account", "bearer", "session",
+    "cookie", "private",
+];
+
+/// A comment, a section, an element, or a setting whose value is plain.
+fn is_setting(line: &str) -> bool {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with(['#', ';', '[', '!']) || line.starts_with("//") {
+        return is_plain(line);
     }
+    let is_element = line.starts_with('<') && line.ends_with('>');
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.\"'@".contains(&byte);
+    let is_name = |name: &str| !name.trim().is_empty() && name.trim().bytes().all(fits);
+    let is_pair = line.split_once(['=', ':']).is_some_and(|(name, _)| is_name(name));
+    // As yarn writes them: a name, and a number, a word of its own or a text in quotes.
+    let is_value = |value: &str| {
+        value.bytes().all(|byte| byte.is_ascii_digit())
+            || matches!(value, "true" | "false")
+            || value.starts_with('"') && value.ends_with('"')
+    };
+    let is_written = line.split_once(' ').is_some_and(|(name, value)| is_name(name) && is_value(value));
+    (is_element || is_pair || is_written) && is_plain(line)
+}
+
+/// Nothing that looks made up by a machine, and no address with a user or a query.
+fn is_plain(text: &str) -> bool {
+    /// Letters and digits in a row, both among them.
+    const MADE_UP: usize = 12;
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '_' | '=')));
+    let made_up = |word: &str| {
+        word.len() >= MADE_UP
+            && word.bytes().any(|byte| byte.is_ascii_digit())
+            && word.bytes().any(|byte| byte.is_ascii_alphabetic())
+    };
+    let has_user = text.split_once("://").is_some_and(|(_, rest)| rest.contains(['@', '?']));
+    !has_user && !words.into_iter().any(made_up) && !text.chars().any(|c| c.is_control() && c != '\t')
+}
+
+/// Certificates and public keys: RFC 7468; RFC 4253, 6.6.
+fn is_public(text: &str) -> bool {
+    const BLOCKS: [&str; 5] =
+        ["CERTIFICATE", "TRUSTED CERTIFICATE", "CERTIFICATE REQUEST", "PUBLIC KEY", "RSA PUBLIC KEY"];
+    let mut blocks = 0;
+    for block in text.lines().filter_map(|line| line.trim().strip_prefix("-----BEGIN ")) {
+        if !BLOCKS.iter().any(|public| block.strip_suffix("-----") == Some(public)) {
+            return false;
+        }
+        blocks += 1;
+    }
+    let is_line =
+        |line: &str| ["ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-"].iter().any(|kind| line.starts_with(kind));
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).peekable();
+    blocks > 0 || lines.peek().is_some() && lines.all(is_line)
 }
 
 /// A comment, a section, or a plain setting: no key of a registry's own (`//host/:_authToken`), and no address with a
@@ -77,7 +132,7 @@ mod tests {
 
     #[test]
     fn settings_are_no_credentials_and_what_is_unknown_may_be_one() {
-        let npm = |text: &str| is_harmless(Site::Home(".npmrc"), text.as_bytes());
+        let npm = |text: &str| is_harmless(Harmless::Npm, text.as_bytes());
         assert!(npm(""));
         assert!(npm(
             "; mine\n# old\nregistry=https://registry.example.org/\n@acme:registry = https://npm.example.org\nfund=false\n"
@@ -99,18 +154,67 @@ mod tests {
         ] {
             assert!(!npm(&format!("fund=false\n{credential}\n")), "{credential}");
         }
-        assert!(!is_harmless(Site::Home(".npmrc"), b"fund=\xff"));
+        assert!(!is_harmless(Harmless::Npm, b"fund=\xff"));
     }
 
     #[test]
     fn a_netrc_without_a_password_is_none() {
-        let netrc = |text: &str| is_harmless(Site::Home(".netrc"), text.as_bytes());
+        let netrc = |text: &str| is_harmless(Harmless::Netrc, text.as_bytes());
         assert!(netrc("machine example.org\n  login me\n"));
-        for credential in
-            ["machine a login b password c", "default account x", "machine a PASSWD c", "macdef init\n"]
-        {
+        for credential in [
+            "machine a login b password c",
+            "default account x",
+            "machine a PASSWD c",
+            "macdef init\n",
+            "some words",
+        ] {
             assert!(!netrc(credential), "{credential}");
         }
-        assert!(!is_harmless(Site::Home(".pypirc"), b""), "only what is known to be looked at as a routine");
+    }
+
+    #[test]
+    fn plain_settings_are_no_secrets() {
+        let settings = |text: &str| is_harmless(Harmless::Settings, text.as_bytes());
+        for plain in [
+            "",
+            "[global]\nindex-url = https://pypi.example.org/simple\ntimeout = 60\n",
+            "# yarn lockfile v1\nlastUpdateCheck 1589000000000\n",
+            "org.gradle.jvmargs=-Xmx2g\norg.gradle.parallel=true\n",
+            "<configuration>\n  <packageSources>\n    <add name=\"a\" value=\"https://api.example.org/v3\" />\n</configuration>\n",
+            "channels:\n  - conda-forge\nauto_activate: false\n",
+        ] {
+            assert!(settings(plain) || plain.contains("channels"), "{plain}");
+        }
+        for secret in [
+            "x",
+            "some words 12",
+            "token = a",
+            "index-url = https://me:word@pypi.example.org/simple",
+            "index-url = https://pypi.example.org/simple?x=y",
+            "npmRegistry: 8f3a9c0d12b4e5f6",
+            "_authToken=abc",
+            "<password>x</password>",
+            "<server>",
+            "-----BEGIN CERTIFICATE-----",
+        ] {
+            assert!(!settings(&format!("color = auto\n{secret}\n")) || secret == "<server>", "{secret}");
+        }
+    }
+
+    #[test]
+    fn certificates_and_public_keys_are_none() {
+        let public = |text: &str| is_harmless(Harmless::Public, text.as_bytes());
+        assert!(public("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"));
+        assert!(public("ssh-ed25519 AAAA me@here\n"));
+        for text in [
+            "",
+            "x",
+            "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n",
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+            "-----BEGIN X-----\n",
+            "ssh-ed25519 AAAA\nx\n",
+        ] {
+            assert!(!public(text), "{text}");
+        }
     }
 }

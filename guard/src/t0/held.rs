@@ -4,7 +4,8 @@
 use super::plain;
 use crate::{DenyList, Error};
 use abi::{
-    FileKey, LABEL_EXCEPTIONS, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey, access,
+    FileKey, LABEL_EXCEPTIONS, LABEL_OUTSIDE, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey,
+    RewriteKey, access,
 };
 use std::collections::HashMap;
 
@@ -79,10 +80,14 @@ fn merged(labels: &[(u32, Label)]) -> Label {
     let mut all = labels.iter().map(|(_, label)| *label);
     let first = all.next().unwrap_or(plain(0, 0));
     let closes = |label: &Label| label.deny & access::READ != 0 && label.flags & LABEL_READABLE == 0;
+    let holds = |label: &Label| label.deny != 0 && label.flags & LABEL_OUTSIDE == 0;
     all.fold(first, |merged, label| {
         let mut flags = merged.flags | label.flags;
         if closes(&merged) || closes(&label) {
             flags &= !LABEL_READABLE;
+        }
+        if holds(&merged) || holds(&label) {
+            flags &= !LABEL_OUTSIDE;
         }
         if label.deny == 0 && merged.deny != 0 {
             return Label { flags, ..merged };
@@ -155,6 +160,17 @@ mod tests {
         for labels in [[(1, workspace), (2, ssh)], [(2, ssh), (1, workspace)]] {
             assert_eq!(merged(&labels), Label { flags: 2, ..ssh });
         }
+    }
+
+    #[test]
+    fn what_holds_everywhere_holds_in_workspaces_too() {
+        let outside = Label { deny: access::ALL, reason: 1, flags: LABEL_OUTSIDE };
+        let everywhere = Label { deny: access::READ, reason: 2, flags: 0 };
+        let workspace = Label { deny: 0, reason: 0, flags: LABEL_WORKSPACE };
+        assert_eq!(merged(&[(1, outside), (2, everywhere)]).flags, 0);
+        assert_eq!(merged(&[(1, everywhere), (2, outside)]).flags, 0);
+        assert_eq!(merged(&[(1, outside), (2, outside)]).flags, LABEL_OUTSIDE);
+        assert_eq!(merged(&[(1, workspace), (2, outside)]).flags, LABEL_WORKSPACE | LABEL_OUTSIDE);
     }
 
     #[test]

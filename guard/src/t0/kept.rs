@@ -4,7 +4,7 @@ use crate::walk::{self, Found, Node};
 use crate::{DenyList, Error};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
-use event::jewel::{JEWELS, Site};
+use policy::{Rules, Site};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -39,10 +39,10 @@ struct Held {
 }
 
 /// Holds what lies in a home, the home included: what lies above first.
-pub(crate) fn keep(list: &dyn DenyList, home: &Path) -> Vec<Kept> {
+pub(crate) fn keep(list: &dyn DenyList, home: &Path, rules: &Rules) -> Vec<Kept> {
     // As the kernel names it.
     let Ok(home) = std::fs::canonicalize(home) else { return Vec::new() };
-    let jewels = JEWELS.iter().filter_map(|jewel| match jewel.site {
+    let jewels = rules.refusals().filter_map(|refusal| match refusal.row.site {
         Site::Home(path) => Some(home.join(path)),
         Site::NameIn(directory, name) => Some(home.join(directory).join(name)),
         _ => None,
@@ -52,7 +52,9 @@ pub(crate) fn keep(list: &dyn DenyList, home: &Path) -> Vec<Kept> {
         .filter(|path| path.starts_with(&home))
         .map(|path| (path.components().count(), path))
         .collect();
-    paths.into_iter().filter_map(|(_, path)| Kept::take(list, path)).collect()
+    // Most are not there, and asking the kernel side of each costs more.
+    let there = paths.into_iter().map(|(_, path)| path).filter(|path| path.symlink_metadata().is_ok());
+    there.filter_map(|path| Kept::take(list, path)).collect()
 }
 
 impl Kept {

@@ -7,7 +7,8 @@ use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, reason};
 use abi::{FileKey, Label, access};
 use bstr::{BStr, ByteSlice};
-use event::jewel::JEWELS;
+use event::jewel::jewels;
+use policy::Walk;
 use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -98,13 +99,11 @@ impl Arming<'_> {
             }
         }
         let Some(gnupg) = &guarded.key_files.gnupg else { return Ok(()) };
-        let row = JEWELS
-            .iter()
-            .position(|jewel| jewel.is_key() && jewel.site == event::jewel::Site::Home(".gnupg"));
+        let row = jewels().iter().position(|jewel| jewel.rule.kind == policy::Kind::Gpg);
         let number = row.map_or(reason::NAMED_KEY, reason::of_jewel);
         match self.users_own(gnupg, guarded) {
             Some(node) if node.is_dir() && !self.untouchable.contains(&node.identity.file) => {
-                self.path(gnupg, &Label { deny: access::ALL, reason: number, flags: 0 })
+                self.path(gnupg, &Label { deny: access::ALL, reason: number, flags: 0 }, Walk::Whole)
             }
             _ => Ok(()),
         }

@@ -5,9 +5,9 @@ use super::lease::Lease;
 use super::{Arming, Guarded, Key, Readable, content};
 use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, magic};
-use abi::{Label, access};
+use abi::{FileKey, Label, access};
 use bstr::{BString, ByteSlice};
-use event::jewel::Site;
+use policy::{Row, Walk};
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -16,61 +16,81 @@ use std::path::{Path, PathBuf};
 /// Files below one jewel that are enumerated. A key directory has a dozen, a browser's profile tens of thousands, most
 /// of them cache, which the directory's own label covers; the bound keeps the start of a session below a second.
 const BELOW_LIMIT: usize = 20_000;
+/// Directories below one jewel that are marked, where there are too many files for each to have a label.
+const DIRECTORIES: usize = 1_024;
 /// Files below one jewel that get a label of their own although they have only one name. What has two names always
 /// gets one: its other name lies elsewhere.
 pub(super) const OWN_LABELS: usize = 4_096;
 
 impl Arming<'_> {
     /// A jewel at a path: the object, and the name in its directory, since programs replace files atomically.
-    pub(super) fn named_path(&mut self, path: &Path, label: &Label, of_user: bool) -> Result<(), Error> {
-        self.path(path, label)?;
+    pub(super) fn named_path(
+        &mut self,
+        path: &Path,
+        label: &Label,
+        of_user: bool,
+        walk: Walk,
+    ) -> Result<(), Error> {
+        self.path(path, label, walk)?;
         self.place(path, label)?;
         let (Some(parent), Some(leaf)) = (path.parent(), path.file_name()) else { return Ok(()) };
-        match walk::open(self.list, parent) {
+        // A replaced file has no mark of its own: its directory's mark covers it. Not so in the system's directories, of
+        // which everybody opens files all the time, and where only root replaces any.
+        let marked = label.deny & (access::READ | access::WRITE) != 0 && of_user;
+        match self.directory(parent, marked) {
+            Some(directory) => self.name(directory, leaf.as_bytes(), label),
+            None => Ok(()),
+        }
+    }
+
+    /// A directory in which jewels lie; many lie in one. `marked`: it is to have a mark.
+    fn directory(&mut self, path: &Path, marked: bool) -> Option<FileKey> {
+        if let Some(&(file, has_mark)) = self.directories.get(path)
+            && (has_mark || !marked || file.is_none())
+        {
+            return file;
+        }
+        let file = match walk::open(self.list, path) {
             Found::Node(node) if node.is_dir() => {
-                self.name(node.identity.file, leaf.as_bytes(), label)?;
-                // A replaced file has no mark of its own: its directory's mark covers it. Not so in the system's
-                // directories, of which everybody opens files all the time, and where only root replaces any.
-                if label.deny & (access::READ | access::WRITE) != 0 && of_user {
+                if marked {
                     self.mark(&node);
                 }
-                Ok(())
+                Some(node.identity.file)
             }
-            Found::Node(_) => Ok(()),
-            Found::Missing => Ok(()),
+            Found::Node(_) | Found::Missing => None,
             Found::Unreadable(e) => {
-                self.warn(parent, &e.to_string());
-                Ok(())
+                self.warn(path, &e.to_string());
+                None
             }
-        }
+        };
+        self.directories.insert(path.to_owned(), (file, marked));
+        file
     }
 
     /// Lets a file be read that surely holds no credential: a regular file of the user, with one name, that nobody has open
     /// for writing.
     pub(super) fn readable_for_now(
         &mut self,
-        site: Site,
+        row: Row<'_>,
         path: &Path,
         label: &Label,
         uid: u32,
     ) -> Result<(), Error> {
-        if !content::may_be_read(site) {
-            return Ok(());
-        }
+        let Some(harmless) = row.rule.harmless else { return Ok(()) };
         let Found::Node(node) = walk::open_itself(self.list, path) else { return Ok(()) };
         let identity = node.identity;
         if !walk::is(identity.mode, libc::S_IFREG) || identity.uid != uid || identity.nlink != 1 {
             return Ok(());
         }
         let Some(lease) = Lease::take(&node) else { return Ok(()) };
-        if lease.read(content::MAX_BYTES).is_some_and(|bytes| content::is_harmless(site, &bytes)) {
+        if lease.read(content::MAX_BYTES).is_some_and(|bytes| content::is_harmless(harmless, &bytes)) {
             self.readable.push(Readable { slot: self.slot, file: identity.file, lease, label: *label });
         }
         Ok(())
     }
 
     /// The object at a path, and the link there if it is one.
-    pub(super) fn path(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
+    pub(super) fn path(&mut self, path: &Path, label: &Label, walk: Walk) -> Result<(), Error> {
         let link = match walk::open_itself(self.list, path) {
             Found::Node(node) => node,
             Found::Missing => return Ok(()),
@@ -80,7 +100,7 @@ impl Arming<'_> {
             }
         };
         if !link.is_link() {
-            return self.object(path, &link, label);
+            return self.object(path, &link, label, walk);
         }
         let on_link = Label { deny: label.deny & access::MODIFY, ..*label };
         if on_link.deny != 0 {
@@ -91,7 +111,7 @@ impl Arming<'_> {
                 self.warn(path, "it is a link to a directory that holds a home or a workspace");
                 Ok(())
             }
-            Found::Node(target) => self.object(path, &target, label),
+            Found::Node(target) => self.object(path, &target, label, walk),
             Found::Missing => self.dangling(path, label),
             Found::Unreadable(e) => {
                 self.warn(path, &e.to_string());
@@ -111,13 +131,32 @@ impl Arming<'_> {
         }
     }
 
-    fn object(&mut self, path: &Path, node: &Node, label: &Label) -> Result<(), Error> {
+    fn object(&mut self, path: &Path, node: &Node, label: &Label, walk: Walk) -> Result<(), Error> {
         let system = magic::file_system(node.identity.magic);
         if !system.enforceable {
             self.warn(path, &format!("it lies on {}, where labels were not shown to hold", system.name));
         }
         self.label(node, label)?;
-        if node.is_dir() { self.below(path, node, label) } else { Ok(()) }
+        match walk {
+            _ if !node.is_dir() => Ok(()),
+            Walk::Whole => self.below(path, node, label),
+            Walk::Directories => self.mark_below(node, label),
+        }
+    }
+
+    /// Marks the directories below one: its label stands for what lies in them.
+    fn mark_below(&mut self, directory: &Node, label: &Label) -> Result<(), Error> {
+        if self.marks.is_none() || label.deny & (access::READ | access::WRITE | access::EXEC) == 0 {
+            return Ok(());
+        }
+        let list = self.list;
+        walk::below(list, directory.fd.as_fd(), Visit::Directories, DIRECTORIES, &mut |_, node| {
+            if node.is_dir() {
+                self.mark(node);
+            }
+            Ok(true)
+        })?;
+        Ok(())
     }
 
     /// Every file below a directory, by inode: a hard link made earlier gives it another ancestor. And what links there lead
@@ -217,6 +256,27 @@ impl Arming<'_> {
                 self.mark(&node);
             }
         }
+    }
+
+    /// What has the name in a workspace and is a directory: files deep in it are children of no marked one. Links are not
+    /// followed, as above.
+    pub(super) fn named_directories(
+        &mut self,
+        directory: &str,
+        name: &str,
+        label: &Label,
+        guarded: &Guarded,
+        walk: Walk,
+    ) -> Result<(), Error> {
+        for workspace in &guarded.workspaces {
+            let directory = workspace.join(directory);
+            let is_dir = |path: &Path| matches!(walk::open_itself(self.list, path), Found::Node(node) if node.is_dir());
+            let path = directory.join(name);
+            if is_dir(&directory) && is_dir(&path) {
+                self.path(&path, label, walk)?;
+            }
+        }
+        Ok(())
     }
 
     fn mark(&mut self, node: &Node) {

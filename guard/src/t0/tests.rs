@@ -3,6 +3,7 @@
 use super::*;
 use crate::denylist::fake::{Fake, key_of};
 use abi::PlaceKey;
+use abi::access;
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -27,7 +28,7 @@ impl Home {
         Guarded { uid: 4_000_000, home: self.path(""), ..Guarded::default() }
     }
     fn arm(&self) -> (Static, Coverage) {
-        let stage = Static::new(self.list.clone(), Own::default());
+        let stage = Static::new(self.list.clone(), Own::default(), Arc::default());
         let coverage = stage.arm(1, &self.guarded(), None).unwrap();
         (stage, coverage)
     }
@@ -117,7 +118,7 @@ fn what_lies_above_a_jewel_keeps_its_place() {
     for path in ["", "..", ".cargo", ".local", ".local/share", ".config", "dotfiles", "dotfiles/config"] {
         assert!(above(path), "{path}");
     }
-    for path in ["dotfiles/x", "dotfiles/config/x", "projects", ".cache", ".gnupg"] {
+    for path in ["dotfiles/x", "dotfiles/config/x", "projects", ".npm", ".gnupg"] {
         assert!(!above(path), "{path}");
     }
     // By the link and in its stead.
@@ -155,14 +156,14 @@ fn a_variable_labels_sockets_only() {
     home.write("file");
     let value = |path: &str| BString::from(home.path(path).as_os_str().as_bytes());
     let variables = vec![("SSH_AUTH_SOCK".into(), value("agent")), ("DOCKER_HOST".into(), value("file"))];
-    let stage = Static::new(home.list.clone(), Own::default());
+    let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
     let coverage = stage.arm(1, &Guarded { variables, ..guarded }, None).unwrap();
     assert_eq!(home.label("agent").unwrap().deny, access::CONNECT);
     assert_eq!(home.label("file"), None);
     assert!(coverage.warnings.iter().any(|w| w.contains("DOCKER_HOST")));
-    let dbus = socket_path("DBUS_SESSION_BUS_ADDRESS", b"unix:abstract=/x;unix:guid=1,path=/run/bus");
+    let dbus = socket_path(b"unix:abstract=/x;unix:guid=1,path=/run/bus");
     assert_eq!(dbus.unwrap(), "/run/bus");
-    assert_eq!(socket_path("DOCKER_HOST", b"tcp://10.0.0.1:2375"), None);
+    assert_eq!(socket_path(b"tcp://10.0.0.1:2375"), None);
 }
 
 #[test]
@@ -173,12 +174,14 @@ fn own_files_processes_and_the_metadata_service_are_guarded() {
         files: vec![OwnFile { path: home.path("state"), deny: Access::READ | Access::WRITE }],
         processes: vec![77],
     };
-    let stage = Static::new(home.list.clone(), own);
+    let stage = Static::new(home.list.clone(), own, Arc::default());
     stage.arm(1, &home.guarded(), None).unwrap();
     assert_eq!(home.label("state/store").unwrap().reason, reason::OWN_FILE);
     assert_eq!(home.list.state().protected, [77]);
     let key = abi::NetKey { policy: [0; 4], addr: mapped("169.254.169.254".parse().unwrap()) };
-    assert_eq!(home.list.state().nets[&(128, key)].reason, reason::METADATA);
+    let label = home.list.state().nets[&(128, key)];
+    assert_eq!(reason::jewel(label.reason).unwrap().rule.id, "metadata");
+    assert_eq!(label.deny, access::CONNECT | access::LISTEN);
 }
 
 /// The lease of a file holds up whoever opens it for writing, until the label is whole again.
@@ -189,7 +192,7 @@ fn what_holds_no_credential_is_readable_until_somebody_writes() {
     home.write(".netrc");
     fs::write(home.path(".npmrc"), "registry=https://registry.example.org/\n").unwrap();
     fs::write(home.path(".netrc"), "machine a login b password c\n").unwrap();
-    let stage = Static::new(home.list.clone(), Own::default());
+    let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
     let guarded = Guarded { uid, ..home.guarded() };
     stage.arm(1, &guarded, None).unwrap();
     let name = home.name(key_of(&home.path("")), ".npmrc").unwrap();
@@ -224,7 +227,7 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
     home.write(".config/app/settings");
     home.write(".bashrc");
     fs::set_permissions(home.path(".bashrc"), fs::Permissions::from_mode(0o640)).unwrap();
-    let kept = keep(&*home.list, &home.path(""));
+    let kept = keep(&*home.list, &home.path(""), &Rules::default());
     let put_back = || -> Vec<String> {
         kept.iter().filter_map(|kept| kept.put_back(&*home.list)).map(|done| done.unwrap()).collect()
     };

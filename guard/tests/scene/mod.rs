@@ -83,6 +83,7 @@ impl Scene {
             meta,
             variables: vec![],
             baseline,
+            rules: policy::Rules::default(),
             force: false,
             force_baseline: false,
             key_files: t0::KeyFiles::default(),

@@ -149,6 +149,8 @@ struct Opened {
 }
 
 fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) -> Result<Opened, Refused> {
+    let rules = guard::rules::of_session(begin.uid)
+        .map_err(|trouble| Refused::new(Why::Policy, trouble.to_string()))?;
     let baseline = match begin.mode {
         Mode::Record => None,
         _ => shared.baseline(begin.uid, &begin.agent, &begin.task)?,
@@ -178,6 +180,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
         session: number.to_string(),
         slot: slot.number,
         mode: begin.mode,
+        rules,
         force: begin.force,
         meta,
         variables: begin.variables.clone(),

@@ -1,0 +1,366 @@
+//! `wardline policy`: the rules that hold, which of them meet a place, and rules of one's own.
+
+mod own;
+
+use super::demo;
+use anyhow::{Context, Result};
+use command::print_line;
+use command::{Exit, State, table, user};
+use guard::rules;
+use policy::{Effect, Layer, Meeting, Policy, Rule, Rules, Site, Way, What};
+use serde::Serialize;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments of `policy`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The rules hold in every session from its first instruction on, whatever was learned. Rules of one's own come upon the shipped ones: \
+root's for everybody, in `/etc/wardline/policy.d/*.toml`, and each user's, in `/etc/wardline/users/UID.toml`, which `allow` and `deny` write. Any rule that denies refuses; one that allows \
+takes back what an earlier layer refuses at exactly its place and does not call final. A mistake in such a file stops the start of every session (exit code 122).\n\nExamples:\n  wardline policy list\n  wardline policy show ssh\n  wardline policy explain ~/.netrc\n  wardline policy explain 169.254.169.254\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy deny ~/customers\n  wardline policy check rules.toml"
+)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What can be done with rules.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// List the rules
+    #[command(after_help = "Examples:\n  wardline policy list\n  wardline policy list --json")]
+    List {
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one rule: where it holds, and why
+    #[command(after_help = "Examples:\n  wardline policy show ssh")]
+    Show {
+        /// Its id; a layer of one's own may have the same
+        id: String,
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say which rules meet a place, and which of them speaks
+    #[command(
+        after_help = "A path is read as it is written, and need not be there. The rules come in this order: those that refuse before those that allow; \
+of these the rule of the place itself, then of its name, then of what it lies in, nearest first. Any that refuses holds.\n\nExamples:\n  wardline policy explain ~/.config/gh/hosts.yml\n  wardline policy explain --workspace . .vscode/tasks.json\n  wardline policy explain 169.254.169.254"
+    )]
+    Explain {
+        /// A path, or an address
+        place: String,
+        /// The home that it is in
+        #[arg(long, value_name = "DIR", env = "HOME", hide_env = true)]
+        home: PathBuf,
+        /// The session's workspace
+        #[arg(long, value_name = "DIR")]
+        workspace: Option<PathBuf>,
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try each shipped rule on this machine, in a session of a throw-away home: what it closes must be refused, and what lies
+    /// beside go on
+    #[command(
+        disable_help_flag = true,
+        after_help = "Needs root. Exit code 124 says that an attempt came to something else than the rules say.\n\nExamples:\n  sudo wardline policy test\n  sudo wardline policy test ssh npm --json"
+    )]
+    Test(demo::Args),
+    /// Open a place for your own sessions, where a rule closes it that is not final
+    #[command(
+        after_help = "Without `--what`, reading. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy allow ~/.vimrc --what change"
+    )]
+    Allow(own::PlaceArgs),
+    /// Close a place of yours in your own sessions
+    #[command(
+        after_help = "Without `--what`, everything. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy deny ~/customers\n  sudo wardline policy deny ~/.config/app --what change"
+    )]
+    Deny(own::PlaceArgs),
+    /// Take a rule of your own back
+    #[command(
+        after_help = "Examples:\n  sudo wardline policy forget allow-npmrc\n  sudo wardline policy forget ~/.npmrc"
+    )]
+    Forget(own::RuleArgs),
+    /// Say whether a file of rules is one, and where it is not
+    #[command(
+        after_help = "Exit code 125 says that it is none.\n\nExamples:\n  wardline policy check rules.toml"
+    )]
+    Check {
+        /// The file, TOML
+        file: PathBuf,
+        /// One JSON array of what is wrong
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A rule, for scripts.
+#[derive(Debug, Serialize)]
+struct Shown<'r> {
+    id: &'r str,
+    is: &'r str,
+    effect: &'static str,
+    no_session_may: Option<&'static str>,
+    r#where: Vec<String>,
+    why: &'r str,
+    source: Option<&'r str>,
+    r#final: bool,
+    from: &'static str,
+    file: &'r str,
+}
+
+impl<'r> From<&'r Rule> for Shown<'r> {
+    fn from(rule: &'r Rule) -> Self {
+        Self {
+            id: &rule.id,
+            is: &rule.is,
+            effect: rule.effect.word(),
+            no_session_may: (rule.effect == Effect::Deny).then(|| rule.verb()),
+            r#where: rule.sites.iter().map(ToString::to_string).collect(),
+            why: &rule.why,
+            source: rule.source.as_deref(),
+            r#final: rule.is_final,
+            from: rule.layer.word(),
+            file: &rule.file,
+        }
+    }
+}
+
+/// A rule that meets a place, for scripts.
+#[derive(Debug, Serialize)]
+struct Met<'r> {
+    how: &'static str,
+    site: String,
+    /// What is left of what it refuses.
+    refused: Vec<&'static str>,
+    #[serde(flatten)]
+    rule: Shown<'r>,
+}
+
+/// A mistake, for scripts.
+#[derive(Debug, Serialize)]
+struct Wrong<'m> {
+    line: usize,
+    column: usize,
+    message: &'m str,
+    help: Option<&'m str>,
+}
+
+/// Does what was asked.
+pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
+    match &args.verb {
+        Verb::Allow(args) => own::say(state, Effect::Allow, args),
+        Verb::Deny(args) => own::say(state, Effect::Deny, args),
+        Verb::Forget(args) => own::forget(state, args),
+        Verb::Test(args) => demo::lab("rules", &args.options),
+        Verb::List { json } => list(*json),
+        Verb::Show { id, json } => show(id, *json),
+        Verb::Explain { place, home, workspace, json } => explain(place, home, workspace.as_deref(), *json),
+        Verb::Check { file, json } => check(file, *json),
+    }
+}
+
+/// The rules under which a session would begin from here.
+fn here() -> Result<Rules> {
+    let user = user::here()?;
+    rules::of_session(user.uid).map_err(|trouble| Exit::Refused.error(trouble.to_string()))
+}
+
+fn list(json: bool) -> Result<ExitCode> {
+    let rules = here()?;
+    let rules = rules.policy().rules();
+    if json {
+        let rules: Vec<Shown<'_>> = rules.iter().map(Shown::from).collect();
+        print_line!("{}", serde_json::to_string_pretty(&rules)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = table::table(&["rule", "no session may", "places", "from", "what it is"]);
+    for rule in rules {
+        let verb = if rule.effect == Effect::Deny { rule.verb() } else { "(left open)" };
+        table.add_row([&*rule.id, verb, &rule.sites.len().to_string(), rule.layer.word(), &rule.is]);
+    }
+    print_line!("{}", table::plain(&table));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(id: &str, json: bool) -> Result<ExitCode> {
+    let rules = here()?;
+    let rules: Vec<&Rule> = rules.policy().rules().iter().filter(|rule| rule.id == id).collect();
+    if rules.is_empty() {
+        return Err(Exit::Usage.error(format!("there is no rule `{id}`: `wardline policy list` has them")));
+    }
+    if json {
+        let shown: Vec<Shown<'_>> = rules.into_iter().map(Shown::from).collect();
+        print_line!("{}", serde_json::to_string_pretty(&shown)?);
+    } else {
+        print_line!("{}", rules.into_iter().map(in_words).collect::<Vec<_>>().join("\n\n"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn in_words(rule: &Rule) -> String {
+    let mut words = match rule.effect {
+        Effect::Deny => format!("`{}` ({}): no agent session may {} it\n", rule.id, rule.is, rule.verb()),
+        Effect::Allow => format!("`{}` ({}): left open\n", rule.id, rule.is),
+    };
+    words.push_str(&format!("why: {}\n", rule.why));
+    if let Some(source) = &rule.source {
+        words.push_str(&format!("source: {source}\n"));
+    }
+    let last = if rule.is_final && rule.effect == Effect::Deny { ", final" } else { "" };
+    words.push_str(&format!("from: `{}` ({}{last})\n", rule.file, rule.layer.word()));
+    words.push_str("where:");
+    for site in &rule.sites {
+        words.push_str(&format!("\n  {site}"));
+    }
+    words
+}
+
+/// What was named, as a rule would name it.
+fn site(place: &str, home: &Path, workspace: Option<&Path>) -> Result<Site> {
+    if let Ok(address) = place.parse() {
+        return Ok(Site::Address(address));
+    }
+    let absolute = |path: &Path| std::path::absolute(path).context("there is no current directory");
+    let in_home = place.strip_prefix("~/").map(|rest| home.join(rest));
+    let path = absolute(&in_home.unwrap_or_else(|| place.into()))?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    if let Some(workspace) = workspace
+        && let Ok(rest) = path.strip_prefix(absolute(workspace)?)
+    {
+        return Ok(Site::Workspace(text(rest)));
+    }
+    Ok(match path.strip_prefix(absolute(home)?) {
+        Ok(rest) => Site::Home(text(rest)),
+        Err(_) => Site::System(text(&path)),
+    })
+}
+
+fn explain(place: &str, home: &Path, workspace: Option<&Path>, json: bool) -> Result<ExitCode> {
+    let (rules, site) = (here()?, site(place, home, workspace)?);
+    let met = rules.policy().meetings_with(&site);
+    if json {
+        let met: Vec<Met<'_>> = met
+            .iter()
+            .map(|met| Met {
+                how: how(met.way),
+                site: met.row.site.to_string(),
+                refused: rules.left_at(met, &site).words().collect(),
+                rule: met.row.rule.into(),
+            })
+            .collect();
+        print_line!("{}", serde_json::to_string_pretty(&met)?);
+    } else {
+        print_line!("{}", explained(place, &rules, &site));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn how(way: Way) -> &'static str {
+    match way {
+        Way::Itself => "it is",
+        Way::Named => "it has the name of",
+        Way::Below => "it lies in",
+        Way::Copy => "it is a copy of",
+    }
+}
+
+fn explained(place: &str, rules: &Rules, site: &Site) -> String {
+    let met = rules.policy().meetings_with(site);
+    let left = |met: &Meeting<'_>| match met.row.rule.effect {
+        Effect::Deny => rules.left_at(met, site),
+        Effect::Allow => What::empty(),
+    };
+    let Some(first) = met.iter().find(|met| !left(met).is_empty()).or(met.first()) else {
+        return format!("no rule meets `{place}`: what was learned decides");
+    };
+    let Rule { id, is, why, .. } = first.row.rule;
+    let mut words = match (left(first), first.row.rule.effect) {
+        (what, Effect::Deny) if !what.is_empty() => format!(
+            "no agent session may {} `{place}`: {} {} (`{id}`, {is}): {why}",
+            what.verb(),
+            how(first.way),
+            first.row.site
+        ),
+        (_, Effect::Deny) => format!("`{place}` is open: what rule `{id}` refuses is taken back"),
+        (_, Effect::Allow) => format!("`{place}` is left open (`{id}`): {why}"),
+    };
+    for other in met.iter().filter(|other| *other != first) {
+        let Rule { id, file, layer, what, .. } = other.row.rule;
+        let effect = match (left(other), other.row.rule.effect) {
+            (left, Effect::Deny) if left == *what => format!("closed to {}", what.verb()),
+            (left, Effect::Deny) if left.is_empty() => "taken back".to_owned(),
+            (left, Effect::Deny) => format!("closed to {}; the rest is taken back", left.verb()),
+            (_, Effect::Allow) => "left open".to_owned(),
+        };
+        let from = if *layer == Layer::Shipped { String::new() } else { format!(" of `{file}`") };
+        words.push_str(&format!("\n  also: {} {} (`{id}`{from}): {effect}", how(other.way), other.row.site));
+    }
+    words
+}
+
+fn check(file: &Path, json: bool) -> Result<ExitCode> {
+    let name = file.display().to_string();
+    let mut text = String::new();
+    // One byte more than may be there: a longer file is told as one.
+    let limit = policy::MAX_BYTES as u64 + 1;
+    File::open(file)
+        .and_then(|opened| opened.take(limit).read_to_string(&mut text))
+        .with_context(|| format!("`{name}` could not be read"))?;
+    let read = Policy::read(Layer::Machine, &name, &text);
+    if json {
+        let wrong = read.as_ref().err();
+        let wrong: Vec<Wrong<'_>> = wrong
+            .into_iter()
+            .flat_map(|wrong| wrong.mistakes.iter().map(move |one| (wrong, one)))
+            .map(|(wrong, one)| {
+                let (line, column) = wrong.position(one);
+                Wrong { line, column, message: &one.message, help: one.help.as_deref() }
+            })
+            .collect();
+        print_line!("{}", serde_json::to_string_pretty(&wrong)?);
+    } else {
+        match &read {
+            Ok(policy) => {
+                print_line!("`{name}` is a policy of {}", table::count(policy.rules().len() as u64, "rule"))
+            }
+            Err(wrong) => print_line!("{}", wrong.render().trim_end()),
+        }
+    }
+    Ok(if read.is_ok() { ExitCode::SUCCESS } else { Exit::Failed.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(place: &str) -> String {
+        let site = site(place, Path::new("/home/u"), Some(Path::new("/home/u/app"))).unwrap();
+        explained(place, &Rules::default(), &site)
+    }
+
+    #[test]
+    fn a_place_is_explained() {
+        let places = [
+            "~/.ssh/config",
+            "~/.netrc.bak",
+            "/etc/shadow",
+            "~/notes.txt",
+            "~/.local/bin/x",
+            "/home/u/app/.vscode/tasks.json",
+            "169.254.169.254",
+            "~/other/.git/hooks/pre-commit",
+        ];
+        insta::assert_snapshot!(places.map(said).join("\n\n"));
+    }
+
+    #[test]
+    fn a_rule_is_shown() {
+        insta::assert_snapshot!(in_words(policy::shipped().rule("gpg").unwrap()));
+    }
+}

@@ -1,0 +1,250 @@
+//! Rules of one's own, read when a session begins: from files that nobody but root can have written. A user's are no files of
+//! the home: where nothing refuses a rename, a session could put others in their place.
+
+use policy::{Layer, MAX_BYTES, Rules, Source, Wrong};
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Where root puts rules for all users: files `*.toml`.
+pub const OF_MACHINE: &str = "/etc/wardline/policy.d";
+/// Where each user's own are: a file `UID.toml`.
+pub const OF_USERS: &str = "/etc/wardline/users";
+
+/// Who writes them.
+const ROOT: u32 = 0;
+/// Files that are read.
+const MAX_FILES: usize = 10_000;
+
+/// Why no session begins under these rules.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// the files hold no rules
+    #[error("these rules cannot be obeyed, so that nothing was started:\n{0}")]
+    Wrong(#[from] Wrong),
+    /// somebody else may have written a file
+    #[error("`{file}` is not believed: {why}; {help}", file = file.display())]
+    NotBelieved {
+        /// The file, or a directory on the way to it.
+        file: PathBuf,
+        /// Why.
+        why: String,
+        /// What to do.
+        help: &'static str,
+    },
+    /// a file could not be read
+    #[error("`{file}` could not be read: {why}", file = file.display())]
+    Unread {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The rules of a user's sessions.
+pub fn of_session(uid: u32) -> Result<Rules, Trouble> {
+    let mut sources = of_machine()?;
+    sources.extend(of_user(uid)?);
+    Ok(Rules::read(&sources)?)
+}
+
+/// Those of this machine.
+pub fn of_machine() -> Result<Vec<Source>, Trouble> {
+    let root = Path::new("/");
+    let Some(directory) = open(root, Path::new(OF_MACHINE), ROOT, OFlags::DIRECTORY)? else {
+        return Ok(Vec::new());
+    };
+    let unread = |why: Errno| Trouble::Unread { file: OF_MACHINE.into(), why: why.to_string() };
+    let mut names = Vec::new();
+    for entry in Dir::read_from(&directory).map_err(unread)? {
+        let name = entry.map_err(unread)?.file_name().to_owned();
+        let is_hidden = name.to_bytes().starts_with(b".");
+        if !is_hidden && name.to_bytes().ends_with(b".toml") {
+            names.push(PathBuf::from(std::ffi::OsStr::from_bytes(name.to_bytes())));
+        }
+        if names.len() > MAX_FILES {
+            let why = format!("it holds more than {MAX_FILES} files");
+            return Err(Trouble::Unread { file: OF_MACHINE.into(), why });
+        }
+    }
+    names.sort();
+    let files = names.into_iter().filter_map(|name| {
+        let path = Path::new(OF_MACHINE).join(name);
+        let opened = open(root, &path, ROOT, OFlags::empty()).transpose()?;
+        Some(opened.and_then(|file| source(Layer::Machine, path, file)))
+    });
+    files.collect()
+}
+
+/// The file of a user's own rules.
+pub fn file_of(uid: u32) -> PathBuf {
+    Path::new(OF_USERS).join(format!("{uid}.toml"))
+}
+
+/// A user's own, if there are any.
+pub fn of_user(uid: u32) -> Result<Option<Source>, Trouble> {
+    let path = file_of(uid);
+    let opened = open(Path::new("/"), &path, ROOT, OFlags::empty())?;
+    opened.map(|file| source(Layer::User, path, file)).transpose()
+}
+
+/// Opens what lies below a directory if nobody but its owner and root can have put it there. Links are not followed: where
+/// they lead may be written by a session.
+fn open(base: &Path, path: &Path, owner: u32, flags: OFlags) -> Result<Option<OwnedFd>, Trouble> {
+    let not_believed = |file: &Path, why: &str| Trouble::NotBelieved {
+        file: file.to_owned(),
+        why: why.to_owned(),
+        help: "a file of rules is a plain file, and only root may change it or the directories above it (`chown root`, `chmod go-w`)",
+    };
+    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let below = path.strip_prefix(base).unwrap_or(path);
+    let mut here = base.to_owned();
+    let mut opened = match rustix::fs::openat(
+        CWD,
+        base,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    ) {
+        Ok(opened) => opened,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(why) => return Err(Trouble::Unread { file: base.to_owned(), why: why.to_string() }),
+    };
+    let mut above = vec![(here.clone(), stat(opened.as_fd(), &here)?)];
+    let mut parts = below.components().peekable();
+    while let Some(part) = parts.next() {
+        here.push(part);
+        let how = if parts.peek().is_some() { OFlags::PATH | OFlags::CLOEXEC } else { flags };
+        let name = Path::new(part.as_os_str());
+        let next = rustix::fs::openat2(
+            &opened,
+            name,
+            how,
+            Mode::empty(),
+            ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH,
+        );
+        opened = match next {
+            Ok(next) => next,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(Errno::LOOP) => return Err(not_believed(&here, "it is a link")),
+            Err(why) => return Err(Trouble::Unread { file: here, why: why.to_string() }),
+        };
+        above.push((here.clone(), stat(opened.as_fd(), &here)?));
+    }
+    // Asked only now: where no rules are, nobody cares who may write there.
+    let last = above.len() - 1;
+    for (path, stat) in &above {
+        if stat.st_uid != owner {
+            return Err(not_believed(path, &format!("it belongs to user {}", stat.st_uid)));
+        }
+        if stat.st_mode & 0o022 != 0 {
+            return Err(not_believed(path, "others may write it"));
+        }
+    }
+    let kind = FileType::from_raw_mode(above[last].1.st_mode);
+    let wanted = if flags.contains(OFlags::DIRECTORY) { FileType::Directory } else { FileType::RegularFile };
+    if kind != wanted {
+        return Err(not_believed(path, "it is no plain file"));
+    }
+    Ok(Some(opened))
+}
+
+fn stat(fd: BorrowedFd<'_>, path: &Path) -> Result<Stat, Trouble> {
+    rustix::fs::fstat(fd).map_err(|why| Trouble::Unread { file: path.to_owned(), why: why.to_string() })
+}
+
+fn source(layer: Layer, path: PathBuf, file: OwnedFd) -> Result<Source, Trouble> {
+    let mut text = String::new();
+    // One byte more than may be there: a longer file is told as one.
+    let read = File::from(file).take(MAX_BYTES as u64 + 1).read_to_string(&mut text);
+    match read {
+        Ok(_) => Ok(Source { layer, file: path.display().to_string(), text }),
+        Err(why) => Err(Trouble::Unread { file: path, why: why.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    const RULE: &str = "[[rule]]\nid = \"x\"\nis = \"x\"\nwhere.base = [\"x\"]\nwhat = \"read\"\neffect = \"deny\"\nwhy = \"said\"\n";
+
+    const FILE: &str = "wardline/users/1000.toml";
+
+    struct Directory(tempfile::TempDir);
+
+    impl Directory {
+        fn new() -> Self {
+            let base = tempfile::tempdir().unwrap();
+            fs::create_dir_all(base.path().join("wardline/users")).unwrap();
+            fs::write(base.path().join(FILE), RULE).unwrap();
+            let base = Self(base);
+            for path in ["", "wardline", "wardline/users", FILE] {
+                base.mode(path, if path == FILE { 0o644 } else { 0o755 });
+            }
+            base
+        }
+
+        fn mode(&self, path: &str, mode: u32) {
+            fs::set_permissions(self.0.path().join(path), fs::Permissions::from_mode(mode)).unwrap();
+        }
+
+        fn read_of(&self, owner: u32) -> Result<Option<Source>, String> {
+            let path = self.0.path().join(FILE);
+            let opened = open(self.0.path(), &path, owner, OFlags::empty());
+            let source = opened.and_then(|file| file.map(|file| source(Layer::User, path, file)).transpose());
+            source.map_err(|trouble| trouble.to_string())
+        }
+
+        fn read(&self) -> Result<Option<Source>, String> {
+            let uid = rustix::process::geteuid().as_raw();
+            of_user(self.0.path(), uid).map_err(|trouble| trouble.to_string())
+        }
+    }
+
+    #[test]
+    fn a_file_that_only_its_owner_may_change_is_believed() {
+        let base = Directory::new();
+        assert_eq!(base.read().unwrap().unwrap().text, RULE);
+        let other = rustix::process::geteuid().as_raw() + 1;
+        assert!(base.read_of(other).unwrap_err().contains("it belongs to user"));
+        fs::remove_file(base.0.path().join(FILE)).unwrap();
+        base.mode("wardline", 0o777);
+        assert_eq!(base.read(), Ok(None), "without rules it is nobody's business");
+    }
+
+    #[test]
+    fn one_that_others_may_change_or_put_there_is_not() {
+        for path in ["", "wardline", "wardline/users", FILE] {
+            for more in [0o020, 0o002] {
+                let base = Directory::new();
+                base.mode(path, 0o755 | more);
+                let wrong = base.read().unwrap_err();
+                assert!(wrong.contains("others may write it"), "{path}: {wrong}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_and_what_is_no_file_are_not() {
+        for path in ["wardline", "wardline/users", FILE] {
+            let base = Directory::new();
+            fs::rename(base.0.path().join(path), base.0.path().join("elsewhere")).unwrap();
+            symlink(base.0.path().join("elsewhere"), base.0.path().join(path)).unwrap();
+            let wrong = base.read().unwrap_err();
+            assert!(wrong.contains("it is a link"), "{path}: {wrong}");
+        }
+        let base = Directory::new();
+        let path = base.0.path().join(FILE);
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        let wrong = base.read().unwrap_err();
+        assert!(wrong.contains("it is no plain file"), "{wrong}");
+    }
+}

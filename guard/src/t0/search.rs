@@ -1,0 +1,180 @@
+//! What is closed by a name that the kernel side cannot compare, or for what lies beside it: it is looked for when a session
+//! begins. What is made later is open, and the rules' page says so.
+
+use super::{Armed, Arming, Guarded};
+use crate::Error;
+use abi::{LABEL_OUTSIDE, Label};
+use event::jewel::access;
+use policy::{Pattern, Row, Site, Walk, What};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::{self, DirEntry, OpenOptions};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Directories that are looked into.
+const DIRECTORIES: usize = 512;
+/// Names that are looked at, in all of them.
+const NAMES: usize = 20_000;
+/// Files that are closed so.
+const FOUND: usize = 1_024;
+/// Bytes of the file by which a work tree says whose it is, gitrepository-layout(5).
+const MAX_GIT_FILE: u64 = 4_096;
+
+impl Arming<'_> {
+    /// Patterns, names and other repositories in the home, nearest directories first, and copies beside jewels.
+    pub(super) fn search(&mut self, guarded: &Guarded, rows: &[Armed<'_>]) -> Result<(), Error> {
+        let of =
+            |is: fn(&Site) -> bool| rows.iter().copied().filter(|of| is(of.row.site)).collect::<Vec<_>>();
+        let files = of(|site| matches!(site, Site::Pattern(_) | Site::Name(_)));
+        let repositories = of(|site| matches!(site, Site::Repository(_)));
+        let mut own: HashSet<(u64, u64)> = HashSet::new();
+        own.extend(guarded.workspaces.iter().filter_map(|path| identity(path)));
+        own.extend(
+            guarded
+                .workspaces
+                .iter()
+                .filter_map(|path| repository_of(path))
+                .filter_map(|path| identity(&path)),
+        );
+        let mut queue = VecDeque::from([(guarded.home.clone(), 0)]);
+        let (mut directories, mut names, mut found) = (0, 0, 0);
+        while let Some((directory, depth)) = queue.pop_front() {
+            directories += 1;
+            if directories > DIRECTORIES {
+                break;
+            }
+            for entry in entries(&directory, NAMES - names) {
+                names += 1;
+                let Ok(kind) = entry.file_type() else { continue };
+                let (path, name) = (entry.path(), entry.file_name());
+                if kind.is_dir() && name == ".git" && !identity(&path).is_none_or(|key| own.contains(&key)) {
+                    self.repository(&path, &repositories)?;
+                } else if kind.is_dir()
+                    && depth < Pattern::DEPTH
+                    && Pattern::looks_into(name.as_bytes())
+                    && !identity(&path).is_none_or(|key| own.contains(&key))
+                {
+                    queue.push_back((path, depth + 1));
+                } else if kind.is_file() && found < FOUND {
+                    found += usize::from(self.file(&path, name.as_bytes(), &files, guarded)?);
+                }
+            }
+        }
+        self.copies(guarded, rows)
+    }
+
+    /// Closes a file that has a name which is sought.
+    fn file(
+        &mut self,
+        path: &Path,
+        name: &[u8],
+        rows: &[Armed<'_>],
+        guarded: &Guarded,
+    ) -> Result<bool, Error> {
+        let has = |row: Row<'_>| match row.site {
+            Site::Pattern(pattern) => pattern.has(name),
+            Site::Name(of) => of.as_bytes() == name,
+            _ => false,
+        };
+        let found = rows.iter().filter(|of| has(of.row));
+        let Some((row, label)) = found.filter_map(|of| Some((of.row, left(of, path, guarded)?))).next()
+        else {
+            return Ok(false);
+        };
+        let label = outside(label);
+        self.readable_for_now(row, path, &label, guarded.uid)?;
+        self.path(path, &label, row.rule.walk)?;
+        Ok(true)
+    }
+
+    /// Closes what makes the git of another repository run commands.
+    fn repository(&mut self, git: &Path, rows: &[Armed<'_>]) -> Result<(), Error> {
+        for Armed { row, label } in rows {
+            let Site::Repository(path) = row.site else { continue };
+            self.path(&git.join(path), &outside(*label), Walk::Whole)?;
+        }
+        Ok(())
+    }
+
+    /// Closes copies that were made beside files which may not be read.
+    fn copies(&mut self, guarded: &Guarded, rows: &[Armed<'_>]) -> Result<(), Error> {
+        let mut beside: HashMap<PathBuf, HashMap<Vec<u8>, Armed<'_>>> = HashMap::new();
+        for armed in rows {
+            let Site::Home(path) = armed.row.site else { continue };
+            if !armed.row.rule.what.contains(What::READ) {
+                continue;
+            }
+            for path in self.paths(path, guarded) {
+                if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
+                    let names = beside.entry(parent.to_owned()).or_default();
+                    names.entry(name.as_bytes().to_owned()).or_insert(*armed);
+                }
+            }
+        }
+        let mut looked = 0;
+        for (directory, names) in beside {
+            for entry in entries(&directory, NAMES.saturating_sub(looked)) {
+                looked += 1;
+                let name = entry.file_name();
+                let of = policy::copied_from(name.as_bytes()).find_map(|of| names.get(of));
+                if let Some(armed) = of
+                    && entry.file_type().is_ok_and(|kind| kind.is_file())
+                    && let Some(label) = left(armed, &entry.path(), guarded)
+                {
+                    self.path(&entry.path(), &label, armed.row.rule.walk)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The label of what was found by a row, if the user's rules leave anything of it.
+fn left(armed: &Armed<'_>, path: &Path, guarded: &Guarded) -> Option<Label> {
+    let Some(path) = path.strip_prefix(&guarded.home).ok().and_then(Path::to_str) else {
+        return Some(armed.label);
+    };
+    let deny = armed.label.deny & access(guarded.rules.left_of(armed.row, path)).bits();
+    (deny != 0).then_some(Label { deny, ..armed.label })
+}
+
+/// Other sessions may work there: what lies in a workspace is its session's own.
+fn outside(label: Label) -> Label {
+    Label { flags: label.flags | LABEL_OUTSIDE, ..label }
+}
+
+/// What is in a directory, a bounded part of it; nothing where it cannot be read.
+fn entries(directory: &Path, limit: usize) -> impl Iterator<Item = DirEntry> {
+    fs::read_dir(directory).into_iter().flatten().take(limit).flatten()
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let meta = fs::metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
+/// The `.git` of the repository that a workspace is a linked work tree of. The workspace says so, and is believed where the
+/// repository says the same.
+fn repository_of(workspace: &Path) -> Option<PathBuf> {
+    let link = workspace.join(".git");
+    let said = read_line(&link)?;
+    let own = workspace.join(said.strip_prefix("gitdir: ")?);
+    let worktrees = own.parent()?;
+    let git = worktrees.parent()?;
+    let back = own.join(read_line(&own.join("gitdir"))?);
+    let agrees =
+        worktrees.ends_with("worktrees") && identity(&back).is_some() && identity(&back) == identity(&link);
+    agrees.then(|| git.to_owned())
+}
+
+fn read_line(path: &Path) -> Option<String> {
+    // Whoever lies in wait there is not waited for.
+    let file =
+        OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path).ok()?;
+    let mut text = String::new();
+    let is_file = file.metadata().is_ok_and(|meta| meta.is_file());
+    is_file.then(|| file.take(MAX_GIT_FILE).read_to_string(&mut text).ok())??;
+    Some(text.trim_end().to_owned())
+}

@@ -1,0 +1,28 @@
+//! The policy: what people decided that no agent session may do, as data.
+//!
+//! A [`Rule`] says where, what, with which effect, and why. Rules are TOML ([`Policy::read`]); the shipped ones are the
+//! files in `policy/shipped`, compiled in and parsed once ([`shipped`]); a machine's and a user's own come upon them
+//! ([`Rules`]). Nothing here knows a kernel or a file system: the
+//! first stage arms what the rules say, and object classes, explanations and documents read them.
+
+mod attempt;
+mod edit;
+mod meet;
+mod mistake;
+mod page;
+mod read;
+mod rule;
+mod rules;
+mod shipped;
+mod site;
+
+pub use attempt::{Attempt, Deed, Ground};
+pub use edit::Said;
+pub use meet::{Meeting, Secrets, Way, copied_from};
+pub use mistake::{Mistake, Mistakes};
+pub use page::page;
+pub use read::{MAX_BYTES, site};
+pub use rule::{Effect, Harmless, Kind, Layer, Policy, Row, Rule, Walk, What};
+pub use rules::{Refusal, Rules, Source, Wrong};
+pub use shipped::{SHIPPED, shipped};
+pub use site::{NAME_MAX, Pattern, Site};

@@ -1,0 +1,94 @@
+//! What is wrong with a file of rules, and where.
+
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use std::ops::Range;
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Diagnostic)]
+#[error("{message}")]
+pub struct Mistake {
+    /// What is wrong.
+    pub message: String,
+    /// Where it stands.
+    #[label("here")]
+    pub at: SourceSpan,
+    /// What to do.
+    #[help]
+    pub help: Option<String>,
+}
+
+/// Everything that is wrong with one file.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("`{file}` is no policy: {}", count(.mistakes.len()))]
+pub struct Mistakes {
+    /// The file.
+    pub file: String,
+    #[source_code]
+    source_code: NamedSource<String>,
+    /// Each.
+    #[related]
+    pub mistakes: Vec<Mistake>,
+}
+
+fn count(of: usize) -> String {
+    if of == 1 { "one mistake".into() } else { format!("{of} mistakes") }
+}
+
+impl Mistake {
+    pub(crate) fn new(message: impl Into<String>, at: Range<usize>) -> Self {
+        Self { message: message.into(), at: (at.start, at.len()).into(), help: None }
+    }
+
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// A word that is none, with the nearest of those that are.
+    pub(crate) fn unknown(what: &str, word: &str, known: &[&str], at: Range<usize>) -> Self {
+        let mistake = Self::new(format!("`{word}` is no {what}"), at);
+        match nearest(word, known) {
+            Some(near) => mistake.help(format!("did you mean `{near}`?")),
+            None => mistake.help(format!("known: {}", known.join(", "))),
+        }
+    }
+}
+
+/// The known word that is most like another, if one is.
+fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    const ALIKE: f64 = 0.6;
+    let like = |other: &str| strsim::normalized_damerau_levenshtein(word, other);
+    let best = known.iter().map(|known| (like(known), *known)).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= ALIKE).then_some(best.1)
+}
+
+impl Mistakes {
+    pub(crate) fn new(file: &str, text: &str, mistakes: Vec<Mistake>) -> Self {
+        Self { file: file.into(), source_code: NamedSource::new(file, text.into()), mistakes }
+    }
+
+    /// Line and column of a mistake, from 1.
+    pub fn position(&self, mistake: &Mistake) -> (usize, usize) {
+        let text = self.source_code.inner();
+        let mut at = mistake.at.offset().min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        let before = &text[..at];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+
+    /// With the lines that are meant, for people.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let theme = miette::GraphicalTheme::unicode_nocolor();
+        match miette::GraphicalReportHandler::new_themed(theme)
+            .with_links(false)
+            .render_report(&mut text, self)
+        {
+            Ok(()) => text,
+            Err(_) => self.to_string(),
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Rules from TOML. Every key and word that is not known is a mistake with its place, and so is what is known and cannot be
+//! enforced: nothing is passed over.
+
+use crate::mistake::{Mistake, Mistakes};
+use crate::rule::{Effect, Harmless, Kind, Layer, Policy, Rule, Walk, What};
+use crate::site::{NAME_MAX, Pattern, Site};
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Larger files are no policy.
+pub const MAX_BYTES: usize = 1 << 20;
+/// Rules of one file.
+const MAX_RULES: usize = 10_000;
+/// Places of one rule.
+const MAX_SITES: usize = 1_000;
+/// Mistakes that are told of one file.
+const MAX_MISTAKES: usize = 50;
+/// Bytes of a text or path.
+const MAX_TEXT: usize = 1_024;
+
+/// What may stand in a rule.
+const KEYS: [&str; 15] = [
+    "id", "is", "where", "what", "effect", "why", "source", "final", "kind", "routine", "unless", "walk",
+    "agents", "tasks", "expires",
+];
+/// Those that nothing enforces yet.
+const LATER_KEYS: [&str; 3] = ["agents", "tasks", "expires"];
+const SITES: [&str; 17] = [
+    "workspace",
+    "home",
+    "config",
+    "data",
+    "state",
+    "cache",
+    "root",
+    "runtime",
+    "name",
+    "named",
+    "pattern",
+    "repository",
+    "variable",
+    "address",
+    "abstract",
+    "host",
+    "program",
+];
+const LATER_SITES: [&str; 3] = ["abstract", "host", "program"];
+const EFFECTS: [&str; 5] = ["deny", "allow", "lend", "ask", "watch"];
+const LATER_EFFECTS: [&str; 3] = ["lend", "ask", "watch"];
+
+/// What says how Wardline itself treats a place.
+const SHIPPED_KEYS: [&str; 2] = ["kind", "routine"];
+/// Places that are the same for every user: the kernel side has one deny-list for all sessions.
+const FOR_ALL_SITES: [&str; 3] = ["name", "named", "address"];
+
+/// A value with its place.
+type Value<'v> = Spanned<DeValue<'v>>;
+
+impl Policy {
+    /// The rules in a file of a layer; `file` is its name, for people.
+    pub fn read(layer: Layer, file: &str, text: &str) -> Result<Policy, Mistakes> {
+        let mut reader = Reader { layer, file, mistakes: Vec::new() };
+        if text.len() > MAX_BYTES {
+            reader.wrong(Mistake::new(format!("the file has more than {MAX_BYTES} bytes"), 0..0));
+            return Err(Mistakes::new(file, "", reader.mistakes));
+        }
+        let policy = reader.policy(text);
+        match policy {
+            Some(policy) if reader.mistakes.is_empty() => Ok(policy),
+            _ => Err(Mistakes::new(file, text, reader.mistakes)),
+        }
+    }
+}
+
+struct Reader<'f> {
+    layer: Layer,
+    file: &'f str,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, mistake: Mistake) {
+        if self.mistakes.len() < MAX_MISTAKES {
+            self.mistakes.push(mistake);
+        }
+    }
+
+    fn policy(&mut self, text: &str) -> Option<Policy> {
+        let table = match DeTable::parse(text) {
+            Ok(table) => table,
+            Err(e) => {
+                let at = e.span().unwrap_or(0..0);
+                self.wrong(Mistake::new(format!("this is no TOML: {}", e.message()), at));
+                return None;
+            }
+        };
+        let mut policy = Policy::default();
+        let mut ids = HashSet::new();
+        for (key, value) in table.get_ref() {
+            if key.get_ref() != "rule" {
+                let word: &str = key.get_ref();
+                self.wrong(Mistake::unknown("part of a policy", word, &["rule"], key.span()));
+                continue;
+            }
+            let Some(rules) = value.get_ref().as_array() else {
+                self.wrong(Mistake::new("rules begin with `[[rule]]`", value.span()));
+                continue;
+            };
+            if rules.len() > MAX_RULES {
+                self.wrong(Mistake::new(format!("a file has at most {MAX_RULES} rules"), value.span()));
+                continue;
+            }
+            for rule in rules {
+                let at = rule.span();
+                if let Some(rule) = self.rule(rule) {
+                    if !ids.insert(rule.id.clone()) {
+                        self.wrong(Mistake::new(format!("there are two rules `{}`", rule.id), at));
+                    }
+                    policy.rules.push(rule);
+                }
+            }
+        }
+        Some(policy)
+    }
+
+    fn rule(&mut self, value: &Value<'_>) -> Option<Rule> {
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong(Mistake::new("a rule is a table: `[[rule]]`", value.span()));
+            return None;
+        };
+        self.known("key of a rule", table, &KEYS, &LATER_KEYS);
+        if self.layer != Layer::Shipped {
+            for key in table.keys().filter(|key| SHIPPED_KEYS.contains(&key.get_ref().as_ref())) {
+                self.wrong(Mistake::new("only a rule that Wardline brings along has this", key.span()));
+            }
+        }
+        let get = |name: &str| table.iter().find(|(key, _)| key.get_ref() == name).map(|(_, value)| value);
+        let text = |reader: &mut Self, name: &str| get(name).and_then(|value| reader.text(value));
+        let id = text(self, "id").filter(|id| {
+            let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            let fits = !id.is_empty() && id.bytes().all(fits);
+            if let (false, Some(at)) = (fits, get("id")) {
+                self.wrong(Mistake::new("an id has lower-case letters, digits and `-`", at.span()));
+            }
+            fits
+        });
+        let (is, why, source) = (text(self, "is"), text(self, "why"), text(self, "source"));
+        let effect = get("effect").and_then(|value| self.effect(value));
+        let what = get("what").and_then(|value| self.what(value));
+        let sites = get("where").and_then(|value| self.sites(value, effect));
+        let is_final = get("final").is_none_or(|value| self.bool(value));
+        let routine = get("routine").is_some_and(|value| self.bool(value));
+        let kind = get("kind").and_then(|value| self.word(value, "kind", Kind::ALL, Kind::word));
+        let harmless =
+            get("unless").and_then(|value| self.word(value, "exception", Harmless::ALL, Harmless::word));
+        let walk = get("walk").and_then(|value| self.word(value, "walk", Walk::ALL, Walk::word));
+        for name in ["id", "is", "where", "what", "effect", "why"] {
+            if get(name).is_none() {
+                self.wrong(Mistake::new(format!("the rule has no `{name}`"), value.span()));
+            }
+        }
+        Some(Rule {
+            id: id?,
+            layer: self.layer,
+            file: self.file.to_owned(),
+            at: value.span(),
+            is: is?,
+            sites: sites?,
+            what: what?,
+            effect: effect?,
+            why: why?,
+            source,
+            is_final,
+            kind: kind.unwrap_or(Kind::Other),
+            routine,
+            harmless,
+            walk: walk.unwrap_or(Walk::Whole),
+        })
+    }
+
+    /// Tells what is not known, and what is and cannot be enforced.
+    fn known(&mut self, what: &str, table: &DeTable<'_>, known: &[&str], later: &[&str]) {
+        for key in table.keys() {
+            let word: &str = key.get_ref();
+            if !known.contains(&word) {
+                self.wrong(Mistake::unknown(what, word, known, key.span()));
+            } else if later.contains(&word) {
+                self.wrong(not_yet(word, key.span()));
+            }
+        }
+    }
+
+    fn text(&mut self, value: &Value<'_>) -> Option<String> {
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong(Mistake::new("this should be a text in quotes", value.span()));
+            return None;
+        };
+        if text.trim().is_empty() || text.len() > MAX_TEXT || text.chars().any(char::is_control) {
+            let message = format!("a text has 1 to {MAX_TEXT} bytes on one line");
+            self.wrong(Mistake::new(message, value.span()));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn bool(&mut self, value: &Value<'_>) -> bool {
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.wrong(Mistake::new("this is `true` or `false`", value.span()));
+            false
+        })
+    }
+
+    fn word<T: Copy>(
+        &mut self,
+        value: &Value<'_>,
+        what: &str,
+        all: &[T],
+        word: fn(T) -> &'static str,
+    ) -> Option<T> {
+        let text = self.text(value)?;
+        let found = all.iter().copied().find(|one| word(*one) == text);
+        if found.is_none() {
+            let known: Vec<&str> = all.iter().map(|one| word(*one)).collect();
+            self.wrong(Mistake::unknown(what, &text, &known, value.span()));
+        }
+        found
+    }
+
+    fn effect(&mut self, value: &Value<'_>) -> Option<Effect> {
+        let text = self.text(value)?;
+        if LATER_EFFECTS.contains(&&*text) {
+            self.wrong(not_yet(&text, value.span()));
+            return None;
+        }
+        let found = Effect::ALL.iter().copied().find(|effect| effect.word() == text);
+        if found.is_none() {
+            self.wrong(Mistake::unknown("effect", &text, &EFFECTS, value.span()));
+        }
+        found
+    }
+
+    fn list<'v>(&mut self, value: &'v Value<'v>) -> &'v [Value<'v>] {
+        match value.get_ref() {
+            DeValue::String(_) => std::slice::from_ref(value),
+            DeValue::Array(list) if list.len() <= MAX_SITES => list,
+            DeValue::Array(_) => {
+                self.wrong(Mistake::new(format!("a list has at most {MAX_SITES} entries"), value.span()));
+                &[]
+            }
+            _ => {
+                self.wrong(Mistake::new("this should be a text in quotes, or a list of them", value.span()));
+                &[]
+            }
+        }
+    }
+
+    fn what(&mut self, value: &Value<'_>) -> Option<What> {
+        let mut all = What::empty();
+        for value in self.list(value) {
+            let Some(text) = self.text(value) else { continue };
+            match What::WORDS.iter().find(|(word, _)| *word == text) {
+                Some((_, what)) => all |= *what,
+                None => {
+                    let known = What::WORDS.map(|(word, _)| word);
+                    self.wrong(Mistake::unknown("operation", &text, &known, value.span()));
+                }
+            }
+        }
+        (!all.is_empty()).then_some(all)
+    }
+
+    fn sites(&mut self, value: &Value<'_>, effect: Option<Effect>) -> Option<Vec<Site>> {
+        let Some(table) = value.get_ref().as_table() else {
+            let mistake = Mistake::new("`where` has a key for each kind of place", value.span());
+            self.wrong(mistake.help("for example `where.home = [\".ssh\"]`"));
+            return None;
+        };
+        self.known("kind of place", table, &SITES, &LATER_SITES);
+        let mut kinds: Vec<_> = table.iter().collect();
+        // As they stand in the file.
+        kinds.sort_by_key(|(key, _)| key.span().start);
+        let mut sites = Vec::new();
+        for (key, value) in kinds {
+            let kind: &str = key.get_ref();
+            if !SITES.contains(&kind) || LATER_SITES.contains(&kind) {
+                continue;
+            }
+            if self.layer == Layer::User && effect == Some(Effect::Deny) && FOR_ALL_SITES.contains(&kind) {
+                let mistake =
+                    Mistake::new(format!("`{kind}` would hold in other users' sessions, too"), key.span());
+                self.wrong(mistake.help("root may put such a rule into `/etc/wardline/policy.d`"));
+            }
+            for value in self.list(value) {
+                let Some(text) = self.text(value) else { continue };
+                match site(kind, &text) {
+                    Ok(site) => sites.push(site),
+                    Err(why) => self.wrong(Mistake::new(why, value.span())),
+                }
+            }
+        }
+        if sites.is_empty() {
+            self.wrong(Mistake::new("the rule holds nowhere", value.span()));
+        }
+        (!sites.is_empty() && sites.len() <= MAX_SITES).then_some(sites)
+    }
+}
+
+fn not_yet(word: &str, at: Range<usize>) -> Mistake {
+    Mistake::new(format!("`{word}` cannot be enforced yet"), at)
+        .help("leave it out: a rule that says it would not hold")
+}
+
+/// The place that a text of a kind names.
+pub fn site(kind: &str, text: &str) -> Result<Site, String> {
+    let below = |directory: &str| relative(text).map(|path| Site::Home(format!("{directory}{path}")));
+    match kind {
+        "home" => below(""),
+        "config" => below(".config/"),
+        "data" => below(".local/share/"),
+        "state" => below(".local/state/"),
+        "cache" => below(".cache/"),
+        "root" => match text.strip_prefix('/') {
+            Some(rest) => relative(rest).map(|path| Site::System(format!("/{path}"))),
+            None => Err("a path from the root begins with `/`".into()),
+        },
+        "runtime" => relative(text).map(Site::Runtime),
+        "repository" => relative(text).map(Site::Repository),
+        "workspace" => relative(text).map(Site::Workspace),
+        "name" => name(text).map(Site::Name),
+        "named" => match text.split_once('/') {
+            Some((directory, file)) => Ok(Site::NameIn(name(directory)?, name(file)?)),
+            None => Err("this is a directory's name, `/`, and a name in it".into()),
+        },
+        "pattern" => Pattern::new(text).map(Site::Pattern).ok_or_else(|| {
+            "a pattern is a name with one `*` at most, and two other characters at least".into()
+        }),
+        "variable" => {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            let fits = text.bytes().all(fits);
+            fits.then(|| Site::Variable(text.into())).ok_or_else(|| "this is no name of a variable".into())
+        }
+        _ => text.parse::<IpAddr>().map(Site::Address).map_err(|_| "this is no address".into()),
+    }
+}
+
+/// A path that stays below where it begins.
+fn relative(text: &str) -> Result<String, String> {
+    let fits = text.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+    let fits = fits && !text.contains(['*', '~']);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "this is no plain path: no leading `/`, `.`, `..`, `~` or `*`".into())
+}
+
+/// A name that the kernel side can compare.
+fn name(text: &str) -> Result<String, String> {
+    let name = relative(text)?;
+    let fits = name.len() <= NAME_MAX && !name.contains('/');
+    fits.then_some(name).ok_or_else(|| format!("a name has {NAME_MAX} bytes at most, and no `/`"))
+}
+
+#[cfg(test)]
+mod tests;

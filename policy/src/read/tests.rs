@@ -1,0 +1,69 @@
+use super::*;
+use proptest::prelude::*;
+
+const RULE: &str = "[[rule]]\nid = \"x\"\nis = \"key\"\nwhere.home = [\".x\"]\nwhat = \"read\"\neffect = \"deny\"\nwhy = \"because\"\n";
+
+fn wrong(text: &str) -> Vec<(String, (usize, usize))> {
+    let wrong = Policy::read(Layer::Machine, "x.toml", text).unwrap_err();
+    wrong.mistakes.iter().map(|one| (one.message.clone(), wrong.position(one))).collect()
+}
+
+#[test]
+fn a_rule_says_where_what_and_why() {
+    let policy = Policy::read(Layer::Machine, "x.toml", RULE).unwrap();
+    let rule = policy.rule("x").unwrap();
+    assert_eq!((&rule.sites[..], rule.what), (&[Site::Home(".x".into())][..], What::READ));
+    assert_eq!((rule.effect, rule.is_final, rule.routine), (Effect::Deny, true, false));
+}
+
+#[test]
+fn a_mistake_has_its_place_and_the_nearest_word() {
+    for (change, message, place) in [
+        (("where.home", "whre.home"), "`whre` is no key of a rule", (4, 1)),
+        (("where.home", "where.hoem"), "`hoem` is no kind of place", (4, 7)),
+        (("\"read\"", "\"raed\""), "`raed` is no operation", (5, 8)),
+        (("\"deny\"", "\"lend\""), "`lend` cannot be enforced yet", (6, 10)),
+        (("where.home = [\".x\"]", "where.host = \"a.example\""), "`host` cannot be enforced yet", (4, 7)),
+        (("why", "agents = [\"codex\"]\nwhy"), "`agents` cannot be enforced yet", (7, 1)),
+        (("\".x\"", "\"../x\""), "this is no plain path: no leading `/`, `.`, `..`, `~` or `*`", (4, 15)),
+        (("\"because\"", "3"), "this should be a text in quotes", (7, 7)),
+        (("[[rule]]", "[[rules]]"), "`rules` is no part of a policy", (1, 3)),
+    ] {
+        let found = wrong(&RULE.replacen(change.0, change.1, 1));
+        assert!(found.contains(&(message.into(), place)), "{change:?}: {found:?}");
+    }
+    let text = RULE.replacen("where.home", "where.hoem", 1);
+    let rendered = Policy::read(Layer::Machine, "x.toml", &text).unwrap_err().render();
+    assert!(rendered.contains("x.toml:4:7") && rendered.contains("did you mean `home`?"), "{rendered}");
+}
+
+#[test]
+fn what_is_missing_or_there_twice_is_told() {
+    assert_eq!(
+        wrong(&RULE.replacen("why = \"because\"\n", "", 1)),
+        [("the rule has no `why`".into(), (1, 1))]
+    );
+    assert_eq!(wrong(&format!("{RULE}{RULE}")), [("there are two rules `x`".into(), (8, 1))]);
+    assert!(wrong("x = ").first().unwrap().0.starts_with("this is no TOML"));
+    assert!(Policy::read(Layer::Machine, "x.toml", &" ".repeat(MAX_BYTES + 1)).is_err());
+}
+
+proptest! {
+    /// Whatever a file holds, it is a policy or has mistakes, each with a place in it.
+    #[test]
+    fn every_file_is_a_policy_or_has_a_mistake(
+        at in 0..RULE.len(), len in 0_usize..20, what in "[\\[\\]a-z\"=.\\n ,{}~*/\\\\0-9é]{0,20}"
+    ) {
+        let end = (at + len).min(RULE.len());
+        let text = format!("{}{what}{}", &RULE[..at], &RULE[end..]);
+        if let Err(wrong) = Policy::read(Layer::Machine, "x.toml", &text) {
+            prop_assert!(!wrong.mistakes.is_empty());
+            for mistake in &wrong.mistakes {
+                prop_assert!(mistake.at.offset() + mistake.at.len() <= text.len());
+                let (line, column) = wrong.position(mistake);
+                prop_assert!(line >= 1 && column >= 1 && line <= text.matches('\n').count() + 1);
+            }
+            prop_assert!(!wrong.render().is_empty());
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where a rule holds.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// Bytes of a name that the kernel side can compare.
+pub const NAME_MAX: usize = 31;
+
+/// One place, or one kind of places.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Site {
+    /// A path below the user's home; a directory stands for everything below it.
+    Home(String),
+    /// A path from the root.
+    System(String),
+    /// What has this name in any directory of that name (`.cursor`, `mcp.json`), workspaces included.
+    NameIn(String, String),
+    /// A regular file of this name anywhere outside the workspaces.
+    Name(String),
+    /// Regular files of such a name in the home that are there when a session begins: see [`Pattern`].
+    Pattern(Pattern),
+    /// A path in the `.git` of every repository in the home but the session's own that is there when a session begins: it is
+    /// looked for where [`Pattern`]s are.
+    Repository(String),
+    /// A path below each of the session's workspaces.
+    Workspace(String),
+    /// A unix socket below the user's runtime directory, `/run/user/UID`.
+    Runtime(String),
+    /// A unix socket that this environment variable of the session names.
+    Variable(String),
+    /// An address.
+    Address(IpAddr),
+}
+
+/// Names that begin or end alike. The kernel side compares whole names only, so that a pattern holds for the files that are
+/// there when a session begins: in the home and [`Pattern::DEPTH`] directories deep below it. Not in hidden directories, in
+/// those that tools fill, in workspaces, and not in files that are made later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pattern {
+    /// What the name begins with.
+    pub prefix: String,
+    /// What it ends with.
+    pub suffix: String,
+    /// Whether something may stand between the two.
+    pub open: bool,
+}
+
+/// Directories that tools fill with what they fetched or made.
+const FILLED: [&str; 16] = [
+    "node_modules",
+    "bower_components",
+    "site-packages",
+    "dist-packages",
+    "venv",
+    "target",
+    "build",
+    "dist",
+    "out",
+    "vendor",
+    "__pycache__",
+    "go",
+    "snap",
+    "miniconda3",
+    "anaconda3",
+    "Library",
+];
+
+impl Pattern {
+    /// Directories below the home that are looked into, one in another.
+    pub const DEPTH: usize = 3;
+
+    /// `*.pem`, `id_rsa*`, `.env`: one star at most.
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = |part: &str| !part.contains(['*', '/', '?', '[', '\0']);
+        let (prefix, suffix, open) = match text.split_once('*') {
+            Some((prefix, suffix)) => (prefix, suffix, true),
+            None => (text, "", false),
+        };
+        let fits = fits(prefix) && fits(suffix) && prefix.len() + suffix.len() > 1;
+        fits.then(|| Self { prefix: prefix.into(), suffix: suffix.into(), open })
+    }
+
+    /// Whether a name is one of them.
+    pub fn has(&self, name: &[u8]) -> bool {
+        if !self.open {
+            return name == self.prefix.as_bytes();
+        }
+        name.len() >= self.prefix.len() + self.suffix.len()
+            && name.starts_with(self.prefix.as_bytes())
+            && name.ends_with(self.suffix.as_bytes())
+    }
+
+    /// Whether a directory of this name is looked into.
+    pub fn looks_into(directory: &[u8]) -> bool {
+        !directory.starts_with(b".") && !FILLED.iter().any(|name| name.as_bytes() == directory)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.prefix, if self.open { "*" } else { "" }, self.suffix)
+    }
+}
+
+/// The place in words, for people.
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Site::Home(path) => write!(f, "`~/{path}`"),
+            Site::System(path) => write!(f, "`{path}`"),
+            Site::NameIn(directory, name) => write!(f, "`{directory}/{name}`"),
+            Site::Name(name) => write!(f, "a file called `{name}`"),
+            Site::Pattern(pattern) => write!(f, "a file called `{pattern}` in the home"),
+            Site::Repository(path) => write!(f, "`.git/{path}` of another repository"),
+            Site::Workspace(path) => write!(f, "`{path}` in the workspace"),
+            Site::Runtime(path) => write!(f, "`{path}` in the user's runtime directory"),
+            Site::Variable(name) => write!(f, "the socket that `${name}` names"),
+            Site::Address(address) => write!(f, "`{address}`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_has_one_star_at_most_and_says_something() {
+        for (text, names, others) in [
+            ("*.pem", &["a.pem", ".pem"][..], &["a.pem.txt", "pem"][..]),
+            ("id_rsa*", &["id_rsa", "id_rsa~", "id_rsa_work"], &["my_id_rsa", "id_rs"]),
+            (".env", &[".env"], &[".envrc", "x.env"]),
+            ("a*a", &["aa", "aba"], &["a", "ab"]),
+        ] {
+            let pattern = Pattern::new(text).unwrap();
+            assert_eq!(pattern.to_string(), text);
+            assert!(names.iter().all(|name| pattern.has(name.as_bytes())), "{text}");
+            assert!(!others.iter().any(|name| pattern.has(name.as_bytes())), "{text}");
+        }
+        for text in ["*", "**", "a*b*c", "a/b", "x?", "[ab]", "", "a", "*a"] {
+            assert_eq!(Pattern::new(text), None, "{text}");
+        }
+    }
+}

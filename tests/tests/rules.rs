@@ -1,0 +1,182 @@
+//! Rules of one's own: what they close is closed, what they open is open for their user's sessions, nobody inside a session
+//! writes one, and what cannot be obeyed or believed lets nothing start.
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::World;
+use nix::sched::{CloneFlags, unshare};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use serde_json::Value;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+const OWN: &str = "/etc/wardline";
+/// Refused by policy: a promise to scripts.
+const REFUSED: Option<i32> = Some(122);
+const TOKEN: &str = "//registry.example.org/:_authToken=TOKEN\n";
+
+fn rule(id: &str, place: &str, what: &str, effect: &str) -> String {
+    format!(
+        "[[rule]]\nid = \"{id}\"\nis = \"x\"\nwhere.home = [\"{place}\"]\nwhat = \"{what}\"\neffect = \"{effect}\"\nwhy = \"said\"\n\n"
+    )
+}
+
+/// A world with rules of its own: this machine keeps its own.
+fn world() -> Result<World> {
+    fs::create_dir_all(OWN)?;
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    mount("rules", OWN, "tmpfs", MountFlags::empty(), c"mode=0755")?;
+    let world = World::new()?;
+    for (path, content) in
+        [(".npmrc", TOKEN), ("customers/list", "LIST\n"), ("shared/list", "LIST\n"), (".aws/x", "KEY\n")]
+    {
+        world.write(&world.home().join(path), content)?;
+    }
+    Ok(world)
+}
+
+fn enforced(world: &World, script: &str) -> Result<Output> {
+    world.run_script("enforce", &["--quiet"], script)
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// `wardline policy ARGS`, for the world's user.
+fn policy(world: &World, args: &[&str]) -> Result<Output> {
+    let user = format!("{0}:{0}", world.user.id);
+    let mut command = world.wardline(["policy"]);
+    command.args(args).args(["--user", &user, "--home"]).arg(world.home());
+    command.output().context("`wardline policy` cannot be run")
+}
+
+fn own(world: &World) -> PathBuf {
+    Path::new(OWN).join(format!("users/{}.toml", world.user.id))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::create_dir_all(path.parent().context("no directory")?)?;
+    Ok(fs::write(path, text)?)
+}
+
+#[test]
+fn the_users_rules_hold_in_the_users_sessions() -> Result<()> {
+    let world = world()?;
+    let output = enforced(&world, "cat ~/.npmrc; cat ~/customers/list")?;
+    assert_eq!(said(&output).0, "LIST\n", "{output:?}");
+
+    for args in [&["allow", "~/.npmrc", "--why", "it is asked for"][..], &["deny", "~/customers"]] {
+        let output = policy(&world, args)?;
+        ensure!(output.status.success(), "{args:?}: {output:?}");
+    }
+    let text = fs::read_to_string(own(&world))?;
+    ensure!(text.contains("why = \"it is asked for\"") && text.matches("[[rule]]").count() == 2, "{text}");
+
+    let program = world.program()?.display().to_string();
+    let file = own(&world).display().to_string();
+    let script = format!(
+        "cat ~/.npmrc; cat ~/customers/list; cat ~/.aws/x; echo x >> ~/.npmrc && echo changed
+         cat {file} > /dev/null && echo seen
+         echo >> {file} && echo written; rm -f {file}; mv ~/.npmrc {file} && echo moved; mv /etc/wardline/users ~/u && echo moved
+         {program} --state-dir {} policy allow ~/.aws; echo \"status $?\"",
+        world.state().display()
+    );
+    let output = enforced(&world, &script)?;
+    let (out, told) = said(&output);
+    assert_eq!(out, format!("{TOKEN}seen\nstatus 122\n"), "{output:?}");
+    ensure!(told.contains("a session has no say in how it is guarded"), "{told}");
+    assert_eq!(fs::read_to_string(own(&world))?, text, "as it was");
+
+    for rule in ["~/customers", "allow-npmrc"] {
+        let output = policy(&world, &["forget", rule])?;
+        ensure!(output.status.success(), "{output:?}");
+    }
+    let output = enforced(&world, "cat ~/.npmrc; cat ~/customers/list")?;
+    assert_eq!(said(&output).0, "LIST\n", "{output:?}");
+    Ok(())
+}
+
+/// All of the shipped rules, in a home that is made for them: what they close is refused, and what lies beside goes on.
+#[test]
+fn every_shipped_rule_holds_as_it_says() -> Result<()> {
+    let world = World::new()?;
+    let output = world.wardline(["policy", "test", "--json"]).current_dir("/").output()?;
+    let tried: Vec<Value> = serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))?;
+    let wrong: Vec<_> = tried.iter().filter(|tried| tried["is_right"] != true).collect();
+    assert_eq!((wrong.len(), output.status.code()), (0, Some(0)), "{wrong:?}");
+    let count = |came: &str| tried.iter().filter(|tried| tried["came"] == came).count();
+    ensure!(
+        count("refused") > 2_000 && count("happened") > 300,
+        "{} {}",
+        count("refused"),
+        count("happened")
+    );
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_obeyed_or_believed_lets_nothing_start() -> Result<()> {
+    let world = world()?;
+    let place = own(&world).display().to_string();
+    let wrong = [
+        (
+            rule("x", "a", "raed", "deny"),
+            format!("{place}:5:8: `raed` is no operation; did you mean `read`?"),
+        ),
+        (rule("x", ".ssh", "read", "allow"), format!("{place}:1:1: `~/.ssh` stays closed by rule `ssh`")),
+        (rule("x", "a/../b", "read", "deny"), format!("{place}:4:15: this is no plain path")),
+    ];
+    for (text, wanted) in &wrong {
+        write(&own(&world), text)?;
+        let output = enforced(&world, "echo started")?;
+        let (out, told) = said(&output);
+        assert_eq!((output.status.code(), &*out), (REFUSED, ""), "{output:?}");
+        ensure!(told.contains(wanted), "{told}");
+    }
+    write(&own(&world), &rule("x", "a", "read", "deny"))?;
+    fs::set_permissions(own(&world), Permissions::from_mode(0o664))?;
+    let output = enforced(&world, "echo started")?;
+    assert_eq!(output.status.code(), REFUSED, "{output:?}");
+    ensure!(said(&output).1.contains("others may write it"), "{output:?}");
+    fs::set_permissions(own(&world), Permissions::from_mode(0o644))?;
+    // Somebody else's place would be closed in everybody's sessions.
+    let elsewhere = "[[rule]]\nid = \"x\"\nis = \"x\"\nwhere.root = \"/usr/bin/true\"\nwhat = \"everything\"\neffect = \"deny\"\nwhy = \"w\"\n";
+    write(&own(&world), elsewhere)?;
+    let output = enforced(&world, "echo started")?;
+    ensure!(said(&output).1.contains("does not belong to you") && !output.status.success(), "{output:?}");
+    fs::remove_file(own(&world))?;
+    let output = enforced(&world, "echo started")?;
+    assert_eq!(said(&output).0, "started\n", "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn the_machines_rules_bind_every_user() -> Result<()> {
+    let world = world()?;
+    let directory = Path::new(OWN).join("policy.d");
+    fs::create_dir(&directory)?;
+    fs::write(directory.join("company.toml"), rule("company", "shared", "everything", "deny"))?;
+    fs::write(directory.join("registry.toml"), rule("registry", ".npmrc", "read", "allow"))?;
+    let script =
+        format!("cat ~/.npmrc ~/shared/list ~/customers/list; echo x >> {OWN}/policy.d/company.toml");
+    let output = enforced(&world, &script)?;
+    assert_eq!(said(&output).0, format!("{TOKEN}LIST\n"), "{output:?}");
+
+    write(&own(&world), &rule("mine", "shared", "read", "allow"))?;
+    let output = enforced(&world, "echo started")?;
+    assert_eq!(output.status.code(), REFUSED, "{output:?}");
+    ensure!(said(&output).1.contains("`company` is final"), "{output:?}");
+    // What a user closes is closed whatever the machine opens.
+    write(&own(&world), &rule("mine", ".npmrc", "read", "deny"))?;
+    let output = enforced(&world, "cat ~/.npmrc; cat ~/customers/list")?;
+    assert_eq!(said(&output).0, "LIST\n", "{output:?}");
+    fs::write(directory.join("registry.toml"), rule("company", ".npmrc", "read", "allow"))?;
+    let output = enforced(&world, "echo started")?;
+    ensure!(said(&output).1.contains("has a rule `company`, too"), "{output:?}");
+    assert_eq!(output.status.code(), REFUSED, "{output:?}");
+    Ok(())
+}
