@@ -203,8 +203,7 @@ mod tests {
         }
 
         fn read(&self) -> Result<Option<Source>, String> {
-            let uid = rustix::process::geteuid().as_raw();
-            of_user(self.0.path(), uid).map_err(|trouble| trouble.to_string())
+            self.read_of(rustix::process::geteuid().as_raw())
         }
     }
 
