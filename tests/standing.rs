@@ -77,7 +77,10 @@ pub fn run_and(
     if frozen {
         while_frozen();
         let stopped = world.wardline(["stop-session", "last"]).current_dir(world.path()).output()?;
-        ensure!(stopped.status.success(), "{stopped:?}");
+        // What froze it may have been the last that it did.
+        let is_over = || client.try_wait().is_ok_and(|status| status.is_some());
+        let is_stopped = stopped.status.success() || wait_until(Duration::from_secs(10), is_over);
+        ensure!(is_stopped, "{stopped:?}");
     }
     let output = client.wait_with_output()?;
     let text = fs::read(&summary).with_context(|| format!("no summary: {output:?}"))?;

@@ -53,6 +53,7 @@ use std::time::{Duration, Instant};
 pub use stop::boot_ns;
 pub(crate) use stop::no_session;
 use tally::Tally;
+pub use undo::Batch;
 pub(crate) use undo::Undo;
 use whole::Whole;
 use wire::{Denial, Mode, Peer, Report};

@@ -242,6 +242,26 @@ fn what_takes_a_place_is_refused_or_the_session_stands_still() -> Result<()> {
     steps.iter().try_for_each(|(step, op)| stands_still(step, op))
 }
 
+/// A session may end with the change itself, before it can stand still: what it changed is put back all the same.
+#[test]
+fn what_the_last_call_of_a_session_has_changed_is_put_back() -> Result<()> {
+    if !tells_or_refuses() {
+        return Ok(());
+    }
+    for step in
+        ["mv .config .c", "mv .ssh x", "mv prepared/evil .bashrc", "mv prepared/evil .claude/settings.json"]
+    {
+        let world = prepared()?;
+        let home = world.home();
+        let jewels = jewels(&home)?;
+        let ended = standing::run(&world, "enforce", &[], &format!("cd '{}'; exec {step}", home.display()))?;
+        assert!(jewels_are(&home, &jewels), "{step}: {:?} {ended:#?}", files(&home)?);
+        let fate = if can_refuse() { "refused" } else { "happened-and-stopped" };
+        assert_eq!(ended.summary["denials"][0]["fate"], fate, "{step}: {ended:#?}");
+    }
+    Ok(())
+}
+
 /// A recording is not frozen: who moved something is ended, and the session goes on. Neither what was moved nor what takes
 /// its place can be filled.
 #[test]

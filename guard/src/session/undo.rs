@@ -17,7 +17,20 @@ const WAITING_MAX: usize = 64;
 pub(crate) struct Undo {
     kept: Arc<Vec<Kept>>,
     waiting: Vec<PathBuf>,
-    running: bool,
+    /// Somebody was told to begin.
+    begun: bool,
+    /// Batches that are being put back.
+    at_work: usize,
+}
+
+/// What is to be put back now.
+pub struct Batch {
+    /// By this things are found.
+    pub list: Arc<dyn DenyList>,
+    /// Everything that is kept.
+    pub kept: Arc<Vec<Kept>>,
+    /// What lay at these paths.
+    pub paths: Vec<PathBuf>,
 }
 
 impl Undo {
@@ -39,17 +52,30 @@ impl Undo {
 }
 
 impl Live {
-    /// Whether somebody has to begin to put things back; by this they are found.
-    pub fn begin_undo(&mut self) -> Option<Arc<dyn DenyList>> {
-        let undo = &mut self.undo;
-        let begins = !undo.waiting.is_empty() && !std::mem::replace(&mut undo.running, true);
-        begins.then(|| Arc::clone(&self.shared.list))
+    /// Whether somebody has to begin to put things back.
+    pub fn begin_undo(&mut self) -> bool {
+        !self.undo.waiting.is_empty() && !std::mem::replace(&mut self.undo.begun, true)
     }
 
-    /// What waits to be put back, and everything that is kept; nothing once nobody has to go on.
-    pub fn take_undo(&mut self) -> Option<(Arc<Vec<Kept>>, Vec<PathBuf>)> {
+    /// What waits to be put back; nothing once nobody has to go on. Each is followed by [`Live::end_undo`].
+    pub fn take_undo(&mut self) -> Option<Batch> {
         let undo = &mut self.undo;
-        undo.running = !undo.waiting.is_empty();
-        undo.running.then(|| (Arc::clone(&undo.kept), std::mem::take(&mut undo.waiting)))
+        if undo.waiting.is_empty() {
+            undo.begun = false;
+            return None;
+        }
+        undo.at_work += 1;
+        let (list, kept) = (Arc::clone(&self.shared.list), Arc::clone(&undo.kept));
+        Some(Batch { list, kept, paths: std::mem::take(&mut undo.waiting) })
+    }
+
+    /// Ends a batch.
+    pub fn end_undo(&mut self) {
+        self.undo.at_work = self.undo.at_work.saturating_sub(1);
+    }
+
+    /// Whether something is being put back.
+    pub fn is_undoing(&self) -> bool {
+        self.undo.at_work > 0
     }
 }

@@ -3,6 +3,7 @@
 use super::Shared;
 use super::machine::Lease;
 use super::sessions::Running;
+use super::undo;
 use guard::{Live, process};
 use std::time::{Duration, Instant};
 use wire::{Finished, Report};
@@ -55,6 +56,7 @@ pub(super) fn close(
     if !lease.pump.flush() {
         tracing::error!(session = running.id(), "the last records of the session may be missing");
     }
+    undo::finish(running);
     let live = running.take();
     shared.sessions.remove(running.slot);
     let mut report = live.map(|live| sum_up(live, status));

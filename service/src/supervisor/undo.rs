@@ -1,37 +1,62 @@
 //! Putting back what a session has moved or replaced: in a thread of its own, since it walks the file system, while the
-//! session stands still.
+//! session stands still, or when it is over.
 
 use super::sessions::Running;
-use guard::session::Live;
+use guard::session::{Batch, Live};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often it is looked whether the session stands still.
 const POLL: Duration = Duration::from_millis(5);
+/// How long the end of a session waits for what is being put back.
+const LAST: Duration = Duration::from_secs(5);
 
 /// Starts it for a session that was frozen. Without a cgroup nobody knows when it stands still.
 pub(super) fn start(running: &Arc<Running>, live: &mut Live) {
-    let Some(list) = live.cgroup().is_some().then(|| live.begin_undo()).flatten() else { return };
+    if live.cgroup().is_none() || !live.begin_undo() {
+        return;
+    }
     let undone = Arc::clone(running);
     let started = std::thread::Builder::new().name("undo".into()).spawn(move || {
         // Whoever does not stand still in time is killed by the pump.
         while undone.with(|live| live.is_freezing()).unwrap_or(false) {
             std::thread::sleep(POLL);
         }
-        while let Some((kept, paths)) = undone.with(|live| live.take_undo()).flatten() {
-            for one in kept.iter().filter(|one| paths.iter().any(|path| one.path() == path)) {
-                let told = match one.put_back(&*list) {
-                    None => continue,
-                    Some(Ok(told)) => told,
-                    Some(Err(error)) => format!("what the session changed stays as it is: {error}"),
-                };
-                tracing::warn!(session = undone.id(), "{told}");
-                undone.with(|live| live.was_put_back(told));
-                undone.note_change();
-            }
-        }
+        put_back(&undone);
     });
     if let Err(error) = started {
         tracing::error!(session = running.id(), %error, "what the session changed stays as it is");
+    }
+}
+
+/// Puts back what is left to be, when nobody is inside any more: a session may end with the change itself.
+pub(super) fn finish(running: &Running) {
+    put_back(running);
+    let until = Instant::now() + LAST;
+    while running.with(|live| live.is_undoing()).unwrap_or(false) {
+        if Instant::now() >= until {
+            let note =
+                "what the session changed was not put back in time: look at the places that the denials name";
+            tracing::error!(session = running.id(), "{note}");
+            running.with(|live| live.note(note.to_owned()));
+            return;
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn put_back(running: &Running) {
+    while let Some(Batch { list, kept, paths }) = running.with(|live| live.take_undo()).flatten() {
+        for one in kept.iter().filter(|one| paths.iter().any(|path| one.path() == path)) {
+            let told = match one.put_back(&*list) {
+                None => continue,
+                Some(Ok(told)) => told,
+                Some(Err(error)) => format!("what the session changed stays as it is: {error}"),
+            };
+            tracing::warn!(session = running.id(), "{told}");
+            running.with(|live| live.was_put_back(told));
+            running.note_change();
+        }
+        running.with(|live| live.end_undo());
     }
 }
