@@ -152,7 +152,8 @@ impl Guard {
         if self.shared.tier == Tier::Tracepoint {
             // What cannot be refused, and freezes the session, is put back. Nothing freezes in the other modes.
             if mode == Mode::Enforce {
-                live.undo = Undo::keeping(t0::keep(&*self.shared.list, &guarded.home, &guarded.rules));
+                let kept = t0::keep(&*self.shared.list, &guarded.home, &guarded.rules);
+                live.undo = Undo::keeping(kept, t0::Places::of(&guarded));
             }
             live.jewels = Some(self.shared.marks()?);
         }

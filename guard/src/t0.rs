@@ -9,6 +9,7 @@ mod kept;
 mod keys;
 mod lease;
 mod place;
+mod planted;
 mod search;
 
 use crate::fanotify::Marks;
@@ -33,6 +34,8 @@ pub(crate) use above::component;
 pub use kept::Kept;
 pub(crate) use kept::keep;
 pub use magic::{FileSystem, file_system};
+pub(crate) use planted::Places;
+pub use planted::Planted;
 
 /// How long the jewels of a session may take to be labelled: a home of tens of thousands of files takes a second.
 pub const ARMING: Duration = Duration::from_secs(45);

@@ -160,11 +160,13 @@ fn stands_still(step: &str, op: &str) -> Result<()> {
     assert_eq!(ended.denials(), [("T0".into(), op.into(), "freeze".into())], "{step}: {ended:#?}");
     let told = (&ended.summary["stopped_by"], &ended.summary["denials"][0]["fate"]);
     assert_eq!(told, (&"T0".into(), &"happened-and-stopped".into()), "{step}: {ended:#?}");
-    // What was there before is there again, as it was; what was not has come to stay.
+    // What was there before is there again, as it was, and what was not is not there.
     assert!(is_back(), "{step}: {:?} {ended:#?}", files(&home)?);
     let notes = ended.summary["notes"].to_string();
-    let is_said = notes.contains("was moved back") || notes.contains("has what it held");
-    assert_eq!(is_said, !step.contains(".docker") && !step.contains("projects/app"), "{step}: {notes}");
+    let is_new = step.contains(".docker") || step.contains("projects/app");
+    let said = if is_new { &["where nothing was"][..] } else { &["was moved back", "has what it held"] };
+    assert!(said.iter().any(|said| notes.contains(said)), "{step}: {notes}");
+    assert!(!home.join(".docker").exists() && !home.join("projects/app/.claude").exists(), "{step}: {notes}");
     bypass::came(TAKEN, &in_words(step), "a user", Fate::Stopped);
     Ok(())
 }

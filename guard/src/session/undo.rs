@@ -2,11 +2,11 @@
 
 use super::Live;
 use crate::DenyList;
-use crate::t0::Kept;
-use event::{Event, Object};
+use crate::t0::{Kept, Places, Planted};
+use event::{Event, Object, Op, Origin};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Paths that wait: a session stands still after the first few.
@@ -16,7 +16,9 @@ const WAITING_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Undo {
     kept: Arc<Vec<Kept>>,
+    places: Option<Places>,
     waiting: Vec<PathBuf>,
+    planted: Vec<Planted>,
     /// Somebody was told to begin.
     begun: bool,
     /// Batches that are being put back.
@@ -31,12 +33,14 @@ pub struct Batch {
     pub kept: Arc<Vec<Kept>>,
     /// What lay at these paths.
     pub paths: Vec<PathBuf>,
+    /// What was put where nothing was: to be put aside when the rest is back.
+    pub planted: Vec<Planted>,
 }
 
 impl Undo {
     /// With what lies there now.
-    pub(crate) fn keeping(kept: Vec<Kept>) -> Self {
-        Self { kept: Arc::new(kept), ..Self::default() }
+    pub(crate) fn keeping(kept: Vec<Kept>, places: Option<Places>) -> Self {
+        Self { kept: Arc::new(kept), places, ..Self::default() }
     }
 
     /// An operation has changed what lies at its paths. What somebody outside changes stays.
@@ -44,29 +48,55 @@ impl Undo {
         for object in [Some(&event.object), event.second.as_ref()].into_iter().flatten() {
             let Object::File(file) = object else { continue };
             let path = PathBuf::from(OsStr::from_bytes(&file.path));
-            if self.waiting.len() < WAITING_MAX && self.kept.iter().any(|kept| kept.path() == path) {
+            if self.waiting.len() < WAITING_MAX && self.has(&path) {
                 self.waiting.push(path);
             }
         }
+        self.note_planted(event);
+    }
+
+    /// It may have put something where nothing was. What only the session says of itself is no ground to move anything.
+    fn note_planted(&mut self, event: &Event) {
+        let there = match event.op {
+            Op::Rename | Op::Link => event.second.as_ref(),
+            Op::Create | Op::Symlink => Some(&event.object),
+            _ => None,
+        };
+        let Some(Object::File(file)) = there else { return };
+        let (Some(key), Origin::Trusted) = (file.key, file.origin) else { return };
+        let path = PathBuf::from(OsStr::from_bytes(&file.path));
+        let is_closed = self.places.as_ref().is_some_and(|places| places.has(&path));
+        if is_closed && self.planted.len() < WAITING_MAX && !self.has(&path) {
+            self.planted.push(Planted { path, file: key });
+        }
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        self.kept.iter().any(|kept| kept.path() == path)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.planted.is_empty()
     }
 }
 
 impl Live {
     /// Whether somebody has to begin to put things back.
     pub fn begin_undo(&mut self) -> bool {
-        !self.undo.waiting.is_empty() && !std::mem::replace(&mut self.undo.begun, true)
+        !self.undo.is_idle() && !std::mem::replace(&mut self.undo.begun, true)
     }
 
     /// What waits to be put back; nothing once nobody has to go on. Each is followed by [`Live::end_undo`].
     pub fn take_undo(&mut self) -> Option<Batch> {
         let undo = &mut self.undo;
-        if undo.waiting.is_empty() {
+        if undo.is_idle() {
             undo.begun = false;
             return None;
         }
         undo.at_work += 1;
         let (list, kept) = (Arc::clone(&self.shared.list), Arc::clone(&undo.kept));
-        Some(Batch { list, kept, paths: std::mem::take(&mut undo.waiting) })
+        let (paths, planted) = (std::mem::take(&mut undo.waiting), std::mem::take(&mut undo.planted));
+        Some(Batch { list, kept, paths, planted })
     }
 
     /// Ends a batch.

@@ -46,13 +46,13 @@ pub(super) fn finish(running: &Running) {
 }
 
 fn put_back(running: &Running) {
-    while let Some(Batch { list, kept, paths }) = running.with(|live| live.take_undo()).flatten() {
-        for one in kept.iter().filter(|one| paths.iter().any(|path| one.path() == path)) {
-            let told = match one.put_back(&*list) {
-                None => continue,
-                Some(Ok(told)) => told,
-                Some(Err(error)) => format!("what the session changed stays as it is: {error}"),
-            };
+    while let Some(Batch { list, kept, paths, planted }) = running.with(|live| live.take_undo()).flatten() {
+        let changed = kept.iter().filter(|one| paths.iter().any(|path| one.path() == path));
+        let done =
+            changed.map(|one| one.put_back(&*list)).chain(planted.iter().map(|one| one.put_aside(&*list)));
+        for done in done.flatten() {
+            let told =
+                done.unwrap_or_else(|error| format!("what the session changed stays as it is: {error}"));
             tracing::warn!(session = running.id(), "{told}");
             running.with(|live| live.was_put_back(told));
             running.note_change();

@@ -1,0 +1,149 @@
+//! What a session has put where nothing was: at the place of a jewel, or of a directory above one. It is put aside, by identity.
+
+use super::Guarded;
+use crate::walk::{self, Found};
+use crate::{DenyList, Error};
+use abi::FileKey;
+use bstr::{BString, ByteSlice};
+use policy::{Effect, Meeting, Rules, Site, What};
+use rustix::fs::RenameFlags;
+use rustix::io::Errno;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Names that are tried.
+const ASIDE: u32 = 100;
+
+/// Places that a session may put nothing at.
+#[derive(Debug)]
+pub(crate) struct Places {
+    home: PathBuf,
+    workspaces: Vec<PathBuf>,
+    rules: Rules,
+}
+
+impl Places {
+    /// Those of a session; `None` where its home is not there.
+    pub(crate) fn of(guarded: &Guarded) -> Option<Self> {
+        // As the kernel names them.
+        let canonical = |path: &PathBuf| std::fs::canonicalize(path).ok();
+        let workspaces = guarded.workspaces.iter().filter_map(canonical).collect();
+        Some(Self { home: canonical(&guarded.home)?, workspaces, rules: guarded.rules.clone() })
+    }
+
+    /// Whether one of them is here, or below.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        let policy = self.rules.policy();
+        if let Some(below) = self.workspaces.iter().find_map(|of| path.strip_prefix(of).ok()) {
+            let met = policy.meetings_in_workspace(below.as_os_str().as_bytes());
+            return self.closes(&met, None)
+                || self.is_above(below, |site| match site {
+                    Site::Workspace(of) => Some(of),
+                    _ => None,
+                });
+        }
+        let Ok(below) = path.strip_prefix(&self.home) else { return false };
+        let place = below.to_str().map(|text| Site::Home(text.to_owned()));
+        let met = policy.meetings_in_home(below.as_os_str().as_bytes());
+        self.closes(&met, place.as_ref())
+            || self.is_above(below, |site| match site {
+                Site::Home(of) => Some(of),
+                _ => None,
+            })
+    }
+
+    fn closes(&self, met: &[Meeting<'_>], place: Option<&Site>) -> bool {
+        met.iter().any(|met| {
+            let left = place.map_or_else(|| self.rules.left(met.row), |place| self.rules.left_at(met, place));
+            met.row.rule.effect == Effect::Deny && left.contains(What::CHANGE)
+        })
+    }
+
+    /// Whether something is closed below; `path_of`: what a site names below the same directory.
+    fn is_above(&self, below: &Path, path_of: impl Fn(&Site) -> Option<&String>) -> bool {
+        let changes = self.rules.refusals().filter(|refusal| refusal.what.contains(What::CHANGE));
+        changes.map(|refusal| refusal.row.site).any(|site| match site {
+            Site::NameIn(directory, _) => below.file_name().is_some_and(|name| name == directory.as_str()),
+            site => path_of(site).is_some_and(|of| Path::new(of).starts_with(below)),
+        })
+    }
+}
+
+/// What was put there.
+#[derive(Debug)]
+pub struct Planted {
+    /// Where.
+    pub(crate) path: PathBuf,
+    /// What.
+    pub(crate) file: FileKey,
+}
+
+impl Planted {
+    /// Gives it another name in its directory; what was done, in words. `None`: something else lies there, or nothing.
+    pub fn put_aside(&self, list: &dyn DenyList) -> Option<Result<String, Error>> {
+        let Found::Node(directory) = walk::open_canonical(list, self.path.parent()?.as_os_str().as_bytes())
+        else {
+            return None;
+        };
+        let name = BString::from(self.path.file_name()?.as_bytes());
+        let (directory, is_it) = (
+            directory.fd.as_fd(),
+            |found: &Found| matches!(found, Found::Node(node) if node.identity.file == self.file),
+        );
+        if !is_it(&walk::open_below(list, directory, name.as_bstr())) {
+            return None;
+        }
+        let wrong = |e: Errno| Error::file(&self.path, "put aside", e);
+        for number in 0..ASIDE {
+            let mut aside = name.clone();
+            aside.extend_from_slice(format!(".refused-{number}").as_bytes());
+            let how = RenameFlags::NOREPLACE;
+            match rustix::fs::renameat_with(directory, name.as_bytes(), directory, aside.as_bytes(), how) {
+                Err(Errno::EXIST) => continue,
+                Err(e) => return Some(Err(wrong(e))),
+                Ok(()) => {}
+            }
+            if !is_it(&walk::open_below(list, directory, aside.as_bstr())) {
+                // Somebody outside was quicker: as it was.
+                let _ =
+                    rustix::fs::renameat_with(directory, aside.as_bytes(), directory, name.as_bytes(), how);
+                return Some(Err(wrong(Errno::AGAIN)));
+            }
+            return Some(Ok(format!(
+                "`{}`, which the session put where nothing was, is `{aside}` beside it",
+                self.path.display()
+            )));
+        }
+        Some(Err(wrong(Errno::EXIST)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_closed_or_lies_above_it_is_a_place_of_theirs() {
+        let places = Places {
+            home: "/home/u".into(),
+            workspaces: vec!["/home/u/work/app".into()],
+            rules: Rules::default(),
+        };
+        for closed in [
+            ".bashrc",
+            ".config",
+            ".config/autostart/x.desktop",
+            ".config/systemd",
+            "other/.claude",
+            "work/app/.mcp.json",
+            "work/app/.vscode",
+        ] {
+            assert!(places.has(&Path::new("/home/u").join(closed)), "{closed}");
+        }
+        for open in ["x", ".config/app", "work/app/main.rs", "work/app/.git/hooks/pre-commit", "work"] {
+            assert!(!places.has(&Path::new("/home/u").join(open)), "{open}");
+        }
+        assert!(!places.has(Path::new("/srv/.bashrc")));
+    }
+}
