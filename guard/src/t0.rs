@@ -3,6 +3,7 @@
 //! Nothing that was learned, and no tag, reaches this file. What a label could not be put on is always said.
 
 mod above;
+mod aside;
 mod content;
 mod held;
 mod kept;

@@ -173,7 +173,10 @@ impl Link {
         (self.protect)(child.id(), false);
         let ended = child.try_wait().ok().flatten();
         if ended.is_none() {
-            std::thread::spawn(move || child.wait());
+            let reaped = std::thread::Builder::new().name("teller-ends".into()).spawn(move || child.wait());
+            if let Err(error) = reaped {
+                tracing::error!(%error, "a teller that does not end is not waited for");
+            }
         }
         ended
     }

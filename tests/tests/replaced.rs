@@ -164,7 +164,8 @@ fn stands_still(step: &str, op: &str) -> Result<()> {
     assert!(is_back(), "{step}: {:?} {ended:#?}", files(&home)?);
     let notes = ended.summary["notes"].to_string();
     let is_new = step.contains(".docker") || step.contains("projects/app");
-    let said = if is_new { &["where nothing was"][..] } else { &["was moved back", "has what it held"] };
+    let said =
+        if is_new { &["which the session put there"][..] } else { &["was moved back", "has what it held"] };
     assert!(said.iter().any(|said| notes.contains(said)), "{step}: {notes}");
     assert!(!home.join(".docker").exists() && !home.join("projects/app/.claude").exists(), "{step}: {notes}");
     bypass::came(TAKEN, &in_words(step), "a user", Fate::Stopped);

@@ -79,3 +79,30 @@ fn a_workspace_is_one_for_its_own_session_alone() -> Result<()> {
     assert_eq!(denied, 1, "{summary:#}");
     Ok(())
 }
+
+/// A package of a repository: the repository is the session's own, to configure and to read, though it begins above the workspace.
+#[test]
+fn the_repository_that_a_workspace_lies_in_is_its_own() -> Result<()> {
+    let world = World::new()?;
+    let top = world.home().join("mono");
+    let package = top.join("packages/app");
+    world.write(&package.join("main.txt"), "plain\n")?;
+    world.write(&top.join(".env"), "A=b\n")?;
+    let other = world.home().join("other");
+    world.write(&other.join(".env"), "A=secret\n")?;
+    let git = std::process::Command::new("git").args(["init", "-q"]).arg(&top).status()?;
+    ensure!(git.success());
+    let owner =
+        format!("{0}:{0}", fs::metadata(&package).map(|meta| std::os::unix::fs::MetadataExt::uid(&meta))?);
+    let own = std::process::Command::new("chown").args(["-R", &owner]).arg(&top).status()?;
+    ensure!(own.success());
+    let more = ["--quiet", "--workspace", package.to_str().context("path")?];
+    let script = format!(
+        "cd '{}' && git remote add origin /x && git config branch.x.remote origin && cat ../../.env && ! cat '{}/.env'",
+        package.display(),
+        other.display()
+    );
+    let output = world.run_script("enforce", &more, &script)?;
+    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), "A=b\n"), "{output:?}");
+    Ok(())
+}

@@ -33,8 +33,10 @@ pub fn lab(command: &str, options: &[OsString]) -> Result<ExitCode> {
     if !lab.is_file() {
         return Err(Exit::Failed.error(format!(
             "`{}` is not there: `{command}` is the laboratory's, a program of its own beside this one. In Wardline's sources \
-             `cargo install --locked --path lab` installs it for you, and `cargo build --release` builds both",
-            lab.display()
+             `cargo install --locked --path lab && sudo install ~/.cargo/bin/{LAB} {}/` installs it, and `cargo build \
+             --release` builds both",
+            lab.display(),
+            directory.display()
         )));
     }
     let error = Command::new(&lab).arg(command).args(options).exec();

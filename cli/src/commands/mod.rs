@@ -92,8 +92,8 @@ fn asked(command: &Command) -> Asked {
         | Command::Broker
         | Command::Teller
         // The laboratory asks for itself.
-        | Command::Policy(_)
         | Command::Demo(_) => Asked::Nothing,
+        Command::Policy(args) if !args.writes() => Asked::Nothing,
         Command::Doctor(_) => Asked::Said,
         _ => Asked::Refused,
     }

@@ -151,6 +151,13 @@ struct Wrong<'m> {
     help: Option<&'m str>,
 }
 
+impl Args {
+    /// Whether it changes what root obeys.
+    pub fn writes(&self) -> bool {
+        matches!(self.verb, Verb::Allow(_) | Verb::Deny(_) | Verb::Forget(_))
+    }
+}
+
 /// Does what was asked.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     match &args.verb {

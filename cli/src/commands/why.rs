@@ -6,7 +6,7 @@ use anyhow::Result;
 use command::{Exit, State, table, user};
 use event::{Event, Fate, Means, Object, Op, Outcome, Stage, Told};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -117,7 +117,7 @@ fn answer(reader: &store::Reader, session: store::Session, number: Option<usize>
         denials.retain(|denial| denial.number == number);
         if denials.is_empty() {
             let there = match of {
-                0 => "nothing was spoken against in it".to_owned(),
+                0 => "nothing was refused in it".to_owned(),
                 of => format!("it has {}", table::count(of as u64, "denial")),
             };
             return Err(Exit::Usage
@@ -195,7 +195,9 @@ impl<'a> Denials<'a> {
     fn programs(&self, pid: u32) -> Vec<Program> {
         let mut chain = Vec::new();
         let mut next = Some(pid);
-        while let Some(pid) = next.filter(|_| chain.len() < CHAIN_MAX) {
+        // A number that is used again may be its own forefather's.
+        let mut seen = HashSet::new();
+        while let Some(pid) = next.filter(|pid| chain.len() < CHAIN_MAX && seen.insert(*pid)) {
             let arguments = self.runs.get(&pid).cloned().unwrap_or_default();
             // A program that forked to start another, and to wait for it, says nothing new.
             if chain.last().is_none_or(|last: &Program| last.arguments != arguments) {
@@ -232,10 +234,7 @@ fn text(answer: &Answer, is_one: bool) -> String {
         return out;
     }
     if answer.denials.is_empty() {
-        let _ = writeln!(
-            out,
-            "session {session} of `{agent}`, task `{task}`, {mode}: nothing was spoken against"
-        );
+        let _ = writeln!(out, "session {session} of `{agent}`, task `{task}`, {mode}: nothing was refused");
         return out;
     }
     for denial in &answer.denials {
@@ -260,18 +259,16 @@ fn short(arguments: &str) -> String {
 fn next(denial: &Denial, answer: &Answer) -> String {
     let Answer { agent, task, .. } = answer;
     match denial.stage {
-        Stage::T0 => {
-            "the static deny-list is the same for every agent and task: do it outside of a session, if it is \
-                      to be done"
-                .to_owned()
-        }
+        Stage::T0 => "`wardline policy explain PLACE` names the rule; one that is not final is opened by `sudo wardline \
+                      policy allow PLACE`"
+            .to_owned(),
         Stage::T1 => format!(
             "if it is normal for `{agent}` at `{task}`: `wardline record --task {task} -- ...` three sessions that do it, \
              and `wardline train`; `wardline enforce --shadow` refuses nothing meanwhile"
         ),
         Stage::T2 => {
             "`wardline stop-session SESSION --thaw` lets a session go on that stands still; more recorded \
-                      sessions like this one make its score exacter"
+                      sessions like this one make its score more exact"
                 .to_owned()
         }
     }
@@ -357,6 +354,12 @@ mod tests {
         ]);
         let programs = &answer.denials[0].programs;
         assert_eq!(programs.as_slice(), [Program { pid: 12, arguments: "codex".into() }]);
+    }
+
+    #[test]
+    fn processes_whose_numbers_make_a_circle_are_named_once() {
+        let answer = answered(&[exec(1, 10, &["codex"]), fork(2, 10, 12), fork(3, 12, 10), refused(4, 12)]);
+        assert_eq!(answer.denials[0].programs.len(), 1);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct Pipes {
     opened: HashMap<Who, Opened>,
     /// Those that somebody inside has opened to read.
     read: HashSet<Who>,
+    /// There were too many of these: who has read what was written is not known any more.
+    forgotten: bool,
 }
 
 impl Pipes {
@@ -40,8 +42,12 @@ impl Pipes {
             return None;
         }
         let who = file.key.map(|key| Who::Pipe(key.dev, key.ino))?;
-        if event.access.contains(Access::READ) && self.read.len() < PIPES_MAX {
-            self.read.insert(who);
+        if event.access.contains(Access::READ) {
+            // Without room nothing is known of the oldest, and so of none: see `unread`.
+            self.forgotten |= self.read.len() >= PIPES_MAX && !self.read.contains(&who);
+            if !self.forgotten {
+                self.read.insert(who);
+            }
         }
         if self.opened.len() < PIPES_MAX || self.opened.contains_key(&who) {
             let (object, writers, at) = (event.object.clone(), Vec::new(), Instant::now());
@@ -62,6 +68,9 @@ impl Pipes {
 
     /// One that was written a while ago, and that nobody inside has read. Forgets it, and those that somebody has.
     pub(super) fn unread(&mut self, now: Instant) -> Option<(Who, Opened)> {
+        if self.forgotten {
+            self.opened.clear();
+        }
         if self.opened.is_empty() {
             return None;
         }
@@ -73,7 +82,10 @@ impl Pipes {
 
     /// All that were written, and that nobody inside has read.
     pub(super) fn take_unread(&mut self) -> Vec<(Who, Opened)> {
-        let Self { opened, read } = self;
+        let Self { opened, read, forgotten } = self;
+        if *forgotten {
+            opened.clear();
+        }
         let unread = |(who, pipe): &(Who, Opened)| !pipe.writers.is_empty() && !read.contains(who);
         opened.drain().filter(unread).collect()
     }

@@ -3,22 +3,24 @@
 use super::Live;
 use crate::DenyList;
 use crate::t0::{Kept, Places, Planted};
+use abi::FileKey;
 use event::{Event, Object, Op, Origin};
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Paths that wait: a session stands still after the first few.
-const WAITING_MAX: usize = 64;
+/// Things that were put somewhere and wait: a session stands still some milliseconds after the first.
+const PLANTED_MAX: usize = 1 << 16;
 
 /// What lay where when a session began, and which of it the session has changed.
 #[derive(Debug, Default)]
 pub(crate) struct Undo {
     kept: Arc<Vec<Kept>>,
     places: Option<Places>,
-    waiting: Vec<PathBuf>,
-    planted: Vec<Planted>,
+    waiting: BTreeSet<PathBuf>,
+    planted: HashMap<PathBuf, FileKey>,
     /// Somebody was told to begin.
     begun: bool,
     /// Batches that are being put back.
@@ -32,7 +34,7 @@ pub struct Batch {
     /// Everything that is kept.
     pub kept: Arc<Vec<Kept>>,
     /// What lay at these paths.
-    pub paths: Vec<PathBuf>,
+    pub paths: BTreeSet<PathBuf>,
     /// What was put where nothing was: to be put aside when the rest is back.
     pub planted: Vec<Planted>,
 }
@@ -48,8 +50,8 @@ impl Undo {
         for object in [Some(&event.object), event.second.as_ref()].into_iter().flatten() {
             let Object::File(file) = object else { continue };
             let path = PathBuf::from(OsStr::from_bytes(&file.path));
-            if self.waiting.len() < WAITING_MAX && self.has(&path) {
-                self.waiting.push(path);
+            if self.has(&path) {
+                self.waiting.insert(path);
             }
         }
         self.note_planted(event);
@@ -66,8 +68,8 @@ impl Undo {
         let (Some(key), Origin::Trusted) = (file.key, file.origin) else { return };
         let path = PathBuf::from(OsStr::from_bytes(&file.path));
         let is_closed = self.places.as_ref().is_some_and(|places| places.has(&path));
-        if is_closed && self.planted.len() < WAITING_MAX && !self.has(&path) {
-            self.planted.push(Planted { path, file: key });
+        if is_closed && self.planted.len() < PLANTED_MAX && !self.has(&path) {
+            self.planted.insert(path, key);
         }
     }
 
@@ -96,6 +98,7 @@ impl Live {
         undo.at_work += 1;
         let (list, kept) = (Arc::clone(&self.shared.list), Arc::clone(&undo.kept));
         let (paths, planted) = (std::mem::take(&mut undo.waiting), std::mem::take(&mut undo.planted));
+        let planted = planted.into_iter().map(|(path, file)| Planted { path, file }).collect();
         Some(Batch { list, kept, paths, planted })
     }
 
@@ -104,8 +107,8 @@ impl Live {
         self.undo.at_work = self.undo.at_work.saturating_sub(1);
     }
 
-    /// Whether something is being put back.
+    /// Whether something is being put back, or is about to be.
     pub fn is_undoing(&self) -> bool {
-        self.undo.at_work > 0
+        self.undo.at_work > 0 || !self.undo.is_idle()
     }
 }

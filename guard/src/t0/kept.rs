@@ -1,5 +1,6 @@
 //! What lay where when a session began: jewels, and the directories above them, each held by a descriptor. What a session has moved or replaced is put back, by identity, while it stands still.
 
+use super::aside;
 use crate::walk::{self, Found, Node};
 use crate::{DenyList, Error};
 use abi::FileKey;
@@ -19,8 +20,6 @@ use std::sync::{Mutex, PoisonError};
 
 /// Larger files are not copied.
 const MAX_BYTES: u64 = 1 << 20;
-/// Names that are tried for what took the place of a file.
-const ASIDE: u32 = 100;
 
 /// One file or directory, and the directory in which it lay.
 #[derive(Debug)]
@@ -74,75 +73,74 @@ impl Kept {
         &self.path
     }
 
-    /// Puts it back where it lay; what was done, in words. `None`: it lies there.
+    /// Puts it back where it lay; what was done, in words. `None`: it lies there. What took its place is put aside first, so
+    /// that nothing gets a name that somebody else chose for it.
     pub fn put_back(&self, list: &dyn DenyList) -> Option<Result<String, Error>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let at_place = walk::open_below(list, self.directory.as_fd(), self.name.as_bstr());
-        if matches!(&at_place, Found::Node(node) if node.identity.file == held.file) {
-            return None;
-        }
-        let is_free = matches!(at_place, Found::Missing);
-        Some(match held.elsewhere(list) {
-            Some(there) => self.move_back(list, held.file, &there, is_free),
-            None => self.copy_back(list, &mut held, is_free),
+        let (directory, name) = (self.directory.as_fd(), self.name.as_bstr());
+        let aside = match walk::open_below(list, directory, name) {
+            Found::Node(node) if node.identity.file == held.file => return None,
+            Found::Node(node) => match aside::put(list, directory, name, node.identity.file, &self.path) {
+                Ok(aside) => Some(aside),
+                Err(error) => return Some(Err(error)),
+            },
+            Found::Missing => None,
+            Found::Unreadable(e) => return Some(Err(e)),
+        };
+        let back = match held.elsewhere(list) {
+            Some(there) => self.move_back(list, held.file, &there),
+            None => self.make_again(list, &mut held),
+        };
+        let other = aside
+            .map_or_else(String::new, |aside| format!("; what had taken its place is `{aside}` beside it"));
+        Some(match back {
+            Ok(told) => Ok(told + &other),
+            // What was put aside is said, whatever becomes of the rest.
+            Err(error) if !other.is_empty() => Ok(format!("{error}{other}")),
+            Err(error) => Err(error),
         })
     }
 
-    fn move_back(
-        &self,
-        list: &dyn DenyList,
-        file: FileKey,
-        there: &Elsewhere,
-        is_free: bool,
-    ) -> Result<String, Error> {
-        let how = if is_free { RenameFlags::NOREPLACE } else { RenameFlags::EXCHANGE };
+    fn move_back(&self, list: &dyn DenyList, file: FileKey, there: &Elsewhere) -> Result<String, Error> {
         let (from, to) = (there.directory.fd.as_fd(), self.directory.as_fd());
-        let (name, own) = (there.name.as_bytes(), self.name.as_bytes());
+        let (name, own, how) = (there.name.as_bytes(), self.name.as_bytes(), RenameFlags::NOREPLACE);
         rustix::fs::renameat_with(from, name, to, own, how).map_err(|e| self.wrong(e))?;
         match walk::open_below(list, to, self.name.as_bstr()) {
-            Found::Node(node) if node.identity.file == file => {}
+            Found::Node(node) if node.identity.file == file => {
+                Ok(format!("`{}` was moved back from `{}`", self.path.display(), there.path.display()))
+            }
             // Somebody outside was quicker: as it was.
             _ => {
                 let _ = rustix::fs::renameat_with(to, own, from, name, how);
-                return Err(self.wrong(Errno::AGAIN));
+                Err(self.wrong(Errno::AGAIN))
             }
         }
-        let other = if is_free { "" } else { ", and what had taken its place was put there" };
-        Ok(format!("`{}` was moved back from `{}`{other}", self.path.display(), there.path.display()))
     }
 
-    /// It has no name any more: its content, owner, permissions and attributes are, in a new file. What took its place is
-    /// left beside it.
-    fn copy_back(&self, list: &dyn DenyList, held: &mut Held, is_free: bool) -> Result<String, Error> {
+    /// It has no name any more. A file's content, owner, permissions and attributes are, in a new one; a directory without a
+    /// name was empty.
+    fn make_again(&self, list: &dyn DenyList, held: &mut Held) -> Result<String, Error> {
         let wrong = |e: Errno| self.wrong(e);
-        let copy = held.copy(&self.directory).map_err(|e| Error::file(&self.path, "copied", e))?;
         let (directory, own) = (self.directory.as_fd(), self.name.as_bytes());
-        for number in 0..ASIDE {
-            let mut aside = self.name.clone();
-            aside.extend_from_slice(format!(".replaced-{number}").as_bytes());
-            let linked =
-                rustix::fs::linkat(CWD, link_to(&copy), directory, aside.as_bytes(), AtFlags::SYMLINK_FOLLOW);
-            match linked {
-                Err(Errno::EXIST) => continue,
-                linked => linked.map_err(wrong)?,
-            }
-            let how = if is_free { RenameFlags::NOREPLACE } else { RenameFlags::EXCHANGE };
-            rustix::fs::renameat_with(directory, aside.as_bytes(), directory, own, how).map_err(wrong)?;
-            let file = list.identify(copy.as_fd())?.file;
-            match walk::open_below(list, directory, self.name.as_bstr()) {
-                Found::Node(node) if node.identity.file == file => {}
-                // Somebody outside was quicker.
-                _ => return Err(self.wrong(Errno::AGAIN)),
-            }
-            *held = Held { node: copy, file };
-            let there = if is_free {
-                String::new()
-            } else {
-                format!("; what had taken its place is `{aside}` beside it")
+        let was = rustix::fs::fstat(&held.node).map_err(wrong)?;
+        if walk::is(was.st_mode, libc::S_IFDIR) {
+            rustix::fs::mkdirat(directory, own, Mode::RWXU).map_err(wrong)?;
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let made = rustix::fs::openat(directory, own, flags, Mode::empty()).map_err(wrong)?;
+            std::os::unix::fs::fchown(&made, Some(was.st_uid), Some(was.st_gid))
+                .map_err(|e| Error::file(&self.path, "given to its owner", e))?;
+            rustix::fs::fchmod(&made, Mode::from_raw_mode(was.st_mode)).map_err(wrong)?;
+            let Found::Node(node) = walk::open_below(list, directory, self.name.as_bstr()) else {
+                return Err(wrong(Errno::AGAIN));
             };
-            return Ok(format!("`{}` has what it held when the session began{there}", self.path.display()));
+            *held = Held { file: node.identity.file, node: node.fd };
+            return Ok(format!("`{}` is an empty directory again, as it was", self.path.display()));
         }
-        Err(wrong(Errno::EXIST))
+        let copy = held.copy(&self.directory).map_err(|e| Error::file(&self.path, "copied", e))?;
+        rustix::fs::linkat(CWD, link_to(&copy), directory, own, AtFlags::SYMLINK_FOLLOW).map_err(wrong)?;
+        let file = list.identify(copy.as_fd())?.file;
+        *held = Held { node: copy, file };
+        Ok(format!("`{}` has what it held when the session began", self.path.display()))
     }
 
     fn wrong(&self, e: Errno) -> Error {

@@ -89,6 +89,18 @@ impl Arming<'_> {
         Ok(())
     }
 
+    /// The object at a path; of a link itself, since who made it also chose where it leads.
+    pub(super) fn itself(&mut self, path: &Path, label: &Label, walk: Walk) -> Result<(), Error> {
+        match walk::open_itself(self.list, path) {
+            Found::Node(link) if link.is_link() => {
+                let label = Label { deny: label.deny & access::MODIFY, ..*label };
+                if label.deny == 0 { Ok(()) } else { self.label(&link, &label) }
+            }
+            Found::Node(node) => self.object(path, &node, label, walk),
+            _ => Ok(()),
+        }
+    }
+
     /// The object at a path, and the link there if it is one.
     pub(super) fn path(&mut self, path: &Path, label: &Label, walk: Walk) -> Result<(), Error> {
         let link = match walk::open_itself(self.list, path) {
@@ -109,6 +121,13 @@ impl Arming<'_> {
         match walk::open(self.list, path) {
             Found::Node(target) if self.untouchable.contains(&target.identity.file) => {
                 self.warn(path, "it is a link to a directory that holds a home or a workspace");
+                Ok(())
+            }
+            // The deny-list is everybody's, and a user's link leads wherever it likes.
+            Found::Node(target)
+                if link.identity.uid == self.uid && self.uid != 0 && target.identity.uid != self.uid =>
+            {
+                self.warn(path, "it is a link to what belongs to somebody else");
                 Ok(())
             }
             Found::Node(target) => self.object(path, &target, label, walk),

@@ -1,19 +1,14 @@
-//! What a session has put where nothing was: at the place of a jewel, or of a directory above one. It is put aside, by identity.
+//! What a session has put at the place of a jewel, or of a directory above one, where nothing lay that is kept. It is put aside.
 
-use super::Guarded;
+use super::{Guarded, aside};
 use crate::walk::{self, Found};
 use crate::{DenyList, Error};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
 use policy::{Effect, Meeting, Rules, Site, What};
-use rustix::fs::RenameFlags;
-use rustix::io::Errno;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// Names that are tried.
-const ASIDE: u32 = 100;
 
 /// Places that a session may put nothing at.
 #[derive(Debug)]
@@ -80,42 +75,25 @@ pub struct Planted {
 }
 
 impl Planted {
-    /// Gives it another name in its directory; what was done, in words. `None`: something else lies there, or nothing.
+    /// Puts it aside; what was done, in words. `None`: something else lies there, or nothing.
     pub fn put_aside(&self, list: &dyn DenyList) -> Option<Result<String, Error>> {
         let Found::Node(directory) = walk::open_canonical(list, self.path.parent()?.as_os_str().as_bytes())
         else {
             return None;
         };
         let name = BString::from(self.path.file_name()?.as_bytes());
-        let (directory, is_it) = (
-            directory.fd.as_fd(),
-            |found: &Found| matches!(found, Found::Node(node) if node.identity.file == self.file),
-        );
-        if !is_it(&walk::open_below(list, directory, name.as_bstr())) {
+        let directory = directory.fd.as_fd();
+        let found = walk::open_below(list, directory, name.as_bstr());
+        if !matches!(&found, Found::Node(node) if node.identity.file == self.file) {
             return None;
         }
-        let wrong = |e: Errno| Error::file(&self.path, "put aside", e);
-        for number in 0..ASIDE {
-            let mut aside = name.clone();
-            aside.extend_from_slice(format!(".refused-{number}").as_bytes());
-            let how = RenameFlags::NOREPLACE;
-            match rustix::fs::renameat_with(directory, name.as_bytes(), directory, aside.as_bytes(), how) {
-                Err(Errno::EXIST) => continue,
-                Err(e) => return Some(Err(wrong(e))),
-                Ok(()) => {}
-            }
-            if !is_it(&walk::open_below(list, directory, aside.as_bstr())) {
-                // Somebody outside was quicker: as it was.
-                let _ =
-                    rustix::fs::renameat_with(directory, aside.as_bytes(), directory, name.as_bytes(), how);
-                return Some(Err(wrong(Errno::AGAIN)));
-            }
-            return Some(Ok(format!(
-                "`{}`, which the session put where nothing was, is `{aside}` beside it",
+        let put = aside::put(list, directory, name.as_bstr(), self.file, &self.path);
+        Some(put.map(|aside| {
+            format!(
+                "`{}`, which the session put there, is `{aside}` beside it; what it may have replaced there is gone",
                 self.path.display()
-            )));
-        }
-        Some(Err(wrong(Errno::EXIST)))
+            )
+        }))
     }
 }
 

@@ -31,13 +31,10 @@ impl Arming<'_> {
         let repositories = of(|site| matches!(site, Site::Repository(_)));
         let mut own: HashSet<(u64, u64)> = HashSet::new();
         own.extend(guarded.workspaces.iter().filter_map(|path| identity(path)));
-        own.extend(
-            guarded
-                .workspaces
-                .iter()
-                .filter_map(|path| repository_of(path))
-                .filter_map(|path| identity(&path)),
-        );
+        for (top, git) in guarded.workspaces.iter().filter_map(|path| repository(path, &guarded.home)) {
+            // A package of a repository reads what lies at its top, as it does what lies in it.
+            own.extend([identity(&top), identity(&git)].into_iter().flatten());
+        }
         let mut queue = VecDeque::from([(guarded.home.clone(), 0)]);
         let (mut directories, mut names, mut found) = (0, 0, 0);
         while let Some((directory, depth)) = queue.pop_front() {
@@ -79,21 +76,26 @@ impl Arming<'_> {
             _ => false,
         };
         let found = rows.iter().filter(|of| has(of.row));
-        let Some((row, label)) = found.filter_map(|of| Some((of.row, left(of, path, guarded)?))).next()
-        else {
-            return Ok(false);
+        let found: Vec<_> =
+            found.filter_map(|of| Some((of.row, outside(left(of, path, guarded)?)))).collect();
+        let secret = |(row, label): &(Row<'_>, Label)| {
+            label.deny & event::Access::READ.bits() != 0 && row.rule.harmless.is_none()
         };
-        let label = outside(label);
-        self.readable_for_now(row, path, &label, guarded.uid)?;
-        self.path(path, &label, row.rule.walk)?;
-        Ok(true)
+        // What one rule leaves open, another may close.
+        if let Some((row, label)) = found.first().filter(|_| !found.iter().any(secret)) {
+            self.readable_for_now(*row, path, label, guarded.uid)?;
+        }
+        for (row, label) in &found {
+            self.path(path, label, row.rule.walk)?;
+        }
+        Ok(!found.is_empty())
     }
 
     /// Closes what makes the git of another repository run commands.
     fn repository(&mut self, git: &Path, rows: &[Armed<'_>]) -> Result<(), Error> {
         for Armed { row, label } in rows {
             let Site::Repository(path) = row.site else { continue };
-            self.path(&git.join(path), &outside(*label), Walk::Whole)?;
+            self.itself(&git.join(path), &outside(*label), Walk::Whole)?;
         }
         Ok(())
     }
@@ -153,6 +155,15 @@ fn entries(directory: &Path, limit: usize) -> impl Iterator<Item = DirEntry> {
 fn identity(path: &Path) -> Option<(u64, u64)> {
     let meta = fs::metadata(path).ok()?;
     Some((meta.dev(), meta.ino()))
+}
+
+/// The repository that a workspace lies in: its top directory, and its `.git`.
+fn repository(workspace: &Path, home: &Path) -> Option<(PathBuf, PathBuf)> {
+    let inside = workspace.ancestors().take_while(|path| path.starts_with(home) && *path != home);
+    let top = inside.chain([workspace]).find(|path| path.join(".git").symlink_metadata().is_ok())?;
+    let git = top.join(".git");
+    let git = if git.is_dir() { git } else { repository_of(top)? };
+    Some((top.to_owned(), git))
 }
 
 /// The `.git` of the repository that a workspace is a linked work tree of. The workspace says so, and is believed where the

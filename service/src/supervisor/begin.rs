@@ -85,7 +85,12 @@ pub(super) fn serve(
         drop(lease);
         drop(slot);
     } else {
-        std::thread::spawn(move || attach::outlast(&lease, &slot, leaving));
+        let outlasted = std::thread::Builder::new()
+            .name("outlast".into())
+            .spawn(move || attach::outlast(&lease, &slot, leaving));
+        if let Err(error) = outlasted {
+            tracing::error!(%error, "who is still inside is not waited for");
+        }
     }
     if let Some(finished) = finished {
         answer(stream, &Reply::Finished(Box::new(finished)));

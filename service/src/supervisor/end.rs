@@ -5,6 +5,7 @@ use super::machine::Lease;
 use super::sessions::Running;
 use super::undo;
 use guard::{Live, process};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{Finished, Report};
 
@@ -31,7 +32,7 @@ pub(super) enum Leaving {
 pub(super) fn close(
     shared: &Shared,
     lease: &Lease,
-    running: &Running,
+    running: &Arc<Running>,
     leaving: Leaving,
     status: Option<i32>,
 ) -> Option<Finished> {

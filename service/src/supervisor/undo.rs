@@ -30,8 +30,12 @@ pub(super) fn start(running: &Arc<Running>, live: &mut Live) {
 }
 
 /// Puts back what is left to be, when nobody is inside any more: a session may end with the change itself.
-pub(super) fn finish(running: &Running) {
-    put_back(running);
+pub(super) fn finish(running: &Arc<Running>) {
+    if running.with(|live| live.begin_undo()).unwrap_or(false) {
+        let undone = Arc::clone(running);
+        // A file system may not answer: nobody waits for that.
+        let _ = std::thread::Builder::new().name("undo".into()).spawn(move || put_back(&undone));
+    }
     let until = Instant::now() + LAST;
     while running.with(|live| live.is_undoing()).unwrap_or(false) {
         if Instant::now() >= until {
@@ -47,7 +51,7 @@ pub(super) fn finish(running: &Running) {
 
 fn put_back(running: &Running) {
     while let Some(Batch { list, kept, paths, planted }) = running.with(|live| live.take_undo()).flatten() {
-        let changed = kept.iter().filter(|one| paths.iter().any(|path| one.path() == path));
+        let changed = kept.iter().filter(|one| paths.contains(one.path()));
         let done =
             changed.map(|one| one.put_back(&*list)).chain(planted.iter().map(|one| one.put_aside(&*list)));
         for done in done.flatten() {
