@@ -48,7 +48,7 @@ pub(super) fn is_harmless(what: Harmless, bytes: &[u8]) -> bool {
         }
         Harmless::Settings => {
             let named = INNOCENT.iter().fold(lower.clone(), |text, word| text.replace(word, ""));
-            SECRET_WORDS.iter().all(|word| !named.contains(word)) && text.lines().all(is_plain)
+            SECRET_WORDS.iter().all(|word| !named.contains(word)) && text.lines().all(is_setting)
         }
         Harmless::Public => has_none(&["private", "secret"]) && is_public(text),
     }
@@ -71,6 +71,29 @@ const SECRET_WORDS: [&str; 14] = [
     "pass", "pwd", "secret", "token", "auth", "cred", "key", "login", "user", "account", "bearer", "session",
     "cookie", "private",
 ];
+
+/// A comment, a section, an element, a setting, or a part of a list or block; each whose value is plain.
+fn is_setting(line: &str) -> bool {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with(['#', ';', '[', '!', ']', '}', '<']) || line.starts_with("//") {
+        return is_plain(line);
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.\"'@".contains(&byte);
+    let is_name = |name: &str| !name.trim().is_empty() && name.trim().bytes().all(fits);
+    let is_pair = line.split_once(['=', ':']).is_some_and(|(name, _)| is_name(name));
+    // As yarn writes them: a name, and a number, a word of its own or a text in quotes.
+    let is_value = |value: &str| {
+        value.bytes().all(|byte| byte.is_ascii_digit())
+            || matches!(value, "true" | "false" | "{")
+            || value.starts_with('"') && value.ends_with(['"', '{'])
+    };
+    let is_written = line.split_once(' ').is_some_and(|(name, value)| is_name(name) && is_value(value));
+    let is_item =
+        line == "---" || line.starts_with("- ") || line.starts_with('"') && line.ends_with(['"', ',']);
+    // The last line of an element of several.
+    let is_end = line.ends_with('>') && line.contains('"');
+    (is_pair || is_written || is_item || is_end) && is_plain(line)
+}
 
 /// Nothing that looks made up by a machine, and no address with a user or a query.
 fn is_plain(text: &str) -> bool {
@@ -185,6 +208,8 @@ mod tests {
             assert!(settings(plain), "{plain}");
         }
         for secret in [
+            "x",
+            "some words 12",
             "token = a",
             "index-url = https://me:word@pypi.example.org/simple",
             "index-url = https://pypi.example.org/simple?x=y",

@@ -118,7 +118,7 @@ fn what_lies_above_a_jewel_keeps_its_place() {
     for path in ["", "..", ".cargo", ".local", ".local/share", ".config", "dotfiles", "dotfiles/config"] {
         assert!(above(path), "{path}");
     }
-    for path in ["dotfiles/x", "dotfiles/config/x", "projects", ".npm", ".gnupg"] {
+    for path in ["dotfiles/x", "dotfiles/config/x", "projects", ".cache", ".gnupg"] {
         assert!(!above(path), "{path}");
     }
     // By the link and in its stead.
