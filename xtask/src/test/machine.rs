@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What one machine may take. Emulation is some twenty times slower than the host.
-pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(2100), memory_mb: 2048 };
+pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(2700), memory_mb: 2048 };
 
 /// Tests that run in the machines: what the tier decides. The others prove the same on the host, and emulation is twenty
 /// times slower.
