@@ -11,6 +11,7 @@ pub mod doorkeeper;
 pub mod export;
 pub mod keeper;
 pub mod run;
+mod session;
 pub mod sessions;
 pub mod show;
 pub mod stop;

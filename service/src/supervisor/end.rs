@@ -3,8 +3,9 @@
 use super::Shared;
 use super::machine::Lease;
 use super::sessions::Running;
-use guard::{Live, process};
+use guard::Live;
 use std::time::{Duration, Instant};
+use sys::process;
 use wire::{Finished, Report};
 
 /// What the command left running gets this long to end by itself.
