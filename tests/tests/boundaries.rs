@@ -281,7 +281,7 @@ fn answering(listener: UnixListener) -> Result<Arc<AtomicUsize>> {
     Ok(asked)
 }
 
-/// Where it cannot be refused, who else has the connection may send once by it in that instant: it is not answered.
+/// Where it cannot be refused, who else has the connection may send once by it in that instant, and is seldom answered.
 #[test]
 fn an_agents_socket_is_of_no_use_to_who_shares_it() -> Result<()> {
     for (how, name) in SHARED {
@@ -292,7 +292,15 @@ fn an_agents_socket_is_of_no_use_to_who_shares_it() -> Result<()> {
         let share = rows([(name, "share", &[how, socket.to_str().context("path")?])]);
         assert_eq!(scene.free(&share)?, [("answered".to_owned(), 0), (name.to_owned(), 0)].into());
         assert_eq!(asked.swap(0, Ordering::SeqCst), 1);
-        let (came, summary, output) = scene.guarded("enforce", &share)?;
+        let (mut came, mut summary, mut output) = scene.guarded("enforce", &share)?;
+        // Before the call has returned, another process may have been quicker, and be over.
+        for _ in 0..5 {
+            if came.len() != 1 || is_lsm(&summary)? {
+                break;
+            }
+            asked.store(0, Ordering::SeqCst);
+            (came, summary, output) = scene.guarded("enforce", &share)?;
+        }
         if is_lsm(&summary)? {
             assert_eq!((came, asked.load(Ordering::SeqCst)), ([(name.to_owned(), EPERM)].into(), 0));
             bypass::came(OUTSIDE, name, "a user", Fate::Refused);
