@@ -4,7 +4,7 @@ use super::reading;
 use super::show::{clean, what};
 use anyhow::Result;
 use command::{Exit, State, table, user};
-use event::{Event, Fate, Means, Object, Op, Outcome, Stage, Told};
+use event::{Event, Fate, Means, Object, Op, Outcome, Stage, Told, UNKNOWN_TASK};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
@@ -262,6 +262,10 @@ fn next(denial: &Denial, answer: &Answer) -> String {
         Stage::T0 => "`wardline policy explain PLACE` names the rule; one that is not final is opened by `sudo wardline \
                       policy allow PLACE`"
             .to_owned(),
+        Stage::T1 if task == UNKNOWN_TASK => format!(
+            "if it is normal for `{agent}`: name the task of a session (`--task`), `wardline record` three that do it, and \
+             `wardline train`; `wardline enforce --shadow` refuses nothing meanwhile"
+        ),
         Stage::T1 => format!(
             "if it is normal for `{agent}` at `{task}`: `wardline record --task {task} -- ...` three sessions that do it, \
              and `wardline train`; `wardline enforce --shadow` refuses nothing meanwhile"

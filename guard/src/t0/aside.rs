@@ -1,5 +1,5 @@
 //! What took a place that is not its own gets another name in the same directory, by identity: one that nobody can have taken
-//! beforehand, that no pattern of ordinary names has, and that its user cannot open by mistake.
+//! beforehand, that no pattern of ordinary names has, and, where the file has no other name, that its user cannot open by mistake.
 
 use crate::walk::{self, Found};
 use crate::{DenyList, Error};
@@ -25,7 +25,8 @@ pub(super) fn put(
     rustix::fs::renameat_with(directory, &**name, directory, &*aside, how).map_err(wrong)?;
     match walk::open_below(list, directory, aside.as_str().into()) {
         Found::Node(node) if node.identity.file == file => {
-            if !node.is_link() {
+            // A file with another name is another file's as well, maybe a jewel: its mode is not this place's alone.
+            if node.is_dir() || !node.is_link() && node.identity.nlink == 1 {
                 // Its owner may read it again when they have looked at it.
                 let itself = format!("/proc/self/fd/{}", node.fd.as_raw_fd());
                 let _ = rustix::fs::chmodat(CWD, itself, Mode::empty(), rustix::fs::AtFlags::empty());

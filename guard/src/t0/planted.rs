@@ -105,7 +105,7 @@ mod tests {
     fn what_is_closed_or_lies_above_it_is_a_place_of_theirs() {
         let places = Places {
             home: "/home/u".into(),
-            workspaces: vec!["/home/u/work/app".into()],
+            workspaces: vec!["/home/u/code/app".into()],
             rules: Rules::default(),
         };
         for closed in [
@@ -114,12 +114,12 @@ mod tests {
             ".config/autostart/x.desktop",
             ".config/systemd",
             "other/.claude",
-            "work/app/.mcp.json",
-            "work/app/.vscode",
+            "code/app/.mcp.json",
+            "code/app/.vscode",
         ] {
             assert!(places.has(&Path::new("/home/u").join(closed)), "{closed}");
         }
-        for open in ["x", ".config/app", "work/app/main.rs", "work/app/.git/hooks/pre-commit", "work"] {
+        for open in ["x", ".config/app", "code/app/main.rs", "code/app/.git/hooks/pre-commit", "code"] {
             assert!(!places.has(&Path::new("/home/u").join(open)), "{open}");
         }
         assert!(!places.has(Path::new("/srv/.bashrc")));

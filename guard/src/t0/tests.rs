@@ -275,3 +275,28 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
     assert!(home.path(".bashrc").exists());
     assert_eq!(put_back(), [""; 0]);
 }
+
+/// The mode of a file is that of each of its names.
+#[test]
+fn a_second_name_of_a_jewel_is_put_aside_and_the_jewel_stays_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    home.write(".bashrc");
+    home.write(".config/autostart/alone");
+    let mode = fs::metadata(home.path(".bashrc")).unwrap().permissions().mode();
+    fs::hard_link(home.path(".bashrc"), home.path(".config/autostart/x.desktop")).unwrap();
+    for name in ["alone", "x.desktop"] {
+        let path = fs::canonicalize(home.path(".config/autostart")).unwrap().join(name);
+        let crate::walk::Found::Node(node) = crate::walk::open(&*home.list, &path) else {
+            panic!("{name} is not there")
+        };
+        let planted = Planted { path: path.clone(), file: node.identity.file };
+        planted.put_aside(&*home.list).unwrap().unwrap();
+        assert!(!path.exists());
+        assert!(planted.put_aside(&*home.list).is_none());
+    }
+    assert_eq!(fs::metadata(home.path(".bashrc")).unwrap().permissions().mode(), mode);
+    let asides = fs::read_dir(home.path(".config/autostart")).unwrap().flatten();
+    let modes: Vec<_> = asides.map(|entry| entry.metadata().unwrap().permissions().mode() & 0o777).collect();
+    assert!(modes.len() == 2 && modes.contains(&0) && modes.contains(&(mode & 0o777)), "{modes:?}");
+}
