@@ -6,7 +6,6 @@ use std::io::{self, Error, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::Duration;
@@ -101,7 +100,7 @@ fn clone3(command: &Command, flags: u64, cgroup: Option<&fs::File>) -> io::Resul
 }
 
 fn into_cgroup(command: &Command) -> io::Result<()> {
-    let directory = cgroup_root()?.join(format!("lineage-{}", std::process::id()));
+    let directory = sys::mountinfo::cgroup_root()?.join(format!("lineage-{}", std::process::id()));
     fs::create_dir(&directory)?;
     let came = fs::File::open(&directory).and_then(|group| clone3(command, 0, Some(&group)));
     fs::remove_dir(&directory)?;
@@ -166,15 +165,10 @@ fn detach() -> io::Result<()> {
 
 /// Moves this process to the root of the cgroups.
 fn leave_cgroup() -> io::Result<()> {
-    fs::OpenOptions::new().write(true).open(cgroup_root()?.join("cgroup.procs"))?.write_all(b"0")?;
+    fs::OpenOptions::new()
+        .write(true)
+        .open(sys::mountinfo::cgroup_root()?.join("cgroup.procs"))?
+        .write_all(b"0")?;
     let now = fs::read_to_string("/proc/self/cgroup")?;
     if now.lines().any(|line| line == "0::/") { Ok(()) } else { Err(Error::other("still in its cgroup")) }
-}
-
-/// Where cgroup v2 is mounted.
-pub(crate) fn cgroup_root() -> io::Result<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let root =
-        mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
-    Ok(PathBuf::from(root.ok_or_else(|| Error::other("no cgroup v2"))?))
 }

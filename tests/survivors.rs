@@ -1,12 +1,12 @@
 //! Processes that try to outlive their session, in every way in which one may seem dead, or out of reach. Each of them says
 //! who it is, and then reads a file again and again until it can, which it says too.
 
-use crate::processes::cgroup_root;
 use std::ffi::{CStr, CString};
 use std::io::{self, Error, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
+use sys::mountinfo::cgroup_root;
 
 /// Ways that every user has.
 pub const WAYS: [&str; 7] =

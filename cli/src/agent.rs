@@ -1,6 +1,7 @@
 //! The agent of a session: how it is named when nobody said so, and where it and the toolchains keep their own.
 
 use bstr::{BString, ByteVec};
+use event::AgentName;
 use event::agent::Agent;
 
 /// Directories of compilers, interpreters and package managers below a home.
@@ -23,19 +24,11 @@ const TOOLCHAINS: [&str; 14] = [
 
 /// The agent that a command starts: a known one, by the command or by the file that it was found to be, links
 /// followed; otherwise the executable's own name.
-pub fn guess<'w>(command: impl IntoIterator<Item = &'w [u8]> + Clone, file: Option<&[u8]>) -> String {
+pub fn guess<'w>(command: impl IntoIterator<Item = &'w [u8]> + Clone, file: Option<&[u8]>) -> AgentName {
     let known = Agent::of_command(command.clone()).or_else(|| Agent::of_program(file?));
-    known.map_or_else(|| tag(command.into_iter().next().unwrap_or_default()), |agent| agent.name.to_owned())
-}
-
-/// A program's name as a tag: what is no letter, digit, dot, dash or underscore becomes a dash.
-fn tag(program: &[u8]) -> String {
-    let name = program.rsplit(|&byte| byte == b'/').find(|name| !name.is_empty());
-    let tag: String = String::from_utf8_lossy(name.unwrap_or_default())
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' })
-        .collect();
-    if tag.trim_matches(['.', '-']).is_empty() { "unknown".to_owned() } else { tag }
+    known
+        .and_then(|agent| agent.name.parse().ok())
+        .unwrap_or_else(|| AgentName::of_program(command.into_iter().next().unwrap_or_default()))
 }
 
 /// Where the agent keeps its own state.
@@ -62,7 +55,7 @@ mod tests {
     use super::*;
 
     fn named(command: &str, file: Option<&str>) -> String {
-        guess(command.split('|').map(str::as_bytes), file.map(str::as_bytes))
+        guess(command.split('|').map(str::as_bytes), file.map(str::as_bytes)).to_string()
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use crate::Error;
 use crate::kernel::{Kernel, Tier};
 use crate::lock::lock;
-use crate::mountinfo::cgroup_root;
 use crate::programs::{CGROUPS, INGRESS, LSM, LSM_MORE, TRACEPOINTS, TRACEPOINTS_MORE, lsm_program, program};
 use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Lsm, Program, ProgramError, RawTracePoint};
 use std::any::Any;
 use std::collections::HashSet;
+use sys::mountinfo::cgroup_root;
 
 impl Kernel {
     /// Attaches every program that loaded. Nothing happens when they are attached already.
@@ -97,7 +97,7 @@ impl Kernel {
 
 /// The root of all cgroups.
 fn open_cgroup_root() -> Result<std::fs::File, Error> {
-    let root = cgroup_root()?;
+    let root = cgroup_root().map_err(|source| Error::Io { what: "finding cgroup v2".to_owned(), source })?;
     std::fs::File::open(&root)
         .map_err(|source| Error::Io { what: format!("opening the cgroup root `{}`", root.display()), source })
 }

@@ -54,9 +54,6 @@ pub enum Error {
     /// the descriptor is not open, or is no file
     #[error("the kernel does not know descriptor {0} as a file")]
     NotAFile(i32),
-    /// no cgroup v2
-    #[error("no cgroup v2 file system is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup`")]
-    NoCgroup,
     /// a system call failed
     #[error("{what}: {source}")]
     Io {

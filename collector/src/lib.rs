@@ -22,7 +22,6 @@ mod kernel;
 mod load;
 mod lock;
 mod maps;
-pub mod mountinfo;
 mod mounts;
 mod offsets;
 mod packet;

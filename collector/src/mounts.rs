@@ -1,8 +1,8 @@
 //! Which superblock is mounted where: from the device that a record carries to a path that people know.
 
-use crate::mountinfo::{self, MOUNTINFO};
 use bstr::ByteSlice;
 use std::collections::HashMap;
+use sys::mountinfo::{self, MOUNTINFO};
 
 /// One mount of a superblock.
 #[derive(Clone, Debug, PartialEq, Eq)]

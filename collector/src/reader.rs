@@ -13,6 +13,7 @@ use aya::maps::{MapData, PerCpuArray, RingBuf};
 use event::{Captured, Loss};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
+use sys::clock::boot_ns;
 
 /// Slot of what concerns every running session: a loss.
 pub const ALL_SESSIONS: u32 = u32::MAX;
@@ -176,10 +177,4 @@ impl Reader {
             }
         }
     }
-}
-
-/// CLOCK_BOOTTIME, ns.
-fn boot_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }

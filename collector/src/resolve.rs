@@ -4,7 +4,6 @@
 //! these paths, and what lies in them (links, thousands of directories, a file system that never answers). A claimed path is
 //! read as text.
 
-use crate::mountinfo::MOUNTINFO;
 use crate::mounts::Mounts;
 use abi::FileFacts;
 use bstr::BString;
@@ -13,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
+use sys::mountinfo::MOUNTINFO;
 
 /// How long a device may be unknown before the mounts are read again.
 const REFRESH: Duration = Duration::from_millis(100);

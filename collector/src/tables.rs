@@ -8,6 +8,8 @@ use abi::{
     RewriteKey, Session, SocketKey, T1Key, T1NameKey,
 };
 use std::sync::atomic::Ordering;
+use sys::clock::NS_PER_TICK;
+use sys::process::Stat;
 
 impl Kernel {
     /// Takes a process into a session; what it forks from now on is inside too. One that the kernel has made a member of
@@ -352,23 +354,16 @@ fn words(addr: [u8; 16]) -> [u64; 2] {
 /// Whether two starts are of the same process: one may be in whole clock ticks. Otherwise the end of a process was missed
 /// that had this number before.
 fn is_same(one_ns: u64, other_ns: u64) -> bool {
-    /// Twice a tick, of which there are a hundred a second.
-    const NEAR_NS: u64 = 20_000_000;
-    one_ns.abs_diff(other_ns) < NEAR_NS
+    one_ns.abs_diff(other_ns) < 2 * NS_PER_TICK
 }
 
-/// When a process started, ns of CLOCK_BOOTTIME in the kernel's clock ticks: field 22 of /proc/PID/stat.
+/// When a process started, ns of CLOCK_BOOTTIME in the kernel's clock ticks.
 fn start_ns(pid: u32) -> Result<u64, Error> {
-    let missing = |source| Error::Io { what: format!("reading the start of process {pid}"), source };
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).map_err(missing)?;
-    let rest = stat.rsplitn(2, |&byte| byte == b')').next().unwrap_or_default();
-    let ticks =
-        std::str::from_utf8(rest).ok().and_then(|rest| rest.split_whitespace().nth(19)?.parse::<u64>().ok());
-    // SAFETY: the call has no preconditions.
-    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
-    ticks
-        .map(|ticks| ticks * (1_000_000_000 / per_second))
-        .ok_or_else(|| missing(std::io::Error::from(std::io::ErrorKind::InvalidData)))
+    let gone = || Error::Io {
+        what: format!("reading the start of process {pid}"),
+        source: std::io::Error::from(std::io::ErrorKind::NotFound),
+    };
+    Ok(Stat::read(pid).ok_or_else(gone)?.start_ticks * NS_PER_TICK)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ fn a_session_like_those_trained_on_raises_nothing_and_another_tasks_is_denied_it
     let edit = recording.session("codex", &["edit"], Kind::Clean, 21);
     let proxy = recording.session("codex", &["proxy"], Kind::Clean, 22);
     let reader = Reader::open(recording.path()).unwrap();
-    let filter = Filter { task: Some("summarize".into()), ..Filter::default() };
+    let filter = Filter { task: Some("summarize".parse().unwrap()), ..Filter::default() };
     let baseline =
         train(&reader, &filter, Options::default(), &mut |_, _, _| {}).unwrap().trained.remove(0).baseline;
     let baseline = Arc::new(baseline);

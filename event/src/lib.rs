@@ -14,6 +14,7 @@ mod leave;
 pub mod loopback;
 mod maker;
 pub mod moved;
+mod name;
 mod object;
 pub mod open;
 mod operation;
@@ -31,10 +32,11 @@ pub use class::Class;
 pub use context::{Context, RESOLVER_PORT, SESSION_DIRECTORIES};
 pub use decision::{Decision, Fate, Means, Stage, Told};
 pub use leave::Outside;
+pub use name::{AgentName, NoName, TaskName, UNKNOWN_TASK};
 pub use object::{Address, Exe, File, Host, HostOrigin, Object, Origin};
 pub use operation::{Access, Op};
 pub use session::{
-    Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, UNKNOWN_TASK, Unseen,
+    Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };
 pub use step::{Place, Reach, Said, Step};
 pub use token::{Token, vocabulary_hash};

@@ -3,9 +3,6 @@
 use crate::{Access, Decision, Fate, Object, Op, Stage};
 use serde::{Deserialize, Serialize};
 
-/// The task of a session of which none was said.
-pub const UNKNOWN_TASK: &str = "unknown";
-
 /// One run of one agent: what was said about it when it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMeta {

@@ -3,14 +3,15 @@
 //! Membership decides nothing here: a root process leaves a cgroup with one write. Who is inside a session is the
 //! kernel side's lineage; the cgroup only makes stopping instant for those that stayed.
 
-use crate::{Error, process};
+use crate::Error;
 use bstr::ByteSlice;
-use collector::mountinfo::cgroup_root;
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use sys::mountinfo::cgroup_root;
+use sys::process;
 
 /// The cgroup below which the sessions' own are made.
 pub const PARENT: &str = "wardline";
@@ -28,7 +29,7 @@ pub struct Cgroup {
 impl Cgroup {
     /// Makes the cgroup of the session `name`; one that an earlier supervisor left behind is emptied and taken over.
     pub fn create(name: &str) -> Result<Self, Error> {
-        let parent = cgroup_root()?.join(PARENT);
+        let parent = cgroup_root().map_err(|e| Error::io("finding cgroup v2", e))?.join(PARENT);
         make(&parent)?;
         let path = parent.join(name);
         make(&path)?;
@@ -39,7 +40,7 @@ impl Cgroup {
 
     /// Lets it have so many processes and threads at once: a fork beyond that fails with `EAGAIN`.
     pub fn limit_processes(&self, most: u32) -> Result<(), Error> {
-        let parent = cgroup_root()?;
+        let parent = cgroup_root().map_err(|e| Error::io("finding cgroup v2", e))?;
         // What is there below has it already, where a service manager set it up.
         for above in [parent.clone(), parent.join(PARENT)] {
             let control = above.join("cgroup.subtree_control");

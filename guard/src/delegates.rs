@@ -9,10 +9,10 @@ mod sockets;
 
 use crate::{DenyList, Error};
 pub(crate) use outsider::Outsider;
+use sys::process;
 
 use sockets::Told;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -111,7 +111,7 @@ impl Delegates {
         } else {
             let is_users = |uid: u32| users.contains(&uid);
             let found =
-                processes().filter_map(|pid| Outsider::working(pid, || self.is_member(pid), is_users));
+                process::numbers().filter_map(|pid| Outsider::working(pid, || self.is_member(pid), is_users));
             found.map(|outsider| (outsider.pid, outsider)).collect()
         };
         let mut state = self.state();
@@ -254,16 +254,12 @@ pub fn listening(pids: &[u32]) -> Vec<(u64, u32)> {
     found
 }
 
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::denylist::fake::Fake;
     use event::helper::Work;
+    use std::fs;
     use std::path::Path;
     use std::process::{Child, Command};
 

@@ -218,7 +218,7 @@ impl Live {
         self.segment = Segment {
             index: old_segment.index + 1,
             task: task.to_owned(),
-            started_boot_ns: crate::session::boot_ns(),
+            started_boot_ns: sys::clock::boot_ns(),
         };
         let old = self.armed.take();
         match entered {

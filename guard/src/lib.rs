@@ -20,7 +20,6 @@ pub mod fanotify;
 mod guard;
 pub mod ladder;
 pub mod magic;
-pub mod process;
 pub mod reason;
 pub mod rules;
 pub mod session;

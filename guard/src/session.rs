@@ -50,7 +50,6 @@ pub use recording::{Patience, Recording, Teller};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-pub use stop::boot_ns;
 pub(crate) use stop::no_session;
 use tally::Tally;
 pub use undo::Batch;
@@ -483,7 +482,7 @@ impl Live {
             // What was told of may be the making itself, before it; or it is gone again.
             let found = t1::Real::new(self.shared.list.clone()).remembered(path);
             let Some(made) = found.filter(t1::Entry::is_dir) else { continue };
-            if let Err(e) = t1::names::label_made(&*self.shared.list, &mut armed.policy, path, made.key) {
+            if let Err(e) = t1::label_made(&*self.shared.list, &mut armed.policy, path, made.key) {
                 tracing::warn!(session = %self.id, error = %e, path = %path, "what is made in a directory is not told apart");
             }
         }

@@ -1,9 +1,9 @@
 //! A session's cgroup on this host: frozen at once, thawed, killed whole, and removed. Needs root and cgroup v2.
 
-use collector::mountinfo::cgroup_root;
 use guard::cgroup::Cgroup;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use sys::mountinfo::cgroup_root;
 
 #[test]
 fn a_session_is_frozen_thawed_and_killed_with_what_it_forked() {

@@ -1,5 +1,6 @@
 //! `wardline-lab corpus`: recorded sessions of real agents, made, listed, exported and imported.
 
+mod directory;
 mod list;
 mod make;
 pub mod profile;
@@ -8,7 +9,7 @@ mod share;
 mod stats;
 
 use anyhow::Result;
-use std::path::PathBuf;
+use directory::Directory;
 use std::process::ExitCode;
 
 /// Arguments of `corpus`.
@@ -32,17 +33,6 @@ pub enum Command {
     Export(share::ExportArgs),
     /// Make a corpus of such a file
     Import(share::ImportArgs),
-}
-
-/// Which corpus.
-#[derive(Debug, clap::Args)]
-pub struct Directory {
-    /// Directory of the corpus
-    #[arg(long, value_name = "DIR")]
-    pub dir: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Does it.

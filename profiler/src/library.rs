@@ -12,6 +12,7 @@
 
 use crate::Error;
 use crate::file;
+use event::{AgentName, TaskName};
 use models::{Baseline, Expected, decode, encode};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,13 +42,19 @@ pub struct Library {
     root: PathBuf,
 }
 
-/// Whether a name can be that of an agent or a task, and so of a file.
-pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), Error> {
-    let usable = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+.".contains(&byte);
-    if name.is_empty() || name.len() > NAME_MAX || name.starts_with('.') || !name.bytes().all(usable) {
-        return Err(Error::Name { what, name: name.escape_debug().to_string() });
-    }
-    Ok(())
+/// Whether a text is the name of an agent, and so of a folder.
+pub(crate) fn check_agent(name: &str) -> Result<(), Error> {
+    name.parse::<AgentName>().map(drop).map_err(|_| unusable("agent", name))
+}
+
+/// Whether a text is the name of a task, or of several joined by `+`, and so of a file.
+pub(crate) fn check_task(name: &str) -> Result<(), Error> {
+    let usable = name.len() <= NAME_MAX && name.split('+').all(|task| task.parse::<TaskName>().is_ok());
+    if usable { Ok(()) } else { Err(unusable("task", name)) }
+}
+
+fn unusable(what: &'static str, name: &str) -> Error {
+    Error::Name { what, name: name.escape_debug().to_string() }
 }
 
 impl Library {
@@ -58,8 +65,8 @@ impl Library {
 
     /// The file of a baseline, whether there is one or not.
     pub fn path(&self, agent: &str, task: &str) -> Result<PathBuf, Error> {
-        check_name("agent", agent)?;
-        check_name("task", task)?;
+        check_agent(agent)?;
+        check_task(task)?;
         Ok(self.baselines().join(agent).join(format!("{task}.{SUFFIX}")))
     }
 
@@ -75,12 +82,12 @@ impl Library {
     pub fn list(&self) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for (agent, directory) in file::list(&self.baselines())? {
-            if check_name("agent", &agent).is_err() {
+            if check_agent(&agent).is_err() {
                 continue;
             }
             for (name, path) in file::list(&directory)? {
                 let task = name.strip_suffix(SUFFIX).and_then(|rest| rest.strip_suffix('.'));
-                if let Some(task) = task.filter(|task| check_name("task", task).is_ok()) {
+                if let Some(task) = task.filter(|task| check_task(task).is_ok()) {
                     entries.push(Entry { agent: agent.clone(), task: task.to_owned(), path });
                 }
             }
@@ -114,7 +121,7 @@ impl Library {
 
     /// What is normal for any task of an agent: for a task that has no baseline. `None` when the agent has none at all.
     pub fn union(&self, agent: &str) -> Result<Option<Baseline>, Error> {
-        check_name("agent", agent)?;
+        check_agent(agent)?;
         let entries = self.list()?;
         let of_agent = entries.iter().filter(|entry| entry.agent == agent);
         let baselines = of_agent

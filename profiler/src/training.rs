@@ -3,6 +3,7 @@
 use crate::corpus::Recorded;
 use crate::screen::reason_to_leave_out;
 use crate::{Error, library};
+use event::{AgentName, TaskName};
 use models::train::{self as trainer, Others, TrainError};
 use models::{Baseline, Provenance, SESSIONS_MIN};
 use std::collections::BTreeMap;
@@ -12,9 +13,9 @@ use store::{Reader, Session};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only this agent.
-    pub agent: Option<String>,
+    pub agent: Option<AgentName>,
     /// Only this task.
-    pub task: Option<String>,
+    pub task: Option<TaskName>,
     /// Only these sessions, if any are named.
     pub sessions: Vec<i64>,
     /// Sessions that teach nothing, and calibrate beside those that are held out in turn.
@@ -109,8 +110,13 @@ pub fn train(
     let groups = group(reader, &sessions, filter, Filter::teaches)?;
     let calibrating = group(reader, &sessions, filter, Filter::calibrates)?;
     // What nobody said the task of is no task: a baseline of it takes to be asked for.
-    let wanted =
-        |task: &str| filter.task.as_deref().map_or(task != event::UNKNOWN_TASK, |wanted| wanted == task);
+    let wanted = |task: &str| {
+        filter
+            .task
+            .as_ref()
+            .map(TaskName::as_str)
+            .map_or(task != event::UNKNOWN_TASK, |wanted| wanted == task)
+    };
     let untasked = || groups.iter().filter(|((_, task), _)| task == event::UNKNOWN_TASK && !wanted(task));
     let untasked: Vec<Untasked> = untasked()
         .map(|((agent, _), group)| Untasked {
@@ -122,11 +128,9 @@ pub fn train(
         return Ok(Report { untasked, ..Report::default() });
     }
     if !groups.keys().any(|(_, task)| wanted(task)) {
-        let or_any = |name: &Option<String>, any: &str| name.clone().unwrap_or_else(|| any.to_owned());
-        return Err(Error::NoSessions {
-            agent: or_any(&filter.agent, "any agent"),
-            task: or_any(&filter.task, "any task"),
-        });
+        let agent = filter.agent.clone().map_or_else(|| "any agent".to_owned(), String::from);
+        let task = filter.task.clone().map_or_else(|| "any task".to_owned(), String::from);
+        return Err(Error::NoSessions { agent, task });
     }
     let taught = taught(reader, &groups, wanted)?;
     let mut report = Report { untasked, ..Report::default() };
@@ -181,9 +185,10 @@ fn group<'s>(
     takes: impl Fn(&Filter, i64) -> bool,
 ) -> Result<BTreeMap<(String, String), Group<'s>>, Error> {
     let mut groups: BTreeMap<(String, String), Group<'s>> = BTreeMap::new();
-    let wanted = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
     for session in sessions {
-        if !takes(filter, session.id.0) || !wanted(&filter.agent, &session.meta.agent) {
+        if !takes(filter, session.id.0)
+            || filter.agent.as_ref().is_some_and(|agent| agent.as_str() != session.meta.agent)
+        {
             continue;
         }
         let mut tasks: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
@@ -221,8 +226,8 @@ fn train_one(
     options: Options,
     progress: &mut dyn FnMut(trainer::Progress),
 ) -> Result<Trained, Error> {
-    library::check_name("agent", agent)?;
-    library::check_name("task", task)?;
+    library::check_agent(agent)?;
+    library::check_task(task)?;
     let used: Vec<i64> = group.usable.iter().map(|(session, _)| session.id.0).collect();
     tracing::debug!(agent, task, used = used.len(), left_out = group.left_out.len(), "training");
     let tiers: Vec<&str> = group.usable.iter().map(|(session, _)| session.meta.tier.as_str()).collect();

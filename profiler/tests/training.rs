@@ -48,7 +48,8 @@ fn sessions_that_cannot_be_believed_are_left_out_with_the_reason() {
     let lossy = recording.session("codex", &["edit"], Kind::Lossy, 51);
     let alerted = recording.session("codex", &["edit"], Kind::Alerted, 52);
     let cut = recording.session("codex", &["edit"], Kind::Incomplete, 53);
-    let report = report(&recording, &Filter { task: Some("edit".into()), ..Filter::default() }).unwrap();
+    let report =
+        report(&recording, &Filter { task: Some("edit".parse().unwrap()), ..Filter::default() }).unwrap();
     let trained = &report.trained[0];
     assert_eq!(trained.used.len(), 4);
     let why: Vec<(i64, &str)> = trained.left_out.iter().map(|(id, why)| (*id, why.as_str())).collect();
@@ -130,7 +131,7 @@ fn a_baseline_leans_on_the_other_tasks_of_its_agent_and_on_no_other_agents() {
         ("opencode/edit".to_owned(), None),
     ];
     assert_eq!(all, expected);
-    let one = leans_on(&Filter { task: Some("edit".into()), ..Filter::default() });
+    let one = leans_on(&Filter { task: Some("edit".parse().unwrap()), ..Filter::default() });
     assert_eq!(one, [expected[0].clone(), expected[2].clone()], "also when only one task is trained");
 }
 
@@ -138,7 +139,7 @@ fn a_baseline_leans_on_the_other_tasks_of_its_agent_and_on_no_other_agents() {
 fn nothing_to_train_on_is_an_error_that_says_what_to_do() {
     let mut recording = Recording::new();
     recording.session("codex", &["edit"], Kind::Clean, 1);
-    let filter = Filter { agent: Some("claude-code".into()), ..Filter::default() };
+    let filter = Filter { agent: Some("claude-code".parse().unwrap()), ..Filter::default() };
     let error = report(&recording, &filter).unwrap_err().to_string();
     assert!(error.contains("claude-code") && error.contains("wardline record"), "{error}");
 }

@@ -10,11 +10,11 @@ pub mod process;
 
 use crate::supervisor::peer::Peer;
 use broker::Use;
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 use event::SESSION_DIRECTORIES;
 use guard::Error;
-use guard::process::is_held_alive;
-use process::{Order, Prepared, Said, Start};
+pub(crate) use process::path_of;
+use process::{MAX_BYTES, Order, Prepared, Said, Start};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::ffi::OsString;
 use std::fs;
@@ -28,13 +28,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use sys::process::is_held_alive;
 
 /// How long reading the user's keys may take.
 const PREPARING: Duration = Duration::from_secs(10);
 /// How long it may take to end by itself.
 const ENDING: Duration = Duration::from_secs(1);
-/// Bytes of the longest message of a broker.
-const MAX_BYTES: usize = 1 << 20;
 
 /// Whose keys are used, and for which session.
 #[derive(Clone, Debug)]
@@ -295,9 +294,4 @@ fn stranger(stream: &UnixStream, is_member: &dyn Fn(u32) -> Result<bool, Error>)
     // Held by its pidfd: when it lives after the look-up, the number was its own.
     let inside = is_member(peer.pid).unwrap_or(false) && is_held_alive(peer.pidfd());
     (!inside).then_some(peer.pid)
-}
-
-/// The path behind bytes.
-pub(crate) fn path_of(bytes: &BString) -> PathBuf {
-    PathBuf::from(bytes.to_os_str_lossy().into_owned())
 }

@@ -5,8 +5,6 @@
 //! session would run unguarded.
 
 use abi::Member;
-use collector::mountinfo::cgroup_root;
-use guard::process::{self, NS_PER_TICK, Stat};
 use guard::{Error, cgroup};
 use rustix::process::Signal;
 use std::collections::{HashMap, HashSet};
@@ -17,6 +15,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use sys::clock::NS_PER_TICK;
+use sys::mountinfo::cgroup_root;
+use sys::process::{self, Stat};
 
 /// What the supervisor says before it ends as it should.
 const ALL_IS_WELL: u8 = b'q';

@@ -2,10 +2,10 @@
 
 use super::file::owned;
 use super::tools::{Deed, Place, call, check, in_child, say, wait};
-use crate::processes::cgroup_root;
 use std::fs;
 use std::io::{self, Error};
 use std::os::fd::{AsRawFd, OwnedFd};
+use sys::mountinfo::cgroup_root;
 
 pub(super) const DEEDS: &[Deed] = &[
     ("fork", |_| {

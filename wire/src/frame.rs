@@ -253,11 +253,11 @@ mod tests {
     fn a_frame_arrives_with_its_descriptors() {
         let (a, b) = UnixStream::pair().unwrap();
         let file = tempfile_like();
-        let request = Request::Task { session: "last".into(), owner: None, task: "edit".into() };
+        let request = Request::Task { session: "last".into(), owner: None, task: "edit".parse().unwrap() };
         send(&a, &request, &[file.as_fd()]).unwrap();
         drop(a);
         let (got, fds) = receive::<Request>(&b, MAX_REQUEST_BYTES).unwrap().unwrap();
-        assert!(matches!(got, Request::Task { task, .. } if task == "edit"));
+        assert!(matches!(got, Request::Task { task, .. } if task.as_str() == "edit"));
         assert_eq!(fds.len(), 1);
         assert!(receive::<Request>(&b, MAX_REQUEST_BYTES).unwrap().is_none());
     }
@@ -284,8 +284,8 @@ mod tests {
         let (session, owner) = (String::from("last"), Some(1000));
         let begin = Begin {
             mode: Mode::Enforce,
-            agent: "codex".into(),
-            task: "edit".into(),
+            agent: "codex".parse().unwrap(),
+            task: "edit".parse().unwrap(),
             command: vec!["codex".into(), "exec".into()],
             pid: 4242,
             uid: 1000,

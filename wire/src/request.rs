@@ -2,6 +2,7 @@
 
 use crate::GoOn;
 use bstr::BString;
+use event::{AgentName, TaskName};
 use serde::{Deserialize, Serialize};
 
 /// What a session is for.
@@ -32,10 +33,10 @@ impl Mode {
 pub struct Begin {
     /// What the session is for.
     pub mode: Mode,
-    /// The agent, as a tag.
-    pub agent: String,
+    /// The agent.
+    pub agent: AgentName,
     /// The task of the first segment.
-    pub task: String,
+    pub task: TaskName,
     /// The command, argv.
     pub command: Vec<BString>,
     /// Pid of the held process, as the client sees it; verified against the pidfd.
@@ -109,7 +110,7 @@ pub enum Request {
         /// Its user, where that is not plain.
         owner: Option<u32>,
         /// The task of the new segment.
-        task: String,
+        task: TaskName,
     },
     /// Follows notices: [`Reply::Notice`] until one side hangs up, or where only the past is left.
     Tail {

@@ -1,8 +1,8 @@
 //! A session around a process that runs already, from the client's side: until that process ends, or the user leaves.
 
 use super::connect;
-use super::guarded::Guarded;
-use super::run::{arm, lost};
+use super::guarded::{Guarded, lost};
+use super::run::arm;
 use super::terminal::Terminal;
 use anyhow::{Context, Result};
 use bstr::ByteSlice;

@@ -1,9 +1,9 @@
 //! The supervisor's side of a running session: what it says by itself, and what the user answers to it.
 
 use super::frozen::{Answer, Standing};
-use super::run::lost;
 use super::signals;
 use anyhow::{Result, bail};
+use command::Exit;
 use nix::unistd::Pid;
 use rustix::process::DumpableBehavior;
 use std::fs::File;
@@ -155,4 +155,11 @@ impl Guarded {
             }
         }
     }
+}
+
+/// The supervisor is gone.
+pub(super) fn lost() -> anyhow::Error {
+    Exit::GuardLost.error(
+        "the supervisor ended while the command ran: the command was killed, since nothing guarded it any more",
+    )
 }

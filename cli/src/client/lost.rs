@@ -23,14 +23,8 @@ pub fn kill_session(command: Option<Pid>, cgroup: Option<&Path>) {
 /// A process and its descendants, as far as they have not been re-parented; the root first, so that it forks no more.
 pub(super) fn tree(root: Pid) -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        if let Some(parent) = parent(&stat) {
-            children.entry(parent).or_default().push(pid);
-        }
+    for (pid, stat) in sys::process::all() {
+        children.entry(stat.parent as i32).or_default().push(pid as i32);
     }
     let mut found = vec![root.as_raw()];
     let mut next = 0;
@@ -41,19 +35,9 @@ pub(super) fn tree(root: Pid) -> Vec<Pid> {
     found.into_iter().map(Pid::from_raw).collect()
 }
 
-/// Field 4 of proc_pid_stat(5); the command before it may hold anything but ends with the last parenthesis.
-fn parent(stat: &str) -> Option<i32> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_parent_is_found_behind_a_hostile_name() {
-        assert_eq!(parent("7 (a) b) 1 2) S 42 7 7 0"), Some(42));
-    }
 
     #[test]
     fn a_tree_holds_its_root_and_children() {

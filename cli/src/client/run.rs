@@ -112,12 +112,6 @@ pub(super) fn arm(
     Err(Exit::CannotProtect.error(format!("the supervisor hangs up: see `{}`", state.log().display())))
 }
 
-/// Whether a process stands still now.
-fn is_stopped(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
-}
-
 /// Waits for the command, stops and continues with it, and watches that the supervisor lives.
 fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals, terminal: &Terminal) -> Result<How> {
     loop {
@@ -158,7 +152,7 @@ fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals, terminal: &Termi
         if ready[1] {
             guarded.hear()?;
         }
-        if guarded.was_halted() && is_stopped(command) {
+        if guarded.was_halted() && sys::process::is_stopped(command.as_raw() as u32) {
             terminal.forget_input();
             stop_with(command, Signal::SIGSTOP)?;
         }
@@ -169,10 +163,4 @@ fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals, terminal: &Termi
 fn finish(guarded: &mut Guarded, how: How) -> Result<Finished> {
     let finished = guarded.finish(&Request::Ended { status: how.status() })?;
     finished.map_err(|refused| Exit::Failed.error(refused))
-}
-
-pub(super) fn lost() -> anyhow::Error {
-    Exit::GuardLost.error(
-        "the supervisor ended while the command ran: the command was killed, since nothing guarded it any more",
-    )
 }

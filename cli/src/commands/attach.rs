@@ -1,7 +1,7 @@
 //! `wardline record --attach PID` and `wardline enforce --attach PID`: a process that runs already, and what is to be
 //! known of it from `/proc`.
 
-use super::run::{self, Of, SessionArgs, Stance, announce, say};
+use super::session::{self, Of, SessionArgs, Stance, announce, say};
 use super::summary;
 use crate::client::{self, Left, connect};
 use crate::environment::split;
@@ -28,11 +28,11 @@ struct Process {
 pub fn attach(state: &State, verbose: u8, args: &SessionArgs, stance: Stance, pid: u32) -> Result<ExitCode> {
     // Who is inside a session and looks into a process outside is ended for it.
     connect::is_served(state)?;
-    let summary_file = args.summary_file.as_deref().map(run::create).transpose()?;
+    let summary_file = args.summary_file.as_deref().map(session::create).transpose()?;
     let Process { command, environment, file, directory, user } = read(pid, args)?;
     let of =
         Of { command: &command, file: file.as_deref(), directory: &directory, environment: &environment };
-    let mut begin = run::begin(args, stance, &of, &user)?;
+    let mut begin = session::begin(args, stance, &of, &user)?;
     begin.pid = pid;
     begin.attach = true;
     let mut said = Vec::new();
@@ -49,7 +49,7 @@ pub fn attach(state: &State, verbose: u8, args: &SessionArgs, stance: Stance, pi
     };
     let mode = stance.mode;
     let (left, finished) = client::attach(state, verbose, begin, started, say)?;
-    run::write_summary(summary_file, &finished.report)?;
+    session::write_summary(summary_file, &finished.report)?;
     if !args.quiet {
         anstream::eprintln!("{}", summary::text(mode, verbose, &finished, &said));
         match (left, mode) {
@@ -58,13 +58,13 @@ pub fn attach(state: &State, verbose: u8, args: &SessionArgs, stance: Stance, pi
             (Left::Ended, _) => {}
         }
     }
-    run::ended_for_a_delegate(mode, &finished.report)?;
+    session::ended_for_a_delegate(mode, &finished.report)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn read(pid: u32, args: &SessionArgs) -> Result<Process> {
     // Of a process whose first thread has exited, the others have what `/proc` shows.
-    let shown = guard::process::living_thread(pid).unwrap_or(pid);
+    let shown = sys::process::living_thread(pid).unwrap_or(pid);
     let proc = PathBuf::from(format!("/proc/{shown}"));
     let missing = |what: &str, error: std::io::Error| {
         Exit::Usage.error(format!("the {what} of process {pid} cannot be read: {error}"))

@@ -12,6 +12,7 @@ pub mod export;
 pub mod keeper;
 pub mod policy;
 pub mod run;
+mod session;
 pub mod sessions;
 pub mod show;
 pub mod stop;

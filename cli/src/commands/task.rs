@@ -4,6 +4,7 @@ use crate::client::connect;
 use anyhow::{Result, bail};
 use command::print_line;
 use command::{Exit, State};
+use event::TaskName;
 use wire::{Reply, Request};
 
 /// Arguments of `task`.
@@ -16,7 +17,7 @@ pub struct Args {
     /// Number of a running session, or `last`
     pub session: String,
     /// The task of the new segment
-    pub task: String,
+    pub task: TaskName,
     /// Whose session, where two users have one of that number
     #[arg(long)]
     pub user: Option<String>,

@@ -6,7 +6,7 @@ use command::Exit;
 use command::print_line;
 use command::table::{self, count};
 use command::user;
-use event::UNKNOWN_TASK;
+use event::{AgentName, TaskName, UNKNOWN_TASK};
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{State, Trial};
 use nix::unistd::Uid;
@@ -22,11 +22,11 @@ met a crown jewel, were alerted on, lost records or never ended do not train.\n\
 )]
 pub struct Args {
     /// Only this agent
-    #[arg(long, value_parser = super::run::tag)]
-    pub agent: Option<String>,
+    #[arg(long)]
+    pub agent: Option<AgentName>,
     /// Only this task; `unknown` for recordings of which none was said, of which no baseline is made otherwise
-    #[arg(long, value_parser = super::run::tag)]
-    pub task: Option<String>,
+    #[arg(long)]
+    pub task: Option<TaskName>,
     /// Only this session, by its number; may be given more than once
     #[arg(long = "session", value_name = "ID")]
     pub sessions: Vec<i64>,

@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod delegate;
+mod ground;
 mod inject;
 mod place;
 mod plant;
@@ -15,7 +16,8 @@ mod watch;
 
 pub use catalogue::{Attack, Expected, Id, Plant, Scenario, Success, Technique, all};
 pub use delegate::{Authority, Delegates};
+pub use ground::Ground;
 pub use inject::inject;
 pub use place::Place;
-pub use plant::{Ground, plant};
+pub use plant::plant;
 pub use watch::{Seen, Watch};

@@ -1,18 +1,15 @@
 //! What lies ready before a session: files, links, repositories of the git remote, and what hostile hosts hand out.
 
-use super::{Place, Plant, Scenario};
+use super::{Ground, Place, Plant, Scenario};
 use crate::cache::run;
 use crate::error::at;
 use crate::home::PIECE;
 use crate::seed::{Rng, stream};
-use crate::tools::PATH;
 use crate::{Error, Secret, Services, User, words};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 /// Stands in a planted text for a secret of its own, of 48 letters.
 const SECRET: &str = "{{secret}}";
@@ -22,31 +19,6 @@ const HOME: &str = "{{home}}";
 
 /// Letters of a planted secret.
 const SECRET_LETTERS: usize = 3 * PIECE;
-
-/// Where a scenario takes place.
-#[derive(Clone, Debug)]
-pub struct Ground {
-    /// The user's home.
-    pub home: PathBuf,
-    /// The session's workspace.
-    pub workspace: PathBuf,
-    /// The bare repositories behind the git remote.
-    pub remotes: PathBuf,
-    /// Who the session runs as.
-    pub user: User,
-    /// What an observer can recognise. [`plant`] adds to it.
-    pub secrets: Vec<Secret>,
-}
-
-impl Ground {
-    /// A command as the user of the ground.
-    pub(super) fn command(&self, program: &str, directory: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear().env("PATH", PATH).env("HOME", &self.home).env("LANG", "C");
-        command.current_dir(directory).stdin(Stdio::null()).uid(self.user.id).gid(self.user.id);
-        command
-    }
-}
 
 /// Lays out what the scenario needs, and adds its secrets to the ground's.
 pub fn plant(scenario: &Scenario, ground: &mut Ground, services: &Services, seed: u64) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! The machine and the corpus that a result rests on. No name of a host or a user.
 
-use super::Options;
+use super::options::Options;
 use crate::result::Basis;
 use datasets::corpus::{Corpus, Description};
 use std::collections::BTreeSet;

@@ -14,6 +14,7 @@ mod incident;
 mod learning;
 mod machine;
 mod mimicry;
+mod options;
 mod planned;
 mod poisoning;
 mod steps;
@@ -32,6 +33,7 @@ use datasets::corpus::{Corpus, Description};
 use fit::{Scope, fit_all};
 use models::Thresholds;
 use models::channel::CHANNELS;
+pub use options::Options;
 use planned::Planned;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -39,17 +41,6 @@ use rayon::join;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use steps::{Steps, Told};
-
-/// What the corpus does not say.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Seed of resampling, of orders and of what is dropped.
-    pub seed: u64,
-    /// The source that Wardline was built from.
-    pub commit: Option<String>,
-    /// Version of Wardline.
-    pub wardline: String,
-}
 
 /// Evaluates a corpus. It may lie in parts, which were made with the same seed, of different agents or tasks: each part is
 /// what one machine recorded. `told` hears what is being done, with how much of how much.

@@ -77,7 +77,7 @@ pub fn section(result: &EvalResult) -> Result<Markup, Error> {
         (of(CaseKind::Late)?)
         (of(CaseKind::FalseAlarm)?)
     };
-    Ok(super::section(
+    Ok(super::section::section(
         "cases",
         "Case by case",
         "Every attack that was missed or noticed too late, and every false alarm, with what each stage knew and what it lacked.",

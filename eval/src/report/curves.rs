@@ -150,7 +150,7 @@ fn delay_table(result: &EvalResult) -> Markup {
 
 /// With its heading.
 pub fn section(result: &EvalResult) -> Result<Markup, Error> {
-    Ok(super::section(
+    Ok(super::section::section(
         "curves",
         "Curves",
         "A session is called an attack when its lowest p, from the onset on, is at or below a threshold; the curves run through all thresholds. Nothing was tuned on these sessions.",

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_kept_figure_is_that_of_the_kept_result() {
         let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/2026-11-27-6.18.44-full");
-        let figure = figure(&crate::read(&kept.join("result.json")).unwrap()).unwrap();
+        let figure = figure(&crate::read(&crate::result_file(&kept)).unwrap()).unwrap();
         assert!(figure.matches("<g").count() == 28 && figure.contains("169 prevented"), "{figure}");
         let committed = std::fs::read_to_string(kept.join("figure.svg")).unwrap();
         assert!(figure == committed, "`wardline-lab eval report {}` writes it anew", kept.display());

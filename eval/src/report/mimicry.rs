@@ -1,6 +1,6 @@
 //! What hiding among normal steps is worth to an attacker.
 
-use super::section;
+use super::section::section;
 use super::tables::share;
 use crate::metrics::proportion::Proportion;
 use crate::result::EvalResult;

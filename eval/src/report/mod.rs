@@ -7,6 +7,7 @@ mod figure;
 mod mimicry;
 mod parts;
 mod plot;
+mod section;
 mod tables;
 mod timeline;
 
@@ -54,15 +55,4 @@ pub fn html(result: &EvalResult) -> Result<String, Error> {
         }
     };
     Ok(page.into_string())
-}
-
-/// A section with a heading, an anchor, and a sentence on how to read it.
-pub(super) fn section(id: &str, title: &str, lead: &str, body: &maud::Markup) -> maud::Markup {
-    html! {
-        section id=(id) {
-            h2 { a href={ "#" (id) } { (title) } }
-            @if !lead.is_empty() { p.lead { (lead) } }
-            (body)
-        }
-    }
 }

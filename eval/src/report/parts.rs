@@ -1,7 +1,8 @@
 //! What each part of Wardline is worth, and what learning takes and costs.
 
+use super::plot;
+use super::section::section;
 use super::tables::share;
-use super::{plot, section};
 use crate::Error;
 use crate::result::{Arm, EvalResult, Poisoned};
 use crate::words;

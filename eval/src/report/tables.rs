@@ -1,6 +1,6 @@
 //! The tables of the page: attacks by everything, runs, and what they rest on.
 
-use super::section;
+use super::section::section;
 use crate::metrics::incident::Outcomes;
 use crate::metrics::proportion::Proportion;
 use crate::result::{Breakdown, EvalResult, Source};

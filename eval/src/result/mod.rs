@@ -18,17 +18,35 @@ use crate::metrics::proportion::Proportion;
 use crate::metrics::roc::{PrPoint, RocPoint};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The file of a result that was named by itself or by its directory.
+/// Bytes of a result that is read: one of some thousand runs has five million.
+const MAX_BYTES: u64 = 1 << 30;
+/// How a compressed one begins (RFC 8878).
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// The file of a result that was named by itself or by its directory. One that is kept may be compressed.
 pub fn result_file(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join("result.json") } else { path.to_owned() }
+    let plain = path.join("result.json");
+    match path.is_dir() {
+        true if plain.exists() => plain,
+        true => path.join("result.json.zst"),
+        false => path.to_owned(),
+    }
 }
 
-/// Reads a result.
+/// Reads a result, plain or packed with zstd.
 pub fn read(path: &Path) -> Result<EvalResult, Error> {
-    let text =
-        fs::read(path).map_err(|error| Error::File { doing: "reading", path: path.to_owned(), error })?;
+    let wrong = |error| Error::File { doing: "reading", path: path.to_owned(), error };
+    let kept = fs::read(path).map_err(wrong)?;
+    let mut text = Vec::new();
+    if kept.starts_with(&ZSTD) {
+        let packed = zstd::Decoder::new(kept.as_slice()).map_err(wrong)?;
+        packed.take(MAX_BYTES).read_to_end(&mut text).map_err(wrong)?;
+    } else {
+        text = kept;
+    }
     let parse = |detail: String| Error::Parse { path: path.to_owned(), detail };
     let result: EvalResult = serde_json::from_slice(&text).map_err(|error| parse(error.to_string()))?;
     if result.format != FORMAT {

@@ -1,7 +1,7 @@
 //! One attempt in a child of its own. Between fork and exit the child only makes system calls: it shares its memory's
 //! image with a process of many threads, whose locks nobody will release.
 
-use super::Place;
+use super::place::Place;
 use crate::Error;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};

@@ -75,7 +75,7 @@ pub(super) fn descriptors(pid: u32) -> BTreeSet<u64> {
 /// The process that holds a socket; of several the last one: init hands its sockets on to others.
 pub(super) fn holder(inode: u64) -> Option<u32> {
     let holds = |pid: &u32| descriptors(*pid).contains(&inode);
-    super::processes().filter(holds).max()
+    sys::process::numbers().filter(holds).max()
 }
 
 /// The network namespace of a process.

@@ -4,7 +4,7 @@
 
 use super::latency::Latencies;
 use super::request::{self, Asked};
-use crate::{Error, cgroup, process};
+use crate::{Error, cgroup};
 use abi::{Member, VERDICT_REFUSED, Verdict};
 use nix::errno::Errno;
 use nix::sys::fanotify::{Fanotify, FanotifyEvent, FanotifyResponse, MaskFlags, Response};
@@ -17,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
+use sys::process;
 
 /// Questions that wait, past which answering members rests as long as it took: each answer wakes everybody who waits, and
 /// other processes want to run, too.

@@ -5,7 +5,6 @@
 use super::answer::{Answering, Oracle};
 use super::here::Here;
 use super::owned;
-use crate::process::{self, NS_PER_TICK, Stat};
 use crate::{DenyList, Error, cgroup};
 use abi::{Member, Verdict};
 use collector::{Judge, JudgeIds};
@@ -20,6 +19,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use sys::clock::NS_PER_TICK;
+use sys::process::{self, Stat};
 use wire::Latency;
 
 /// How long it may take until it answers, and how long it may take to say how long its answers took.

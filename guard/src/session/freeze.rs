@@ -1,12 +1,13 @@
 //! A session that stands still: what froze it, who lets it go on, and how far.
 
+use super::Live;
 use super::passed::Deed;
-use super::{Live, boot_ns};
 use crate::{Error, cgroup};
 use event::{Means, Stage};
 use models::Score;
 use rustix::process::Signal;
 use std::time::Instant;
+use sys::clock::boot_ns;
 use wire::{Freeze, Frozen, GoOn};
 
 /// Things that are told of one freeze; more are let pass with them.

@@ -1,7 +1,7 @@
 //! How far the score is behind the kernel: from an operation to its score.
 
-use super::boot_ns;
 use hdrhistogram::Histogram;
+use sys::clock::boot_ns;
 use wire::Lag;
 
 /// Shortest and longest that are told apart, ns; what is longer counts as the longest.

@@ -151,7 +151,7 @@ impl Live {
                 }
             }
             if peer.fate == Fate::Happened && matches!(outsider.kind, PeerKind::Other | PeerKind::Helper(_)) {
-                effects.push(Effect::Met { time_ns: super::boot_ns(), peer: peer.clone() });
+                effects.push(Effect::Met { time_ns: sys::clock::boot_ns(), peer: peer.clone() });
             }
         }
         match &outsider.kind {
@@ -160,7 +160,7 @@ impl Live {
                 self.report.t0_hits += 1;
                 self.stopped(Stage::T0, Means::Kill);
                 let agent = outsider.delegate();
-                effects.extend(agent.and_then(|agent| self.reached_agent(super::boot_ns(), agent)));
+                effects.extend(agent.and_then(|agent| self.reached_agent(sys::clock::boot_ns(), agent)));
             }
             PeerKind::Helper(work) => {
                 let what = format!("`{}` (process {}) was reached", outsider.program, outsider.pid);
@@ -190,7 +190,7 @@ impl Live {
         self.stopped(Stage::T0, Means::Kill);
         self.report.stopped += makers.len() as u64;
         let cause = super::Cause {
-            time_ns: super::boot_ns(),
+            time_ns: sys::clock::boot_ns(),
             stage: Some(Stage::T0),
             what,
             reason: self.explained(number),

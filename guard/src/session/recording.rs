@@ -174,7 +174,7 @@ impl Recording {
         self.flush();
         let count = self.unstored + self.left_out;
         if count > 0 {
-            let loss = Loss { time_ns: super::boot_ns(), cpu: 0, kind: Loss::UNSTORED, count };
+            let loss = Loss { time_ns: sys::clock::boot_ns(), cpu: 0, kind: Loss::UNSTORED, count };
             self.keep(Order::Captured(self.id, vec![Captured::Loss(loss)]));
         }
         self.keep(Order::End(self.id, summary));

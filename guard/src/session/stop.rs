@@ -6,7 +6,7 @@ use abi::Session;
 use event::{Means, Stage};
 use models::Verdict;
 use rustix::process::Signal;
-use rustix::time::{ClockId, clock_gettime};
+use sys::clock::boot_ns;
 use wire::Mode;
 
 impl Live {
@@ -137,10 +137,4 @@ pub(crate) fn no_session() -> Session {
         unlabelled_reason: 0,
         unknown_net_reason: 0,
     }
-}
-
-/// CLOCK_BOOTTIME, ns: the clock of events.
-pub fn boot_ns() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }

@@ -3,7 +3,7 @@
 //! is another one, to which the name's refusal holds.
 
 use crate::walk::Node;
-use crate::{DenyList, Error, cgroup, process};
+use crate::{DenyList, Error, cgroup};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, StatxFlags, makedev, statx};
 use rustix::process::Signal;
 use std::fs;
@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
+use sys::process;
 
 /// `F_SETSIG`, include/uapi/asm-generic/fcntl.h
 const F_SETSIG: libc::c_int = 10;

@@ -12,8 +12,8 @@
 use super::files::{Entry, Files};
 use super::habits::{ALWAYS, Costs, Habit, Habits, Reaches};
 use super::names::{Name, Names};
+use super::policy::{Closed, NAMES_MAX, Policy};
 use super::words::{ASKED_FOR, FILE_REACHES, bits, show, verb};
-use super::{Closed, NAMES_MAX, Policy};
 use crate::magic;
 use crate::reason::{Normal, Reasons};
 use abi::{FileKey, LABEL_NAMES, LABEL_STATE, Label, T1NameKey, access};

@@ -4,12 +4,12 @@ use crate::walk::{self, Found};
 use crate::{DenyList, magic};
 use abi::FileKey;
 use bstr::{BStr, BString, ByteSlice};
-use collector::mountinfo::{self, MOUNTINFO, Mount};
 use rustix::fs::{Mode, OFlags};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
+use sys::mountinfo::{self, MOUNTINFO, Mount};
 
 /// Bytes of a file that the kernel looks at to start it: `BINPRM_BUF_SIZE`.
 const HEAD_BYTES: u64 = 256;

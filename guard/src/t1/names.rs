@@ -4,9 +4,8 @@
 //! Names hold for what is new: who moves something to a name is not asked for it, since what sessions move to is not
 //! learned.
 
-use crate::{DenyList, Error};
 use abi::pattern::{Digest, Pattern};
-use abi::{FileKey, LABEL_NAMES, LABEL_STATE, Label, NAME_EXACT, NAME_LEN, NAME_PATTERN, T1Key, T1NameKey};
+use abi::{FileKey, LABEL_NAMES, LABEL_STATE, NAME_EXACT, NAME_LEN, NAME_PATTERN, T1NameKey};
 use bstr::BStr;
 use std::collections::BTreeSet;
 
@@ -79,31 +78,9 @@ impl Names {
     }
 }
 
-/// A directory that a policy awaits is there now: from here on only the names that it knows are made in it. One that has a
-/// label was there before, and was moved to this place: it keeps that.
-pub(crate) fn label_made(
-    list: &dyn DenyList,
-    policy: &mut super::Policy,
-    path: &BStr,
-    dir: FileKey,
-) -> Result<(), Error> {
-    let Some(names) = policy.awaited.remove(path) else { return Ok(()) };
-    if policy.labels.iter().any(|(labelled, _)| *labelled == dir) {
-        return Ok(());
-    }
-    let number = policy.number;
-    for (key, reason) in names.entries(dir, number) {
-        policy.names.push((key, reason));
-        list.insert_t1_name(&key, reason)?;
-    }
-    let label = Label { deny: names.deny, reason: names.deny_reason, flags: names.flags };
-    policy.labels.push((dir, label));
-    list.insert_t1(&T1Key { file: dir, policy: number, pad: 0 }, &label)
-}
-
 /// As the kernel side answers: the reason for which a name may not be made in a directory; 0: it may.
 #[cfg(test)]
-pub(super) fn reason(policy: &super::Policy, dir: FileKey, name: &BStr) -> u32 {
+pub(super) fn reason(policy: &super::policy::Policy, dir: FileKey, name: &BStr) -> u32 {
     let of = |name: Name| {
         let key = name.key(dir, policy.number);
         policy.names.iter().find(|(known, _)| *known == key).map(|(_, reason)| *reason)
@@ -114,7 +91,7 @@ pub(super) fn reason(policy: &super::Policy, dir: FileKey, name: &BStr) -> u32 {
 
 /// As the kernel side answers: the reason for which nothing is changed at a path below a directory of the agent's own state.
 #[cfg(test)]
-pub(super) fn obeyed(policy: &super::Policy, below: &std::path::Path) -> u32 {
+pub(super) fn obeyed(policy: &super::policy::Policy, below: &std::path::Path) -> u32 {
     use std::os::unix::ffi::OsStrExt;
     let of = |name: &std::ffi::OsStr| {
         let key = Name::exact(name.as_bytes().into())?.key(abi::ANY_DIR, policy.number);

@@ -3,9 +3,9 @@
 
 use super::*;
 use crate::denylist::fake::Fake;
-use abi::{LABEL_NAMES, LABEL_STATE};
-use bstr::{BStr, ByteSlice};
-use event::{Event, Exe, File, Object, Op, Origin, Outcome, Tokeniser};
+use abi::{FileKey, LABEL_NAMES, LABEL_STATE};
+use bstr::{BStr, BString, ByteSlice};
+use event::{Access, Event, Exe, File, Object, Op, Origin, Outcome, Tokeniser};
 use proptest::prelude::*;
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -263,7 +263,7 @@ impl<'d> Session<'d> {
         let name = directory.as_os_str().as_bytes().as_bstr();
         let entry = self.disk.look(name).unwrap();
         if let Some(policy) = &mut self.policy {
-            names::label_made(&Fake::default(), policy, name, entry.key).unwrap();
+            label_made(&Fake::default(), policy, name, entry.key).unwrap();
         }
     }
 

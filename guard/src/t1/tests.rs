@@ -2,8 +2,9 @@
 
 use super::*;
 use abi::access::{CREATE, EXEC, READ, REMOVE, WRITE};
-use bstr::{BStr, ByteSlice};
-use event::{Place, Reach};
+use abi::{FileKey, Label};
+use bstr::{BStr, BString, ByteSlice};
+use event::{Access, Place, Reach};
 use std::collections::BTreeMap;
 
 /// A file system in memory: path, and whether it is a directory.
@@ -254,11 +255,11 @@ fn a_directory_that_sessions_make_has_its_names_as_soon_as_it_is_there() {
     let (path, was_there) = (BStr::new("/home/u/.local"), compiled.machine.key("/home/u/Documents"));
     compiled.machine.add(path, true);
     let awaited = compiled.policy.awaited.clone();
-    names::label_made(&list, &mut compiled.policy, path, was_there).unwrap();
+    label_made(&list, &mut compiled.policy, path, was_there).unwrap();
     assert_eq!(list.state().t1, before, "what was moved there keeps its label");
     compiled.policy.awaited = awaited;
     let made = compiled.machine.key("/home/u/.local");
-    names::label_made(&list, &mut compiled.policy, path, made).unwrap();
+    label_made(&list, &mut compiled.policy, path, made).unwrap();
     assert_eq!(compiled.denied("/home/u/.local/state/new"), 0);
     assert_eq!(compiled.refused("/home/u/.local", "state"), None);
     assert!(compiled.refused("/home/u/.local", "share").is_some());

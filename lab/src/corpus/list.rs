@@ -1,6 +1,6 @@
 //! `wardline-lab corpus list`
 
-use super::Directory;
+use super::directory::Directory;
 use anyhow::Result;
 use command::print_line;
 use command::table;

@@ -1,6 +1,6 @@
 //! `wardline-lab corpus stats`: how many sessions there are, and how much is new in each.
 
-use super::Directory;
+use super::directory::Directory;
 use anyhow::{Context, Result};
 use command::print_line;
 use command::table;

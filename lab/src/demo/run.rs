@@ -1,7 +1,8 @@
 //! The demo from beginning to end.
 
+use super::args::DemoArgs;
+use super::judge;
 use super::report::{Clean, Outcome, Recorded, Report};
-use super::{DemoArgs, judge};
 use crate::live::{Client, Interrupts, Job, Run};
 use anyhow::{Result, ensure};
 use command::Exit;

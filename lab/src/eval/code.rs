@@ -4,6 +4,7 @@
 //! dies keeps what came before. `cargo xtask redcode` boots the machine, collects them, and has `eval code-report` write
 //! the result.
 
+mod args;
 mod ground;
 mod machine;
 mod program;
@@ -12,39 +13,13 @@ mod run;
 use super::report;
 use crate::live::Interrupts;
 use anyhow::{Context, Result};
+pub use args::Args;
 use command::Exit;
-use eval::code::{Line, MARK, Report};
+use eval::code::{MARK, Report};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Arguments of `eval code`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Cases are JSON lines with index, language (bash, python) and code, plain or packed with zstd. The programs are hostile, \
-and run for real: this works only in a throw-away machine that was booted for it, and without a network. `cargo xtask redcode` boots one."
-)]
-pub struct Args {
-    /// The cases
-    #[arg(value_name = "FILE")]
-    pub cases: PathBuf,
-    /// Another seed gives another world, other sessions, and the cases in another order
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// How many cases: each risk index in turn. All, when nothing is said
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-    /// How many of them to leave out at the beginning: a machine that died before has run them
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub after: usize,
-    /// Held-out sessions of normal work, and as many with a harmless program
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub clean: usize,
-    /// Seconds that a guarded session may take
-    #[arg(long, value_name = "S", default_value_t = 40)]
-    pub seconds: u64,
-}
 
 /// Runs them.
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -95,6 +70,3 @@ pub fn write_report(args: &ReportArgs) -> Result<ExitCode> {
     report::write(&args.out.join("README.md"), &eval::code::markdown(&report))?;
     Ok(ExitCode::SUCCESS)
 }
-
-/// A line, for `run`.
-type Say<'s> = dyn FnMut(&Line) -> Result<()> + 's;

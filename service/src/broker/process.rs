@@ -1,9 +1,8 @@
 //! The broker's own process: becomes the user, reads the user's keys, and serves the connections that it is handed.
 
-use super::path_of;
 use broker::gpg::{Filter, Line, MAX_LINE};
 use broker::{Agent, Config, Connection, Hosts, Keys, Loaded, Use, read_file};
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 use guard::Error;
 use nix::unistd::{Gid, Uid, User};
 use rustix::process::DumpableBehavior;
@@ -20,6 +19,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// Bytes of the longest message of a broker.
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// Connections of the session that are served at once.
 const CONNECTIONS: usize = 64;
@@ -84,7 +86,7 @@ pub fn run() -> Result<(), Error> {
     let wrong = |e: io::Error| Error::io("the supervisor cannot be heard", e);
     let control = io::stdin().as_fd().try_clone_to_owned().map_err(wrong)?;
     let control = Arc::new(UnixStream::from(control));
-    let Some((start, _)) = wire::receive::<Start>(&control, super::MAX_BYTES).map_err(wrong)? else {
+    let Some((start, _)) = wire::receive::<Start>(&control, MAX_BYTES).map_err(wrong)? else {
         return Ok(());
     };
     become_user(&start).map_err(|e| Error::io("the user cannot be changed", e))?;
@@ -100,7 +102,7 @@ pub fn run() -> Result<(), Error> {
     say(&Said::Prepared(prepared));
     let (agent, gpg) = (Arc::new(agent), Arc::new(gpg));
     let running = Arc::new(AtomicUsize::new(0));
-    while let Ok(Some((order, fds))) = wire::receive::<Order>(&control, super::MAX_BYTES) {
+    while let Ok(Some((order, fds))) = wire::receive::<Order>(&control, MAX_BYTES) {
         let Some(stream) = fds.into_iter().next().map(UnixStream::from) else { continue };
         if running.fetch_add(1, Ordering::AcqRel) >= CONNECTIONS {
             running.fetch_sub(1, Ordering::AcqRel);
@@ -325,4 +327,9 @@ impl Gpg {
         }
         command
     }
+}
+
+/// The path behind bytes.
+pub(crate) fn path_of(bytes: &BString) -> PathBuf {
+    PathBuf::from(bytes.to_os_str_lossy().into_owned())
 }

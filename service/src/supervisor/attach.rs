@@ -9,17 +9,18 @@ use super::end::{Leaving, evict};
 use super::machine::Lease;
 use super::peer::Peer;
 use super::sessions::{Running, Slot};
-use collector::mountinfo::cgroup_root;
 use event::Unseen;
 use guard::Error;
 use guard::cgroup::{self, Cgroup};
 use guard::delegates;
-use guard::process::{self, NS_PER_TICK, Stat};
-use guard::session::boot_ns;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use sys::clock::NS_PER_TICK;
+use sys::clock::boot_ns;
+use sys::mountinfo::cgroup_root;
+use sys::process::{self, Stat};
 use wire::{Refused, Why};
 
 /// How long the tree may go on growing faster than it is taken in, and how long letting go may take.
@@ -210,8 +211,9 @@ pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving
             let origin = taken.origins.get(&pid).or(taken.origin.as_ref());
             let back = origin.is_some_and(|origin| cgroup::put(origin, pid).is_ok());
             if !back
-                && let Err(error) =
-                    cgroup_root().map_err(Error::from).and_then(|root| cgroup::put(&root, pid))
+                && let Err(error) = cgroup_root()
+                    .map_err(|e| Error::io("finding cgroup v2", e))
+                    .and_then(|root| cgroup::put(&root, pid))
             {
                 tracing::debug!(pid, %error, "a process could not be moved back");
             }

@@ -12,13 +12,15 @@ use crate::broker::Broker;
 use bstr::BString;
 use event::{Context, SessionMeta};
 use guard::cgroup::Cgroup;
-use guard::session::{Recording, boot_ns, names};
-use guard::{Opening, canary, process};
+use guard::session::{Recording, names};
+use guard::{Opening, canary};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use sys::clock::boot_ns;
+use sys::process;
 use wire::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
 
 /// Serves a session's connection to its end.
@@ -158,7 +160,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
         .map_err(|trouble| Refused::new(Why::Policy, trouble.to_string()))?;
     let baseline = match begin.mode {
         Mode::Record => None,
-        _ => shared.baseline(begin.uid, &begin.agent, &begin.task)?,
+        _ => shared.baseline(begin.uid, begin.agent.as_str(), &begin.task)?,
     };
     let mut command = begin.command.clone();
     shared.sessions.redactor().arguments(&mut command, false);
@@ -252,8 +254,8 @@ fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(
 fn meta(lease: &Lease, begin: &Begin, command: &[BString]) -> SessionMeta {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     SessionMeta {
-        agent: begin.agent.clone(),
-        task: begin.task.clone(),
+        agent: begin.agent.to_string(),
+        task: begin.task.to_string(),
         command: command.iter().map(ToString::to_string).collect(),
         context: Context {
             workspaces: begin.workspaces.clone(),

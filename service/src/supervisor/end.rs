@@ -4,9 +4,10 @@ use super::Shared;
 use super::machine::Lease;
 use super::sessions::Running;
 use super::undo;
-use guard::{Live, process};
+use guard::Live;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use sys::process;
 use wire::{Finished, Report};
 
 /// What the command left running gets this long to end by itself.

@@ -4,7 +4,6 @@
 use super::Shared;
 use super::pump::Pump;
 use crate::keeper::Keeper;
-use collector::mountinfo::cgroup_root;
 use collector::{Kernel, Options, Tier};
 use event::Access;
 use guard::fanotify::Group;
@@ -12,6 +11,7 @@ use guard::{DenyList, Error, Guard, cgroup, t0};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use sys::mountinfo::cgroup_root;
 use wire::{Refused, Why};
 
 /// The loaded kernel side.

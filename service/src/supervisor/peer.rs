@@ -1,10 +1,11 @@
 //! Who asks. The agent has its user's uid, so a uid proves nothing: what counts is whether the peer, or any ancestor of
 //! it, is inside a session.
 
-use guard::{Error, process};
+use guard::Error;
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use sys::process;
 
 /// Ancestors that are asked about before a chain is taken for endless: `pid_max` chains do not occur, a loop of
 /// re-used pids may.

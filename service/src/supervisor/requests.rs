@@ -7,6 +7,7 @@ use super::peer::Peer;
 use super::sessions::Running;
 use super::{Shared, begin};
 use crate::teller;
+use event::TaskName;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
@@ -128,9 +129,9 @@ impl Shared {
     }
 }
 
-fn switch(shared: &Shared, running: &Running, task: &str) -> Result<Reply, Refused> {
+fn switch(shared: &Shared, running: &Running, task: &TaskName) -> Result<Reply, Refused> {
     let said = shared.switch(running, task)?;
-    tracing::info!(session = running.id(), task, "task switched");
+    tracing::info!(session = running.id(), task = task.as_str(), "task switched");
     Ok(Reply::Done(said))
 }
 

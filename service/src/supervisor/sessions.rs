@@ -8,7 +8,6 @@ use bstr::BString;
 use collector::{ALL_SESSIONS, Heard};
 use event::Captured;
 use event::secret::Redactor;
-use guard::session::boot_ns;
 use guard::{Effect, Error, Live};
 use rustix::event::{EventfdFlags, eventfd};
 use std::collections::HashMap;
@@ -16,6 +15,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use sys::clock::boot_ns;
 use wire::{Action, Kind, Notice, Refused, Running as Listed, Why};
 
 /// Denials of one session that reach the log; the others reach `tail`, the store and the summary.

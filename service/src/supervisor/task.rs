@@ -1,8 +1,8 @@
 //! The task of a running session: a new segment, and the baseline that guards it.
 
 use super::Shared;
-use super::admission::is_tag;
 use super::sessions::Running;
+use event::TaskName;
 use models::Baseline;
 use std::sync::Arc;
 use wire::{Mode, Refused, Why};
@@ -13,14 +13,14 @@ impl Shared {
         &self,
         uid: u32,
         agent: &str,
-        task: &str,
+        task: &TaskName,
     ) -> Result<Option<Arc<Baseline>>, Refused> {
         let load = |task| {
             self.setup.baselines.load(uid, agent, task).map_err(|e| {
                 Refused::new(Why::Failed, format!("the baseline of `{agent}` cannot be armed: {e}"))
             })
         };
-        let own = if task == event::UNKNOWN_TASK { None } else { load(Some(task))? };
+        let own = if task.is_unknown() { None } else { load(Some(task.as_str()))? };
         match own {
             Some(baseline) => Ok(Some(baseline)),
             None => load(None),
@@ -28,10 +28,7 @@ impl Shared {
     }
 
     /// Opens a new segment of a running session.
-    pub(super) fn switch(&self, running: &Running, task: &str) -> Result<String, Refused> {
-        if !is_tag(task) {
-            return Err(Refused::new(Why::Protocol, "a task is a tag of letters, digits, `.`, `-` and `_`"));
-        }
+    pub(super) fn switch(&self, running: &Running, task: &TaskName) -> Result<String, Refused> {
         let gone = || Refused::new(Why::NoSuchSession, "the session is over");
         let (agent, mode, place) =
             running.with(|live| (live.meta().agent.clone(), live.mode(), live.place())).ok_or_else(gone)?;
@@ -40,12 +37,13 @@ impl Shared {
         let cannot = |e: guard::Error| Refused::new(Why::CannotProtect, format!("the old task stays: {e}"));
         // Compiled before, and taken back after: the thread that reads the rings waits for the session meanwhile.
         let enter = |baseline| {
-            let task = task.to_owned();
-            let enter = move || place.enter(&task, baseline).map_err(cannot);
+            let task = task.clone();
+            let enter = move || place.enter(task.as_str(), baseline).map_err(cannot);
             self.armer.look(running.uid, enter)
         };
         let entered = baseline.map(enter).transpose()?;
-        let old = running.with(|live| live.switch(task, entered)).ok_or_else(gone)?.map_err(cannot)?;
+        let old =
+            running.with(|live| live.switch(task.as_str(), entered)).ok_or_else(gone)?.map_err(cannot)?;
         drop(old);
         let guarded = match (mode, armed) {
             (Mode::Record, _) => "",

@@ -3,12 +3,12 @@
 use super::Shared;
 use crate::teller::Teller;
 use collector::Kernel;
-use guard::process;
 use rustix::process::Signal;
 use std::collections::HashMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use sys::process;
 use wire::teller::Start;
 use wire::{Refused, Why};
 

@@ -1,10 +1,10 @@
 //! What waits for a teller, and what became of what it took. Bounded: who tells waits for nothing.
 
 use event::{Captured, Loss};
-use guard::session::boot_ns;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use sys::clock::boot_ns;
 use wire::Notice;
 use wire::teller::{Order, Said};
 

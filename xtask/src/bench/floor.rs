@@ -28,7 +28,7 @@ impl Empty {
     pub fn attach(hooks: &BTreeSet<String>) -> Result<Empty> {
         use CgroupSkbAttachType::{Egress, Ingress};
         let mut bpf = EbpfLoader::new().load(OBJECT)?;
-        let (root, mode) = (File::open(cgroup_root()?)?, CgroupAttachMode::Single);
+        let (root, mode) = (File::open(sys::mountinfo::cgroup_root()?)?, CgroupAttachMode::Single);
         tracepoint(&mut bpf, "empty_tracepoint")?.load()?;
         packet(&mut bpf)?.load()?;
         for hook in hooks {
@@ -132,12 +132,4 @@ fn tracepoint<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut RawTracePoint
 
 fn packet(bpf: &mut Ebpf) -> Result<&mut CgroupSkb> {
     Ok(bpf.program_mut("empty_packet").context("floor.bpf.o has no program `empty_packet`")?.try_into()?)
-}
-
-/// Where cgroup v2 is mounted.
-fn cgroup_root() -> Result<String> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
-    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "));
-    let point = line.and_then(|line| line.split(' ').nth(4));
-    point.map(str::to_owned).context("no cgroup v2 is mounted")
 }

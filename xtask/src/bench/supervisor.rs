@@ -9,6 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use sys::clock::NS_PER_TICK;
 
 /// A supervisor that stays; ended with its value.
 pub struct Supervisor {
@@ -163,8 +164,7 @@ fn own_ns(pid: u32) -> Result<u64> {
     if ticks.len() < 4 {
         bail!("/proc/{pid}/stat has no times");
     }
-    // A clock tick of user space is a hundredth of a second on every Linux (USER_HZ).
-    Ok(ticks.iter().sum::<u64>() * 10_000_000)
+    Ok(ticks.iter().sum::<u64>() * NS_PER_TICK)
 }
 
 /// Sums over the kernel programs that a process holds, from /proc/PID/fdinfo.

@@ -60,7 +60,7 @@ impl Facts {
             btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
             lsm: read("/sys/kernel/security/lsm").map_or_else(Vec::new, |lsm| split(&lsm)),
             lockdown: read("/sys/kernel/security/lockdown").and_then(|modes| chosen(&modes)),
-            cgroup2: collector::mountinfo::cgroup_root().ok().map(|path| path.display().to_string()),
+            cgroup2: sys::mountinfo::cgroup_root().ok().map(|path| path.display().to_string()),
             capabilities: read("/proc/self/status").map_or_else(Vec::new, |status| capabilities(&status)),
             memlock: rustix::process::getrlimit(rustix::process::Resource::Memlock).current,
             file_systems: file_systems(),

@@ -1,8 +1,8 @@
 //! The run from beginning to end: a world, a baseline of normal sessions, held-out ones, and then case by case.
 
+use super::args::{Args, Say};
 use super::ground::{self, Ground};
 use super::program::{self, Doings};
-use super::{Args, Say};
 use crate::live::{Client, Interrupts, Job, Run};
 use anyhow::{Context, Result, ensure};
 use command::State;

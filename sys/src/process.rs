@@ -11,9 +11,6 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// A tick of `/proc/PID/stat`, ns: 10 ms on every architecture (USER_HZ = 100).
-pub const NS_PER_TICK: u64 = 10_000_000;
-
 /// How much of a process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -30,7 +27,7 @@ pub enum Life {
 pub struct Stat {
     /// Field 4.
     pub parent: u32,
-    /// Field 22: start after boot, in ticks ([`NS_PER_TICK`]).
+    /// Field 22: start after boot, in ticks ([`NS_PER_TICK`](crate::clock::NS_PER_TICK)).
     pub start_ticks: u64,
     /// Fields 3 and 20: the state of the first thread, and how many threads have not been given up.
     pub life: Life,
@@ -93,14 +90,19 @@ pub fn parent(pid: u32) -> Option<u32> {
     Stat::read(pid).map(|stat| stat.parent)
 }
 
+/// The numbers of every process.
+pub fn numbers() -> impl Iterator<Item = u32> {
+    numbers_in("/proc".to_owned())
+}
+
 /// Every process.
 pub fn all() -> HashMap<u32, Stat> {
-    numbers("/proc".to_owned()).filter_map(|pid| Some((pid, Stat::read(pid)?))).collect()
+    numbers().filter_map(|pid| Some((pid, Stat::read(pid)?))).collect()
 }
 
 /// The threads of a process, those included that have exited and not gone.
 pub fn threads(pid: u32) -> impl Iterator<Item = u32> {
-    numbers(format!("/proc/{pid}/task"))
+    numbers_in(format!("/proc/{pid}/task"))
 }
 
 /// The process of a thread; `None` when the thread is gone.
@@ -141,7 +143,7 @@ pub fn living_thread(pid: u32) -> Option<u32> {
     })
 }
 
-fn numbers(directory: String) -> impl Iterator<Item = u32> {
+fn numbers_in(directory: String) -> impl Iterator<Item = u32> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }

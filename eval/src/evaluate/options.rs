@@ -1,0 +1,12 @@
+//! What an evaluation is told.
+
+/// What the corpus does not say.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Seed of resampling, of orders and of what is dropped.
+    pub seed: u64,
+    /// The source that Wardline was built from.
+    pub commit: Option<String>,
+    /// Version of Wardline.
+    pub wardline: String,
+}

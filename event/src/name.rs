@@ -1,0 +1,138 @@
+//! Names that users give: of an agent, and of a task.
+//!
+//! A name becomes part of a file's name and a word of tables, so that it is short and plain, and is checked once, where it
+//! comes in.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Bytes that a name may have.
+const LONGEST: usize = 64;
+
+/// What is said of a session whose task nobody said, and of an agent without a name.
+pub const UNKNOWN_TASK: &str = "unknown";
+
+/// A text that is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a name has 1 to {LONGEST} letters, digits, `.`, `-` and `_`, and does not begin with a dot")]
+pub struct NoName;
+
+/// Whether a text can be a name.
+fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    !text.is_empty() && text.len() <= LONGEST && !text.starts_with('.') && text.bytes().all(fits)
+}
+
+/// Declares a kind of name.
+macro_rules! name {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// As text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NoName;
+
+            fn from_str(text: &str) -> Result<Self, NoName> {
+                if is_name(text) { Ok(Self(text.to_owned())) } else { Err(NoName) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NoName;
+
+            fn try_from(text: String) -> Result<Self, NoName> {
+                if is_name(&text) { Ok(Self(text)) } else { Err(NoName) }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// The name of an agent.
+    AgentName
+}
+
+name! {
+    /// The name of a task.
+    TaskName
+}
+
+impl AgentName {
+    /// That of a program which no agent is known by: its file's name, with a dash for what no name has.
+    pub fn of_program(path: &[u8]) -> AgentName {
+        let name = path.rsplit(|&byte| byte == b'/').find(|name| !name.is_empty()).unwrap_or_default();
+        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' };
+        let name: String = String::from_utf8_lossy(name).chars().map(plain).take(LONGEST).collect();
+        let name = name.trim_start_matches('.');
+        if name.trim_matches(['.', '-']).is_empty() {
+            AgentName(UNKNOWN_TASK.to_owned())
+        } else {
+            AgentName(name.to_owned())
+        }
+    }
+}
+
+impl TaskName {
+    /// Whether this stands for the task that nobody said.
+    pub fn is_unknown(&self) -> bool {
+        self.0 == UNKNOWN_TASK
+    }
+}
+
+impl Default for TaskName {
+    /// The task that nobody said.
+    fn default() -> TaskName {
+        TaskName(UNKNOWN_TASK.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_file_name_and_no_more() {
+        assert_eq!("mini-swe_agent.2".parse::<AgentName>().unwrap().as_str(), "mini-swe_agent.2");
+        for bad in ["", ".x", "../x", "a/b", "a b", "a+b", "\u{e9}", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<TaskName>(), Err(NoName), "{bad}");
+        }
+        assert!(TaskName::default().is_unknown() && !"edit".parse::<TaskName>().unwrap().is_unknown());
+    }
+
+    #[test]
+    fn every_program_has_a_name() {
+        for (path, name) in [
+            ("/usr/bin/my agent", "my-agent"),
+            ("/opt/x/", "x"),
+            ("/", "unknown"),
+            ("...", "unknown"),
+            ("/a/.hidden", "hidden"),
+        ] {
+            let named = AgentName::of_program(path.as_bytes());
+            assert_eq!(named.as_str(), name);
+            assert_eq!(named.as_str().parse(), Ok(named));
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What the kernel says of this machine, read in one way: clocks, processes, mounts.
+//!
+//! Must never decide anything, and never read a file that the guarded side could put in the place of the kernel's.
+
+pub mod clock;
+pub mod mountinfo;
+pub mod process;
