@@ -49,8 +49,9 @@ fn build(directory: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").filter(|_| is_run && directory.join(".cargo-lock").exists());
     let Some(cargo) = cargo else { return Ok(()) };
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", LAB]);
-    command.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../lab/Cargo.toml")]);
+    // As `cargo run` chooses packages: another choice has other features, and builds what both need twice.
+    command.args(["build", "--quiet", "--bin", LAB]);
+    command.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")]);
     if directory.ends_with("release") {
         command.arg("--release");
     }
