@@ -148,7 +148,7 @@ impl Delegates {
             Who::Socket(inode) => sockets::holder(inode),
             Who::Pipe(dev, inode) => {
                 let is_own = |pid| self.session_of(pid) == Some(slot);
-                pipes::holder((dev, inode), processes().filter(|pid| !is_own(*pid)))
+                pipes::holder((dev, inode), process::numbers().filter(|pid| !is_own(*pid)))
             }
         };
         let found = pid.and_then(|pid| {

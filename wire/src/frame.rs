@@ -160,11 +160,13 @@ impl Incoming<'_> {
         let Some(until) = self.until else { return Ok(()) };
         loop {
             let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                // Also for who always has a byte ready.
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the request did not come in time"));
+            }
             let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
             match poll(&mut [PollFd::new(self.stream, PollFlags::IN)], Some(&left)) {
-                Ok(0) => {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the request did not come in time"));
-                }
+                Ok(0) => {}
                 Ok(_) => return Ok(()),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
