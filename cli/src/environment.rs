@@ -27,10 +27,10 @@ const OF_SUDO: [&str; 7] = ["HOME", "LOGNAME", "MAIL", "PATH", "SHELL", "TERM", 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct EnvironmentArgs {
     /// Set a variable of the command, or hand on one of your shell's that would be dropped; several times for several
-    #[arg(long, value_name = "NAME[=VALUE]", conflicts_with = "attach")]
+    #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
     /// PATH of the command, in which it is looked for
-    #[arg(long, value_name = "PATH", conflicts_with = "attach")]
+    #[arg(long, value_name = "PATH")]
     pub path: Option<OsString>,
 }
 

@@ -13,7 +13,7 @@ use crate::{Error, reason};
 use abi::{Label, access};
 use attempt::{Attempt, Outcome};
 use collector::{Kernel, Tier};
-use event::Means;
+use event::{Fate, Means};
 use place::Place;
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ pub struct Row {
     pub operation: String,
     /// By what it is stopped; `None`: by nothing, or it could not be tried.
     pub means: Option<Means>,
-    /// It is refused before it happens.
-    pub prevented: bool,
+    /// What became of it; `None`: it could not be tried, or ended in a way that proves nothing.
+    pub fate: Option<Fate>,
     /// What the caller gets.
     pub errno: Option<i32>,
     /// In words.
@@ -50,7 +50,7 @@ pub fn missing(kernel: &Arc<Kernel>, slot: u32, group: Option<Arc<Group>>) -> Re
     let scene = Scene::new(kernel, slot, &place, group)?;
     for attempt in attempt::NEEDED {
         let row = scene.row(attempt, &place)?;
-        if !row.prevented {
+        if row.fate != Some(Fate::Refused) {
             return Ok(Some(row));
         }
     }
@@ -59,7 +59,7 @@ pub fn missing(kernel: &Arc<Kernel>, slot: u32, group: Option<Arc<Group>>) -> Re
 
 /// Whether what was tried is enough for sessions to start.
 pub fn is_enough(rows: &[Row]) -> bool {
-    let shown = |name: &str| rows.iter().any(|row| row.operation == name && row.prevented);
+    let shown = |name: &str| rows.iter().any(|row| row.operation == name && row.fate == Some(Fate::Refused));
     attempt::NEEDED.iter().all(|attempt| shown(attempt.name))
 }
 
@@ -129,15 +129,10 @@ impl Drop for Scene<'_> {
 
 /// Reads the two outcomes of one attempt.
 fn judge(attempt: &Attempt, free: &Outcome, guarded: &Outcome, made: bool, tier: Tier) -> Row {
-    let row = |means, prevented, errno, note: String| Row {
-        operation: attempt.name.into(),
-        means,
-        prevented,
-        errno,
-        note,
-    };
+    let row =
+        |means, fate, errno, note: String| Row { operation: attempt.name.into(), means, fate, errno, note };
     if !attempt.works(free) {
-        return row(None, false, None, format!("cannot be tried on this machine ({})", free.words()));
+        return row(None, None, None, format!("cannot be tried on this machine ({})", free.words()));
     }
     match guarded {
         Outcome::Failed(libc::EPERM) => {
@@ -146,19 +141,18 @@ fn judge(attempt: &Attempt, free: &Outcome, guarded: &Outcome, made: bool, tier:
                 Tier::Tracepoint if attempt.is_network => Means::Cgroup,
                 Tier::Tracepoint => Means::Fanotify,
             };
-            let note =
-                if made { "refused, and the empty file was made" } else { "refused before it happens" };
-            row(Some(means), !made, Some(libc::EPERM), note.into())
+            let (fate, note) = if made {
+                (Fate::Stopped, "fails, and leaves an empty file")
+            } else {
+                (Fate::Refused, "fails with EPERM")
+            };
+            row(Some(means), Some(fate), Some(libc::EPERM), note.into())
         }
-        Outcome::Killed => {
-            row(Some(Means::Kill), false, None, "ended after the fact: detected, not prevented".into())
-        }
-        other if attempt.works(other) => {
-            row(None, false, None, "not refused: seen and scored, and what follows can be frozen".into())
-        }
+        Outcome::Killed => row(Some(Means::Kill), Some(Fate::Stopped), None, "its process is killed".into()),
+        other if attempt.works(other) => row(None, Some(Fate::Happened), None, "is seen and scored".into()),
         Outcome::Failed(errno) => {
-            row(None, false, Some(*errno), format!("fails in an unexpected way ({})", guarded.words()))
+            row(None, None, Some(*errno), format!("fails in an unexpected way ({})", guarded.words()))
         }
-        Outcome::Done | Outcome::Hung => row(None, false, None, guarded.words()),
+        Outcome::Done | Outcome::Hung => row(None, None, None, guarded.words()),
     }
 }

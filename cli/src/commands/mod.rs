@@ -59,7 +59,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);
     match cli.command {
         Command::Demo(args) => demo::run(&args),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => doctor::run(&state, cli.verbose, &args),
         Command::Record(args) => run::record(&state, cli.verbose, args),
         Command::Enforce(args) => run::enforce(&state, cli.verbose, args),
         Command::Task(args) => done(task::run(&state, &args)),

@@ -44,7 +44,7 @@ pub struct SessionArgs {
     #[arg(short, long)]
     pub quiet: bool,
     /// Take in a process that runs already, with everything that descends from it, instead of starting a command
-    #[arg(long, value_name = "PID", conflicts_with_all = ["command", "user"])]
+    #[arg(long, value_name = "PID", conflicts_with_all = ["command", "user", "env", "path"])]
     pub attach: Option<u32>,
     /// The command and its arguments
     #[arg(required_unless_present = "attach", last = true, value_name = "COMMAND")]

@@ -35,7 +35,9 @@ pub struct FileSystem {
     pub path: String,
     /// Its type.
     pub kind: String,
-    /// Whether it can be enforced.
+    /// Its files have a lasting identity, or are decided by who reaches for them.
+    pub enforceable: bool,
+    /// In words.
     pub note: String,
 }
 
@@ -101,7 +103,12 @@ fn file_systems() -> Vec<FileSystem> {
             (false, true) => "of the kernel's own: decided by who reaches for it",
             (false, false) => "not enforceable: its files have no lasting identity",
         };
-        let row = FileSystem { path, kind: file_system.name.to_owned(), note: note.to_owned() };
+        let row = FileSystem {
+            path,
+            kind: file_system.name.to_owned(),
+            enforceable: file_system.enforceable || file_system.ephemeral,
+            note: note.to_owned(),
+        };
         if !found.iter().any(|other| other.path == row.path) {
             found.push(row);
         }

@@ -1,0 +1,231 @@
+//! What was found, for people: on one page, or whole.
+
+use super::Findings;
+use collector::Tier;
+use command::table;
+use event::{Fate, Means};
+use std::fmt::Write;
+
+/// Columns of a line of names.
+const WIDTH: usize = 96;
+
+/// What the tier means here, and what would give more.
+pub(super) fn words(findings: &Findings) -> Vec<String> {
+    let mut words = Vec::new();
+    words.push(match (findings.tier, findings.can_prevent) {
+        (Some(tier), true) => format!("agents can be guarded here, in tier `{}`", name(tier)),
+        (Some(_), false) => {
+            "agents cannot be guarded here: for that a read and a connect must be refused".to_owned()
+        }
+        (None, _) => "nothing could be tried".to_owned(),
+    });
+    let facts = &findings.facts;
+    if findings.tier == Some(Tier::Tracepoint) {
+        let bpf = facts.lsm.iter().any(|lsm| lsm == "bpf");
+        words.push(
+            "a session that does what happens here to something closed is frozen or ended right after it"
+                .to_owned(),
+        );
+        words.push(match facts.lsm.as_slice() {
+            [] => "tier `lsm` refuses all of them: this kernel takes no BPF LSM programs".to_owned(),
+            lsm if !bpf => format!(
+                "tier `lsm` refuses all of them: boot with `lsm={},bpf` on the kernel's command line",
+                lsm.join(",")
+            ),
+            _ => "tier `lsm` refuses all of them: `bpf` is active, and its programs were not taken (see -v)"
+                .to_owned(),
+        });
+    }
+    if facts.cgroup2.is_none() {
+        words.push("cgroup v2 is not mounted: `mount -t cgroup2 none /sys/fs/cgroup`".to_owned());
+    }
+    words
+}
+
+fn name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Lsm => "lsm",
+        Tier::Tracepoint => "tracepoint",
+    }
+}
+
+/// One page.
+pub(super) fn short(findings: &Findings) -> String {
+    let facts = &findings.facts;
+    let mut out = format!("Linux {} ({})\n", facts.kernel, facts.machine);
+    let mut words = findings.words.iter();
+    if let Some(first) = words.next() {
+        let _ = writeln!(out, "{first}");
+    }
+    if !findings.probes.is_empty() {
+        out.push('\n');
+        let fates = Fate::ALL.map(Some).into_iter().chain([None]);
+        for fate in fates {
+            let rows = findings.probes.iter().filter(|row| row.fate == fate);
+            let names: Vec<&str> = rows.map(|row| row.operation.as_str()).collect();
+            if !names.is_empty() {
+                listed(&mut out, fate.map_or("not known", Fate::name), &names);
+            }
+        }
+    }
+    let unsure: Vec<&str> =
+        facts.file_systems.iter().filter(|of| !of.enforceable).map(|of| of.path.as_str()).collect();
+    if !unsure.is_empty() {
+        listed(&mut out, "no lasting identity", &unsure);
+    }
+    if words.len() > 0 || findings.problem.is_some() {
+        out.push('\n');
+    }
+    for word in words {
+        let _ = writeln!(out, "{word}");
+    }
+    end(&mut out, findings);
+    out.push_str("\n`wardline doctor -v` shows every attempt and program\n");
+    out
+}
+
+/// A head, and names beside it, in lines of a bounded width.
+fn listed(out: &mut String, head: &str, names: &[&str]) {
+    const COLUMN: usize = 22;
+    let mut line = format!("{head:COLUMN$}");
+    for (index, name) in names.iter().enumerate() {
+        let comma = if index + 1 < names.len() { "," } else { "" };
+        if line.len() > COLUMN && line.len() + name.len() + comma.len() > WIDTH {
+            let _ = writeln!(out, "{}", line.trim_end());
+            line = " ".repeat(COLUMN);
+        }
+        let _ = write!(line, "{name}{comma} ");
+    }
+    let _ = writeln!(out, "{}", line.trim_end());
+}
+
+/// The agent that was asked about, and what went wrong.
+fn end(out: &mut String, findings: &Findings) {
+    if let Some(agent) = &findings.agent {
+        out.push('\n');
+        for line in agent.lines() {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    if let Some(problem) = &findings.problem {
+        let _ = writeln!(out, "problem: {problem}");
+    }
+}
+
+/// Everything.
+pub(super) fn whole(findings: &Findings) -> String {
+    let mut out = String::new();
+    let facts = &findings.facts;
+    let lsm = match facts.lsm.as_slice() {
+        [] => "not known (securityfs is not mounted)".to_owned(),
+        lsm => lsm.join(", "),
+    };
+    let memlock = facts.memlock.map_or_else(|| "unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
+    for (name, value) in [
+        ("kernel", format!("{} ({})", facts.kernel, facts.machine)),
+        ("BTF", if facts.btf { "yes" } else { "no" }.to_owned()),
+        ("active LSMs", lsm),
+        ("lockdown", facts.lockdown.clone().unwrap_or_else(|| "none".to_owned())),
+        ("cgroup v2", facts.cgroup2.clone().unwrap_or_else(|| "not mounted".to_owned())),
+        ("capabilities", facts.capabilities.join(", ")),
+        ("memlock", memlock),
+    ] {
+        let _ = writeln!(out, "{name:<13} {value}");
+    }
+    let _ = writeln!(out, "file systems");
+    for file_system in &facts.file_systems {
+        let _ = writeln!(out, "  {:<28} {:<10} {}", file_system.path, file_system.kind, file_system.note);
+    }
+    if !findings.programs.is_empty() {
+        let _ = writeln!(out, "\nprograms");
+        for program in &findings.programs {
+            let state = program
+                .error
+                .as_deref()
+                .map_or_else(|| "loaded and attached".to_owned(), |e| format!("not taken: {e}"));
+            let _ = writeln!(out, "  {:<22} {:<28} {state}", program.name, program.hook);
+        }
+    }
+    if let Some(offsets) = &findings.offsets {
+        let _ = writeln!(out, "\noffsets");
+        for field in &offsets.0 {
+            let _ = writeln!(out, "  {:<34} {}", field.field, field.offset);
+        }
+    }
+    if !findings.probes.is_empty() {
+        let mut table = table::table(&["operation", "means", "what became of it", "tried just now"]);
+        for row in &findings.probes {
+            let means = row.means.map_or("none", Means::name);
+            let fate = row.fate.map_or("not known", Fate::name);
+            table.add_row([row.operation.as_str(), means, fate, row.note.as_str()]);
+        }
+        let _ = writeln!(out, "\n{}", table::plain(&table));
+    }
+    out.push('\n');
+    for word in &findings.words {
+        let _ = writeln!(out, "{word}");
+    }
+    end(&mut out, findings);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::facts::Facts;
+    use guard::canary::Row;
+
+    fn findings(tier: Tier, rows: &[(&str, Option<Fate>)], lsm: &[&str]) -> Findings {
+        let mut facts = Facts::read();
+        facts.kernel = "6.12.1".to_owned();
+        facts.machine = "x86_64".to_owned();
+        facts.lsm = lsm.iter().map(|&lsm| lsm.to_owned()).collect();
+        facts.cgroup2 = Some("/sys/fs/cgroup".to_owned());
+        facts.file_systems.clear();
+        let probes = rows.iter().map(|&(operation, fate)| Row {
+            operation: operation.to_owned(),
+            means: None,
+            fate,
+            errno: None,
+            note: String::new(),
+        });
+        let mut findings = Findings {
+            tier: Some(tier),
+            can_prevent: true,
+            facts,
+            programs: Vec::new(),
+            offsets: None,
+            probes: probes.collect(),
+            problem: None,
+            words: Vec::new(),
+            agent: None,
+        };
+        findings.words = words(&findings);
+        findings
+    }
+
+    #[test]
+    fn a_page_says_what_becomes_of_each_operation_and_how_to_get_more() {
+        let rows = [
+            ("read a file", Some(Fate::Refused)),
+            ("list a directory", Some(Fate::Refused)),
+            ("map a program", Some(Fate::Stopped)),
+            ("make a directory", Some(Fate::Happened)),
+            ("send a datagram over IPv6", None),
+        ];
+        insta::assert_snapshot!(
+            "tracepoint",
+            short(&findings(Tier::Tracepoint, &rows, &["landlock", "yama"]))
+        );
+        let all = rows.map(|(name, _)| (name, Some(Fate::Refused)));
+        insta::assert_snapshot!("lsm", short(&findings(Tier::Lsm, &all, &["landlock", "bpf"])));
+    }
+
+    #[test]
+    fn a_line_of_names_is_broken_between_them() {
+        let mut out = String::new();
+        listed(&mut out, "refused", &["rename a file into place"; 9]);
+        assert!(out.lines().count() > 2 && out.lines().all(|line| line.len() <= WIDTH), "{out}");
+        assert_eq!(out.matches("rename a file into place,").count(), 8);
+    }
+}
