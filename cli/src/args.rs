@@ -94,6 +94,9 @@ pub enum Command {
     Completions(command::completions::Args),
     /// Run the supervisor in the foreground; other commands start it when they need it
     Supervisor(supervisor::Args),
+    /// Start the other processes of a supervisor
+    #[command(hide = true)]
+    Starter,
     /// Kill every session when the supervisor dies
     #[command(hide = true)]
     Keeper(keeper::Args),

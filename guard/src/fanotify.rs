@@ -15,7 +15,7 @@ mod request;
 use nix::sys::fanotify::Fanotify;
 use std::os::fd::OwnedFd;
 
-pub use apart::run as doorkeeper;
+pub use apart::{Start, run as doorkeeper};
 pub use closed::{Marked, mark_closed};
 pub use group::{Group, Marks};
 

@@ -13,6 +13,7 @@
 
 pub mod canary;
 pub mod cgroup;
+pub mod child;
 pub mod delegates;
 mod denylist;
 mod error;

@@ -8,22 +8,22 @@
 
 pub mod process;
 
+use crate::starter::{self, Starter};
 use crate::supervisor::peer::Peer;
 use broker::Use;
 use bstr::BString;
 use event::SESSION_DIRECTORIES;
 use guard::Error;
+use guard::child::Child;
 pub(crate) use process::path_of;
 use process::{MAX_BYTES, Order, Prepared, Said, Start};
 use rustix::event::{PollFd, PollFlags, poll};
-use std::ffi::OsString;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -72,23 +72,14 @@ struct Listeners {
 }
 
 impl Broker {
-    /// Starts one, and waits until it knows the user's keys. `command` leads to [`process::run`].
-    pub fn start(command: &[OsString], wanted: Wanted) -> Result<Self, Error> {
+    /// Starts one, and waits until it knows the user's keys.
+    pub(crate) fn start(starter: &Starter, wanted: Wanted) -> Result<Self, Error> {
         let wrong =
             |e: std::io::Error| Error::io("the process that uses keys for the session cannot be started", e);
         let directory = Directory::create(&wanted)?;
-        let (program, args) =
-            command.split_first().ok_or_else(|| wrong(std::io::ErrorKind::NotFound.into()))?;
         let (control, others) = UnixStream::pair().map_err(wrong)?;
-        let process = Command::new(program)
-            .args(args)
-            .stdin(OwnedFd::from(others))
-            .stdout(Stdio::null())
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .current_dir("/")
-            .spawn()
-            .map_err(wrong)?;
+        let process = starter.child(&starter::Order::Broker, &[others.as_fd()]).map_err(wrong)?;
+        drop(others);
         let Directory { path: directory, listeners } = directory;
         // From here on everything goes with it, whatever fails.
         let mut broker = Self {

@@ -4,16 +4,17 @@
 //! Why a process of its own: the kernel programs go with the last descriptor of the supervisor, and from then on a
 //! session would run unguarded.
 
+use crate::starter::{Order, Starter};
 use abi::Member;
+use guard::child::Child;
 use guard::{Error, cgroup};
 use rustix::process::Signal;
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use sys::clock::NS_PER_TICK;
 use sys::mountinfo::cgroup_root;
@@ -28,28 +29,20 @@ const BETWEEN_PASSES: Duration = Duration::from_millis(5);
 /// The supervisor's hold on its keeper. Dropping it without [`Keeper::dismiss`] lets the keeper kill.
 pub struct Keeper {
     process: Child,
+    /// Its standard input.
+    told: PipeWriter,
 }
 
 impl Keeper {
-    /// Starts one. `command` leads to [`run`]; `prefix` begins the names of this supervisor's cgroups; `members` is the
-    /// kernel's table of members.
-    pub fn start(command: &[OsString], prefix: &str, members: BorrowedFd<'_>) -> Result<Self, Error> {
+    /// Starts one. `prefix` begins the names of this supervisor's cgroups; `members` is the kernel's table of members.
+    pub(crate) fn start(starter: &Starter, prefix: &str, members: BorrowedFd<'_>) -> Result<Self, Error> {
         let wrong = |e| Error::io("the keeper cannot be started", e);
-        let (program, args) =
-            command.split_first().ok_or_else(|| wrong(std::io::ErrorKind::NotFound.into()))?;
-        let members = members.try_clone_to_owned().map_err(wrong)?;
-        let process = Command::new(program)
-            .args(args)
-            .arg("--cgroups")
-            .arg(cgroup_root().map(|root| root.join(cgroup::PARENT)).unwrap_or_default())
-            .arg("--prefix")
-            .arg(prefix)
-            .stdin(Stdio::piped())
-            .stdout(members)
-            .current_dir("/")
-            .spawn()
-            .map_err(wrong)?;
-        Ok(Self { process })
+        let (hears, told) = std::io::pipe().map_err(wrong)?;
+        let cgroups = cgroup_root().map(|root| root.join(cgroup::PARENT)).unwrap_or_default();
+        let order =
+            Order::Keeper { cgroups: cgroups.as_os_str().as_bytes().into(), prefix: prefix.to_owned() };
+        let process = starter.child(&order, &[hears.as_fd(), members]).map_err(wrong)?;
+        Ok(Self { process, told })
     }
 
     /// Its pid.
@@ -64,9 +57,8 @@ impl Keeper {
 
     /// No session is left: it may go.
     pub fn dismiss(mut self) {
-        if let Some(mut stdin) = self.process.stdin.take() {
-            let _ = stdin.write_all(&[ALL_IS_WELL]);
-        }
+        let _ = self.told.write_all(&[ALL_IS_WELL]);
+        drop(self.told);
         let _ = self.process.wait();
     }
 }
@@ -159,6 +151,7 @@ fn sessions(cgroups: &Path, prefix: &str) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::{Command, Stdio};
 
     /// A member as the kernel's table has it.
     fn member(pid: u32) -> (u32, Member) {
@@ -167,7 +160,7 @@ mod tests {
     }
 
     /// A shell that waits for a child, and the child's pid.
-    fn shell() -> (Child, u32) {
+    fn shell() -> (std::process::Child, u32) {
         let mut command = Command::new("sh");
         let mut shell =
             command.args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped()).spawn().unwrap();

@@ -1,6 +1,6 @@
 //! What runs as root beside the sessions: the supervisor, which loads the kernel side, guards every session and answers
 //! clients; the keeper, which ends what would run on unguarded; the brokers, which use keys for sessions; the
-//! tellers, which write down what sessions do.
+//! tellers, which write down what sessions do; and the starter, which starts all these.
 //!
 //! The stages decide and know no process (`guard`); what is said between processes is in `wire`.
 //!
@@ -9,5 +9,6 @@
 pub mod bound;
 pub mod broker;
 pub mod keeper;
+pub mod starter;
 pub mod supervisor;
 pub mod teller;

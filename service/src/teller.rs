@@ -11,14 +11,15 @@ mod queue;
 
 pub use kept::past;
 
+use crate::starter::{self, Starter};
 use guard::Error;
+use guard::child::Child;
 use queue::Queue;
-use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
@@ -50,7 +51,7 @@ pub struct Teller {
 }
 
 struct Link {
-    command: Vec<OsString>,
+    starter: Arc<Starter>,
     start: Start,
     queue: Queue,
     /// The process that runs; 0: none.
@@ -65,12 +66,11 @@ struct Running {
 }
 
 impl Teller {
-    /// Starts one; the store is open when this returns. `command` leads to [`process::run`], and `protect` is told of each of
-    /// its processes.
-    pub fn start(command: &[OsString], start: Start, protect: Protect) -> Result<Self, String> {
+    /// Starts one; the store is open when this returns. `protect` is told of each of its processes.
+    pub(crate) fn start(starter: &Arc<Starter>, start: Start, protect: Protect) -> Result<Self, String> {
         let queue = Queue::default();
-        let link =
-            Arc::new(Link { command: command.to_owned(), start, queue, pid: AtomicU32::new(0), protect });
+        let starter = Arc::clone(starter);
+        let link = Arc::new(Link { starter, start, queue, pid: AtomicU32::new(0), protect });
         let running = link.spawn()?;
         let keeping = Arc::clone(&link);
         let thread = std::thread::Builder::new()
@@ -134,16 +134,9 @@ impl Link {
     /// Starts the process, and waits until the store is open.
     fn spawn(&self) -> Result<Running, String> {
         let wrong = |e: io::Error| Error::io("what writes sessions down cannot be started", e).to_string();
-        let (program, args) = self.command.split_first().ok_or_else(|| wrong(ErrorKind::NotFound.into()))?;
         let (stream, other) = UnixStream::pair().map_err(wrong)?;
-        let child = Command::new(program)
-            .args(args)
-            .stdin(OwnedFd::from(other))
-            .stdout(Stdio::null())
-            .env_clear()
-            .current_dir("/")
-            .spawn()
-            .map_err(wrong)?;
+        let child = self.starter.child(&starter::Order::Teller, &[other.as_fd()]).map_err(wrong)?;
+        drop(other);
         (self.protect)(child.id(), true);
         let heard = wire::send(&stream, &self.start, &[]).and_then(|()| {
             stream.set_read_timeout(Some(OPENING))?;

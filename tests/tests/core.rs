@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use end_to_end::{World, wait_until};
 use nix::sys::ptrace;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -138,6 +139,114 @@ fn the_supervisor_has_the_rights_that_it_needs_and_gets_no_others() -> Result<()
     }
     client.kill()?;
     client.wait()?;
+    Ok(())
+}
+
+/// Has a thread make a system call, and returns what the kernel says; the thread goes on as before.
+fn inject(thread: i32, number: i64, arguments: [u64; 3]) -> Result<i64> {
+    /// x86-64's `syscall`.
+    const SYSCALL: [u8; 2] = [0x0f, 0x05];
+    let thread = Pid::from_raw(thread);
+    let stopped = || waitpid(thread, Some(WaitPidFlag::__WALL));
+    ptrace::seize(thread, ptrace::Options::empty())?;
+    ptrace::interrupt(thread)?;
+    stopped()?;
+    let was = ptrace::getregs(thread)?;
+    let mut instruction = [0; 2];
+    fs::File::open(format!("/proc/{thread}/mem"))?.read_exact_at(&mut instruction, was.rip - 2)?;
+    ensure!(instruction == SYSCALL, "thread {thread} waits in no system call");
+    let mut call = was;
+    // Nothing is to be begun again meanwhile.
+    call.orig_rax = u64::MAX;
+    (call.rip, call.rax) = (was.rip - 2, number as u64);
+    [call.rdi, call.rsi, call.rdx] = arguments;
+    ptrace::setregs(thread, call)?;
+    ptrace::step(thread, None)?;
+    let came = stopped()?;
+    ensure!(matches!(came, WaitStatus::Stopped(..)), "{came:?}");
+    let said = ptrace::getregs(thread)?.rax as i64;
+    ptrace::setregs(thread, was)?;
+    ptrace::detach(thread, None)?;
+    Ok(said)
+}
+
+#[test]
+fn a_supervisor_that_is_taken_over_starts_nothing_and_guards_on() -> Result<()> {
+    let world = World::new()?;
+    let key = world.home().join(".ssh/id_ed25519");
+    world.write(&key, "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n")?;
+    let mut args = world.session("enforce", &["--quiet"]);
+    let script = "until [ -e go ]; do sleep 0.05; done; cat ~/.ssh/id_ed25519; echo $? >came";
+    args.extend(["bash", "-c", script].map(str::to_owned));
+    let mut client = world.wardline(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let listed =
+        || world.run(["sessions"]).is_ok_and(|all| String::from_utf8_lossy(&all.stdout).contains("running"));
+    ensure!(wait_until(SOON, listed), "it does not run");
+    let supervisor = world.supervisor().context("no supervisor")?;
+    for thread in fs::read_dir(format!("/proc/{supervisor}/task"))?.flatten() {
+        let status = fs::read_to_string(thread.path().join("status"))?;
+        ensure!(status.contains("\nSeccomp:\t2\n"), "{status}");
+    }
+    let unknown = -i64::from(libc::ENOSYS);
+    let deciding = [thread(supervisor, "pump").context("no pump")?, i32::try_from(supervisor)?];
+    for thread in deciding {
+        for number in [
+            libc::SYS_execve,
+            libc::SYS_execveat,
+            libc::SYS_ptrace,
+            libc::SYS_process_vm_writev,
+            libc::SYS_mount,
+            libc::SYS_setns,
+            libc::SYS_setuid,
+            libc::SYS_chroot,
+            libc::SYS_init_module,
+            libc::SYS_kexec_load,
+            libc::SYS_io_uring_setup,
+        ] {
+            assert_eq!(inject(thread, number, [0; 3])?, unknown, "{number}");
+        }
+        assert_eq!(inject(thread, libc::SYS_getpid, [0; 3])?, i64::from(supervisor));
+    }
+    fs::write(world.workspace().join("go"), "")?;
+    let came = world.workspace().join("came");
+    ensure!(wait_until(SOON, || fs::read_to_string(&came).is_ok_and(|came| came == "1\n")), "it was read");
+    ensure!(client.wait()?.success(), "the session did not end as it should");
+    assert_eq!(world.supervisor(), Some(supervisor));
+    Ok(())
+}
+
+/// Who starts the supervisor's other processes is stopped, and is killed: it goes on, and then nobody does.
+#[test]
+fn without_who_starts_the_others_no_session_goes_on() -> Result<()> {
+    let world = World::new()?;
+    let mut args = world.session("enforce", &["--quiet"]);
+    args.extend(["sleep", "600"].map(str::to_owned));
+    let mut client = world.wardline(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let listed =
+        || world.run(["sessions"]).is_ok_and(|all| String::from_utf8_lossy(&all.stdout).contains("running"));
+    ensure!(wait_until(SOON, listed), "it does not run");
+    let supervisor = world.supervisor().context("no supervisor")?;
+    let children = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))?;
+    let is_starter = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.split(|&byte| byte == 0).any(|word| word == b"starter"))
+    };
+    let starter = children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_starter);
+    let starter = Pid::from_raw(i32::try_from(starter.context("no starter")?)?);
+    kill(starter, Signal::SIGSTOP)?;
+    let goes_on = || {
+        let stat = fs::read_to_string(format!("/proc/{starter}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+    };
+    ensure!(wait_until(SOON, goes_on), "it stays stopped");
+    ensure!(client.try_wait()?.is_none(), "the session ended");
+    kill(starter, Signal::SIGKILL)?;
+    ensure!(
+        wait_until(SOON, || client.try_wait().is_ok_and(|status| status.is_some())),
+        "the session goes on"
+    );
+    ensure!(wait_until(SOON, || world.user_processes().is_empty()), "its processes go on");
+    ensure!(wait_until(SOON, || world.supervisor() != Some(supervisor)), "the supervisor goes on");
     Ok(())
 }
 

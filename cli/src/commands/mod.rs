@@ -15,6 +15,7 @@ pub mod run;
 mod session;
 pub mod sessions;
 pub mod show;
+pub mod starter;
 pub mod stop;
 pub mod stop_session;
 mod summary;
@@ -44,7 +45,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Some(log::supervisor(cli.verbose))
         }
         Command::Doorkeeper(_) => Some(log::supervisor(cli.verbose)),
-        Command::Keeper(_) | Command::Broker => None,
+        Command::Starter | Command::Keeper(_) | Command::Broker => None,
         Command::Teller => {
             log::teller();
             None
@@ -77,6 +78,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Db(args) => done(db::run(&state, &args)),
         Command::Completions(args) => args.print::<Cli>("wardline"),
         Command::Supervisor(args) => done(supervisor::run(&state, &args)),
+        Command::Starter => starter::run(&state),
         Command::Keeper(args) => keeper::run(&args),
         Command::Doorkeeper(args) => doorkeeper::run(&args),
         Command::Broker => broker::run(),
@@ -88,6 +90,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 fn asked(command: &Command) -> Asked {
     match command {
         Command::Completions(_)
+        | Command::Starter
         | Command::Keeper(_)
         | Command::Doorkeeper(_)
         | Command::Broker

@@ -49,11 +49,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         processes_max: configuration.processes_max,
         without_lsm: args.without_lsm,
         baselines: Arc::new(super::baselines::Source::new(state)),
-        read: super::reading::command(state),
-        broker: super::broker::command(),
-        keeper: super::keeper::command(),
-        teller: super::teller::command(),
-        doorkeeper: super::doorkeeper::command(),
+        starter: super::starter::command(state),
     })?;
     Ok(())
 }

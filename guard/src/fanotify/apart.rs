@@ -5,17 +5,16 @@
 use super::answer::{Answering, Oracle};
 use super::here::Here;
 use super::owned;
+use crate::child::Child;
 use crate::{DenyList, Error, cgroup};
 use abi::{Member, Verdict};
 use collector::{Judge, JudgeIds};
 use nix::sys::fanotify::Fanotify;
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
-use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,11 +33,14 @@ const DESCRIPTORS: u64 = 1 << 17;
 const OUTLIVE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Starts a doorkeeper, with its standard input and output.
+pub type Start = Box<dyn Fn(JudgeIds, [BorrowedFd<'_>; 2]) -> std::io::Result<Child> + Send + Sync>;
+
 /// The supervisor's hold on its doorkeeper, which ends with it.
 pub(super) struct Apart(Arc<Shared>);
 
 struct Shared {
-    command: Vec<OsString>,
+    start: Start,
     ids: JudgeIds,
     list: Arc<dyn DenyList>,
     group: Arc<Fanotify>,
@@ -57,13 +59,13 @@ struct Doorkeeper {
 impl Apart {
     /// Starts it, and the thread that looks after it.
     pub(super) fn start(
-        command: &[OsString],
+        start: Start,
         ids: JudgeIds,
         list: Arc<dyn DenyList>,
         group: Arc<Fanotify>,
     ) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
-            command: command.to_owned(),
+            start,
             ids,
             list,
             group,
@@ -130,18 +132,9 @@ impl Shared {
     /// questions, which the kernel tells apart by the numbers of descriptors.
     fn spawn(&self) -> Result<(Child, Doorkeeper), Error> {
         let wrong = |e| Error::io("the doorkeeper cannot be started", e);
-        let (program, args) = self.command.split_first().ok_or_else(|| wrong(ErrorKind::NotFound.into()))?;
         let (mut stream, other) = UnixStream::pair().map_err(wrong)?;
-        let mut child = Command::new(program)
-            .args(args)
-            .args(["--members", &self.ids.members.to_string()])
-            .args(["--program", &self.ids.program.to_string()])
-            .args(["--verdict", &self.ids.verdict.to_string()])
-            .stdin(Stdio::from(OwnedFd::from(other)))
-            .stdout(Stdio::from(self.group()?))
-            .current_dir("/")
-            .spawn()
-            .map_err(wrong)?;
+        let mut child = (self.start)(self.ids, [other.as_fd(), self.group.as_fd()]).map_err(wrong)?;
+        drop(other);
         let mut ready = [0];
         let said = stream.set_read_timeout(Some(START)).and_then(|()| stream.read_exact(&mut ready));
         if said.is_err() || ready != [READY] {

@@ -2,7 +2,7 @@
 //! own, and an object keeps its mark as long as any session holds one.
 
 use super::MARKS_MAX;
-use super::apart::Apart;
+use super::apart::{Apart, Start};
 use super::here::Here;
 use crate::walk::{self, Node};
 use crate::{DenyList, Error, magic};
@@ -12,7 +12,6 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
 use rustix::fs::{CWD, Mode, OFlags};
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,10 +76,10 @@ impl Group {
         Ok(Self::of(fanotify, Answers::Here(here)))
     }
 
-    /// A group whose questions a process of its own answers, to which `command` leads.
-    pub fn apart(command: &[OsString], ids: JudgeIds, list: Arc<dyn DenyList>) -> Result<Arc<Self>, Error> {
+    /// A group whose questions a process of its own answers, which `start` starts.
+    pub fn apart(start: Start, ids: JudgeIds, list: Arc<dyn DenyList>) -> Result<Arc<Self>, Error> {
         let fanotify = init()?;
-        let apart = Apart::start(command, ids, list, Arc::clone(&fanotify))?;
+        let apart = Apart::start(start, ids, list, Arc::clone(&fanotify))?;
         Ok(Self::of(fanotify, Answers::Apart(apart)))
     }
 

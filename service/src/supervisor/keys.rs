@@ -36,7 +36,7 @@ pub(super) fn open(
         gnupg: gnupg.clone(),
         name: format!("{}{}", shared.cgroup_prefix(), slot.number),
     };
-    let started = Broker::start(&shared.setup.broker, wanted).and_then(|broker| {
+    let started = Broker::start(&shared.starter, wanted).and_then(|broker| {
         let prepared = broker.prepared().clone();
         if prepared.any {
             lease.kernel.protect(broker.pid())?;

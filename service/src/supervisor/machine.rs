@@ -4,10 +4,12 @@
 use super::Shared;
 use super::pump::Pump;
 use crate::keeper::Keeper;
-use collector::{Kernel, Options, Tier};
+use crate::starter::Order;
+use collector::{JudgeIds, Kernel, Options, Tier};
 use event::Access;
 use guard::fanotify::Group;
 use guard::{DenyList, Error, Guard, cgroup, t0};
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -96,9 +98,12 @@ impl Shared {
         // The kernel's types were read for it: some 50 MB.
         give_back();
         let kernel = Arc::new(kernel);
-        let keeper = Keeper::start(&self.setup.keeper, &self.cgroup_prefix(), kernel.members_fd())?;
+        let keeper = Keeper::start(&self.starter, &self.cgroup_prefix(), kernel.members_fd())?;
         let group = self.group(&kernel)?;
-        let own = t0::Own { files: self.own_files(), processes: vec![std::process::id(), keeper.pid()] };
+        let own = t0::Own {
+            files: self.own_files(),
+            processes: vec![std::process::id(), keeper.pid(), self.starter.pid()],
+        };
         let guard = Arc::new(Guard::new(Arc::clone(&kernel), own, group));
         let pump = Arc::new(Pump::start(reader, Arc::clone(&kernel), Arc::clone(&self.sessions))?);
         *self.kernel.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&kernel));
@@ -109,11 +114,15 @@ impl Shared {
     fn group(&self, kernel: &Arc<Kernel>) -> Result<Option<Arc<Group>>, Error> {
         match kernel.tier() {
             Tier::Lsm => Ok(None),
-            Tier::Tracepoint => Ok(Some(Group::apart(
-                &self.setup.doorkeeper,
-                kernel.judge_ids(),
-                Arc::clone(kernel) as Arc<dyn DenyList>,
-            )?)),
+            Tier::Tracepoint => {
+                let starter = Arc::clone(&self.starter);
+                let start = move |ids: JudgeIds, fds: [BorrowedFd<'_>; 2]| {
+                    let JudgeIds { members, program, verdict } = ids;
+                    starter.child(&Order::Doorkeeper { members, program, verdict }, &fds)
+                };
+                let list = Arc::clone(kernel) as Arc<dyn DenyList>;
+                Ok(Some(Group::apart(Box::new(start), kernel.judge_ids(), list)?))
+            }
         }
     }
 
@@ -158,7 +167,7 @@ impl Shared {
             return;
         }
         tracing::error!("the keeper is gone: starting another one");
-        let started = Keeper::start(&self.setup.keeper, &self.cgroup_prefix(), machine.kernel.members_fd());
+        let started = Keeper::start(&self.starter, &self.cgroup_prefix(), machine.kernel.members_fd());
         match started
             .and_then(|keeper| machine.kernel.protect(keeper.pid()).map(|()| keeper).map_err(Error::from))
         {
@@ -169,6 +178,14 @@ impl Shared {
                 self.sessions.kill_all();
                 self.stop.store(true, Ordering::Release);
             }
+        }
+    }
+
+    /// Without a starter nobody can be started again, the keeper included: no session may go on.
+    pub(super) fn look_after_starter(&self) {
+        if !self.starter.look_after() && !self.stop.swap(true, Ordering::AcqRel) {
+            tracing::error!("what starts other processes is gone: every session ends");
+            self.sessions.kill_all();
         }
     }
 

@@ -10,6 +10,7 @@ mod admission;
 mod armer;
 mod attach;
 mod begin;
+mod calls;
 mod client;
 mod end;
 mod keys;
@@ -26,6 +27,7 @@ mod task;
 mod tellers;
 mod undo;
 
+use crate::starter::Starter;
 use armer::Armer;
 use collector::Kernel;
 use guard::Error;
@@ -94,16 +96,8 @@ pub struct Setup {
     pub without_lsm: bool,
     /// Where baselines come from.
     pub baselines: Arc<dyn Baselines>,
-    /// The command that reads for users without root's rights; the arguments follow.
-    pub read: Vec<OsString>,
-    /// The command that becomes [`crate::broker::process::run`].
-    pub broker: Vec<OsString>,
-    /// The command that becomes [`crate::keeper::run`].
-    pub keeper: Vec<OsString>,
-    /// The command that becomes [`crate::teller::process::run`].
-    pub teller: Vec<OsString>,
-    /// The command that becomes [`guard::fanotify::doorkeeper`].
-    pub doorkeeper: Vec<OsString>,
+    /// The command that becomes [`crate::starter::process::run`].
+    pub starter: Vec<OsString>,
 }
 
 /// What all threads share.
@@ -112,6 +106,8 @@ struct Shared {
     machine: Mutex<Option<Machine>>,
     /// The same kernel side for who only asks whether a process is inside, while another one is being loaded.
     kernel: RwLock<Option<Arc<Kernel>>>,
+    /// Who starts whatever else runs.
+    starter: Arc<Starter>,
     /// Who looks at what may not answer.
     armer: Armer,
     /// Who writes down what sessions do.
@@ -142,6 +138,8 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
     // Each session's threads would have memory of their own, and the allocator would keep it: a hundred MiB after some of them.
     // SAFETY: the call has no preconditions.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
+    let starter = Arc::new(Starter::start(&setup.starter)?);
+    calls::confine()?;
     let listener = listen(&setup.socket)?;
     let notices = Arc::new(Notices::default());
     let redactor = secrets::redactor(&setup.state)?;
@@ -150,6 +148,7 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         notices,
         machine: Mutex::new(None),
         kernel: RwLock::new(None),
+        starter,
         armer: Armer::default(),
         tellers: Tellers::default(),
         patience: Arc::default(),
@@ -228,6 +227,7 @@ fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<(
                 }
                 _ = tick.tick() => {}
             }
+            shared.look_after_starter();
             shared.look_after_keeper();
             shared.look_after_doorkeeper();
             shared.tellers.look_after();

@@ -62,7 +62,7 @@ impl Shared {
         create_closed(&directory).map_err(|e| failed(e.to_string()))?;
         let quota = self.setup.quota;
         let start = Start { directory, session_bytes: quota.session_bytes, day_bytes: quota.day_bytes };
-        let teller = Teller::start(&self.setup.teller, start, protect(Arc::clone(kernel))).map_err(failed)?;
+        let teller = Teller::start(&self.starter, start, protect(Arc::clone(kernel))).map_err(failed)?;
         let teller = Arc::new(teller);
         self.tellers.running().insert(uid, Arc::downgrade(&teller));
         Ok(teller)
