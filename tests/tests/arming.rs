@@ -81,7 +81,14 @@ fn a_home_that_never_answers_keeps_its_own_session_from_starting_and_nobody_else
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{output:?}");
     assert!(said.contains("could not be armed within 60 s"), "{said}");
-    // It still waits, in nobody's way.
+    // It still waits, in nobody's way, and is the only one of its user: the next one is told so at once.
+    assert_eq!(looking(supervisor), 1);
+    for _ in 0..3 {
+        let output = ended(start(&world, &slow_home, slow)?, USUAL)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("still waiting for a file system that does not answer"), "{output:?}");
+        assert_eq!(output.status.code(), Some(122), "{output:?}");
+    }
     assert_eq!(looking(supervisor), 1);
     let output = ended(start(&world, &quick_home, other)?, USUAL)?;
     ensure!(output.status.success(), "{output:?}");

@@ -33,9 +33,11 @@ pub(super) fn serve(
 ) -> Result<Option<Reply>, Refused> {
     let [held] = <[OwnedFd; 1]>::try_from(fds)
         .map_err(|_| Refused::new(Why::Protocol, "the command's pidfd is missing"))?;
+    // Root begins sessions of others, whose homes they are.
+    let of = if peer.is_root() { begin.uid } else { peer.uid };
     let asking = Arc::clone(peer);
     let admit = move || admission::admit(&asking, begin, &held).map(|begin| (begin, held));
-    let (begin, held) = shared.armer.look(peer.uid, admit)?;
+    let (begin, held) = shared.armer.look(of, admit)?;
     // Ending just now: hanging up lets the client start another supervisor.
     let Some(slot) = shared.sessions.slot(peer.is_root())?.map(Arc::new) else { return Ok(None) };
     let lease = Arc::new(shared.lease()?);
