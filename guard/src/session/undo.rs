@@ -20,7 +20,9 @@ pub(crate) struct Undo {
     kept: Arc<Vec<Kept>>,
     places: Option<Places>,
     waiting: BTreeSet<PathBuf>,
-    planted: HashMap<PathBuf, FileKey>,
+    planted: HashMap<PathBuf, (FileKey, Option<PathBuf>)>,
+    /// Things that found no room among them.
+    left_out: u64,
     /// Somebody was told to begin.
     begun: bool,
     /// Batches that are being put back.
@@ -67,10 +69,21 @@ impl Undo {
         let Some(Object::File(file)) = there else { return };
         let (Some(key), Origin::Trusted) = (file.key, file.origin) else { return };
         let path = PathBuf::from(OsStr::from_bytes(&file.path));
-        let is_closed = self.places.as_ref().is_some_and(|places| places.has(&path));
-        if is_closed && self.planted.len() < PLANTED_MAX && !self.has(&path) {
-            self.planted.insert(path, key);
+        let is_closed = |path: &Path| self.places.as_ref().is_some_and(|places| places.has(path));
+        if !is_closed(&path) || self.has(&path) {
+            return;
         }
+        if self.planted.len() >= PLANTED_MAX && !self.planted.contains_key(&path) {
+            self.left_out += 1;
+            return;
+        }
+        let from = match &event.object {
+            Object::File(from) if event.op == Op::Rename && from.origin == Origin::Trusted => {
+                Some(PathBuf::from(OsStr::from_bytes(&from.path))).filter(|from| !is_closed(from))
+            }
+            _ => None,
+        };
+        self.planted.insert(path, (key, from));
     }
 
     fn has(&self, path: &Path) -> bool {
@@ -98,7 +111,7 @@ impl Live {
         undo.at_work += 1;
         let (list, kept) = (Arc::clone(&self.shared.list), Arc::clone(&undo.kept));
         let (paths, planted) = (std::mem::take(&mut undo.waiting), std::mem::take(&mut undo.planted));
-        let planted = planted.into_iter().map(|(path, file)| Planted { path, file }).collect();
+        let planted = planted.into_iter().map(|(path, (file, from))| Planted { path, file, from }).collect();
         Some(Batch { list, kept, paths, planted })
     }
 
@@ -107,8 +120,68 @@ impl Live {
         self.undo.at_work = self.undo.at_work.saturating_sub(1);
     }
 
+    /// How many things that were put at closed places since the last call found no room among those that are put aside.
+    pub fn take_left_out(&mut self) -> u64 {
+        std::mem::take(&mut self.undo.left_out)
+    }
+
     /// Whether something is being put back, or is about to be.
     pub fn is_undoing(&self) -> bool {
         self.undo.at_work > 0 || !self.undo.is_idle()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::{Access, File, Outcome};
+
+    fn file(path: &str, inode: u64) -> Object {
+        let key = Some(FileKey { ino: inode, dev: 1, generation: 0 });
+        Object::File(File { path: path.into(), key, mode: 0o100644, origin: Origin::Trusted })
+    }
+
+    fn event(op: Op, object: Object, second: Option<Object>) -> Event {
+        Event {
+            time_ns: 0,
+            segment: 0,
+            pid: 1,
+            tid: 1,
+            op,
+            access: Access::empty(),
+            object,
+            second,
+            outcome: Outcome::Done(0),
+            decision: None,
+            fork: None,
+            detail: 0,
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted() {
+        let mut undo = Undo::keeping(Vec::new(), Some(Places::at("/home/u")));
+        let mut create = |number: usize| {
+            let path = format!("/home/u/.config/autostart/{number}");
+            undo.note(&event(Op::Create, file(&path, number as u64 + 1), None));
+            undo.left_out
+        };
+        assert_eq!((0..PLANTED_MAX).map(&mut create).last(), Some(0));
+        // One that is known already needs no room.
+        assert_eq!(create(0), 0);
+        assert_eq!((0..3).map(|number| create(PLANTED_MAX + number)).last(), Some(3));
+        assert_eq!(undo.planted.len(), PLANTED_MAX);
+    }
+
+    #[test]
+    fn where_it_came_from_is_known_unless_that_is_closed_too() {
+        let mut undo = Undo::keeping(Vec::new(), Some(Places::at("/home/u")));
+        let places = ["/home/u/code", "/home/u/.config/systemd"];
+        for (place, to) in places.into_iter().zip(["/home/u/.docker", "/home/u/.config/autostart"]) {
+            undo.note(&event(Op::Rename, file(place, 7), Some(file(to, 7))));
+        }
+        let from = |path: &str| undo.planted[Path::new(path)].1.as_deref();
+        assert_eq!(from("/home/u/.docker"), Some(Path::new("/home/u/code")));
+        assert_eq!(from("/home/u/.config/autostart"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What a session has put at the place of a jewel, or of a directory above one, where nothing lay that is kept. It is put aside.
+//! What a session has put at the place of a jewel, or of a directory above one, where nothing lay that is kept. It is put aside, and a directory moved back.
 
 use super::{Guarded, aside};
 use crate::walk::{self, Found};
@@ -6,7 +6,8 @@ use crate::{DenyList, Error};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
 use policy::{Effect, Meeting, Rules, Site, What};
-use std::os::fd::AsFd;
+use rustix::fs::RenameFlags;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,12 @@ impl Places {
         let canonical = |path: &PathBuf| std::fs::canonicalize(path).ok();
         let workspaces = guarded.workspaces.iter().filter_map(canonical).collect();
         Some(Self { home: canonical(&guarded.home)?, workspaces, rules: guarded.rules.clone() })
+    }
+
+    /// Those that the shipped rules close in a home.
+    #[cfg(test)]
+    pub(crate) fn at(home: &str) -> Self {
+        Self { home: home.into(), workspaces: Vec::new(), rules: Rules::default() }
     }
 
     /// Whether one of them is here, or below.
@@ -72,11 +79,14 @@ pub struct Planted {
     pub(crate) path: PathBuf,
     /// What.
     pub(crate) file: FileKey,
+    /// Where it lay before, if that is known and is no such place itself.
+    pub(crate) from: Option<PathBuf>,
 }
 
 impl Planted {
-    /// Puts it aside; what was done, in words. `None`: something else lies there, or nothing.
-    pub fn put_aside(&self, list: &dyn DenyList) -> Option<Result<String, Error>> {
+    /// Moves a directory back to where it lay, if nothing lies there now, and puts aside everything else; what was done, in words.
+    /// `None`: something else lies there, or nothing.
+    pub fn take_away(&self, list: &dyn DenyList) -> Option<Result<String, Error>> {
         let Found::Node(directory) = walk::open_canonical(list, self.path.parent()?.as_os_str().as_bytes())
         else {
             return None;
@@ -84,8 +94,16 @@ impl Planted {
         let name = BString::from(self.path.file_name()?.as_bytes());
         let directory = directory.fd.as_fd();
         let found = walk::open_below(list, directory, name.as_bstr());
-        if !matches!(&found, Found::Node(node) if node.identity.file == self.file) {
+        let Found::Node(node) = &found else { return None };
+        if node.identity.file != self.file {
             return None;
+        }
+        if node.is_dir()
+            && let Some(from) = &self.from
+            && self.move_back(list, directory, from)
+        {
+            let (path, from) = (self.path.display(), from.display());
+            return Some(Ok(format!("`{path}`, which the session put there, was moved back to `{from}`")));
         }
         let put = aside::put(list, directory, name.as_bstr(), self.file, &self.path);
         Some(put.map(|aside| {
@@ -94,6 +112,28 @@ impl Planted {
                 self.path.display()
             )
         }))
+    }
+
+    /// Whether it lies where it came from again: by identity, and in the place of nothing.
+    fn move_back(&self, list: &dyn DenyList, there: BorrowedFd<'_>, from: &Path) -> bool {
+        let (Some(parent), Some(own), Some(name)) = (from.parent(), from.file_name(), self.path.file_name())
+        else {
+            return false;
+        };
+        let Found::Node(directory) = walk::open_canonical(list, parent.as_os_str().as_bytes()) else {
+            return false;
+        };
+        let (back, how) = (directory.fd.as_fd(), RenameFlags::NOREPLACE);
+        if rustix::fs::renameat_with(there, name, back, own, how).is_err() {
+            return false;
+        }
+        let found = walk::open_below(list, back, own.as_bytes().as_bstr());
+        let is_it = matches!(&found, Found::Node(node) if node.identity.file == self.file);
+        if !is_it {
+            // Somebody outside was quicker: as it was.
+            let _ = rustix::fs::renameat_with(back, own, there, name, how);
+        }
+        is_it
     }
 }
 

@@ -290,13 +290,38 @@ fn a_second_name_of_a_jewel_is_put_aside_and_the_jewel_stays_as_it_is() {
         let crate::walk::Found::Node(node) = crate::walk::open(&*home.list, &path) else {
             panic!("{name} is not there")
         };
-        let planted = Planted { path: path.clone(), file: node.identity.file };
-        planted.put_aside(&*home.list).unwrap().unwrap();
+        let planted = Planted { path: path.clone(), file: node.identity.file, from: None };
+        planted.take_away(&*home.list).unwrap().unwrap();
         assert!(!path.exists());
-        assert!(planted.put_aside(&*home.list).is_none());
+        assert!(planted.take_away(&*home.list).is_none());
     }
     assert_eq!(fs::metadata(home.path(".bashrc")).unwrap().permissions().mode(), mode);
     let asides = fs::read_dir(home.path(".config/autostart")).unwrap().flatten();
     let modes: Vec<_> = asides.map(|entry| entry.metadata().unwrap().permissions().mode() & 0o777).collect();
     assert!(modes.len() == 2 && modes.contains(&0) && modes.contains(&(mode & 0o777)), "{modes:?}");
+}
+
+#[test]
+fn a_directory_that_was_moved_to_a_closed_place_is_moved_back_where_nothing_lies() {
+    let home = Home::new();
+    let root = fs::canonicalize(home.path("")).unwrap();
+    let (from, path) = (root.join("work"), root.join(".docker"));
+    for taken in [false, true] {
+        home.write("work/file");
+        fs::rename(&from, &path).unwrap();
+        if taken {
+            home.write("work/other");
+        }
+        let crate::walk::Found::Node(node) = crate::walk::open(&*home.list, &path) else {
+            panic!("it is gone")
+        };
+        let file = node.identity.file;
+        let planted = Planted { path: path.clone(), file, from: Some(from.clone()) };
+        let told = planted.take_away(&*home.list).unwrap().unwrap();
+        assert!(!path.exists());
+        assert_eq!((from.join("file").exists(), asides(&home)), (!taken, usize::from(taken)));
+        assert_eq!(told.contains(&format!("was moved back to `{}`", from.display())), !taken, "{told}");
+        assert_eq!(told.contains(".refused-"), taken, "{told}");
+        fs::remove_dir_all(&from).unwrap();
+    }
 }

@@ -31,6 +31,7 @@ pub(super) fn start(running: &Arc<Running>, live: &mut Live) {
 
 /// Puts back what is left to be, when nobody is inside any more: a session may end with the change itself.
 pub(super) fn finish(running: &Arc<Running>) {
+    tell_left_out(running);
     if running.with(|live| live.begin_undo()).unwrap_or(false) {
         let undone = Arc::clone(running);
         // A file system may not answer: nobody waits for that.
@@ -49,11 +50,24 @@ pub(super) fn finish(running: &Arc<Running>) {
     }
 }
 
+/// More was put at closed places than is kept in mind: it lies there.
+fn tell_left_out(running: &Running) {
+    let left_out = running.with(|live| live.take_left_out()).unwrap_or(0);
+    if left_out > 0 {
+        let note = format!(
+            "{left_out} things that the session put at closed places were too many to be put aside: look at the places that \
+             the denials name"
+        );
+        tracing::error!(session = running.id(), "{note}");
+        running.with(|live| live.note(note));
+    }
+}
+
 fn put_back(running: &Running) {
     while let Some(Batch { list, kept, paths, planted }) = running.with(|live| live.take_undo()).flatten() {
         let changed = kept.iter().filter(|one| paths.contains(one.path()));
         let done =
-            changed.map(|one| one.put_back(&*list)).chain(planted.iter().map(|one| one.put_aside(&*list)));
+            changed.map(|one| one.put_back(&*list)).chain(planted.iter().map(|one| one.take_away(&*list)));
         for done in done.flatten() {
             let told =
                 done.unwrap_or_else(|error| format!("what the session changed stays as it is: {error}"));
