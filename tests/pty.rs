@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -58,6 +58,13 @@ impl Pty {
     pub fn send(&mut self, text: &str) -> Result<()> {
         self.master.write_all(text.as_bytes())?;
         Ok(())
+    }
+
+    /// Sets the terminal as a program does that reads keys, and does not set it back.
+    pub fn make_raw(&self) -> Result<()> {
+        let mut settings = tcgetattr(&self.master)?;
+        settings.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
+        Ok(tcsetattr(&self.master, OptionalActions::Now, &settings)?)
     }
 
     /// Another size of the window.

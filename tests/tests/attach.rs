@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::pty::Pty;
-use end_to_end::{World, has, wait_until};
+use end_to_end::{World, has, wait_until, wardline};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -229,6 +229,26 @@ fn a_tree_that_is_left_goes_on_by_itself() -> Result<()> {
         assert!(tree.end()?.success());
     }
     Ok(())
+}
+
+/// The tree may have had the same terminal: how it set that, and what it typed there, is not for the shell.
+#[test]
+fn the_terminal_is_as_it_was_when_the_client_is_gone() -> Result<()> {
+    const AFTER: &str = "\"$@\"; read -r -t 2 typed\n\
+        echo \"typed=[$typed] $(stty -a | grep -ow -e '-\\?icanon' -e '-\\?echo' | tr '\\n' ' ')over\"";
+    let world = World::new()?;
+    let tree = Tree::start(&world)?;
+    let home = world.home().display().to_string();
+    let state = world.state().display().to_string();
+    let mut shell = Command::new("bash");
+    shell.args(["--norc", "-c", AFTER, "bash"]).arg(wardline()).args(["--state-dir", &state]);
+    shell.args(["enforce", "--agent", "test-agent", "--home", &home, "--attach", &tree.pid()]);
+    let mut pty = Pty::start(shell)?;
+    pty.expect("taken in")?;
+    pty.make_raw()?;
+    pty.send("typed by the tree\n")?;
+    tree.end()?;
+    pty.expect("typed=[] icanon echo over")
 }
 
 /// A signal that was not typed may come from inside: it takes no guard off.
