@@ -57,6 +57,7 @@ pub struct Kernel {
     pub(crate) maps: Maps,
     pub(crate) members: OwnedFd,
     pub(crate) judge_ids: JudgeIds,
+    pub(crate) strays_id: u32,
     /// Keeps the programs in it: a program array is emptied when its last user-space holder is gone.
     pub(crate) _forms: ProgramArray<MapData>,
     pub(crate) offsets: Offsets,
@@ -85,6 +86,11 @@ impl Kernel {
     /// What another process opens a [`Judge`](crate::Judge) by.
     pub fn judge_ids(&self) -> JudgeIds {
         self.judge_ids
+    }
+
+    /// By which [`Strays`](crate::Strays) are found.
+    pub fn strays_id(&self) -> u32 {
+        self.strays_id
     }
 
     /// The member map, for whoever must find the members when this process is gone.

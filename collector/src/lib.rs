@@ -36,6 +36,7 @@ mod resolve;
 #[cfg(test)]
 mod seeds;
 mod sequence;
+mod strays;
 mod tables;
 pub mod tls;
 mod words;
@@ -46,3 +47,4 @@ pub use judge::{Judge, JudgeIds};
 pub use kernel::{Attached, Kernel, Options, Tier};
 pub use offsets::{Field, Offsets};
 pub use reader::{ALL_SESSIONS, Reader};
+pub use strays::Strays;

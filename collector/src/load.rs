@@ -10,6 +10,7 @@ use crate::programs::{
     CGROUPS, CHANGED, DATA_READY, FORMS, IO_COMPLETE, LSM, LSM_MORE, QUESTIONS, TRACEPOINTS,
     TRACEPOINTS_MORE, lsm_program, program,
 };
+use crate::strays::Strays;
 use crate::{Error, Offsets, Reader, plan, prototype, requests};
 use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
@@ -203,6 +204,7 @@ impl Kernel {
             _ => return Err(Error::Incomplete("MEMBERS")),
         };
         let judge_ids = JudgeIds::of(&bpf)?;
+        let strays_id = Strays::id(&bpf)?;
         let maps = Maps::take(&mut bpf)?;
         let reader = Reader::take(&mut bpf)?;
         write_plans(&mut bpf, facts)?;
@@ -214,6 +216,7 @@ impl Kernel {
             maps,
             members,
             judge_ids,
+            strays_id,
             _forms: forms,
             offsets: offsets.clone(),
             setattr_idmap: facts.setattr_idmap,

@@ -1,6 +1,7 @@
 //! The maps that the kernel programs obey: members, sessions and the deny-list.
 
 use crate::Error;
+use crate::strays::Strays;
 use crate::words::Words;
 use abi::{
     ExceptionKey, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey,
@@ -107,7 +108,7 @@ impl Maps {
         Ok(Self {
             members: Table::take(bpf, "MEMBERS")?,
             ever_inside: Words::take(bpf, "EVER_INSIDE", abi::MAX_PIDS / 64)?,
-            strays: Words::take(bpf, "STRAYS", abi::MAX_PIDS / 64)?,
+            strays: Strays::take(bpf)?,
             held: Words::take(bpf, "HELD", abi::MAX_SESSIONS)?,
             deadline: Words::take(bpf, "DEADLINE", abi::DEADLINE_WORDS)?,
             labelled: Words::take(bpf, "LABELLED", abi::LABEL_BITS / 64)?,

@@ -48,14 +48,7 @@ impl Kernel {
 
     /// The children of members that could not be made members, and that have not ended yet: none of them runs.
     pub fn strays(&self) -> Vec<u32> {
-        let words = self.maps.strays.all().iter().zip(0u32..);
-        let words =
-            words.map(|(word, index)| (word.load(Ordering::SeqCst), index)).filter(|(word, _)| *word != 0);
-        words
-            .flat_map(|(word, index)| {
-                (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| index * 64 + bit)
-            })
-            .collect()
+        self.maps.strays.bits()
     }
 
     /// Nothing was attached, so that nobody saw them end: their numbers may be others'.

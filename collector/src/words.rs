@@ -4,7 +4,7 @@
 use crate::Error;
 use abi::Bit;
 use aya::Ebpf;
-use aya::maps::Map;
+use aya::maps::{Map, MapData};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::os::fd::AsFd;
 use std::ptr::{NonNull, null_mut};
@@ -25,6 +25,11 @@ impl Words {
     /// Maps the array `name`, of `len` words. The mapping keeps the map alive.
     pub(crate) fn take(bpf: &mut Ebpf, name: &'static str, len: u32) -> Result<Self, Error> {
         let Some(Map::Array(map)) = bpf.take_map(name) else { return Err(Error::Incomplete(name)) };
+        Self::of(&map, name, len)
+    }
+
+    /// Maps an array that may be another process'.
+    pub(crate) fn of(map: &MapData, name: &'static str, len: u32) -> Result<Self, Error> {
         let len = len as usize;
         let mapped = |source: rustix::io::Errno| Error::Io {
             what: format!("mapping the map {name}"),
@@ -47,6 +52,18 @@ impl Words {
     /// A word; `None` beyond the array.
     pub(crate) fn word(&self, index: u32) -> Option<&AtomicU64> {
         self.all().get(index as usize)
+    }
+
+    /// The bits that are set.
+    pub(crate) fn bits(&self) -> Vec<u32> {
+        let words = self.all().iter().zip(0u32..);
+        let words =
+            words.map(|(word, index)| (word.load(Ordering::SeqCst), index)).filter(|(word, _)| *word != 0);
+        words
+            .flat_map(|(word, index)| {
+                (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| index * 64 + bit)
+            })
+            .collect()
     }
 
     /// All of them.

@@ -6,13 +6,14 @@
 
 use crate::starter::{Order, Starter};
 use abi::Member;
+use collector::{Kernel, Strays};
 use guard::child::Child;
 use guard::{Error, cgroup};
 use rustix::process::Signal;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{PipeWriter, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,14 +35,18 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts one. `prefix` begins the names of this supervisor's cgroups; `members` is the kernel's table of members.
-    pub(crate) fn start(starter: &Starter, prefix: &str, members: BorrowedFd<'_>) -> Result<Self, Error> {
+    /// Starts one. `prefix` begins the names of this supervisor's cgroups; `kernel` has the tables of members, and of
+    /// those for whom there was no room.
+    pub(crate) fn start(starter: &Starter, prefix: &str, kernel: &Kernel) -> Result<Self, Error> {
         let wrong = |e| Error::io("the keeper cannot be started", e);
         let (hears, told) = std::io::pipe().map_err(wrong)?;
         let cgroups = cgroup_root().map(|root| root.join(cgroup::PARENT)).unwrap_or_default();
-        let order =
-            Order::Keeper { cgroups: cgroups.as_os_str().as_bytes().into(), prefix: prefix.to_owned() };
-        let process = starter.child(&order, &[hears.as_fd(), members]).map_err(wrong)?;
+        let order = Order::Keeper {
+            cgroups: cgroups.as_os_str().as_bytes().into(),
+            prefix: prefix.to_owned(),
+            strays: kernel.strays_id(),
+        };
+        let process = starter.child(&order, &[hears.as_fd(), kernel.members_fd()]).map_err(wrong)?;
         Ok(Self { process, told })
     }
 
@@ -64,9 +69,15 @@ impl Keeper {
 }
 
 /// The keeper's whole life: waits on its standard input, and kills. Its standard output is the kernel's table of members:
-/// a descriptor that is inherited without any `unsafe`.
-pub fn run(cgroups: &Path, prefix: &str) -> Result<(), Error> {
+/// a descriptor that is inherited without any `unsafe`. `strays` is the number of the table of those for whom there was no
+/// room in it.
+pub fn run(cgroups: &Path, prefix: &str, strays: u32) -> Result<(), Error> {
     let members = std::io::stdout().as_fd().try_clone_to_owned();
+    // It goes with the supervisor, unless it is held.
+    let strays = Strays::open(strays);
+    if let Err(error) = &strays {
+        eprintln!("the keeper does not know for whom there was no room: {error}");
+    }
     let _ = rustix::process::setsid();
     // Killed by the kernel for want of memory, it would be of no use when it is needed most.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
@@ -77,10 +88,25 @@ pub fn run(cgroups: &Path, prefix: &str) -> Result<(), Error> {
     if said.contains(&ALL_IS_WELL) {
         return Ok(());
     }
-    // Without the table the cgroups are what there is.
+    let ended = boot_ticks();
+    // Without the tables the cgroups are what there is.
     let members = members.ok().and_then(entries).unwrap_or_default();
-    kill_everything(cgroups, prefix, &members);
+    let strays = strays.map(|strays| strays.pids()).unwrap_or_default();
+    let known = members.iter().map(|(pid, member)| (*pid, member.start_ns / NS_PER_TICK));
+    kill_everything(cgroups, prefix, known.chain(of_then(&strays, ended)).collect());
     Ok(())
+}
+
+/// Ticks since boot.
+fn boot_ticks() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    now.tv_sec.unsigned_abs() * 1_000_000_000 / NS_PER_TICK + now.tv_nsec.unsigned_abs() / NS_PER_TICK
+}
+
+/// Those of the numbers that were given before: whoever has begun since has one that was free by then.
+fn of_then(pids: &[u32], then: u64) -> Vec<(u32, u64)> {
+    let stats = pids.iter().filter_map(|pid| Some((*pid, Stat::read(*pid)?.start_ticks)));
+    stats.filter(|(_, ticks)| *ticks <= then).collect()
 }
 
 /// The entries of the kernel's table behind a descriptor.
@@ -90,10 +116,8 @@ fn entries(members: OwnedFd) -> Option<Vec<(u32, Member)>> {
     Some(map.iter().flatten().collect())
 }
 
-/// Kills the cgroups and the members, with what descends from them, until nothing is left.
-fn kill_everything(cgroups: &Path, prefix: &str, members: &[(u32, Member)]) {
-    let mut known: HashSet<(u32, u64)> =
-        members.iter().map(|(pid, member)| (*pid, member.start_ns / NS_PER_TICK)).collect();
+/// Kills the cgroups and who is known by number and start, with what descends from them, until nothing is left.
+fn kill_everything(cgroups: &Path, prefix: &str, mut known: HashSet<(u32, u64)>) {
     for _ in 0..PASSES {
         let sessions = sessions(cgroups, prefix);
         for session in &sessions {
@@ -153,10 +177,8 @@ mod tests {
     use super::*;
     use std::process::{Command, Stdio};
 
-    /// A member as the kernel's table has it.
-    fn member(pid: u32) -> (u32, Member) {
-        let start_ns = Stat::read(pid).unwrap().start_ticks * NS_PER_TICK + 7;
-        (pid, Member { start_ns, session: 1, parent: 0, stopped: 0, put_off: 0 })
+    fn start(pid: u32) -> u64 {
+        Stat::read(pid).unwrap().start_ticks
     }
 
     /// A shell that waits for a child, and the child's pid.
@@ -177,8 +199,8 @@ mod tests {
     fn members_die_with_their_children_and_others_live() {
         let (mut bystander, its_child) = shell();
         let (mut shell, child) = shell();
-        let stale = Member { start_ns: 0, session: 1, parent: 0, stopped: 0, put_off: 0 };
-        kill_everything(Path::new("/nonexistent"), "x", &[member(shell.id()), (bystander.id(), stale)]);
+        let known = HashSet::from([(shell.id(), start(shell.id())), (bystander.id(), 0)]);
+        kill_everything(Path::new("/nonexistent"), "x", known);
         assert!(!shell.wait().unwrap().success());
         assert!(Stat::read(child).is_none_or(|stat| stat.is_dead()));
         assert!(bystander.try_wait().unwrap().is_none());
@@ -186,5 +208,18 @@ mod tests {
         bystander.kill().unwrap();
         bystander.wait().unwrap();
         cgroup::signal(its_child, Signal::KILL);
+    }
+
+    #[test]
+    fn whom_there_was_no_room_for_is_known_by_its_number_unless_it_has_begun_since() {
+        let (mut shell, child) = shell();
+        let pids = [shell.id(), child, u32::MAX];
+        let now = boot_ticks();
+        assert_eq!(of_then(&pids, now), [(shell.id(), start(shell.id())), (child, start(child))]);
+        assert_eq!(of_then(&pids, start(shell.id()) - 1), []);
+        kill_everything(Path::new("/nonexistent"), "x", of_then(&[child], now).into_iter().collect());
+        assert!(Stat::read(child).is_none_or(|stat| stat.is_dead()));
+        // Its only child has ended.
+        assert!(shell.wait().unwrap().code().is_some());
     }
 }

@@ -29,7 +29,7 @@ const MAX_BYTES: usize = wire::MAX_REQUEST_BYTES + 4096;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// Standard input: the supervisor; standard output: the map of members.
-    Keeper { cgroups: BString, prefix: String },
+    Keeper { cgroups: BString, prefix: String, strays: u32 },
     /// Standard input: the supervisor; standard output: the group of marks.
     Doorkeeper { members: u32, program: u32, verdict: u32 },
     /// Standard input: the supervisor.

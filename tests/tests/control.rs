@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result};
 use end_to_end::bypass::{self, Fate};
+use end_to_end::members::fill;
 use end_to_end::{World, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
@@ -138,6 +139,31 @@ fn without_client_and_supervisor_the_keeper_kills() -> Result<()> {
     assert!(wait_until(STARTS, || world.user_processes().len() >= 3));
     kill(client.id())?;
     kill(world.supervisor().context("no supervisor")?)?;
+    client.wait()?;
+    assert!(wait_until(at_once(), || world.user_processes().is_empty()));
+    Ok(())
+}
+
+/// The same while the map of members has no room: nobody of those who are made without a pause is left, and the keeper has the
+/// table of those whom it could not take.
+#[test]
+fn whom_the_map_cannot_take_does_not_outlive_the_supervisor() -> Result<()> {
+    let world = World::new()?;
+    let script = "touch inside; until [ -e go ]; do sleep 0.05; done; while :; do (exec sleep 1000) & done";
+    let mut args = world.session("record", &[]);
+    args.extend(["bash", "-c", script].map(str::to_owned));
+    let mut client = world.wardline(args).stderr(Stdio::null()).spawn()?;
+    assert!(wait_until(STARTS, || world.workspace().join("inside").exists()));
+    let supervisor = world.supervisor().context("no supervisor")?;
+    let keeper = keeper(supervisor).context("no keeper")?;
+    let mapped =
+        || std::fs::read_to_string(format!("/proc/{keeper}/maps")).is_ok_and(|maps| maps.contains("bpf-map"));
+    assert!(wait_until(STARTS, mapped), "the keeper has no table of them");
+    fill(supervisor)?;
+    std::fs::write(world.workspace().join("go"), "")?;
+    std::thread::sleep(Duration::from_millis(200));
+    kill(client.id())?;
+    kill(supervisor)?;
     client.wait()?;
     assert!(wait_until(at_once(), || world.user_processes().is_empty()));
     Ok(())

@@ -14,6 +14,9 @@ pub struct Args {
     /// How the names of the sessions' cgroups begin
     #[arg(long)]
     pub prefix: String,
+    /// Number of the table of those for whom there was no room among the members
+    #[arg(long)]
+    pub strays: u32,
 }
 
 /// The command that the supervisor starts as its keeper.
@@ -23,6 +26,6 @@ pub fn command() -> Vec<OsString> {
 
 /// Waits until the supervisor ends. When it did not say that all is well, kills every session.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    service::keeper::run(&args.cgroups, &args.prefix)?;
+    service::keeper::run(&args.cgroups, &args.prefix, args.strays)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -56,9 +56,10 @@ impl Commands {
         };
         let mut fds = fds.into_iter();
         match order {
-            Order::Keeper { cgroups, prefix } => {
+            Order::Keeper { cgroups, prefix, strays } => {
                 let mut command = of(&self.keeper)?;
                 command.arg("--cgroups").arg(cgroups.to_os_str().ok()?).arg("--prefix").arg(prefix);
+                command.arg("--strays").arg(strays.to_string());
                 command.stdin(fds.next()?).stdout(fds.next()?);
                 Some(command)
             }

@@ -98,7 +98,7 @@ impl Shared {
         // The kernel's types were read for it: some 50 MB.
         give_back();
         let kernel = Arc::new(kernel);
-        let keeper = Keeper::start(&self.starter, &self.cgroup_prefix(), kernel.members_fd())?;
+        let keeper = Keeper::start(&self.starter, &self.cgroup_prefix(), &kernel)?;
         let group = self.group(&kernel)?;
         let own = t0::Own {
             files: self.own_files(),
@@ -167,7 +167,7 @@ impl Shared {
             return;
         }
         tracing::error!("the keeper is gone: starting another one");
-        let started = Keeper::start(&self.starter, &self.cgroup_prefix(), machine.kernel.members_fd());
+        let started = Keeper::start(&self.starter, &self.cgroup_prefix(), &machine.kernel);
         match started
             .and_then(|keeper| machine.kernel.protect(keeper.pid()).map(|()| keeper).map_err(Error::from))
         {
