@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use sys::clock::NS_PER_TICK;
+use sys::clock::{NS_PER_TICK, boot_ns};
 use sys::mountinfo::cgroup_root;
 use sys::process::{self, Stat};
 
@@ -88,19 +88,13 @@ pub fn run(cgroups: &Path, prefix: &str, strays: u32) -> Result<(), Error> {
     if said.contains(&ALL_IS_WELL) {
         return Ok(());
     }
-    let ended = boot_ticks();
+    let ended = boot_ns() / NS_PER_TICK;
     // Without the tables the cgroups are what there is.
     let members = members.ok().and_then(entries).unwrap_or_default();
     let strays = strays.map(|strays| strays.pids()).unwrap_or_default();
     let known = members.iter().map(|(pid, member)| (*pid, member.start_ns / NS_PER_TICK));
     kill_everything(cgroups, prefix, known.chain(of_then(&strays, ended)).collect());
     Ok(())
-}
-
-/// Ticks since boot.
-fn boot_ticks() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    now.tv_sec.unsigned_abs() * 1_000_000_000 / NS_PER_TICK + now.tv_nsec.unsigned_abs() / NS_PER_TICK
 }
 
 /// Those of the numbers that were given before: whoever has begun since has one that was free by then.
@@ -214,7 +208,7 @@ mod tests {
     fn whom_there_was_no_room_for_is_known_by_its_number_unless_it_has_begun_since() {
         let (mut shell, child) = shell();
         let pids = [shell.id(), child, u32::MAX];
-        let now = boot_ticks();
+        let now = boot_ns() / NS_PER_TICK;
         assert_eq!(of_then(&pids, now), [(shell.id(), start(shell.id())), (child, start(child))]);
         assert_eq!(of_then(&pids, start(shell.id()) - 1), []);
         kill_everything(Path::new("/nonexistent"), "x", of_then(&[child], now).into_iter().collect());

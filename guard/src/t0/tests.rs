@@ -304,6 +304,7 @@ fn a_second_name_of_a_jewel_is_put_aside_and_the_jewel_stays_as_it_is() {
 #[test]
 fn a_directory_that_was_moved_to_a_closed_place_is_moved_back_where_nothing_lies() {
     let home = Home::new();
+    home.write("file");
     let root = fs::canonicalize(home.path("")).unwrap();
     let (from, path) = (root.join("work"), root.join(".docker"));
     for taken in [false, true] {

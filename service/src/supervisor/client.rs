@@ -5,11 +5,11 @@
 //! nothing else pass.
 
 use super::peer::Peer;
-use super::pump::Pump;
+use super::pump::{FLUSH_POLL, Flush, Pump};
 use super::requests::{self, answer};
 use super::sessions::Running;
 use super::{SILENCE, Shared};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::unix::net::UnixStream;
 use wire::{self, Action, GoOn, Patience, Refused, Reply, Request, Why};
 
@@ -23,9 +23,12 @@ pub(super) fn next(
     running: &Running,
 ) -> Option<Request> {
     let mut told = 0;
+    // Whether the guard is in time again is answered when it is, and keeps nothing else waiting meanwhile.
+    let mut in_time: Option<Flush> = None;
+    let moment = Timespec { tv_sec: 0, tv_nsec: i64::from(FLUSH_POLL.subsec_nanos()) };
     loop {
         let mut fds = [PollFd::new(stream, PollFlags::IN), PollFd::new(running.changed(), PollFlags::IN)];
-        match poll(&mut fds, None) {
+        match poll(&mut fds, in_time.is_some().then_some(&moment)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
                 tracing::error!(session = running.id(), %error, "the client cannot be waited for");
@@ -37,6 +40,15 @@ pub(super) fn next(
             running.see_change();
             tell(stream, running, &mut told)?;
         }
+        // A pump that is not back is no answer.
+        if let Some(came) = in_time.as_ref().and_then(|flush| pump.has_flushed(flush)) {
+            in_time = None;
+            if came {
+                running.see_change();
+                tell(stream, running, &mut told)?;
+                answer(stream, &Reply::InTime);
+            }
+        }
         if !asked {
             continue;
         }
@@ -47,14 +59,7 @@ pub(super) fn next(
                     answer(stream, &refused.into());
                 }
             }
-            Ok(Some((Request::InTime, _))) => {
-                // A pump that is not back is no answer.
-                if pump.flush() {
-                    running.see_change();
-                    tell(stream, running, &mut told)?;
-                    answer(stream, &Reply::InTime);
-                }
-            }
+            Ok(Some((Request::InTime, _))) => in_time = Some(pump.begin_flush()),
             Ok(Some((Request::Kill, _))) => {
                 let why = "its user ended it where it was started";
                 if let Err(refused) = shared.sessions.act(running, Action::Kill, why) {

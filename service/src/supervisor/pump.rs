@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ const PUSH_EVERY: u32 = 256;
 const NICE: i32 = -20;
 /// How long such passes may take: a full ring is emptied in tenths of a second.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the pump is woken meanwhile.
+pub const FLUSH_POLL: Duration = Duration::from_millis(5);
 
 /// The running thread.
 pub struct Pump {
@@ -82,29 +84,50 @@ impl Pump {
     /// Waits until everything that is in the rings now was handed on, and every loss until now. `false`: it took too long,
     /// or the pump ended.
     pub fn flush(&self) -> bool {
-        self.shared.flushing.fetch_add(1, Ordering::AcqRel);
-        let whole = self.wait_for_passes();
-        self.shared.flushing.fetch_sub(1, Ordering::AcqRel);
-        whole
+        let flush = self.begin_flush();
+        loop {
+            if let Some(whole) = self.has_flushed(&flush) {
+                return whole;
+            }
+            let passes = flush.shared.passes();
+            drop(self.shared.passed.wait_timeout_while(passes, FLUSH_POLL, |passes| *passes < flush.target));
+        }
     }
 
-    fn wait_for_passes(&self) -> bool {
-        let until = Instant::now() + FLUSH_TIMEOUT;
-        let mut passes = self.shared.passes.lock().unwrap_or_else(PoisonError::into_inner);
-        let target = *passes + WHOLE_PASSES;
-        while *passes < target {
-            self.wake();
-            if Instant::now() >= until || self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
-                return false;
-            }
-            let wait = Duration::from_millis(5);
-            passes = self
-                .shared
-                .passed
-                .wait_timeout(passes, wait)
-                .map_or_else(|e| e.into_inner().0, |(guard, _)| guard);
+    /// Begins to, for who has something else to do meanwhile and asks [`Pump::has_flushed`] now and then.
+    pub fn begin_flush(&self) -> Flush {
+        self.shared.flushing.fetch_add(1, Ordering::AcqRel);
+        let target = *self.shared.passes() + WHOLE_PASSES;
+        Flush { shared: Arc::clone(&self.shared), target, until: Instant::now() + FLUSH_TIMEOUT }
+    }
+
+    /// What came of it, as [`Pump::flush`] says; `None`: nothing yet.
+    pub fn has_flushed(&self, flush: &Flush) -> Option<bool> {
+        if *flush.shared.passes() >= flush.target {
+            return Some(true);
         }
-        true
+        self.wake();
+        let over = Instant::now() >= flush.until || self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        over.then_some(false)
+    }
+}
+
+impl Shared {
+    fn passes(&self) -> MutexGuard<'_, u64> {
+        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wait for what is in the rings.
+pub struct Flush {
+    shared: Arc<Shared>,
+    target: u64,
+    until: Instant,
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        self.shared.flushing.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -140,9 +163,7 @@ fn run(mut reader: Reader, sessions: &Sessions, shared: &Shared) {
             reader.count(sink);
         }
         sessions.after_pass();
-        let mut passes = shared.passes.lock().unwrap_or_else(PoisonError::into_inner);
-        *passes += 1;
-        drop(passes);
+        *shared.passes() += 1;
         shared.passed.notify_all();
     }
 }
