@@ -6,7 +6,7 @@ use end_to_end::bypass::{self, Fate};
 use end_to_end::members::fill;
 use end_to_end::{World, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
@@ -381,12 +381,11 @@ fn a_request_begun_before_an_attachment_is_refused_after_it() -> Result<()> {
         anyhow::ensure!(wait_until(Duration::from_secs(60), || there("begun").exists()), "no peer");
         let (home, pid) = (world.home().display().to_string(), inside.id().to_string());
         let args = ["enforce", "--agent", "test-agent", "--home", &home, "--attach", &pid];
-        let mut client = world.wardline(args).stderr(Stdio::null()).spawn()?;
-        let attached = || -> bool {
-            let cgroup = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-            cgroup.contains("/wardline/")
-        };
-        anyhow::ensure!(wait_until(Duration::from_secs(60), attached), "not attached");
+        let mut client = world.wardline(args).stderr(Stdio::piped()).spawn()?;
+        // Whose client ends before it has heard of it is let go.
+        let said = BufReader::new(client.stderr.take().context("no standard error")?);
+        let attached = said.lines().map_while(Result::ok).any(|line| line.contains("taken in"));
+        anyhow::ensure!(attached, "not attached");
         std::fs::write(there("go"), "")?;
         anyhow::ensure!(wait_until(Duration::from_secs(60), || there("answer").exists()), "no answer");
         let answer = String::from_utf8_lossy(&std::fs::read(there("answer"))?).into_owned();
