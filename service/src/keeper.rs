@@ -60,6 +60,12 @@ impl Keeper {
         matches!(self.process.try_wait(), Ok(None))
     }
 
+    /// Has it kill every session now, and waits until it has.
+    pub(crate) fn kill(mut self) {
+        drop(self.told);
+        let _ = self.process.wait();
+    }
+
     /// No session is left: it may go.
     pub fn dismiss(mut self) {
         let _ = self.told.write_all(&[ALL_IS_WELL]);

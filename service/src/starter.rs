@@ -46,6 +46,8 @@ enum Said {
     Started(u32),
     /// A child that could not become the program, and why.
     Failed(u32, i32),
+    /// No child could be made, and why.
+    NotMade(i32),
     /// It is nothing that is started.
     Refused,
 }
@@ -107,6 +109,7 @@ impl Starter {
                 child(pid)?.wait()?;
                 Err(io::Error::from_raw_os_error(errno))
             }
+            Said::NotMade(errno) => Err(io::Error::from_raw_os_error(errno)),
             Said::Refused => Err(ErrorKind::InvalidInput.into()),
         }
     }

@@ -150,7 +150,7 @@ fn without_client_and_supervisor_the_keeper_kills() -> Result<()> {
 fn whom_the_map_cannot_take_does_not_outlive_the_supervisor() -> Result<()> {
     let world = World::new()?;
     let script = "touch inside; until [ -e go ]; do sleep 0.05; done; while :; do (exec sleep 1000) & done";
-    let mut args = world.session("record", &[]);
+    let mut args = world.session("enforce", &[]);
     args.extend(["bash", "-c", script].map(str::to_owned));
     let mut client = world.wardline(args).stderr(Stdio::null()).spawn()?;
     assert!(wait_until(STARTS, || world.workspace().join("inside").exists()));

@@ -37,7 +37,7 @@ pub fn run(commands: &Commands) -> Result<(), Error> {
     let _ = rustix::process::setsid();
     while let Some((order, fds)) = wire::receive::<Order>(&stream, MAX_BYTES).map_err(wrong)? {
         let said = match commands.command(order, fds) {
-            Some(mut command) => start(&mut command).map_err(wrong)?,
+            Some(mut command) => start(&mut command),
             None => Said::Refused,
         };
         wire::send(&stream, &said, &[]).map_err(wrong)?;
@@ -92,8 +92,13 @@ impl Commands {
     }
 }
 
-/// Starts a child of this process' parent, and waits until it is what it is to be.
-fn start(command: &mut Command) -> io::Result<Said> {
+/// Starts one. Where there is no room for another process or descriptor, that one is not, and the next one may be.
+fn start(command: &mut Command) -> Said {
+    make(command).unwrap_or_else(|error| Said::NotMade(error.raw_os_error().unwrap_or(libc::EIO)))
+}
+
+/// Makes a child of this process' parent, and waits until it is what it is to be.
+fn make(command: &mut Command) -> io::Result<Said> {
     let (mut heard, mut said) = io::pipe()?;
     let become_it = Box::new(|| {
         let errno = command.exec().raw_os_error().unwrap_or(libc::EINVAL);

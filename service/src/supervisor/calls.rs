@@ -1,7 +1,7 @@
 //! The system calls that the supervisor makes, once it has started who starts others for it. Whoever takes it over starts no
-//! program, traces nobody, mounts nothing, takes no other user's ids and loads no module.
+//! program by itself, traces nobody, mounts nothing, takes no other user's ids and loads no module.
 //!
-//! A call that is not in the list is answered as by a kernel that does not know it (`ENOSYS`), and the kernel logs it: a library
+//! A call that is not in the list is answered as by a kernel that does not know it (`ENOSYS`), and logged where the kernel audits: a library
 //! of another version that tries a newer call first goes on with the older one.
 
 use guard::Error;

@@ -185,6 +185,7 @@ impl Shared {
     pub(super) fn look_after_starter(&self) {
         if !self.starter.look_after() && !self.stop.swap(true, Ordering::AcqRel) {
             tracing::error!("what starts other processes is gone: every session ends");
+            self.sessions.close();
             self.sessions.kill_all();
         }
     }
@@ -193,6 +194,13 @@ impl Shared {
     pub(super) fn unload(&self) {
         *self.kernel.write().unwrap_or_else(PoisonError::into_inner) = None;
         if let Some(machine) = self.machine().take() {
+            // Whoever is not known to have ended is ended before nothing guards any more.
+            if !self.sessions.is_empty() {
+                tracing::error!("sessions are left: the keeper ends them");
+                machine.keeper.kill();
+                machine.kernel.detach();
+                return;
+            }
             machine.kernel.detach();
             machine.keeper.dismiss();
         }
