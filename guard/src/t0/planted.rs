@@ -1,7 +1,7 @@
 //! What a session has put at the place of a jewel, or of a directory above one, where nothing lay that is kept. It is put aside, and a directory moved back.
 
 use super::{Guarded, aside};
-use crate::walk::{self, Found};
+use crate::walk::{self, Found, Node};
 use crate::{DenyList, Error};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
@@ -100,7 +100,7 @@ impl Planted {
         }
         if node.is_dir()
             && let Some(from) = &self.from
-            && self.move_back(list, directory, from)
+            && self.move_back(list, node, directory, from)
         {
             let (path, from) = (self.path.display(), from.display());
             return Some(Ok(format!("`{path}`, which the session put there, was moved back to `{from}`")));
@@ -114,8 +114,9 @@ impl Planted {
         }))
     }
 
-    /// Whether it lies where it came from again: by identity, and in the place of nothing.
-    fn move_back(&self, list: &dyn DenyList, there: BorrowedFd<'_>, from: &Path) -> bool {
+    /// Whether it lies where it came from again: by identity, in the place of nothing, and in a directory that is its owner's
+    /// and nobody else's to write, since another one may lie at that path by now.
+    fn move_back(&self, list: &dyn DenyList, node: &Node, there: BorrowedFd<'_>, from: &Path) -> bool {
         let (Some(parent), Some(own), Some(name)) = (from.parent(), from.file_name(), self.path.file_name())
         else {
             return false;
@@ -123,6 +124,11 @@ impl Planted {
         let Found::Node(directory) = walk::open_canonical(list, parent.as_os_str().as_bytes()) else {
             return false;
         };
+        let is_its_owners = rustix::fs::fstat(&directory.fd)
+            .is_ok_and(|stat| stat.st_uid == node.identity.uid && stat.st_mode & 0o022 == 0);
+        if !is_its_owners {
+            return false;
+        }
         let (back, how) = (directory.fd.as_fd(), RenameFlags::NOREPLACE);
         if rustix::fs::renameat_with(there, name, back, own, how).is_err() {
             return false;

@@ -74,12 +74,11 @@ impl Armer {
         })
     }
 
-    /// Waits until nobody of the user looks, unless who does is late, and no longer than a look may take.
+    /// Waits until nobody of the user looks, unless who does is late.
     fn turn(&self, limit: Duration, uid: u32) -> Result<Turn, Refused> {
-        let until = Instant::now() + limit;
         let mut looking = self.0.looking();
         while let Some(late) = looking.get(&uid) {
-            let left = until.min(*late).saturating_duration_since(Instant::now());
+            let left = late.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let message = "another session of this user is still waiting for a file system that does not answer: let it \
                                answer, or unmount it";
