@@ -45,8 +45,12 @@ impl Agent {
         let file = held.file().map(|file| file.as_os_str().as_bytes().to_owned());
         let words = args.command.iter().map(|word| word.as_bytes());
         let name = agent::guess(words, file.as_deref()).to_string();
-        let nowhere =
-            || format!("{}: not found where it may look", args.command.first().unwrap_or(&OsString::new()).display());
+        let nowhere = || {
+            format!(
+                "{}: not found where it may look",
+                args.command.first().unwrap_or(&OsString::new()).display()
+            )
+        };
         let found = [held.told().unwrap_or_else(nowhere)].into_iter().chain(environment.told()).collect();
         let library = Library::new(state.user(user.uid));
         let entries = library.list().unwrap_or_default().into_iter().filter(|entry| entry.agent == name);
