@@ -18,6 +18,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// Of what was found by its name, so much is held, and the directories above it: each takes two descriptors.
+const FOUND: usize = 128;
 /// Larger files are not copied.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -47,7 +49,7 @@ pub(crate) fn keep(list: &dyn DenyList, home: &Path, rules: &Rules, found: &[Pat
         Site::NameIn(directory, name) => Some(home.join(directory).join(name)),
         _ => None,
     });
-    let found = found.iter().filter_map(|path| Some(home.join(path.strip_prefix(named).ok()?)));
+    let found = found.iter().take(FOUND).filter_map(|path| Some(home.join(path.strip_prefix(named).ok()?)));
     let paths: BTreeSet<(usize, PathBuf)> = jewels
         .chain(found)
         .flat_map(|jewel| jewel.ancestors().map(Path::to_owned).collect::<Vec<_>>())

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: usize = 512;
 /// Names that are looked at, in all of them.
 const NAMES: usize = 20_000;
-/// Paths that are closed so.
+/// Files that are closed so, and repositories.
 const FOUND: usize = 1_024;
 /// Bytes of the file by which a work tree says whose it is, gitrepository-layout(5).
 const MAX_GIT_FILE: u64 = 4_096;
@@ -60,7 +60,8 @@ impl Arming<'_> {
                 let (path, name) = (entry.path(), entry.file_name());
                 let is_others = || identity(&path).is_some_and(|key| !own.contains(&key));
                 if kind.is_dir() && name == ".git" && is_others() {
-                    found += self.repository(&path, &repositories)?;
+                    self.repository(&path, &repositories)?;
+                    found += 1;
                 } else if kind.is_dir()
                     && depth < Pattern::DEPTH
                     && Pattern::looks_into(name.as_bytes())
@@ -118,8 +119,8 @@ impl Arming<'_> {
         Ok(!found.is_empty())
     }
 
-    /// Closes what makes the git of another repository run commands; how many paths.
-    fn repository(&mut self, git: &Path, rows: &[Armed<'_>]) -> Result<usize, Error> {
+    /// Closes what makes the git of another repository run commands.
+    fn repository(&mut self, git: &Path, rows: &[Armed<'_>]) -> Result<(), Error> {
         for Armed { row, label } in rows {
             let Site::Repository(path) = row.site else { continue };
             let (path, label) = (git.join(path), to_itself(*label));
@@ -127,7 +128,7 @@ impl Arming<'_> {
             self.place(&path, &label)?;
             self.coverage.found.push(path);
         }
-        Ok(rows.len())
+        Ok(())
     }
 
     /// Closes copies that were made beside files which may not be read.
