@@ -2,19 +2,20 @@
 
 mod agent;
 mod facts;
+mod findings;
 mod text;
 
 use crate::environment::EnvironmentArgs;
 use agent::Agent;
 use anyhow::Result;
-use collector::{Attached, Kernel, Offsets, Options, Tier};
+use collector::{Kernel, Options};
 use command::user::UserArgs;
 use command::{Exit, State};
 use command::{print_line, print_text};
 use facts::Facts;
-use guard::canary::{self, Row};
+use findings::Findings;
+use guard::canary;
 use nix::unistd::Uid;
-use serde::Serialize;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -49,25 +50,12 @@ pub struct Args {
     pub command: Vec<OsString>,
 }
 
-/// Everything that was found.
-#[derive(Debug, Serialize)]
-struct Findings {
-    tier: Option<Tier>,
-    can_prevent: bool,
-    facts: Facts,
-    programs: Vec<Attached>,
-    offsets: Option<Offsets>,
-    probes: Vec<Row>,
-    problem: Option<String>,
-    words: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent: Option<Agent>,
-}
-
 /// Probes, and says.
 pub fn run(state: &State, verbose: u8, args: &Args) -> Result<ExitCode> {
     // The process that looks for it is forked, which wants a program of one thread: before anything else.
-    let agent = (!args.command.is_empty()).then(|| Agent::find(state, args)).transpose()?;
+    let agent = (!args.command.is_empty())
+        .then(|| Agent::find(state, &args.user, &args.environment, &args.command))
+        .transpose()?;
     let mut findings = Findings {
         tier: None,
         can_prevent: false,

@@ -1,11 +1,11 @@
 //! How `enforce` would find and know an agent.
 
-use super::Args;
 use crate::agent;
 use crate::client::Held;
-use crate::environment::Environment;
+use crate::environment::{Environment, EnvironmentArgs};
 use anyhow::Result;
 use command::State;
+use command::user::UserArgs;
 use profiler::Library;
 use serde::Serialize;
 use std::ffi::OsString;
@@ -37,19 +37,21 @@ struct Learned {
 
 impl Agent {
     /// Looks for it as its user, and lets it go. The calling process must have one thread.
-    pub(super) fn find(state: &State, args: &Args) -> Result<Agent> {
-        let user = args.user.resolve()?;
-        let environment = Environment::of_command(&user, &args.environment)?;
+    pub(super) fn find(
+        state: &State,
+        user: &UserArgs,
+        environment: &EnvironmentArgs,
+        command: &[OsString],
+    ) -> Result<Agent> {
+        let user = user.resolve()?;
+        let environment = Environment::of_command(&user, environment)?;
         // It ends when this is dropped, without having become the command.
-        let held = Held::fork(&args.command, &environment, &user)?;
+        let held = Held::fork(command, &environment, &user)?;
         let file = held.file().map(|file| file.as_os_str().as_bytes().to_owned());
-        let words = args.command.iter().map(|word| word.as_bytes());
+        let words = command.iter().map(|word| word.as_bytes());
         let name = agent::guess(words, file.as_deref()).to_string();
         let nowhere = || {
-            format!(
-                "{}: not found where it may look",
-                args.command.first().unwrap_or(&OsString::new()).display()
-            )
+            format!("{}: not found where it may look", command.first().unwrap_or(&OsString::new()).display())
         };
         let found = [held.told().unwrap_or_else(nowhere)].into_iter().chain(environment.told()).collect();
         let library = Library::new(state.user(user.uid));

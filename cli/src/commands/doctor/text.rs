@@ -1,6 +1,6 @@
 //! What was found, for people: on one page, or whole.
 
-use super::Findings;
+use super::findings::Findings;
 use collector::Tier;
 use command::table;
 use event::{Fate, Means};
