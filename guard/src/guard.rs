@@ -6,7 +6,7 @@ use crate::reason::{Normal, Reasons};
 use crate::session::itself;
 use crate::session::names::{Names, Resolvers};
 use crate::session::whole::Whole;
-use crate::session::{Armed, Live, Recording, Undo, no_session};
+use crate::session::{Armed, Live, Recording, Undo, Watched, no_session};
 use crate::t1::hosts::{self, Hosts};
 use crate::{DenyList, Error, cgroup::Cgroup, t0, t1, trial, walk};
 use abi::FileKey;
@@ -148,6 +148,7 @@ impl Guard {
             key_files,
         };
         live.own_files = own_files;
+        live.watched = Watched::of(&guarded.rules, &live.meta.context);
         live.delegates = Some(self.shared.delegates.watch(guarded.uid, slot)?);
         if self.shared.tier == Tier::Tracepoint {
             live.jewels = Some(self.shared.marks()?);

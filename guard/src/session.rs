@@ -21,6 +21,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod watched;
 pub(crate) mod whole;
 
 use crate::delegates::Watch;
@@ -54,6 +55,7 @@ pub(crate) use stop::no_session;
 use tally::Tally;
 pub use undo::Batch;
 pub(crate) use undo::Undo;
+pub(crate) use watched::Watched;
 use whole::Whole;
 use wire::{Denial, Mode, Peer, Report};
 
@@ -158,6 +160,7 @@ pub struct Live {
     pub(crate) armed: Option<Armed>,
     pub(crate) coverage: t0::Coverage,
     pub(crate) undo: Undo,
+    pub(crate) watched: Watched,
     /// The session's own directory, for which no policy that was learned holds.
     pub(crate) directory: Option<PathBuf>,
     pub(crate) notes: Vec<String>,
@@ -236,6 +239,7 @@ impl Live {
             armed: None,
             coverage: t0::Coverage::default(),
             undo: Undo::default(),
+            watched: Watched::default(),
             directory: None,
             notes: Vec::new(),
             names: Names::default(),
@@ -389,6 +393,7 @@ impl Live {
             }
             self.explain_operation(event);
             stop = self.settle(event);
+            self.watch(event);
             self.label_made(event);
         }
         self.tally.take(&captured, &self.meta.context);

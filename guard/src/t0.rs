@@ -22,7 +22,7 @@ use event::jewel::access;
 use held::{Held, Key};
 pub use keys::KeyFiles;
 use lease::Lease;
-use policy::{Layer, Row, Rules, Site, Walk};
+use policy::{Effect, Layer, Row, Rules, Site, Walk};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -266,6 +266,8 @@ impl Arming<'_> {
         for armed in rows {
             self.row(armed, guarded)?;
         }
+        self.stores(guarded)?;
+        self.watched_directories(guarded)?;
         self.search(guarded, rows)?;
         self.named_keys(guarded)?;
         self.rewrites(guarded)?;
@@ -278,6 +280,37 @@ impl Arming<'_> {
             self.hold(Key::Process(pid), &plain(0, abi::REASON_PROTECTED))?;
         }
         Ok(())
+    }
+
+    /// Where rules leave names alone it is as in a workspace: what matters in any directory does not. Not in what holds a home.
+    fn stores(&mut self, guarded: &Guarded) -> Result<(), Error> {
+        let here = Label { flags: abi::LABEL_WORKSPACE, ..plain(0, 0) };
+        for row in guarded.rules.policy().rows().filter(|row| row.rule.frees_names) {
+            let paths = match row.site {
+                Site::Home(path) => self.paths(path, guarded),
+                Site::System(path) => vec![PathBuf::from(path)],
+                _ => continue,
+            };
+            for path in paths {
+                // A link leads to another disk, often: to what is the user's own.
+                if let walk::Found::Node(node) = walk::open(self.list, &path)
+                    && node.is_dir()
+                    && [0, guarded.uid].contains(&node.identity.uid)
+                    && !self.untouchable.contains(&node.identity.file)
+                {
+                    self.hold(Key::File(node.identity.file), &here)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where something lies in a workspace that is watched comes and goes file by file: whoever moves the whole directory there
+    /// brings what nobody sees.
+    fn watched_directories(&mut self, guarded: &Guarded) -> Result<(), Error> {
+        let rows = guarded.rules.policy().rows();
+        let mut tops = rows.filter(|row| row.rule.effect == Effect::Watch).filter_map(|row| row.site.top());
+        tops.try_for_each(|top| self.above_by_name(top))
     }
 
     fn row(&mut self, Armed { row, label }: &Armed<'_>, guarded: &Guarded) -> Result<(), Error> {
@@ -352,7 +385,7 @@ impl Arming<'_> {
 
     /// Whether a path leads to what the user may close: a file of their own, or its place in a directory of their own.
     fn is_users(&self, path: &Path) -> bool {
-        let is_own = |node: &walk::Node| node.identity.uid == self.uid;
+        let is_own = |node: &walk::Node| node.identity.uid == self.uid && !node.is_device();
         match walk::open(self.list, path) {
             walk::Found::Node(node) => is_own(&node) && !self.untouchable.contains(&node.identity.file),
             walk::Found::Missing => path.parent().is_some_and(

@@ -37,6 +37,11 @@ impl Node {
         is(self.identity.mode, libc::S_IFDIR)
     }
 
+    /// Whether it is a device, as `/dev/null` is.
+    pub fn is_device(&self) -> bool {
+        is(self.identity.mode, libc::S_IFCHR) || is(self.identity.mode, libc::S_IFBLK)
+    }
+
     /// Whether it is a symbolic link.
     pub fn is_link(&self) -> bool {
         is(self.identity.mode, libc::S_IFLNK)

@@ -145,7 +145,7 @@ fn ground(refusal: &Refusal<'_>, above: &BTreeSet<&str>) -> Option<Ground> {
             let between = if pattern.open { "some" } else { "" };
             Ground::Home(format!("{ELSEWHERE}/{}{between}{}", pattern.prefix, pattern.suffix))
         }
-        Site::Repository(path) => Ground::Home(format!("{ELSEWHERE}/.git/{path}")),
+        Site::Repository(path) => Ground::Home(format!("{ELSEWHERE}/{path}")),
         Site::System(path) => Ground::Machine(path.clone()),
         Site::Address(address) => Ground::Address(*address),
         Site::Runtime(_) | Site::Variable(_) => return None,

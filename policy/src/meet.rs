@@ -62,23 +62,32 @@ impl Policy {
     /// that was not taken back ([`crate::Rules`]), and the first that refuses explains it.
     pub fn meetings_in_home(&self, path: &[u8]) -> Vec<Meeting<'_>> {
         let (directory, name) = split(path);
+        let are_names_free = self.leaves_names_alone(directory, |site| match site {
+            Site::Home(of) => Some(of),
+            _ => None,
+        });
         self.meetings(|site| match site {
             Site::Home(of) => place(path, of.as_bytes()).or_else(|| {
                 let (beside, file) = split(of.as_bytes());
                 (beside == directory && copied_from(name).any(|of| of == file)).then_some((Way::Copy, 0))
             }),
+            Site::Name(_) if are_names_free => None,
             site => named(site, directory, name),
         })
     }
 
     /// The rules that meet a place.
-    pub fn meetings_with(&self, place: &Site) -> Vec<Meeting<'_>> {
-        match place {
+    pub fn meetings_with(&self, asked: &Site) -> Vec<Meeting<'_>> {
+        match asked {
             Site::Home(path) => self.meetings_in_home(path.as_bytes()),
             Site::System(path) => self.meetings_in_system(path.as_bytes()),
             Site::Workspace(path) => self.meetings_in_workspace(path.as_bytes()),
             Site::Address(address) => self.meetings_at(*address),
-            place => self.meetings(|site| (site == place).then_some((Way::Itself, 0))),
+            Site::Runtime(path) => self.meetings(|site| match site {
+                Site::Runtime(of) => place(path.as_bytes(), of.as_bytes()),
+                _ => None,
+            }),
+            asked => self.meetings(|site| (site == asked).then_some((Way::Itself, 0))),
         }
     }
 
@@ -94,9 +103,14 @@ impl Policy {
     /// The rules that meet a path from the root, in no home and no workspace.
     pub fn meetings_in_system(&self, path: &[u8]) -> Vec<Meeting<'_>> {
         let (directory, name) = split(path);
+        let are_names_free = self.leaves_names_alone(directory, |site| match site {
+            Site::System(of) => Some(of),
+            _ => None,
+        });
         self.meetings(|site| match site {
             Site::System(of) => place(path, of.as_bytes()),
-            Site::Pattern(_) => None,
+            Site::Pattern(_) | Site::Repository(_) => None,
+            Site::Name(_) if are_names_free => None,
             site => named(site, directory, name),
         })
     }
@@ -109,6 +123,12 @@ impl Policy {
             Site::NameIn(..) => named(site, directory, name),
             _ => None,
         })
+    }
+
+    /// Whether rules leave names alone in a directory, by their places of one kind.
+    fn leaves_names_alone(&self, directory: &[u8], of_kind: impl Fn(&Site) -> Option<&String>) -> bool {
+        let mut rows = self.rows().filter(|row| row.rule.frees_names);
+        rows.any(|row| of_kind(row.site).is_some_and(|of| place(directory, of.as_bytes()).is_some()))
     }
 
     /// The rules that meet an address.
@@ -124,7 +144,7 @@ impl Policy {
         let met = self.rows().filter_map(|row| meets(row.site).map(|(way, far)| (Meeting { row, way }, far)));
         let mut met: Vec<_> = met.collect();
         met.sort_by(|(a, a_far), (b, b_far)| {
-            let allows = |of: &Meeting<'_>| of.row.rule.effect == Effect::Allow;
+            let allows = |of: &Meeting<'_>| of.row.rule.effect != Effect::Deny;
             // Not by where a rule stands in its file.
             (allows(a), a.way, a_far, &a.row.rule.id).cmp(&(allows(b), b.way, b_far, &b.row.rule.id))
         });
@@ -167,7 +187,7 @@ fn named(site: &Site, directory: &[u8], name: &[u8]) -> Option<(Way, usize)> {
             let mut path = directory.to_vec();
             path.push(b'/');
             path.extend_from_slice(name);
-            let inside = [b"/.git/", of.as_bytes()].concat();
+            let inside = [b"/", of.as_bytes()].concat();
             let at = path.windows(inside.len()).position(|window| window == inside)?;
             let repository = &path[..at];
             let rest = &path[at + inside.len()..];
@@ -193,6 +213,8 @@ pub struct Secrets {
     paths: HashSet<Vec<u8>>,
     names: HashSet<Vec<u8>>,
     patterns: Vec<Pattern>,
+    /// Where names are left alone.
+    freed: HashSet<Vec<u8>>,
 }
 
 impl Secrets {
@@ -211,6 +233,11 @@ impl Secrets {
                 _ => {}
             }
         }
+        for row in policy.rows().filter(|row| row.rule.frees_names) {
+            if let Site::Home(path) = row.site {
+                secrets.freed.insert(path.clone().into());
+            }
+        }
         secrets
     }
 
@@ -222,7 +249,8 @@ impl Secrets {
             return true;
         }
         let (directory, name) = split(path);
-        self.names.contains(name)
+        let is_freed = || ends.clone().any(|end| end < path.len() && self.freed.contains(&path[..end]));
+        self.names.contains(name) && !is_freed()
             || is_looked_into(directory) && self.patterns.iter().any(|pattern| pattern.has(name))
     }
 }
@@ -249,7 +277,11 @@ mod tests {
             ("a/b/c/d/key.pem", None),
             ("node_modules/x/key.pem", None),
             (".netrc.bak", Some(("netrc", Way::Copy))),
-            ("x/.aws/credentials", Some(("aws", Way::Named))),
+            ("x/.aws/credentials", None),
+            (".cargo/registry/src/x/tests/id_rsa", Some(("package-stores", Way::Below))),
+            (".cargo/credentials", Some(("cargo", Way::Itself))),
+            ("other/.vscode/tasks.json", Some(("settings-of-other-repositories", Way::Itself))),
+            ("src/other/x/.vscode/tasks.json", Some(("settings-of-other-repositories", Way::Itself))),
             ("other/.git/hooks/pre-commit", Some(("git-of-others", Way::Below))),
             (".local/bin/x", Some(("tool-directories", Way::Below))),
         ] {
@@ -263,7 +295,7 @@ mod tests {
         for path in [".ssh/id_rsa", ".ssh", "backup/id_ed25519", ".bash_history", "other/.env"] {
             assert!(secrets.has(path.as_bytes()), "{path}");
         }
-        for path in [".bashrc", ".sshx", "notes.txt", ".vimrc", "x/y/z/w/.env"] {
+        for path in [".bashrc", ".sshx", "notes.txt", ".vimrc", "x/y/z/w/.env", "go/pkg/mod/x/id_rsa"] {
             assert!(!secrets.has(path.as_bytes()), "{path}");
         }
     }

@@ -12,16 +12,16 @@ session from its first instruction on, whatever was learned, unless [rules of on
 
 A place in the home is closed with everything below it, also where a variable such as `XDG_CONFIG_HOME` or `CODEX_HOME` says \
 that it lies, and so are copies beside it (`.netrc~`, `.netrc.bak`) that are there when a session begins. It is closed by the \
-object and by its place: what is made or moved there later is closed, too. Four kinds of places are closed less widely:
+object and by its place: what is made or moved there later is closed, too. Five kinds of places are closed less widely:
 
 * *A file called `*.pem` in the home*: the kernel side compares whole names, so a pattern is looked for when a session begins, in \
 the home and three directories deep below it. It does not look into hidden directories, those that tools fill \
 (`node_modules`, `target`), and workspaces. A file that is made later is open.
-* *A file called `id_rsa`* is closed anywhere outside the workspaces, also one that is made later. In the tier `tracepoint` one \
+* *A file called `id_rsa`* is closed anywhere outside the workspaces and what package managers fetch (`package-stores`), also one that is made later. In the tier `tracepoint` one \
 that lies deeper than that when a session begins, or is made later, is closed after its open: its process is killed.
-* *`.git/hooks` of another repository* is looked for where patterns are.
-* *Directories alone*: there are very many files below. Each is closed where it lies; a hard link that was made earlier, \
-elsewhere, is not.
+* *`.git/hooks` of another repository*, and what agents and editors obey there, is looked for where patterns are.
+* *What agents and editors obey in the workspace* is not closed: version control and unpacking bring it. Whoever changes it is told \
+of, and nobody moves the whole directory there.
 ";
 
 /// All rules in words.
@@ -30,13 +30,18 @@ pub fn page(policy: &Policy) -> String {
     for (effect, head) in [
         (Effect::Deny, "Closed"),
         (
+            Effect::Watch,
+            "Told\n\nWhat is done there goes on, and each session says once that it was done: in its summary, and in `wardline show`.",
+        ),
+        (
             Effect::Allow,
             "Left open\n\nThese places hold something, too. Closing them would stop ordinary work.",
         ),
     ] {
         let _ = write!(
             page,
-            "\n## {head}\n\n| rule | what it is | no session may | where | why | source |\n| --- | --- | --- | --- | --- | --- |\n"
+            "\n## {head}\n\n| rule | what it is | {} | where | why | source |\n| --- | --- | --- | --- | --- | --- |\n",
+            if effect == Effect::Watch { "what is told" } else { "no session may" }
         );
         for rule in policy.rules().iter().filter(|rule| rule.effect == effect) {
             let _ = writeln!(
@@ -44,7 +49,7 @@ pub fn page(policy: &Policy) -> String {
                 "| `{}` | {} | {}{} | {} | {} | {} |",
                 rule.id,
                 rule.is,
-                if effect == Effect::Deny { rule.verb() } else { "-" },
+                if effect == Effect::Allow { "-" } else { rule.verb() },
                 if effect == Effect::Deny && rule.is_final { " (final)" } else { "" },
                 places(rule),
                 why(rule),

@@ -22,9 +22,9 @@ const MAX_MISTAKES: usize = 50;
 const MAX_TEXT: usize = 1_024;
 
 /// What may stand in a rule.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "id", "is", "where", "what", "effect", "why", "source", "final", "kind", "routine", "unless", "walk",
-    "agents", "tasks", "expires",
+    "names", "agents", "tasks", "expires",
 ];
 /// Those that nothing enforces yet.
 const LATER_KEYS: [&str; 3] = ["agents", "tasks", "expires"];
@@ -48,13 +48,15 @@ const SITES: [&str; 17] = [
     "program",
 ];
 const LATER_SITES: [&str; 3] = ["abstract", "host", "program"];
-const EFFECTS: [&str; 5] = ["deny", "allow", "lend", "ask", "watch"];
-const LATER_EFFECTS: [&str; 3] = ["lend", "ask", "watch"];
+const EFFECTS: [&str; 5] = ["deny", "allow", "watch", "lend", "ask"];
+const LATER_EFFECTS: [&str; 2] = ["lend", "ask"];
 
 /// What says how Wardline itself treats a place.
-const SHIPPED_KEYS: [&str; 2] = ["kind", "routine"];
+const SHIPPED_KEYS: [&str; 3] = ["kind", "routine", "names"];
 /// Places that are the same for every user: the kernel side has one deny-list for all sessions.
 const FOR_ALL_SITES: [&str; 3] = ["name", "named", "address"];
+/// Places of files whose changes and reads are told by their paths.
+const WATCHED_SITES: [&str; 7] = ["workspace", "home", "config", "data", "state", "cache", "root"];
 
 /// A value with its place.
 type Value<'v> = Spanned<DeValue<'v>>;
@@ -153,6 +155,10 @@ impl Reader<'_> {
         let sites = get("where").and_then(|value| self.sites(value, effect));
         let is_final = get("final").is_none_or(|value| self.bool(value));
         let routine = get("routine").is_some_and(|value| self.bool(value));
+        let frees_names = get("names").is_some_and(|value| self.bool(value));
+        if let Some(value) = get("names").filter(|_| effect == Some(Effect::Deny)) {
+            self.wrong(Mistake::new("only a rule that allows can leave names alone", value.span()));
+        }
         let kind = get("kind").and_then(|value| self.word(value, "kind", Kind::ALL, Kind::word));
         let harmless =
             get("unless").and_then(|value| self.word(value, "exception", Harmless::ALL, Harmless::word));
@@ -178,6 +184,7 @@ impl Reader<'_> {
             routine,
             harmless,
             walk: walk.unwrap_or(Walk::Whole),
+            frees_names,
         })
     }
 
@@ -292,6 +299,9 @@ impl Reader<'_> {
                 let mistake =
                     Mistake::new(format!("`{kind}` would hold in other users' sessions, too"), key.span());
                 self.wrong(mistake.help("root may put such a rule into `/etc/wardline/policy.d`"));
+            }
+            if effect == Some(Effect::Watch) && !WATCHED_SITES.contains(&kind) {
+                self.wrong(not_yet(&format!("watch` of `{kind}"), key.span()));
             }
             for value in self.list(value) {
                 let Some(text) = self.text(value) else { continue };

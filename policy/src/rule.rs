@@ -49,6 +49,8 @@ words! {
         /// It is left open here, and the reason is the rule's: what other rules refuse at the same place, and is not final, is
         /// taken back. What was learned may still refuse it.
         Allow = "allow",
+        /// It goes on, and is said.
+        Watch = "watch",
     }
 }
 
@@ -133,6 +135,8 @@ pub struct Rule {
     pub harmless: Option<Harmless>,
     /// How far it is walked.
     pub walk: Walk,
+    /// It is about names alone: below its places none is closed that is closed wherever it lies.
+    pub frees_names: bool,
 }
 
 /// A rule at one of its sites.

@@ -74,7 +74,8 @@ mod tests {
         let mut seen = std::collections::HashMap::new();
         for row in shipped().rows() {
             assert!(row.rule.source.is_some(), "{}", row.rule.id);
-            assert_eq!(seen.insert(row.site, &row.rule.id), None, "{} in `{}`", row.site, row.rule.id);
+            let place = (row.site, row.rule.effect == Effect::Watch);
+            assert_eq!(seen.insert(place, &row.rule.id), None, "{} in `{}`", row.site, row.rule.id);
         }
     }
 

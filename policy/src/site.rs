@@ -13,14 +13,14 @@ pub enum Site {
     Home(String),
     /// A path from the root.
     System(String),
-    /// What has this name in any directory of that name (`.cursor`, `mcp.json`), workspaces included.
+    /// What has this name in any directory of that name (`.aws`, `credentials`), workspaces included.
     NameIn(String, String),
-    /// A regular file of this name anywhere outside the workspaces.
+    /// A regular file of this name anywhere outside the workspaces, and outside the places where rules leave names alone.
     Name(String),
     /// Regular files of such a name in the home that are there when a session begins: see [`Pattern`].
     Pattern(Pattern),
-    /// A path in the `.git` of every repository in the home but the session's own that is there when a session begins: it is
-    /// looked for where [`Pattern`]s are.
+    /// A path below the top of every repository in the home but the session's own, where something lies when a session begins:
+    /// it is looked for where [`Pattern`]s are.
     Repository(String),
     /// A path below each of the session's workspaces.
     Workspace(String),
@@ -102,6 +102,16 @@ impl fmt::Display for Pattern {
     }
 }
 
+impl Site {
+    /// The directory at the top of a workspace that a place in it lies in.
+    pub fn top(&self) -> Option<&str> {
+        match self {
+            Site::Workspace(path) => path.split_once('/').map(|(top, _)| top),
+            _ => None,
+        }
+    }
+}
+
 /// The place in words, for people.
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,7 +121,7 @@ impl fmt::Display for Site {
             Site::NameIn(directory, name) => write!(f, "`{directory}/{name}`"),
             Site::Name(name) => write!(f, "a file called `{name}`"),
             Site::Pattern(pattern) => write!(f, "a file called `{pattern}` in the home"),
-            Site::Repository(path) => write!(f, "`.git/{path}` of another repository"),
+            Site::Repository(path) => write!(f, "`{path}` of another repository"),
             Site::Workspace(path) => write!(f, "`{path}` in the workspace"),
             Site::Runtime(path) => write!(f, "`{path}` in the user's runtime directory"),
             Site::Variable(name) => write!(f, "the socket that `${name}` names"),

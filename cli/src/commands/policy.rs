@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use command::print_line;
 use command::{Exit, State, table, user};
 use guard::rules;
-use policy::{Effect, Layer, Meeting, Policy, Rule, Rules, Site, Way, What};
+use policy::{Effect, Layer, Meeting, Rule, Rules, Site, Source, Way, What};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
@@ -48,15 +48,15 @@ pub enum Verb {
     },
     /// Say which rules meet a place, and which of them speaks
     #[command(
-        after_help = "A path is read as it is written, and need not be there. The rules come in this order: those that refuse before those that allow; \
+        after_help = "A path need not be there. Where it leads somewhere else by links, both places are explained. The rules come in this order: those that refuse before those that allow; \
 of these the rule of the place itself, then of its name, then of what it lies in, nearest first. Any that refuses holds.\n\nExamples:\n  wardline policy explain ~/.config/gh/hosts.yml\n  wardline policy explain --workspace . .vscode/tasks.json\n  wardline policy explain 169.254.169.254"
     )]
     Explain {
         /// A path, or an address
         place: String,
-        /// The home that it is in
-        #[arg(long, value_name = "DIR", env = "HOME", hide_env = true)]
-        home: PathBuf,
+        /// The home that it is in, if it is not yours
+        #[arg(long, value_name = "DIR")]
+        home: Option<PathBuf>,
         /// The session's workspace
         #[arg(long, value_name = "DIR")]
         workspace: Option<PathBuf>,
@@ -167,7 +167,9 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         Verb::Test(args) => demo::lab("rules", &args.options),
         Verb::List { json } => list(*json),
         Verb::Show { id, json } => show(id, *json),
-        Verb::Explain { place, home, workspace, json } => explain(place, home, workspace.as_deref(), *json),
+        Verb::Explain { place, home, workspace, json } => {
+            explain(place, home.as_deref(), workspace.as_deref(), *json)
+        }
         Verb::Check { file, json } => check(file, *json),
     }
 }
@@ -186,13 +188,28 @@ fn list(json: bool) -> Result<ExitCode> {
         print_line!("{}", serde_json::to_string_pretty(&rules)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = table::table(&["rule", "no session may", "places", "from", "what it is"]);
+    let mut table = table::table(&["rule", "no session may", "where", "from", "why"]);
     for rule in rules {
-        let verb = if rule.effect == Effect::Deny { rule.verb() } else { "(left open)" };
-        table.add_row([&*rule.id, verb, &rule.sites.len().to_string(), rule.layer.word(), &rule.is]);
+        let verb = match rule.effect {
+            Effect::Deny => rule.verb(),
+            Effect::Watch => "(told)",
+            Effect::Allow => "(left open)",
+        };
+        table.add_row([&*rule.id, verb, &some_places(rule), rule.layer.word(), &rule.why]);
     }
     print_line!("{}", table::plain(&table));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first places of a rule, and how many more it has.
+fn some_places(rule: &Rule) -> String {
+    const SHOWN: usize = 2;
+    let mut places: Vec<String> = rule.sites.iter().take(SHOWN).map(ToString::to_string).collect();
+    match rule.sites.len().saturating_sub(SHOWN) {
+        0 => {}
+        more => places.push(format!("and {more} more")),
+    }
+    places.join(", ")
 }
 
 fn show(id: &str, json: bool) -> Result<ExitCode> {
@@ -213,6 +230,7 @@ fn show(id: &str, json: bool) -> Result<ExitCode> {
 fn in_words(rule: &Rule) -> String {
     let mut words = match rule.effect {
         Effect::Deny => format!("`{}` ({}): no agent session may {} it\n", rule.id, rule.is, rule.verb()),
+        Effect::Watch => format!("`{}` ({}): whoever does {} it is told of\n", rule.id, rule.is, rule.verb()),
         Effect::Allow => format!("`{}` ({}): left open\n", rule.id, rule.is),
     };
     words.push_str(&format!("why: {}\n", rule.why));
@@ -228,44 +246,92 @@ fn in_words(rule: &Rule) -> String {
     words
 }
 
-/// What was named, as a rule would name it.
-fn site(place: &str, home: &Path, workspace: Option<&Path>) -> Result<Site> {
-    if let Ok(address) = place.parse() {
-        return Ok(Site::Address(address));
-    }
-    let absolute = |path: &Path| std::path::absolute(path).context("there is no current directory");
-    let in_home = place.strip_prefix("~/").map(|rest| home.join(rest));
-    let path = absolute(&in_home.unwrap_or_else(|| place.into()))?;
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    if let Some(workspace) = workspace
-        && let Ok(rest) = path.strip_prefix(absolute(workspace)?)
-    {
-        return Ok(Site::Workspace(text(rest)));
-    }
-    Ok(match path.strip_prefix(absolute(home)?) {
-        Ok(rest) => Site::Home(text(rest)),
-        Err(_) => Site::System(text(&path)),
-    })
+/// Whose places are asked for.
+struct Around {
+    uid: u32,
+    home: PathBuf,
+    workspace: Option<PathBuf>,
 }
 
-fn explain(place: &str, home: &Path, workspace: Option<&Path>, json: bool) -> Result<ExitCode> {
-    let (rules, site) = (here()?, site(place, home, workspace)?);
-    let met = rules.policy().meetings_with(&site);
+impl Around {
+    /// What was named, as a rule would name it. Where its path leads somewhere else, that as well.
+    fn sites(&self, place: &str) -> Result<Vec<(String, Site)>> {
+        if let Ok(address) = place.parse() {
+            return Ok(vec![(place.to_owned(), Site::Address(address))]);
+        }
+        let in_home = place.strip_prefix("~/").map(|rest| self.home.join(rest));
+        let path = in_home.unwrap_or_else(|| place.into());
+        let path = std::path::absolute(path).context("there is no current directory")?;
+        let mut sites = vec![(place.to_owned(), self.site(&path))];
+        let leads_to = resolved(&path);
+        let there = self.resolved().site(&leads_to);
+        if sites.iter().all(|(_, site)| *site != there) {
+            sites.push((leads_to.display().to_string(), there));
+        }
+        Ok(sites)
+    }
+
+    fn site(&self, path: &Path) -> Site {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let below = |directory: &Path| path.strip_prefix(directory).ok().map(text);
+        let runtime = Path::new("/run/user").join(self.uid.to_string());
+        let in_workspace = self.workspace.as_deref().and_then(below).map(Site::Workspace);
+        let in_runtime = || below(&runtime).map(Site::Runtime);
+        let in_home = || below(&self.home).map(Site::Home);
+        in_workspace.or_else(in_runtime).or_else(in_home).unwrap_or_else(|| Site::System(text(path)))
+    }
+
+    /// As the kernel names it.
+    fn resolved(&self) -> Self {
+        let workspace = self.workspace.as_deref().map(resolved);
+        Self { uid: self.uid, home: resolved(&self.home), workspace }
+    }
+}
+
+/// Where a path leads: through the links in as much of it as is there.
+fn resolved(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    there.map_or_else(
+        || path.to_owned(),
+        |(above, real)| match path.strip_prefix(above) {
+            Ok(rest) if rest != Path::new("") => real.join(rest),
+            _ => real,
+        },
+    )
+}
+
+fn explain(place: &str, home: Option<&Path>, workspace: Option<&Path>, json: bool) -> Result<ExitCode> {
+    let user = user::here()?;
+    let rules = here()?;
+    let absolute = |path: &Path| std::path::absolute(path).context("there is no current directory");
+    let around = Around {
+        uid: user.uid,
+        home: absolute(home.unwrap_or(&user.home))?,
+        workspace: workspace.map(absolute).transpose()?,
+    };
+    let sites = around.sites(place)?;
     if json {
-        let met: Vec<Met<'_>> = met
-            .iter()
-            .map(|met| Met {
-                how: how(met.way),
-                site: met.row.site.to_string(),
-                refused: rules.left_at(met, &site).words().collect(),
-                rule: met.row.rule.into(),
-            })
-            .collect();
+        let met: Vec<Met<'_>> = sites.iter().flat_map(|(_, site)| met(&rules, site)).collect();
         print_line!("{}", serde_json::to_string_pretty(&met)?);
     } else {
-        print_line!("{}", explained(place, &rules, &site));
+        let words = sites.iter().map(|(place, site)| explained(place, &rules, site));
+        print_line!("{}", words.collect::<Vec<_>>().join("\nit leads to another place: "));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn met<'r>(rules: &'r Rules, site: &Site) -> Vec<Met<'r>> {
+    let met = rules.policy().meetings_with(site);
+    let shown = met.iter().map(|met| Met {
+        how: how(met.way),
+        site: met.row.site.to_string(),
+        refused: match met.row.rule.effect {
+            Effect::Deny => rules.left_at(met, site).words().collect(),
+            Effect::Allow | Effect::Watch => Vec::new(),
+        },
+        rule: met.row.rule.into(),
+    });
+    shown.collect()
 }
 
 fn how(way: Way) -> &'static str {
@@ -281,7 +347,7 @@ fn explained(place: &str, rules: &Rules, site: &Site) -> String {
     let met = rules.policy().meetings_with(site);
     let left = |met: &Meeting<'_>| match met.row.rule.effect {
         Effect::Deny => rules.left_at(met, site),
-        Effect::Allow => What::empty(),
+        Effect::Allow | Effect::Watch => What::empty(),
     };
     let Some(first) = met.iter().find(|met| !left(met).is_empty()).or(met.first()) else {
         return format!("no rule meets `{place}`: what was learned decides");
@@ -295,6 +361,7 @@ fn explained(place: &str, rules: &Rules, site: &Site) -> String {
             first.row.site
         ),
         (_, Effect::Deny) => format!("`{place}` is open: what rule `{id}` refuses is taken back"),
+        (_, Effect::Watch) => format!("`{place}` is open, and what is done there is told (`{id}`): {why}"),
         (_, Effect::Allow) => format!("`{place}` is left open (`{id}`): {why}"),
     };
     for other in met.iter().filter(|other| *other != first) {
@@ -303,6 +370,7 @@ fn explained(place: &str, rules: &Rules, site: &Site) -> String {
             (left, Effect::Deny) if left == *what => format!("closed to {}", what.verb()),
             (left, Effect::Deny) if left.is_empty() => "taken back".to_owned(),
             (left, Effect::Deny) => format!("closed to {}; the rest is taken back", left.verb()),
+            (_, Effect::Watch) => "told".to_owned(),
             (_, Effect::Allow) => "left open".to_owned(),
         };
         let from = if *layer == Layer::Shipped { String::new() } else { format!(" of `{file}`") };
@@ -319,11 +387,18 @@ fn check(file: &Path, json: bool) -> Result<ExitCode> {
     File::open(file)
         .and_then(|opened| opened.take(limit).read_to_string(&mut text))
         .with_context(|| format!("`{name}` could not be read"))?;
-    let read = Policy::read(Layer::Machine, &name, &text);
+    // As it would be read at a start: beside what is there already, which it may be, or may contradict.
+    let is_users = file.parent().is_some_and(|above| above.ends_with("wardline/users"));
+    let layer = if is_users { Layer::User } else { Layer::Machine };
+    let mut sources = rules::of_machine().unwrap_or_default();
+    sources.retain(|other| Path::new(&other.file) != file);
+    sources.push(Source { layer, file: name.clone(), text });
+    let read = Rules::read(&sources);
     if json {
         let wrong = read.as_ref().err();
         let wrong: Vec<Wrong<'_>> = wrong
             .into_iter()
+            .flat_map(|wrong| &wrong.0)
             .flat_map(|wrong| wrong.mistakes.iter().map(move |one| (wrong, one)))
             .map(|(wrong, one)| {
                 let (line, column) = wrong.position(one);
@@ -333,10 +408,15 @@ fn check(file: &Path, json: bool) -> Result<ExitCode> {
         print_line!("{}", serde_json::to_string_pretty(&wrong)?);
     } else {
         match &read {
-            Ok(policy) => {
-                print_line!("`{name}` is a policy of {}", table::count(policy.rules().len() as u64, "rule"))
+            Ok(rules) => {
+                let own = rules.own().filter(|rule| rule.file == name).count();
+                print_line!("`{name}` is a policy of {}", table::count(own as u64, "rule"))
             }
-            Err(wrong) => print_line!("{}", wrong.render().trim_end()),
+            Err(wrong) => {
+                for wrong in &wrong.0 {
+                    print_line!("{}", wrong.render().trim_end());
+                }
+            }
         }
     }
     Ok(if read.is_ok() { ExitCode::SUCCESS } else { Exit::Failed.into() })
@@ -347,8 +427,10 @@ mod tests {
     use super::*;
 
     fn said(place: &str) -> String {
-        let site = site(place, Path::new("/home/u"), Some(Path::new("/home/u/app"))).unwrap();
-        explained(place, &Rules::default(), &site)
+        let around = Around { uid: 1000, home: "/home/u".into(), workspace: Some("/home/u/app".into()) };
+        let sites = around.sites(place).unwrap();
+        let words = sites.iter().map(|(place, site)| explained(place, &Rules::default(), site));
+        words.collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -362,6 +444,9 @@ mod tests {
             "/home/u/app/.vscode/tasks.json",
             "169.254.169.254",
             "~/other/.git/hooks/pre-commit",
+            "~/.cargo/registry/src/x/tests/id_rsa",
+            "/home/u/app/AGENTS.md",
+            "/run/user/1000/bus",
         ];
         insta::assert_snapshot!(places.map(said).join("\n\n"));
     }

@@ -64,9 +64,14 @@ impl Places {
 
     /// Whether something is closed below; `path_of`: what a site names below the same directory.
     fn is_above(&self, below: &Path, path_of: impl Fn(&Site) -> Option<&String>) -> bool {
-        let changes = self.rules.refusals().filter(|refusal| refusal.what.contains(What::CHANGE));
-        changes.map(|refusal| refusal.row.site).any(|site| match site {
-            Site::NameIn(directory, _) => below.file_name().is_some_and(|name| name == directory.as_str()),
+        let is_called = |directory: &str| below.file_name().is_some_and(|name| name == directory);
+        let mut changes = self.rules.refusals().filter(|refusal| refusal.what.contains(What::CHANGE));
+        let mut watched = self.rules.policy().rows().filter(|row| row.rule.effect == Effect::Watch);
+        if watched.any(|row| row.site.top().is_some_and(|top| top.starts_with('.') && is_called(top))) {
+            return true;
+        }
+        changes.any(|refusal| match refusal.row.site {
+            Site::NameIn(directory, _) => is_called(directory),
             site => path_of(site).is_some_and(|of| Path::new(of).starts_with(below)),
         })
     }
@@ -160,12 +165,19 @@ mod tests {
             ".config/autostart/x.desktop",
             ".config/systemd",
             "other/.claude",
-            "code/app/.mcp.json",
             "code/app/.vscode",
         ] {
             assert!(places.has(&Path::new("/home/u").join(closed)), "{closed}");
         }
-        for open in ["x", ".config/app", "code/app/main.rs", "code/app/.git/hooks/pre-commit", "code"] {
+        for open in [
+            "x",
+            ".config/app",
+            "code/app/main.rs",
+            "code/app/.git/hooks/pre-commit",
+            "code",
+            "code/app/.vscode/tasks.json",
+            "code/app/.mcp.json",
+        ] {
             assert!(!places.has(&Path::new("/home/u").join(open)), "{open}");
         }
         assert!(!places.has(Path::new("/srv/.bashrc")));

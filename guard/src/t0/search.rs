@@ -119,14 +119,16 @@ impl Arming<'_> {
         Ok(!found.is_empty())
     }
 
-    /// Closes what makes the git of another repository run commands.
+    /// Closes what makes whoever works in another repository run commands.
     fn repository(&mut self, git: &Path, rows: &[Armed<'_>]) -> Result<(), Error> {
         for Armed { row, label } in rows {
-            let Site::Repository(path) = row.site else { continue };
-            let (path, label) = (git.join(path), to_itself(*label));
+            let (Site::Repository(path), Some(top)) = (row.site, git.parent()) else { continue };
+            let (path, label) = (top.join(path), to_itself(*label));
             self.itself(&path, &label, Walk::Whole)?;
             self.place(&path, &label)?;
-            self.coverage.found.push(path);
+            if path.symlink_metadata().is_ok() {
+                self.coverage.found.push(path);
+            }
         }
         Ok(())
     }

@@ -110,11 +110,30 @@ fn what_does_not_exist_yet_is_guarded_by_name() {
 }
 
 #[test]
+fn names_are_left_alone_in_what_fetches_packages_and_a_workspaces_files_come_and_go() {
+    let home = Home::new();
+    for file in [".cargo/registry/x", "src/x", "app/.vscode/tasks.json", "app/.kiro/settings/x"] {
+        home.write(file);
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    let guarded = Guarded { uid, workspaces: vec![home.path("app")], ..home.guarded() };
+    Static::new(home.list.clone(), Own::default(), Arc::default()).arm(1, &guarded, None).unwrap();
+    let frees = |path: &str| home.label(path).is_some_and(|label| label.flags & abi::LABEL_WORKSPACE != 0);
+    assert!(frees(".cargo") && frees("app") && !frees("") && !frees("src") && !frees(".cargo/registry"));
+    let is_open = |path: &str| home.label(path).is_none() && home.place(path).is_none();
+    assert!(is_open("app/.vscode/tasks.json") && is_open("app/.kiro/settings"));
+}
+
+#[test]
 fn what_lies_above_a_jewel_keeps_its_place() {
     let home = Home::new();
     home.write("dotfiles/config/x");
     symlink("dotfiles/config", home.path(".config")).unwrap();
-    let (stage, _) = home.arm();
+    let named = "[[rule]]\nid = \"x\"\nis = \"x\"\nwhere.named = [\".tool/hooks\", \"tool/hooks\"]\nwhat = \"change\"\neffect = \"deny\"\nwhy = \"x\"\n";
+    let source = policy::Source { layer: Layer::Machine, file: "x".into(), text: named.into() };
+    let guarded = Guarded { rules: Rules::read(&[source]).unwrap(), ..home.guarded() };
+    let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
+    stage.arm(1, &guarded, None).unwrap();
     let above = |path: &str| home.place(path).is_some_and(|label| label.flags == abi::LABEL_ABOVE);
     // The home, and what it lies in; what is not there; the link, and where it leads.
     for path in ["", "..", ".cargo", ".local", ".local/share", ".config", "dotfiles", "dotfiles/config"] {
@@ -137,7 +156,7 @@ fn what_lies_above_a_jewel_keeps_its_place() {
             session: abi::EVERY_SESSION,
         })
     };
-    assert!(named(".claude") && named(".vscode") && !named("opencode") && !named(".config"));
+    assert!(named(".tool") && !named("tool") && !named(".config"));
     stage.release(1).unwrap();
     assert!(home.list.state().places.is_empty());
 }

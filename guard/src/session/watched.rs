@@ -1,0 +1,166 @@
+//! What people want to be told of: rules whose effect is `watch`. Nothing is refused for them, so that what the session says of
+//! itself is enough to tell.
+
+use super::Live;
+use bstr::{BStr, BString, ByteSlice};
+use event::jewel::access;
+use event::{Access, Context, Event, Object, Op, Outcome};
+use policy::{Effect, Rules, Site};
+use std::collections::HashMap;
+
+/// The places of a session that are watched.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    places: HashMap<BString, Place>,
+    /// Directories in which some lie.
+    above: HashMap<BString, Vec<BString>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    access: Access,
+    /// What to say of it, in words.
+    told: String,
+    is_told: bool,
+}
+
+impl Watched {
+    /// Those of a session's rules.
+    pub(crate) fn of(rules: &Rules, context: &Context) -> Self {
+        let mut watched = Self::default();
+        for row in rules.policy().rows().filter(|row| row.rule.effect == Effect::Watch) {
+            let below: Vec<(&BStr, &str)> = match row.site {
+                Site::Home(path) => vec![(context.home.as_bstr(), path)],
+                Site::System(path) => vec![(b"".as_bstr(), &path[1..])],
+                Site::Workspace(path) => {
+                    context.workspaces.iter().map(|workspace| (workspace.as_bstr(), &**path)).collect()
+                }
+                _ => continue,
+            };
+            for (directory, path) in below {
+                let whole = BString::from(bstr::join("/", [directory.as_bytes(), path.as_bytes()]));
+                let told = format!("{} (rule `{}`): {}", row.site, row.rule.id, row.rule.why);
+                let place = Place { access: access(row.rule.what), told, is_told: false };
+                watched.add(whole, place);
+            }
+        }
+        watched
+    }
+
+    fn add(&mut self, path: BString, place: Place) {
+        for above in ancestors(&path).skip(1) {
+            self.above.entry(above.into()).or_default().push(path.clone());
+        }
+        self.places.insert(path, place);
+    }
+
+    /// What an event is to be told for that has happened, each once.
+    fn told_of(&mut self, event: &Event) -> Vec<String> {
+        let is_refused = event.decision.is_some_and(|decision| decision.enforced);
+        if self.places.is_empty() || is_refused || !matches!(event.outcome, Outcome::Done(_)) {
+            return Vec::new();
+        }
+        let asked = asked(event);
+        let mut told = Vec::new();
+        for object in [Some(&event.object), event.second.as_ref()].into_iter().flatten() {
+            let Object::File(file) = object else { continue };
+            for path in ancestors(&file.path) {
+                self.tell(path, asked, &mut told);
+            }
+            // Whole directories come and go as well.
+            if matches!(event.op, Op::Rename | Op::Symlink | Op::Mount)
+                && let Some(below) = self.above.get(file.path.as_bstr()).cloned()
+            {
+                below.iter().for_each(|path| self.tell(path.as_bstr(), asked, &mut told));
+            }
+        }
+        told
+    }
+
+    fn tell(&mut self, path: &BStr, asked: Access, told: &mut Vec<String>) {
+        if let Some(place) = self.places.get_mut(path)
+            && !place.is_told
+            && place.access.intersects(asked)
+        {
+            place.is_told = true;
+            let did = if asked.intersects(access(policy::What::CHANGE)) { "changed" } else { "read" };
+            told.push(format!("the session {did} {}", place.told));
+        }
+    }
+}
+
+impl Live {
+    /// Tells of what happened at places that are watched.
+    pub(super) fn watch(&mut self, event: &Event) {
+        let told = self.watched.told_of(event);
+        self.notes.extend(told);
+    }
+}
+
+/// What an event has done to its objects.
+fn asked(event: &Event) -> Access {
+    match event.op {
+        Op::Open => event.access,
+        Op::Create
+        | Op::Mkdir
+        | Op::Rmdir
+        | Op::Symlink
+        | Op::Link
+        | Op::Rename
+        | Op::Unlink
+        | Op::Truncate
+        | Op::Mount => access(policy::What::CHANGE),
+        _ => Access::empty(),
+    }
+}
+
+/// A path, and the directories above it.
+fn ancestors(path: &[u8]) -> impl Iterator<Item = &BStr> {
+    let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    std::iter::once(path.len()).chain(ends).map(|end| path[..end].as_bstr())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::{File, Origin};
+
+    fn event(op: Op, access: Access, path: &str) -> Event {
+        let file = File { path: path.into(), key: None, mode: 0o100644, origin: Origin::Claimed };
+        Event {
+            time_ns: 1,
+            segment: 0,
+            pid: 1,
+            tid: 1,
+            op,
+            access,
+            object: Object::File(file),
+            second: None,
+            outcome: Outcome::Done(0),
+            decision: None,
+            fork: None,
+            detail: 0,
+        }
+    }
+
+    fn context() -> Context {
+        Context { home: "/home/u".into(), workspaces: vec!["/home/u/app".into()], ..Context::default() }
+    }
+
+    #[test]
+    fn each_place_is_told_once_and_only_what_was_done_to_it() {
+        let mut watched = Watched::of(&Rules::default(), &context());
+        let (write, read) = (Access::WRITE, Access::READ);
+        let mut told = |op, access, path: &str| watched.told_of(&event(op, access, path)).len();
+        assert_eq!(told(Op::Open, read, "/home/u/app/.vscode/tasks.json"), 0);
+        assert_eq!(told(Op::Open, write, "/home/u/app/.vscode/tasks.json"), 1);
+        assert_eq!(told(Op::Unlink, write, "/home/u/app/.vscode/tasks.json"), 0, "once");
+        assert_eq!(told(Op::Open, write, "/home/u/app/.claude/hooks/x.sh"), 1, "in a directory");
+        assert_eq!(told(Op::Open, write, "/home/u/app/sub/.vscode/tasks.json"), 0);
+        assert_eq!(told(Op::Open, write, "/home/u/app/src/main.rs"), 0);
+        assert!(told(Op::Rename, write, "/home/u/app/.cursor") > 1, "with all that may lie in it");
+        let refused =
+            Event { outcome: Outcome::Failed(1), ..event(Op::Open, write, "/home/u/app/.mcp.json") };
+        assert_eq!(watched.told_of(&refused).len(), 0);
+    }
+}
