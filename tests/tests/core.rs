@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -149,12 +149,21 @@ fn inject(thread: i32, number: i64, arguments: [u64; 3]) -> Result<i64> {
     let thread = Pid::from_raw(thread);
     let stopped = || waitpid(thread, Some(WaitPidFlag::__WALL));
     ptrace::seize(thread, ptrace::Options::empty())?;
-    ptrace::interrupt(thread)?;
-    stopped()?;
-    let was = ptrace::getregs(thread)?;
-    let mut instruction = [0; 2];
-    fs::File::open(format!("/proc/{thread}/mem"))?.read_exact_at(&mut instruction, was.rip - 2)?;
-    ensure!(instruction == SYSCALL, "thread {thread} waits in no system call");
+    let until = Instant::now() + SOON;
+    // It is interrupted until it is in a call, which is where it waits for what comes.
+    let was = loop {
+        ptrace::interrupt(thread)?;
+        stopped()?;
+        let was = ptrace::getregs(thread)?;
+        let mut instruction = [0; 2];
+        fs::File::open(format!("/proc/{thread}/mem"))?.read_exact_at(&mut instruction, was.rip - 2)?;
+        if instruction == SYSCALL {
+            break was;
+        }
+        ensure!(Instant::now() < until, "thread {thread} waits in no system call");
+        ptrace::cont(thread, None)?;
+        std::thread::sleep(Duration::from_millis(5));
+    };
     let mut call = was;
     // Nothing is to be begun again meanwhile.
     call.orig_rax = u64::MAX;
