@@ -146,25 +146,26 @@ impl std::fmt::Display for Told<'_> {
         let (stage, means) = (self.stage.name(), self.means.name());
         let deed = format!("{} {}", self.op, self.object);
         let deed = deed.trim_end();
-        match (self.fate, self.means) {
+        // What it was, or would have been: every means says what it does.
+        let done = match self.means {
+            Means::Lsm | Means::Fanotify | Means::Cgroup => "refused",
+            Means::Freeze => "the session was frozen afterwards",
+            Means::Kill => "the process was killed afterwards",
+        };
+        match (self.fate, self.means.fate()) {
             (Fate::Refused, _) => write!(f, "refused: `{deed}`, by {stage} ({means})")?,
-            (Fate::Stopped, Means::Freeze) => {
-                write!(f, "NOT prevented: `{deed}` happened; the session was frozen afterwards ({stage})")?;
-            }
-            (Fate::Stopped, _) => {
-                write!(f, "NOT prevented: `{deed}` happened; the process was killed afterwards ({stage})")?;
-            }
-            (Fate::Happened, Means::Freeze) => {
+            (Fate::Stopped, _) => write!(f, "NOT prevented: `{deed}` happened; {done} ({stage})")?,
+            (Fate::Happened, _) if self.means == Means::Freeze => {
                 write!(
                     f,
                     "happened: `{deed}`; {stage} speaks against it, and the session's owner let it pass"
                 )?;
             }
-            (Fate::Happened, Means::Kill) => {
-                write!(f, "happened: `{deed}`; {stage} would have stopped it afterwards ({means})")?;
-            }
-            (Fate::Happened, _) => {
+            (Fate::Happened, Fate::Refused) => {
                 write!(f, "happened: `{deed}`; {stage} would have refused it ({means})")?;
+            }
+            (Fate::Happened, Fate::Stopped | Fate::Happened) => {
+                write!(f, "happened: `{deed}`; {stage} would have stopped it afterwards ({means})")?;
             }
         }
         if self.times > 1 {
