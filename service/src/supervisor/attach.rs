@@ -6,9 +6,10 @@
 //! cgroup of the tree.
 
 use super::end::{Leaving, evict};
-use super::machine::Lease;
+use super::lease::Lease;
 use super::peer::Peer;
-use super::sessions::{Running, Slot};
+use super::running::Running;
+use super::sessions::Slot;
 use event::Unseen;
 use guard::Error;
 use guard::cgroup::{self, Cgroup};

@@ -3,11 +3,14 @@
 
 use super::attach::{self, Taken};
 use super::end::{self, Leaving};
-use super::machine::Lease;
+use super::exchange::answer;
+use super::lease::Lease;
+use super::machine::cgroup_prefix;
 use super::peer::Peer;
-use super::requests::answer;
-use super::sessions::{Running, Slot};
-use super::{Shared, admission, client, keys};
+use super::running::Running;
+use super::sessions::Slot;
+use super::shared::Shared;
+use super::{admission, client, keys};
 use crate::broker::Broker;
 use bstr::BString;
 use event::{Context, SessionMeta};
@@ -167,11 +170,11 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
     let mut command = begin.command.clone();
     shared.sessions.redactor().arguments(&mut command, false);
     let meta = meta(lease, begin, &command);
-    let teller = shared.teller(&lease.kernel, begin.uid)?;
+    let teller = shared.tellers.of(begin.uid, &shared.setup, &shared.starter, &lease.kernel)?;
     let number = teller.begin(meta.clone()).map_err(unwritable)?;
     let mut notes = Vec::new();
     let (broker, key_files) = keys::open(shared, lease, slot, begin, &mut notes);
-    let cgroup = match Cgroup::create(&format!("{}{}-{number}", shared.cgroup_prefix(), begin.uid)) {
+    let cgroup = match Cgroup::create(&format!("{}{}-{number}", cgroup_prefix(), begin.uid)) {
         Ok(cgroup) => Some(cgroup),
         Err(error) => {
             notes.push(format!(

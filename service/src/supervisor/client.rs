@@ -4,11 +4,11 @@
 //! no process of a session that stands still runs. An answer names what it answers, so that one which comes late lets
 //! nothing else pass.
 
+use super::exchange::{self, SILENCE, answer};
 use super::peer::Peer;
 use super::pump::{FLUSH_POLL, Flush, Pump};
-use super::requests::{self, answer};
-use super::sessions::Running;
-use super::{SILENCE, Shared};
+use super::running::Running;
+use super::shared::Shared;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::unix::net::UnixStream;
 use wire::{self, Action, GoOn, Patience, Refused, Reply, Request, Why};
@@ -52,7 +52,7 @@ pub(super) fn next(
         if !asked {
             continue;
         }
-        match requests::next(shared, stream, peer, Patience::Once(SILENCE)) {
+        match exchange::next(shared, stream, peer, Patience::Once(SILENCE)) {
             Ok(Some((Request::GoOn { number, how }, _))) => {
                 if let Err(refused) = go_on(shared, running, number, how) {
                     tracing::warn!(session = running.id(), "not let go on: {}", refused.message);

@@ -1,8 +1,8 @@
 //! The end of a session: nobody is inside any more, what was recorded is written, what was armed is taken back.
 
-use super::Shared;
-use super::machine::Lease;
-use super::sessions::Running;
+use super::lease::Lease;
+use super::running::Running;
+use super::shared::Shared;
 use super::undo;
 use guard::Live;
 use std::sync::Arc;

@@ -1,8 +1,10 @@
 //! The user's keys, for one session: what uses them is started before anybody is inside, and lent to members.
 
-use super::Shared;
-use super::machine::Lease;
-use super::sessions::{Running, Slot};
+use super::lease::Lease;
+use super::machine::cgroup_prefix;
+use super::running::Running;
+use super::sessions::Slot;
+use super::shared::Shared;
 use crate::broker::process::Prepared;
 use crate::broker::{Broker, Wanted, path_of};
 use bstr::BString;
@@ -34,7 +36,7 @@ pub(super) fn open(
         home: begin.home.clone(),
         agent: variable("SSH_AUTH_SOCK"),
         gnupg: gnupg.clone(),
-        name: format!("{}{}", shared.cgroup_prefix(), slot.number),
+        name: format!("{}{}", cgroup_prefix(), slot.number),
     };
     let started = Broker::start(&shared.starter, wanted).and_then(|broker| {
         let prepared = broker.prepared().clone();

@@ -13,7 +13,9 @@ mod begin;
 mod calls;
 mod client;
 mod end;
+mod exchange;
 mod keys;
+mod lease;
 mod machine;
 mod notices;
 pub(crate) mod peer;
@@ -21,36 +23,36 @@ mod places;
 mod pump;
 mod requests;
 mod retention;
+mod running;
 mod secrets;
 mod sessions;
+mod setup;
+mod shared;
 mod task;
 mod tellers;
 mod undo;
 
 use crate::starter::Starter;
 use armer::Armer;
-use collector::Kernel;
+use exchange::{SILENCE, UNREAD};
 use guard::Error;
-use guard::session::Patience;
-use machine::Machine;
-use models::Baseline;
 use notices::Notices;
 #[cfg(test)]
 pub(crate) use notices::of_request;
 use peer::Peer;
-use places::{PLACES, Places};
+use places::PLACES;
 pub use retention::Retention;
 use sessions::Sessions;
+pub use setup::{Baselines, Setup};
+use shared::Shared;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
-use store::Quota;
 use tellers::Tellers;
 use wire::{self, Refused, Reply, Why};
 
@@ -64,63 +66,6 @@ const TICK: Duration = Duration::from_millis(250);
 const DESCRIPTORS: u64 = 1 << 18;
 /// How long a supervisor that ends may take to detach its programs.
 const HANDOVER: Duration = Duration::from_secs(8);
-/// A peer whose request is not here by then is no client of ours.
-const SILENCE: Duration = Duration::from_secs(5);
-/// A peer that takes no answer for so long does not read.
-const UNREAD: Duration = Duration::from_secs(60);
-
-/// Where the supervisor gets baselines from; the folder of them belongs to who trains.
-pub trait Baselines: Send + Sync {
-    /// The baseline of a user's agent at a task; `None` where none was trained. `task` `None`: the union of the agent's
-    /// tasks. An error is a baseline that is there and must not be armed.
-    fn load(&self, uid: u32, agent: &str, task: Option<&str>) -> Result<Option<Arc<Baseline>>, String>;
-}
-
-/// What a supervisor needs to know.
-pub struct Setup {
-    /// The control socket.
-    pub socket: PathBuf,
-    /// What makes it the only supervisor of its state directory.
-    pub lock: PathBuf,
-    /// The state directory.
-    pub state: PathBuf,
-    /// Time without a session after which it ends; `None`: never.
-    pub idle: Option<Duration>,
-    /// How long recordings are kept.
-    pub retention: Retention,
-    /// How much sessions may take of a user's store.
-    pub quota: Quota,
-    /// How many processes and threads a session may have.
-    pub processes_max: u32,
-    /// Stay in the tracepoint tier.
-    pub without_lsm: bool,
-    /// Where baselines come from.
-    pub baselines: Arc<dyn Baselines>,
-    /// The command that becomes [`crate::starter::process::run`].
-    pub starter: Vec<OsString>,
-}
-
-/// What all threads share.
-struct Shared {
-    setup: Setup,
-    machine: Mutex<Option<Machine>>,
-    /// The same kernel side for who only asks whether a process is inside, while another one is being loaded.
-    kernel: RwLock<Option<Arc<Kernel>>>,
-    /// Who starts whatever else runs.
-    starter: Arc<Starter>,
-    /// Who looks at what may not answer.
-    armer: Armer,
-    /// Who writes down what sessions do.
-    tellers: Tellers,
-    /// How long all sessions together wait for tellers.
-    patience: Arc<Patience>,
-    sessions: Arc<Sessions>,
-    notices: Arc<Notices>,
-    /// Clients that wait until the supervisor has ended.
-    waiting: Mutex<Vec<UnixStream>>,
-    places: Arc<Places>,
-    stop: AtomicBool,
-}
 
 /// Serves until idle, told to stop, or for ever. Another supervisor of the same state directory is no error: then that
 /// one serves.
@@ -238,7 +183,7 @@ fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<(
             {
                 pruned = Some(Instant::now());
                 let shared = Arc::clone(shared);
-                tokio::task::spawn_blocking(move || shared.keep_to_retention());
+                tokio::task::spawn_blocking(move || shared.setup.retention.keep_to(&shared.setup.state));
             }
             if shared.setup.idle.is_some_and(|idle| busy.elapsed() >= idle)
                 && shared.sessions.close_if_empty()
@@ -282,25 +227,4 @@ fn accept(shared: &Arc<Shared>, stream: UnixStream) {
         requests::serve(&serving, &stream, &Arc::new(peer), until);
         drop(place);
     });
-}
-
-impl Shared {
-    /// Refuses who is inside a session: the process that connected, and those that sent a request. To be asked when a request
-    /// is complete, since any of them may have been taken in after it began.
-    fn check_outside(&self, peer: &Peer, senders: &BTreeSet<u32>) -> Result<(), Refused> {
-        match peer.is_inside(senders, |pid| self.is_member(pid)) {
-            Ok(false) => Ok(()),
-            Ok(true) => {
-                tracing::warn!(pid = peer.pid, uid = peer.uid, "refused a request from inside a session");
-                Err(Refused::new(
-                    Why::Inside,
-                    "refused: this process is inside a session, and a session has no say in how it is guarded; ask from another terminal",
-                ))
-            }
-            Err(error) => {
-                tracing::error!(%error, "a peer could not be checked");
-                Err(Refused::new(Why::Failed, "the caller could not be checked"))
-            }
-        }
-    }
 }

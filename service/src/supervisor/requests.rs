@@ -3,9 +3,11 @@
 //! Tightening is open to the session's owner; so is loosening what was learned; root may both. Everybody who is inside a
 //! session was refused before.
 
+use super::begin;
+use super::exchange::{answer, next};
 use super::peer::Peer;
-use super::sessions::Running;
-use super::{Shared, begin};
+use super::running::Running;
+use super::shared::Shared;
 use crate::starter::Order;
 use crate::teller;
 use event::TaskName;
@@ -18,9 +20,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-use wire::{
-    self, Action, Fold, GoOn, MAX_REQUEST_BYTES, Notice, Patience, Received, Refused, Reply, Request, Why,
-};
+use wire::{self, Action, Fold, GoOn, Notice, Patience, Refused, Reply, Request, Why};
 
 /// How long sessions may take to end when the supervisor does.
 const END: Duration = Duration::from_secs(15);
@@ -68,27 +68,6 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Arc<Peer>,
             tracing::info!(pid = peer.pid, uid = peer.uid, why = ?refused.why, "refused: {}", refused.message);
             answer(stream, &refused.into());
         }
-    }
-}
-
-/// The next request of a connection, from who is outside when it is complete; `None`: the peer hung up.
-pub(super) fn next(
-    shared: &Shared,
-    stream: &UnixStream,
-    peer: &Peer,
-    patience: Patience,
-) -> Result<Option<(Request, Vec<OwnedFd>)>, Refused> {
-    let received = wire::receive_within::<Request>(stream, MAX_REQUEST_BYTES, patience)
-        .map_err(|error| Refused::new(Why::Protocol, error.to_string()))?;
-    let Some(Received { message, fds, senders }) = received else { return Ok(None) };
-    shared.check_outside(peer, &senders)?;
-    Ok(Some((message, fds)))
-}
-
-/// Sends a reply; a peer that went away needs none.
-pub(super) fn answer(stream: &UnixStream, reply: &Reply) {
-    if let Err(error) = wire::send(stream, reply, &[]) {
-        tracing::debug!(%error, "the peer took no answer");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Old recordings go by themselves, while no session runs.
 
-use super::Shared;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::maintenance::{self, Prune};
 
@@ -35,22 +35,19 @@ impl Retention {
     fn keeps_all(&self) -> bool {
         self.older_than.is_none() && self.max_bytes.is_none()
     }
-}
 
-impl Shared {
     /// Removes what is too old or too much, of every user. What cannot be is said in the log, and tried again later.
-    pub(super) fn keep_to_retention(&self) {
-        let retention = self.setup.retention;
-        if retention.keeps_all() {
+    pub(super) fn keep_to(&self, state: &Path) {
+        if self.keeps_all() {
             return;
         }
-        for entry in fs::read_dir(&self.setup.state).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(state).into_iter().flatten().flatten() {
             let store = entry.path().join("sessions.db");
             let of_user = entry.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok());
             if !of_user || !store.is_file() {
                 continue;
             }
-            match maintenance::prune(&store, &retention.prune()) {
+            match maintenance::prune(&store, &self.prune()) {
                 Ok(removed) if removed.is_empty() => {}
                 Ok(removed) => {
                     tracing::info!(store = %store.display(), sessions = removed.len(), "removed old sessions");

@@ -1,7 +1,7 @@
 //! The task of a running session: a new segment, and the baseline that guards it.
 
-use super::Shared;
-use super::sessions::Running;
+use super::running::Running;
+use super::shared::Shared;
 use event::TaskName;
 use models::Baseline;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The tellers of the users who have sessions: one a user, for as long as one of these runs.
 
-use super::Shared;
+use super::setup::Setup;
+use crate::starter::Starter;
 use crate::teller::Teller;
 use collector::Kernel;
 use rustix::process::Signal;
@@ -38,6 +39,31 @@ impl Tellers {
         teller.filter(|teller| guard::session::Teller::failure(&**teller).is_none())
     }
 
+    /// Who writes the user's store.
+    pub(super) fn of(
+        &self,
+        uid: u32,
+        setup: &Setup,
+        starter: &Arc<Starter>,
+        kernel: &Arc<Kernel>,
+    ) -> Result<Arc<Teller>, Refused> {
+        let failed =
+            |why: String| Refused::new(Why::Failed, format!("the session cannot be written down: {why}"));
+        let starting = self.starting(uid);
+        let _alone = starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(teller) = self.get(uid) {
+            return Ok(teller);
+        }
+        let directory = setup.state.join(uid.to_string());
+        create_closed(&directory).map_err(|e| failed(e.to_string()))?;
+        let quota = setup.quota;
+        let start = Start { directory, session_bytes: quota.session_bytes, day_bytes: quota.day_bytes };
+        let teller = Teller::start(starter, start, protect(Arc::clone(kernel))).map_err(failed)?;
+        let teller = Arc::new(teller);
+        self.running().insert(uid, Arc::downgrade(&teller));
+        Ok(teller)
+    }
+
     /// Continues those that were stopped.
     pub(super) fn look_after(&self) {
         let all: Vec<Arc<Teller>> = self.running().values().filter_map(Weak::upgrade).collect();
@@ -45,27 +71,6 @@ impl Tellers {
             tracing::warn!(pid, "a teller was stopped: it goes on");
             guard::cgroup::signal(pid, Signal::CONT);
         }
-    }
-}
-
-impl Shared {
-    /// Who writes the user's store.
-    pub(super) fn teller(&self, kernel: &Arc<Kernel>, uid: u32) -> Result<Arc<Teller>, Refused> {
-        let failed =
-            |why: String| Refused::new(Why::Failed, format!("the session cannot be written down: {why}"));
-        let starting = self.tellers.starting(uid);
-        let _alone = starting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(teller) = self.tellers.get(uid) {
-            return Ok(teller);
-        }
-        let directory = self.setup.state.join(uid.to_string());
-        create_closed(&directory).map_err(|e| failed(e.to_string()))?;
-        let quota = self.setup.quota;
-        let start = Start { directory, session_bytes: quota.session_bytes, day_bytes: quota.day_bytes };
-        let teller = Teller::start(&self.starter, start, protect(Arc::clone(kernel))).map_err(failed)?;
-        let teller = Arc::new(teller);
-        self.tellers.running().insert(uid, Arc::downgrade(&teller));
-        Ok(teller)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Putting back what a session has moved or replaced: in a thread of its own, since it walks the file system, while the
 //! session stands still, or when it is over.
 
-use super::sessions::Running;
+use super::running::Running;
 use guard::session::{Batch, Live};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
