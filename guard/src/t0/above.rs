@@ -1,63 +1,20 @@
 //! Places: a jewel is closed wherever its path leads, and so is whatever would lead it elsewhere. What takes the place of a
 //! jewel, or of a directory above it, has its place, whether that was there when the session began or not.
 
-use super::{Arming, Guarded, Key, plain};
+use super::arming::Arming;
+use super::entry::{Entry, Place, component};
+use super::guarded::Guarded;
+use super::held::{Key, plain};
 use crate::Error;
 use crate::walk::{self, Found};
 use abi::{
-    ANY_DEV, EVERY_SESSION, LABEL_ABOVE, LABEL_OWN, Label, NAME_LEN, PlaceKey, REASON_ABOVE, RewriteKey,
-    access, component_hash, place_below,
+    ANY_DEV, EVERY_SESSION, LABEL_ABOVE, LABEL_OWN, Label, PlaceKey, REASON_ABOVE, RewriteKey, access,
 };
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Links that lead from one to the next and are followed: as many as the kernel follows.
 const LINKS: u32 = 40;
-
-/// What lies at a path on the way to a jewel.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    here: Place,
-    /// Where it leads, if it is a link.
-    link: Option<PathBuf>,
-    /// The place of the directory that it is or leads to.
-    dir: Option<Place>,
-}
-
-/// A place, and what its name begins with.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    key: PlaceKey,
-    first: u64,
-}
-
-impl Place {
-    fn of(node: &walk::Node) -> Option<Self> {
-        let abi::Identity { file, place, name, .. } = node.identity;
-        let key = PlaceKey { hash: place, dev: file.dev, session: EVERY_SESSION };
-        (place != 0).then_some(Self { key, first: name })
-    }
-
-    /// The place of a name below it.
-    fn below(self, name: &[u8]) -> Self {
-        let (first, component) = component(name);
-        let hash = place_below(self.key.hash, component);
-        Self { key: PlaceKey { hash, ..self.key }, first }
-    }
-
-    /// The same for one session alone, or for all.
-    fn of_session(self, session: u32) -> Self {
-        Self { key: PlaceKey { session, ..self.key }, ..self }
-    }
-}
-
-/// What a name begins with, and what it is to a place.
-pub(crate) fn component(name: &[u8]) -> (u64, u64) {
-    let mut begin = [0; NAME_LEN];
-    begin.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
-    let first = abi::name_hash(&begin);
-    (first, component_hash(first, name.len() as u32))
-}
 
 impl Arming<'_> {
     /// A jewel's place, by every way that its path leads: through the links that are there, and as if each were a

@@ -2,7 +2,6 @@
 //! session that needs it. What they share refuses. What a session's own label excepts holds for that session alone, and so does
 //! what it refuses of things that may be another session's own.
 
-use super::plain;
 use crate::{DenyList, Error};
 use abi::{
     FileKey, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey,
@@ -149,6 +148,11 @@ fn remove(list: &dyn DenyList, key: Key) -> Result<(), Error> {
         Key::Net(addr) => list.remove_net(128, NetKey { policy: [0; 4], addr }),
         Key::Process(pid) => list.unprotect(pid),
     }
+}
+
+/// A label of accesses alone.
+pub(super) fn plain(deny: u32, reason: u32) -> Label {
+    Label { deny, reason, flags: 0 }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The keys of ssh and gpg. `ssh` needs what lies beside its keys (`config`, `known_hosts`, public keys), and has no right of
 //! its own to it: what surely holds no secret may be read by everybody inside, and the rest by nobody.
 
+use super::arming::Arming;
+use super::guarded::Guarded;
 use super::place::OWN_LABELS;
-use super::{Arming, Guarded};
 use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, reason};
 use abi::{FileKey, Label, access};
@@ -14,23 +15,10 @@ use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Bytes of a file that is looked at.
 const MAX_BYTES: u64 = 4 << 20;
-
-/// What the brokers of a session know of the user's keys.
-#[derive(Clone, Debug, Default)]
-pub struct KeyFiles {
-    /// Private keys that the user's configuration of ssh names, wherever they lie.
-    pub keys: Vec<PathBuf>,
-    /// What else ssh and the broker believe: the configuration, and known hosts.
-    pub files: Vec<PathBuf>,
-    /// The directory of gpg, where it is another one than `~/.gnupg`.
-    pub gnupg: Option<PathBuf>,
-    /// Sockets of agents that the configuration names.
-    pub agents: Vec<PathBuf>,
-}
 
 impl Arming<'_> {
     /// What may be read in `~/.ssh`: files that surely hold no secret, and the directories there that they lie in, which

@@ -1,8 +1,11 @@
 //! A jewel at a path: the object there, the link that leads to it, what lies below it, and its name for the day when
 //! the object is replaced.
 
+use super::arming::{Arming, Readable};
+use super::content;
+use super::guarded::Guarded;
+use super::held::Key;
 use super::lease::Lease;
-use super::{Arming, Guarded, Key, Readable, content};
 use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, magic};
 use abi::{FileKey, Label, access};

@@ -1,6 +1,7 @@
 //! What a session has put at the place of a jewel, or of a directory above one, where nothing lay that is kept. It is put aside, and a directory moved back.
 
-use super::{Guarded, aside};
+use super::aside;
+use super::guarded::Guarded;
 use crate::walk::{self, Found, Node};
 use crate::{DenyList, Error};
 use abi::FileKey;

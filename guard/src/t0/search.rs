@@ -2,7 +2,8 @@
 //! begins, and closed to that session: another one may work there. Wherever it goes then, it stays closed, and its place does.
 //! What is made later is open, and the rules' page says so; what is not looked at, the session says.
 
-use super::{Armed, Arming, Guarded};
+use super::arming::{Armed, Arming};
+use super::guarded::Guarded;
 use crate::Error;
 use abi::{LABEL_OWN, Label};
 use bstr::ByteSlice;

@@ -1,11 +1,16 @@
 //! What is labelled in a home with everything that homes have.
 
+use super::arming::{padded, socket_path};
 use super::*;
 use crate::denylist::fake::{Fake, key_of};
-use abi::PlaceKey;
-use abi::access;
+use abi::{FileKey, Label, NameKey, PlaceKey, access};
+use bstr::BString;
+use event::Access;
+use policy::{Layer, Rules};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 mod search;
 
