@@ -15,7 +15,7 @@ const HOLD: Duration = Duration::from_millis(50);
 
 /// Messages that a session keeps while the teller takes none, and bytes of them. What comes then is counted, and not kept:
 /// the teller may stand still for as long as it likes, and whoever decides waits for none.
-const WAITING: usize = 64;
+const WAITING: usize = 1024;
 const WAITING_BYTES: usize = 32 << 20;
 /// Between two looks whether it takes something.
 const PAUSE: Duration = Duration::from_millis(1);
