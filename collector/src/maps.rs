@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::words::Words;
 use abi::{
-    ExceptionKey, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey,
+    FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, RewriteKey,
     Session, SocketKey, T1Key, T1NameKey,
 };
 use aya::maps::lpm_trie::{Key, LpmTrie};
@@ -90,7 +90,7 @@ pub(crate) struct Maps {
     pub(crate) local: Table<[u64; 2], u32>,
     pub(crate) labelled: Words,
     pub(crate) t0: Table<FileKey, Label>,
-    pub(crate) exceptions: Table<ExceptionKey, u32>,
+    pub(crate) own: Table<OwnKey, Label>,
     pub(crate) t0_names: Table<NameKey, Label>,
     pub(crate) t0_places: Table<PlaceKey, Label>,
     pub(crate) named: Words,
@@ -120,7 +120,7 @@ impl Maps {
             own_listeners: Table::take(bpf, "OWN_LISTENERS")?,
             local: Table::take(bpf, "LOCAL")?,
             t0: Table::take(bpf, "T0")?,
-            exceptions: Table::take(bpf, "EXCEPTIONS")?,
+            own: Table::take(bpf, "OWN")?,
             t0_names: Table::take(bpf, "T0_NAMES")?,
             t0_places: Table::take(bpf, "T0_PLACES")?,
             named: Words::take(bpf, "NAMED", abi::NAME_BITS / 64)?,

@@ -4,8 +4,8 @@ use crate::Error;
 use crate::kernel::{Attached, Kernel, Tier};
 use crate::programs::REACHING;
 use abi::{
-    Bit, ExceptionKey, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, PlaceKey,
-    RewriteKey, Session, SocketKey, T1Key, T1NameKey,
+    Bit, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, RewriteKey,
+    Session, SocketKey, T1Key, T1NameKey,
 };
 use std::sync::atomic::Ordering;
 use sys::clock::NS_PER_TICK;
@@ -240,20 +240,20 @@ impl Kernel {
         self.maps.t0.remove(key)
     }
 
-    /// Sets what a session's own labels except from the static deny-list at an object: `LABEL_*` bits.
+    /// Sets what the static deny-list says of an object to one session alone.
     ///
     /// # Errors
     /// The map is full or could not be written.
-    pub fn insert_exception(&self, slot: u32, file: &FileKey, flags: u32) -> Result<(), Error> {
-        self.maps.exceptions.insert(&ExceptionKey { file: *file, session: slot, pad: 0 }, &flags)
+    pub fn insert_own(&self, slot: u32, file: &FileKey, label: &Label) -> Result<(), Error> {
+        self.maps.own.insert(&OwnKey { file: *file, session: slot, pad: 0 }, label)
     }
 
     /// Takes that back.
     ///
     /// # Errors
     /// The map could not be written.
-    pub fn remove_exception(&self, slot: u32, file: &FileKey) -> Result<(), Error> {
-        self.maps.exceptions.remove(&ExceptionKey { file: *file, session: slot, pad: 0 })
+    pub fn remove_own(&self, slot: u32, file: &FileKey) -> Result<(), Error> {
+        self.maps.own.remove(&OwnKey { file: *file, session: slot, pad: 0 })
     }
 
     /// Adds an exact name to the static deny-list.

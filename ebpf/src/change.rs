@@ -48,7 +48,7 @@ fn on_change(inode: u64) -> Option<()> {
     let count = begun.count as usize;
     if count < INODES {
         begun.inodes[count & (INODES - 1)] = inode;
-        begun.above |= inode_above(inode) << (count as u64 * 2);
+        begun.above |= inode_above(inode, u64::from(inside.slot)) << (count as u64 * 2);
         begun.count += 1;
     }
     tell_names(inode, begun.call, 0);
@@ -95,7 +95,8 @@ pub fn tell_after(inside: &Inside, begun: &Begun, moves: bool) -> u64 {
             if found == 0 {
                 found = forbidden(begun.inodes[i], u64::from(inside.slot));
             }
-            if found == 0 && moves && frees(begun.above >> (i * 2) & 3, inode_above(begun.inodes[i])) {
+            let lay = begun.above >> (i * 2) & 3;
+            if found == 0 && moves && frees(lay, inode_above(begun.inodes[i], u64::from(inside.slot))) {
                 found = u64::from(REASON_ABOVE);
             }
         }
@@ -115,8 +116,8 @@ fn frees(lay: u64, lies: u64) -> bool {
 /// [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn inode_above(inode: u64) -> u64 {
-    first_name(Address(inode)).map_or(0, |dentry| decide::above(dentry.0))
+pub extern "C" fn inode_above(inode: u64, slot: u64) -> u64 {
+    first_name(Address(inode)).map_or(0, |dentry| decide::above(dentry.0, slot))
 }
 
 /// The dentry of an inode, where it has a name.

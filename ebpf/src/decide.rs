@@ -5,15 +5,15 @@
 //! rename in another process can lead the walk astray, so the bound is hard, and what it does not reach counts as
 //! unlabelled.
 
-use crate::maps::{EXCEPTIONS, LABELLED, NAMED, NETS, T0, T0_NAMES, T0_PLACES, T1, T1_NAMES};
+use crate::maps::{LABELLED, NAMED, NETS, OWN, T0, T0_NAMES, T0_PLACES, T1, T1_NAMES};
 use crate::read::{Address, clear, each, opaque, zeroed};
 use crate::task::Inside;
 use crate::{atomic, dentry, hold, mount, offsets, ring};
 use abi::pattern::{Digest, PATTERN_LEN, Pattern};
 use abi::{
-    ANY_DEV, Bit, ExceptionKey, FileKey, LABEL_ABOVE, LABEL_EXCEPTIONS, LABEL_NAMES, LABEL_OUTSIDE,
-    LABEL_READABLE, LABEL_SENSITIVE, LABEL_STATE, LABEL_WORKSPACE, Label, MAX_DEPTH, NAME_DIR, NAME_EXACT,
-    NAME_LEN, NAME_PATTERN, NameKey, NetKey, NetLabel, PlaceKey, REASON_ABOVE, SESSION_T1, STAGE_NONE,
+    ANY_DEV, Bit, EVERY_SESSION, FileKey, LABEL_ABOVE, LABEL_NAMES, LABEL_OF_ONE, LABEL_READABLE,
+    LABEL_SENSITIVE, LABEL_STATE, LABEL_WORKSPACE, Label, MAX_DEPTH, NAME_DIR, NAME_EXACT, NAME_LEN,
+    NAME_PATTERN, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, REASON_ABOVE, SESSION_T1, STAGE_NONE,
     STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, component_hash,
     place_above,
 };
@@ -52,17 +52,33 @@ pub extern "C" fn known_place(object: u64) -> u64 {
 /// Reason of the T0 name or place that an object has; in the upper half, of a name that holds outside the workspaces only.
 /// 0: none.
 #[inline(always)]
-fn known(object: u64, access: u64, place: u64) -> u64 {
+fn known(object: u64, access: u64, place: u64, slot: u32) -> u64 {
     let named = named(object, access);
-    if named as u32 != 0 || place == 0 { named } else { named | placed(object, access, place) }
+    if named as u32 != 0 || place == 0 {
+        named
+    } else {
+        named | placed(object, access, place, u64::from(slot))
+    }
 }
 
-/// Reason of the T0 place that an object has; 0: none. Global linkage: see [`dentry::append_file`].
+/// Reason of the T0 place that an object has for the session of an index; 0: none. Global linkage: see
+/// [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn placed(object: u64, access: u64, place: u64) -> u64 {
-    match said(place, Address(object)) {
-        Some(label) if label.deny & access as u32 != 0 => u64::from(label.reason),
+pub extern "C" fn placed(object: u64, access: u64, place: u64, slot: u64) -> u64 {
+    let Some(mut key) = place_key(place, Address(object)) else { return 0 };
+    let reason = place_reason(&key, access as u32);
+    if reason != 0 {
+        return u64::from(reason);
+    }
+    key.session = slot as u32;
+    u64::from(place_reason(&key, access as u32))
+}
+
+#[inline(always)]
+fn place_reason(key: &PlaceKey, access: u32) -> u32 {
+    match labelled(key) {
+        Some(label) if label.deny & access != 0 => label.reason,
         _ => 0,
     }
 }
@@ -128,15 +144,15 @@ fn name_reason(key: &NameKey, access: u32) -> u32 {
     }
 }
 
-/// What is said of a place in the superblock of a dentry.
+/// A place in the superblock of a dentry, for all sessions.
 #[inline(always)]
-fn said(hash: u64, dentry: Address) -> Option<&'static Label> {
+fn place_key(hash: u64, dentry: Address) -> Option<PlaceKey> {
     let sb = dentry.get::<Address>(offsets::dentry_sb())?;
-    labelled(PlaceKey { hash, dev: sb.get(offsets::sb_dev())?, pad: 0 })
+    Some(PlaceKey { hash, dev: sb.get(offsets::sb_dev())?, session: EVERY_SESSION })
 }
 
 #[inline(always)]
-fn labelled(key: PlaceKey) -> Option<&'static Label> {
+fn labelled(key: &PlaceKey) -> Option<&'static Label> {
     // SAFETY: read only; a freed entry stays readable for a grace period.
     unsafe { T0_PLACES.get(key) }
 }
@@ -146,34 +162,43 @@ pub const ABOVE_HERE: u64 = 1;
 /// [`above`]: one of this name has, wherever it is.
 pub const ABOVE_BY_NAME: u64 = 2;
 
-/// Whether a dentry lies where a directory has places of jewels below it; 0: no. Global linkage: see
-/// [`dentry::append_file`].
+/// Whether a dentry lies where a directory has places below it that are jewels to the session of an index; 0: no. Global
+/// linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn above(object: u64) -> u64 {
+pub extern "C" fn above(object: u64, slot: u64) -> u64 {
     let object = Address(object);
     let Some((first, len)) = dentry::first_hash(object) else { return 0 };
     if !is_known(Bit::of_name_above(first)) {
         return 0;
     }
-    let here = said(dentry::place(object.0), object);
-    if here.is_some_and(|label| label.flags & LABEL_ABOVE != 0) {
+    let Some(mut key) = place_key(dentry::place(object.0), object) else { return 0 };
+    if is_above(&key) {
         return ABOVE_HERE;
     }
-    let name = labelled(PlaceKey { hash: component_hash(first, len), dev: ANY_DEV, pad: 0 });
-    if name.is_some_and(|label| label.flags & LABEL_ABOVE != 0) { ABOVE_BY_NAME } else { 0 }
+    key.session = slot as u32;
+    if is_above(&key) {
+        return ABOVE_HERE;
+    }
+    key = PlaceKey { hash: component_hash(first, len), dev: ANY_DEV, session: EVERY_SESSION };
+    if is_above(&key) { ABOVE_BY_NAME } else { 0 }
+}
+
+#[inline(always)]
+fn is_above(key: &PlaceKey) -> bool {
+    labelled(key).is_some_and(|label| label.flags & LABEL_ABOVE != 0)
 }
 
 /// Whether an operation where a directory has places of jewels below it would free them: it is moved away or removed, or
 /// what was made elsewhere, or lies elsewhere, takes its place. A mount that nobody else sees frees nothing.
 #[inline(always)]
-fn frees(object: Address, access: u32) -> bool {
+fn frees(inside: &Inside, object: Address, access: u32) -> bool {
     const TAKES: u32 = access::MOVED | access::LINKED;
     if access & (TAKES | access::REMOVE) == 0 {
         return false;
     }
     let covers = access & access::MOUNT != 0;
-    match above(object.0) {
+    match above(object.0, u64::from(inside.slot)) {
         ABOVE_HERE => !covers || mount::is_seen(),
         ABOVE_BY_NAME => !covers && access & TAKES != 0,
         _ => false,
@@ -218,8 +243,6 @@ const T1_FOUND: u32 = 1 << 31;
 const T0_FOUND: u32 = 1 << 29;
 /// `Walk::flags`: it is in the agent's own state, and something is to be changed.
 const T1_STATE: u32 = 1 << 30;
-/// `Walk::flags`: `Walk::reason` is that of a T0 label which holds outside the session's workspaces only.
-const OUTSIDE_FOUND: u32 = 1 << 28;
 
 /// Steps of the walk in one call: calls and returns are what costs.
 const STEPS: u32 = 2;
@@ -249,7 +272,8 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
     // A directory of that name which was made since has no label. Looked for only where something is to be changed:
     // there is one for everything that is opened, and nothing in it yet to be read.
     if walk.below != 0 && walk.access & access::MODIFY != 0 {
-        let reason = known(walk.dentry, u64::from(walk.access), walk.place) as u32;
+        let slot = (walk.asking >> 32) as u32;
+        let reason = known(walk.dentry, u64::from(walk.access), walk.place, slot) as u32;
         if reason != 0 {
             walk.refuse(reason);
             return true;
@@ -260,24 +284,22 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
         // SAFETY: read only.
         if let Some(label) = unsafe { T0.get(&key.file) } {
             if label.deny & walk.t0_access != 0 {
-                if label.flags & LABEL_OUTSIDE == 0 {
-                    walk.refuse(label.reason);
-                    return true;
-                }
-                // Whether it lies in a workspace is known at the end; no more is asked of the baseline.
-                if walk.flags & OUTSIDE_FOUND == 0 {
-                    walk.reason = label.reason;
-                }
-                walk.flags |= OUTSIDE_FOUND | T1_FOUND;
+                walk.refuse(label.reason);
+                return true;
             }
-            walk.flags |= if label.flags & LABEL_EXCEPTIONS == 0 {
-                label.flags
-            } else {
+            walk.flags |= label.flags & !LABEL_OF_ONE;
+            if label.flags & LABEL_OF_ONE != 0 {
                 key.policy = (walk.asking >> 32) as u32;
-                let own = own(label.flags, key);
+                let own = own(key);
                 key.policy = walk.asking as u32;
-                own
-            };
+                if let Some(own) = own {
+                    if own.deny & walk.t0_access != 0 {
+                        walk.refuse(own.reason);
+                        return true;
+                    }
+                    walk.flags |= own.flags;
+                }
+            }
         }
         if walk.flags & T1_FOUND == 0 {
             // SAFETY: read only.
@@ -304,14 +326,13 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
     parent == dentry
 }
 
-/// The bits of a T0 label that hold for a session: those that make an exception only where it is the session's own. The key has
-/// the session's index in place of a policy: there is no room for a second one on the stack.
+/// What T0 says of an object to one session alone. The key has the session's index in place of a policy: there is no room for a
+/// second one on the stack.
 #[inline(always)]
-fn own(flags: u32, key: &T1Key) -> u32 {
-    const { assert!(size_of::<T1Key>() == size_of::<ExceptionKey>()) };
-    // SAFETY: both are a file and two words. Read only.
-    let own = unsafe { EXCEPTIONS.get(&*(&raw const *key).cast::<ExceptionKey>()) };
-    flags & (!LABEL_EXCEPTIONS | own.copied().unwrap_or(0))
+fn own(key: &T1Key) -> Option<&'static Label> {
+    const { assert!(size_of::<T1Key>() == size_of::<OwnKey>()) };
+    // SAFETY: both are a file and two words. Read only; a freed entry stays readable for a grace period.
+    unsafe { OWN.get(&*(&raw const *key).cast::<OwnKey>()) }
 }
 
 /// Whether an inode can have a label.
@@ -342,9 +363,6 @@ pub extern "C" fn walk(object: u64, access: u64, t0_access: u64, asking: u64, ar
     each(MAX_DEPTH / STEPS, steps, walk);
     if walk.flags & T0_FOUND != 0 {
         return u64::from(walk.reason) | BY_T0;
-    }
-    if walk.flags & OUTSIDE_FOUND != 0 {
-        return if walk.flags & LABEL_WORKSPACE == 0 { u64::from(walk.reason) | BY_T0 } else { IN_OWN };
     }
     let flags = u64::from(walk.flags & 0xff) << 40;
     if walk.t1_dir != 0 {
@@ -484,7 +502,7 @@ fn pattern(below: u64, key: &mut T1NameKey) -> bool {
 #[inline(always)]
 pub fn forbids_change(object: u64, slot: u32) -> u64 {
     let access = u64::from(access::MODIFY);
-    let named = known(object, access, known_place(object));
+    let named = known(object, access, known_place(object), slot);
     if named as u32 != 0 {
         return named & 0xffff_ffff;
     }
@@ -505,14 +523,11 @@ const UNLABELLED: u64 = 1 << 34;
 /// The nearest label of the baseline lets it be changed, but for what is obeyed: [`refuses_obeyed`] is to be asked.
 const IN_STATE: u64 = 1 << 35;
 
-/// A T0 label that holds outside the session's workspaces refuses, and it lies in one: the baseline is to be asked.
-const IN_OWN: u64 = 1 << 36;
-
 /// Decides an operation on a file; see [`file`].
 #[inline(always)]
 pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let session = inside.session();
-    let named = known(object.0, u64::from(access), known_place(object.0));
+    let named = known(object.0, u64::from(access), known_place(object.0), inside.slot);
     let open = if access & access::OWN != 0 {
         u64::from(access & access::MODIFY)
     } else {
@@ -523,11 +538,7 @@ pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     }
     let armed = u64::from(session.flags & SESSION_T1);
     let asking = u64::from(inside.slot) << 32 | u64::from(session.policy);
-    let mut answer = walk(object.0, u64::from(access), u64::from(access) & !open, asking, armed);
-    if answer & IN_OWN != 0 {
-        // Every T0 label on the way was asked.
-        answer = walk(object.0, u64::from(access), 0, asking, armed);
-    }
+    let answer = walk(object.0, u64::from(access), u64::from(access) & !open, asking, armed);
     let labels = (answer >> 40) as u32;
     if answer & BY_T0 != 0 {
         return Decision { stage: STAGE_T0, reason: answer as u32 };
@@ -536,7 +547,7 @@ pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     if anywhere != 0 && labels & LABEL_WORKSPACE == 0 {
         return Decision { stage: STAGE_T0, reason: anywhere };
     }
-    if frees(object, access) {
+    if frees(inside, object, access) {
         return Decision { stage: STAGE_T0, reason: REASON_ABOVE };
     }
     if access & access::ACT != 0 {
@@ -593,12 +604,14 @@ pub extern "C" fn readable(object: u64, access: u64, slot: u64) -> u64 {
     let inode = dentry::inode(Address(object)).filter(|inode| may_be_labelled(*inode));
     let Some(key) = inode.and_then(dentry::key) else { return 0 };
     // SAFETY: read only.
-    match unsafe { T0.get(key) } {
-        Some(label)
-            if label.flags & LABEL_READABLE != 0
-                && own(label.flags, &T1Key { file: key, policy: slot as u32, pad: 0 }) & LABEL_READABLE
-                    != 0
-                && label.deny & access as u32 & !access::READ == 0 =>
+    let Some(label) = (unsafe { T0.get(key) }) else { return 0 };
+    if label.flags & LABEL_READABLE == 0 {
+        return 0;
+    }
+    match own(&T1Key { file: key, policy: slot as u32, pad: 0 }) {
+        Some(own)
+            if own.flags & LABEL_READABLE != 0
+                && (label.deny | own.deny) & access as u32 & !access::READ == 0 =>
         {
             u64::from(access::READ)
         }

@@ -1,11 +1,11 @@
 //! The maps. User space writes the deny-list, the programs write members and rings.
 
 use abi::{
-    ExceptionKey, FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, Listener, MAX_DELEGATES,
-    MAX_EXCEPTIONS, MAX_ITSELF, MAX_LISTENERS, MAX_LOCAL, MAX_MEMBERS, MAX_NETS, MAX_PIDS, MAX_PLACES,
-    MAX_REWRITES, MAX_SESSIONS, MAX_T0, MAX_T0_NAMES, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey,
-    NetKey, NetLabel, PLANS as PLAN_COUNT, PlaceKey, Plan, RewriteKey, SOCKET_WORDS, Session, Socket, T1Key,
-    T1NameKey, Verdict,
+    FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, Listener, MAX_DELEGATES, MAX_ITSELF, MAX_LISTENERS,
+    MAX_LOCAL, MAX_MEMBERS, MAX_NETS, MAX_OWN, MAX_PIDS, MAX_PLACES, MAX_REWRITES, MAX_SESSIONS, MAX_T0,
+    MAX_T0_NAMES, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel, OwnKey,
+    PLANS as PLAN_COUNT, PlaceKey, Plan, RewriteKey, SOCKET_WORDS, Session, Socket, T1Key, T1NameKey,
+    Verdict,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
@@ -72,10 +72,10 @@ pub static T0: HashMap<FileKey, Label> = HashMap::with_max_entries(MAX_T0, NO_PR
 /// before the label is, and never cleared.
 #[map]
 pub static LABELLED: Array<u64> = Array::with_max_entries(LABEL_BITS / 64, MMAPABLE);
-/// What a session's own labels in `T0` except from it, by object and session: `LABEL_*` bits. `T0` is everybody's, and its label
-/// says only that there is an exception for somebody.
+/// What labels of the static deny-list say of one session alone, by object and session. `T0` is everybody's, and its label says
+/// only that somebody has one.
 #[map]
-pub static EXCEPTIONS: HashMap<ExceptionKey, u32> = HashMap::with_max_entries(MAX_EXCEPTIONS, NO_PREALLOC);
+pub static OWN: HashMap<OwnKey, Label> = HashMap::with_max_entries(MAX_OWN, NO_PREALLOC);
 /// Static deny-list, by exact name.
 #[map]
 pub static T0_NAMES: HashMap<NameKey, Label> = HashMap::with_max_entries(MAX_T0_NAMES, NO_PREALLOC);

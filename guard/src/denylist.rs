@@ -30,9 +30,9 @@ pub trait DenyList: Send + Sync {
     /// Removes a static label.
     fn remove_t0(&self, key: &FileKey) -> Result<(), Error>;
     /// Sets what a session's own labels except from the static deny-list at an object.
-    fn insert_exception(&self, slot: u32, file: &FileKey, flags: u32) -> Result<(), Error>;
+    fn insert_own(&self, slot: u32, file: &FileKey, label: &Label) -> Result<(), Error>;
     /// Takes that back.
-    fn remove_exception(&self, slot: u32, file: &FileKey) -> Result<(), Error>;
+    fn remove_own(&self, slot: u32, file: &FileKey) -> Result<(), Error>;
     /// Adds or replaces an exact name.
     fn insert_name(&self, key: &NameKey, label: &Label) -> Result<(), Error>;
     /// Removes an exact name.
@@ -107,8 +107,8 @@ forward! {
     fn set_session(slot: u32, session: &Session) -> ();
     fn insert_t0(key: &FileKey, label: &Label) -> ();
     fn remove_t0(key: &FileKey) -> ();
-    fn insert_exception(slot: u32, file: &FileKey, flags: u32) -> ();
-    fn remove_exception(slot: u32, file: &FileKey) -> ();
+    fn insert_own(slot: u32, file: &FileKey, label: &Label) -> ();
+    fn remove_own(slot: u32, file: &FileKey) -> ();
     fn insert_name(key: &NameKey, label: &Label) -> ();
     fn remove_name(key: &NameKey) -> ();
     fn insert_place(key: &PlaceKey, first: u64, label: &Label) -> ();
@@ -144,7 +144,7 @@ pub(crate) mod fake {
     #[derive(Default)]
     pub(crate) struct State {
         pub(crate) t0: HashMap<FileKey, Label>,
-        pub(crate) exceptions: HashMap<(u32, FileKey), u32>,
+        pub(crate) own: HashMap<(u32, FileKey), Label>,
         pub(crate) names: HashMap<NameKey, Label>,
         pub(crate) places: HashMap<PlaceKey, Label>,
         pub(crate) rewrites: HashSet<RewriteKey>,
@@ -245,12 +245,12 @@ pub(crate) mod fake {
             self.state().t0.remove(key);
             Ok(())
         }
-        fn insert_exception(&self, slot: u32, file: &FileKey, flags: u32) -> Result<(), Error> {
-            self.state().exceptions.insert((slot, *file), flags);
+        fn insert_own(&self, slot: u32, file: &FileKey, label: &Label) -> Result<(), Error> {
+            self.state().own.insert((slot, *file), *label);
             Ok(())
         }
-        fn remove_exception(&self, slot: u32, file: &FileKey) -> Result<(), Error> {
-            self.state().exceptions.remove(&(slot, *file));
+        fn remove_own(&self, slot: u32, file: &FileKey) -> Result<(), Error> {
+            self.state().own.remove(&(slot, *file));
             Ok(())
         }
         fn insert_name(&self, key: &NameKey, label: &Label) -> Result<(), Error> {

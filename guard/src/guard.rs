@@ -150,14 +150,15 @@ impl Guard {
         live.own_files = own_files;
         live.delegates = Some(self.shared.delegates.watch(guarded.uid, slot)?);
         if self.shared.tier == Tier::Tracepoint {
-            // What cannot be refused, and freezes the session, is put back. Nothing freezes in the other modes.
-            if mode == Mode::Enforce {
-                let kept = t0::keep(&*self.shared.list, &guarded.home, &guarded.rules);
-                live.undo = Undo::keeping(kept, t0::Places::of(&guarded));
-            }
             live.jewels = Some(self.shared.marks()?);
         }
         live.coverage = self.shared.jewels.arm(slot, &guarded, live.jewels.as_ref())?;
+        // What cannot be refused, and freezes the session, is put back. Nothing freezes in the other modes.
+        if self.shared.tier == Tier::Tracepoint && mode == Mode::Enforce {
+            let found = &live.coverage.found;
+            let kept = t0::keep(&*self.shared.list, &guarded.home, &guarded.rules, found);
+            live.undo = Undo::keeping(kept, t0::Places::of(&guarded));
+        }
         if self.shared.jewels.is_any_readable(slot) {
             let watched = Whole::start(self.shared.clone(), slot);
             live.whole = Some(watched.map_err(|e| Error::io("a thread could not be started", e))?);

@@ -100,7 +100,9 @@ pub struct Coverage {
     pub hard_linked: usize,
     /// Objects that have a permission mark.
     pub marks: usize,
-    /// What the user should know: jewels that exist and could not be labelled, and directories too large to enumerate.
+    /// What was found by its name.
+    pub found: Vec<PathBuf>,
+    /// What the user should know: jewels that exist and could not be labelled, and directories too large to enumerate or search.
     pub warnings: Vec<String>,
 }
 

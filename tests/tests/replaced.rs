@@ -27,6 +27,8 @@ fn prepared() -> Result<World> {
         ".cache/a/file",
         "projects/file",
         ".ssh/id_ed25519",
+        "another/.env",
+        "another/.git/config",
     ] {
         world.write(&home.join(path), "plain\n")?;
     }
@@ -59,7 +61,7 @@ except OSError as e: raise SystemExit(e.errno)
 '"#;
 
 /// One step each, and the operation that is told.
-const STEPS: [(&str, &str); 22] = [
+const STEPS: [(&str, &str); 24] = [
     // A directory above is moved away, at any height.
     ("mv .config .c", "rename"),
     ("mv .local .l", "rename"),
@@ -86,6 +88,9 @@ const STEPS: [(&str, &str); 22] = [
     (REPLACE, "rename"),
     (BY_DESCRIPTORS, "rename"),
     ("mv .ssh x", "rename"),
+    // What is a jewel by its name alone, and a repository of another's.
+    ("mv another projects/app/x", "rename"),
+    ("mv prepared/evil another/.git/config", "rename"),
 ];
 
 /// The heading of the page.
@@ -163,7 +168,7 @@ fn stands_still(step: &str, op: &str) -> Result<()> {
     // What was there before is there again, as it was, and what was not is not there.
     assert!(is_back(), "{step}: {:?} {ended:#?}", files(&home)?);
     let notes = ended.summary["notes"].to_string();
-    let is_new = step.contains(".docker") || step.contains("projects/app");
+    let is_new = step.contains(".docker") || step.contains("projects/app/.");
     let said =
         if is_new { &["which the session put there"][..] } else { &["was moved back", "has what it held"] };
     assert!(said.iter().any(|said| notes.contains(said)), "{step}: {notes}");
@@ -185,6 +190,8 @@ fn jewels(home: &Path) -> Result<Jewels> {
         ".bashrc",
         ".gitconfig",
         ".ssh/id_ed25519",
+        "another/.env",
+        "another/.git/config",
     ];
     let state = |path| -> Result<_> {
         let meta = fs::metadata(home.join(path))?;

@@ -106,3 +106,50 @@ fn the_repository_that_a_workspace_lies_in_is_its_own() -> Result<()> {
     assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), "A=b\n"), "{output:?}");
     Ok(())
 }
+
+/// What a session found by its name is known by what it is, and not by where it lies: it stays closed to that session when it comes
+/// to lie in its workspace. The session that works there does as it likes meanwhile.
+#[test]
+fn what_was_found_by_its_name_stays_closed_to_its_session_wherever_it_goes() -> Result<()> {
+    let world = World::new()?;
+    let (other, workspace) = (world.home().join("other"), world.workspace());
+    let git = std::process::Command::new("git").args(["init", "-q"]).arg(&other).status()?;
+    ensure!(git.success());
+    for (path, content) in [(".env", "A=secret\n"), ("keys/id_ed25519", SECRET), ("plain", "plain\n")] {
+        world.write(&other.join(path), content)?;
+    }
+    let own = std::process::Command::new("chown")
+        .args(["-R", &format!("{0}:{0}", world.user.id)])
+        .arg(&other)
+        .status()?;
+    ensure!(own.success());
+    let summary = world.path().join("summary.json");
+    let one = world.session("enforce", &["--quiet", "--summary-file", summary.to_str().context("path")?]);
+    let script = ": >ready; until [ -e go ]; do sleep 0.05; done; cat moved/plain moved/.env moved/keys/id_ed25519; \
+                  echo evil >moved/.git/hooks/post-commit; : >read; until [ -e over ]; do sleep 0.05; done";
+    let mut one = begin(&world, one, script)?;
+    until(&mut one, || workspace.join("ready").exists())?;
+    let its = ["--quiet", "--workspace", other.to_str().context("path")?];
+    let script = format!(
+        "cd '{}'; cat .env; git config user.name somebody && echo set; mv keys k; mv k keys && : >moved; \
+         until [ -e '{}/over' ]; do sleep 0.05; done",
+        other.display(),
+        workspace.display()
+    );
+    let mut its = begin(&world, world.session("enforce", &its), &script)?;
+    until(&mut its, || other.join("moved").exists())?;
+    fs::rename(&other, workspace.join("moved"))?;
+    fs::write(workspace.join("go"), "")?;
+    let read = until(&mut one, || workspace.join("read").exists());
+    fs::write(workspace.join("over"), "")?;
+    let (one, its) = (one.wait_with_output()?, its.wait_with_output()?);
+    read?;
+    assert_eq!((said(&its).as_str(), its.status.code()), ("A=secret\nset\n", Some(0)), "{its:?}");
+    assert_eq!((said(&one).as_str(), one.status.code()), ("plain\n", Some(0)), "{one:?}");
+    let hook = fs::read_to_string(workspace.join("moved/.git/hooks/post-commit")).unwrap_or_default();
+    assert_eq!(hook, "", "{one:?}");
+    let summary: Value = serde_json::from_slice(&fs::read(summary)?)?;
+    is_lsm(&summary)?;
+    assert_eq!((&summary["denied"], &summary["stopped"]), (&3.into(), &0.into()), "{summary:#}");
+    Ok(())
+}

@@ -32,8 +32,8 @@ pub const LABEL_BITS: u32 = 1 << 18;
 pub const NAME_BITS: u32 = 1 << 18;
 /// Entries of the static deny-list: jewels, and what lies below them.
 pub const MAX_T0: u32 = 65_536;
-/// Exceptions from the static deny-list of all running sessions.
-pub const MAX_EXCEPTIONS: u32 = 65_536;
+/// What static labels say of one session alone, of all running sessions.
+pub const MAX_OWN: u32 = 131_072;
 /// Entries of the compiled baselines of all running sessions.
 pub const MAX_T1: u32 = 262_144;
 /// Names that may be made, of the compiled baselines of all running sessions.
@@ -47,7 +47,7 @@ pub const NAME_LEN: usize = 32;
 /// Names of the static deny-list, of the homes of all running sessions.
 pub const MAX_T0_NAMES: u32 = 32_768;
 /// Places of the static deny-list: each jewel's, and those of the directories above it.
-pub const MAX_PLACES: u32 = 65_536;
+pub const MAX_PLACES: u32 = 131_072;
 
 /// The number by which the programs call the kernel function `bpf_rdonly_cast`: no helper has it. The loader puts the
 /// function of the running kernel in its place, and the type of the words that are read so into `WORDS_TYPE`.
@@ -77,9 +77,12 @@ pub const LABEL_WORKSPACE: u32 = 1 << 1;
 /// `Label::flags`: a T0 label of what may be read itself, whatever its label, its name and what it lies in refuse: it holds
 /// no secret now. What lies below it may not.
 pub const LABEL_READABLE: u32 = 1 << 2;
-/// `Label::flags` that except from what other T0 labels refuse. Everybody's map says with them that some session has such an
-/// exception; `EXCEPTIONS` says whose it is.
-pub const LABEL_EXCEPTIONS: u32 = LABEL_WORKSPACE | LABEL_READABLE;
+/// `Label::flags`: a T0 label that refuses to the session which has it, and to nobody else: what it found by name outside its
+/// workspaces may be another session's own.
+pub const LABEL_OWN: u32 = 1 << 6;
+/// `Label::flags` that hold for one session alone. Everybody's map says with them that some session has such a label; `OWN`
+/// says whose it is, and what it refuses.
+pub const LABEL_OF_ONE: u32 = LABEL_WORKSPACE | LABEL_READABLE | LABEL_OWN;
 /// `T1NameKey::kind`: the name as it is.
 pub const NAME_EXACT: u32 = 0;
 /// `T1NameKey::kind`: every name that has this [pattern](crate::pattern).
@@ -95,9 +98,6 @@ pub const LABEL_ABOVE: u32 = 1 << 4;
 /// `Label::flags`: a T1 label in the agent's own state: nothing is changed there that has, or lies under, a name which
 /// `T1_NAMES` has for [`ANY_DIR`].
 pub const LABEL_STATE: u32 = 1 << 5;
-
-/// `Label::flags`: a T0 label that refuses outside the session's workspaces only, as a name for any directory does.
-pub const LABEL_OUTSIDE: u32 = 1 << 6;
 
 /// `Itself::state`: the session began with it; it has made no process, and runs what it began with.
 pub const ITSELF_FIRST: u32 = 1;
@@ -300,7 +300,7 @@ wire! {
         pub unknown_net_reason: u32,
     }
 
-    /// A label of the deny-list; the value of `T0`, `T0_NAMES` and `T1`.
+    /// A label of the deny-list; the value of `T0`, `OWN`, `T0_NAMES`, `T0_PLACES` and `T1`.
     pub struct Label: 12 {
         /// Access bits that are refused; every other one is allowed.
         pub deny: u32,
@@ -324,8 +324,8 @@ wire! {
         pub looked: u32,
     }
 
-    /// Key of `EXCEPTIONS`.
-    pub struct ExceptionKey: 24 {
+    /// Key of `OWN`.
+    pub struct OwnKey: 24 {
         /// The object.
         pub file: FileKey,
         /// Index of the session.
@@ -372,8 +372,8 @@ wire! {
         pub hash: u64,
         /// `super_block.s_dev`
         pub dev: u32,
-        /// Zero.
-        pub pad: u32,
+        /// Index of the session whose alone it is, or [`EVERY_SESSION`].
+        pub session: u32,
     }
 
     /// Key data of `NETS` behind the prefix length: policy first, so that one trie serves all sessions.
@@ -451,6 +451,8 @@ pub const ANY_DIR: FileKey = FileKey { ino: 0, dev: 0, generation: 0 };
 /// [`name_hash`] of the directory's name. No real device has number `u32::MAX`.
 pub const NAME_DIR: FileKey = FileKey { ino: 0, dev: u32::MAX, generation: 0 };
 
+/// `PlaceKey::session` of a place that is closed to all.
+pub const EVERY_SESSION: u32 = u32::MAX;
 /// `PlaceKey::dev` of a name that matters in every file system. No real device has it.
 pub const ANY_DEV: u32 = u32::MAX;
 

@@ -5,8 +5,8 @@ use super::{Arming, Guarded, Key, plain};
 use crate::Error;
 use crate::walk::{self, Found};
 use abi::{
-    ANY_DEV, LABEL_ABOVE, Label, NAME_LEN, PlaceKey, REASON_ABOVE, RewriteKey, access, component_hash,
-    place_below,
+    ANY_DEV, EVERY_SESSION, LABEL_ABOVE, LABEL_OWN, Label, NAME_LEN, PlaceKey, REASON_ABOVE, RewriteKey,
+    access, component_hash, place_below,
 };
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,8 @@ struct Place {
 impl Place {
     fn of(node: &walk::Node) -> Option<Self> {
         let abi::Identity { file, place, name, .. } = node.identity;
-        (place != 0).then_some(Self { key: PlaceKey { hash: place, dev: file.dev, pad: 0 }, first: name })
+        let key = PlaceKey { hash: place, dev: file.dev, session: EVERY_SESSION };
+        (place != 0).then_some(Self { key, first: name })
     }
 
     /// The place of a name below it.
@@ -42,6 +43,11 @@ impl Place {
         let (first, component) = component(name);
         let hash = place_below(self.key.hash, component);
         Self { key: PlaceKey { hash, ..self.key }, first }
+    }
+
+    /// The same for one session alone, or for all.
+    fn of_session(self, session: u32) -> Self {
+        Self { key: PlaceKey { session, ..self.key }, ..self }
     }
 }
 
@@ -55,16 +61,19 @@ pub(crate) fn component(name: &[u8]) -> (u64, u64) {
 
 impl Arming<'_> {
     /// A jewel's place, by every way that its path leads: through the links that are there, and as if each were a
-    /// directory. What lies on the way is closed to be moved, removed or replaced.
+    /// directory. What lies on the way is closed to be moved, removed or replaced. What is closed to the session alone is a place
+    /// to it alone.
     pub(super) fn place(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
+        let session = if label.flags & LABEL_OWN == 0 { EVERY_SESSION } else { self.slot };
+        let label = &Label { flags: label.flags & !LABEL_OWN, ..*label };
         // Whoever moves a socket that is there takes its label along, and who makes one reaches nobody.
         let is_socket = label.deny & (access::READ | access::MODIFY) == 0;
         for (from, below) in self.ways(path) {
-            self.places_below(from, &below, label, is_socket)?;
+            self.places_below(from.of_session(session), &below, label, is_socket)?;
         }
         if !is_socket {
             for path in path.ancestors().skip(1) {
-                self.above(path, LINKS)?;
+                self.above(path, session, LINKS)?;
             }
         }
         Ok(())
@@ -123,12 +132,12 @@ impl Arming<'_> {
     }
 
     /// What lies at a path, above a jewel, and what it leads to if it is a link.
-    fn above(&mut self, path: &Path, links: u32) -> Result<(), Error> {
+    fn above(&mut self, path: &Path, session: u32, links: u32) -> Result<(), Error> {
         let Some(entry) = self.entry(path) else { return Ok(()) };
-        self.close_above(entry.here)?;
+        self.close_above(entry.here.of_session(session))?;
         let Some(target) = entry.link.filter(|_| links > 0) else { return Ok(()) };
         for path in target.ancestors() {
-            self.above(path, links - 1)?;
+            self.above(path, session, links - 1)?;
         }
         Ok(())
     }
@@ -140,7 +149,7 @@ impl Arming<'_> {
             return Ok(());
         }
         let (first, hash) = component(directory.as_bytes());
-        self.close_above(Place { key: PlaceKey { hash, dev: ANY_DEV, pad: 0 }, first })
+        self.close_above(Place { key: PlaceKey { hash, dev: ANY_DEV, session: EVERY_SESSION }, first })
     }
 
     fn close_above(&mut self, place: Place) -> Result<(), Error> {

@@ -1,11 +1,12 @@
 //! Who holds which entry of the static deny-list: sessions of several users share it, and an entry goes with the last
-//! session that needs it. What they share refuses; what a session's own label excepts holds for that session alone.
+//! session that needs it. What they share refuses. What a session's own label excepts holds for that session alone, and so does
+//! what it refuses of things that may be another session's own.
 
 use super::plain;
 use crate::{DenyList, Error};
 use abi::{
-    FileKey, LABEL_EXCEPTIONS, LABEL_OUTSIDE, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey,
-    RewriteKey, access,
+    FileKey, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey,
+    access,
 };
 use std::collections::HashMap;
 
@@ -40,9 +41,9 @@ impl Held {
             return Ok(());
         }
         labels.push((slot, *label));
-        let written = write(list, key, &merged(labels)).and_then(|()| match label.flags & LABEL_EXCEPTIONS {
+        let written = write(list, key, &shared(labels)).and_then(|()| match label.flags & LABEL_OF_ONE {
             0 => Ok(()),
-            _ => except(list, key, slot, labels),
+            _ => write_own(list, key, slot, labels),
         });
         written.inspect_err(|_| {
             labels.pop();
@@ -59,12 +60,12 @@ impl Held {
         let mut first = Ok(());
         self.0.retain(|&key, labels| {
             let before = labels.len();
-            let excepted = own_exceptions(labels, slot) != 0;
+            let has_own = own(labels, slot).is_some();
             labels.retain(|(owner, _)| *owner != slot);
             if labels.len() != before || labels.is_empty() {
                 let done =
-                    if labels.is_empty() { remove(list, key) } else { write(list, key, &merged(labels)) };
-                let taken_back = if excepted { except(list, key, slot, labels) } else { Ok(()) };
+                    if labels.is_empty() { remove(list, key) } else { write(list, key, &shared(labels)) };
+                let taken_back = if has_own { write_own(list, key, slot, labels) } else { Ok(()) };
                 if first.is_ok() {
                     first = done.and(taken_back);
                 }
@@ -75,19 +76,31 @@ impl Held {
     }
 }
 
+/// What several labels refuse to every session.
+fn shared(labels: &[(u32, Label)]) -> Label {
+    let all = labels.iter().map(|(_, label)| match label.flags & LABEL_OWN {
+        0 => *label,
+        _ => Label { flags: label.flags, ..plain(0, 0) },
+    });
+    merged(all).unwrap_or(plain(0, 0))
+}
+
+/// What the labels of a session say to it alone; `None`: nothing.
+fn own(labels: &[(u32, Label)], slot: u32) -> Option<Label> {
+    let of_one = labels.iter().filter(|(owner, label)| *owner == slot && label.flags & LABEL_OF_ONE != 0);
+    let own = merged(of_one.map(|(_, label)| *label))?;
+    // What it refuses to everybody, everybody's map says.
+    let is_own = own.flags & LABEL_OWN != 0;
+    Some(if is_own { own } else { Label { flags: own.flags, ..plain(0, 0) } })
+}
+
 /// One label for several: everything that one of them refuses.
-fn merged(labels: &[(u32, Label)]) -> Label {
-    let mut all = labels.iter().map(|(_, label)| *label);
-    let first = all.next().unwrap_or(plain(0, 0));
+fn merged(labels: impl Iterator<Item = Label>) -> Option<Label> {
     let closes = |label: &Label| label.deny & access::READ != 0 && label.flags & LABEL_READABLE == 0;
-    let holds = |label: &Label| label.deny != 0 && label.flags & LABEL_OUTSIDE == 0;
-    all.fold(first, |merged, label| {
+    labels.reduce(|merged, label| {
         let mut flags = merged.flags | label.flags;
         if closes(&merged) || closes(&label) {
             flags &= !LABEL_READABLE;
-        }
-        if holds(&merged) || holds(&label) {
-            flags &= !LABEL_OUTSIDE;
         }
         if label.deny == 0 && merged.deny != 0 {
             return Label { flags, ..merged };
@@ -104,17 +117,11 @@ fn merged(labels: &[(u32, Label)]) -> Label {
     })
 }
 
-/// What the labels of a session except.
-fn own_exceptions(labels: &[(u32, Label)], slot: u32) -> u32 {
-    let own = labels.iter().filter(|(owner, _)| *owner == slot);
-    own.fold(0, |flags, (_, label)| flags | label.flags & LABEL_EXCEPTIONS)
-}
-
-/// Writes what a session's labels except at an object, or that they do not any more.
-fn except(list: &dyn DenyList, key: Key, slot: u32, labels: &[(u32, Label)]) -> Result<(), Error> {
-    match (key, own_exceptions(labels, slot)) {
-        (Key::File(file), 0) => list.remove_exception(slot, &file),
-        (Key::File(file), flags) => list.insert_exception(slot, &file, flags),
+/// Writes what a session's labels say to it alone of an object, or that they say nothing any more.
+fn write_own(list: &dyn DenyList, key: Key, slot: u32, labels: &[(u32, Label)]) -> Result<(), Error> {
+    match (key, own(labels, slot)) {
+        (Key::File(file), None) => list.remove_own(slot, &file),
+        (Key::File(file), Some(label)) => list.insert_own(slot, &file, &label),
         _ => Ok(()),
     }
 }
@@ -153,24 +160,30 @@ mod tests {
     #[test]
     fn merging_refuses_more() {
         let ssh = Label { deny: 3, reason: 1, flags: 0 };
-        let own = Label { deny: 7, reason: 2, flags: 0 };
-        assert_eq!(merged(&[(1, ssh), (2, own)]), Label { deny: 7, reason: 2, flags: 0 });
-        assert_eq!(merged(&[(1, own), (2, ssh)]), Label { deny: 7, reason: 2, flags: 0 });
-        let workspace = Label { deny: 0, reason: 0, flags: 2 };
+        let wardline = Label { deny: 7, reason: 2, flags: 0 };
+        assert_eq!(shared(&[(1, ssh), (2, wardline)]), Label { deny: 7, reason: 2, flags: 0 });
+        assert_eq!(shared(&[(1, wardline), (2, ssh)]), Label { deny: 7, reason: 2, flags: 0 });
+        let workspace = Label { deny: 0, reason: 0, flags: LABEL_WORKSPACE };
         for labels in [[(1, workspace), (2, ssh)], [(2, ssh), (1, workspace)]] {
-            assert_eq!(merged(&labels), Label { flags: 2, ..ssh });
+            assert_eq!(shared(&labels), Label { flags: LABEL_WORKSPACE, ..ssh });
         }
     }
 
     #[test]
-    fn what_holds_everywhere_holds_in_workspaces_too() {
-        let outside = Label { deny: access::ALL, reason: 1, flags: LABEL_OUTSIDE };
-        let everywhere = Label { deny: access::READ, reason: 2, flags: 0 };
+    fn what_one_session_found_is_closed_to_it_alone() {
+        let found = Label { deny: access::READ, reason: 1, flags: LABEL_OWN };
+        let closed = Label { deny: access::WRITE, reason: 2, flags: 0 };
         let workspace = Label { deny: 0, reason: 0, flags: LABEL_WORKSPACE };
-        assert_eq!(merged(&[(1, outside), (2, everywhere)]).flags, 0);
-        assert_eq!(merged(&[(1, everywhere), (2, outside)]).flags, 0);
-        assert_eq!(merged(&[(1, outside), (2, outside)]).flags, LABEL_OUTSIDE);
-        assert_eq!(merged(&[(1, workspace), (2, outside)]).flags, LABEL_WORKSPACE | LABEL_OUTSIDE);
+        let labels = [(1, found), (2, closed), (3, workspace)];
+        assert_eq!(shared(&labels), Label { flags: LABEL_OWN | LABEL_WORKSPACE, ..closed });
+        assert_eq!([1, 2, 3].map(|slot| own(&labels, slot)), [Some(found), None, Some(workspace)]);
+        let readable = Label { deny: access::ALL, reason: 3, flags: LABEL_OWN | LABEL_READABLE };
+        assert_eq!(shared(&[(1, readable)]), Label { flags: readable.flags, ..plain(0, 0) });
+        assert_eq!(own(&[(1, readable)], 1), Some(readable));
+        // Another session's finding does not close what may be read, and one of its own does.
+        let own_flags = |labels: &[(u32, Label)]| own(labels, 1).map(|label| label.flags);
+        assert_eq!(own_flags(&[(1, readable), (2, found)]), Some(readable.flags));
+        assert_eq!(own_flags(&[(1, readable), (1, found)]), Some(LABEL_OWN));
     }
 
     #[test]
@@ -179,7 +192,7 @@ mod tests {
         let file = FileKey { ino: 7, dev: 1, generation: 0 };
         let workspace = Label { flags: LABEL_WORKSPACE, ..plain(0, 0) };
         let readable = Label { deny: access::ALL, reason: 1, flags: LABEL_READABLE };
-        let of = |slot: u32| list.state().exceptions.get(&(slot, file)).copied();
+        let of = |slot: u32| list.state().own.get(&(slot, file)).map(|label| label.flags);
         held.add(&list, 1, Key::File(file), &workspace).unwrap();
         held.add(&list, 2, Key::File(file), &plain(access::WRITE, 3)).unwrap();
         assert_eq!((of(1), of(2)), (Some(LABEL_WORKSPACE), None));
@@ -190,7 +203,7 @@ mod tests {
         assert_eq!((of(1), of(2)), (None, Some(LABEL_READABLE)));
         assert_eq!(list.state().t0[&file].flags, LABEL_READABLE);
         held.release(&list, 2).unwrap();
-        assert!(list.state().exceptions.is_empty() && list.state().t0.is_empty());
+        assert!(list.state().own.is_empty() && list.state().t0.is_empty());
     }
 
     #[test]
@@ -205,7 +218,7 @@ mod tests {
             ([unchanged, open], open),
             ([open, open], open),
         ] {
-            assert_eq!(merged(&[(1, labels[0]), (2, labels[1])]), merged_to);
+            assert_eq!(shared(&[(1, labels[0]), (2, labels[1])]), merged_to);
         }
     }
 }

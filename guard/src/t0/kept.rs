@@ -37,16 +37,19 @@ struct Held {
     file: FileKey,
 }
 
-/// Holds what lies in a home, the home included: what lies above first.
-pub(crate) fn keep(list: &dyn DenyList, home: &Path, rules: &Rules) -> Vec<Kept> {
+/// Holds what lies in a home, the home included, and what was found there by its name: what lies above first.
+pub(crate) fn keep(list: &dyn DenyList, home: &Path, rules: &Rules, found: &[PathBuf]) -> Vec<Kept> {
     // As the kernel names it.
+    let named = home;
     let Ok(home) = std::fs::canonicalize(home) else { return Vec::new() };
     let jewels = rules.refusals().filter_map(|refusal| match refusal.row.site {
         Site::Home(path) => Some(home.join(path)),
         Site::NameIn(directory, name) => Some(home.join(directory).join(name)),
         _ => None,
     });
+    let found = found.iter().filter_map(|path| Some(home.join(path.strip_prefix(named).ok()?)));
     let paths: BTreeSet<(usize, PathBuf)> = jewels
+        .chain(found)
         .flat_map(|jewel| jewel.ancestors().map(Path::to_owned).collect::<Vec<_>>())
         .filter(|path| path.starts_with(&home))
         .map(|path| (path.components().count(), path))

@@ -1,9 +1,11 @@
 //! What is closed by a name that the kernel side cannot compare, or for what lies beside it: it is looked for when a session
-//! begins. What is made later is open, and the rules' page says so.
+//! begins, and closed to that session: another one may work there. Wherever it goes then, it stays closed, and its place does.
+//! What is made later is open, and the rules' page says so; what is not looked at, the session says.
 
 use super::{Armed, Arming, Guarded};
 use crate::Error;
-use abi::{LABEL_OUTSIDE, Label};
+use abi::{LABEL_OWN, Label};
+use bstr::ByteSlice;
 use event::jewel::access;
 use policy::{Pattern, Row, Site, Walk, What};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -17,7 +19,7 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: usize = 512;
 /// Names that are looked at, in all of them.
 const NAMES: usize = 20_000;
-/// Files that are closed so.
+/// Paths that are closed so.
 const FOUND: usize = 1_024;
 /// Bytes of the file by which a work tree says whose it is, gitrepository-layout(5).
 const MAX_GIT_FILE: u64 = 4_096;
@@ -35,34 +37,55 @@ impl Arming<'_> {
             // A package of a repository reads what lies at its top, as it does what lies in it.
             own.extend([identity(&top), identity(&git)].into_iter().flatten());
         }
-        let mut queue = VecDeque::from([(guarded.home.clone(), 0)]);
+        // Who works in the whole home finds nothing that is not its own.
+        let all_own =
+            guarded.home.ancestors().any(|path| identity(path).is_some_and(|key| own.contains(&key)));
+        let mut queue: VecDeque<_> = (!all_own).then(|| (guarded.home.clone(), 0)).into_iter().collect();
         let (mut directories, mut names, mut found) = (0, 0, 0);
+        let mut missed = None;
         while let Some((directory, depth)) = queue.pop_front() {
-            directories += 1;
-            if directories > DIRECTORIES {
+            self.in_time()?;
+            if directories == DIRECTORIES || names == NAMES || found >= FOUND {
+                missed = Some(directory);
                 break;
             }
-            for entry in entries(&directory, NAMES - names) {
+            directories += 1;
+            for entry in entries(&directory) {
+                if names == NAMES || found >= FOUND {
+                    missed = Some(directory);
+                    break;
+                }
                 names += 1;
                 let Ok(kind) = entry.file_type() else { continue };
                 let (path, name) = (entry.path(), entry.file_name());
-                if kind.is_dir() && name == ".git" && !identity(&path).is_none_or(|key| own.contains(&key)) {
-                    self.repository(&path, &repositories)?;
+                let is_others = || identity(&path).is_some_and(|key| !own.contains(&key));
+                if kind.is_dir() && name == ".git" && is_others() {
+                    found += self.repository(&path, &repositories)?;
                 } else if kind.is_dir()
                     && depth < Pattern::DEPTH
                     && Pattern::looks_into(name.as_bytes())
-                    && !identity(&path).is_none_or(|key| own.contains(&key))
+                    && is_others()
                 {
                     queue.push_back((path, depth + 1));
-                } else if kind.is_file() && found < FOUND {
+                } else if kind.is_file() {
                     found += usize::from(self.file(&path, name.as_bytes(), &files, guarded)?);
                 }
             }
+            if missed.is_some() {
+                break;
+            }
+        }
+        if let Some(missed) = missed {
+            self.coverage.warnings.push(format!(
+                "the home is too large to be searched whole: what its name alone closes is open in `{}` and what lies \
+                 farther away ({directories} directories and {names} names were looked at)",
+                missed.as_os_str().as_bytes().escape_bytes()
+            ));
         }
         self.copies(guarded, rows)
     }
 
-    /// Closes a file that has a name which is sought.
+    /// Closes a file that has a name which is sought; whether it has.
     fn file(
         &mut self,
         path: &Path,
@@ -77,7 +100,7 @@ impl Arming<'_> {
         };
         let found = rows.iter().filter(|of| has(of.row));
         let found: Vec<_> =
-            found.filter_map(|of| Some((of.row, outside(left(of, path, guarded)?)))).collect();
+            found.filter_map(|of| Some((of.row, to_itself(left(of, path, guarded)?)))).collect();
         let secret = |(row, label): &(Row<'_>, Label)| {
             label.deny & event::Access::READ.bits() != 0 && row.rule.harmless.is_none()
         };
@@ -87,17 +110,24 @@ impl Arming<'_> {
         }
         for (row, label) in &found {
             self.path(path, label, row.rule.walk)?;
+            self.place(path, label)?;
+        }
+        if !found.is_empty() {
+            self.coverage.found.push(path.to_owned());
         }
         Ok(!found.is_empty())
     }
 
-    /// Closes what makes the git of another repository run commands.
-    fn repository(&mut self, git: &Path, rows: &[Armed<'_>]) -> Result<(), Error> {
+    /// Closes what makes the git of another repository run commands; how many paths.
+    fn repository(&mut self, git: &Path, rows: &[Armed<'_>]) -> Result<usize, Error> {
         for Armed { row, label } in rows {
             let Site::Repository(path) = row.site else { continue };
-            self.itself(&git.join(path), &outside(*label), Walk::Whole)?;
+            let (path, label) = (git.join(path), to_itself(*label));
+            self.itself(&path, &label, Walk::Whole)?;
+            self.place(&path, &label)?;
+            self.coverage.found.push(path);
         }
-        Ok(())
+        Ok(rows.len())
     }
 
     /// Closes copies that were made beside files which may not be read.
@@ -117,7 +147,14 @@ impl Arming<'_> {
         }
         let mut looked = 0;
         for (directory, names) in beside {
-            for entry in entries(&directory, NAMES.saturating_sub(looked)) {
+            for entry in entries(&directory) {
+                if looked == NAMES {
+                    self.coverage.warnings.push(format!(
+                        "beside the jewels in `{}` lie too many files for copies of them to be found",
+                        directory.as_os_str().as_bytes().escape_bytes()
+                    ));
+                    return Ok(());
+                }
                 looked += 1;
                 let name = entry.file_name();
                 let of = policy::copied_from(name.as_bytes()).find_map(|of| names.get(of));
@@ -143,13 +180,13 @@ fn left(armed: &Armed<'_>, path: &Path, guarded: &Guarded) -> Option<Label> {
 }
 
 /// Other sessions may work there: what lies in a workspace is its session's own.
-fn outside(label: Label) -> Label {
-    Label { flags: label.flags | LABEL_OUTSIDE, ..label }
+fn to_itself(label: Label) -> Label {
+    Label { flags: label.flags | LABEL_OWN, ..label }
 }
 
-/// What is in a directory, a bounded part of it; nothing where it cannot be read.
-fn entries(directory: &Path, limit: usize) -> impl Iterator<Item = DirEntry> {
-    fs::read_dir(directory).into_iter().flatten().take(limit).flatten()
+/// What is in a directory; nothing where it cannot be read.
+fn entries(directory: &Path) -> impl Iterator<Item = DirEntry> + use<> {
+    fs::read_dir(directory).into_iter().flatten().flatten()
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {

@@ -7,6 +7,8 @@ use abi::access;
 use std::fs;
 use std::os::unix::fs::symlink;
 
+mod search;
+
 struct Home {
     tmp: tempfile::TempDir,
     list: Arc<Fake>,
@@ -129,7 +131,11 @@ fn what_lies_above_a_jewel_keeps_its_place() {
     }
     let named = |name: &str| {
         let hash = component(name.as_bytes()).1;
-        home.list.state().places.contains_key(&PlaceKey { hash, dev: abi::ANY_DEV, pad: 0 })
+        home.list.state().places.contains_key(&PlaceKey {
+            hash,
+            dev: abi::ANY_DEV,
+            session: abi::EVERY_SESSION,
+        })
     };
     assert!(named(".claude") && named(".vscode") && !named("opencode") && !named(".config"));
     stage.release(1).unwrap();
@@ -235,7 +241,7 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
     home.write(".config/app/settings");
     home.write(".bashrc");
     fs::set_permissions(home.path(".bashrc"), fs::Permissions::from_mode(0o640)).unwrap();
-    let kept = keep(&*home.list, &home.path(""), &Rules::default());
+    let kept = keep(&*home.list, &home.path(""), &Rules::default(), &[]);
     let put_back = || -> Vec<String> {
         kept.iter().filter_map(|kept| kept.put_back(&*home.list)).map(|done| done.unwrap()).collect()
     };
@@ -256,7 +262,7 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
         fs::create_dir_all(home.path(directory)).unwrap();
     }
     home.write("prepared/evil");
-    let empty = keep(&*home.list, &home.path(""), &Rules::default());
+    let empty = keep(&*home.list, &home.path(""), &Rules::default(), &[]);
     fs::rename(home.path("prepared"), home.path(".config/autostart")).unwrap();
     let told: Vec<_> = empty.iter().filter_map(|kept| kept.put_back(&*home.list)).collect();
     assert!(told.len() == 1 && told[0].as_ref().unwrap().contains("is an empty directory again"), "{told:?}");
