@@ -19,10 +19,14 @@ impl Kernel {
         self.maps.deadline.word(abi::DEADLINE_STOPS).map_or(0, |times| times.load(Ordering::SeqCst))
     }
 
-    /// Members that were made to stand still, each with a number of the time when it last was.
+    /// Members that were made to stand still, each with a number of the time when it last was; without those whose whole session
+    /// is to.
     pub fn standing_still(&self) -> Vec<(u32, u32)> {
         let entries = self.maps.members.entries().into_iter();
-        entries.filter(|(_, member)| member.stopped != 0).map(|(pid, member)| (pid, member.stopped)).collect()
+        let late = entries.filter(|(_, member)| {
+            member.stopped != 0 && self.held_for(member.session) & abi::HELD_CHANGED == 0
+        });
+        late.map(|(pid, member)| (pid, member.stopped)).collect()
     }
 }
 

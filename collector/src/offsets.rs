@@ -29,6 +29,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("TASK_SIGNAL", "task_struct:signal", false),
     ("TASK_PTRACE", "task_struct:ptrace", false),
     ("TASK_EXIT_CODE", "task_struct:exit_code", false),
+    ("TASK_EXIT_STATE", "task_struct:exit_state", false),
     ("TASK_MM", "task_struct:mm", false),
     ("TASK_STATUS", "task_struct:thread_info.status", false),
     ("SIGNAL_LIVE", "signal_struct:live", false),

@@ -170,15 +170,20 @@ impl Kernel {
         self.maps.set_session(slot, session)
     }
 
-    /// Why the kernel side holds a session; 0 where it does not.
+    /// Why the kernel side holds a session, the strongest reason; 0 where it does not.
     pub fn held(&self, slot: u32) -> u32 {
-        self.maps.held.word(slot).map_or(0, |reason| reason.load(Ordering::SeqCst) as u32)
+        abi::held_reason(self.held_for(slot))
     }
 
-    /// Holds a session no longer.
-    pub fn lift(&self, slot: u32) {
-        if let Some(reason) = self.maps.held.word(slot) {
-            reason.store(0, Ordering::SeqCst);
+    /// For what the kernel side holds a session: `HELD_*`.
+    pub(crate) fn held_for(&self, slot: u32) -> u64 {
+        self.maps.held.word(slot).map_or(0, |held| held.load(Ordering::SeqCst))
+    }
+
+    /// Holds a session no longer for some reasons: `HELD_*`.
+    pub fn lift(&self, slot: u32, why: u64) {
+        if let Some(held) = self.maps.held.word(slot) {
+            held.fetch_and(!why, Ordering::SeqCst);
         }
     }
 

@@ -3,14 +3,14 @@
 //! dentries, told while the call runs and once more when it ends.
 
 use crate::decide::ABOVE_HERE;
-use crate::maps::{BEGUN, Begun, INODES};
+use crate::maps::{BEGUN, Begun, INODES, REWRITES};
 use crate::offsets;
 use crate::read::Address;
 use crate::ring::{Buffer, Urgency};
 use crate::syscall::{Running, SIGKILL, thread};
 use crate::task::Inside;
 use crate::{decide, dentry, hold, named, task, uring};
-use abi::{REASON_ABOVE, STAGE_NONE, Touched, form, kind};
+use abi::{REASON_ABOVE, RewriteKey, STAGE_NONE, Touched, form, kind};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -118,6 +118,31 @@ fn frees(lay: u64, lies: u64) -> bool {
 #[inline(never)]
 pub extern "C" fn inode_above(inode: u64, slot: u64) -> u64 {
     first_name(Address(inode)).map_or(0, |dentry| decide::above(dentry.0, slot))
+}
+
+/// Whether something that a call has changed lies by now where the session's agent replaces a file of its own.
+#[inline(always)]
+pub fn is_rewritten(inside: &Inside, begun: &Begun) -> bool {
+    let mut i = 0;
+    while i < INODES {
+        if begun.inodes[i] != 0 && rewritten(begun.inodes[i], u64::from(inside.slot)) != 0 {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+/// The same of one inode; 0: no. Global linkage: see [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn rewritten(inode: u64, slot: u64) -> u64 {
+    let Some(dentry) = first_name(Address(inode)) else { return 0 };
+    let dev = dentry.follow(offsets::dentry_sb()).and_then(|sb| sb.word(offsets::sb_dev()));
+    let Some(dev) = dev else { return 0 };
+    let key = RewriteKey { place: dentry::place(dentry.0), dev, session: slot as u32 };
+    // SAFETY: read only.
+    u64::from(unsafe { REWRITES.get(key) }.is_some())
 }
 
 /// The dentry of an inode, where it has a name.

@@ -1,10 +1,12 @@
-//! The dead man's switch: user space pushes a deadline on with each pass over the rings, and past it no enforced session acts.
+//! The dead man's switch: user space pushes a deadline on with each pass over the rings, and past it no enforced session acts. Nor
+//! does one that has changed what nothing could refuse, until user space has seen it.
 //!
 //! Who acts past it stands still (`SIGSTOP`) until user space is back and lets it go on; what a hook can put off is begun once
 //! more then, so that a guard that was late makes little fail: what a handler of SIGCONT interrupts does, and a request through
 //! io_uring. Without hooks, the call in which it is noticed has happened.
 
 use crate::atomic;
+use crate::hold;
 use crate::maps::DEADLINE;
 use crate::task::Inside;
 use abi::{DEADLINE_NS, DEADLINE_STOPS, SESSION_ENFORCE};
@@ -14,7 +16,7 @@ use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_send_signal};
 pub const PUT_OFF: i32 = -512;
 const SIGSTOP: u32 = 19;
 
-/// Makes the current process stand still where the deadline of its session has passed; whether it does.
+/// Makes the current process stand still where the deadline of its session has passed, or its session is to; whether it does.
 #[inline(always)]
 pub fn stops(inside: &Inside) -> bool {
     let passed = passed(inside);
@@ -46,7 +48,7 @@ pub fn ends(inside: &Inside, ret: i64) {
     }
 }
 
-/// The time, where the deadline has passed; 0: it has not.
+/// The time, where the deadline has passed or the session is to stand still; 0: neither.
 #[inline(always)]
 fn passed(inside: &Inside) -> u64 {
     if inside.session().flags & SESSION_ENFORCE == 0 {
@@ -55,12 +57,13 @@ fn passed(inside: &Inside) -> u64 {
     let Some(deadline) = DEADLINE.get_ptr(DEADLINE_NS) else { return 0 };
     // SAFETY: arrays are never freed while the program runs; user space writes the word whole.
     let deadline = unsafe { deadline.read_volatile() };
-    if deadline == 0 {
+    let stands = hold::stands(inside);
+    if deadline == 0 && !stands {
         return 0;
     }
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
-    if now > deadline { now } else { 0 }
+    if stands || now > deadline { now } else { 0 }
 }
 
 #[inline(always)]

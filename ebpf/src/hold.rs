@@ -1,43 +1,55 @@
-//! Holding a session: what a lost record can ask of nobody, the kernel side does by itself.
+//! Holding a session: what a lost record can ask of nobody, and what nothing could refuse, the kernel side stops by itself.
 //!
 //! A session that is held reads and waits, and changes, starts and sends nothing, until user space has stopped it and lifts
-//! the hold.
+//! the hold. One that has changed what it must not stands still, each thread with the call that it is in.
 
+use crate::atomic;
 use crate::maps::HELD;
 use crate::task::Inside;
-use abi::{REASON_LOST, REASON_SHARED, SESSION_ENFORCE, Verdict};
+use abi::{HELD_CHANGED, HELD_LOST, HELD_SHARED, SESSION_ENFORCE, Verdict, held_reason};
 
-/// Holds a session from here on.
+/// Holds a session from here on, for one reason more: `HELD_*`.
 #[inline(always)]
-pub fn hold(slot: u32, reason: u32) {
+pub fn hold(slot: u32, why: u64) {
     if let Some(held) = HELD.get_ptr_mut(slot) {
-        // SAFETY: arrays are never freed while the program runs; a word is written whole.
-        unsafe { held.write_volatile(u64::from(reason)) };
+        atomic::fetch_or(held, why);
     }
 }
 
-/// Why a session is held; 0: it is not.
+/// For what a session is held: `HELD_*`.
 #[inline(always)]
-pub fn reason(inside: &Inside) -> u32 {
-    HELD.get(inside.slot).map_or(0, |reason| *reason as u32)
+fn held(inside: &Inside) -> u64 {
+    HELD.get(inside.slot).copied().unwrap_or(0)
 }
 
-/// Whether what can no longer be refused is to be ended.
+/// Why a session is held, the strongest reason; 0: it is not.
+#[inline(always)]
+pub fn reason(inside: &Inside) -> u32 {
+    held_reason(held(inside))
+}
+
+/// Whether what can no longer be refused is to be ended. Where the session stands still, it is over with the call.
 #[inline(always)]
 pub fn ends(inside: &Inside) -> bool {
-    reason(inside) != 0 && inside.session().flags & SESSION_ENFORCE != 0
+    held(inside) & !HELD_CHANGED != 0 && inside.session().flags & SESSION_ENFORCE != 0
+}
+
+/// Whether everybody in the session is to stand still.
+#[inline(always)]
+pub fn stands(inside: &Inside) -> bool {
+    held(inside) & HELD_CHANGED != 0
 }
 
 /// Whether nobody in the session is to come out of a call.
 #[inline(always)]
 pub fn is_over(inside: &Inside) -> bool {
-    reason(inside) == REASON_SHARED
+    held(inside) & HELD_SHARED != 0
 }
 
 /// A record was not written. What was decided in it is known to nobody.
 #[inline(always)]
 pub fn lost(inside: &Inside, verdict: &Verdict) {
     if verdict.stage != 0 {
-        hold(inside.slot, REASON_LOST);
+        hold(inside.slot, HELD_LOST);
     }
 }

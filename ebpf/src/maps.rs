@@ -32,7 +32,7 @@ pub static STRAYS: Array<u64> = Array::with_max_entries(MAX_PIDS / 64, MMAPABLE)
 /// Running sessions, by slot.
 #[map]
 pub static SESSIONS: Array<Session> = Array::with_max_entries(MAX_SESSIONS, 0);
-/// Why a session is held, by slot; 0: it is not. Apart from `SESSIONS`, which user space writes whole.
+/// Why a session is held, by slot: `HELD_*`; 0: it is not. Apart from `SESSIONS`, which user space writes whole.
 #[map]
 pub static HELD: Array<u64> = Array::with_max_entries(MAX_SESSIONS, MMAPABLE);
 /// The dead man's switch: `DEADLINE_*` words.

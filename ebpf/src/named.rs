@@ -6,10 +6,10 @@ use crate::read::{Address, clear, zeroed};
 use crate::ring::{Buffer, FACTS_WORDS, PATH_LEN, Urgency, verdict};
 use crate::syscall::{Ended, SIGKILL, argument, thread};
 use crate::task::Inside;
-use crate::{change, dentry, hold, offsets};
+use crate::{change, deadline, dentry, hold, offsets};
 use abi::{
-    Claimed, MEANS_KILL, NO_ARG, Plan, REQUEST_ENDED, REQUEST_NONE, REQUEST_TOLD, STAGE_NONE, STAGE_T0,
-    VERDICT_REFUSED, Verdict, access, kind, op,
+    Claimed, HELD_CHANGED, MEANS_KILL, NO_ARG, Plan, REQUEST_ENDED, REQUEST_NONE, REQUEST_TOLD,
+    SESSION_STANDS, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op,
 };
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_send_signal};
 use aya_ebpf::maps::LruHashMap;
@@ -71,8 +71,7 @@ fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
     Some(())
 }
 
-/// Which call or request it was, and what is decided of what it has changed. It has happened: who changed a jewel is stopped
-/// by user space, which knows what the jewel is; who made what does not belong ends before it can put anything there.
+/// Which call or request it was, and what is decided of what it has changed. It has happened: who did it goes no further.
 #[inline(always)]
 pub fn settle(inside: &Inside, plan: &Plan, begun: Option<*const Begun>, ret: i32) -> (u64, Verdict) {
     let (mut which, mut stage, mut reason) = (0, STAGE_NONE, 0);
@@ -92,11 +91,38 @@ pub fn settle(inside: &Inside, plan: &Plan, begun: Option<*const Begun>, ret: i3
         }
     }
     let verdict = verdict(inside, stage, reason, MEANS_KILL);
-    if stage != STAGE_T0 && verdict.flags & VERDICT_REFUSED != 0 {
-        // SAFETY: the helper has no preconditions.
-        unsafe { bpf_send_signal(SIGKILL) };
+    if verdict.flags & VERDICT_REFUSED != 0 {
+        match begun {
+            Some(begun) if stage == STAGE_T0 => stop(inside, plan.op, begun),
+            _ => end(),
+        }
     }
     (which, verdict)
+}
+
+/// Stops who has changed a jewel, before the call returns. Where that may be the whole of an attack, the session stands still if
+/// somebody watches over it; otherwise who did it ends. Whether it was the agent itself that replaced a file of its own, user
+/// space knows.
+#[inline(always)]
+fn stop(inside: &Inside, op: u16, begun: *const Begun) {
+    // SAFETY: as in `settle`.
+    if op == op::RENAME && change::is_rewritten(inside, unsafe { &*begun }) {
+        return;
+    }
+    let takes_a_place = matches!(op, op::CREATE | op::SYMLINK | op::LINK | op::RENAME | op::MOUNT);
+    if takes_a_place && inside.session().flags & SESSION_STANDS != 0 {
+        hold::hold(inside.slot, HELD_CHANGED);
+        deadline::stops(inside);
+    } else {
+        end();
+    }
+}
+
+/// Ends the current process.
+#[inline(always)]
+fn end() {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_send_signal(SIGKILL) };
 }
 
 /// What is told of a path besides its plan.

@@ -28,6 +28,7 @@ offsets! {
     TASK_SIGNAL = task_signal;
     TASK_PTRACE = task_ptrace;
     TASK_EXIT_CODE = task_exit_code;
+    TASK_EXIT_STATE = task_exit_state;
     TASK_MM = task_mm;
     TASK_STATUS = task_status;
     SIGNAL_LIVE = signal_live;

@@ -1,16 +1,21 @@
 //! Who else has what a process is ended for: another process may have the same table of descriptors, or a descriptor of the same
-//! file, and would use it. The whole session ends then, and nobody in it comes out of another call.
+//! file, and would use it. The whole session ends then, and nobody in it comes out of another call. Where that cannot be told,
+//! since a thread is on its way out or somebody looks at the descriptors, the session is held.
 
 use crate::hold;
 use crate::offsets;
 use crate::read::{Address, each};
 use crate::syscall::SIGKILL;
 use crate::task::{self, Inside};
-use abi::REASON_SHARED;
+use abi::{HELD_DOUBTED, HELD_SHARED};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 
 /// Threads of a process, and descriptors, that are looked at: of more, others count as having them.
 const LOOKED_AT: u32 = 4096;
+/// Looks until what is in somebody's hands for an instant is put down.
+const LOOKS: u32 = 3;
+/// [`others_have`]: somebody may have it.
+const DOUBTED: u64 = 2;
 
 /// Ends the current process for an open file that it has come by, or has connected.
 #[inline(always)]
@@ -18,9 +23,16 @@ pub fn end(inside: &Inside, file: Address) {
     // SAFETY: the helper has no preconditions.
     unsafe { bpf_send_signal(SIGKILL) };
     // In this order: by then no other thread of its own begins to hand the file on.
-    if others_have(file.0) != 0 {
-        hold::hold(inside.slot, REASON_SHARED);
+    let mut others = 0;
+    let mut looks = 0;
+    while looks < LOOKS {
+        others = others_have(file.0);
+        if others == 0 {
+            return;
+        }
+        looks += 1;
     }
+    hold::hold(inside.slot, if others == DOUBTED { HELD_DOUBTED } else { HELD_SHARED });
 }
 
 /// A search through the threads of a process, or through its descriptors: plain integers, see `decide::Walk`.
@@ -33,6 +45,8 @@ struct Search {
     /// The descriptors that they share, or the file.
     wanted: u64,
     found: u64,
+    /// Threads that end, and may have given up the descriptors without being counted off yet.
+    leaving: u64,
 }
 
 /// One thread, a callback of `bpf_loop`. 1 ends it.
@@ -43,8 +57,9 @@ unsafe extern "C" fn next_thread(_: u64, search: *mut Search) -> i64 {
         return 1;
     }
     let thread = Address(search.at.wrapping_sub(offsets::task_thread_node() as u64));
-    if thread.follow(offsets::task_files()) == Some(Address(search.wanted)) {
-        search.found += 1;
+    match thread.follow(offsets::task_files()) {
+        Some(files) => search.found += u64::from(files == Address(search.wanted)),
+        None => search.leaving += u64::from(thread.word(offsets::task_exit_state()) == Some(0)),
     }
     let Some(next) = Address(search.at).follow(0) else { return 1 };
     search.at = next.0;
@@ -69,32 +84,32 @@ unsafe extern "C" fn next_descriptor(at: u64, search: *mut Search) -> i64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn others_have(file: u64) -> u64 {
-    u64::from(only_own(file).is_none())
+    others(file).unwrap_or(1)
 }
 
 #[inline(always)]
-fn only_own(file: u64) -> Option<()> {
+fn others(file: u64) -> Option<u64> {
     let task = task::task();
     let files = task.follow(offsets::task_files())?;
     let users = files.word(offsets::files_count())?;
     if users != 1 {
         let head = task.follow(offsets::task_signal())?.0.wrapping_add(offsets::signal_threads() as u64);
         let first = Address(head).follow(0)?;
-        let mut search = Search { at: first.0, end: head, wanted: files.0, found: 0 };
+        let mut search = Search { at: first.0, end: head, wanted: files.0, found: 0, leaving: 0 };
         each(LOOKED_AT, next_thread, &mut search);
-        if search.found != u64::from(users) {
-            return None;
+        if u64::from(users) > search.found {
+            return Some(if u64::from(users) > search.found + search.leaving { 1 } else { DOUBTED });
         }
     }
     if file == 0 {
-        return Some(());
+        return Some(0);
     }
     let table = files.follow(offsets::files_fdt())?;
     let descriptors = table.follow(offsets::fdt_fd())?;
     let end = u64::from(table.word(offsets::fdt_max())?);
-    let mut search = Search { at: descriptors.0, end, wanted: file, found: 0 };
+    let mut search = Search { at: descriptors.0, end, wanted: file, found: 0, leaving: 0 };
     each(LOOKED_AT, next_descriptor, &mut search);
-    (references(Address(file))? == search.found).then_some(())
+    Some(u64::from(references(Address(file))? != search.found))
 }
 
 /// References to an open file.

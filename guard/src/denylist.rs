@@ -23,8 +23,8 @@ pub trait DenyList: Send + Sync {
     fn set_session(&self, slot: u32, session: &Session) -> Result<(), Error>;
     /// Why the kernel side holds a session; 0 where it does not.
     fn held(&self, slot: u32) -> u32;
-    /// Holds a session no longer.
-    fn lift(&self, slot: u32);
+    /// Holds a session no longer for some reasons: `HELD_*`.
+    fn lift(&self, slot: u32, why: u64);
     /// Adds or replaces a static label.
     fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error>;
     /// Removes a static label.
@@ -89,8 +89,8 @@ macro_rules! forward {
             fn held(&self, slot: u32) -> u32 {
                 collector::Kernel::held(self, slot)
             }
-            fn lift(&self, slot: u32) {
-                collector::Kernel::lift(self, slot);
+            fn lift(&self, slot: u32, why: u64) {
+                collector::Kernel::lift(self, slot, why);
             }
             $(fn $name(&self, $($arg: $ty),*) -> Result<$ret, Error> {
                 Ok(collector::Kernel::$name(self, $($arg),*)?)
@@ -156,7 +156,7 @@ pub(crate) mod fake {
         pub(crate) listeners: HashMap<SocketKey, u32>,
         pub(crate) local: HashSet<[u8; 16]>,
         pub(crate) sessions: HashMap<u32, Session>,
-        pub(crate) held: HashMap<u32, u32>,
+        pub(crate) held: HashMap<u32, u64>,
     }
 
     #[derive(Default)]
@@ -232,10 +232,12 @@ pub(crate) mod fake {
             Ok(())
         }
         fn held(&self, slot: u32) -> u32 {
-            self.state().held.get(&slot).copied().unwrap_or(0)
+            self.state().held.get(&slot).map_or(0, |held| abi::held_reason(*held))
         }
-        fn lift(&self, slot: u32) {
-            self.state().held.remove(&slot);
+        fn lift(&self, slot: u32, why: u64) {
+            if let Some(held) = self.state().held.get_mut(&slot) {
+                *held &= !why;
+            }
         }
         fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error> {
             self.state().t0.insert(*key, *label);

@@ -182,8 +182,10 @@ pub struct Live {
     /// The score is past the threshold of alerts just now: it is said once.
     alerting: bool,
     acted: Option<Step>,
-    /// It was frozen since the kernel side holds it.
-    held: bool,
+    /// The reason for which the kernel side holds it, as far as that was answered; 0: none was.
+    held: u32,
+    /// Passes over the rings since the kernel side has it stand still for a change that no record has told.
+    unexplained: u32,
     standstill: Option<Standstill>,
     /// How often it was frozen, or more was told of a freeze.
     freezes: u32,
@@ -256,7 +258,8 @@ impl Live {
             strongest: Verdict::Allow,
             alerting: false,
             acted: None,
-            held: false,
+            held: 0,
+            unexplained: 0,
             standstill: None,
             freezes: 0,
             passed: Passed::default(),

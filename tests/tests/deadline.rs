@@ -155,9 +155,27 @@ fn while_the_supervisor_is_late_nobody_acts_and_then_all_goes_on() -> Result<()>
     Ok(())
 }
 
-/// Attempts of each process at each of the four: emulation is slow.
+/// What stops the supervisor and lets it go on: the heading of the page.
+const STOPS: &str = "The supervisor is stopped and goes on, ten times a second";
+
+/// Attempts of each process at each of the things: emulation is slow.
 fn attempts() -> u32 {
-    if is_machine() { 15 } else { 320 }
+    if is_machine() { 12 } else { 215 }
+}
+
+/// Stops a world's supervisor for a tenth of a second, and lets it go on for another one, until something has come about; how
+/// often.
+fn stop_and_go_on(world: &World, mut over: impl FnMut() -> bool) -> Result<u32> {
+    let until = Instant::now() + Duration::from_secs(300);
+    let mut stops = 0;
+    while !over() && Instant::now() < until {
+        let stopped = Stopped::new(world)?;
+        thread::sleep(Duration::from_millis(100));
+        drop(stopped);
+        thread::sleep(Duration::from_millis(100));
+        stops += 1;
+    }
+    Ok(stops)
 }
 
 #[test]
@@ -165,24 +183,20 @@ fn a_supervisor_that_stops_and_goes_on_lets_nothing_through() -> Result<()> {
     let world = World::new()?;
     world.write(&world.home().join(".ssh/id_ed25519"), "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n")?;
     world.write(&world.home().join(".bashrc"), "plain\n")?;
+    let tool = world.home().join(".ssh/tool");
+    world.write(&tool, "#!/bin/sh\n")?;
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755))?;
     let script = format!(
         ": >begun; try() {{ for ((i = 0; i < {}; i++)); do \
          read -r line <.ssh/id_ed25519 && echo \"read $line\"; : 3<>/dev/tcp/169.254.169.254/80 && echo reached; \
          echo key >.ssh/authorized_keys && echo made; echo run >>.bashrc && echo appended; \
+         /usr/bin/env ./.ssh/tool && echo ran; \
          done; }} 2>/dev/null; for n in 1 2 3 4 5 6 7 8; do try & done; wait; echo over",
         attempts()
     );
     let mut client = begin(&world, &world.home(), &script, 0)?;
     ensure!(wait_until(SOON, || world.home().join("begun").exists()));
-    let until = Instant::now() + Duration::from_secs(300);
-    let mut stops = 0;
-    while client.try_wait()?.is_none() && Instant::now() < until {
-        let stopped = Stopped::new(&world)?;
-        thread::sleep(Duration::from_millis(100));
-        drop(stopped);
-        thread::sleep(Duration::from_millis(100));
-        stops += 1;
-    }
+    let stops = stop_and_go_on(&world, || client.try_wait().is_ok_and(|status| status.is_some()))?;
     if client.try_wait()?.is_none() {
         world.run(["stop-session", "last"])?;
     }
@@ -192,17 +206,75 @@ fn a_supervisor_that_stops_and_goes_on_lets_nothing_through() -> Result<()> {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let summary: Value = serde_json::from_slice(&fs::read(world.path().join("summary.json"))?)?;
     is_lsm(&summary)?;
-    assert_eq!(summary["denied"], 4 * 8 * attempts(), "{}", summary["denied"]);
+    assert_eq!(summary["denied"], 5 * 8 * attempts(), "{}", summary["denied"]);
     let of = |path: &str| fs::read_to_string(world.home().join(path)).unwrap_or_default();
     assert_eq!((of(".ssh/authorized_keys").as_str(), of(".bashrc").as_str()), ("", "plain\n"));
-    let heading = "The supervisor is stopped and goes on, ten times a second";
     for way in [
         "a key is read from eight processes",
         "the metadata service is reached from eight processes",
         "`~/.ssh/authorized_keys` is made by eight processes",
         "`~/.bashrc` is appended to by eight processes",
+        "a program in `~/.ssh` is started by eight processes",
     ] {
-        bypass::came(heading, way, "a user", Fate::Refused);
+        bypass::came(STOPS, way, "a user", Fate::Refused);
     }
+    Ok(())
+}
+
+/// Processes that replace a start-up file as fast as they can, each by files of its own.
+const REPLACING: &str = r#"
+import os
+for n in range(8):
+    if os.fork() == 0:
+        for i in range(ATTEMPTS):
+            try: os.rename(f"evil/{n}.{i}", ".bashrc")
+            except PermissionError: pass
+        os._exit(0)
+for _ in range(8): os.wait()
+print("over")
+"#;
+
+/// Where nothing can refuse it, the kernel side has the session stand still with the call: whoever was in one may have been as quick.
+#[test]
+fn a_rename_goes_no_further_while_the_supervisor_is_stopped_and_goes_on() -> Result<()> {
+    let world = World::new()?;
+    let home = world.home();
+    world.write(&home.join(".bashrc"), "plain\n")?;
+    world.write(&home.join("replace.py"), REPLACING.replace("ATTEMPTS", &attempts().to_string()))?;
+    for n in 0..8 {
+        for i in 0..attempts() {
+            world.write(&home.join(format!("evil/{n}.{i}")), "evil\n")?;
+        }
+    }
+    let mut client = begin(&world, &home, ": >begun; python3 -I replace.py", 0)?;
+    ensure!(wait_until(SOON, || home.join("begun").exists()));
+    let left = || fs::read_dir(home.join("evil")).map_or(0, Iterator::count);
+    let all = left();
+    let is_back = || fs::read_to_string(home.join(".bashrc")).is_ok_and(|held| held == "plain\n");
+    let mut rounds = 0;
+    let stops = stop_and_go_on(&world, || {
+        rounds += 1;
+        let stands = left() < all && is_back() && rounds > 10;
+        stands || client.try_wait().is_ok_and(|status| status.is_some())
+    })?;
+    if client.try_wait()?.is_none() {
+        world.run(["stop-session", "last"])?;
+    }
+    let output = client.wait_with_output()?;
+    let replaced = all - left();
+    println!("stopped {stops} times, replaced {replaced} times");
+    let summary: Value = serde_json::from_slice(&fs::read(world.path().join("summary.json"))?)?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(is_back(), "{summary:#}");
+    let fate = if is_lsm(&summary)? {
+        assert_eq!((replaced, said.as_str()), (0, "over\n"), "{summary:#}");
+        assert_eq!(summary["denied"], 8 * attempts(), "{summary:#}");
+        Fate::Refused
+    } else {
+        assert!((1..=8).contains(&replaced) && said.is_empty(), "{replaced} {said} {summary:#}");
+        assert_eq!(summary["denials"][0]["fate"], "happened-and-stopped", "{summary:#}");
+        Fate::Stopped
+    };
+    bypass::came(STOPS, "`~/.bashrc` is replaced by eight processes", "a user", fate);
     Ok(())
 }

@@ -6,6 +6,7 @@ use end_to_end::World;
 use end_to_end::listener::{self, OF_A_HELPER, OF_NOBODY, Server, outside, session};
 use end_to_end::scene::{is_lsm, kernel};
 use serde_json::Value;
+use std::net::{IpAddr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
@@ -333,6 +334,14 @@ fn under_baseline(world: &World, at: &str, script: &str) -> Result<(String, Vec<
     Ok((text(&output.stdout), connects.cloned().collect()))
 }
 
+/// The address that this machine has besides loopback, if it has one that leads elsewhere.
+fn beside_loopback() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // TEST-NET-2: nothing is sent.
+    socket.connect("198.51.100.1:9").ok()?;
+    socket.local_addr().ok().map(|addr| addr.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+}
+
 #[test]
 fn a_baseline_lets_through_the_ports_of_this_machine_that_it_knows_and_no_others() -> Result<()> {
     // Below the ports that the kernel picks, and one of those.
@@ -369,6 +378,15 @@ fn a_baseline_lets_through_the_ports_of_this_machine_that_it_knows_and_no_others
     // Nobody listens there: the kernel's own answer.
     let (nobody, nothing) = under_baseline(&world, "tcp:127.0.0.1:20734", "{ask}")?;
     assert!(nobody.contains("errno=111"), "{nobody}");
+    // Nor there, by what the kernel looks up, but such an address may be translated: what is behind it the baseline does not know.
+    for ip in beside_loopback() {
+        let at = format!("tcp:{ip}:20734");
+        assert!(outside(&world, &at)?.contains("errno=111"), "no test");
+        let (said, refused) = under_baseline(&world, &at, "{ask}")?;
+        assert!(said.contains("errno=1\n"), "{said}");
+        let [denial] = &refused[..] else { panic!("{refused:?}") };
+        assert_eq!((&denial["stage"], &denial["fate"]), (&"T1".into(), &"refused".into()), "{denial}");
+    }
     assert_eq!([denials, none, nothing], [const { Vec::<Value>::new() }; 3]);
     assert_eq!(known.end()?, "work\n".repeat(4 + spellings.len()));
     for server in &mut unknown {

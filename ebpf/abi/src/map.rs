@@ -61,6 +61,39 @@ pub const SESSION_T1: u32 = 1 << 1;
 pub const SESSION_SCORED: u32 = 1 << 2;
 /// What is learned only watches: T1 and T2 decide, and refuse nothing.
 pub const SESSION_WATCHED: u32 = 1 << 3;
+/// `Session::flags`: somebody watches over it, so that it stands still where who acts for it would end otherwise.
+pub const SESSION_STANDS: u32 = 1 << 4;
+
+/// Bit of `HELD`: something was changed that nothing could refuse. The session stands still.
+pub const HELD_CHANGED: u64 = 1 << 0;
+/// Bit of `HELD`: a record was lost.
+pub const HELD_LOST: u64 = 1 << 1;
+/// Bit of `HELD`: it has typed into its terminal.
+pub const HELD_TYPED: u64 = 1 << 2;
+/// Bit of `HELD`: what one of its processes was ended for, another one may have as well.
+pub const HELD_DOUBTED: u64 = 1 << 3;
+/// Bit of `HELD`: another one has it. The session is over.
+pub const HELD_SHARED: u64 = 1 << 4;
+
+/// The reason of what a session is held for, the strongest one; 0: for nothing.
+#[inline(always)]
+pub const fn held_reason(held: u64) -> u32 {
+    const STRONGEST_FIRST: [(u64, u32); 5] = [
+        (HELD_SHARED, REASON_SHARED),
+        (HELD_DOUBTED, REASON_DOUBTED),
+        (HELD_TYPED, REASON_TYPED),
+        (HELD_LOST, REASON_LOST),
+        (HELD_CHANGED, REASON_CHANGED),
+    ];
+    let mut i = 0;
+    while i < STRONGEST_FIRST.len() {
+        if held & STRONGEST_FIRST[i].0 != 0 {
+            return STRONGEST_FIRST[i].1;
+        }
+        i += 1;
+    }
+    0
+}
 
 /// State bit: content of a sensitive file was read.
 pub const STATE_READ_SECRET: u32 = 1 << 0;
@@ -122,6 +155,10 @@ pub const REASON_LOST: u32 = 0xff00_0004;
 pub const REASON_TYPED: u32 = 0xff00_0006;
 /// Reason for which the kernel side ends a session: what one of its processes was ended for, another one has as well.
 pub const REASON_SHARED: u32 = 0xff00_0008;
+/// Reason for which the kernel side holds a session: what one of its processes was ended for, another one may have as well.
+pub const REASON_DOUBTED: u32 = 0xff00_0009;
+/// Reason for which the kernel side has a session stand still: something was changed that nothing could refuse.
+pub const REASON_CHANGED: u32 = 0xff00_000a;
 /// Reason of what is decided of a request through io_uring whose end is not told.
 pub const REASON_UNTOLD: u32 = 0xff00_0007;
 /// Reason of a refusal by [`LABEL_ABOVE`].

@@ -40,6 +40,9 @@ impl Live {
         let change = Change::of(event, number);
         if freeze && self.passed.has(&change) {
             event.decision = event.decision.map(|decision| Decision { enforced: false, ..decision });
+            if self.standstill.is_none() {
+                self.lift(abi::HELD_CHANGED);
+            }
             return None;
         }
         if freeze {

@@ -76,7 +76,29 @@ impl Live {
             }
         }
         standstill.deeds.push(cause.deed);
+        // Who was made to stand still by the kernel side goes on standing still by the cgroup.
+        if self.cgroup.is_some() && frozen.is_ok() {
+            self.let_go_on();
+        }
         frozen
+    }
+
+    /// Lets those go on that the kernel side has made to stand still.
+    fn let_go_on(&self) {
+        let list = &self.shared.list;
+        let stands = |pid: &u32| {
+            list.member(*pid).is_ok_and(|member| {
+                member.is_some_and(|member| member.session == self.slot && member.stopped != 0)
+            })
+        };
+        self.processes().into_iter().filter(stands).for_each(|pid| cgroup::signal(pid, Signal::CONT));
+    }
+
+    /// The kernel side holds the session no longer for some reasons: `HELD_*`.
+    pub(super) fn lift(&mut self, why: u64) {
+        self.shared.list.lift(self.slot, why);
+        (self.held, self.unexplained) = (0, 0);
+        self.let_go_on();
     }
 
     /// Looks whether a session that was to be frozen stands still. An error: it does not in time.
@@ -110,8 +132,9 @@ impl Live {
                 freeze.went_on = Some(how);
             }
         }
-        self.shared.list.lift(self.slot);
-        (self.held, self.freezing) = (false, None);
+        self.freezing = None;
+        // What ends it stays.
+        self.lift(!abi::HELD_SHARED);
         let thawed = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::thaw);
         self.signal_strays(Signal::CONT);
         thawed

@@ -9,6 +9,9 @@ use rustix::process::Signal;
 use sys::clock::boot_ns;
 use wire::Mode;
 
+/// Passes over the rings after which the record of a change does not come any more.
+const UNEXPLAINED: u32 = 20;
+
 impl Live {
     /// Does what an effect asks for; those that only show something need nothing.
     pub fn apply(&mut self, effect: &Effect) -> Result<(), Error> {
@@ -68,15 +71,23 @@ impl Live {
         Ok(Some(Effect::Stop { pid: 0, freeze: true, cause }))
     }
 
-    /// Notes that the kernel side has begun to hold the session, with the number of the reason; `None`: it has not, or that is known.
+    /// Notes that the kernel side has begun to hold the session, with the number of the reason; `None`: it has not, or that is known,
+    /// or what holds it is told by a record of its own.
     fn begins_to_be_held(&mut self) -> Option<u32> {
         let held = self.shared.list.held(self.slot);
-        if held == 0 || self.held || self.mode == Mode::Shadow {
+        if held == 0 || self.held == held || self.held == abi::REASON_SHARED || self.mode == Mode::Shadow {
             return None;
         }
-        self.held = true;
+        if held == abi::REASON_CHANGED {
+            self.unexplained += 1;
+            if self.standstill.is_none() && self.unexplained < UNEXPLAINED {
+                return None;
+            }
+        }
+        self.held = held;
+        let is_explained = held == abi::REASON_CHANGED && self.standstill.is_some();
         self.report.stopped += u64::from(held == abi::REASON_TYPED);
-        Some(held)
+        (!is_explained).then_some(held)
     }
 
     /// The same of a session that ended before it was frozen.
@@ -115,7 +126,7 @@ impl Live {
     pub(super) fn disarm(&mut self) -> Result<(), Error> {
         let list = self.shared.list.clone();
         let session = list.set_session(self.slot, &no_session());
-        list.lift(self.slot);
+        list.lift(self.slot, u64::MAX);
         self.armed = None;
         self.whole = None;
         self.jewels = None;
