@@ -243,10 +243,8 @@ fn without_who_starts_the_others_no_session_goes_on() -> Result<()> {
     let starter = children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_starter);
     let starter = Pid::from_raw(i32::try_from(starter.context("no starter")?)?);
     kill(starter, Signal::SIGSTOP)?;
-    let goes_on = || {
-        let stat = fs::read_to_string(format!("/proc/{starter}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
-    };
+    let log = world.state().join("supervisor.log");
+    let goes_on = || fs::read_to_string(&log).is_ok_and(|log| log.contains("was stopped: it goes on"));
     ensure!(wait_until(SOON, goes_on), "it stays stopped");
     ensure!(client.try_wait()?.is_none(), "the session ended");
     kill(starter, Signal::SIGKILL)?;

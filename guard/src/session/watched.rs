@@ -14,6 +14,8 @@ pub(crate) struct Watched {
     places: HashMap<BString, Place>,
     /// Directories in which some lie.
     above: HashMap<BString, Vec<BString>>,
+    /// What any of them is watched for: most of what happens is none of it.
+    access: Access,
 }
 
 #[derive(Debug)]
@@ -51,16 +53,17 @@ impl Watched {
         for above in ancestors(&path).skip(1) {
             self.above.entry(above.into()).or_default().push(path.clone());
         }
+        self.access |= place.access;
         self.places.insert(path, place);
     }
 
     /// What an event is to be told for that has happened, each once.
     fn told_of(&mut self, event: &Event) -> Vec<String> {
         let is_refused = event.decision.is_some_and(|decision| decision.enforced);
-        if self.places.is_empty() || is_refused || !matches!(event.outcome, Outcome::Done(_)) {
+        let asked = asked(event);
+        if !self.access.intersects(asked) || is_refused || !matches!(event.outcome, Outcome::Done(_)) {
             return Vec::new();
         }
-        let asked = asked(event);
         let mut told = Vec::new();
         for object in [Some(&event.object), event.second.as_ref()].into_iter().flatten() {
             let Object::File(file) = object else { continue };
@@ -109,6 +112,9 @@ fn asked(event: &Event) -> Access {
         | Op::Rename
         | Op::Unlink
         | Op::Truncate
+        | Op::Chmod
+        | Op::Chown
+        | Op::Setxattr
         | Op::Mount => access(policy::What::CHANGE),
         _ => Access::empty(),
     }
