@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::commands::{
-    baselines, db, demo, doctor, doorkeeper, export, keeper, policy, run, sessions, show, stop, stop_session,
-    supervisor, tail, task, train, why,
+    allow, baselines, db, demo, doctor, doorkeeper, export, forget, keeper, policy, review, run, sessions,
+    show, stop, stop_session, supervisor, tail, task, train, why,
 };
 use clap::{ArgAction, Parser, Subcommand};
 use command::exit::EXIT_HELP;
@@ -74,6 +74,12 @@ pub enum Command {
     Show(show::Args),
     /// Say why something was refused, and who did it
     Why(why::Args),
+    /// Let an agent do from now on what its baseline refused
+    Allow(allow::Args),
+    /// Go through what baselines refused in the last sessions, and answer
+    Review(review::Args),
+    /// Say what was answered to refusals, and take an answer back
+    Forget(forget::Args),
     /// Write one session's events to a file
     Export(export::Args),
     /// Kill, freeze or thaw a running session

@@ -116,7 +116,7 @@ impl Trace {
             lost: 0,
             span_ns: (0, 0),
             tier: session.meta.tier.clone(),
-            left_out: profiler::reason_to_leave_out(session, alerts.len()),
+            left_out: profiler::reason_to_leave_out(session, alerts.len(), false),
             digest: [0; 32],
             shape: [0; 32],
         };

@@ -1,5 +1,5 @@
-//! Names that the session determines: its repository's in the ways that agents spell it, and numbers, dates, digests and
-//! random suffixes. They are read as symbols, so that the same place in another session is the same place.
+//! Names that the session determines: its repository's in the ways that agents spell it, and numbers, dates, digests, random
+//! suffixes and versions. They are read as symbols, so that the same place in another session is the same place.
 
 use crate::Context;
 use crate::context::below;
@@ -8,6 +8,9 @@ use bstr::{BString, ByteSlice};
 
 /// Stands for the workspace in a name that is made of its path.
 pub const REPOSITORY: &str = "$repository";
+
+/// Stands for the version in a name that has one.
+pub const VERSION: &str = "$version";
 
 /// Letters that a pattern needs where every program keeps something, so that it tells whose name it is.
 const ANCHOR: usize = 4;
@@ -24,7 +27,7 @@ pub fn is_anchored(template: &[u8]) -> bool {
 }
 
 /// Whether a name was counted, dated, hashed or drawn: only digits, four of them in a row, eight and more of a hexadecimal
-/// number, or something behind `tmp`. A version is none.
+/// number, or something behind `tmp`. A version is none: see [`versioned`].
 pub fn is_variable(name: &[u8]) -> bool {
     if is_template(name) {
         return true;
@@ -75,6 +78,45 @@ pub fn of(name: &[u8]) -> Option<BString> {
         let Text { bytes, len } = pattern.finish();
         bytes[..len].into()
     })
+}
+
+/// A name with a symbol in the place of the version in it, where it has one: `v22.1.0`, `cpython-3.12.1-linux`, and not
+/// `python3.12`, which is a program's own name. What was learned below one version holds below those that are there when a
+/// session begins.
+pub fn versioned(name: &[u8]) -> Option<BString> {
+    let starts = |&at: &usize| name[at].is_ascii_digit() && is_free(&name[..at]);
+    (0..name.len()).filter(starts).find_map(|at| {
+        let end = at + version(&name[at..])?;
+        let is_whole = !name.get(end).is_some_and(u8::is_ascii_alphanumeric);
+        let before = name[..at].strip_suffix(b"v").filter(|before| is_free(before)).unwrap_or(&name[..at]);
+        is_whole.then(|| [before, VERSION.as_bytes(), &name[end..]].concat().into())
+    })
+}
+
+/// Whether a version may begin behind this: `v` belongs to it.
+fn is_free(before: &[u8]) -> bool {
+    let before = before.strip_suffix(b"v").unwrap_or(before);
+    !before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'.')
+}
+
+/// How long the version is that something begins with: numbers with dots between, and what is said of one before its time.
+fn version(text: &[u8]) -> Option<usize> {
+    const EARLY: [&[u8]; 8] = [b"alpha", b"beta", b"rc", b"dev", b"pre", b"next", b"canary", b"nightly"];
+    let digits = |at: usize| text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut end = digits(0);
+    let mut numbers = 1;
+    while text.get(end) == Some(&b'.') && digits(end + 1) > 0 {
+        end += 1 + digits(end + 1);
+        numbers += 1;
+    }
+    if let Some(rest) = text[end..].strip_prefix(b"-")
+        && let Some(early) = EARLY.iter().find(|early| rest.starts_with(early))
+    {
+        end += 1 + early.len();
+        end += usize::from(text.get(end) == Some(&b'.') && digits(end + 1) > 0);
+        end += digits(end);
+    }
+    (numbers > 1).then_some(end)
 }
 
 /// Whether a path lies where the agent keeps its own state.
@@ -223,6 +265,30 @@ mod tests {
             "a name like any other, but in the agent's own state"
         );
         assert!(is_own(b"/home/u/.gemini/history", &context) && !is_own(b"/home/u/.gemini", &context));
+    }
+
+    #[test]
+    fn a_version_is_a_symbol_and_a_programs_name_is_none() {
+        let of = |name: &str| versioned(name.as_bytes()).map(|name| name.to_string());
+        for (name, expected) in [
+            ("1.2", "$version"),
+            ("2.1.3", "$version"),
+            ("v22.1.0", "$version"),
+            ("2.0.0-beta.3", "$version"),
+            ("0.61.0-nightly", "$version"),
+            ("cpython-3.12.1-linux-x86_64-gnu", "cpython-$version-linux-x86_64-gnu"),
+            ("node-v22.1.0-linux-x64", "node-$version-linux-x64"),
+            ("tool-1.2.tar.gz", "tool-$version.tar.gz"),
+            ("pkg@4.17.21", "pkg@$version"),
+        ] {
+            assert_eq!(of(name).as_deref(), Some(expected), "{name}");
+            assert_eq!(of(expected), None, "a symbol is no version");
+        }
+        for name in
+            ["python3.12", "libz.so.1.2.3", "x86_64", "1", "v2", "bin", "1.2rc1", "node_modules", "a.1.2", ""]
+        {
+            assert_eq!(of(name), None, "{name}");
+        }
     }
 
     #[test]

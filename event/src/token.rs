@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Token(pub u32);
 
 /// Raised by hand when the reading of an event changes in a way that names do not show.
-const READING: u32 = 10;
+const READING: u32 = 11;
 
 /// Names of the outcomes, in the order of their numbers.
 const OUTCOMES: [&str; 4] = ["ok", "absent", "refused", "failed"];

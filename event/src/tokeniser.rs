@@ -210,7 +210,8 @@ impl Tokeniser {
     }
 
     /// A path with the session's own places made symbolic, and in the home the names that the session determines. A program
-    /// is known by its own name.
+    /// is known by its own name, but for the version in it: what is read and run is the same after an upgrade. What is made
+    /// or changed is not: programs outside run what lies in such directories.
     pub fn symbolic(&self, path: &[u8], reach: Reach) -> Vec<BString> {
         let (root, rest): (&str, &[u8]) = if let Some((_, rest)) = self.context.in_workspace(path) {
             ("$workspace", rest)
@@ -225,13 +226,15 @@ impl Tokeniser {
             ("/", path.strip_prefix(b"/").unwrap_or(path))
         };
         let mut components = vec![BString::from(root)];
-        if root == "$home" && reach != Reach::Exec {
+        if root == "$home" {
             let own = template::is_own(path, &self.context);
-            components.extend(
-                rest.split_str("/")
-                    .filter(|name| !name.is_empty())
-                    .map(|name| template::symbol(name, &self.context, own).unwrap_or_else(|| name.into())),
-            );
+            let is_program = reach == Reach::Exec;
+            let has_versions = matches!(reach, Reach::Read | Reach::Exec);
+            components.extend(rest.split_str("/").filter(|name| !name.is_empty()).map(|name| {
+                let symbol = if is_program { None } else { template::symbol(name, &self.context, own) };
+                let version = || template::versioned(name).filter(|_| has_versions);
+                symbol.or_else(version).unwrap_or_else(|| name.into())
+            }));
             return components;
         }
         let numbered = root == "/" && rest.starts_with(b"proc/");

@@ -12,6 +12,7 @@ pub(crate) mod names;
 mod network;
 mod policy;
 mod program;
+mod spelling;
 pub(crate) mod words;
 
 use crate::reason::{Normal, Reasons};

@@ -1,5 +1,6 @@
 //! A baseline: what one agent normally does for one task, with what it rests on.
 
+use crate::allowed::Allowed;
 use crate::calibration::Calibration;
 use crate::learned::Models;
 use crate::trial::Trial;
@@ -114,6 +115,11 @@ impl Baseline {
     /// What it does unless it is forced: one that would have refused too many sessions that it did not know only watches.
     pub fn state(&self) -> State {
         if self.trial.is_passed() { State::Enforcing } else { State::Shadow }
+    }
+
+    /// Opens what a person allowed, whatever its sessions say.
+    pub fn allow(&mut self, allowed: impl IntoIterator<Item = Allowed>) {
+        Arc::make_mut(&mut self.models).novelty.allow(allowed);
     }
 
     /// The smallest p that its held-out sessions prove: false alarms below it are extrapolated.

@@ -6,6 +6,7 @@
 //!
 //! Pure: no I/O, no clock, no kernel. Deterministic: the same sessions and seed give the same baseline, byte for byte.
 
+mod allowed;
 mod baseline;
 pub mod calibration;
 pub mod channel;
@@ -33,6 +34,7 @@ pub mod volume;
 pub mod window;
 mod words;
 
+pub use allowed::Allowed;
 pub use baseline::{Baseline, Provenance, SESSIONS_MIN, State, Unfit};
 pub use format::{Expected, FormatError, decode, encode};
 pub use learned::{ACTION_ORDER, Background, Models, SYSCALL_ORDER, TOKEN_ORDER};

@@ -11,6 +11,7 @@
 //!
 //! Everything here is a pure function of the baseline and the place, so that it can be compiled into the kernel's maps.
 
+use crate::allowed::{ALLOWED_BITS, Allowed};
 use crate::region::{self, Floor};
 use crate::trie::{Node, Trie, union};
 use crate::variety::is_varied;
@@ -80,6 +81,8 @@ pub struct Region<'n> {
     pub open: bool,
     /// What a fresh child costs, bits.
     pub fresh_bits: f64,
+    /// A person opened it: no session needs to have touched it.
+    pub allowed: bool,
 }
 
 /// The hierarchical novelty model over places.
@@ -99,6 +102,8 @@ pub struct Novelty {
     overwrites: bool,
     /// Where the agent keeps its own state, by what its sessions of all tasks say.
     state: State,
+    /// What a person opened besides. It belongs to a user and not to a baseline, and is not stored with it.
+    allowed: Vec<Allowed>,
 }
 
 /// As it is stored: the rest follows.
@@ -114,8 +119,8 @@ impl From<Trie> for Novelty {
         let trie = if trie.is_sound() { trie } else { Trie::new() };
         let sessions = trie.sessions();
         let state = State::default();
-        let mut novelty =
-            Self { sessions, others: Vec::new(), openness: Vec::new(), overwrites: false, state, trie };
+        let (others, openness, allowed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut novelty = Self { sessions, others, openness, overwrites: false, state, allowed, trie };
         novelty.settle();
         novelty
     }
@@ -176,6 +181,22 @@ impl Novelty {
         others.fold(cost(self), f64::min)
     }
 
+    /// Opens what a person allowed, whatever sessions say.
+    pub fn allow(&mut self, allowed: impl IntoIterator<Item = Allowed>) {
+        self.allowed.extend(allowed);
+    }
+
+    /// Whether a person opened it. What is obeyed in the agent's own state is opened by sessions alone.
+    fn is_allowed(
+        &self,
+        reach: Reach,
+        names: &[&BStr],
+        opens: fn(&Allowed, Reach, &[&BStr]) -> bool,
+    ) -> bool {
+        let is_opened = self.allowed.iter().any(|allowed| opens(allowed, reach, names));
+        is_opened && !self.state.closes(reach, names)
+    }
+
     /// Sessions that taught it.
     pub fn sessions(&self) -> usize {
         self.sessions
@@ -197,6 +218,7 @@ impl Novelty {
     /// that of both.
     pub fn merge(&mut self, other: &Novelty) {
         self.others.extend(other.others.iter().cloned());
+        self.allowed.extend(other.allowed.iter().cloned());
         self.trie.merge(&other.trie);
         self.sessions = self.trie.sessions();
         self.settle();
@@ -213,7 +235,9 @@ impl Novelty {
     /// for what is new in an open region, more than [`DENIAL_BUDGET_BITS`] for what is new in a closed one.
     pub fn first_touch_bits(&self, place: &Place) -> f64 {
         let names: Vec<&BStr> = place.components.iter().map(|name| name.as_bstr()).collect();
-        self.least(place.reach, &names, |of| of.own_first_touch_bits(place, &names))
+        let bits = self.least(place.reach, &names, |of| of.own_first_touch_bits(place, &names));
+        let is_allowed = self.is_allowed(place.reach, &names, Allowed::opens);
+        if is_allowed { bits.min(ALLOWED_BITS) } else { bits }
     }
 
     fn own_first_touch_bits(&self, place: &Place, names: &[&BStr]) -> f64 {
@@ -241,7 +265,9 @@ impl Novelty {
 
     /// What something new below this directory (or address prefix) costs, at any depth, in bits.
     pub fn fresh_bits(&self, reach: Reach, components: &[&BStr]) -> f64 {
-        self.least(reach, components, |of| of.own_fresh_bits(reach, components))
+        let bits = self.least(reach, components, |of| of.own_fresh_bits(reach, components));
+        let is_allowed = self.is_allowed(reach, components, Allowed::opens_below);
+        if is_allowed { bits.min(ALLOWED_BITS) } else { bits }
     }
 
     fn own_fresh_bits(&self, reach: Reach, components: &[&BStr]) -> f64 {
@@ -277,7 +303,8 @@ impl Novelty {
         (node.map_or(0, |node| node.sessions().len()), depth)
     }
 
-    /// Every node, parents before children, then regions about which something holds though no session went there.
+    /// Every node, parents before children, then regions about which something holds though no session went there, and what a
+    /// person opened.
     /// Names that alone are new in open regions may be left out.
     pub fn regions(&self) -> impl Iterator<Item = Region<'_>> {
         let learned = self.nodes().map(|at| self.region(self.reach(at), self.trie.components(at)));
@@ -295,7 +322,12 @@ impl Novelty {
         });
         let given = region::given().into_iter();
         let unseen = given.filter(|(reach, names)| self.deepest(*reach, names).1 < names.len());
-        learned.chain(others).chain(unseen.map(|(reach, names)| self.region(reach, names)))
+        let given = unseen.map(|(reach, names)| self.region(reach, names));
+        let allowed = self.allowed.iter().map(|Allowed { place, .. }| {
+            let names = place.components.iter().map(|name| name.as_bstr()).collect();
+            Region { allowed: true, ..self.region(place.reach, names) }
+        });
+        learned.chain(others).chain(given).chain(allowed)
     }
 
     /// The nodes that somebody touched, by number; parents before children.
@@ -315,6 +347,7 @@ impl Novelty {
             known: self.first_touch_bits(&place) < DENIAL_BUDGET_BITS,
             open: fresh_bits < DENIAL_BUDGET_BITS,
             fresh_bits,
+            allowed: false,
             components,
         }
     }

@@ -4,6 +4,7 @@
 //! away again, and the fold is scored by what remains. Thresholds from the sessions that were trained on would be
 //! optimistic about sixfold.
 
+use crate::allowed::Allowed;
 use crate::baseline::{Baseline, Provenance, SESSIONS_MIN};
 use crate::calibration::{Blocks, Calibration, Scale};
 use crate::channel::{CHANNELS, Channels};
@@ -39,6 +40,8 @@ pub struct Options {
     pub others: Option<Others>,
     /// Which of the sessions is the agent's very first, if it is among them: see [`crate::trial`].
     pub first_run: Option<usize>,
+    /// What its user allowed besides: nobody is refused it in the trial.
+    pub allowed: Vec<Allowed>,
 }
 
 /// What the agent's other tasks teach a baseline.
@@ -123,7 +126,7 @@ pub fn train<C: Corpus>(
         .iter()
         .map(|Facts { workspace, asked, start, .. }| Held { workspace: *workspace, asked, start })
         .collect();
-    let trial = Trial::hold(&learned.novelty, &held, options.first_run);
+    let trial = Trial::hold(&learned.novelty, &held, options.first_run, &options.allowed);
     let calibration =
         calibrate(corpus, &facts, &learned, options.seed, progress).map_err(TrainError::Read)?;
     let mut models = learned;

@@ -6,6 +6,7 @@
 //!
 //! Asked is what a compiled baseline is asked: [`event::Step::asked`].
 
+use crate::allowed::Allowed;
 use crate::novelty::{DENIAL_BUDGET_BITS, Novelty};
 use crate::words::words;
 use bstr::BString;
@@ -74,8 +75,13 @@ struct Fold<'f> {
 }
 
 impl Trial {
-    /// Tries what was learned of these sessions, of which one may be the agent's first.
-    pub(crate) fn hold(learned: &Novelty, held: &[Held<'_>], first_run: Option<usize>) -> Trial {
+    /// Tries what was learned of these sessions, of which one may be the agent's first, and what a person allowed besides.
+    pub(crate) fn hold(
+        learned: &Novelty,
+        held: &[Held<'_>],
+        first_run: Option<usize>,
+        allowed: &[Allowed],
+    ) -> Trial {
         let mut workspaces: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
         for (session, held) in held.iter().enumerate() {
             workspaces.entry(held.workspace).or_default().push(session as u32);
@@ -92,7 +98,8 @@ impl Trial {
         for first in 0..folds {
             let mut fold: Vec<u32> = units.iter().skip(first).step_by(folds).flatten().copied().collect();
             fold.sort_unstable();
-            let rest = learned.without(&fold);
+            let mut rest = learned.without(&fold);
+            rest.allow(allowed.iter().cloned());
             let refuses =
                 |place: &&Place| place.is_compiled() && rest.first_touch_bits(place) >= DENIAL_BUDGET_BITS;
             for session in fold {
@@ -186,12 +193,16 @@ mod tests {
     }
 
     fn trial_after(sessions: &[Session], first_run: Option<usize>) -> Trial {
+        trial_with(sessions, first_run, &[])
+    }
+
+    fn trial_with(sessions: &[Session], first_run: Option<usize>, allowed: &[Allowed]) -> Trial {
         let learned = Novelty::learn(sessions.iter().map(|session| (session.workspace, &session.asked)));
         let held: Vec<Held<'_>> = sessions
             .iter()
             .map(|Session { workspace, asked, start }| Held { workspace: *workspace, asked, start })
             .collect();
-        Trial::hold(&learned, &held, first_run)
+        Trial::hold(&learned, &held, first_run, allowed)
     }
 
     #[test]
@@ -240,6 +251,17 @@ mod tests {
         assert_eq!((came.sessions, came.refused, came.is_passed()), (6, 1, false));
         let came = trial_after(&sessions, Some(0));
         assert_eq!((came.sessions, came.refused, came.is_passed()), (5, 0, true));
+    }
+
+    #[test]
+    fn what_a_person_allowed_is_refused_to_nobody() {
+        let of = |n| {
+            if n == 3 { vec!["usual".to_owned(), "letters/a".to_owned()] } else { vec!["usual".to_owned()] }
+        };
+        let sessions: Vec<Session> = (0..4).map(|n| session(n / 2, "bin/tool", &of(n))).collect();
+        assert_eq!(trial(&sessions).refused, 1);
+        let allowed = Allowed { place: place(Reach::Read, "letters/a"), below: false };
+        assert_eq!(trial_with(&sessions, None, &[allowed]).refused, 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`train`] picks the sessions that can be believed, reads them with the same tokeniser as the guard, and hands them to
 //! [`models::train`]. [`Library`] keeps baselines as files. Must never talk to the kernel.
 
+mod answers;
 mod corpus;
 mod error;
 mod file;
@@ -11,6 +12,7 @@ mod screen;
 mod session;
 mod training;
 
+pub use answers::{Answer, Says, is_answered};
 pub use corpus::{Recorded, workspace};
 pub use error::Error;
 pub use library::{Entry, Library};

@@ -3,6 +3,7 @@
 //! ```text
 //! ROOT/baselines/AGENT/TASK.baseline   sealed, see models::format
 //! ROOT/key                             32 random bytes, made with the first baseline
+//! ROOT/answers                         what was answered to refusals: see answers.rs
 //! ROOT/counters                        for each baseline the counter it was last saved with
 //! ```
 //!
@@ -68,6 +69,10 @@ impl Library {
         check_agent(agent)?;
         check_task(task)?;
         Ok(self.baselines().join(agent).join(format!("{task}.{SUFFIX}")))
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     fn baselines(&self) -> PathBuf {

@@ -10,9 +10,12 @@ pub const LOSS_SHARE_MAX: f64 = 1e-3;
 /// read and ends.
 const EVENTS_MIN: u64 = 5;
 
+/// The verdict on a session in which something was refused, and nothing worse happened.
+pub(crate) const REFUSED: &str = "deny";
+
 /// Why a session must not train; `None` if it may. The counts are those that its recorder summed up; alerts stored
-/// beside the session are counted by the caller.
-pub fn reason_to_leave_out(session: &Session, alerts: usize) -> Option<String> {
+/// beside the session are counted by the caller, who also says whether somebody answered to all that was refused.
+pub fn reason_to_leave_out(session: &Session, alerts: usize, reviewed: bool) -> Option<String> {
     let Some(summary) = session.summary.as_ref().filter(|_| session.complete) else {
         return Some("it is incomplete: it still runs, or its recorder was stopped".to_owned());
     };
@@ -22,7 +25,9 @@ pub fn reason_to_leave_out(session: &Session, alerts: usize) -> Option<String> {
         Some(format!("it met the static deny-list {} times", summary.t0_hits))
     } else if summary.alerts > 0 || alerts > 0 {
         Some(format!("it raised {} alerts", summary.alerts.max(alerts as u64)))
-    } else if !matches!(summary.verdict.as_str(), "" | "allow" | "routine" | "would-deny") {
+    } else if summary.verdict == REFUSED && !reviewed {
+        Some("something was refused in it: `wardline review` asks about it, and then it trains".to_owned())
+    } else if !matches!(summary.verdict.as_str(), "" | "allow" | "routine" | "would-deny" | REFUSED) {
         Some(format!("its verdict was `{}`", summary.verdict))
     } else if summary.exit_status.is_none() {
         Some("Wardline ended before it, or ended it".to_owned())
@@ -61,7 +66,8 @@ mod tests {
 
     #[test]
     fn only_what_was_seen_whole_and_met_nothing_trains() {
-        let why = |change: fn(&mut Summary)| reason_to_leave_out(&session(change), 0).unwrap_or_default();
+        let why =
+            |change: fn(&mut Summary)| reason_to_leave_out(&session(change), 0, false).unwrap_or_default();
         assert_eq!(why(|_| {}), "");
         assert_eq!(why(|s| s.lost = 5), "");
         assert_eq!(why(|s| s.exit_status = Some(1)), "");
@@ -70,9 +76,13 @@ mod tests {
         assert!(why(|s| s.lost = 50).contains("lost"));
         assert!(why(|s| s.exit_status = None).contains("ended"));
         assert!(why(|s| s.verdict = "freeze".into()).contains("freeze"));
+        assert!(why(|s| s.verdict = "deny".into()).contains("wardline review"));
+        let reviewed = |change: fn(&mut Summary)| reason_to_leave_out(&session(change), 0, true);
+        assert_eq!(reviewed(|s| s.verdict = "deny".into()), None);
+        assert!(reviewed(|s| s.verdict = "freeze".into()).is_some() && reviewed(|s| s.t0_hits = 1).is_some());
         assert!(why(|s| s.events = 3).contains("only 3"));
-        assert!(reason_to_leave_out(&session(|_| {}), 2).unwrap().contains("2 alerts"));
+        assert!(reason_to_leave_out(&session(|_| {}), 2, true).unwrap().contains("2 alerts"));
         let running = Session { complete: false, summary: None, ..session(|_| {}) };
-        assert!(reason_to_leave_out(&running, 0).unwrap().contains("incomplete"));
+        assert!(reason_to_leave_out(&running, 0, true).unwrap().contains("incomplete"));
     }
 }

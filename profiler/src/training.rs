@@ -1,11 +1,12 @@
 //! From a store to baselines: one for each agent and task that has enough sessions.
 
+use crate::answers::{Answer, allowed, is_reviewed};
 use crate::corpus::Recorded;
-use crate::screen::reason_to_leave_out;
+use crate::screen::{REFUSED, reason_to_leave_out};
 use crate::{Error, library};
 use event::{AgentName, TaskName};
 use models::train::{self as trainer, Others, TrainError};
-use models::{Baseline, Provenance, SESSIONS_MIN};
+use models::{Allowed, Baseline, Provenance, SESSIONS_MIN};
 use std::collections::BTreeMap;
 use store::{Reader, Session};
 
@@ -20,6 +21,8 @@ pub struct Filter {
     pub sessions: Vec<i64>,
     /// Sessions that teach nothing, and calibrate beside those that are held out in turn.
     pub calibrate: Vec<i64>,
+    /// What was answered to refusals: a session teaches once all that was refused in it was answered.
+    pub answers: Vec<Answer>,
 }
 
 impl Filter {
@@ -107,8 +110,9 @@ pub fn train(
     progress: &mut dyn FnMut(&str, &str, trainer::Progress),
 ) -> Result<Report, Error> {
     let sessions = reader.sessions()?;
-    let groups = group(reader, &sessions, filter, Filter::teaches)?;
-    let calibrating = group(reader, &sessions, filter, Filter::calibrates)?;
+    let now = options.now_unix_ns;
+    let groups = group(reader, &sessions, filter, now, Filter::teaches)?;
+    let calibrating = group(reader, &sessions, filter, now, Filter::calibrates)?;
     // What nobody said the task of is no task: a baseline of it takes to be asked for.
     let wanted = |task: &str| {
         filter
@@ -145,7 +149,7 @@ pub fn train(
             sessions.iter().filter(|session| session.meta.agent == *agent).map(|session| session.id.0).min();
         let first_run = group.usable.iter().position(|(session, _)| Some(session.id.0) == first);
         let mut told = |step| progress(agent, task, step);
-        let taught = Taught { others, first_run };
+        let taught = Taught { others, first_run, allowed: allowed(&filter.answers, agent, None, now) };
         let made = train_one(reader, &key, &group, taught, options, &mut told)
             .and_then(|trained| calibrate(reader, trained, calibrating.get(&key)));
         let (agent, task) = key;
@@ -182,6 +186,7 @@ fn group<'s>(
     reader: &Reader,
     sessions: &'s [Session],
     filter: &Filter,
+    now: i64,
     takes: impl Fn(&Filter, i64) -> bool,
 ) -> Result<BTreeMap<(String, String), Group<'s>>, Error> {
     let mut groups: BTreeMap<(String, String), Group<'s>> = BTreeMap::new();
@@ -198,7 +203,9 @@ fn group<'s>(
         if tasks.is_empty() {
             tasks.insert(&session.meta.task, vec![0]);
         }
-        let why = reason_to_leave_out(session, reader.alerts(session.id)?.len());
+        let is_refused = session.summary.as_ref().is_some_and(|summary| summary.verdict == REFUSED);
+        let reviewed = is_refused && is_reviewed(reader, session, &filter.answers, now)?;
+        let why = reason_to_leave_out(session, reader.alerts(session.id)?.len(), reviewed);
         for (task, segments) in tasks {
             let group = groups.entry((session.meta.agent.clone(), task.to_owned())).or_default();
             match &why {
@@ -216,13 +223,15 @@ struct Taught {
     others: Option<Others>,
     /// Which of its sessions is the agent's very first.
     first_run: Option<usize>,
+    /// What its user allowed it.
+    allowed: Vec<Allowed>,
 }
 
 fn train_one(
     reader: &Reader,
     (agent, task): &(String, String),
     group: &Group<'_>,
-    Taught { others, first_run }: Taught,
+    Taught { others, first_run, allowed }: Taught,
     options: Options,
     progress: &mut dyn FnMut(trainer::Progress),
 ) -> Result<Trained, Error> {
@@ -247,6 +256,7 @@ fn train_one(
             seed: options.seed,
             others,
             first_run,
+            allowed,
         },
         progress,
     )?;

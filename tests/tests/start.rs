@@ -118,7 +118,22 @@ fn a_link_to_a_program_of_its_own() -> Result<()> {
     fs::create_dir_all(&links)?;
     symlink("../share/tool/1.2", links.join("tool"))?;
     let program = installed.program("bin/both", "#!/bin/bash\ntool && tool && echo both\n")?;
-    installed.starts_under_its_own_baseline(&program, "both\n")
+    installed.starts_under_its_own_baseline(&program, "both\n")?;
+    // An upgrade starts under the same baseline; what has no version does not, wherever the link leads.
+    let tool = installed.world.home().join(".local/share/tool");
+    let leads_to = |name: &str| -> Result<()> {
+        fs::remove_file(links.join("tool"))?;
+        Ok(symlink(format!("../share/tool/{name}"), links.join("tool"))?)
+    };
+    fs::rename(tool.join("1.2"), tool.join("2.0.1"))?;
+    leads_to("2.0.1")?;
+    let (output, summary) = installed.session("enforce", &["--quiet"], &program)?;
+    assert_eq!((&*output.stdout, &summary["denied"]), (&b"both\n"[..], &0.into()), "{summary}");
+    fs::copy("/bin/true", tool.join("other"))?;
+    leads_to("other")?;
+    let (output, summary) = installed.session("enforce", &["--quiet"], &program)?;
+    assert_eq!((&*output.stdout, &summary["denied"]), (&b""[..], &1.into()), "{summary}");
+    Ok(())
 }
 
 /// The command itself is refused: the words, the summary, and the code of a command that could not be executed. A program
@@ -139,7 +154,7 @@ fn a_program_that_the_baseline_does_not_know() -> Result<()> {
         ),
         "no recorded `edit` session of `test-agent` ran `~/bin/unknown`".to_owned(),
         "`wardline enforce --shadow` runs it unrefused".to_owned(),
-        "`wardline train`".to_owned(),
+        "answer so with `sudo wardline review`".to_owned(),
     ] {
         assert!(said.contains(&words), "{words}: {said}");
     }

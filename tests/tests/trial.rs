@@ -1,11 +1,13 @@
-//! What `train` says of sessions that a baseline has not seen, and what follows: such a baseline only watches.
+//! What `train` says of sessions that a baseline has not seen, and what follows: such a baseline only watches. And what a user
+//! answers to what one refuses.
 
 use anyhow::{Context, Result};
-use end_to_end::World;
+use end_to_end::{World, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::process::Output;
+use std::time::Duration;
 
 /// Runs a script in a session in one of the user's projects.
 fn session(world: &World, verb: &str, project: &str, more: &[&str], script: &str) -> Result<(Output, Value)> {
@@ -122,5 +124,122 @@ fn recordings_without_a_task_make_no_baseline_unasked() -> Result<()> {
     let made = json(&trained)?;
     assert_eq!((trained.status.code(), &made[0]["task"]), (Some(0), &"unknown".into()), "{made}");
     assert_eq!(made[0]["state"], "enforcing", "{made}");
+    Ok(())
+}
+
+/// Records what a baseline passes its trial with.
+fn record_plain_work(world: &World) -> Result<()> {
+    for project in ["one", "two"] {
+        for _ in 0..2 {
+            session(
+                world,
+                "record",
+                project,
+                &["--quiet", "--task", "edit"],
+                "ls; ls -l; cat /etc/hostname",
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Enforces the baseline on a script; what it wrote.
+fn enforced(world: &World, script: &str) -> Result<String> {
+    let (output, summary) = session(world, "enforce", "one", &["--quiet", "--task", "edit"], script)?;
+    assert_eq!(summary["baseline"], "enforcing", "{summary}");
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What a command said, and how it ended.
+fn said(world: &World, args: &[&str]) -> Result<(Option<i32>, String)> {
+    let output = world.run(args)?;
+    let said = [output.stdout.as_slice(), &output.stderr].concat();
+    Ok((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn what_was_refused_is_allowed_forgotten_and_trained_once_it_was_answered() -> Result<()> {
+    const LETTER: &str = "cat ~/letters/other.txt 2>/dev/null";
+    const DIARY: &str = "cat ~/letters/diary.txt 2>/dev/null";
+    let world = World::new()?;
+    world.write(&world.home().join("letters/other.txt"), "dear aunt\n")?;
+    world.write(&world.home().join("letters/diary.txt"), "dear diary\n")?;
+    world.write(&world.home().join(".ssh/id_ed25519"), "a key\n")?;
+    record_plain_work(&world)?;
+    assert_eq!(said(&world, &["train"])?.0, Some(0));
+    // The fifth session.
+    assert_eq!(enforced(&world, &format!("{LETTER}; {DIARY}"))?, "");
+    let listed = json(&world.run(["review", "--json"])?)?;
+    let denials: Vec<&str> =
+        listed.as_array().into_iter().flatten().filter_map(|row| row["denial"].as_str()).collect();
+    assert_eq!(denials, ["5.1", "5.2"], "{listed}");
+    let (code, why) = said(&world, &["why", "5.1"])?;
+    assert!(code == Some(0) && why.contains("`sudo wardline allow 5.1` opens it"), "{why}");
+    let (_, trained) = said(&world, &["train"])?;
+    assert!(
+        trained.contains("left out: session 5: something was refused in it: `wardline review`"),
+        "{trained}"
+    );
+    // Allowed, and nothing else with it.
+    let (code, allowed) = said(&world, &["allow", "5.1", "--for", "7d"])?;
+    assert!(code == Some(0) && allowed.contains("`~/letters/other.txt`"), "{allowed}");
+    assert!(allowed.contains("`sudo wardline forget 1` takes it back"), "{allowed}");
+    assert_eq!(enforced(&world, &format!("{LETTER}; {DIARY}"))?, "dear aunt\n");
+    // One refusal of the fifth session is not answered yet; that of the sixth is the same.
+    let listed = json(&world.run(["review", "--json"])?)?;
+    assert_eq!(
+        (&listed[0]["what"], &listed[0]["sessions"], &listed[1]),
+        (&world.home().join("letters/diary.txt").to_str().into(), &2.into(), &Value::Null),
+        "{listed}"
+    );
+    let (code, allowed) = said(&world, &["allow", "5.2"])?;
+    assert!(code == Some(0) && allowed.contains("always"), "{allowed}");
+    let (_, trained) = said(&world, &["train", "--json"])?;
+    let made: Value = serde_json::from_str(&trained)?;
+    assert_eq!(made[0]["used"], serde_json::json!([1, 2, 3, 4, 5, 6]), "{made}");
+    // Taken back: what sessions five and six were refused taught nothing.
+    assert_eq!(said(&world, &["forget", "2"])?.0, Some(0));
+    assert_eq!(enforced(&world, &format!("{LETTER}; {DIARY}"))?, "dear aunt\n");
+    let answers = json(&world.run(["forget", "--json"])?)?;
+    assert_eq!((&answers[0]["number"], &answers[1]), (&1.into(), &Value::Null), "{answers}");
+    assert_eq!(said(&world, &["forget", "7"])?.0, Some(120));
+    // A jewel is no matter of an answer.
+    let mut jewel = world.session("record", &["--quiet", "--task", "edit"]);
+    jewel.extend(["cat", "/dev/null"].map(str::to_owned));
+    jewel.pop();
+    jewel.push(world.home().join(".ssh/id_ed25519").display().to_string());
+    world.run(jewel)?;
+    let (code, refused) = said(&world, &["allow", "last.1"])?;
+    assert!(code == Some(122) && refused.contains("wardline policy allow"), "{code:?} {refused}");
+    Ok(())
+}
+
+#[test]
+fn a_session_that_runs_goes_by_an_answer_at_once_and_cannot_give_one() -> Result<()> {
+    const ASKS: &str = "cat ~/letters/other.txt 2>/dev/null; touch asked; while [ ! -e answered ]; do sleep 0.1; done; \
+                        cat ~/letters/other.txt";
+    let world = World::new()?;
+    world.write(&world.home().join("letters/other.txt"), "dear aunt\n")?;
+    record_plain_work(&world)?;
+    assert_eq!(said(&world, &["train"])?.0, Some(0));
+    let mut running = world.session("enforce", &["--quiet", "--task", "edit"]);
+    running.extend(["bash", "-c", ASKS].map(str::to_owned));
+    let running = world.wardline(running).stdout(std::process::Stdio::piped()).spawn()?;
+    let asked = world.workspace().join("asked");
+    assert!(wait_until(Duration::from_secs(120), || asked.exists()), "the session came to nothing");
+    let (code, allowed) = said(&world, &["allow", "last.1", "--session"])?;
+    assert!(code == Some(0) && allowed.contains("session 5 goes by it from now on"), "{allowed}");
+    world.write(&world.workspace().join("answered"), "")?;
+    let output = running.wait_with_output()?;
+    assert_eq!(&*output.stdout, b"dear aunt\n", "{output:?}");
+    // It was for that session alone.
+    assert_eq!(enforced(&world, "cat ~/letters/other.txt 2>/dev/null")?, "");
+    let (code, over) = said(&world, &["allow", "last.1", "--session"])?;
+    assert!(code == Some(120) && over.contains("session 6 is over"), "{over}");
+    // Nobody inside of a session answers.
+    let program = world.program()?.display().to_string();
+    let inside = format!("{program} --state-dir {} allow last.1", world.state().display());
+    let (output, _) = session(&world, "record", "one", &["--quiet", "--task", "edit"], &inside)?;
+    assert_eq!(output.status.code(), Some(122), "{output:?}");
     Ok(())
 }

@@ -65,8 +65,16 @@ impl Source {
 }
 
 impl service::supervisor::Baselines for Source {
-    fn load(&self, uid: u32, agent: &str, task: Option<&str>) -> Result<Option<Arc<Baseline>>, String> {
+    fn load(
+        &self,
+        uid: u32,
+        agent: &str,
+        task: Option<&str>,
+        session: Option<i64>,
+    ) -> Result<Option<Arc<Baseline>>, String> {
         let library = Library::new(self.state.user(uid));
+        let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        let allowed = library.allowed(agent, session, now).map_err(|e| e.to_string())?;
         let loaded = match task {
             Some(task) => match library.load(agent, task) {
                 Err(profiler::Error::Missing { .. }) => return Ok(None),
@@ -74,7 +82,11 @@ impl service::supervisor::Baselines for Source {
             },
             None => library.union(agent),
         };
-        loaded.map(|baseline| baseline.map(Arc::new)).map_err(|e| e.to_string())
+        let loaded = loaded.map_err(|e| e.to_string())?;
+        Ok(loaded.map(|mut baseline| {
+            baseline.allow(allowed);
+            Arc::new(baseline)
+        }))
     }
 }
 

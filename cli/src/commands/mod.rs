@@ -1,16 +1,21 @@
 //! The commands, one file each.
 
+pub mod allow;
+mod answers;
 mod attach;
 pub mod baselines;
 pub mod broker;
 mod bytes;
 pub mod db;
 pub mod demo;
+mod denials;
 pub mod doctor;
 pub mod doorkeeper;
 pub mod export;
+pub mod forget;
 pub mod keeper;
 pub mod policy;
+pub mod review;
 pub mod run;
 mod session;
 pub mod sessions;
@@ -68,6 +73,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Sessions(args) => sessions::run(&state, &args),
         Command::Show(args) => show::run(&state, &args),
         Command::Why(args) => why::run(&state, &args),
+        Command::Allow(args) => allow::run(&state, &args),
+        Command::Review(args) => review::run(&state, &args),
+        Command::Forget(args) => forget::run(&state, &args),
         Command::Export(args) => export::run(&state, &args),
         Command::StopSession(args) => done(stop_session::run(&state, &args)),
         Command::Stop(args) => done(stop::run(&state, &args)),

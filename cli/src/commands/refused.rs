@@ -40,8 +40,8 @@ fn text(program: &str, denial: &Denial, report: &Report) -> String {
     text.push_str(&format!("\n  why   {reason}"));
     text.push_str(match stage {
         Stage::T1 => {
-            "\n  next  `wardline enforce --shadow` runs it unrefused; to have it known, `wardline record` it in three \
-             sessions of this task and run `wardline train` again"
+            "\n  next  if that is normal, answer so with `sudo wardline review`, and it starts; `wardline enforce --shadow` runs it \
+             unrefused meanwhile"
         }
         Stage::T0 | Stage::T2 => "",
     });

@@ -18,7 +18,8 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A baseline needs at least three usable sessions of its agent and task, and ten or more make a good one. Sessions that \
-met a crown jewel, were alerted on, lost records or never ended do not train.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit\n  sudo wardline train --agent codex --calibrate 12 --calibrate 13 --calibrate 14"
+met a crown jewel, were alerted on, lost records or never ended do not train, nor does one in which something was refused that \
+nobody has answered with `review` or `allow`.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit\n  sudo wardline train --agent codex --calibrate 12 --calibrate 13 --calibrate 14"
 )]
 pub struct Args {
     /// Only this agent
@@ -93,11 +94,13 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     }
     let uid = user::owner(args.user.as_deref(), state)?;
     let reader = state.existing_store(uid)?;
+    let library = Library::new(state.user(uid));
     let filter = Filter {
         agent: args.agent.clone(),
         task: args.task.clone(),
         sessions: args.sessions.clone(),
         calibrate: args.calibrate.clone(),
+        answers: library.answers()?,
     };
     let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
     let bar = bar();
@@ -110,7 +113,6 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     bar.finish_and_clear();
     let report = report?;
     state.create_user(uid)?;
-    let library = Library::new(state.user(uid));
     let mut rows = Vec::new();
     for trained in report.trained {
         let path = library.save(&trained.baseline)?;

@@ -2,11 +2,12 @@
 
 use super::files::Files;
 use super::program;
+use super::spelling::Spelling;
 use super::words::FILE_REACHES;
 use bstr::{BStr, BString, ByteSlice};
 use event::open::{HARMLESS, TEMPORARY};
 use event::state;
-use event::template::{self, REPOSITORY};
+use event::template;
 use event::{Class, Context, File, Origin, Place, Reach, Tokeniser};
 use models::{DENIAL_BUDGET_BITS, Novelty, Region};
 use std::borrow::Cow;
@@ -15,9 +16,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Directories that are looked into even where nothing was learned: what holds of the system before learning changes
 /// below them.
 pub(super) const ALWAYS: [&str; 3] = ["/usr", "/usr/local", "/dev"];
-
-/// Paths that one place is spelled as.
-const SPELLED_MAX: usize = 64;
 
 /// A set of reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +69,7 @@ pub(super) struct Habits<'a> {
 
 impl<'a> Habits<'a> {
     pub(super) fn new(novelty: &'a Novelty, context: &Context, files: &dyn Files) -> Self {
+        let spelling = Spelling::new(context, files);
         let mut root = Habit::default();
         let mut support = HashMap::new();
         let mut programs = Vec::new();
@@ -78,12 +77,12 @@ impl<'a> Habits<'a> {
             if !FILE_REACHES.contains(&region.reach) {
                 continue;
             }
-            note_support(&mut support, &region, context);
-            let known = region.known && region.touched > 0;
+            note_support(&mut support, &region, context, &spelling);
+            let known = region.known && (region.touched > 0 || region.allowed);
             if known && region.reach == Reach::Exec {
-                programs.extend(paths_of(&region.components, context));
+                programs.extend(spelling.programs(&region.components));
             }
-            for path in real(&region.components, context) {
+            for path in spelling.real(&region.components) {
                 root.grow(&path, known.then_some(region.reach));
             }
         }
@@ -97,7 +96,7 @@ impl<'a> Habits<'a> {
             root.grow(path.as_bytes(), Some(Reach::Write));
         }
         // The agent makes a directory of its state that is not there, where what it lies in is.
-        for path in novelty.state().directories().flat_map(|directory| real(&names_of(directory), context)) {
+        for path in novelty.state().directories().flat_map(|directory| spelling.real(&names_of(directory))) {
             let is_there = |path: &[u8]| files.look(path.as_bstr()).is_some();
             let above = path.rsplit_once_str("/").map_or(&b""[..], |(above, _)| above);
             let is_made = !is_there(&path) && is_there(above);
@@ -161,7 +160,8 @@ impl<'a> Habits<'a> {
             .filter_map(|directory| directory.last())
             .flat_map(|name| state::obeyed(name))
             .collect();
-        let made = self.novelty.regions().filter(|region| region.reach == Reach::Create && region.known);
+        let made = self.novelty.regions();
+        let made = made.filter(|region| region.reach == Reach::Create && region.known && !region.allowed);
         for region in made.filter(|region| state.closes(Reach::Create, &region.components)) {
             for name in &region.components {
                 obeyed.remove(name.as_bytes().as_bstr());
@@ -287,7 +287,12 @@ impl Habit {
 }
 
 /// Notes how many sessions touched a region, and with a symbolic root what it lies in.
-fn note_support(support: &mut HashMap<(Reach, BString), usize>, region: &Region<'_>, context: &Context) {
+fn note_support(
+    support: &mut HashMap<(Reach, BString), usize>,
+    region: &Region<'_>,
+    context: &Context,
+    spelling: &Spelling<'_>,
+) {
     let mut note = |path: BString| {
         let sessions = support.entry((region.reach, path)).or_default();
         *sessions = region.support.max(*sessions);
@@ -296,7 +301,7 @@ fn note_support(support: &mut HashMap<(Reach, BString), usize>, region: &Region<
         return;
     }
     let is_root = region.components.len() == 1;
-    let paths = match real(&region.components, context) {
+    let paths = match spelling.real(&region.components) {
         none if none.is_empty() && is_root && region.components[0] == "$workspace" => {
             context.workspaces.clone()
         }
@@ -307,45 +312,4 @@ fn note_support(support: &mut HashMap<(Reach, BString), usize>, region: &Region<
         slashes.for_each(|end| note(path[..end].into()));
         note(path);
     }
-}
-
-/// The real paths of a place, those in the workspaces as well.
-fn paths_of(components: &[&BStr], context: &Context) -> Vec<BString> {
-    match components.split_first() {
-        Some((root, rest)) if *root == "$workspace" => {
-            let below = bstr::join("/", rest);
-            context
-                .workspaces
-                .iter()
-                .map(|workspace| bstr::join("/", [workspace.as_slice(), &below]).into())
-                .collect()
-        }
-        _ => real(components, context),
-    }
-}
-
-/// The real paths of a place, with the names that the session's workspaces give it; templates stay in them. None for places
-/// in the workspace, where nothing is closed, and for those that are no paths.
-fn real(components: &[&BStr], context: &Context) -> Vec<BString> {
-    let Some((root, rest)) = components.split_first() else { return Vec::new() };
-    let mut paths: Vec<BString> = match root.as_bytes() {
-        b"/" => vec![BString::default()],
-        b"$home" => vec![context.home.clone()],
-        b"$tmp" => vec!["/tmp".into()],
-        _ => return Vec::new(),
-    };
-    for name in rest {
-        let below = |path: &BString, name: &[u8]| BString::from([path, &b"/"[..], name].concat());
-        let Some((prefix, suffix)) = name.split_once_str(REPOSITORY) else {
-            paths.iter_mut().for_each(|path| *path = below(path, name));
-            continue;
-        };
-        let spelled = paths.iter().flat_map(|path| {
-            let own = template::is_own(&below(path, name), context);
-            let spellings = context.workspaces.iter().flat_map(move |at| template::spellings(at, own));
-            spellings.map(|spelling| below(path, &[prefix, &spelling, suffix].concat()))
-        });
-        paths = spelled.take(SPELLED_MAX).collect();
-    }
-    paths
 }

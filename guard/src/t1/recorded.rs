@@ -341,8 +341,8 @@ fn refuses(policy: &Policy, disk: &Disk, path: &Path, access: u32) -> bool {
     policy.unlabelled & access != 0
 }
 
-/// Three sessions do the same, one after the other, and then once more under what was learned of them: what is refused.
-fn refused(deeds: &[Deed], start_afresh: bool) -> Vec<Attempt> {
+/// What three sessions teach that do the same, one after the other, and the disk that they leave.
+fn learned(deeds: &[Deed], start_afresh: bool) -> (Novelty, Disk) {
     let mut disk = Disk::new();
     let mut recorded = Vec::new();
     for _ in 0..3 {
@@ -353,14 +353,23 @@ fn refused(deeds: &[Deed], start_afresh: bool) -> Vec<Attempt> {
             disk = Disk::new();
         }
     }
-    let novelty = Novelty::learn(recorded.iter().map(|places| (7, places.iter())));
+    (Novelty::learn(recorded.iter().map(|places| (7, places.iter()))), disk)
+}
+
+/// The same once more, under what was learned: what is refused.
+fn attempted(deeds: &[Deed], novelty: &Novelty, disk: &Disk) -> Vec<Attempt> {
     let normal = Normal { agent: "a".into(), task: Some("t".into()) };
-    let mut policy = compile(&novelty, &normal, &context(), &disk, &Reasons::default(), 1).unwrap();
+    let mut policy = compile(novelty, &normal, &context(), disk, &Reasons::default(), 1).unwrap();
     // An inode that is held is not given to another file, which would inherit its label.
     let _held = disk.held(disk.0.path());
-    let mut session = Session::new(&disk, Some(&mut policy));
+    let mut session = Session::new(disk, Some(&mut policy));
     deeds.iter().for_each(|&deed| session.does(deed));
     session.refused
+}
+
+fn refused(deeds: &[Deed], start_afresh: bool) -> Vec<Attempt> {
+    let (novelty, disk) = learned(deeds, start_afresh);
+    attempted(deeds, &novelty, &disk)
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -383,6 +392,19 @@ proptest! {
         start_afresh in any::<bool>(),
     ) {
         prop_assert_eq!(refused(&deeds, start_afresh), Vec::<Attempt>::new());
+    }
+
+    #[test]
+    fn what_either_of_two_tasks_does_is_refused_nothing_under_their_union(
+        one in prop::collection::vec(deed(), 1..8),
+        other in prop::collection::vec(deed(), 1..8),
+    ) {
+        let (of_one, after_one) = learned(&one, true);
+        let (of_other, after_other) = learned(&other, true);
+        let mut union = of_one.leaning_on(&of_other);
+        union.merge(&of_other);
+        prop_assert_eq!(attempted(&one, &union, &after_one), Vec::<Attempt>::new());
+        prop_assert_eq!(attempted(&other, &union, &after_other), Vec::<Attempt>::new());
     }
 }
 
@@ -493,4 +515,44 @@ fn a_link_of_a_workspace_starts_only_what_is_read() {
     let policy = compile(&novelty, &normal, &context(), &disk, &Reasons::default(), 1).unwrap();
     let starts = |path: &str| !refuses(&policy, &disk, path.as_ref(), access::EXEC);
     assert!(!starts("/home/u/.local/share/tool/versions/1.2/bin/native"));
+}
+
+/// An agent that was upgraded: its programs lie in another version's directory, or are called by another version.
+#[test]
+fn what_is_run_and_read_of_one_version_is_in_the_next_and_nothing_beside_it() {
+    const TOOL: &str = "/home/u/.local/share/tool/versions";
+    let disk = Disk::new();
+    fs::write(disk.real(format!("{TOOL}/2.0.1")), "\x7fELF").unwrap();
+    fs::write(disk.real(format!("{TOOL}/1.2/table")), "text").unwrap();
+    let recorded: Vec<Vec<event::Place>> = (0..3)
+        .map(|_| {
+            let mut session = Session::new(&disk, None);
+            session.starts("/home/u/.local/bin/native".as_ref());
+            session.starts(format!("{TOOL}/1.2/bin/inner").as_ref());
+            session.starts(format!("{TOOL}/2.0.1").as_ref());
+            session.reads(format!("{TOOL}/1.2/table").as_ref());
+            session.places
+        })
+        .collect();
+    let novelty = Novelty::learn(recorded.iter().map(|places| (7, places.iter())));
+    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
+    fs::rename(disk.real(format!("{TOOL}/1.2")), disk.real(format!("{TOOL}/1.10.3-rc.1"))).unwrap();
+    fs::rename(disk.real(format!("{TOOL}/2.0.1")), disk.real(format!("{TOOL}/2.1.0"))).unwrap();
+    for planted in ["1.10.3-rc.1/bin/other", "new/bin/native", "2.1.0x", "tool-2.1.0"] {
+        disk.make_above(format!("{TOOL}/{planted}").as_ref());
+        fs::write(disk.real(format!("{TOOL}/{planted}")), "\x7fELF").unwrap();
+    }
+    let policy = compile(&novelty, &normal, &context(), &disk, &Reasons::default(), 1).unwrap();
+    let lets = |path: &str, access| !refuses(&policy, &disk, format!("{TOOL}/{path}").as_ref(), access);
+    for path in ["1.10.3-rc.1/bin/native", "1.10.3-rc.1/bin/inner", "2.1.0"] {
+        assert!(lets(path, access::EXEC), "{path}");
+    }
+    assert!(lets("1.10.3-rc.1/table", access::READ));
+    for path in ["1.10.3-rc.1/bin/other", "new/bin/native", "2.1.0x", "tool-2.1.0", "1.10.3-rc.1/table"] {
+        assert!(!lets(path, access::EXEC), "{path}");
+    }
+    // Nobody plants what is run outside, in this version or another.
+    for path in ["1.10.3-rc.1/bin/native", "1.10.3-rc.1/bin/new", "1.10.4", "2.1.0"] {
+        assert!(!lets(path, access::CREATE) && !lets(path, access::WRITE), "{path}");
+    }
 }

@@ -165,7 +165,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
         .map_err(|trouble| Refused::new(Why::Policy, trouble.to_string()))?;
     let baseline = match begin.mode {
         Mode::Record => None,
-        _ => shared.baseline(begin.uid, begin.agent.as_str(), &begin.task)?,
+        _ => shared.baseline(begin.uid, begin.agent.as_str(), &begin.task, None)?,
     };
     let mut command = begin.command.clone();
     shared.sessions.redactor().arguments(&mut command, false);

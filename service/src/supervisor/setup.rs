@@ -11,8 +11,15 @@ use store::Quota;
 /// Where the supervisor gets baselines from; the folder of them belongs to who trains.
 pub trait Baselines: Send + Sync {
     /// The baseline of a user's agent at a task; `None` where none was trained. `task` `None`: the union of the agent's
-    /// tasks. An error is a baseline that is there and must not be armed.
-    fn load(&self, uid: u32, agent: &str, task: Option<&str>) -> Result<Option<Arc<Baseline>>, String>;
+    /// tasks. `session`: the number of the session that it is for, where that runs already. An error is a baseline that is
+    /// there and must not be armed.
+    fn load(
+        &self,
+        uid: u32,
+        agent: &str,
+        task: Option<&str>,
+        session: Option<i64>,
+    ) -> Result<Option<Arc<Baseline>>, String>;
 }
 
 /// What a supervisor needs to know.

@@ -14,9 +14,10 @@ impl Shared {
         uid: u32,
         agent: &str,
         task: &TaskName,
+        session: Option<i64>,
     ) -> Result<Option<Arc<Baseline>>, Refused> {
         let load = |task| {
-            self.setup.baselines.load(uid, agent, task).map_err(|e| {
+            self.setup.baselines.load(uid, agent, task, session).map_err(|e| {
                 Refused::new(Why::Failed, format!("the baseline of `{agent}` cannot be armed: {e}"))
             })
         };
@@ -32,7 +33,10 @@ impl Shared {
         let gone = || Refused::new(Why::NoSuchSession, "the session is over");
         let (agent, mode, place) =
             running.with(|live| (live.meta().agent.clone(), live.mode(), live.place())).ok_or_else(gone)?;
-        let baseline = if mode == Mode::Record { None } else { self.baseline(running.uid, &agent, task)? };
+        let baseline = match mode {
+            Mode::Record => None,
+            _ => self.baseline(running.uid, &agent, task, Some(running.number))?,
+        };
         let armed = baseline.is_some();
         let cannot = |e: guard::Error| Refused::new(Why::CannotProtect, format!("the old task stays: {e}"));
         // Compiled before, and taken back after: the thread that reads the rings waits for the session meanwhile.

@@ -1,0 +1,85 @@
+//! `wardline forget [ANSWER]`: what was answered to refusals, and how it is taken back.
+
+use super::answers::{how_long, library, places, shown, take_in};
+use anyhow::Result;
+use command::{Exit, State, print_line, table};
+use profiler::Answer;
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// Arguments of `forget`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  sudo wardline forget      what was answered with `allow` and `review`\n  sudo wardline forget 3    takes the third answer back, also from sessions that run"
+)]
+pub struct Args {
+    /// The number of an answer; without one they are listed
+    pub answer: Option<u64>,
+    /// The list as a JSON array
+    #[arg(long, conflicts_with = "answer")]
+    pub json: bool,
+    /// Whose answers
+    #[arg(long)]
+    pub user: Option<String>,
+}
+
+/// An answer, for programs.
+#[derive(Debug, Serialize)]
+struct Row {
+    number: u64,
+    agent: String,
+    session: i64,
+    said_unix_ns: i64,
+    about: String,
+    holds: String,
+    places: Vec<String>,
+}
+
+impl Row {
+    fn of(answer: &Answer) -> Self {
+        Self {
+            number: answer.number,
+            agent: answer.agent.clone(),
+            session: answer.session,
+            said_unix_ns: answer.said_unix_ns,
+            about: answer.about.clone(),
+            holds: how_long(answer),
+            places: answer.places.iter().map(shown).collect(),
+        }
+    }
+}
+
+/// Lists them, or takes one back.
+pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
+    let (uid, library) = library(state, args.user.as_deref())?;
+    let Some(number) = args.answer else {
+        list(&library.answers()?, args.json)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let none = || Exit::Usage.error(format!("there is no answer {number}: `wardline forget` lists them"));
+    let answer = library.forget(number)?.ok_or_else(none)?;
+    print_line!("forgotten, of `{}`: {}", answer.agent, places(&answer.places));
+    for said in take_in(state, uid, &answer.agent, None)? {
+        print_line!("{said}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(answers: &[Answer], json: bool) -> Result<()> {
+    if json {
+        let rows: Vec<Row> = answers.iter().map(Row::of).collect();
+        print_line!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(());
+    }
+    if answers.is_empty() {
+        print_line!("nothing was answered yet: `wardline review` goes through what was refused");
+        return Ok(());
+    }
+    let mut table = table::table(&["answer", "agent", "allowed", "what"]);
+    for answer in answers {
+        let number = answer.number.to_string();
+        table.add_row([number, answer.agent.clone(), how_long(answer), places(&answer.places)]);
+    }
+    print_line!("{}", table::plain(&table));
+    Ok(())
+}

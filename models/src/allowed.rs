@@ -1,0 +1,185 @@
+//! What a person lets an agent do that its sessions did not show: places that are open for that reason alone.
+
+use bstr::{BStr, ByteSlice};
+use event::{Access, Event, Op, Place, Reach, Tokeniser};
+use serde::{Deserialize, Serialize};
+
+/// What reaching for such a place costs, in bits: it is no surprise, and no habit either.
+pub(crate) const ALLOWED_BITS: f64 = 3.0;
+
+/// A place that a person opened.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Allowed {
+    /// The place.
+    pub place: Place,
+    /// Everything below it is open, too.
+    pub below: bool,
+}
+
+impl Allowed {
+    /// What a person opens who allows an operation that was refused; nothing where that cannot be opened. What was made may
+    /// be read, changed and removed, what was changed may be read, and so may a program that was started, since scripts
+    /// are. A directory that was made is open with all that will lie in it.
+    pub fn of(event: &Event, tokeniser: &Tokeniser) -> Vec<Allowed> {
+        // Mounting is refused everywhere at once.
+        if matches!(event.op, Op::Mount | Op::Umount) {
+            return Vec::new();
+        }
+        let Some(mut place) = tokeniser.place(event).filter(|place| place.reach.is_compiled()) else {
+            return Vec::new();
+        };
+        // That a program may be started is asked when it is opened.
+        if event.op == Op::Open && event.access.contains(Access::EXEC) {
+            place.reach = Reach::Exec;
+        }
+        let below = event.op == Op::Mkdir;
+        let object = match event.op {
+            Op::Link => event.second.as_ref().unwrap_or(&event.object),
+            _ => &event.object,
+        };
+        let path = object.file().map(|file| &file.path).filter(|path| path.first() != Some(&0));
+        let of = |&reach: &Reach| {
+            let spelled = path.map(|path| tokeniser.symbolic(path, reach).into());
+            let components = spelled.unwrap_or_else(|| place.components.clone());
+            Allowed { place: Place { reach, components }, below }
+        };
+        with(place.reach).iter().map(of).collect()
+    }
+
+    /// The same for a directory that the place lies in, and all that is below it; `None` where it does not lie there.
+    pub fn widened(&self, directory: &[u8], tokeniser: &Tokeniser) -> Option<Allowed> {
+        let reach = self.place.reach;
+        let components = tokeniser.symbolic(directory, reach);
+        let lies_in = self.place.components.starts_with(&components);
+        let place = Place { reach, components: components.into() };
+        lies_in.then_some(Allowed { place, below: true })
+    }
+
+    /// Whether it opens all that the other does.
+    pub fn covers(&self, other: &Allowed) -> bool {
+        let names: Vec<&BStr> = other.place.components.iter().map(|name| name.as_bstr()).collect();
+        let opens = if other.below { Self::opens_below } else { Self::opens };
+        opens(self, other.place.reach, &names)
+    }
+
+    /// Whether a place is open by it.
+    pub(crate) fn opens(&self, reach: Reach, names: &[&BStr]) -> bool {
+        self.place.components.len() == names.len() && self.leads_to(reach, names)
+            || self.opens_below(reach, names)
+    }
+
+    /// Whether whatever lies below a place is.
+    pub(crate) fn opens_below(&self, reach: Reach, names: &[&BStr]) -> bool {
+        self.below && self.leads_to(reach, names)
+    }
+
+    fn leads_to(&self, reach: Reach, names: &[&BStr]) -> bool {
+        let own = &*self.place.components;
+        self.place.reach == reach
+            && names.len() >= own.len()
+            && own.iter().zip(names).all(|(own, name)| own.as_bstr() == *name)
+    }
+}
+
+/// What else is meant by who allows this.
+fn with(reach: Reach) -> &'static [Reach] {
+    match reach {
+        Reach::Read => &[Reach::Read],
+        Reach::Write => &[Reach::Write, Reach::Read],
+        Reach::Create => &[Reach::Create, Reach::Read, Reach::Write, Reach::Remove],
+        Reach::Remove => &[Reach::Remove],
+        Reach::Exec => &[Reach::Exec, Reach::Read],
+        Reach::Connect => &[Reach::Connect],
+        Reach::Unix => &[Reach::Unix],
+        Reach::Listen | Reach::Name => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DENIAL_BUDGET_BITS, Novelty};
+    use event::{Context, Decision, File, Means, Object, Origin, Outcome, Stage};
+
+    fn refused(op: Op, access: Access, path: &str) -> Event {
+        let file = File { path: path.into(), key: None, mode: 0, origin: Origin::Trusted };
+        Event {
+            time_ns: 1,
+            segment: 0,
+            pid: 10,
+            tid: 10,
+            op,
+            access,
+            object: Object::File(file),
+            second: None,
+            outcome: Outcome::Failed(1),
+            decision: Some(Decision { stage: Stage::T1, means: Means::Fanotify, enforced: true, reason: 1 }),
+            fork: None,
+            detail: 0,
+        }
+    }
+
+    fn tokeniser() -> Tokeniser {
+        Tokeniser::new(Context { home: "/home/u".into(), ..Context::default() })
+    }
+
+    fn open(novelty: &Novelty, reach: Reach, path: &str) -> bool {
+        let components = tokeniser().symbolic(path.as_bytes(), reach);
+        novelty.first_touch_bits(&Place { reach, components: components.into() }) < DENIAL_BUDGET_BITS
+    }
+
+    fn allowing(op: Op, access: Access, path: &str) -> Novelty {
+        let mut novelty = Novelty::default();
+        novelty.allow(Allowed::of(&refused(op, access, path), &tokeniser()));
+        novelty
+    }
+
+    #[test]
+    fn what_was_refused_is_open_and_nothing_beside_it() {
+        let novelty = allowing(Op::Open, Access::READ, "/home/u/notes/a");
+        assert!(open(&novelty, Reach::Read, "/home/u/notes/a"));
+        for (reach, path) in [
+            (Reach::Read, "/home/u/notes/b"),
+            (Reach::Read, "/home/u/notes"),
+            (Reach::Read, "/home/u/notes/a/b"),
+            (Reach::Write, "/home/u/notes/a"),
+            (Reach::Exec, "/home/u/notes/a"),
+        ] {
+            assert!(!open(&novelty, reach, path), "{reach:?} {path}");
+        }
+        assert!(novelty.regions().any(|region| region.allowed && region.known && !region.open));
+    }
+
+    #[test]
+    fn a_directory_that_was_made_is_open_with_all_that_will_lie_in_it() {
+        let novelty = allowing(Op::Mkdir, Access::CREATE, "/home/u/.cache/new");
+        for reach in [Reach::Create, Reach::Read, Reach::Write, Reach::Remove] {
+            assert!(open(&novelty, reach, "/home/u/.cache/new/a/b"), "{reach:?}");
+            assert!(!open(&novelty, reach, "/home/u/.cache/newer/a"), "{reach:?}");
+        }
+        assert!(!open(&novelty, Reach::Exec, "/home/u/.cache/new/a"));
+    }
+
+    #[test]
+    fn a_program_is_asked_about_when_it_is_opened_and_may_be_read() {
+        let novelty = allowing(Op::Open, Access::EXEC, "/home/u/bin/tool");
+        assert!(open(&novelty, Reach::Exec, "/home/u/bin/tool"));
+        assert!(open(&novelty, Reach::Read, "/home/u/bin/tool"));
+        assert!(!open(&novelty, Reach::Write, "/home/u/bin/tool"));
+    }
+
+    #[test]
+    fn it_is_widened_to_a_directory_that_it_lies_in_alone() {
+        let of = |path: &str| Allowed::of(&refused(Op::Open, Access::READ, path), &tokeniser());
+        let [one] = of("/home/u/.cache/uv/a/b").try_into().unwrap();
+        let wide = one.widened(b"/home/u/.cache/uv", &tokeniser()).unwrap();
+        assert!(wide.covers(&one) && !one.covers(&wide));
+        assert!(wide.covers(&of("/home/u/.cache/uv/c")[0]) && !wide.covers(&of("/home/u/.cache/x")[0]));
+        assert_eq!(one.widened(b"/home/u/.cache/pip", &tokeniser()), None);
+    }
+
+    #[test]
+    fn mounting_is_opened_by_no_answer() {
+        assert_eq!(Allowed::of(&refused(Op::Mount, Access::WRITE, "/home/u/x"), &tokeniser()), []);
+    }
+}

@@ -1,0 +1,215 @@
+//! What a user answered when a baseline refused something. It belongs to the user's agent and not to a baseline: training
+//! anew takes nothing of it away.
+//!
+//! `ROOT/answers`, a list in MessagePack, replaced whole.
+
+use crate::library::check_agent;
+use crate::{Error, Library, file};
+use event::{Stage, Tokeniser};
+use models::Allowed;
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use store::{Reader, Session};
+
+/// Bytes of the file.
+const BYTES_MAX: usize = 4 << 20;
+
+/// Answers that are kept.
+const ANSWERS_MAX: usize = 4_096;
+
+/// What was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Says {
+    /// It is normal.
+    Always,
+    /// It is normal until then, ns since 1970.
+    Until(i64),
+    /// It is normal in the session in which it was refused, as long as that runs.
+    Session,
+    /// It is rightly refused.
+    No,
+}
+
+/// An answer to a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Counted from 1, and never given again while a later one is there.
+    pub number: u64,
+    /// The agent.
+    pub agent: String,
+    /// The session in which it was refused.
+    pub session: i64,
+    /// When it was answered, ns since 1970.
+    pub said_unix_ns: i64,
+    /// What was refused, in words.
+    pub about: String,
+    /// The answer.
+    pub says: Says,
+    /// What it is about, or opens.
+    pub places: Vec<Allowed>,
+}
+
+impl Answer {
+    /// Whether it opens its places in a session, at a time in ns since 1970.
+    pub fn opens_in(&self, session: Option<i64>, now: i64) -> bool {
+        match self.says {
+            Says::Always => true,
+            Says::Until(end) => now < end,
+            Says::Session => session == Some(self.session),
+            Says::No => false,
+        }
+    }
+}
+
+/// What answers open for an agent in a session, at a time in ns since 1970.
+pub(crate) fn allowed(answers: &[Answer], agent: &str, session: Option<i64>, now: i64) -> Vec<Allowed> {
+    let of_agent = answers.iter().filter(|answer| answer.agent == agent && answer.opens_in(session, now));
+    of_agent.flat_map(|answer| answer.places.iter().cloned()).collect()
+}
+
+/// Whether somebody answered to what was refused in a session, as far as it is a place that an answer can open.
+pub fn is_answered(answers: &[Answer], session: &Session, opens: &[Allowed], now: i64) -> bool {
+    let of_agent = || answers.iter().filter(|answer| answer.agent == session.meta.agent);
+    let counts = |answer: &&Answer| answer.says == Says::No || answer.opens_in(Some(session.id.0), now);
+    let covers = |opened: &Allowed| {
+        of_agent().filter(counts).any(|answer| answer.places.iter().any(|place| place.covers(opened)))
+    };
+    !opens.is_empty() && opens.iter().all(covers)
+}
+
+/// Whether somebody answered to all that was refused in a session.
+pub(crate) fn is_reviewed(
+    reader: &Reader,
+    session: &Session,
+    answers: &[Answer],
+    now: i64,
+) -> Result<bool, Error> {
+    let tokeniser = Tokeniser::new(session.meta.context.clone());
+    let mut is_reviewed = !answers.is_empty();
+    reader.events_only(session.id, &mut |event| {
+        is_reviewed &= event.decision.is_none_or(|decision| {
+            decision.stage == Stage::T1
+                && is_answered(answers, session, &Allowed::of(&event, &tokeniser), now)
+        });
+        if is_reviewed { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(is_reviewed)
+}
+
+impl Library {
+    fn answers_path(&self) -> PathBuf {
+        self.root().join("answers")
+    }
+
+    /// Everything that was answered.
+    pub fn answers(&self) -> Result<Vec<Answer>, Error> {
+        read(&self.answers_path())
+    }
+
+    /// What the answers open for an agent.
+    pub fn allowed(&self, agent: &str, session: Option<i64>, now: i64) -> Result<Vec<Allowed>, Error> {
+        Ok(allowed(&self.answers()?, agent, session, now))
+    }
+
+    /// Keeps an answer in the place of the one that was given to the same, and gives it its number.
+    pub fn answer(&self, mut answer: Answer) -> Result<Answer, Error> {
+        check_agent(&answer.agent)?;
+        let _lock = file::lock(self.root())?;
+        let mut answers = self.answers()?;
+        answers.retain(|other| other.agent != answer.agent || other.places != answer.places);
+        if answers.len() >= ANSWERS_MAX {
+            return Err(Error::Unsafe {
+                path: self.answers_path(),
+                problem: "full: `wardline forget` makes room",
+            });
+        }
+        answer.number = answers.iter().map(|answer| answer.number).max().unwrap_or(0) + 1;
+        answers.push(answer.clone());
+        self.write_answers(&answers)?;
+        Ok(answer)
+    }
+
+    /// Takes an answer back; `None` where there is none of that number.
+    pub fn forget(&self, number: u64) -> Result<Option<Answer>, Error> {
+        let _lock = file::lock(self.root())?;
+        let mut answers = self.answers()?;
+        let Some(at) = answers.iter().position(|answer| answer.number == number) else { return Ok(None) };
+        let forgotten = answers.remove(at);
+        self.write_answers(&answers)?;
+        Ok(Some(forgotten))
+    }
+
+    fn write_answers(&self, answers: &[Answer]) -> Result<(), Error> {
+        let path = self.answers_path();
+        let bytes = rmp_serde::to_vec_named(answers);
+        let bytes =
+            bytes.map_err(|_| Error::Unsafe { path: path.clone(), problem: "not to be written down" })?;
+        file::replace(&path, &bytes)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<Answer>, Error> {
+    let Some(bytes) = file::read_private(path, BYTES_MAX)? else { return Ok(Vec::new()) };
+    rmp_serde::from_slice(&bytes).map_err(|_| Error::Unsafe { path: path.to_owned(), problem: "malformed" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::{Place, Reach};
+
+    const NOW: i64 = 1_000;
+
+    fn answer(agent: &str, name: &str, says: Says) -> Answer {
+        let place = Place { reach: Reach::Read, components: ["$home".into(), name.into()].into() };
+        Answer {
+            number: 0,
+            agent: agent.into(),
+            session: 7,
+            said_unix_ns: NOW,
+            about: format!("open ~/{name}"),
+            says,
+            places: vec![Allowed { place, below: false }],
+        }
+    }
+
+    #[test]
+    fn an_answer_holds_for_its_agent_as_long_as_it_was_given_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let library = Library::new(directory.path().join("1000"));
+        assert_eq!(library.answers().unwrap(), []);
+        for (name, says) in
+            [("a", Says::Always), ("b", Says::Until(2_000)), ("c", Says::Session), ("d", Says::No)]
+        {
+            library.answer(answer("codex", name, says)).unwrap();
+        }
+        let open = |agent: &str, session, now| {
+            let allowed = library.allowed(agent, session, now).unwrap();
+            allowed.iter().map(|allowed| allowed.place.components[1].to_string()).collect::<String>()
+        };
+        assert_eq!(open("codex", Some(7), NOW), "abc");
+        assert_eq!(open("codex", Some(8), NOW), "ab");
+        assert_eq!(open("codex", None, 2_000), "a");
+        assert_eq!(open("aider", Some(7), NOW), "");
+    }
+
+    #[test]
+    fn the_last_answer_to_the_same_counts_and_each_can_be_taken_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let library = Library::new(directory.path());
+        let numbers = ["a", "b", "a"].map(|name| {
+            let says = if name == "a" { Says::No } else { Says::Always };
+            library.answer(answer("codex", name, says)).unwrap().number
+        });
+        assert_eq!(numbers, [1, 2, 3]);
+        assert_eq!(library.answers().unwrap().len(), 2);
+        assert_eq!(library.forget(1).unwrap(), None);
+        assert_eq!(library.forget(2).unwrap().map(|answer| answer.about), Some("open ~/b".into()));
+        assert_eq!(library.allowed("codex", None, NOW).unwrap(), []);
+        let malformed = library.answers_path();
+        file::replace(&malformed, b"\xc1").unwrap();
+        assert!(library.answers().unwrap_err().to_string().contains("malformed"));
+    }
+}
