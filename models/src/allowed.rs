@@ -18,8 +18,8 @@ pub struct Allowed {
 
 impl Allowed {
     /// What a person opens who allows an operation that was refused; nothing where that cannot be opened. What was made may
-    /// be read, changed and removed, what was changed may be read, and so may a program that was started, since scripts
-    /// are. A directory that was made is open with all that will lie in it.
+    /// be read, changed and removed; what was changed may be read, and made, since not every means knows whether it was there;
+    /// and a program that was started may be read, since scripts are. A directory that was made is open with all that will lie in it.
     pub fn of(event: &Event, tokeniser: &Tokeniser) -> Vec<Allowed> {
         // Mounting is refused everywhere at once.
         if matches!(event.op, Op::Mount | Op::Umount) {
@@ -85,7 +85,7 @@ impl Allowed {
 fn with(reach: Reach) -> &'static [Reach] {
     match reach {
         Reach::Read => &[Reach::Read],
-        Reach::Write => &[Reach::Write, Reach::Read],
+        Reach::Write => &[Reach::Write, Reach::Read, Reach::Create],
         Reach::Create => &[Reach::Create, Reach::Read, Reach::Write, Reach::Remove],
         Reach::Remove => &[Reach::Remove],
         Reach::Exec => &[Reach::Exec, Reach::Read],
@@ -148,6 +148,15 @@ mod tests {
             assert!(!open(&novelty, reach, path), "{reach:?} {path}");
         }
         assert!(novelty.regions().any(|region| region.allowed && region.known && !region.open));
+    }
+
+    #[test]
+    fn what_may_be_changed_may_be_made() {
+        let novelty = allowing(Op::Open, Access::WRITE, "/home/u/.toolrc");
+        for reach in [Reach::Write, Reach::Read, Reach::Create] {
+            assert!(open(&novelty, reach, "/home/u/.toolrc"), "{reach:?}");
+        }
+        assert!(!open(&novelty, Reach::Remove, "/home/u/.toolrc"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! answers to what one refuses.
 
 use anyhow::{Context, Result};
+use end_to_end::pty::Pty;
 use end_to_end::{World, wait_until};
 use serde_json::Value;
 use std::fs;
@@ -226,7 +227,8 @@ fn a_session_that_runs_goes_by_an_answer_at_once_and_cannot_give_one() -> Result
     running.extend(["bash", "-c", ASKS].map(str::to_owned));
     let running = world.wardline(running).stdout(std::process::Stdio::piped()).spawn()?;
     let asked = world.workspace().join("asked");
-    assert!(wait_until(Duration::from_secs(120), || asked.exists()), "the session came to nothing");
+    let is_written = || said(&world, &["why", "last.1"]).is_ok_and(|(code, _)| code == Some(0));
+    assert!(wait_until(Duration::from_secs(120), || asked.exists() && is_written()), "nothing was refused");
     let (code, allowed) = said(&world, &["allow", "last.1", "--session"])?;
     assert!(code == Some(0) && allowed.contains("session 5 goes by it from now on"), "{allowed}");
     world.write(&world.workspace().join("answered"), "")?;
@@ -236,6 +238,15 @@ fn a_session_that_runs_goes_by_an_answer_at_once_and_cannot_give_one() -> Result
     assert_eq!(enforced(&world, "cat ~/letters/other.txt 2>/dev/null")?, "");
     let (code, over) = said(&world, &["allow", "last.1", "--session"])?;
     assert!(code == Some(120) && over.contains("session 6 is over"), "{over}");
+    // On a terminal it is asked about: it was right.
+    let mut review = Pty::start(world.wardline(["review"]))?;
+    review.expect("refused, 1 time in 1 session")?;
+    review.expect("allow? ")?;
+    review.send("n\n")?;
+    review.expect("stays closed: `~/letters/other.txt`")?;
+    assert!(review.ended()?.1.success());
+    assert_eq!(json(&world.run(["review", "--json"])?)?, Value::Array(Vec::new()));
+    assert_eq!(enforced(&world, "cat ~/letters/other.txt 2>/dev/null")?, "");
     // Nobody inside of a session answers.
     let program = world.program()?.display().to_string();
     let inside = format!("{program} --state-dir {} allow last.1", world.state().display());

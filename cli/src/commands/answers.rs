@@ -55,7 +55,7 @@ pub(super) fn opened_by(denial: &Denial, baseline: Option<&Baseline>) -> Result<
         Stage::T1 => {}
     }
     let closes = |allowed: &&Allowed| {
-        let names: Vec<&BStr> = allowed.place.components.iter().map(|name| BStr::new(name)).collect();
+        let names: Vec<&BStr> = allowed.place.components.iter().map(BStr::new).collect();
         baseline.is_some_and(|baseline| baseline.models.novelty.state().closes(allowed.place.reach, &names))
     };
     if denial.opens.iter().any(|allowed| closes(&allowed)) {

@@ -71,9 +71,11 @@ pub(super) fn one(mut denials: Vec<Denial>, session: &store::Session, number: us
         0 => "nothing was refused in it".to_owned(),
         of => format!("it has {}", table::count(of as u64, "denial")),
     };
+    let so_far =
+        if session.complete { "" } else { "; it still runs, and what it does is written down soon after" };
     denials.retain(|denial| denial.number == number);
-    let none =
-        || Exit::Usage.error(format!("there is no denial {number} in session {}: {there}", session.id.0));
+    let id = session.id.0;
+    let none = || Exit::Usage.error(format!("there is no denial {number} in session {id}: {there}{so_far}"));
     denials.pop().ok_or_else(none)
 }
 
