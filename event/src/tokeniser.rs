@@ -51,6 +51,11 @@ impl Tokeniser {
         &self.context
     }
 
+    /// The files that the session made itself, as far as they are remembered.
+    pub fn own(&self) -> &HashSet<FileKey> {
+        &self.own
+    }
+
     /// The next event, as the models read it.
     pub fn read(&mut self, event: &Event) -> Step {
         let class = Class::of(&event.object, &self.context);

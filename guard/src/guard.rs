@@ -210,7 +210,8 @@ impl Live {
     /// What compiling a baseline for it needs.
     pub fn place(&self) -> Place {
         let (context, directory) = (self.meta.context.clone(), self.directory.clone());
-        Place { shared: Arc::clone(&self.shared), context, directory }
+        let own = self.tokeniser.own().clone();
+        Place { shared: Arc::clone(&self.shared), context, directory, own }
     }
 
     /// Opens a new segment, and switches to its policy in one step: what was learned for the old task holds until then.
@@ -290,6 +291,8 @@ pub struct Place {
     context: Context,
     /// The session's own directory.
     directory: Option<PathBuf>,
+    /// Files that it has made so far: they were not there before, and are no more closed than where they lie.
+    own: HashSet<FileKey>,
 }
 
 /// A baseline that is compiled and armed, and that no session obeys yet.
@@ -306,7 +309,7 @@ impl Place {
     /// Compiles and arms a baseline for a segment of this task. It looks at the file system, which may take long or for ever:
     /// nothing that others need may be held meanwhile.
     pub fn enter(&self, task: &str, baseline: Arc<Baseline>) -> Result<Entered, Error> {
-        let Self { shared, context, directory } = self;
+        let Self { shared, context, directory, own } = self;
         baseline.check()?;
         let list = shared.list.clone();
         let known_task = baseline.task == task;
@@ -316,6 +319,7 @@ impl Place {
         let files = t1::Real::new(list.clone());
         let mut policy =
             t1::compile(&baseline.models.novelty, &normal, context, &files, &shared.reasons, number)?;
+        policy.labels.retain(|(file, _)| !own.contains(file));
         if let Some(walk::Found::Node(node)) = directory.as_ref().map(|path| walk::open(&*list, path)) {
             let reason = shared.reasons.allocate(number, &normal.never_there());
             policy.open_but_for_programs(node.identity.file, reason);

@@ -169,7 +169,7 @@ pub struct Live {
     /// By when everything must stand still that is to be frozen.
     freezing: Option<Instant>,
     pub(crate) delegates: Option<Watch>,
-    tokeniser: Tokeniser,
+    pub(crate) tokeniser: Tokeniser,
     scorer: Option<Scorer>,
     lags: Option<Lags>,
     tally: Tally,

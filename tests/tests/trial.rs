@@ -128,8 +128,9 @@ fn recordings_without_a_task_make_no_baseline_unasked() -> Result<()> {
     Ok(())
 }
 
-/// Records what a baseline passes its trial with.
+/// Records what a baseline passes its trial with. Each session leaves a note outside of its workspace.
 fn record_plain_work(world: &World) -> Result<()> {
+    world.write(&world.home().join("notes/note-1.txt"), "first\n")?;
     for project in ["one", "two"] {
         for _ in 0..2 {
             session(
@@ -137,7 +138,7 @@ fn record_plain_work(world: &World) -> Result<()> {
                 "record",
                 project,
                 &["--quiet", "--task", "edit"],
-                "ls; ls -l; cat /etc/hostname",
+                "ls; ls -l; cat /etc/hostname; echo mine > ~/notes/note-$EPOCHSECONDS$RANDOM.txt",
             )?;
         }
     }
@@ -217,8 +218,9 @@ fn what_was_refused_is_allowed_forgotten_and_trained_once_it_was_answered() -> R
 
 #[test]
 fn a_session_that_runs_goes_by_an_answer_at_once_and_cannot_give_one() -> Result<()> {
-    const ASKS: &str = "cat ~/letters/other.txt 2>/dev/null; touch asked; while [ ! -e answered ]; do sleep 0.1; done; \
-                        cat ~/letters/other.txt";
+    const ASKS: &str = "n=~/notes/note-$EPOCHSECONDS$RANDOM.txt; echo mine > $n; cat ~/letters/other.txt 2>/dev/null; touch asked; \
+                        while [ ! -e answered ]; do sleep 0.1; done; \
+                        cat ~/letters/other.txt; cat $n; cat ~/notes/note-1.txt 2>/dev/null";
     let world = World::new()?;
     world.write(&world.home().join("letters/other.txt"), "dear aunt\n")?;
     record_plain_work(&world)?;
@@ -233,7 +235,8 @@ fn a_session_that_runs_goes_by_an_answer_at_once_and_cannot_give_one() -> Result
     assert!(code == Some(0) && allowed.contains("session 5 goes by it from now on"), "{allowed}");
     world.write(&world.workspace().join("answered"), "")?;
     let output = running.wait_with_output()?;
-    assert_eq!(&*output.stdout, b"dear aunt\n", "{output:?}");
+    // What it made itself is its own as before, and what others made is not.
+    assert_eq!(&*output.stdout, b"dear aunt\nmine\n", "{output:?}");
     // It was for that session alone.
     assert_eq!(enforced(&world, "cat ~/letters/other.txt 2>/dev/null")?, "");
     let (code, over) = said(&world, &["allow", "last.1", "--session"])?;

@@ -1,6 +1,6 @@
 //! What stages spoke against in a session, each once, with who did it: what `why` tells of, and `allow` and `review` answer.
 
-use super::show::{clean, what};
+use super::what::{clean, what};
 use anyhow::Result;
 use command::{Exit, table};
 use event::{Event, Fate, Means, Object, Op, Outcome, SessionMeta, Stage, Tokeniser, Told};

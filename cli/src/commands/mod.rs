@@ -30,6 +30,7 @@ pub mod task;
 pub mod teller;
 pub mod train;
 mod trial;
+mod what;
 pub mod why;
 
 mod reading;

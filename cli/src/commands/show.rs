@@ -1,11 +1,17 @@
-//! `wardline show SESSION`: what a session did, in time order.
+//! `wardline show SESSION`: what a session did, folded into a page or in time order.
 
+mod entry;
+mod folded;
+
+use self::entry::Entry;
+use self::folded::Folded;
+use super::what::{clean, what};
 use super::{bytes, reading};
 use anyhow::Result;
 use command::State;
 use command::table;
 use command::user;
-use event::{Event, Fate, Means, Object, Op, Outcome, Outside, Stage, Told};
+use event::{Event, Fate, Means, Op, Outcome, Stage};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -15,7 +21,7 @@ use std::process::ExitCode;
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The timeline has the programs, connections, changes, denials and alerts of the session; with `--all` every operation.\n\nExamples:\n  sudo wardline show last\n  sudo wardline show 17 --json"
+    after_help = "Programs, changed files, hosts, denials and alerts of a session, on a page; with `--events` each of them in the order of time, and with `--all` every operation.\n\nExamples:\n  sudo wardline show last\n  sudo wardline show last --events\n  sudo wardline show 17 --json"
 )]
 pub struct Args {
     /// Number of the session, or `last`
@@ -23,7 +29,10 @@ pub struct Args {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
-    /// Every operation
+    /// Line by line, in the order of time
+    #[arg(long)]
+    pub events: bool,
+    /// The same with every operation
     #[arg(long)]
     pub all: bool,
     /// Whose session
@@ -56,55 +65,14 @@ fn meta<S: serde::Serializer>(meta: &event::SessionMeta, serializer: S) -> Resul
     value.serialize(serializer)
 }
 
-/// One thing that happened.
-#[derive(Debug, Serialize)]
-struct Entry {
-    /// Since the session began, ns.
-    at_ns: u64,
-    /// `operation`, `denial`, `alert`, `segment` or `loss`.
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pid: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    op: Option<&'static str>,
-    what: String,
-    /// How often the same happened; equal entries are one, at the time of the first.
-    times: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stage: Option<Stage>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    means: Option<Means>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fate: Option<Fate>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errno: Option<i32>,
-}
-
-impl Entry {
-    fn new(at_ns: u64, kind: &'static str, what: String) -> Self {
-        Self {
-            at_ns,
-            kind,
-            pid: None,
-            op: None,
-            what,
-            times: 1,
-            stage: None,
-            means: None,
-            fate: None,
-            reason: None,
-            errno: None,
-        }
-    }
-}
-
 /// Shows it.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let mut line = vec!["show", args.session.as_str()];
     line.extend(
-        [(args.json, "--json"), (args.all, "--all")].iter().filter(|(on, _)| *on).map(|(_, switch)| *switch),
+        [(args.json, "--json"), (args.events, "--events"), (args.all, "--all")]
+            .iter()
+            .filter(|(on, _)| *on)
+            .map(|(_, switch)| *switch),
     );
     if let Some(code) = reading::through_supervisor(state, args.user.as_deref(), &line, None)? {
         return Ok(code);
@@ -112,6 +80,10 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let uid = user::owner(args.user.as_deref(), state)?;
     let reader = state.existing_store(uid)?;
     let session = reading::session(&reader, &args.session)?;
+    let folded = match args.json || args.events || args.all {
+        true => None,
+        false => Some(Folded::of(&reader, &session)?),
+    };
     let shown = Shown {
         timeline: timeline(&reader, &session, args.all)?,
         session: session.id.0,
@@ -125,7 +97,11 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         serde_json::to_writer_pretty(&mut out, &shown)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", text(&shown))?;
+        write!(out, "{}", head(&shown))?;
+        match folded {
+            Some(folded) => write!(out, "{}", folded.text(shown.session, &shown.timeline))?,
+            None => write!(out, "\n{}", lines(&shown.timeline))?,
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -217,44 +193,6 @@ fn entry(event: &Event, start: u64, reasons: &BTreeMap<u32, String>) -> Entry {
     entry
 }
 
-/// What an operation acted on, in one line.
-pub fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
-    let object = match &event.object {
-        Object::Exe(exe) if !exe.args.is_empty() => {
-            let args: Vec<String> = exe.args.iter().map(|arg| clean(&arg.to_string())).collect();
-            format!("{} ({})", event.object.display(), args.join(" "))
-        }
-        object => object.display(),
-    };
-    let object = match &event.second {
-        Some(second) => {
-            let program = match (event.op, second) {
-                (Op::Connect | Op::Send, Object::Process { pid, inside: false, detail }) => {
-                    reasons.get(&guard::reason::of_outsider(*pid, *detail))
-                }
-                _ => None,
-            };
-            let program = program.map_or_else(String::new, |program| format!(" (`{}`)", clean(program)));
-            format!("{object} -> {}{program}", second.display())
-        }
-        None => object,
-    };
-    match event.outside() {
-        Some(Outside::Process(_)) => format!("{object}, outside of the session"),
-        Some(Outside::Service(directory)) => {
-            format!("{object}, for a service that runs what lies in {directory}")
-        }
-        None => object,
-    }
-}
-
-/// Arguments come from the guarded side: no control character of theirs reaches a terminal.
-pub fn clean(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect()
-}
-
 /// What became of what the stages spoke against.
 fn fates(summary: &event::Summary) -> String {
     let mut said = format!("{} refused", table::count(summary.denied, "operation"));
@@ -264,7 +202,7 @@ fn fates(summary: &event::Summary) -> String {
     said
 }
 
-fn text(shown: &Shown) -> String {
+fn head(shown: &Shown) -> String {
     use std::fmt::Write;
     let mut out = String::new();
     let meta = &shown.meta;
@@ -299,24 +237,9 @@ fn text(shown: &Shown) -> String {
             let _ = writeln!(out, "  incomplete: it runs, or its supervisor was killed");
         }
     }
-    out.push('\n');
-    for entry in &shown.timeline {
-        let at = entry.at_ns as f64 / 1e9;
-        let op = entry.op.unwrap_or(entry.kind);
-        let reason = entry.reason.as_deref().filter(|reason| !reason.is_empty());
-        if let (Some(stage), Some(means), Some(fate)) = (entry.stage, entry.means, entry.fate) {
-            let told = Told { fate, stage, means, op, object: &entry.what, times: entry.times };
-            let _ = write!(out, "{at:>10.3}  {told}: {}", reason.unwrap_or("no reason was stored"));
-        } else {
-            let _ = write!(out, "{at:>10.3}  {op:<10}  {}", entry.what);
-            if entry.times > 1 {
-                let _ = write!(out, ", {} times", entry.times);
-            }
-            if let Some(reason) = reason {
-                let _ = write!(out, ": {reason}");
-            }
-        }
-        out.push('\n');
-    }
     out
+}
+
+fn lines(timeline: &[Entry]) -> String {
+    timeline.iter().map(|entry| entry.line() + "\n").collect()
 }

@@ -1,0 +1,42 @@
+//! What an operation acted on, for people.
+
+use event::{Event, Object, Op, Outside};
+use std::collections::BTreeMap;
+
+/// What an operation acted on, in one line.
+pub fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
+    let object = match &event.object {
+        Object::Exe(exe) if !exe.args.is_empty() => {
+            let args: Vec<String> = exe.args.iter().map(|arg| clean(&arg.to_string())).collect();
+            format!("{} ({})", event.object.display(), args.join(" "))
+        }
+        object => object.display(),
+    };
+    let object = match &event.second {
+        Some(second) => {
+            let program = match (event.op, second) {
+                (Op::Connect | Op::Send, Object::Process { pid, inside: false, detail }) => {
+                    reasons.get(&guard::reason::of_outsider(*pid, *detail))
+                }
+                _ => None,
+            };
+            let program = program.map_or_else(String::new, |program| format!(" (`{}`)", clean(program)));
+            format!("{object} -> {}{program}", second.display())
+        }
+        None => object,
+    };
+    match event.outside() {
+        Some(Outside::Process(_)) => format!("{object}, outside of the session"),
+        Some(Outside::Service(directory)) => {
+            format!("{object}, for a service that runs what lies in {directory}")
+        }
+        None => object,
+    }
+}
+
+/// Arguments come from the guarded side: no control character of theirs reaches a terminal.
+pub fn clean(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
+}
