@@ -178,7 +178,8 @@ impl Guard {
             (Mode::Record, _) => {}
             (_, Some(baseline)) => {
                 let entered = live.place().enter(&live.segment.task, baseline)?;
-                live.enter(entered);
+                let baseline = live.enter(entered);
+                live.score_under(Some(baseline));
                 if let Some(hosts) = live.armed.as_ref().and_then(|armed| armed.hosts.as_ref()) {
                     hosts.settle(FIRST_ANSWERS);
                 }
@@ -214,18 +215,27 @@ impl Live {
         Place { shared: Arc::clone(&self.shared), context, directory, own }
     }
 
-    /// Opens a new segment, and switches to its policy in one step: what was learned for the old task holds until then.
+    /// Opens a new segment, unless its task goes on, and switches to its policy in one step: what was learned for the old task holds until then.
     /// Returns the old policy, which is taken back when it is dropped: that takes a while.
     pub fn switch(&mut self, task: &str, entered: Option<Entered>) -> Result<Option<Retired>, Error> {
         let old_segment = self.segment.clone();
-        self.segment = Segment {
-            index: old_segment.index + 1,
-            task: task.to_owned(),
-            started_boot_ns: sys::clock::boot_ns(),
-        };
+        // The same task goes on, under a policy that was compiled anew: what the score holds against the session stays.
+        let goes_on = old_segment.task == task && self.scorer.is_some() && entered.is_some();
+        if !goes_on {
+            self.segment = Segment {
+                index: old_segment.index + 1,
+                task: task.to_owned(),
+                started_boot_ns: sys::clock::boot_ns(),
+            };
+        }
         let old = self.armed.take();
         match entered {
-            Some(entered) => self.enter(entered),
+            Some(entered) => {
+                let baseline = self.enter(entered);
+                if !goes_on {
+                    self.score_under(Some(baseline));
+                }
+            }
             None => {
                 self.score_under(None);
                 if self.mode != Mode::Record {
@@ -239,14 +249,15 @@ impl Live {
             return Err(e);
         }
         let segment = self.segment.clone();
-        if let Some(recording) = &mut self.recording {
+        if let Some(recording) = self.recording.as_mut().filter(|_| !goes_on) {
             recording.segment(segment);
         }
         Ok(old.map(Retired))
     }
 
-    /// Takes over an armed baseline. The kernel does not obey it before [`Live::publish`].
-    fn enter(&mut self, entered: Entered) {
+    /// Takes over an armed baseline, and gives it back to be scored under. The kernel does not obey it before
+    /// [`Live::publish`].
+    fn enter(&mut self, entered: Entered) -> Arc<Baseline> {
         let Entered { mut armed, baseline, notes } = entered;
         self.notes.extend(notes);
         armed.only_watches =
@@ -255,7 +266,7 @@ impl Live {
             self.notes.push(trial::only_watches(&baseline));
         }
         self.armed = Some(armed);
-        self.score_under(Some(baseline));
+        baseline
     }
 
     /// Tells the kernel what it obeys from now on, in one step. What T2 took away stays away.

@@ -170,7 +170,7 @@ pub struct Live {
     freezing: Option<Instant>,
     pub(crate) delegates: Option<Watch>,
     pub(crate) tokeniser: Tokeniser,
-    scorer: Option<Scorer>,
+    pub(crate) scorer: Option<Scorer>,
     lags: Option<Lags>,
     tally: Tally,
     looks: Looks,

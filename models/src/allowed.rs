@@ -1,8 +1,11 @@
 //! What a person lets an agent do that its sessions did not show: places that are open for that reason alone.
 
-use bstr::{BStr, ByteSlice};
-use event::{Access, Event, Op, Place, Reach, Tokeniser};
+use crate::region::is_hub;
+use bstr::{BStr, BString, ByteSlice};
+use event::template::is_template;
+use event::{Access, Event, Object, Op, Place, Reach, Tokeniser};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What reaching for such a place costs, in bits: it is no surprise, and no habit either.
 pub(crate) const ALLOWED_BITS: f64 = 3.0;
@@ -19,40 +22,66 @@ pub struct Allowed {
 impl Allowed {
     /// What a person opens who allows an operation that was refused; nothing where that cannot be opened. What was made may
     /// be read, changed and removed; what was changed may be read, and made, since not every means knows whether it was there;
-    /// and a program that was started may be read, since scripts are. A directory that was made is open with all that will lie in it.
+    /// and a program that was started may be read, since scripts are. A directory that was made is open with all that will
+    /// lie in it.
+    ///
+    /// A name that is counted, dated or drawn stands for all that are alike: such a one may be made, and what is there under
+    /// one is left alone.
     pub fn of(event: &Event, tokeniser: &Tokeniser) -> Vec<Allowed> {
+        let mut all = Self::meant(event, tokeniser);
+        all.retain_mut(|allowed| {
+            let stands_for_many = allowed.place.components.iter().any(|name| is_template(name));
+            allowed.below &= !stands_for_many;
+            !stands_for_many || allowed.place.reach == Reach::Create
+        });
+        all
+    }
+
+    /// All that is meant by it, whatever its names stand for: what can be [widened](Self::widened).
+    pub fn meant(event: &Event, tokeniser: &Tokeniser) -> Vec<Allowed> {
         // Mounting is refused everywhere at once.
         if matches!(event.op, Op::Mount | Op::Umount) {
             return Vec::new();
         }
-        let Some(mut place) = tokeniser.place(event).filter(|place| place.reach.is_compiled()) else {
+        let Some(place) = tokeniser.place(event).filter(|place| place.reach.is_compiled()) else {
             return Vec::new();
         };
         // That a program may be started is asked when it is opened.
-        if event.op == Op::Open && event.access.contains(Access::EXEC) {
-            place.reach = Reach::Exec;
-        }
+        let is_start = event.op == Op::Open && event.access.contains(Access::EXEC);
+        let reach = if is_start { Reach::Exec } else { place.reach };
         let below = event.op == Op::Mkdir;
-        let object = match event.op {
-            Op::Link => event.second.as_ref().unwrap_or(&event.object),
-            _ => &event.object,
+        let spelled = |object: &Object, reach: Reach| -> Option<Arc<[BString]>> {
+            let path = object.file().map(|file| &file.path).filter(|path| path.first() != Some(&0))?;
+            Some(tokeniser.symbolic(path, reach).into())
         };
-        let path = object.file().map(|file| &file.path).filter(|path| path.first() != Some(&0));
-        let of = |&reach: &Reach| {
-            let spelled = path.map(|path| tokeniser.symbolic(path, reach).into());
-            let components = spelled.unwrap_or_else(|| place.components.clone());
-            Allowed { place: Place { reach, components }, below }
+        let allowed = |object: &Object, reach: Reach| -> Vec<Allowed> {
+            let of = |&reach: &Reach| {
+                let components = spelled(object, reach).unwrap_or_else(|| place.components.clone());
+                Allowed { place: Place { reach, components }, below }
+            };
+            with(reach).iter().map(of).collect()
         };
-        with(place.reach).iter().map(of).collect()
+        match (event.op, &event.second) {
+            // What is moved leaves one name and takes another, and what is linked is read under another.
+            (Op::Rename, Some(to)) => [allowed(&event.object, reach), allowed(to, Reach::Create)].concat(),
+            (Op::Link, Some(to)) => [allowed(&event.object, Reach::Read), allowed(to, reach)].concat(),
+            (_, _) => allowed(&event.object, reach),
+        }
     }
 
-    /// The same for a directory that the place lies in, and all that is below it; `None` where it does not lie there.
+    /// The same for a directory that the place lies in, and all that is below it; `None` where it does not lie there, where
+    /// programs are started, which are opened one by one, and where everything lies in the directory.
     pub fn widened(&self, directory: &[u8], tokeniser: &Tokeniser) -> Option<Allowed> {
         let reach = self.place.reach;
         let components = tokeniser.symbolic(directory, reach);
-        let lies_in = self.place.components.starts_with(&components);
+        let names: Vec<&BStr> = components.iter().map(|name| name.as_bstr()).collect();
+        let is_one = self.place.components.starts_with(&components)
+            && reach != Reach::Exec
+            && !is_hub(&names)
+            && !(names.len() <= 2 && *names[0] != "$home")
+            && !names.iter().any(|name| is_template(name));
         let place = Place { reach, components: components.into() };
-        lies_in.then_some(Allowed { place, below: true })
+        is_one.then_some(Allowed { place, below: true })
     }
 
     /// Whether it opens all that the other does.
@@ -185,6 +214,43 @@ mod tests {
         assert!(wide.covers(&one) && !one.covers(&wide));
         assert!(wide.covers(&of("/home/u/.cache/uv/c")[0]) && !wide.covers(&of("/home/u/.cache/x")[0]));
         assert_eq!(one.widened(b"/home/u/.cache/pip", &tokeniser()), None);
+    }
+
+    #[test]
+    fn a_name_that_stands_for_many_may_be_made_and_no_other_of_them_touched() {
+        let made = Allowed::of(&refused(Op::Mkdir, Access::CREATE, "/home/u/2024"), &tokeniser());
+        let [Allowed { place, below: false }] = made.as_slice() else { panic!("{made:?}") };
+        assert_eq!(place.reach, Reach::Create);
+        assert_eq!(Allowed::of(&refused(Op::Open, Access::READ, "/home/u/tax/2023.pdf"), &tokeniser()), []);
+    }
+
+    #[test]
+    fn who_may_move_something_may_make_it_where_it_goes() {
+        let mut event = refused(Op::Rename, Access::REMOVE, "/home/u/.toolrc.new");
+        let to = File { path: "/home/u/.toolrc".into(), key: None, mode: 0, origin: Origin::Trusted };
+        event.second = Some(Object::File(to));
+        let mut novelty = Novelty::default();
+        novelty.allow(Allowed::of(&event, &tokeniser()));
+        assert!(open(&novelty, Reach::Remove, "/home/u/.toolrc.new"));
+        assert!(open(&novelty, Reach::Create, "/home/u/.toolrc"));
+        assert!(!open(&novelty, Reach::Create, "/home/u/.other"));
+    }
+
+    #[test]
+    fn neither_programs_nor_a_directory_of_everything_are_opened_as_a_whole() {
+        let of = |op, access, path: &str| Allowed::meant(&refused(op, access, path), &tokeniser());
+        let wide = |allowed: &[Allowed], directory: &str| {
+            allowed.iter().any(|one| one.widened(directory.as_bytes(), &tokeniser()).is_some())
+        };
+        let started = of(Op::Open, Access::EXEC, "/home/u/src/x");
+        let only_read = |one: &Allowed| one.place.reach == Reach::Read;
+        assert!(!wide(&started.into_iter().filter(|one| !only_read(one)).collect::<Vec<_>>(), "/home/u/src"));
+        let read = of(Op::Open, Access::READ, "/home/u/.local/bin/x/y");
+        for directory in ["/home/u", "/home/u/.local", "/home/u/.local/bin", "/home"] {
+            assert!(!wide(&read, directory), "{directory}");
+        }
+        assert!(wide(&read, "/home/u/.local/bin/x"));
+        assert!(!wide(&of(Op::Open, Access::READ, "/opt/x/y"), "/opt"));
     }
 
     #[test]

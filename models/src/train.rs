@@ -40,7 +40,7 @@ pub struct Options {
     pub others: Option<Others>,
     /// Which of the sessions is the agent's very first, if it is among them: see [`crate::trial`].
     pub first_run: Option<usize>,
-    /// What its user allowed besides: nobody is refused it in the trial.
+    /// What its user has decided to allow, if only for a time: a refusal of it is none in the trial.
     pub allowed: Vec<Allowed>,
 }
 

@@ -16,7 +16,7 @@ use store::{Reader, Session};
 const BYTES_MAX: usize = 4 << 20;
 
 /// Answers that are kept.
-const ANSWERS_MAX: usize = 4_096;
+const ANSWERS_MAX: usize = 512;
 
 /// What was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,17 +69,33 @@ pub(crate) fn allowed(answers: &[Answer], agent: &str, session: Option<i64>, now
     of_agent.flat_map(|answer| answer.places.iter().cloned()).collect()
 }
 
-/// Whether somebody answered to what was refused in a session, as far as it is a place that an answer can open.
+/// What a person allowed an agent at any time: that it is refused later is what was said.
+pub(crate) fn decided(answers: &[Answer], agent: &str) -> Vec<Allowed> {
+    let of_agent = answers.iter().filter(|answer| answer.agent == agent && answer.says != Says::No);
+    of_agent.flat_map(|answer| answer.places.iter().cloned()).collect()
+}
+
+/// Whether somebody answered to what was refused in a session, and is not to be asked again.
 pub fn is_answered(answers: &[Answer], session: &Session, opens: &[Allowed], now: i64) -> bool {
-    let of_agent = || answers.iter().filter(|answer| answer.agent == session.meta.agent);
-    let counts = |answer: &&Answer| answer.says == Says::No || answer.opens_in(Some(session.id.0), now);
-    let covers = |opened: &Allowed| {
-        of_agent().filter(counts).any(|answer| answer.places.iter().any(|place| place.covers(opened)))
-    };
+    let counts = |answer: &Answer| answer.says == Says::No || answer.opens_in(Some(session.id.0), now);
+    covers(answers, session, opens, counts)
+}
+
+/// Whether answers of an agent that count cover all of it.
+fn covers(
+    answers: &[Answer],
+    session: &Session,
+    opens: &[Allowed],
+    counts: impl Fn(&Answer) -> bool,
+) -> bool {
+    let of_agent = || answers.iter().filter(|answer| answer.agent == session.meta.agent && counts(answer));
+    let covers =
+        |opened: &Allowed| of_agent().any(|answer| answer.places.iter().any(|place| place.covers(opened)));
     !opens.is_empty() && opens.iter().all(covers)
 }
 
-/// Whether somebody answered to all that was refused in a session.
+/// Whether all that was refused in a session is allowed now, whatever session asks. What was rightly refused was an attempt of
+/// somebody who may have done more.
 pub(crate) fn is_reviewed(
     reader: &Reader,
     session: &Session,
@@ -87,15 +103,21 @@ pub(crate) fn is_reviewed(
     now: i64,
 ) -> Result<bool, Error> {
     let tokeniser = Tokeniser::new(session.meta.context.clone());
-    let mut is_reviewed = !answers.is_empty();
+    let mut is_allowed = true;
+    let mut refused = 0;
     reader.events_only(session.id, &mut |event| {
-        is_reviewed &= event.decision.is_none_or(|decision| {
-            decision.stage == Stage::T1
-                && is_answered(answers, session, &Allowed::of(&event, &tokeniser), now)
-        });
-        if is_reviewed { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if let Some(decision) = event.decision {
+            refused += 1;
+            is_allowed &= decision.stage == Stage::T1
+                && covers(answers, session, &Allowed::of(&event, &tokeniser), |answer| {
+                    answer.opens_in(None, now)
+                });
+        }
+        if is_allowed { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    Ok(is_reviewed)
+    // One that is not in the store was answered by nobody.
+    let told = session.summary.as_ref().map_or(0, |summary| summary.denied + summary.stopped);
+    Ok(is_allowed && refused > 0 && refused >= told)
 }
 
 impl Library {
@@ -146,6 +168,9 @@ impl Library {
         let bytes = rmp_serde::to_vec_named(answers);
         let bytes =
             bytes.map_err(|_| Error::Unsafe { path: path.clone(), problem: "not to be written down" })?;
+        if bytes.len() > BYTES_MAX {
+            return Err(Error::Unsafe { path, problem: "full: `wardline forget` makes room" });
+        }
         file::replace(&path, &bytes)
     }
 }

@@ -14,7 +14,7 @@ const EVENTS_MIN: u64 = 5;
 pub(crate) const REFUSED: &str = "deny";
 
 /// Why a session must not train; `None` if it may. The counts are those that its recorder summed up; alerts stored
-/// beside the session are counted by the caller, who also says whether somebody answered to all that was refused.
+/// beside the session are counted by the caller, who also says whether all that was refused is allowed now.
 pub fn reason_to_leave_out(session: &Session, alerts: usize, reviewed: bool) -> Option<String> {
     let Some(summary) = session.summary.as_ref().filter(|_| session.complete) else {
         return Some("it is incomplete: it still runs, or its recorder was stopped".to_owned());
@@ -26,7 +26,7 @@ pub fn reason_to_leave_out(session: &Session, alerts: usize, reviewed: bool) -> 
     } else if summary.alerts > 0 || alerts > 0 {
         Some(format!("it raised {} alerts", summary.alerts.max(alerts as u64)))
     } else if summary.verdict == REFUSED && !reviewed {
-        Some("something was refused in it: `wardline review` asks about it, and then it trains".to_owned())
+        Some("something was refused in it that nobody has allowed (`wardline review`)".to_owned())
     } else if !matches!(summary.verdict.as_str(), "" | "allow" | "routine" | "would-deny" | REFUSED) {
         Some(format!("its verdict was `{}`", summary.verdict))
     } else if summary.exit_status.is_none() {

@@ -1,6 +1,6 @@
 //! From a store to baselines: one for each agent and task that has enough sessions.
 
-use crate::answers::{Answer, allowed, is_reviewed};
+use crate::answers::{Answer, decided, is_reviewed};
 use crate::corpus::Recorded;
 use crate::screen::{REFUSED, reason_to_leave_out};
 use crate::{Error, library};
@@ -21,7 +21,7 @@ pub struct Filter {
     pub sessions: Vec<i64>,
     /// Sessions that teach nothing, and calibrate beside those that are held out in turn.
     pub calibrate: Vec<i64>,
-    /// What was answered to refusals: a session teaches once all that was refused in it was answered.
+    /// What was answered to refusals: a session teaches once all that was refused in it is allowed.
     pub answers: Vec<Answer>,
 }
 
@@ -149,7 +149,7 @@ pub fn train(
             sessions.iter().filter(|session| session.meta.agent == *agent).map(|session| session.id.0).min();
         let first_run = group.usable.iter().position(|(session, _)| Some(session.id.0) == first);
         let mut told = |step| progress(agent, task, step);
-        let taught = Taught { others, first_run, allowed: allowed(&filter.answers, agent, None, now) };
+        let taught = Taught { others, first_run, allowed: decided(&filter.answers, agent) };
         let made = train_one(reader, &key, &group, taught, options, &mut told)
             .and_then(|trained| calibrate(reader, trained, calibrating.get(&key)));
         let (agent, task) = key;
@@ -223,7 +223,7 @@ struct Taught {
     others: Option<Others>,
     /// Which of its sessions is the agent's very first.
     first_run: Option<usize>,
-    /// What its user allowed it.
+    /// What its user allowed it, if only for a time.
     allowed: Vec<Allowed>,
 }
 

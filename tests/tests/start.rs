@@ -168,5 +168,10 @@ fn a_program_that_the_baseline_does_not_know() -> Result<()> {
     let (output, summary) = installed.session("enforce", &["--shadow"], &unknown)?;
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"unknown\n"[..]), "{output:?} {summary}");
     assert_eq!(summary["denied"], 0, "{summary}");
+    // The answer to it, and it starts.
+    let allowed = installed.world.run(["allow", "5.1"])?;
+    ensure!(allowed.status.success(), "{allowed:?}");
+    let (output, summary) = installed.session("enforce", &["--quiet"], &unknown)?;
+    assert_eq!((&*output.stdout, &summary["denied"]), (&b"unknown\n"[..], &0.into()), "{summary}");
     Ok(())
 }

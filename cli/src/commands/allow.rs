@@ -1,11 +1,11 @@
 //! `wardline allow DENIAL`: what a baseline refused is normal for the agent.
 
-use super::answers::{how_long, keep, library, opened_by, places, take_in, until};
+use super::answers::{how_long, is_free, keep, library, opened_by, places, take_in, until};
 use super::{denials, reading};
 use crate::configuration::age;
 use anyhow::{Context, Result};
 use command::{Exit, State, print_line};
-use event::Tokeniser;
+use event::{Stage, Tokeniser};
 use models::Allowed;
 use profiler::Says;
 use std::ffi::OsString;
@@ -52,11 +52,16 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let reader = state.existing_store(uid)?;
     let session = reading::session(&reader, session)?;
     let denial = denials::one(denials::of(&reader, &session)?, &session, number)?;
-    let baseline = library.union(&session.meta.agent)?;
-    let mut opened = opened_by(&denial, baseline.as_ref())?;
-    if let Some(directory) = &args.below {
-        opened = widened(&opened, directory, &session.meta.context)?;
-    }
+    // One that cannot be read arms nothing either, and is asked again when another is armed.
+    let baseline = library.union(&session.meta.agent).ok().flatten();
+    let opened = match &args.below {
+        Some(directory) if denial.stage == Stage::T1 => {
+            let opened = widened(&denial.meant, directory, &session.meta.context)?;
+            is_free(&opened, &denial, baseline.as_ref())?;
+            opened
+        }
+        _ => opened_by(&denial, baseline.as_ref())?,
+    };
     let says = match args.time {
         Some(time) => until(time),
         None if args.session => Says::Session,
@@ -88,17 +93,14 @@ fn widened(opened: &[Allowed], directory: &OsString, context: &event::Context) -
     let path = path.strip_suffix(b"/").unwrap_or(path);
     let tokeniser = Tokeniser::new(context.clone());
     let shown = String::from_utf8_lossy(path).into_owned();
-    if path == context.home.as_slice() || context.home.starts_with(path) {
-        return Err(Exit::Refused.error(format!(
-            "nothing was opened: `{shown}` holds everything of its user's; name a directory in the home"
-        )));
+    let refused = || {
+        Exit::Refused.error(format!(
+            "nothing was opened: what was refused does not lie in `{shown}`, or every program keeps something there, or it is \
+             a program, and those are allowed one by one"
+        ))
+    };
+    if opened.is_empty() {
+        return Err(refused());
     }
-    opened
-        .iter()
-        .map(|allowed| {
-            allowed.widened(path, &tokeniser).ok_or_else(|| {
-                Exit::Usage.error(format!("nothing was opened: what was refused does not lie in `{shown}`"))
-            })
-        })
-        .collect()
+    opened.iter().map(|allowed| allowed.widened(path, &tokeniser).ok_or_else(refused)).collect()
 }

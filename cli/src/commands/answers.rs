@@ -1,6 +1,6 @@
 //! What a user answers to refusals, from outside of every session: who may, what is kept of it, and how it is told.
 
-use super::denials::Denial;
+use super::denials::{Denial, short};
 use super::reading;
 use crate::client::connect;
 use anyhow::Result;
@@ -50,22 +50,32 @@ pub(super) fn opened_by(denial: &Denial, baseline: Option<&Baseline>) -> Result<
             return refused("the score decides about what was done before, not about a place".into());
         }
         Stage::T1 if denial.opens.is_empty() => {
-            return refused(format!("`{} {}` is no place that a baseline opens", denial.op, denial.what));
+            return refused(format!(
+                "`{} {}` is no place that an answer opens, or has a name that stands for many (a number, a date); `--below DIR` \
+                 opens a whole directory",
+                denial.op, denial.what
+            ));
         }
         Stage::T1 => {}
     }
-    let closes = |allowed: &&Allowed| {
+    is_free(&denial.opens, denial, baseline)?;
+    Ok(denial.opens.clone())
+}
+
+/// An error where an answer would open what is obeyed in the agent's own state.
+pub(super) fn is_free(opened: &[Allowed], denial: &Denial, baseline: Option<&Baseline>) -> Result<()> {
+    let closes = |allowed: &Allowed| {
         let names: Vec<&BStr> = allowed.place.components.iter().map(BStr::new).collect();
         baseline.is_some_and(|baseline| baseline.models.novelty.state().closes(allowed.place.reach, &names))
     };
-    if denial.opens.iter().any(|allowed| closes(&allowed)) {
-        return refused(format!(
-            "programs outside of sessions run or obey `{}`, so that only sessions that did it teach it: `wardline record` \
-             two of them, and `wardline train`",
+    if opened.iter().any(closes) {
+        return Err(Exit::Refused.error(format!(
+            "nothing was opened: programs outside of sessions run or obey `{}`, so that only sessions that did it teach it: \
+             `wardline record` two of them, and `wardline train`",
             denial.what
-        ));
+        )));
     }
-    Ok(denial.opens.clone())
+    Ok(())
 }
 
 /// Keeps an answer to a denial.
@@ -80,7 +90,7 @@ pub(super) fn keep(
         agent: session.meta.agent.clone(),
         session: session.id.0,
         said_unix_ns: now(),
-        about: format!("{} {}", denial.op, denial.what),
+        about: short(&format!("{} {}", denial.op, denial.what)),
         says,
         places,
     };
@@ -100,7 +110,7 @@ pub(super) fn take_in(state: &State, uid: u32, agent: &str, only: Option<i64>) -
         let Some(supervisor) = connect::running(state)? else { break };
         match connect::ask(&supervisor, &Request::Task { session: session.clone(), owner, task }, &[]) {
             Ok(_) => said.push(format!("session {session} goes by it from now on")),
-            Err(error) => said.push(format!("session {session} goes on without it: {error}")),
+            Err(error) => said.push(format!("session {session} goes on as before: {error}")),
         }
     }
     Ok(said)

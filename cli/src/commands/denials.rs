@@ -33,6 +33,9 @@ pub(super) struct Denial {
     /// What would open it; nothing where a baseline does not decide about it.
     #[serde(skip)]
     pub(super) opens: Vec<Allowed>,
+    /// The same before names that stand for many are left out: what a directory is opened by.
+    #[serde(skip)]
+    pub(super) meant: Vec<Allowed>,
 }
 
 /// A process, and what it ran.
@@ -127,6 +130,7 @@ impl<'a> Denials<'a> {
         match self.places.get(&place).and_then(|place| self.all.get_mut(*place)) {
             Some(first) => first.times += 1,
             None => {
+                let learned = decision.stage == Stage::T1;
                 self.places.insert(place, self.all.len());
                 self.all.push(Denial {
                     number: self.all.len() + 1,
@@ -139,10 +143,8 @@ impl<'a> Denials<'a> {
                     times: 1,
                     reason: self.reasons.get(&decision.reason).cloned().unwrap_or_default(),
                     programs,
-                    opens: match decision.stage {
-                        Stage::T1 => Allowed::of(event, &self.tokeniser),
-                        Stage::T0 | Stage::T2 => Vec::new(),
-                    },
+                    opens: if learned { Allowed::of(event, &self.tokeniser) } else { Vec::new() },
+                    meant: if learned { Allowed::meant(event, &self.tokeniser) } else { Vec::new() },
                 });
             }
         }

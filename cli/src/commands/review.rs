@@ -20,7 +20,7 @@ const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "On a terminal each place is asked about: `y` allows it for a week, `a` for good, `n` says that it is rightly refused, \
-Enter leaves it, `q` ends. A session trains once all that baselines refused in it was answered.\n\nExamples:\n  sudo wardline review\n  sudo wardline review --sessions 50 --json"
+Enter leaves it, `q` ends. A session trains once all that was refused in it is allowed.\n\nExamples:\n  sudo wardline review\n  sudo wardline review --sessions 50 --json"
 )]
 pub struct Args {
     /// How many of the last sessions
@@ -117,7 +117,6 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    let mut agents = BTreeSet::new();
     for (group, row) in groups.into_iter().zip(rows) {
         print_line!("{}\n        {}", row.text(), row.reason);
         let Some(answer) = asked(&mut input)? else { break };
@@ -128,17 +127,16 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
             Said::Later => continue,
         };
         let answer = keep(&library, (&group.session, &group.denial), says, group.opens)?;
-        agents.insert(answer.agent.clone());
         let done = if says == Says::No { "stays closed" } else { "allowed" };
         print_line!(
             "        {done}: {}; `sudo wardline forget {}` takes it back",
             places(&answer.places),
             answer.number
         );
-    }
-    for agent in agents {
-        for said in take_in(state, uid, &agent, None)? {
-            print_line!("{said}");
+        if says != Says::No {
+            for said in take_in(state, uid, &answer.agent, None)? {
+                print_line!("        {said}");
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -186,7 +184,7 @@ fn groups(reader: &store::Reader, library: &Library, last: usize) -> Result<Vec<
             }
             let baseline = match baselines.get(agent) {
                 Some(baseline) => baseline,
-                None => baselines.entry(agent.clone()).or_insert(library.union(agent)?),
+                None => baselines.entry(agent.clone()).or_insert(library.union(agent).ok().flatten()),
             };
             let Ok(opens) = opened_by(&denial, baseline.as_ref()) else { continue };
             let (id, times) = (session.id.0, denial.times);

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 #[command(
     after_help = "A baseline needs at least three usable sessions of its agent and task, and ten or more make a good one. Sessions that \
 met a crown jewel, were alerted on, lost records or never ended do not train, nor does one in which something was refused that \
-nobody has answered with `review` or `allow`.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit\n  sudo wardline train --agent codex --calibrate 12 --calibrate 13 --calibrate 14"
+nobody has allowed with `review` or `allow`.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit\n  sudo wardline train --agent codex --calibrate 12 --calibrate 13 --calibrate 14"
 )]
 pub struct Args {
     /// Only this agent

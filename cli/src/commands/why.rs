@@ -154,6 +154,7 @@ mod tests {
                 program(11, "bash -c cat ~/.ssh/id_rsa; true"),
                 program(10, "codex exec summarise"),
             ],
+            meant: opens.clone(),
             opens,
         };
         let (agent, task, mode) = ("codex".to_owned(), "edit".to_owned(), "enforce".to_owned());

@@ -178,9 +178,12 @@ impl<'a> Compiler<'a> {
             })
             .collect();
         let temporary = is_temporary(path, entry);
-        let made_in = temporary
+        // What a person opened may be made, and says nothing of what else comes and goes there.
+        let comes_and_goes = temporary
             || costs.fresh.has(Reach::Create)
-            || named.iter().chain(&templates).any(|(_, child)| child.known.has(Reach::Create));
+            || named.iter().chain(&templates).any(|(_, child)| child.made);
+        let made_in =
+            comes_and_goes || named.iter().chain(&templates).any(|(_, child)| child.known.has(Reach::Create));
         // Known, but not there: somebody will make it during the session, and then it has no label.
         let absent =
             known.iter().zip(&named).filter(|((.., entry), _)| entry.is_none()).map(|(_, named)| named);
@@ -212,7 +215,7 @@ impl<'a> Compiler<'a> {
         let obeyed = if is_state { access::WRITE } else { 0 };
         self.note_closed(path, refused(costs.fresh) | obeyed, !enumerated);
         let shallow = temporary || self.habits.is_general(path);
-        let parent = Parent { deny, made_in, names, shallow };
+        let parent = Parent { deny, made_in: comes_and_goes, names, shallow };
         let mut told: HashSet<BString> = HashSet::new();
         for ((path, name, entry), (_, child)) in known.into_iter().zip(named) {
             match entry {

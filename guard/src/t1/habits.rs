@@ -43,8 +43,10 @@ pub(super) struct Habit {
     pub(super) children: BTreeMap<BString, Habit>,
     /// It is a workspace: everything is allowed, and nothing below is looked at.
     pub(super) workspace: bool,
-    /// Reaches by which sessions touched it itself.
+    /// Reaches by which sessions touched it itself, or that a person opened.
     pub(super) known: Reaches,
+    /// Sessions made it themselves: such names come and go where it lies.
+    pub(super) made: bool,
     /// Reaches by which sessions touched it or something below it.
     pub(super) below: Reaches,
 }
@@ -69,7 +71,7 @@ pub(super) struct Habits<'a> {
 
 impl<'a> Habits<'a> {
     pub(super) fn new(novelty: &'a Novelty, context: &Context, files: &dyn Files) -> Self {
-        let spelling = Spelling::new(context, files);
+        let spelling = Spelling::new(novelty, context, files);
         let mut root = Habit::default();
         let mut support = HashMap::new();
         let mut programs = Vec::new();
@@ -80,10 +82,11 @@ impl<'a> Habits<'a> {
             note_support(&mut support, &region, context, &spelling);
             let known = region.known && (region.touched > 0 || region.allowed);
             if known && region.reach == Reach::Exec {
-                programs.extend(spelling.programs(&region.components));
+                programs.extend(spelling.programs(region.reach, &region.components));
             }
-            for path in spelling.real(&region.components) {
-                root.grow(&path, known.then_some(region.reach));
+            for path in spelling.real(region.reach, &region.components) {
+                let habit = root.grow(&path, known.then_some(region.reach));
+                habit.made |= known && region.reach == Reach::Create && !region.allowed;
             }
         }
         for name in &programs {
@@ -96,11 +99,15 @@ impl<'a> Habits<'a> {
             root.grow(path.as_bytes(), Some(Reach::Write));
         }
         // The agent makes a directory of its state that is not there, where what it lies in is.
-        for path in novelty.state().directories().flat_map(|directory| spelling.real(&names_of(directory))) {
+        for path in novelty
+            .state()
+            .directories()
+            .flat_map(|directory| spelling.real(Reach::Create, &names_of(directory)))
+        {
             let is_there = |path: &[u8]| files.look(path.as_bstr()).is_some();
             let above = path.rsplit_once_str("/").map_or(&b""[..], |(above, _)| above);
             let is_made = !is_there(&path) && is_there(above);
-            root.grow(&path, is_made.then_some(Reach::Create));
+            root.grow(&path, is_made.then_some(Reach::Create)).made |= is_made;
         }
         root.grow(&context.home, None);
         for workspace in &context.workspaces {
@@ -255,6 +262,7 @@ impl Habit {
         Self {
             children: self.children.iter().map(|(name, child)| (name.clone(), child.left_alone())).collect(),
             known: self.known.without(Reach::Create),
+            made: false,
             ..*self
         }
     }
@@ -267,6 +275,7 @@ impl Habit {
         self.known = self.known.and(other.known);
         self.below = self.below.and(other.below);
         self.workspace |= other.workspace;
+        self.made |= other.made;
         self
     }
 
@@ -301,7 +310,7 @@ fn note_support(
         return;
     }
     let is_root = region.components.len() == 1;
-    let paths = match spelling.real(&region.components) {
+    let paths = match spelling.real(region.reach, &region.components) {
         none if none.is_empty() && is_root && region.components[0] == "$workspace" => {
             context.workspaces.clone()
         }

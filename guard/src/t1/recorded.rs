@@ -5,7 +5,7 @@ use super::*;
 use crate::denylist::fake::Fake;
 use abi::{FileKey, LABEL_NAMES, LABEL_STATE};
 use bstr::{BStr, BString, ByteSlice};
-use event::{Access, Event, Exe, File, Object, Op, Origin, Outcome, Tokeniser};
+use event::{Access, Event, Exe, File, Object, Op, Origin, Outcome, Reach, Tokeniser};
 use proptest::prelude::*;
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -555,4 +555,31 @@ fn what_is_run_and_read_of_one_version_is_in_the_next_and_nothing_beside_it() {
     for path in ["1.10.3-rc.1/bin/native", "1.10.3-rc.1/bin/new", "1.10.4", "2.1.0"] {
         assert!(!lets(path, access::CREATE) && !lets(path, access::WRITE), "{path}");
     }
+}
+
+/// One name that a person opened lets that one be made, and nothing else come or go.
+#[test]
+fn what_a_person_opened_is_made_and_what_lies_beside_it_stays() {
+    let (mut novelty, disk) =
+        learned(&[Deed::Read("/home/u/.toolrc"), Deed::Read("/home/u/.cache/tool/index")], true);
+    let reaches = [Reach::Create, Reach::Read, Reach::Write, Reach::Remove];
+    let opened = ["/home/u/bin/new", "/home/u/.cache/tool/new"].into_iter().flat_map(|path| {
+        let tokeniser = Tokeniser::new(context());
+        reaches.map(move |reach| {
+            let components = tokeniser.symbolic(path.as_bytes(), reach).into();
+            models::Allowed { place: event::Place { reach, components }, below: false }
+        })
+    });
+    novelty.allow(opened);
+    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
+    let policy = compile(&novelty, &normal, &context(), &disk, &Reasons::default(), 1).unwrap();
+    let lets = |path: &str, access| !refuses(&policy, &disk, path.as_ref(), access);
+    for path in ["/home/u/bin/new", "/home/u/.cache/tool/new"] {
+        assert!(lets(path, access::CREATE) && lets(path, access::WRITE), "{path}");
+    }
+    for path in ["/home/u/bin/plain", "/home/u/bin/outer", "/home/u/.cache/tool/index"] {
+        assert!(!lets(path, access::REMOVE) && !lets(path, access::WRITE), "{path}");
+        assert!(!lets(path, access::CREATE | access::REMOVE), "moved over: {path}");
+    }
+    assert!(!lets("/home/u/bin/other", access::CREATE) && !lets("/home/u/.cache/tool/x", access::CREATE));
 }

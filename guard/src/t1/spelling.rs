@@ -2,8 +2,9 @@
 
 use super::files::Files;
 use bstr::{BStr, BString, ByteSlice};
-use event::Context;
 use event::template::{self, REPOSITORY, VERSION};
+use event::{Context, Reach};
+use models::Novelty;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -15,6 +16,7 @@ const ENTRIES_MAX: usize = 4_096;
 
 /// How a session spells places.
 pub(super) struct Spelling<'a> {
+    novelty: &'a Novelty,
     context: &'a Context,
     files: &'a dyn Files,
     /// By directory and name: what is there of it.
@@ -22,26 +24,26 @@ pub(super) struct Spelling<'a> {
 }
 
 impl<'a> Spelling<'a> {
-    pub(super) fn new(context: &'a Context, files: &'a dyn Files) -> Self {
-        Self { context, files, versions: RefCell::default() }
+    pub(super) fn new(novelty: &'a Novelty, context: &'a Context, files: &'a dyn Files) -> Self {
+        Self { novelty, context, files, versions: RefCell::default() }
     }
 
     /// The real paths of a place, those in the workspaces as well.
-    pub(super) fn programs(&self, components: &[&BStr]) -> Vec<BString> {
+    pub(super) fn programs(&self, reach: Reach, components: &[&BStr]) -> Vec<BString> {
         match components.split_first() {
             Some((root, rest)) if *root == "$workspace" => {
                 let below = bstr::join("/", rest);
                 let workspaces = self.context.workspaces.iter();
                 workspaces.map(|workspace| bstr::join("/", [workspace.as_slice(), &below]).into()).collect()
             }
-            _ => self.real(components),
+            _ => self.real(reach, components),
         }
     }
 
     /// The real paths of a place, with the names that the session's workspaces give it, and those of the versions that are
     /// there; templates stay in them. None for places in the workspace, where nothing is closed, and for those that are no
     /// paths.
-    pub(super) fn real(&self, components: &[&BStr]) -> Vec<BString> {
+    pub(super) fn real(&self, reach: Reach, components: &[&BStr]) -> Vec<BString> {
         let Some((root, rest)) = components.split_first() else { return Vec::new() };
         let mut paths: Vec<BString> = match root.as_bytes() {
             b"/" => vec![BString::default()],
@@ -49,11 +51,15 @@ impl<'a> Spelling<'a> {
             b"$tmp" => vec!["/tmp".into()],
             _ => return Vec::new(),
         };
-        for name in rest {
+        for (at, name) in rest.iter().enumerate() {
             if let Some((prefix, suffix)) = name.split_once_str(REPOSITORY) {
                 let spelled = paths.iter().flat_map(|path| self.repositories(path, name, prefix, suffix));
                 paths = spelled.take(SPELLED_MAX).collect();
             } else if name.contains_str(VERSION) {
+                // Who may make directories there could make one that is run.
+                if reach == Reach::Exec && self.novelty.is_open(Reach::Create, &components[..=at]) {
+                    return Vec::new();
+                }
                 let spelled = paths.iter().flat_map(|path| self.versions(path, name));
                 paths = spelled.take(SPELLED_MAX).collect();
             } else {
@@ -70,7 +76,7 @@ impl<'a> Spelling<'a> {
         spellings.map(|spelling| below(path, &[prefix, &spelling, suffix].concat())).collect()
     }
 
-    /// A name with a version: in any version that is there. What a session makes later is none of them.
+    /// A name with a version: in any version that is there when the policy is compiled.
     fn versions(&self, path: &BString, name: &BStr) -> Vec<BString> {
         let key = (path.clone(), BString::from(name));
         let mut versions = self.versions.borrow_mut();

@@ -124,7 +124,7 @@ fn make(command: &mut Command) -> io::Result<Said> {
 /// A reading command with nothing that could write or name another user: words and numbers, and the switches that
 /// choose what is printed.
 fn is_reading(args: &[String]) -> bool {
-    const SWITCHES: [&str; 4] = ["--json", "--format", "--all", "--share"];
+    const SWITCHES: [&str; 5] = ["--json", "--format", "--events", "--all", "--share"];
     let known = args.first().is_some_and(|command| READING_COMMANDS.contains(&command.as_str()));
     let word = |arg: &String| {
         !arg.starts_with('-')
@@ -141,7 +141,7 @@ mod tests {
     fn only_reading_is_done_for_others() {
         let ok = |args: &[&str]| is_reading(&args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>());
         assert!(ok(&["sessions", "--json"]));
-        assert!(ok(&["baseline", "show", "codex/edit"]));
+        assert!(ok(&["baseline", "show", "codex/edit"]) && ok(&["show", "last", "--events"]));
         assert!(ok(&["export", "17", "--format", "jsonl"]));
         for bad in [
             &["db", "vacuum"][..],
