@@ -1,7 +1,7 @@
 //! What shows that a rule holds: an operation at one of its places that must be refused, and one beside it that must not be.
 
-use crate::rule::{Effect, What};
-use crate::rules::{Refusal, Rules};
+use crate::rule::{Effect, Row, What};
+use crate::rules::Rules;
 use crate::site::Site;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -21,6 +21,18 @@ pub enum Ground {
     MachineSocket(String),
     /// An address.
     Address(IpAddr),
+}
+
+/// The place, for people.
+impl std::fmt::Display for Ground {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Ground::Home(path) | Ground::Socket(path) => write!(f, "`~/{path}`"),
+            Ground::Workspace(path) => write!(f, "`{path}` in the workspace"),
+            Ground::Machine(path) | Ground::MachineSocket(path) => write!(f, "`{path}`"),
+            Ground::Address(address) => write!(f, "`{address}`"),
+        }
+    }
 }
 
 /// What is tried there.
@@ -87,16 +99,27 @@ impl Rules {
         let mut all = Vec::new();
         let mut beside = BTreeSet::new();
         for refusal in self.refusals() {
-            let Some(ground) = ground(&refusal, &above) else { continue };
+            let is_socket = refusal.row.rule.what == What::CONNECT;
+            let Some(ground) = ground(refusal.row.site, is_socket, &above) else { continue };
             for deed in [Deed::Read, Deed::Change, Deed::Connect] {
                 if refusal.what.intersects(deed.what()) && fits(deed, &ground) {
-                    all.push(attempt(&refusal, deed, ground.clone(), true));
+                    all.push(attempt(refusal.row, deed, ground.clone(), true));
                 }
                 let Some(near) = neighbour(&ground).filter(|near| fits(deed, near)) else { continue };
                 if !self.is_closed(&near, deed) && beside.insert((&*refusal.row.rule.id, near.clone(), deed))
                 {
-                    all.push(attempt(&refusal, deed, near, false));
+                    all.push(attempt(refusal.row, deed, near, false));
                 }
+            }
+        }
+        // What was opened is open.
+        for rule in self.own().filter(|rule| rule.effect == Effect::Allow) {
+            for site in &rule.sites {
+                let Some(ground) = ground(site, false, &above) else { continue };
+                let deeds =
+                    [Deed::Read, Deed::Change].into_iter().filter(|deed| rule.what.intersects(deed.what()));
+                let open = deeds.filter(|deed| fits(*deed, &ground) && !self.is_closed(&ground, *deed));
+                all.extend(open.map(|deed| attempt(Row { rule, site }, deed, ground.clone(), false)));
             }
         }
         all
@@ -115,8 +138,7 @@ impl Rules {
     }
 }
 
-fn attempt(refusal: &Refusal<'_>, deed: Deed, ground: Ground, refused: bool) -> Attempt {
-    let row = refusal.row;
+fn attempt(row: Row<'_>, deed: Deed, ground: Ground, refused: bool) -> Attempt {
     Attempt { rule: row.rule.id.clone(), site: row.site.to_string(), deed, ground, refused }
 }
 
@@ -131,9 +153,8 @@ fn fits(deed: Deed, ground: &Ground) -> bool {
     (deed == Deed::Connect) == connects
 }
 
-fn ground(refusal: &Refusal<'_>, above: &BTreeSet<&str>) -> Option<Ground> {
-    let is_socket = refusal.row.rule.what == What::CONNECT;
-    Some(match refusal.row.site {
+fn ground(site: &Site, is_socket: bool, above: &BTreeSet<&str>) -> Option<Ground> {
+    Some(match site {
         Site::Home(path) if is_socket => Ground::Socket(path.clone()),
         Site::System(path) if is_socket => Ground::MachineSocket(path.clone()),
         Site::Home(path) if above.contains(&**path) => Ground::Home(format!("{path}/x")),

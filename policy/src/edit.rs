@@ -1,14 +1,14 @@
 //! A file of one's own rules, changed as little as possible: what people wrote there stays as they wrote it.
 
-use crate::rule::{Effect, Layer, Policy, What};
+use crate::rule::{Effect, Kind, Layer, Policy, Rule, Walk, What};
 use crate::site::Site;
 use toml::Value;
 
 /// A rule that was said on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// Where: the kind of place, and the place.
-    pub site: (&'static str, String),
+    /// Where.
+    pub sites: Vec<Site>,
     /// What it is about.
     pub what: What,
     /// What comes of it.
@@ -19,32 +19,88 @@ pub struct Said {
 
 /// What a new file begins with.
 const HEAD: &str = "# A user's rules for agent sessions, upon those that `wardline policy list` shows.\n";
+/// Bytes of an id that is made of a place.
+const ID_MAX: usize = 60;
 
 impl Said {
     /// The text with this rule behind what is there, and its id.
     pub fn added_to(&self, text: &str, there: &Policy) -> (String, String) {
-        let name: String =
-            self.site.1.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let name = name.to_ascii_lowercase();
-        let name = name.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
-        let base = format!("{}-{name}", self.effect.word());
-        let ids = std::iter::once(base.clone()).chain((2..).map(|number| format!("{base}-{number}")));
-        let id = ids.into_iter().find(|id| there.rule(id).is_none()).unwrap_or(base);
-        let quoted = |text: &str| Value::String(text.into()).to_string();
-        let what: Vec<String> = self.what.words().map(quoted).collect();
+        let id = self.free_id(there);
         let before = if text.is_empty() { HEAD } else { text };
         let line = if before.ends_with('\n') { "" } else { "\n" };
-        let (kind, place) = &self.site;
-        let text = format!(
-            "{before}{line}\n[[rule]]\nid = {}\nis = {}\nwhere.{kind} = [{}]\nwhat = [{}]\neffect = {}\nwhy = {}\n",
-            quoted(&id),
-            quoted(place),
-            quoted(place),
+        (format!("{before}{line}\n{}", self.toml(&id)), id)
+    }
+
+    /// As it stands in a file.
+    pub fn toml(&self, id: &str) -> String {
+        let quoted = |text: &str| Value::String(text.into()).to_string();
+        let keys: Vec<_> = self.sites.iter().map(Site::key).collect();
+        let mut kinds: Vec<&str> = Vec::new();
+        for (kind, _) in &keys {
+            if !kinds.contains(kind) {
+                kinds.push(kind);
+            }
+        }
+        let places = kinds.into_iter().map(|kind| {
+            let of_kind = keys.iter().filter(|(of, _)| *of == kind).map(|(_, text)| quoted(text));
+            format!("where.{kind} = [{}]\n", of_kind.collect::<Vec<_>>().join(", "))
+        });
+        let what: Vec<String> = self.what.words().map(quoted).collect();
+        format!(
+            "[[rule]]\nid = {}\nis = {}\n{}what = [{}]\neffect = {}\nwhy = {}\n",
+            quoted(id),
+            quoted(&self.is()),
+            places.collect::<String>(),
             what.join(", "),
             quoted(self.effect.word()),
             quoted(&self.why),
-        );
-        (text, id)
+        )
+    }
+
+    /// As a rule of a layer, in no file yet.
+    pub fn rule(&self, layer: Layer) -> Rule {
+        Rule {
+            id: self.base_id(),
+            layer,
+            file: String::new(),
+            at: 0..0,
+            is: self.is(),
+            sites: self.sites.clone(),
+            what: self.what,
+            effect: self.effect,
+            why: self.why.clone(),
+            source: None,
+            is_final: true,
+            kind: Kind::Other,
+            routine: false,
+            harmless: None,
+            walk: Walk::Whole,
+            frees_names: false,
+        }
+    }
+
+    /// What lies there: its first place.
+    fn is(&self) -> String {
+        let first = self.sites.first().map(|site| site.key().1).unwrap_or_default();
+        match self.sites.len() {
+            0 | 1 => first,
+            more => format!("{first} and {} more", more - 1),
+        }
+    }
+
+    fn base_id(&self) -> String {
+        let is = self.is();
+        let name = is.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
+        let name = name.take(ID_MAX).collect::<String>().to_ascii_lowercase();
+        let words =
+            std::iter::once(self.effect.word()).chain(name.split('-').filter(|part| !part.is_empty()));
+        words.collect::<Vec<_>>().join("-")
+    }
+
+    fn free_id(&self, there: &Policy) -> String {
+        let base = self.base_id();
+        let ids = std::iter::once(base.clone()).chain((2..).map(|number| format!("{base}-{number}")));
+        ids.into_iter().find(|id| there.rule(id).is_none()).unwrap_or(base)
     }
 }
 
@@ -84,8 +140,8 @@ mod tests {
     }
 
     fn said(place: &str) -> Said {
-        let site = ("home", place.to_owned());
-        Said { site, what: What::READ | What::CHANGE, effect: Effect::Deny, why: "a \"reason\"".into() }
+        let sites = vec![Site::Home(place.to_owned())];
+        Said { sites, what: What::READ | What::CHANGE, effect: Effect::Deny, why: "a \"reason\"".into() }
     }
 
     #[test]

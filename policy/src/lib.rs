@@ -7,6 +7,7 @@
 
 mod attempt;
 mod edit;
+mod english;
 mod meet;
 mod mistake;
 mod page;
@@ -18,6 +19,7 @@ mod site;
 
 pub use attempt::{Attempt, Deed, Ground};
 pub use edit::Said;
+pub use english::{Heard, Limit, Listener, MAX_HEARD, hear, read as read_english, sentence, word_like};
 pub use meet::{Meeting, Secrets, Way, copied_from};
 pub use mistake::{Mistake, Mistakes};
 pub use page::page;

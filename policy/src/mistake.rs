@@ -54,7 +54,7 @@ impl Mistake {
 }
 
 /// The known word that is most like another, if one is.
-fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     const ALIKE: f64 = 0.6;
     let like = |other: &str| strsim::normalized_damerau_levenshtein(word, other);
     let best = known.iter().map(|known| (like(known), *known)).max_by(|a, b| a.0.total_cmp(&b.0))?;

@@ -15,11 +15,11 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// Rules of one file.
 const MAX_RULES: usize = 10_000;
 /// Places of one rule.
-const MAX_SITES: usize = 1_000;
+pub(crate) const MAX_SITES: usize = 1_000;
 /// Mistakes that are told of one file.
 const MAX_MISTAKES: usize = 50;
 /// Bytes of a text or path.
-const MAX_TEXT: usize = 1_024;
+pub(crate) const MAX_TEXT: usize = 1_024;
 
 /// What may stand in a rule.
 const KEYS: [&str; 16] = [
@@ -54,9 +54,9 @@ const LATER_EFFECTS: [&str; 2] = ["lend", "ask"];
 /// What says how Wardline itself treats a place.
 const SHIPPED_KEYS: [&str; 3] = ["kind", "routine", "names"];
 /// Places that are the same for every user: the kernel side has one deny-list for all sessions.
-const FOR_ALL_SITES: [&str; 3] = ["name", "named", "address"];
+pub(crate) const FOR_ALL_SITES: [&str; 3] = ["name", "named", "address"];
 /// Places of files whose changes and reads are told by their paths.
-const WATCHED_SITES: [&str; 7] = ["workspace", "home", "config", "data", "state", "cache", "root"];
+pub(crate) const WATCHED_SITES: [&str; 7] = ["workspace", "home", "config", "data", "state", "cache", "root"];
 
 /// A value with its place.
 type Value<'v> = Spanned<DeValue<'v>>;

@@ -123,6 +123,34 @@ impl Rules {
         }
     }
 
+    /// What is refused at a place.
+    pub fn refused_at(&self, place: &Site) -> What {
+        let met = self.policy().meetings_with(place);
+        let denied = met.iter().filter(|met| met.row.rule.effect == Effect::Deny);
+        denied.fold(What::empty(), |all, met| all | self.left_at(met, place))
+    }
+
+    /// The rules that refuse all of this at a place, wherever it comes from and whatever it holds: none, if a part is open.
+    pub fn holding(&self, place: &Site, what: What) -> Vec<&Rule> {
+        let met = self.policy().meetings_with(place);
+        let surely = |met: &&Meeting<'_>| {
+            let is_found = met.is_looked_for() && met.row.site != place;
+            met.row.rule.effect == Effect::Deny && met.row.rule.harmless.is_none() && !is_found
+        };
+        let holding: Vec<_> =
+            met.iter().filter(surely).filter(|met| self.left_at(met, place).intersects(what)).collect();
+        let held = holding.iter().fold(What::empty(), |all, met| all | self.left_at(met, place));
+        if held.contains(what) { holding.iter().map(|met| met.row.rule).collect() } else { Vec::new() }
+    }
+
+    /// Why a rule that is to come upon these would not hold, if it would not.
+    pub fn would_not_hold(&self, rule: &Rule) -> Option<Mistake> {
+        if rule.effect != Effect::Allow {
+            return None;
+        }
+        rule.sites.iter().find_map(|site| self.in_vain(Row { rule, site }))
+    }
+
     fn taken_back(&self, row: Row<'_>, site: &Site) -> What {
         let allows = self.own().filter(|own| {
             own.effect == Effect::Allow
@@ -143,7 +171,13 @@ impl Rules {
             let left = self.left_at(met, allow.site);
             // A later layer may close what this one opens.
             let is_earlier = met.row.rule.layer <= allow.rule.layer;
-            is_earlier && met.row.rule.effect == Effect::Deny && left.intersects(allow.rule.what)
+            let is_taken_back = met.row.rule.layer < allow.rule.layer
+                && !met.row.rule.is_final
+                && (met.row.site == allow.site || met.is_looked_for());
+            is_earlier
+                && !is_taken_back
+                && met.row.rule.effect == Effect::Deny
+                && left.intersects(allow.rule.what)
         })?;
         let Row { rule, site } = closed.row;
         let message = format!("{} stays closed by rule `{}`", allow.site, rule.id);

@@ -103,29 +103,27 @@ impl fmt::Display for Pattern {
 }
 
 impl Site {
+    /// The key of `where` that it stands below, and its text there.
+    pub fn key(&self) -> (&'static str, String) {
+        match self {
+            Site::Home(path) => ("home", path.clone()),
+            Site::System(path) => ("root", path.clone()),
+            Site::NameIn(directory, name) => ("named", format!("{directory}/{name}")),
+            Site::Name(name) => ("name", name.clone()),
+            Site::Pattern(pattern) => ("pattern", pattern.to_string()),
+            Site::Repository(path) => ("repository", path.clone()),
+            Site::Workspace(path) => ("workspace", path.clone()),
+            Site::Runtime(path) => ("runtime", path.clone()),
+            Site::Variable(name) => ("variable", name.clone()),
+            Site::Address(address) => ("address", address.to_string()),
+        }
+    }
+
     /// The directory at the top of a workspace that a place in it lies in.
     pub fn top(&self) -> Option<&str> {
         match self {
             Site::Workspace(path) => path.split_once('/').map(|(top, _)| top),
             _ => None,
-        }
-    }
-}
-
-/// The place in words, for people.
-impl fmt::Display for Site {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Site::Home(path) => write!(f, "`~/{path}`"),
-            Site::System(path) => write!(f, "`{path}`"),
-            Site::NameIn(directory, name) => write!(f, "`{directory}/{name}`"),
-            Site::Name(name) => write!(f, "a file called `{name}`"),
-            Site::Pattern(pattern) => write!(f, "a file called `{pattern}` in the home"),
-            Site::Repository(path) => write!(f, "`{path}` of another repository"),
-            Site::Workspace(path) => write!(f, "`{path}` in the workspace"),
-            Site::Runtime(path) => write!(f, "`{path}` in the user's runtime directory"),
-            Site::Variable(name) => write!(f, "the socket that `${name}` names"),
-            Site::Address(address) => write!(f, "`{address}`"),
         }
     }
 }

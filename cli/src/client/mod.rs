@@ -10,7 +10,7 @@ mod held;
 mod lost;
 mod run;
 mod signals;
-mod terminal;
+pub mod terminal;
 
 pub use attach::{Left, attach};
 pub use held::Held;

@@ -26,6 +26,17 @@ pub fn foreground() -> bool {
     tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|group| group == getpgrp())
 }
 
+/// Asks at the terminal. What was typed before the question is no answer to it.
+pub fn is_yes(question: &str) -> std::io::Result<bool> {
+    let mut out = std::io::stdout();
+    out.write_all(question.as_bytes())?;
+    out.flush()?;
+    let _ = tcflush(rustix::stdio::stdin(), QueueSelector::IFlush);
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
 /// The controlling terminal, as it was before the command.
 pub struct Terminal(Option<(File, Termios)>);
 

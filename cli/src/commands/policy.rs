@@ -1,10 +1,13 @@
 //! `wardline policy`: the rules that hold, which of them meet a place, and rules of one's own.
 
+mod diff;
 mod own;
+mod say;
 
 use super::demo;
 use anyhow::{Context, Result};
 use command::print_line;
+use command::user::UserArgs;
 use command::{Exit, State, table, user};
 use guard::rules;
 use policy::{Effect, Layer, Meeting, Rule, Rules, Site, Source, Way, What};
@@ -64,13 +67,29 @@ of these the rule of the place itself, then of its name, then of what it lies in
         #[arg(long)]
         json: bool,
     },
-    /// Try each shipped rule on this machine, in a session of a throw-away home: what it closes must be refused, and what lies
-    /// beside go on
+    /// Try each rule on this machine, in a session of a throw-away home: what it closes must be refused, and what lies beside go
+    /// on
     #[command(
         disable_help_flag = true,
         after_help = "Needs root. Exit code 124 says that an attempt came to something else than the rules say.\n\nExamples:\n  sudo wardline policy test\n  sudo wardline policy test ssh npm --json"
     )]
     Test(demo::Args),
+    /// Write rules in plain English: what was understood is shown, and counts after a yes
+    #[command(
+        after_help = "The same words give the same rule. A text is obeyed when each of its words was understood and the rules can hold all of it; of anything else it is said \
+which words no rule holds, why, and what comes nearest. Exit code 120 says that something was not understood.\n\nExamples:\n  wardline policy say \"never read ~/customers\"\n  sudo wardline policy say --yes \"agents may read ~/.npmrc\""
+    )]
+    Say(say::Args),
+    /// Say what rules of one's own change of the shipped ones
+    #[command(after_help = "`+` closes or tells more, `-` opens.\n\nExamples:\n  wardline policy diff")]
+    Diff {
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Edit your own rules with `$EDITOR`: they are written if they are rules
+    #[command(after_help = "Examples:\n  sudo wardline policy edit")]
+    Edit(UserArgs),
     /// Open a place for your own sessions, where a rule closes it that is not final
     #[command(
         after_help = "Without `--what`, reading. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy allow ~/.vimrc --what change"
@@ -154,17 +173,20 @@ struct Wrong<'m> {
 impl Args {
     /// Whether it changes what root obeys.
     pub fn writes(&self) -> bool {
-        matches!(self.verb, Verb::Allow(_) | Verb::Deny(_) | Verb::Forget(_))
+        matches!(self.verb, Verb::Allow(_) | Verb::Deny(_) | Verb::Forget(_) | Verb::Say(_) | Verb::Edit(_))
     }
 }
 
 /// Does what was asked.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     match &args.verb {
-        Verb::Allow(args) => own::say(state, Effect::Allow, args),
-        Verb::Deny(args) => own::say(state, Effect::Deny, args),
+        Verb::Allow(args) => own::add(state, Effect::Allow, args),
+        Verb::Deny(args) => own::add(state, Effect::Deny, args),
         Verb::Forget(args) => own::forget(state, args),
-        Verb::Test(args) => demo::lab("rules", &args.options),
+        Verb::Say(args) => say::run(state, args),
+        Verb::Diff { json } => diff::run(*json),
+        Verb::Edit(user) => own::edit(state, user),
+        Verb::Test(args) => test(args),
         Verb::List { json } => list(*json),
         Verb::Show { id, json } => show(id, *json),
         Verb::Explain { place, home, workspace, json } => {
@@ -178,6 +200,16 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
 fn here() -> Result<Rules> {
     let user = user::here()?;
     rules::of_session(user.uid).map_err(|trouble| Exit::Refused.error(trouble.to_string()))
+}
+
+/// With the files that hold in one's own sessions.
+fn test(args: &demo::Args) -> Result<ExitCode> {
+    let mut options = args.options.clone();
+    let user = user::here().ok().map(|user| rules::of_user(user.uid)).transpose()?.flatten();
+    for source in rules::of_machine()?.into_iter().chain(user) {
+        options.extend(["--with".into(), source.file.into()]);
+    }
+    demo::lab("rules", &options)
 }
 
 fn list(json: bool) -> Result<ExitCode> {
@@ -228,21 +260,23 @@ fn show(id: &str, json: bool) -> Result<ExitCode> {
 }
 
 fn in_words(rule: &Rule) -> String {
-    let mut words = match rule.effect {
-        Effect::Deny => format!("`{}` ({}): no agent session may {} it\n", rule.id, rule.is, rule.verb()),
-        Effect::Watch => format!("`{}` ({}): whoever does {} it is told of\n", rule.id, rule.is, rule.verb()),
-        Effect::Allow => format!("`{}` ({}): left open\n", rule.id, rule.is),
-    };
-    words.push_str(&format!("why: {}\n", rule.why));
+    const IN_A_SENTENCE: usize = 3;
+    let mut words = format!("`{}` ({}): ", rule.id, rule.is);
+    if rule.sites.len() <= IN_A_SENTENCE {
+        words.push_str(&rule.sentence());
+    } else {
+        let head = policy::sentence(rule.effect, rule.what, &[]);
+        words.push_str(head.trim_end_matches([' ', '.']));
+        for site in &rule.sites {
+            words.push_str(&format!("\n  {site}"));
+        }
+    }
+    words.push_str(&format!("\nwhy: {}\n", rule.why));
     if let Some(source) = &rule.source {
         words.push_str(&format!("source: {source}\n"));
     }
     let last = if rule.is_final && rule.effect == Effect::Deny { ", final" } else { "" };
-    words.push_str(&format!("from: `{}` ({}{last})\n", rule.file, rule.layer.word()));
-    words.push_str("where:");
-    for site in &rule.sites {
-        words.push_str(&format!("\n  {site}"));
-    }
+    words.push_str(&format!("from: `{}` ({}{last})", rule.file, rule.layer.word()));
     words
 }
 

@@ -1,4 +1,4 @@
-//! `wardline policy allow`, `deny`, `forget`: a user's own rules, in a file that root alone can write: no session can.
+//! `wardline policy allow`, `deny`, `forget`, `edit`: a user's own rules, in a file that root alone can write: no session can.
 
 use crate::client::connect;
 use anyhow::{Context, Result};
@@ -11,9 +11,9 @@ use policy::{Effect, Layer, Policy, Rules, Said, Site, What};
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 /// What was said about a place.
 #[derive(Debug, clap::Args)]
@@ -42,46 +42,80 @@ pub struct RuleArgs {
 }
 
 /// The file, as it is.
-struct Own {
-    path: PathBuf,
-    home: PathBuf,
-    uid: u32,
-    text: String,
-    there: Policy,
+pub(super) struct Own {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose it is.
+    pub home: PathBuf,
+    /// Whose it is.
+    pub uid: u32,
+    /// What it holds.
+    pub text: String,
+    /// Its rules.
+    pub there: Policy,
+}
+
+/// Nobody but root writes rules, and nobody inside of a session.
+pub(super) fn may_write(state: &State) -> Result<()> {
+    connect::is_served(state)?;
+    if !Uid::effective().is_root() {
+        return Err(Exit::CannotProtect
+            .error("rules are written by root, since no session can be: use `sudo wardline policy`"));
+    }
+    Ok(())
 }
 
 impl Own {
     /// Whoever is inside a session has no say in how sessions are guarded.
     fn open(state: &State, user: &UserArgs) -> Result<Self> {
-        connect::is_served(state)?;
-        if !Uid::effective().is_root() {
-            return Err(Exit::CannotProtect
-                .error("rules are written by root, since no session can be: use `sudo wardline policy`"));
-        }
+        may_write(state)?;
+        Self::read(user)
+    }
+
+    /// As anybody may.
+    pub fn read(user: &UserArgs) -> Result<Self> {
         let user = user.resolve()?;
         let path = rules::file_of(user.uid);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            Err(error) => {
-                return Err(error).with_context(|| format!("`{}` could not be read", path.display()));
-            }
-        };
+        let text = text_of(&path)?;
         let there = Policy::read(Layer::User, &path.display().to_string(), &text)
             .map_err(|wrong| Exit::Failed.error(wrong.render()))?;
         Ok(Self { path, home: user.home, uid: user.uid, text, there })
     }
 
-    /// Puts a text in the place of what is there, if sessions would begin under it.
-    fn write(&self, text: &str) -> Result<()> {
+    /// The rules of this machine, and a text as the user's.
+    pub fn with(&self, text: &str) -> Result<Rules> {
         let mut sources = rules::of_machine()?;
-        sources.push(policy::Source {
-            layer: Layer::User,
-            file: self.path.display().to_string(),
-            text: text.into(),
-        });
-        Rules::read(&sources)
-            .map_err(|wrong| Exit::Refused.error(format!("nothing was written: {wrong}")))?;
+        let file = self.path.display().to_string();
+        sources.push(policy::Source { layer: Layer::User, file, text: text.into() });
+        Rules::read(&sources).map_err(|wrong| Exit::Refused.error(format!("nothing was written: {wrong}")))
+    }
+
+    /// A rule of the user closes what is the user's: with another one no session would start.
+    fn check_owners(&self, rules: &Rules) -> Result<()> {
+        let own = rules.own().filter(|rule| rule.layer == Layer::User && rule.effect == Effect::Deny);
+        for (rule, site) in own.flat_map(|rule| rule.sites.iter().map(move |site| (rule, site))) {
+            let path = match site {
+                Site::Home(path) => self.home.join(path),
+                Site::System(path) => PathBuf::from(path),
+                _ => continue,
+            };
+            let there = path.ancestors().find_map(|path| fs::metadata(path).ok());
+            if there.is_none_or(|there| there.uid() != self.uid) {
+                return Err(Exit::Refused.error(format!(
+                    "nothing was written: {site} does not belong to user {}, and rule `{}` would close it to others, too; root \
+                     may put such a rule into `{}`",
+                    self.uid,
+                    rule.id,
+                    rules::OF_MACHINE
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a text in the place of what is there, if sessions would begin under it.
+    pub fn write(&self, text: &str) -> Result<()> {
+        self.check_owners(&self.with(text)?)?;
         let directory = self.path.parent().context("the file has no directory")?;
         let failed = || format!("`{}` could not be written", self.path.display());
         DirBuilder::new().recursive(true).mode(0o755).create(directory).with_context(failed)?;
@@ -94,8 +128,16 @@ impl Own {
     }
 }
 
-/// Adds a rule.
-pub fn say(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> {
+/// What a file of rules holds; nothing, if it is not there.
+fn text_of(path: &Path) -> Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        text => text.with_context(|| format!("`{}` could not be read", path.display())),
+    }
+}
+
+/// Adds a rule for a place.
+pub fn add(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> {
     let own = Own::open(state, &args.user)?;
     let site = site_of(&args.place, &own.home)?;
     let mut what = args.what.iter().try_fold(What::empty(), |all, word| {
@@ -108,8 +150,7 @@ pub fn say(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> 
         what = if effect == Effect::Allow { What::READ } else { What::EVERYTHING };
     }
     let before = rules::of_session(own.uid)?;
-    let place = policy::site(site.0, &site.1).map_err(anyhow::Error::msg)?;
-    let refused = refused_at(&before, &place);
+    let refused = before.refused_at(&site);
     if effect == Effect::Allow && !refused.intersects(what) {
         let hint = match refused.words().collect::<Vec<_>>() {
             words if words.is_empty() => "no rule refuses anything there".to_owned(),
@@ -118,7 +159,7 @@ pub fn say(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> 
         return Err(Exit::Usage.error(format!("nothing was written: {hint}")));
     }
     let why = args.why.clone().unwrap_or_else(|| format!("said with `wardline policy {}`", effect.word()));
-    let said = Said { site, what, effect, why };
+    let said = Said { sites: vec![site], what, effect, why };
     let (text, id) = said.added_to(&own.text, &own.there);
     own.write(&text)?;
     let done = if effect == Effect::Allow { "opened" } else { "closed" };
@@ -136,8 +177,7 @@ pub fn forget(state: &State, args: &RuleArgs) -> Result<ExitCode> {
     let own = Own::open(state, &args.user)?;
     let which = &*args.rule;
     let by_place = || {
-        let (kind, place) = site_of(which, &own.home).ok()?;
-        let site = policy::site(kind, &place).ok()?;
+        let site = site_of(which, &own.home).ok()?;
         let mut of_place = own.there.of_user_at(&site).map(|rule| rule.id.clone());
         of_place.next().filter(|_| of_place.next().is_none())
     };
@@ -156,15 +196,37 @@ pub fn forget(state: &State, args: &RuleArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is refused at a place.
-fn refused_at(rules: &Rules, place: &Site) -> What {
-    let met = rules.policy().meetings_with(place);
-    let denied = met.iter().filter(|met| met.row.rule.effect == Effect::Deny);
-    denied.fold(What::empty(), |all, met| all | rules.left_at(met, place))
+/// Lets the user's editor have a copy, and puts it in the place of the file if it holds rules.
+pub fn edit(state: &State, user: &UserArgs) -> Result<ExitCode> {
+    let own = Own::open(state, user)?;
+    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".into());
+    let copy = tempfile::Builder::new().prefix("wardline-rules-").suffix(".toml").tempfile()?;
+    fs::write(copy.path(), &own.text)?;
+    let mut words = editor.split_whitespace();
+    let program = words.next().context("`$EDITOR` is empty")?;
+    let status = Command::new(program)
+        .args(words)
+        .arg(copy.path())
+        .status()
+        .with_context(|| format!("`{program}` cannot be executed: set `$EDITOR`"))?;
+    if !status.success() {
+        return Err(Exit::Failed.error(format!("nothing was written: `{program}` ended with {status}")));
+    }
+    let text = fs::read_to_string(copy.path())?;
+    if text == own.text {
+        print_line!("nothing was changed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    Policy::read(Layer::User, &own.path.display().to_string(), &text).map_err(|wrong| {
+        Exit::Refused.error(format!("nothing was written:\n{}", wrong.render().trim_end()))
+    })?;
+    own.write(&text)?;
+    print_line!("wrote `{}`: sessions that begin from now on obey it", own.path.display());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The place in the words of a rule.
-fn site_of(place: &str, home: &Path) -> Result<(&'static str, String)> {
+fn site_of(place: &str, home: &Path) -> Result<Site> {
     if let Ok(address) = place.parse::<IpAddr>() {
         return Err(Exit::Usage.error(format!(
             "`{address}` is the same for every user: root may put a rule for it into `/etc/wardline/policy.d`"
@@ -179,8 +241,7 @@ fn site_of(place: &str, home: &Path) -> Result<(&'static str, String)> {
         Err(_) => ("root", path.as_path()),
     };
     let text = site.1.to_str().context("a rule names places in UTF-8")?;
-    policy::site(site.0, text).map_err(|why| Exit::Usage.error(format!("`{place}`: {why}")))?;
-    Ok((site.0, text.to_owned()))
+    policy::site(site.0, text).map_err(|why| Exit::Usage.error(format!("`{place}`: {why}")))
 }
 
 #[cfg(test)]
@@ -190,9 +251,9 @@ mod tests {
     #[test]
     fn a_place_is_named_from_the_home_or_from_the_root() {
         let of = |place: &str| site_of(place, Path::new("/home/u")).map_err(|error| error.to_string());
-        assert_eq!(of("~/x/y"), Ok(("home", "x/y".into())));
-        assert_eq!(of("/home/u/.npmrc"), Ok(("home", ".npmrc".into())));
-        assert_eq!(of("/srv/x"), Ok(("root", "/srv/x".into())));
+        assert_eq!(of("~/x/y"), Ok(Site::Home("x/y".into())));
+        assert_eq!(of("/home/u/.npmrc"), Ok(Site::Home(".npmrc".into())));
+        assert_eq!(of("/srv/x"), Ok(Site::System("/srv/x".into())));
         for none in ["~/", "/home/u", "/", "169.254.169.254", "/srv/*"] {
             assert!(of(none).is_err(), "{none}");
         }
@@ -200,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_known_before_it_is_opened() {
-        let refused = |place: &str| refused_at(&Rules::default(), &Site::Home(place.into()));
+        let refused = |place: &str| Rules::default().refused_at(&Site::Home(place.into()));
         assert_eq!(refused(".npmrc"), What::EVERYTHING);
         assert_eq!(refused(".vimrc"), What::CHANGE);
         assert_eq!(refused("notes.txt"), What::empty());

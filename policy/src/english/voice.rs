@@ -1,0 +1,123 @@
+//! Rules in English: what [`super::hear`] and [`super::read`] understand again.
+
+use super::token::quoted;
+use crate::rule::{Effect, Harmless, Kind, Rule, Walk, What};
+use crate::site::Site;
+
+/// What is done, as a verb, and of one who does it.
+pub(super) const VERBS: [(What, &str, &str); 6] = [
+    (What::EVERYTHING, "touch", "touches"),
+    (What::READ, "read", "reads"),
+    (What::WRITE, "rewrite in place", "rewrites in place"),
+    (What::CHANGE, "change", "changes"),
+    (What::CONNECT, "connect to", "connects to"),
+    (What::LISTEN, "listen at", "listens at"),
+];
+
+impl Rule {
+    /// What the rule decides, in a sentence.
+    pub fn sentence(&self) -> String {
+        sentence(self.effect, self.what, &self.sites)
+    }
+
+    /// All of it, in sentences: [`super::read`] gives the rule back.
+    pub fn in_english(&self) -> String {
+        let mut lines = vec![
+            self.sentence(),
+            format!("{ID}{}", self.id),
+            format!("{IS}{}", self.is),
+            format!("{WHY}{}", self.why),
+        ];
+        lines.extend(self.source.iter().map(|source| format!("{SOURCE}{source}")));
+        let flags = [(!self.is_final, NOT_FINAL), (self.routine, ROUTINE), (self.frees_names, FREES_NAMES)];
+        lines.extend(flags.into_iter().filter(|(is_so, _)| *is_so).map(|(_, line)| line.to_owned()));
+        lines.extend(KINDS.iter().filter(|(of, _)| *of == self.kind).map(|(_, line)| (*line).to_owned()));
+        lines.extend(
+            HARMLESS.iter().filter(|(of, _)| Some(*of) == self.harmless).map(|(_, line)| (*line).to_owned()),
+        );
+        if self.walk == Walk::Directories {
+            lines.push(DIRECTORIES.to_owned());
+        }
+        lines.join("\n")
+    }
+}
+
+pub(super) const ID: &str = "Its name: ";
+pub(super) const IS: &str = "What lies there: ";
+pub(super) const WHY: &str = "Why: ";
+pub(super) const SOURCE: &str = "Source: ";
+pub(super) const NOT_FINAL: &str = "It may be taken back.";
+pub(super) const ROUTINE: &str = "Tools look there whenever they run.";
+pub(super) const FREES_NAMES: &str = "Names that are closed anywhere are left alone there.";
+pub(super) const DIRECTORIES: &str = "Directories alone are labelled there.";
+pub(super) const KINDS: [(Kind, &str); 2] =
+    [(Kind::Key, "A broker uses such a key for a session."), (Kind::Gpg, "It is where gpg keeps its keys.")];
+pub(super) const HARMLESS: [(Harmless, &str); 4] = [
+    (Harmless::Npm, "A file that surely holds nothing but plain settings of npm may be read."),
+    (Harmless::Netrc, "A file that surely holds nothing but hosts without a password may be read."),
+    (Harmless::Settings, "A file that surely holds nothing but plain settings may be read."),
+    (Harmless::Public, "A file that surely holds nothing but certificates and public keys may be read."),
+];
+
+/// What comes of what, where.
+pub fn sentence(effect: Effect, what: What, sites: &[Site]) -> String {
+    let places = listed(sites.iter().map(ToString::to_string));
+    let mut left = what;
+    let verbs: Vec<_> = VERBS
+        .iter()
+        .filter(|(of, ..)| {
+            let says = left.contains(*of);
+            left -= if says { *of } else { What::empty() };
+            says
+        })
+        .collect();
+    match effect {
+        Effect::Deny => {
+            format!("No agent session may {} {places}.", listed(verbs.iter().map(|(_, verb, _)| verb)))
+        }
+        Effect::Allow => {
+            format!("Agent sessions may {} {places}.", listed(verbs.iter().map(|(_, verb, _)| verb)))
+        }
+        Effect::Watch => {
+            format!(
+                "Wardline tells when an agent session {} {places}.",
+                listed(verbs.iter().map(|(.., verb)| verb))
+            )
+        }
+    }
+}
+
+/// `a, b or c`.
+fn listed<T: AsRef<str>>(words: impl Iterator<Item = T>) -> String {
+    let words: Vec<T> = words.collect();
+    let mut text = String::new();
+    for (nth, word) in words.iter().enumerate() {
+        text.push_str(match nth {
+            0 => "",
+            nth if nth + 1 == words.len() => " or ",
+            _ => ", ",
+        });
+        text.push_str(word.as_ref());
+    }
+    text
+}
+
+/// The place in words, for people.
+impl std::fmt::Display for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Site::Home(path) => f.write_str(&quoted(&format!("~/{path}"))),
+            Site::System(path) => f.write_str(&quoted(path)),
+            Site::NameIn(directory, name) => {
+                write!(f, "{} in any directory called {}", quoted(name), quoted(directory))
+            }
+            Site::Name(name) => write!(f, "a file called {}", quoted(name)),
+            Site::Pattern(pattern) => write!(f, "a file called {} in the home", quoted(&pattern.to_string())),
+            Site::Repository(path) => write!(f, "{} of another repository", quoted(path)),
+            Site::Workspace(path) => write!(f, "{} in the workspace", quoted(path)),
+            Site::Runtime(path) => write!(f, "{} in the user's runtime directory", quoted(path)),
+            Site::Variable(name) => write!(f, "the socket that {} names", quoted(&format!("${name}"))),
+            Site::Address(address) => f.write_str(&quoted(&address.to_string())),
+        }
+    }
+}
