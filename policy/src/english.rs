@@ -26,6 +26,7 @@ use crate::rules::Rules;
 use crate::site::{Pattern, Site};
 use clause::{Clause, clauses};
 use place::Around;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use token::Token;
@@ -119,8 +120,8 @@ impl Listener<'_> {
         for clause in &all {
             self.clause(clause, &reason, &mut heard);
         }
-        heard.limits.sort();
-        heard.limits.dedup();
+        let mut seen = HashSet::new();
+        heard.limits.retain(|limit| seen.insert(limit.clone()));
         if !heard.limits.is_empty() || !heard.is_matter {
             heard.nearest = if heard.is_matter { self.nearest(&heard) } else { Vec::new() };
             heard.rules.clear();

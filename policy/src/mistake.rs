@@ -53,12 +53,19 @@ impl Mistake {
     }
 }
 
+/// How much like a known word another is that may be meant for it, of 1.
+const ALIKE: f64 = 0.6;
+
 /// The known word that is most like another, if one is.
-pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    const ALIKE: f64 = 0.6;
+fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    most_like(word, known, ALIKE)
+}
+
+/// The known word that is most like another, if it is so much like it.
+pub(crate) fn most_like<'k>(word: &str, known: &[&'k str], alike: f64) -> Option<&'k str> {
     let like = |other: &str| strsim::normalized_damerau_levenshtein(word, other);
     let best = known.iter().map(|known| (like(known), *known)).max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 >= ALIKE).then_some(best.1)
+    (best.0 >= alike).then_some(best.1)
 }
 
 impl Mistakes {

@@ -29,9 +29,14 @@ fn world() -> Result<World> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     mount("rules", OWN, "tmpfs", MountFlags::empty(), c"mode=0755")?;
     let world = World::new()?;
-    for (path, content) in
-        [(".npmrc", TOKEN), ("customers/list", "LIST\n"), ("shared/list", "LIST\n"), (".aws/x", "KEY\n")]
-    {
+    for (path, content) in [
+        (".npmrc", TOKEN),
+        (".pypirc", TOKEN),
+        ("customers/list", "LIST\n"),
+        ("shared/list", "LIST\n"),
+        ("diary/today", "DEAR\n"),
+        (".aws/x", "KEY\n"),
+    ] {
         world.write(&world.home().join(path), content)?;
     }
     Ok(world)
@@ -73,13 +78,15 @@ fn the_users_rules_hold_in_the_users_sessions() -> Result<()> {
         let output = policy(&world, args)?;
         ensure!(output.status.success(), "{args:?}: {output:?}");
     }
+    said_in_english(&world)?;
     let text = fs::read_to_string(own(&world))?;
-    ensure!(text.contains("why = \"it is asked for\"") && text.matches("[[rule]]").count() == 2, "{text}");
+    ensure!(text.contains("why = \"it is asked for\"") && text.matches("[[rule]]").count() == 4, "{text}");
 
     let program = world.program()?.display().to_string();
     let file = own(&world).display().to_string();
     let script = format!(
         "cat ~/.npmrc; cat ~/customers/list; cat ~/.aws/x; echo x >> ~/.npmrc && echo changed
+         cat ~/.pypirc; cat ~/diary/today; echo x >> ~/diary/today && echo added
          cat {file} > /dev/null && echo seen
          echo >> {file} && echo written; rm -f {file}; mv ~/.npmrc {file} && echo moved; mv /etc/wardline/users ~/u && echo moved
          {program} --state-dir {} policy allow ~/.aws; echo \"status $?\"",
@@ -87,7 +94,7 @@ fn the_users_rules_hold_in_the_users_sessions() -> Result<()> {
     );
     let output = enforced(&world, &script)?;
     let (out, told) = said(&output);
-    assert_eq!(out, format!("{TOKEN}seen\nstatus 122\n"), "{output:?}");
+    assert_eq!(out, format!("{TOKEN}{TOKEN}added\nseen\nstatus 122\n"), "{output:?}");
     ensure!(told.contains("a session has no say in how it is guarded"), "{told}");
     assert_eq!(fs::read_to_string(own(&world))?, text, "as it was");
 
@@ -97,6 +104,41 @@ fn the_users_rules_hold_in_the_users_sessions() -> Result<()> {
     }
     let output = enforced(&world, "cat ~/.npmrc; cat ~/customers/list")?;
     assert_eq!(said(&output).0, "LIST\n", "{output:?}");
+    Ok(())
+}
+
+/// What is not understood whole is not written, what is shown is written after a yes alone, and what is written is tried.
+fn said_in_english(world: &World) -> Result<()> {
+    let before = fs::read_to_string(own(world))?;
+    for (text, status, wanted) in [
+        ("Never read ~/diary at night.", 120, "No agent session may read `~/diary`."),
+        ("Never read ~/diary. Agents may read ~/.pypirc if they ask.", 120, "nothing was written"),
+        ("Never read ~/diary.", 0, "`~/diary`: must be refused"),
+        ("Never read /usr/bin/true.", 122, "does not belong to user"),
+    ] {
+        let yes = if status == 0 { &[][..] } else { &["--yes"] };
+        let output = policy(world, &[&["say", text], yes].concat())?;
+        let (out, told) = said(&output);
+        assert_eq!(output.status.code(), Some(status), "{text}: {output:?}");
+        ensure!(out.contains(wanted) || told.contains(wanted), "{text}: {output:?}");
+        assert_eq!(fs::read_to_string(own(world))?, before, "{text}");
+    }
+    let text = "Never read ~/diary, because it is mine. Agents may read ~/.pypirc.";
+    let output = policy(world, &["say", "--yes", text])?;
+    ensure!(output.status.success(), "{output:?}");
+    let mut command = world.wardline(["policy", "test", "--json", "deny-diary", "allow-pypirc"]);
+    let id = world.user.id.to_string();
+    let output = command.env("SUDO_UID", &id).env("SUDO_GID", &id).current_dir("/").output()?;
+    let tried: Vec<Value> = serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))?;
+    ensure!(tried.iter().all(|tried| tried["is_right"] == true), "{tried:?}");
+    let came = tried.iter().map(|tried| format!("{} {} {}", tried["rule"], tried["deed"], tried["came"]));
+    let wanted = [
+        r#""deny-diary" "read" "refused""#,
+        r#""deny-diary" "read" "happened""#,
+        r#""deny-diary" "change" "happened""#,
+        r#""allow-pypirc" "read" "happened""#,
+    ];
+    assert_eq!(came.collect::<Vec<_>>(), wanted, "{tried:?}");
     Ok(())
 }
 

@@ -186,7 +186,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         Verb::Say(args) => say::run(state, args),
         Verb::Diff { json } => diff::run(*json),
         Verb::Edit(user) => own::edit(state, user),
-        Verb::Test(args) => test(args),
+        Verb::Test(args) => test(state, args),
         Verb::List { json } => list(*json),
         Verb::Show { id, json } => show(id, *json),
         Verb::Explain { place, home, workspace, json } => {
@@ -203,10 +203,10 @@ fn here() -> Result<Rules> {
 }
 
 /// With the files that hold in one's own sessions.
-fn test(args: &demo::Args) -> Result<ExitCode> {
+fn test(state: &State, args: &demo::Args) -> Result<ExitCode> {
     let mut options = args.options.clone();
-    let user = user::here().ok().map(|user| rules::of_user(user.uid)).transpose()?.flatten();
-    for source in rules::of_machine()?.into_iter().chain(user) {
+    let own = rules::of_user(user::owner(None, state)?)?;
+    for source in rules::of_machine()?.into_iter().chain(own) {
         options.extend(["--with".into(), source.file.into()]);
     }
     demo::lab("rules", &options)

@@ -30,6 +30,8 @@ pub struct Clause {
     /// It is about something that a kernel sees.
     is_matter: bool,
     is_it: bool,
+    /// A program is started.
+    runs: bool,
     /// Words that mean nothing where something is refused.
     loose: Option<Range<usize>>,
 }
@@ -176,6 +178,7 @@ impl Clause {
                     self.does(what);
                     self.limit(limit, at);
                     self.is_matter |= !matches!(limit, Limit::Narrower);
+                    self.runs |= limit == Limit::Program;
                 }
                 Meaning::Beyond(limit) => {
                     self.limit(limit, at);
@@ -202,11 +205,9 @@ impl Clause {
                     self.what |= if reads { What::CHANGE } else { What::empty() };
                 }
                 Meaning::Condition(limit) => {
-                    self.limit(limit, at);
+                    // "for a host" is no task.
+                    self.limit(if piece.host && limit == Limit::Task { Limit::Host } else { limit }, at);
                     self.is_matter |= matches!(limit, Limit::Prior) || piece.host;
-                    if piece.host {
-                        self.limit(Limit::Host, at);
-                    }
                 }
                 Meaning::It => self.is_it = true,
                 Meaning::Vague => self.vague = Some(at.clone()),
@@ -271,11 +272,9 @@ impl Clause {
             self.limit(Limit::Unknown, &at);
         }
         // A program with words behind it is told something.
-        let run = self.limits.iter().position(|(limit, _)| *limit == Limit::Program);
-        if let Some(at) =
-            run.and_then(|_| self.limits.iter().find(|(limit, _)| *limit == Limit::Unknown)).cloned()
-        {
-            self.limit(Limit::Argument, &at.1);
+        let told = self.limits.iter().find(|(limit, _)| self.runs && *limit == Limit::Unknown).cloned();
+        if let Some((_, at)) = told {
+            self.limit(Limit::Argument, &at);
         }
         let narrows = [Limit::Only, Limit::Program, Limit::Host, Limit::Task];
         if self.effect == Some(Effect::Allow) && limits(self, &narrows) && !limits(self, &[Limit::Lend]) {

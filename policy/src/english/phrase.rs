@@ -238,11 +238,14 @@ pub fn is_plain(tokens: &[Token]) -> bool {
     (0..tokens.len()).all(|nth| tokens.get(nth..).and_then(at).is_none_or(|(meaning, _)| !binds(meaning)))
 }
 
+/// How much like a known word one must be: short words are like many.
+const ALIKE: f64 = 0.7;
+
 /// The known word that is most like one that is not.
 pub fn nearest(word: &str) -> Option<&'static str> {
     let known = PHRASES.iter().filter(|(meaning, _)| !matches!(meaning, Filler | Loose | Vague | Thing | In));
     let known: Vec<&str> = known.flat_map(|(_, all)| all.split('|')).filter(|of| !of.contains(' ')).collect();
-    crate::mistake::nearest(word, &known)
+    crate::mistake::most_like(word, &known, ALIKE)
 }
 
 #[cfg(test)]
