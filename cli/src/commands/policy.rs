@@ -1,6 +1,7 @@
 //! `wardline policy`: the rules that hold, which of them meet a place, and rules of one's own.
 
 mod diff;
+mod here;
 mod own;
 mod say;
 
@@ -10,6 +11,7 @@ use command::print_line;
 use command::user::UserArgs;
 use command::{Exit, State, table, user};
 use guard::rules;
+use here::here;
 use policy::{Effect, Layer, Meeting, Rule, Rules, Site, Source, Way, What};
 use serde::Serialize;
 use std::fs::File;
@@ -194,12 +196,6 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         }
         Verb::Check { file, json } => check(file, *json),
     }
-}
-
-/// The rules under which a session would begin from here.
-fn here() -> Result<Rules> {
-    let user = user::here()?;
-    rules::of_session(user.uid).map_err(|trouble| Exit::Refused.error(trouble.to_string()))
 }
 
 /// With the files that hold in one's own sessions.

@@ -1,6 +1,6 @@
 //! `wardline policy diff`: what rules of one's own change of the shipped ones.
 
-use super::here;
+use super::here::here;
 use anyhow::Result;
 use command::print_line;
 use policy::{Effect, Layer, Rule, Rules, What, sentence};
