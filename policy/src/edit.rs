@@ -19,6 +19,8 @@ pub struct Said {
 
 /// What a new file begins with.
 const HEAD: &str = "# A user's rules for agent sessions, upon those that `wardline policy list` shows.\n";
+/// Characters of a place that stand for it.
+const IS_MAX: usize = 200;
 /// Bytes of an id that is made of a place.
 const ID_MAX: usize = 60;
 
@@ -82,6 +84,7 @@ impl Said {
     /// What lies there: its first place.
     fn is(&self) -> String {
         let first = self.sites.first().map(|site| site.key().1).unwrap_or_default();
+        let first = first.chars().take(IS_MAX).collect::<String>();
         match self.sites.len() {
             0 | 1 => first,
             more => format!("{first} and {} more", more - 1),

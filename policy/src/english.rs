@@ -2,8 +2,8 @@
 //! ([`Rule::in_english`]) it understands again ([`read`]).
 //!
 //! What people say is heard sentence by sentence ([`hear`]). A sentence is a rule when each of its words was understood and
-//! the rules can hold all of it. Of any other it is said which words no rule holds, why, and which rule comes nearest: one
-//! that refuses no less, or none.
+//! the rules can hold all of it. Of any other it is said which words no rule holds, why, and which rule comes near: one
+//! that opens nothing, or none.
 
 mod clause;
 mod limit;
@@ -21,7 +21,7 @@ pub use voice::sentence;
 
 use crate::edit::Said;
 use crate::read::{FOR_ALL_SITES, MAX_SITES, MAX_TEXT, WATCHED_SITES};
-use crate::rule::{Effect, Layer};
+use crate::rule::{Effect, Layer, What};
 use crate::rules::Rules;
 use crate::site::{Pattern, Site};
 use clause::{Clause, clauses};
@@ -33,6 +33,9 @@ use token::Token;
 
 /// Sentences that are heard at once.
 const MAX_SENTENCES: usize = 100;
+
+/// What can be told of.
+const WATCHED: What = What::READ.union(What::WRITE).union(What::CHANGE);
 
 /// What came of a sentence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub struct Heard {
     pub is_open: bool,
     /// Which of its words no rule holds, and why.
     pub limits: Vec<(Limit, String)>,
-    /// What comes nearest, in sentences that are understood.
+    /// What comes near, in sentences that are understood.
     pub nearest: Vec<String>,
     /// It is about something that a kernel sees.
     pub is_matter: bool,
@@ -101,10 +104,10 @@ impl Listener<'_> {
         let mut all = clauses(said, around);
         let mut heard = Heard { text: whole.to_owned(), ..Heard::default() };
         let opens = all.iter().any(|clause| clause.effect == Some(Effect::Allow));
-        if let (true, Some(tail), Some(last)) = (opens, why, all.last_mut())
-            && let Some(at) = span(tail).filter(|_| !phrase::is_plain(tail))
+        if let (Some(tail), Some(last)) = (why, all.last_mut())
+            && let Some(at) = span(tail).filter(|_| opens || !phrase::is_plain(tail))
         {
-            // A reason may take back what is opened.
+            // A reason may hold a condition, which takes back what is opened, or another sentence.
             last.limits.push((Limit::Unknown, at));
         }
         let why = why
@@ -125,7 +128,6 @@ impl Listener<'_> {
         if !heard.limits.is_empty() || !heard.is_matter {
             heard.nearest = if heard.is_matter { self.nearest(&heard) } else { Vec::new() };
             heard.rules.clear();
-            heard.held.clear();
         }
         heard
     }
@@ -162,7 +164,7 @@ impl Listener<'_> {
             let closed = self.closed(&said, site);
             let limit = match effect {
                 Effect::Deny if self.layer == Layer::User && FOR_ALL_SITES.contains(&kind) => Limit::Everyone,
-                Effect::Watch if !WATCHED_SITES.contains(&kind) => Limit::Unheld,
+                Effect::Watch if !WATCHED_SITES.contains(&kind) || !WATCHED.contains(what) => Limit::Unheld,
                 Effect::Allow if closed.is_some() => Limit::Closed,
                 _ => continue,
             };
@@ -179,8 +181,13 @@ impl Listener<'_> {
         self.rules.would_not_hold(&rule).map(|mistake| mistake.message)
     }
 
-    /// What refuses no less than was said, of what the rules can hold.
+    /// What comes near to what was said, of what rules can hold. It opens nothing. None where words are not known that may turn
+    /// its meaning round.
     fn nearest(&self, heard: &Heard) -> Vec<String> {
+        let has = |of| heard.limits.iter().any(|(limit, _)| *limit == of);
+        if has(Limit::Unknown) && !has(Limit::Flow) {
+            return Vec::new();
+        }
         let tightening = heard.rules.iter().filter(|said| said.effect != Effect::Allow);
         let of_user = |site: &Site| match site {
             Site::Name(name) if self.layer == Layer::User => Pattern::new(name).map(Site::Pattern),

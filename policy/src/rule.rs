@@ -22,6 +22,12 @@ bitflags::bitflags! {
     }
 }
 
+impl Default for What {
+    fn default() -> Self {
+        What::empty()
+    }
+}
+
 /// Declares an enum whose values are words of the language.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal,)* }) => {

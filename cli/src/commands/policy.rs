@@ -79,7 +79,7 @@ of these the rule of the place itself, then of its name, then of what it lies in
     /// Write rules in plain English: what was understood is shown, and counts after a yes
     #[command(
         after_help = "The same words give the same rule. A text is obeyed when each of its words was understood and the rules can hold all of it; of anything else it is said \
-which words no rule holds, why, and what comes nearest. Exit code 120 says that something was not understood.\n\nExamples:\n  wardline policy say \"never read ~/customers\"\n  sudo wardline policy say --yes \"agents may read ~/.npmrc\""
+which words no rule holds, why, and what comes near. Exit code 120 says that something was not understood.\n\nExamples:\n  wardline policy say \"never read ~/customers\"\n  sudo wardline policy say --yes \"agents may read ~/.npmrc\""
     )]
     Say(say::Args),
     /// Say what rules of one's own change of the shipped ones
@@ -256,24 +256,8 @@ fn show(id: &str, json: bool) -> Result<ExitCode> {
 }
 
 fn in_words(rule: &Rule) -> String {
-    const IN_A_SENTENCE: usize = 3;
-    let mut words = format!("`{}` ({}): ", rule.id, rule.is);
-    if rule.sites.len() <= IN_A_SENTENCE {
-        words.push_str(&rule.sentence());
-    } else {
-        let head = policy::sentence(rule.effect, rule.what, &[]);
-        words.push_str(head.trim_end_matches([' ', '.']));
-        for site in &rule.sites {
-            words.push_str(&format!("\n  {site}"));
-        }
-    }
-    words.push_str(&format!("\nwhy: {}\n", rule.why));
-    if let Some(source) = &rule.source {
-        words.push_str(&format!("source: {source}\n"));
-    }
     let last = if rule.is_final && rule.effect == Effect::Deny { ", final" } else { "" };
-    words.push_str(&format!("from: `{}` ({}{last})", rule.file, rule.layer.word()));
-    words
+    format!("{}\nFrom: `{}` ({}{last})", rule.in_english(), rule.file, rule.layer.word())
 }
 
 /// Whose places are asked for.

@@ -49,7 +49,8 @@ impl Own {
         }
         let path = Path::new(OF_USERS).join(format!("{uid}.toml"));
         DirBuilder::new().recursive(true).mode(0o755).create(OF_USERS)?;
-        let opened = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
+        // Nobody has this number, so that what lies there was left by such a test which was killed.
+        let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&path);
         let mut opened = opened.with_context(|| format!("`{}` could not be made", path.display()))?;
         let written = Written(Some(path));
         opened.write_all(self.text.as_bytes())?;

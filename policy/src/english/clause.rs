@@ -30,8 +30,18 @@ pub struct Clause {
     /// It is about something that a kernel sees.
     is_matter: bool,
     is_it: bool,
+    said_it: Option<Range<usize>>,
     /// A program is started.
     runs: bool,
+    /// A place is named from nowhere.
+    bare: Option<Range<usize>>,
+    /// What is done is all that can be done.
+    all: Option<Range<usize>>,
+    /// Words that refuse: with two of them it is not known what is meant.
+    denials: usize,
+    /// Something is to be left, and it is left alone.
+    left: Option<Range<usize>>,
+    is_alone: bool,
     /// Words that mean nothing where something is refused.
     loose: Option<Range<usize>>,
 }
@@ -57,6 +67,20 @@ impl Piece {
         matches!(self.symbol, Symbol::Places(_))
     }
 
+    fn says_what_comes(&self) -> bool {
+        let Symbol::Means(meaning) = self.symbol else { return false };
+        matches!(
+            meaning,
+            Meaning::Deny
+                | Meaning::Allow
+                | Meaning::Tell
+                | Meaning::Ask
+                | Meaning::Shut
+                | Meaning::Only
+                | Meaning::Condition(_)
+        )
+    }
+
     fn means(&self, meaning: Meaning) -> bool {
         matches!(self.symbol, Symbol::Means(of) if of == meaning)
     }
@@ -74,19 +98,33 @@ pub fn clauses(tokens: &[Token], around: Around<'_>) -> Vec<Clause> {
             let next = last.next(piece);
             all.push(next);
         }
-        is_but = matches!(piece.symbol, Symbol::Means(Meaning::But));
+        is_but = piece.means(Meaning::But);
+        let mut after = pieces.get(nth + 1..).unwrap_or_default().iter();
+        let after = after.find(|piece| !piece.means(Meaning::Filler) && !piece.means(Meaning::Loose));
+        if is_but
+            && !after.is_some_and(Piece::says_what_comes)
+            && let Some(last) = all.last_mut()
+        {
+            // All but this.
+            last.limit(Limit::Except, &piece.at);
+        }
         let next = pieces.get(nth + 1);
         if let Some(last) = all.last_mut() {
             last.take(piece, nth.checked_sub(1).and_then(|before| pieces.get(before)), next);
         }
     }
-    let mut before: Vec<Site> = Vec::new();
+    let mut before = Clause::default();
     for clause in &mut all {
         if clause.is_it && clause.sites.is_empty() {
-            clause.sites.clone_from(&before);
-            clause.is_matter |= !before.is_empty();
+            clause.sites.clone_from(&before.sites);
+            clause.of_kind.clone_from(&before.of_kind);
+            clause.things.clone_from(&before.things);
+            clause.bare.clone_from(&before.bare);
+            clause.is_matter |= !before.sites.is_empty();
+        } else if let Some(at) = clause.said_it.clone() {
+            clause.limit(Limit::Unknown, &at);
         }
-        before.clone_from(&clause.sites);
+        before = clause.clone();
         clause.finish();
         if asks && let Some(token) = tokens.last() {
             clause.limits.push((Limit::Unknown, token.at.clone()));
@@ -123,12 +161,6 @@ fn pieces(tokens: &[Token], around: Around<'_>) -> Vec<Piece> {
     pieces
 }
 
-impl Default for What {
-    fn default() -> Self {
-        What::empty()
-    }
-}
-
 impl Clause {
     /// Whether a piece begins another clause: it says again what comes of something, or what is done elsewhere.
     fn is_ended_by(&self, piece: &Piece, is_but: bool) -> bool {
@@ -138,14 +170,16 @@ impl Clause {
             Meaning::Deny | Meaning::Allow | Meaning::Tell | Meaning::Ask | Meaning::Shut => {
                 is_whole || is_but && self.has_verb
             }
-            Meaning::Verb(_) | Meaning::Part(..) => is_whole,
+            Meaning::Leave => is_whole || is_but && self.has_verb,
+            Meaning::Verb(_) | Meaning::All | Meaning::Part(..) => is_whole,
             _ => false,
         }
     }
 
     /// The next clause: it means the same where it does not say otherwise.
     fn next(&self, piece: &Piece) -> Self {
-        let says = !matches!(piece.symbol, Symbol::Means(Meaning::Verb(_) | Meaning::Part(..)));
+        let says =
+            !matches!(piece.symbol, Symbol::Means(Meaning::Verb(_) | Meaning::All | Meaning::Part(..)));
         let limits =
             self.limits.iter().filter(|(limit, _)| matches!(limit, Limit::Agent | Limit::Task | Limit::Ask));
         Self { effect: self.effect.filter(|_| !says), limits: limits.cloned().collect(), ..Self::default() }
@@ -161,9 +195,19 @@ impl Clause {
             Symbol::Unknown => self.limit(Limit::Unknown, at),
             Symbol::Places(places) => self.place(places, at),
             Symbol::Means(meaning) => match *meaning {
-                Meaning::Deny => self.effect = Some(Effect::Deny),
+                Meaning::Deny => self.denies(at),
                 Meaning::Shut => {
-                    self.effect = Some(Effect::Deny);
+                    self.denies(at);
+                    self.does(What::EVERYTHING);
+                }
+                Meaning::Leave => {
+                    self.denies(at);
+                    self.does(What::EVERYTHING);
+                    self.left = Some(at.clone());
+                }
+                Meaning::Alone => self.is_alone = true,
+                Meaning::All => {
+                    self.all = Some(at.clone());
                     self.does(What::EVERYTHING);
                 }
                 // What was refused before is not opened by it: "do not let agents".
@@ -185,11 +229,11 @@ impl Clause {
                     self.is_matter |= !matches!(limit, Limit::Agent | Limit::Time);
                 }
                 Meaning::ReadOnly => {
-                    self.effect = Some(Effect::Deny);
+                    self.denies(at);
                     self.does(What::CHANGE);
                 }
                 Meaning::OffLimits => {
-                    self.effect = Some(Effect::Deny);
+                    self.denies(at);
                     if !self.has_verb {
                         self.does(What::EVERYTHING);
                     }
@@ -209,7 +253,10 @@ impl Clause {
                     self.limit(if piece.host && limit == Limit::Task { Limit::Host } else { limit }, at);
                     self.is_matter |= matches!(limit, Limit::Prior) || piece.host;
                 }
-                Meaning::It => self.is_it = true,
+                Meaning::It => {
+                    self.is_it = true;
+                    self.said_it = Some(at.clone());
+                }
                 Meaning::Vague => self.vague = Some(at.clone()),
                 // "~/a or files" are others than those of the place.
                 Meaning::Thing if before.is_some_and(|before| before.means(Meaning::And)) => {
@@ -217,13 +264,25 @@ impl Clause {
                 }
                 Meaning::Thing => self.things = Some(at.clone()),
                 // A name in a place is none that a rule has.
-                Meaning::In if before.is_some_and(Piece::is_places) && next.is_some_and(Piece::is_places) => {
+                Meaning::In
+                    if before.is_some_and(Piece::is_places)
+                        && (next.is_some_and(Piece::is_places) || self.effect == Some(Effect::Allow)) =>
+                {
                     self.limit(Limit::Scope, at);
                 }
                 Meaning::Loose => self.loose = Some(at.clone()),
                 Meaning::And | Meaning::But | Meaning::Filler | Meaning::In => {}
             },
         }
+    }
+
+    fn denies(&mut self, at: &Range<usize>) {
+        self.denials += 1;
+        // What is refused twice, or opened and refused, may mean either.
+        if self.denials > 1 || self.effect == Some(Effect::Allow) {
+            self.limit(Limit::Unknown, at);
+        }
+        self.effect = Some(Effect::Deny);
     }
 
     fn does(&mut self, what: What) {
@@ -241,6 +300,10 @@ impl Clause {
             Places::Named(sites) => self.sites.extend(sites.iter().cloned()),
             Places::Kind(sites) => {
                 self.of_kind = Some(at.clone());
+                self.sites.extend(sites.iter().cloned());
+            }
+            Places::Bare(sites) => {
+                self.bare = Some(at.clone());
                 self.sites.extend(sites.iter().cloned());
             }
             Places::Some(sites) => {
@@ -265,11 +328,20 @@ impl Clause {
             self.is_matter = true;
         }
         // What is opened is named place by place, in words that leave nothing open.
-        if let Some(at) = self.of_kind.clone().or(self.things.clone()).filter(|_| opens) {
+        let unnamed = self.of_kind.clone().or(self.things.clone()).or(self.bare.clone());
+        if let Some(at) = unnamed.filter(|_| opens) {
             self.limit(Limit::Scope, &at);
         }
-        if let Some(at) = self.loose.clone().filter(|_| opens) {
+        if let Some(at) = self.loose.clone().or(self.all.clone()).filter(|_| opens) {
             self.limit(Limit::Unknown, &at);
+        }
+        if let Some(at) = self.left.clone().filter(|_| !self.is_alone) {
+            self.limit(Limit::Unknown, &at);
+        }
+        // Nobody listens at what is named from nowhere: it is somewhere on the network.
+        let connects = self.what.intersects(What::CONNECT | What::LISTEN) && self.what != What::EVERYTHING;
+        if let Some(at) = self.bare.clone().filter(|_| connects) {
+            self.limit(Limit::Host, &at);
         }
         // A program with words behind it is told something.
         let told = self.limits.iter().find(|(limit, _)| self.runs && *limit == Limit::Unknown).cloned();

@@ -43,6 +43,12 @@ pub enum Meaning {
     Thing,
     /// What follows says where what stands before it is.
     In,
+    /// The place that follows is refused with everything, if it is left alone.
+    Leave,
+    /// It is.
+    Alone,
+    /// All that can be done, where it is refused; what is opened is said more closely.
+    All,
     /// Nothing by itself.
     Filler,
     /// Nothing by itself, where something is refused or told.
@@ -51,15 +57,15 @@ pub enum Meaning {
 
 use Limit::{Agent, Argument, Count, Except, Flow, Host, Model, Narrower, Prior, Program, Scope, Task, Time};
 use Meaning::{
-    Allow, And, Ask, Beyond, But, Condition, Deny, Filler, In, It, Loose, OffLimits, Only, Part, ReadOnly,
-    Shut, Tell, Thing, Vague, Verb,
+    All, Allow, Alone, And, Ask, Beyond, But, Condition, Deny, Filler, In, It, Leave, Loose, OffLimits, Only,
+    Part, ReadOnly, Shut, Tell, Thing, Vague, Verb,
 };
 
 /// Phrases by what they are; of those that fit somewhere the longest counts. A `|` parts them.
 const PHRASES: &[(Meaning, &str)] = &[
     (
         Deny,
-        "never|do not|don't|must not|mustn't|may not|should not|shouldn't|cannot|can't|can not|will not|shall not|need not",
+        "never|do not|don't|must not|mustn't|may not|should not|shouldn't|cannot|can't|can not|will not|shall not",
     ),
     (
         Deny,
@@ -73,7 +79,9 @@ const PHRASES: &[(Meaning, &str)] = &[
         Deny,
         "block|forbid|prevent|deny|refuse|disallow|avoid|is forbidden|are forbidden|is not permitted|are not permitted|is not allowed|are not allowed|is prohibited|are prohibited",
     ),
-    (Shut, "keep out of|stay out of|stay away from|keep away from|hands off|leave|stay off"),
+    (Shut, "keep out of|stay out of|stay away from|keep away from|hands off|stay off"),
+    (Leave, "leave"),
+    (Alone, "alone"),
     (OffLimits, "off limits|off-limits|out of bounds|taboo"),
     (ReadOnly, "read-only|read only"),
     (
@@ -97,10 +105,9 @@ const PHRASES: &[(Meaning, &str)] = &[
         "change|changes|changing|changed|modify|modifies|modifying|modified|edit|edits|editing|edited|alter|alters|altering|altered|update|updates|updating|updated|write|writes|writing|written|write to|writes to|writing to|write into|changes to|edits to|modifications to|writes to|make changes to",
     ),
     (Verb(What::WRITE), "rewrite in place|rewrites in place"),
-    (
-        Verb(What::EVERYTHING),
-        "touch|touches|touching|touched|access|accesses|accessing|accessed|access to|open|opens|opening|opened|use|uses|using|used",
-    ),
+    (Verb(What::EVERYTHING), "touch|touches|touching|touched"),
+    (All, "access|accesses|accessing|accessed|access to|open|opens|opening|opened"),
+    (Verb(What::empty()), "use|uses|using|used"),
     (Verb(What::CONNECT), "connect to|connects to|connecting to"),
     (Verb(What::LISTEN), "listen at|listens at|listening at|listen on|listens on"),
     (
@@ -150,9 +157,9 @@ const PHRASES: &[(Meaning, &str)] = &[
     (Condition(Prior), "after|once|as soon as"),
     (Condition(Model), "if you are|if you're|if the model is"),
     (Only, "only|nothing but|nothing except|no files but|nothing else than"),
-    (It, "it|them|this|these"),
+    (It, "it|them"),
     (And, "and|or|nor|as well as"),
-    (But, "but|however|yet"),
+    (But, "but"),
     (Vague, "secrets|secret|credentials|passwords|tokens|keys|data|configuration files|config files"),
     (Thing, "files|file|anything|everything"),
     (In, "in|under|below|inside|within"),
@@ -162,7 +169,7 @@ const PHRASES: &[(Meaning, &str)] = &[
     ),
     (
         Loose,
-        "must|should|shall|will|be|is|are|been|being|do|always|from|with|at|on|content|contents|everyone|anyone|anybody|treat|consider|as|alone|who|it is|it's|that|able|i|me|we|us|into",
+        "must|should|shall|will|be|is|are|been|being|do|always|from|with|at|on|content|contents|everyone|anyone|anybody|treat|consider|as|who|it is|it's|that|able|i|me|we|us|into",
     ),
 ];
 
@@ -234,8 +241,24 @@ fn hour(tokens: &[Token]) -> Option<usize> {
 
 /// Whether words hold no condition, and take nothing back.
 pub fn is_plain(tokens: &[Token]) -> bool {
-    let binds = |meaning| matches!(meaning, Deny | Only | Condition(_) | But | Beyond(_));
-    (0..tokens.len()).all(|nth| tokens.get(nth..).and_then(at).is_none_or(|(meaning, _)| !binds(meaning)))
+    let binds = |meaning| {
+        matches!(
+            meaning,
+            Deny | Allow
+                | Ask
+                | Tell
+                | Shut
+                | Leave
+                | Only
+                | OffLimits
+                | ReadOnly
+                | Condition(_)
+                | But
+                | Beyond(_)
+        )
+    };
+    let is_plain = |nth: usize| tokens.get(nth..).and_then(at).is_none_or(|(meaning, _)| !binds(meaning));
+    (0..tokens.len()).all(is_plain) && tokens.iter().all(|token| token.name().is_none() && !token.comma)
 }
 
 /// How much like a known word one must be: short words are like many.

@@ -1,7 +1,7 @@
 //! Places in English.
 
 use super::phrase::begins;
-use super::token::Token;
+use super::token::{Text, Token};
 use crate::read::{MAX_TEXT, site};
 use crate::rule::Policy;
 use crate::site::Site;
@@ -18,6 +18,8 @@ pub enum Places {
     Host,
     /// A program with what it is told.
     Command,
+    /// These, by a name from nowhere.
+    Bare(Vec<Site>),
     /// These, and others that no rule finds.
     Some(Vec<Site>),
     /// A name of nothing that is known.
@@ -122,8 +124,12 @@ impl Around<'_> {
         let name = tokens.get(before)?.name()?;
         let rest = tokens.get(before + 1..)?;
         let outside = scope(rest, &OUTSIDE);
-        if let Some(count) = scope(rest, &IN_HOME).or(outside.filter(|_| name.contains('*'))) {
+        if let Some(count) = scope(rest, &IN_HOME) {
             return Some((one(site("pattern", name)), before + 1 + count));
+        }
+        if let Some(count) = outside.filter(|_| name.contains('*')) {
+            let sites = site("pattern", name).ok().into_iter().filter(fits).collect();
+            return Some((Places::Some(sites), before + 1 + count));
         }
         let kind = if name.contains('*') { "pattern" } else { "name" };
         Some((one(site(kind, name)), before + 1 + outside.unwrap_or_default()))
@@ -144,11 +150,17 @@ impl Around<'_> {
             let directory = rest.get(count)?.name()?;
             return Some((one(site("named", &format!("{directory}/{name}"))), 2 + count));
         }
+        let is_plain = matches!(tokens.first()?.text, Text::Name(_));
+        let is_known = !is_plain || is_written_plain(name);
         if let Some(place) = self.absolute(name) {
-            return Some((place, 1));
+            let is_whole = is_known || name.parse::<std::net::IpAddr>().is_ok();
+            return Some((if is_whole { place } else { Places::Unknown }, 1));
         }
-        if is_host(name) {
+        if is_host(name) || is_plain && name.contains(':') || is_network(name) {
             return Some((Places::Host, 1));
+        }
+        if !is_known {
+            return Some((Places::Unknown, 1));
         }
         if name.contains(' ') {
             return Some((Places::Command, 1));
@@ -160,19 +172,14 @@ impl Around<'_> {
         if pattern.contains('*') && !pattern.contains('/') || is_file_kind.is_some() && name.starts_with('.')
         {
             let found = site("pattern", pattern);
-            let elsewhere = scope(after, &OUTSIDE).or(scope(after, &IN_HOME));
-            if let Some(count) = elsewhere {
+            if let Some(count) = scope(after, &IN_HOME) {
                 return Some((one(found), 1 + counted + count));
             }
-            // In the workspace a pattern closes nothing, and a name closes it at the top alone.
-            let top = site("workspace", pattern).ok();
-            let known = found.is_ok_and(|of| self.policy.rows().any(|row| *row.site == of));
-            let sites: Vec<Site> = site("pattern", pattern).ok().into_iter().chain(top).collect();
-            let places = match one(site("pattern", pattern)) {
-                Places::Named(_) if !(known && pattern.contains('*')) => Places::Some(sites),
-                places => places,
-            };
-            return Some((places, 1 + counted));
+            // A pattern is looked for in the home alone, and in the workspace a name is closed at the top alone.
+            let outside = scope(after, &OUTSIDE);
+            let top = site("workspace", pattern).ok().filter(|_| outside.is_none());
+            let sites: Vec<Site> = found.ok().into_iter().chain(top).filter(fits).collect();
+            return Some((Places::Some(sites), 1 + counted + outside.unwrap_or_default()));
         }
         Some((self.relative(name), 1 + counted))
     }
@@ -200,11 +207,33 @@ impl Around<'_> {
         if !is_plain {
             return Places::Unknown;
         }
-        let at_home = site("home", path).ok().filter(|at| {
-            name.starts_with('.') && !name.starts_with("./") && self.policy.denied().any(|row| row.site == at)
-        });
-        one(at_home.map_or_else(|| site("workspace", path), Ok))
+        let Some(here) = site("workspace", path).ok().filter(fits) else { return Places::Unknown };
+        let at_home = site("home", path).ok().filter(|at| self.policy.denied().any(|row| row.site == at));
+        match at_home {
+            // It may be either.
+            Some(at_home) if !name.starts_with("./") => Places::Some(vec![at_home, here]),
+            // A name alone is closed at the top of a workspace, and lies anywhere.
+            _ if !name.contains('/') => Places::Some(vec![here]),
+            _ => Places::Bare(vec![here]),
+        }
     }
+}
+
+/// What a file of rules can hold.
+fn fits(site: &Site) -> bool {
+    let (_, text) = site.key();
+    text.len() <= MAX_TEXT && !text.contains(char::is_control)
+}
+
+/// Whether a name without quotes is all of a path: what a shell or a sentence puts into one is not known.
+fn is_written_plain(name: &str) -> bool {
+    let rest = ["$HOME/", "${HOME}/"].iter().find_map(|home| name.strip_prefix(home)).unwrap_or(name);
+    rest.chars().all(|c| c.is_alphanumeric() || "./~_-+@*".contains(c))
+}
+
+/// `10.0.0.0/8`
+fn is_network(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(address, _)| address.parse::<std::net::IpAddr>().is_ok())
 }
 
 /// What a directory with everything in it is called by a rule.
@@ -214,8 +243,6 @@ fn whole(name: &str) -> &str {
 }
 
 fn one(site: Result<Site, String>) -> Places {
-    // What a file of rules can hold.
-    let fits = |site: &Site| site.key().1.len() <= MAX_TEXT && !site.key().1.contains(char::is_control);
     site.ok().filter(fits).map_or(Places::Unknown, |site| Places::Named(vec![site]))
 }
 

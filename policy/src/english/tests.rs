@@ -127,7 +127,14 @@ fn came(directive: &Directive<'_>, heard: &[Heard]) -> Came {
         (Class::Said, Some(id)) if is_held(id) => Came::Right,
         (Class::Said, None) if of(heard) == unheld(directive.meaning) => Came::Right,
         (Class::Said, _) => Came::Looser,
-        (Class::Part, _) if understood && !opens => Came::Tighter,
+        (Class::Part, _)
+            if understood
+                && !opens
+                && !directive.meaning.is_empty()
+                && of(heard) == unheld(directive.meaning) =>
+        {
+            Came::Tighter
+        }
         (Class::Part, _) if understood => Came::Looser,
         (Class::Part, _) => {
             let told = |reason: &&str| {
@@ -138,8 +145,7 @@ fn came(directive: &Directive<'_>, heard: &[Heard]) -> Came {
             if is_right { Came::Right } else { Came::OtherReason }
         }
         (Class::No, _) if !any => Came::Right,
-        (Class::No, _) if understood && opens => Came::Looser,
-        (Class::No, _) if understood => Came::Tighter,
+        (Class::No, _) if understood => Came::Looser,
         (Class::No, _) => Came::OtherReason,
     }
 }
@@ -152,7 +158,7 @@ fn directives_come_to_what_people_meant() {
         "# Directives in plain English\n\nTwo hundred sentences as people write them for coding agents (`policy/directives/`), judged by hand before the grammar of \
 `wardline policy say` was finished; half of them were kept apart while it was written. The same hand wrote the sentences and the grammar: sentences of others will be understood less often. What is not \
 understood is refused, and never guessed. This page is written by a test.\n\n\
-| sentences | judged | number | understood, or refused with the true reason | not understood | refused for another reason | another rule, no looser | looser than meant |\n\
+| sentences | judged | number | understood, or refused with the true reason | not understood | refused for another reason | part of it taken for the whole, as near as by hand | looser than meant |\n\
 | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let mut others = String::new();
@@ -208,6 +214,7 @@ fn nothing_is_guessed() {
         "can agents read ~/.npmrc?",
         "agents may read ~/.npmrc under no circumstances",
         "agents may rarely read ~/.npmrc",
+        "permit no agent to read ~/x",
         "agents may read ~/.npmrc because npm needs it, but only on weekdays",
         "agents may read ~/.npmrc if they ask",
         "agents may read secrets in ~/.npmrc",
@@ -226,6 +233,50 @@ fn nothing_is_guessed() {
         "codex may read ~/.npmrc",
         "agents may read ~/.npmrc at night",
         "agents may read more than ten files of ~/.npmrc",
+        "Agents may read all but ~/.npmrc.",
+        "Agents may read any folder but ~/.npmrc.",
+        "Touch no directory but ~/work.",
+        "Never read ~/work but ~/work/app.",
+        "Agents may read ~/.npmrc because builds need it, ask me before.",
+        "Agents may read ~/.npmrc because builds need it.",
+        "Never read ~/customers because they are under contract, and never change ~/b.",
+        "You may read ~/.npmrc in this session.",
+        "You may read ~/.npmrc yet.",
+        "Agents may use ~/.npmrc.",
+        "Allow access to ~/.npmrc.",
+        "Agents may open ~/.npmrc.",
+        "You may read .npmrc.",
+        "In this folder, agents may read .npmrc.",
+        "Never read .npmrc.",
+        "Never change my git credentials but agents may read them.",
+        "Never connect to transfer.sh.",
+        "Never connect to example.com:443.",
+        "Never connect to 10.0.0.0/8.",
+        "Never connect to 10.0.0.1:22.",
+        "Never connect to github.com/foo.",
+        "Never read ~/my\\ files.",
+        "Never read ~/diary's contents.",
+        "Never change src/a,src/b.",
+        "Never read ~/{a,b}.",
+        "Never read ~/a;never read ~/b",
+        "Never read $XDG_CONFIG_HOME/app.",
+        "Never read \u{201c}/srv/x\u{201d}.",
+        "Never read /srv/x?y literal",
+        "Never leave ~/work.",
+        "Do not leave src/.",
+        "Never let agents stay out of ~/x",
+        "Never read .env files outside the workspace.",
+        "Never read *.kdbx files.",
+        "Never read secrets.json.",
+        "Tell me when an agent connects to ~/x.sock.",
+        "Never use console.log.",
+        "Do not use and/or.",
+        "Never use lodash/fp.",
+        "Never read ~/a e.g. never read ~/b.",
+        "~/.npmrc is not off limits",
+        "Don't forbid reading ~/.npmrc",
+        "Agents need not read ~/x",
+        "Agents may or may not read ~/.npmrc",
     ] {
         let heard = hear(text, listener(&rules));
         assert!(!heard.iter().all(Heard::is_understood), "{text}: {heard:?}");
@@ -233,7 +284,7 @@ fn nothing_is_guessed() {
             heard.iter().any(|heard| heard.nearest.iter().any(|text| text.starts_with("Agent sessions")));
         assert!(!is_open, "{text}: {heard:?}");
     }
-    let negated = ["permit no agent to read ~/x", "do not let agents read ~/x", "agents may never read ~/x"];
+    let negated = ["do not let agents read ~/x", "no agent may read ~/x", "never let an agent read ~/x"];
     for text in negated {
         let heard = hear(text, listener(&rules));
         assert_eq!(of(&heard), [(Effect::Deny, What::READ, vec![Site::Home("x".into())])], "{text}");
@@ -276,7 +327,7 @@ proptest! {
     }
 }
 
-const WORDS: [&str; 36] = [
+const WORDS: [&str; 44] = [
     "never",
     "not",
     "no",
@@ -313,4 +364,12 @@ const WORDS: [&str; 36] = [
     "because",
     "/srv/z",
     "tell me when",
+    "all",
+    "any",
+    "this",
+    "use",
+    "leave",
+    "ask me before",
+    "open",
+    "them",
 ];

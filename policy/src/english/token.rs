@@ -77,7 +77,7 @@ pub fn sentences(text: &str) -> Vec<Vec<Token>> {
 /// The piece that begins here, where it ends, and whether its sentence ends with it.
 fn token(text: &str, start: usize) -> (Option<Token>, usize, bool) {
     let left = text.get(start..).unwrap_or_default();
-    let quote = left.chars().next().filter(|c| ['`', '"'].contains(c));
+    let quote = left.chars().next().filter(|c| ['`', '"', '\''].contains(c));
     let quoted = quote.and_then(|quote| unquoted(left, quote));
     let (body, length) = match quoted {
         Some((name, length)) => (Some(name), length),
@@ -123,7 +123,7 @@ fn plain(text: &str) -> Text {
         || inner.contains('.')
         || text.parse::<std::net::IpAddr>().is_ok();
     // What elides: "don't", "it's".
-    if is_name {
+    if is_name && inner != "e.g" && inner != "i.e" {
         Text::Name(text.to_owned())
     } else {
         Text::Word(text.to_lowercase().replace('\u{2019}', "'"))

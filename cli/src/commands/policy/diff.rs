@@ -3,7 +3,7 @@
 use super::here::here;
 use anyhow::Result;
 use command::print_line;
-use policy::{Effect, Layer, Rule, Rules, What, sentence};
+use policy::{Effect, Row, Rule, Rules, Site, What, sentence};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -34,33 +34,40 @@ pub fn run(json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Place by place: a later layer may take one of them back.
 fn changes(rules: &Rules, rule: &Rule) -> Vec<Change> {
-    let said = |change, sentence| Change {
+    let said = |change, what, sites: &[Site]| Change {
         change,
-        sentence,
+        sentence: sentence(rule.effect, what, sites),
         rule: rule.id.clone(),
         from: rule.layer.word(),
         file: rule.file.clone(),
     };
-    match rule.effect {
-        // Where a later layer takes it back, nothing is left of it.
-        Effect::Deny => {
-            let left =
-                rules.refusals().filter(|of| of.row.rule.layer != Layer::Shipped && of.row.rule == rule);
-            let is_left = left.fold(What::empty(), |all, of| all | of.what);
-            let (change, what) =
-                if is_left.is_empty() { ("  (taken back)", rule.what) } else { ("+", is_left) };
-            vec![said(change, sentence(Effect::Deny, what, &rule.sites))]
+    let mut all: Vec<(&str, What, Vec<Site>)> = Vec::new();
+    for site in &rule.sites {
+        let (change, what) = match rule.effect {
+            Effect::Watch => ("+", rule.what),
+            Effect::Deny => {
+                let left = rules.left(Row { rule, site });
+                if left.is_empty() { ("(taken back)", rule.what) } else { ("+", left) }
+            }
+            Effect::Allow => {
+                let open = rule.what - rules.refused_at(site);
+                if open.is_empty() { ("(closed again)", rule.what) } else { ("-", open) }
+            }
+        };
+        match all.iter_mut().find(|of| (of.0, of.1) == (change, what)) {
+            Some((.., sites)) => sites.push(site.clone()),
+            None => all.push((change, what, vec![site.clone()])),
         }
-        Effect::Allow => vec![said("-", rule.sentence())],
-        Effect::Watch => vec![said("+", rule.sentence())],
     }
+    all.iter().map(|(change, what, sites)| said(*change, *what, sites)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policy::Source;
+    use policy::{Layer, Source};
 
     #[test]
     fn what_rules_of_ones_own_change_is_said() {

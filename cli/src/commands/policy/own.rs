@@ -6,9 +6,10 @@ use command::print_line;
 use command::user::UserArgs;
 use command::{Exit, State};
 use guard::rules;
+use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Uid;
 use policy::{Effect, Layer, Policy, Rules, Said, Site, What};
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -113,17 +114,31 @@ impl Own {
         Ok(())
     }
 
+    /// Nobody else writes meanwhile.
+    fn lock(&self) -> Result<Flock<File>> {
+        let directory = self.path.parent().context("the file has no directory")?;
+        let failed = || format!("`{}` cannot be locked", directory.display());
+        DirBuilder::new().recursive(true).mode(0o755).create(directory).with_context(failed)?;
+        let opened = File::open(directory).with_context(failed)?;
+        Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, error)| error).with_context(failed)
+    }
+
     /// Puts a text in the place of what is there, if sessions would begin under it.
     pub fn write(&self, text: &str) -> Result<()> {
         self.check_owners(&self.with(text)?)?;
+        let lock = self.lock()?;
+        // What was written meanwhile is not lost: it may have closed something.
+        if text_of(&self.path)? != self.text {
+            let changed = format!("nothing was written: `{}` was changed meanwhile", self.path.display());
+            return Err(Exit::Failed.error(changed));
+        }
         let directory = self.path.parent().context("the file has no directory")?;
         let failed = || format!("`{}` could not be written", self.path.display());
-        DirBuilder::new().recursive(true).mode(0o755).create(directory).with_context(failed)?;
         let mut file = tempfile::NamedTempFile::new_in(directory).with_context(failed)?;
         file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
         file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(failed)?;
         file.persist(&self.path).map_err(|error| error.error).with_context(failed)?;
-        rules::of_session(self.uid)?;
+        drop(lock);
         Ok(())
     }
 }

@@ -143,9 +143,10 @@ fn in_words(heard: &Heard) -> String {
     lines.extend(
         heard.rules.iter().map(|said| format!("  {}", sentence(said.effect, said.what, &said.sites))),
     );
-    if !heard.held.is_empty() && heard.is_understood() {
+    if !heard.held.is_empty() {
         let held = heard.held.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
-        lines.push(format!("  holds already: {held}"));
+        let how = if heard.is_understood() { "holds already" } else { "a part of it may hold already" };
+        lines.push(format!("  {how}: {held}"));
     }
     if heard.is_open && heard.is_understood() {
         lines.push("  no rule closes it: there is nothing to open".to_owned());
@@ -165,7 +166,7 @@ fn in_words(heard: &Heard) -> String {
         lines.push("  nothing was written".to_owned());
     }
     for nearest in &heard.nearest {
-        lines.push(format!("  what can be said, and refuses no less: \"{nearest}\""));
+        lines.push(format!("  what can be said: \"{nearest}\""));
     }
     lines.join("\n")
 }
