@@ -232,10 +232,12 @@ pub fn edit(state: &State, user: &UserArgs) -> Result<ExitCode> {
         print_line!("nothing was changed");
         return Ok(ExitCode::SUCCESS);
     }
-    Policy::read(Layer::User, &own.path.display().to_string(), &text).map_err(|wrong| {
-        Exit::Refused.error(format!("nothing was written:\n{}", wrong.render().trim_end()))
-    })?;
-    own.write(&text)?;
+    let read = Policy::read(Layer::User, &own.path.display().to_string(), &text);
+    let written = read.map_err(|wrong| Exit::Refused.error(wrong.render())).and_then(|_| own.write(&text));
+    if let Err(wrong) = written {
+        let (_, kept) = copy.keep()?;
+        return Err(wrong.context(format!("nothing was written; `{}` keeps what you wrote", kept.display())));
+    }
     print_line!("wrote `{}`: sessions that begin from now on obey it", own.path.display());
     Ok(ExitCode::SUCCESS)
 }
