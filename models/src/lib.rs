@@ -8,6 +8,7 @@
 
 mod allowed;
 mod baseline;
+mod block;
 pub mod calibration;
 pub mod channel;
 pub mod cluster;
@@ -15,15 +16,17 @@ pub mod corpus;
 mod facts;
 pub mod format;
 pub mod group;
+mod law;
 mod learned;
+mod mean;
 pub mod ngram;
 pub mod novelty;
-pub mod reading;
 mod reason;
 mod region;
+mod scale;
 mod score;
 mod scorer;
-pub mod tail;
+mod spread;
 pub mod thread;
 pub mod train;
 pub mod trial;
