@@ -11,6 +11,7 @@ pub mod drive;
 pub mod fuse;
 pub mod internet;
 pub mod keys;
+mod lasting;
 pub mod listener;
 mod machine;
 pub mod members;

@@ -29,7 +29,7 @@ pub struct Scene {
 impl Scene {
     /// Makes one; attempts are then made by root, or by the world's user.
     pub fn new(as_root: bool) -> Result<Self> {
-        let world = World::new()?;
+        let world = World::of_many()?;
         let home = world.home();
         for (path, content) in [
             (".ssh/id_ed25519", SECRET),

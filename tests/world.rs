@@ -1,6 +1,7 @@
 //! A throw-away world: state directory, home and workspace of a user that nobody else is, and the end of the supervisor
 //! and its sessions with it, also when a test panics.
 
+use crate::lasting;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsStr;
 use std::fs;
@@ -53,6 +54,8 @@ impl User {
 /// A throw-away world.
 pub struct World {
     directory: tempfile::TempDir,
+    /// Of a supervisor that other worlds have as well.
+    shared: Option<PathBuf>,
     /// Who sessions run as.
     pub user: User,
 }
@@ -63,11 +66,18 @@ impl World {
         ensure!(rustix::process::geteuid().is_root(), "these tests need root: run them with `sudo`");
         let directory = tempfile::Builder::new().prefix("wardline-test-").tempdir()?;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
-        let world = Self { directory, user: User::next() };
+        let world = Self { directory, shared: None, user: User::next() };
         for path in [world.home(), world.workspace()] {
             fs::create_dir_all(&path)?;
             chown(&path, Some(world.user.id), Some(world.user.id))?;
         }
+        Ok(world)
+    }
+
+    /// Makes one whose sessions have a supervisor that serves other worlds as well, and is not ended with it.
+    pub fn of_many() -> Result<Self> {
+        let mut world = Self::new()?;
+        world.shared = Some(lasting::state()?);
         Ok(world)
     }
 
@@ -88,7 +98,7 @@ impl World {
 
     /// The state directory.
     pub fn state(&self) -> PathBuf {
-        self.path().join("state")
+        self.shared.clone().unwrap_or_else(|| self.path().join("state"))
     }
 
     /// The user's home.
@@ -127,19 +137,9 @@ impl World {
             .arg("--state-dir")
             .arg(self.state())
             .args(args)
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
-            .env("TERM", "xterm")
             .current_dir(self.workspace())
             .stdin(Stdio::null());
-        // Built in a tree of one's own, and run as root by `sudo`.
-        let of_others = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.uid() != 0);
-        if wardline().ancestors().any(of_others) {
-            command.env("WARDLINE_UNSAFE_PATHS", "1");
-        }
-        if let Some(value) = std::env::var_os("WARDLINE_WITHOUT_LSM") {
-            command.env("WARDLINE_WITHOUT_LSM", value);
-        }
+        environment(&mut command);
         command
     }
 
@@ -190,12 +190,14 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let _ = self
-            .wardline(["stop", "--kill-sessions"])
-            .current_dir(self.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        if self.shared.is_none() {
+            let _ = self
+                .wardline(["stop", "--kill-sessions"])
+                .current_dir(self.path())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+        }
         for pid in self.user_processes() {
             if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -206,6 +208,20 @@ impl Drop for World {
             eprintln!("--- the supervisor's log\n{log}---");
         }
     }
+}
+
+/// What `wardline` is run with.
+pub(crate) fn environment(command: &mut Command) -> &mut Command {
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("TERM", "xterm");
+    // Built in a tree of one's own, and run as root by `sudo`.
+    let of_others = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.uid() != 0);
+    if wardline().ancestors().any(of_others) {
+        command.env("WARDLINE_UNSAFE_PATHS", "1");
+    }
+    if let Some(value) = std::env::var_os("WARDLINE_WITHOUT_LSM") {
+        command.env("WARDLINE_WITHOUT_LSM", value);
+    }
+    command
 }
 
 fn processes() -> impl Iterator<Item = u32> {

@@ -19,7 +19,7 @@ impl Kernel {
     /// No such process, one of another session, or a full map.
     pub fn enroll(&self, pid: u32, slot: u32) -> Result<(), Error> {
         let start_ns = start_ns(pid)?;
-        let member = Member { start_ns, session: slot, parent: 0, stopped: 0, put_off: 0 };
+        let member = Member { start_ns, session: slot, parent: 0, stopped: 0, put_off: 0, stands: 0 };
         self.maps.ever_inside.set(Bit::of_process(pid));
         while !self.maps.members.insert_new(&pid, &member)? {
             match self.maps.members.get(&pid)? {
@@ -163,15 +163,23 @@ impl Kernel {
         self.maps.set_session(slot, session)
     }
 
-    /// Why the kernel side holds a session; 0 where it does not.
+    /// Why the kernel side holds a session, the strongest reason; 0 where it does not.
     pub fn held(&self, slot: u32) -> u32 {
-        self.maps.held.word(slot).map_or(0, |reason| reason.load(Ordering::SeqCst) as u32)
+        self.maps.held.word(slot).map_or(0, |held| abi::held_reason(held.load(Ordering::SeqCst)))
     }
 
-    /// Holds a session no longer.
-    pub fn lift(&self, slot: u32) {
-        if let Some(reason) = self.maps.held.word(slot) {
-            reason.store(0, Ordering::SeqCst);
+    /// Holds a session no longer; one that is over stays so until `all` is lifted, for who comes next.
+    pub fn lift(&self, slot: u32, all: bool) {
+        if let Some(held) = self.maps.held.word(slot) {
+            held.fetch_and(if all { 0 } else { abi::HELD_SHARED }, Ordering::SeqCst);
+        }
+    }
+
+    /// Holds a session no longer for one of the changes that nothing could refuse.
+    pub fn lift_change(&self, slot: u32) {
+        if let Some(held) = self.maps.held.word(slot) {
+            let less = |held: u64| held.checked_sub(abi::HELD_CHANGED);
+            let _ = held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
         }
     }
 

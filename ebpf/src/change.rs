@@ -3,14 +3,14 @@
 //! dentries, told while the call runs and once more when it ends.
 
 use crate::decide::ABOVE_HERE;
-use crate::maps::{BEGUN, Begun, INODES};
+use crate::maps::{BEGUN, Begun, INODES, REWRITES};
 use crate::offsets;
 use crate::read::Address;
 use crate::ring::{Buffer, Urgency};
 use crate::syscall::{Running, SIGKILL, thread};
 use crate::task::Inside;
 use crate::{decide, dentry, hold, named, task, uring};
-use abi::{REASON_ABOVE, STAGE_NONE, Touched, form, kind};
+use abi::{Plan, REASON_ABOVE, RewriteKey, STAGE_NONE, Touched, access, form, kind, op};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -31,8 +31,9 @@ pub fn changed(ctx: RawTracePointContext) -> i32 {
 fn on_change(inode: u64) -> Option<()> {
     let inside = task::current()?;
     let request = uring::of_worker();
-    let begun = match request {
-        Some(request) => uring::begun(request)?,
+    let (begun, changes) = match request {
+        // None of them writes to what a path names.
+        Some(request) => (uring::begun(request)?, NAMES_AND_MODES),
         None => begun(&inside)?,
     };
     // SAFETY: only this thread writes its entry, or that of the request that it works at.
@@ -56,9 +57,14 @@ fn on_change(inode: u64) -> Option<()> {
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_send_signal(SIGKILL) };
     }
-    if begun.forbidden == 0 {
-        begun.forbidden = forbidden(inode, u64::from(inside.slot));
-        if begun.forbidden != 0
+    if begun.forbidden & CERTAIN == 0 {
+        let was = begun.forbidden;
+        let now = judged(inode, u64::from(inside.slot), u64::from(changes));
+        if now != 0 {
+            begun.forbidden = now;
+        }
+        if was == 0
+            && now != 0
             && let Some(request) = request
         {
             uring::forbidden(&inside, request, begun);
@@ -67,10 +73,19 @@ fn on_change(inode: u64) -> Option<()> {
     Some(())
 }
 
-/// The call on paths that the current thread is in, which begins with the first inode that it changes; of any other,
-/// nothing is looked for.
+/// Every change but that of what an object holds.
+const NAMES_AND_MODES: u32 = access::MODIFY & !access::WRITE;
+
+/// What a call on paths may change.
 #[inline(always)]
-fn begun(inside: &Inside) -> Option<*mut Begun> {
+fn changes(plan: &Plan) -> u32 {
+    NAMES_AND_MODES | plan.access & access::WRITE
+}
+
+/// The call on paths that the current thread is in, which begins with the first inode that it changes, and what it may
+/// change; of any other, nothing is looked for.
+#[inline(always)]
+fn begun(inside: &Inside) -> Option<(*mut Begun, u32)> {
     let call = Running::find()?;
     let form = call.plan.form;
     if form != form::PATH && form != form::MOUNT || !call.is_under_way() {
@@ -80,24 +95,26 @@ fn begun(inside: &Inside) -> Option<*mut Begun> {
     if BEGUN.get_ptr(key).is_none() {
         named::begin(&BEGUN, key, 0);
     }
-    BEGUN.get_ptr_mut(key)
+    Some((BEGUN.get_ptr_mut(key)?, changes(&call.plan)))
 }
 
-/// Tells the names that the inodes of a call have when it ends. The answer: see [`forbidden`]. `moves`: it is one that gives
-/// something another place.
+/// Tells the names that the inodes of a call have when it ends. The answer: see [`judged`].
 #[inline(always)]
-pub fn tell_after(inside: &Inside, begun: &Begun, moves: bool) -> u64 {
+pub fn tell_after(inside: &Inside, plan: &Plan, begun: &Begun) -> u64 {
+    // It is one that gives something another place.
+    let moves = plan.op == op::RENAME || plan.op == op::SYMLINK;
     let mut found = begun.forbidden;
     let mut i = 0;
     while i < INODES {
         if begun.inodes[i] != 0 {
             tell_names(begun.inodes[i], begun.call, 1);
-            if found == 0 {
-                found = forbidden(begun.inodes[i], u64::from(inside.slot));
+            if found & CERTAIN == 0 {
+                let now = judged(begun.inodes[i], u64::from(inside.slot), u64::from(changes(plan)));
+                found = if now != 0 { now } else { found };
             }
             let lay = begun.above >> (i * 2) & 3;
             if found == 0 && moves && frees(lay, inode_above(begun.inodes[i], u64::from(inside.slot))) {
-                found = u64::from(REASON_ABOVE);
+                found = u64::from(REASON_ABOVE) | CERTAIN;
             }
         }
         i += 1;
@@ -168,25 +185,49 @@ pub extern "C" fn of_inode(inode: u64, access: u64) -> u64 {
     u64::from(decision.stage) << 32 | u64::from(decision.reason)
 }
 
-/// The reason for which the static stage does not let the session of an index change an inode, by one of its names or what lies
-/// above them; 0: none. Nothing refuses the change in this tier: this is how it is noticed. Global linkage: see
+/// The reason for which the static stage does not let the session of an index change an inode so, by one of its names or what
+/// lies above them; 0: none. Nothing refuses the change in this tier: this is how it is noticed. Global linkage: see
 /// [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn forbidden(inode: u64, slot: u64) -> u64 {
+pub extern "C" fn forbidden(inode: u64, slot: u64, changes: u64) -> u64 {
     let mut node = Address(inode).follow(offsets::inode_aliases());
     for _ in 0..NAMES {
         let Some(alias) = node else { break };
         let dentry = Address(alias.0.wrapping_sub(offsets::dentry_alias() as u64));
         let is_name = dentry::inode(dentry) == Some(Address(inode))
             && dentry.follow(offsets::dentry_hashed()).is_some();
-        let reason = if is_name { decide::forbids_change(dentry.0, slot as u32) } else { 0 };
+        let reason = if is_name { decide::forbids_change(dentry.0, slot as u32, changes) } else { 0 };
         if reason != 0 {
             return reason;
         }
         node = alias.follow(0);
     }
     0
+}
+
+/// [`judged`]: whoever did it, no session may. Otherwise it lies where the agent itself replaces a file of its own, and who
+/// that is user space knows.
+pub const CERTAIN: u64 = 1 << 32;
+
+/// What is to be said of a change of an inode: [`forbidden`], with [`CERTAIN`].
+#[inline(always)]
+fn judged(inode: u64, slot: u64, changes: u64) -> u64 {
+    let reason = forbidden(inode, slot, changes);
+    if reason == 0 || is_rewritten(inode, slot) != 0 { reason } else { reason | CERTAIN }
+}
+
+/// Whether an inode lies where the agent of the session of an index replaces a file of its own; 0: no. Global linkage: see
+/// [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn is_rewritten(inode: u64, slot: u64) -> u64 {
+    let Some(dentry) = first_name(Address(inode)) else { return 0 };
+    let dev = dentry.follow(offsets::dentry_sb()).and_then(|sb| sb.word(offsets::sb_dev()));
+    let Some(dev) = dev else { return 0 };
+    let key = RewriteKey { place: dentry::place(dentry.0), dev, session: slot as u32 };
+    // SAFETY: read only.
+    u64::from(unsafe { REWRITES.get(key) }.is_some())
 }
 
 /// Tells an inode by each of its names, where it has any. Global linkage: see [`dentry::append_file`].

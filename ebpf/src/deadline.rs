@@ -1,10 +1,12 @@
-//! The dead man's switch: user space pushes a deadline on with each pass over the rings, and past it no enforced session acts.
+//! The dead man's switch: user space pushes a deadline on with each pass over the rings, and past it no enforced session acts. Nor
+//! does one that has changed what nothing could refuse, until user space lifts that.
 //!
 //! Who acts past it stands still (`SIGSTOP`) until user space is back and lets it go on; what a hook can put off is begun once
 //! more then, so that a guard that was late makes little fail: what a handler of SIGCONT interrupts does, and a request through
 //! io_uring. Without hooks, the call in which it is noticed has happened.
 
 use crate::atomic;
+use crate::hold;
 use crate::maps::DEADLINE;
 use crate::task::Inside;
 use abi::{DEADLINE_NS, DEADLINE_STOPS, SESSION_ENFORCE};
@@ -12,11 +14,16 @@ use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_send_signal};
 
 /// `ERESTARTSYS`, include/linux/errno.h: the call is made once more when a signal has been dealt with.
 pub const PUT_OFF: i32 = -512;
+const SIGCONT: u32 = 18;
 const SIGSTOP: u32 = 19;
 
-/// Makes the current process stand still where the deadline of its session has passed; whether it does.
+/// Makes the current process stand still where the deadline of its session has passed, or its session does; whether it does.
 #[inline(always)]
 pub fn stops(inside: &Inside) -> bool {
+    if hold::stands(inside) {
+        stand(inside);
+        return true;
+    }
     let passed = passed(inside);
     if passed != 0 {
         stop(inside, passed);
@@ -24,23 +31,30 @@ pub fn stops(inside: &Inside) -> bool {
     passed != 0
 }
 
-/// Puts a call off where the deadline has passed, in a program that can send no signal; whether it does. The end of the call
+/// Puts a call off where its process is to stand still, in a program that can send no signal; whether it does. The end of the call
 /// must see [`ends`].
 #[inline(always)]
 pub fn puts_off(inside: &Inside) -> bool {
-    let passed = passed(inside);
-    if passed != 0 {
+    let stops = hold::stands(inside) || passed(inside) != 0;
+    if stops {
         // SAFETY: points into the map's entry of this process.
         unsafe { (*inside.member).put_off = 1 };
     }
-    passed != 0
+    stops
 }
 
 /// [`stops`] at the end of a call, with what it returned: one that was put off waits for a signal, even where the deadline was
 /// pushed on meanwhile.
 #[inline(always)]
 pub fn ends(inside: &Inside, ret: i64) {
-    if !stops(inside) && ret == i64::from(PUT_OFF) && inside.member().put_off != 0 {
+    if stops(inside) {
+        return;
+    }
+    if inside.member().stands != 0 {
+        // SAFETY: as above.
+        unsafe { (*inside.member).stands = 0 };
+    }
+    if ret == i64::from(PUT_OFF) && inside.member().put_off != 0 {
         // SAFETY: the helper has no preconditions.
         stop(inside, unsafe { bpf_ktime_get_ns() });
     }
@@ -61,6 +75,22 @@ fn passed(inside: &Inside) -> u64 {
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     if now > deadline { now } else { 0 }
+}
+
+/// Makes the current process stand still with its session. Where that was lifted meanwhile, whoever lifted it may not have seen
+/// the mark yet, so that the process goes on by itself.
+#[inline(always)]
+fn stand(inside: &Inside) {
+    // SAFETY: points into the map's entry of this process. The helper has no preconditions.
+    unsafe {
+        (*inside.member).put_off = 0;
+        (&raw mut (*inside.member).stands).write_volatile(1);
+        bpf_send_signal(SIGSTOP);
+    }
+    if !hold::stands(inside) {
+        // SAFETY: as above.
+        unsafe { bpf_send_signal(SIGCONT) };
+    }
 }
 
 #[inline(always)]

@@ -498,10 +498,9 @@ fn pattern(below: u64, key: &mut T1NameKey) -> bool {
     true
 }
 
-/// The reason for which T0 does not let the session of an index change an object; 0: none.
+/// The reason for which T0 does not let the session of an index change an object so; 0: none.
 #[inline(always)]
-pub fn forbids_change(object: u64, slot: u32) -> u64 {
-    let access = u64::from(access::MODIFY);
+pub fn forbids_change(object: u64, slot: u32, access: u64) -> u64 {
     let named = known(object, access, known_place(object), slot);
     if named as u32 != 0 {
         return named & 0xffff_ffff;

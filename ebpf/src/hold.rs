@@ -1,43 +1,71 @@
-//! Holding a session: what a lost record can ask of nobody, the kernel side does by itself.
+//! Holding a session: what a lost record can ask of nobody, and what nothing could refuse, the kernel side stops by itself.
 //!
 //! A session that is held reads and waits, and changes, starts and sends nothing, until user space has stopped it and lifts
-//! the hold.
+//! the hold. One that has changed what it must not stands still, each process with the call that it is in.
 
+use crate::atomic;
 use crate::maps::HELD;
 use crate::task::Inside;
-use abi::{REASON_LOST, REASON_SHARED, SESSION_ENFORCE, Verdict};
+use abi::{
+    HELD_CHANGED, HELD_LOST, HELD_SHARED, SESSION_ENFORCE, SESSION_STANDS, Verdict, held_reason, is_changed,
+};
 
-/// Holds a session from here on.
+/// Holds a session from here on, for one reason more: `HELD_*`.
 #[inline(always)]
-pub fn hold(slot: u32, reason: u32) {
+pub fn hold(slot: u32, why: u64) {
     if let Some(held) = HELD.get_ptr_mut(slot) {
-        // SAFETY: arrays are never freed while the program runs; a word is written whole.
-        unsafe { held.write_volatile(u64::from(reason)) };
+        atomic::fetch_or(held, why);
     }
 }
 
-/// Why a session is held; 0: it is not.
+/// Has a session that somebody watches over stand still from here on; whether it does.
 #[inline(always)]
-pub fn reason(inside: &Inside) -> u32 {
-    HELD.get(inside.slot).map_or(0, |reason| *reason as u32)
+pub fn changed(inside: &Inside) -> bool {
+    const BOTH: u32 = SESSION_ENFORCE | SESSION_STANDS;
+    if inside.session().flags & BOTH != BOTH {
+        return false;
+    }
+    if let Some(held) = HELD.get_ptr_mut(inside.slot) {
+        atomic::fetch_add(held, HELD_CHANGED);
+    }
+    true
 }
 
-/// Whether what can no longer be refused is to be ended.
+/// For what a session is held.
+#[inline(always)]
+fn held(inside: &Inside) -> u64 {
+    // SAFETY: arrays are never freed while the program runs; others write the word whole.
+    HELD.get_ptr(inside.slot).map_or(0, |held| unsafe { held.read_volatile() })
+}
+
+/// Why a session is held, the strongest reason; 0: it is not.
+#[inline(always)]
+pub fn reason(inside: &Inside) -> u32 {
+    held_reason(held(inside))
+}
+
+/// Whether what can no longer be refused is to be ended. Where the session stands still, it ends with the call.
 #[inline(always)]
 pub fn ends(inside: &Inside) -> bool {
-    reason(inside) != 0 && inside.session().flags & SESSION_ENFORCE != 0
+    held(inside) & (HELD_CHANGED - 1) != 0 && inside.session().flags & SESSION_ENFORCE != 0
+}
+
+/// Whether everybody in the session is to stand still.
+#[inline(always)]
+pub fn stands(inside: &Inside) -> bool {
+    is_changed(held(inside))
 }
 
 /// Whether nobody in the session is to come out of a call.
 #[inline(always)]
 pub fn is_over(inside: &Inside) -> bool {
-    reason(inside) == REASON_SHARED
+    held(inside) & HELD_SHARED != 0
 }
 
 /// A record was not written. What was decided in it is known to nobody.
 #[inline(always)]
 pub fn lost(inside: &Inside, verdict: &Verdict) {
     if verdict.stage != 0 {
-        hold(inside.slot, REASON_LOST);
+        hold(inside.slot, HELD_LOST);
     }
 }

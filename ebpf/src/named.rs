@@ -6,10 +6,10 @@ use crate::read::{Address, clear, zeroed};
 use crate::ring::{Buffer, FACTS_WORDS, PATH_LEN, Urgency, verdict};
 use crate::syscall::{Ended, SIGKILL, argument, thread};
 use crate::task::Inside;
-use crate::{change, dentry, hold, offsets};
+use crate::{change, deadline, dentry, hold, offsets};
 use abi::{
-    Claimed, MEANS_KILL, NO_ARG, Plan, REQUEST_ENDED, REQUEST_NONE, REQUEST_TOLD, STAGE_NONE, STAGE_T0,
-    VERDICT_REFUSED, Verdict, access, kind, op,
+    Claimed, MEANS_FREEZE, MEANS_KILL, NO_ARG, Plan, REQUEST_ENDED, REQUEST_NONE, REQUEST_TOLD, STAGE_NONE,
+    STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op,
 };
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_send_signal};
 use aya_ebpf::maps::LruHashMap;
@@ -71,32 +71,45 @@ fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
     Some(())
 }
 
-/// Which call or request it was, and what is decided of what it has changed. It has happened: who changed a jewel is stopped
-/// by user space, which knows what the jewel is; who made what does not belong ends before it can put anything there.
+/// Which call or request it was, and what is decided of what it has changed. It has happened: who did it goes no further, unless
+/// the agent itself may have.
 #[inline(always)]
 pub fn settle(inside: &Inside, plan: &Plan, begun: Option<*const Begun>, ret: i32) -> (u64, Verdict) {
-    let (mut which, mut stage, mut reason) = (0, STAGE_NONE, 0);
+    let (mut which, mut stage, mut reason, mut certain) = (0, STAGE_NONE, 0, true);
     if let Some(begun) = begun {
         // SAFETY: points into the map's entry of what has ended, which nobody writes any more.
         let begun = unsafe { &*begun };
         which = begun.call;
         if ret >= 0 {
-            let moves = plan.op == op::RENAME || plan.op == op::SYMLINK;
-            let forbidden = change::tell_after(inside, begun, moves);
+            let forbidden = change::tell_after(inside, plan, begun);
             if forbidden != 0 {
-                (stage, reason) = (STAGE_T0, forbidden as u32);
+                (stage, reason, certain) = (STAGE_T0, forbidden as u32, forbidden & change::CERTAIN != 0);
             } else if plan.access & access::CREATE != 0 {
                 let decided = change::decided(begun, plan.access);
                 (stage, reason) = ((decided >> 32) as u8, decided as u32);
             }
         }
     }
-    let verdict = verdict(inside, stage, reason, MEANS_KILL);
-    if stage != STAGE_T0 && verdict.flags & VERDICT_REFUSED != 0 {
-        // SAFETY: the helper has no preconditions.
-        unsafe { bpf_send_signal(SIGKILL) };
+    let mut verdict = verdict(inside, stage, reason, MEANS_KILL);
+    if verdict.flags & VERDICT_REFUSED != 0 && certain {
+        verdict.means = stop(inside, plan.op, stage);
     }
     (which, verdict)
+}
+
+/// Stops who has changed what nothing could refuse, before the call returns; by which means. Where that may be the whole of an
+/// attack, its session stands still if somebody watches over it.
+#[inline(always)]
+pub fn stop(inside: &Inside, op: u16, stage: u8) -> u8 {
+    let takes_a_place =
+        op == op::CREATE || op == op::SYMLINK || op == op::LINK || op == op::RENAME || op == op::MOUNT;
+    if stage == STAGE_T0 && takes_a_place && hold::changed(inside) {
+        deadline::stops(inside);
+        return MEANS_FREEZE;
+    }
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_send_signal(SIGKILL) };
+    MEANS_KILL
 }
 
 /// What is told of a path besides its plan.

@@ -8,7 +8,7 @@ use crate::syscall::{Ended, SIGKILL};
 use crate::task::{self, Inside};
 use crate::{dentry, hold, shared};
 use abi::{
-    Kernel, MEANS_KILL, NO_ARG, REASON_SHARED, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, Verdict, kind, op,
+    HELD_SHARED, Kernel, MEANS_KILL, NO_ARG, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, Verdict, kind, op,
 };
 use aya_ebpf::helpers::generated::bpf_send_signal;
 use aya_ebpf::macros::raw_tracepoint;
@@ -99,7 +99,7 @@ fn end(call: &Ended) {
             // SAFETY: the helper has no preconditions.
             unsafe { bpf_send_signal(SIGKILL) };
             if !is_trace(call) {
-                hold::hold(call.inside.slot, REASON_SHARED);
+                hold::hold(call.inside.slot, HELD_SHARED);
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::offsets;
 use crate::read::{Address, clear, opaque};
 use crate::task::Inside;
 use abi::{
-    CALL_APART, File, FileFacts, Header, LOSS_SCRATCH, LOSS_UNREADABLE, REASON_LOST, SESSION_ENFORCE,
+    CALL_APART, File, FileFacts, HELD_LOST, Header, LOSS_SCRATCH, LOSS_UNREADABLE, SESSION_ENFORCE,
     SESSION_SCORED, SESSION_WATCHED, STAGE_NONE, STAGE_T0, Syscall, VERDICT_REFUSED, Verdict, kind,
 };
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
@@ -163,7 +163,7 @@ pub extern "C" fn submit(slot: u64, len: u64, what: u64, thread: u64, place: u64
     if written.is_err() {
         lose(u32::from(kind));
         if urgency == Urgency::Control as u64 {
-            hold::hold(session, REASON_LOST);
+            hold::hold(session, HELD_LOST);
         }
         // The end of the call that it stood for is lost with it, and has a number of its own as any record.
         // SAFETY: the buffer is larger than a record.

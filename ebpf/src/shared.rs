@@ -6,7 +6,7 @@ use crate::offsets;
 use crate::read::{Address, each};
 use crate::syscall::SIGKILL;
 use crate::task::{self, Inside};
-use abi::REASON_SHARED;
+use abi::HELD_SHARED;
 use aya_ebpf::helpers::generated::bpf_send_signal;
 
 /// Threads of a process, and descriptors, that are looked at: of more, others count as having them.
@@ -19,7 +19,7 @@ pub fn end(inside: &Inside, file: Address) {
     unsafe { bpf_send_signal(SIGKILL) };
     // In this order: by then no other thread of its own begins to hand the file on.
     if others_have(file.0) != 0 {
-        hold::hold(inside.slot, REASON_SHARED);
+        hold::hold(inside.slot, HELD_SHARED);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::read::Address;
 use crate::syscall::{SIGKILL, argument};
 use crate::task::Inside;
 use crate::{hold, offsets};
-use abi::{REASON_TYPED, SESSION_ENFORCE};
+use abi::{HELD_TYPED, SESSION_ENFORCE};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 
 /// Ends a process that has typed, and holds its session: the next byte may come from another one.
@@ -26,7 +26,7 @@ pub fn typed(inside: &Inside, regs: Address, number: u32, ret: i64, compat: bool
         return;
     }
     if inside.session().flags & SESSION_ENFORCE != 0 {
-        hold::hold(inside.slot, REASON_TYPED);
+        hold::hold(inside.slot, HELD_TYPED);
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_send_signal(SIGKILL) };
     }

@@ -10,10 +10,10 @@ use crate::ring::{Buffer, FileOperation, Said, lose, tell_file, verdict};
 use crate::socket::{self, NetOperation, Peer};
 use crate::syscall::{EPERM, take_refusal, thread};
 use crate::task::{self, Inside};
-use crate::{deadline, dentry, endpoint, offsets};
+use crate::{change, deadline, dentry, endpoint, offsets};
 use abi::{
     CALL_APART, CALL_OF_REQUEST, Claimed, LOSS_UNREADABLE, MEANS_KILL, NO_ARG, PLANS as PLAN_COUNT,
-    PLANS_REQUESTS, Plan, REASON_UNTOLD, REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, form, op,
+    PLANS_REQUESTS, Plan, REASON_UNTOLD, REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, VERDICT_REFUSED, form, op,
 };
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -170,7 +170,10 @@ pub fn begun(request: Address) -> Option<*mut Begun> {
 #[inline(always)]
 pub fn forbidden(inside: &Inside, request: Address, begun: &Begun) {
     let Some(plan) = plan(request) else { return };
-    let verdict = verdict(inside, STAGE_T0, begun.forbidden as u32, MEANS_KILL);
+    let mut verdict = verdict(inside, STAGE_T0, begun.forbidden as u32, MEANS_KILL);
+    if verdict.flags & VERDICT_REFUSED != 0 && begun.forbidden & change::CERTAIN != 0 {
+        verdict.means = named::stop(inside, plan.op, STAGE_T0);
+    }
     let _ = named::tell_end(inside, &plan, begun.call, 0, verdict, false);
 }
 

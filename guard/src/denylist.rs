@@ -21,10 +21,12 @@ pub trait DenyList: Send + Sync {
     fn session(&self, slot: u32) -> Result<Session, Error>;
     /// Sets it, in one step.
     fn set_session(&self, slot: u32, session: &Session) -> Result<(), Error>;
-    /// Why the kernel side holds a session; 0 where it does not.
+    /// Why the kernel side holds a session, the strongest reason; 0 where it does not.
     fn held(&self, slot: u32) -> u32;
-    /// Holds a session no longer.
-    fn lift(&self, slot: u32);
+    /// Holds a session no longer; one that is over stays so until `all` is lifted, for who comes next.
+    fn lift(&self, slot: u32, all: bool);
+    /// Holds a session no longer for one of the changes that nothing could refuse.
+    fn lift_change(&self, slot: u32);
     /// Adds or replaces a static label.
     fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error>;
     /// Removes a static label.
@@ -89,8 +91,11 @@ macro_rules! forward {
             fn held(&self, slot: u32) -> u32 {
                 collector::Kernel::held(self, slot)
             }
-            fn lift(&self, slot: u32) {
-                collector::Kernel::lift(self, slot);
+            fn lift(&self, slot: u32, all: bool) {
+                collector::Kernel::lift(self, slot, all);
+            }
+            fn lift_change(&self, slot: u32) {
+                collector::Kernel::lift_change(self, slot);
             }
             $(fn $name(&self, $($arg: $ty),*) -> Result<$ret, Error> {
                 Ok(collector::Kernel::$name(self, $($arg),*)?)
@@ -156,7 +161,7 @@ pub(crate) mod fake {
         pub(crate) listeners: HashMap<SocketKey, u32>,
         pub(crate) local: HashSet<[u8; 16]>,
         pub(crate) sessions: HashMap<u32, Session>,
-        pub(crate) held: HashMap<u32, u32>,
+        pub(crate) held: HashMap<u32, u64>,
     }
 
     #[derive(Default)]
@@ -232,10 +237,15 @@ pub(crate) mod fake {
             Ok(())
         }
         fn held(&self, slot: u32) -> u32 {
-            self.state().held.get(&slot).copied().unwrap_or(0)
+            self.state().held.get(&slot).map_or(0, |held| abi::held_reason(*held))
         }
-        fn lift(&self, slot: u32) {
-            self.state().held.remove(&slot);
+        fn lift(&self, slot: u32, all: bool) {
+            let left = if all { 0 } else { abi::HELD_SHARED };
+            self.state().held.entry(slot).and_modify(|held| *held &= left);
+        }
+        fn lift_change(&self, slot: u32) {
+            let less = |held: &mut u64| *held = held.checked_sub(abi::HELD_CHANGED).unwrap_or(*held);
+            self.state().held.entry(slot).and_modify(less);
         }
         fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error> {
             self.state().t0.insert(*key, *label);

@@ -277,6 +277,9 @@ impl Live {
         if self.mode != Mode::Shadow {
             session.flags |= abi::SESSION_ENFORCE;
         }
+        if self.mode == Mode::Enforce {
+            session.flags |= abi::SESSION_STANDS;
+        }
         if self.is_scored() {
             session.flags |= abi::SESSION_SCORED;
         }

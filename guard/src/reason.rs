@@ -64,6 +64,11 @@ const FIXED: &[(u32, &str)] = &[
          of the session may have as well: the session was ended",
     ),
     (
+        abi::REASON_CHANGED,
+        "something took the place of a jewel, or a jewel got another name, which nothing could refuse here, and what it was is \
+         not known: the session stands still until somebody has looked at it",
+    ),
+    (
         abi::REASON_UNTOLD,
         "something got a name by a request through io_uring whose end is kept from being told, so that what is there by \
          now is not known: no agent session may hide what it changes",

@@ -185,8 +185,10 @@ pub struct Live {
     /// The score is past the threshold of alerts just now: it is said once.
     alerting: bool,
     acted: Option<Step>,
-    /// It was frozen since the kernel side holds it.
-    held: bool,
+    /// The reason for which the kernel side holds it, as far as that was answered; 0: none was.
+    held: u32,
+    /// Since when the kernel side has it stand still for a change that no record has told yet.
+    untold: Option<Instant>,
     standstill: Option<Standstill>,
     /// How often it was frozen, or more was told of a freeze.
     freezes: u32,
@@ -260,7 +262,8 @@ impl Live {
             strongest: Verdict::Allow,
             alerting: false,
             acted: None,
-            held: false,
+            held: 0,
+            untold: None,
             standstill: None,
             freezes: 0,
             passed: Passed::default(),

@@ -20,9 +20,11 @@ macro_rules! wire {
 }
 
 pub mod access;
+pub mod held;
 pub mod map;
 pub mod pattern;
 pub mod record;
 
+pub use held::*;
 pub use map::*;
 pub use record::*;

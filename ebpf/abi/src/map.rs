@@ -61,6 +61,8 @@ pub const SESSION_T1: u32 = 1 << 1;
 pub const SESSION_SCORED: u32 = 1 << 2;
 /// What is learned only watches: T1 and T2 decide, and refuse nothing.
 pub const SESSION_WATCHED: u32 = 1 << 3;
+/// `Session::flags`: somebody watches over it, so that it stands still where who acts for it would be ended otherwise.
+pub const SESSION_STANDS: u32 = 1 << 4;
 
 /// State bit: content of a sensitive file was read.
 pub const STATE_READ_SECRET: u32 = 1 << 0;
@@ -122,6 +124,8 @@ pub const REASON_LOST: u32 = 0xff00_0004;
 pub const REASON_TYPED: u32 = 0xff00_0006;
 /// Reason for which the kernel side ends a session: what one of its processes was ended for, another one has as well.
 pub const REASON_SHARED: u32 = 0xff00_0008;
+/// Reason for which the kernel side has a session stand still: something was changed that nothing could refuse.
+pub const REASON_CHANGED: u32 = 0xff00_0009;
 /// Reason of what is decided of a request through io_uring whose end is not told.
 pub const REASON_UNTOLD: u32 = 0xff00_0007;
 /// Reason of a refusal by [`LABEL_ABOVE`].
@@ -245,7 +249,9 @@ wire! {
         /// When it was last made to stand still, the lower half of CLOCK_MONOTONIC in ns, never 0; 0: it never was.
         pub stopped: u32,
         /// A call of its was put off, and it does not stand still yet.
-        pub put_off: u32,
+        pub put_off: u16,
+        /// It was made to stand still with its whole session, and has made no call since.
+        pub stands: u16,
     }
 
     /// Whose a socket is; the value of `OWN_LISTENERS`.

@@ -26,6 +26,7 @@ impl Live {
         }
         // Agents replace their own configuration so, as a routine: ending them for it would end every session.
         if let Some(file) = self.itself.replaced(event, &self.own_files) {
+            self.lift_change(decision);
             event.decision = None;
             self.replaced_own(file);
             return None;
@@ -34,11 +35,12 @@ impl Live {
         if !decision.enforced {
             return None;
         }
-        let freeze = freezes(event.op, self.mode);
+        let (freeze, stood) = (freezes(event.op, self.mode), *decision);
         decision.means = if freeze { Means::Freeze } else { Means::Kill };
         let (number, stage, means) = (decision.reason, decision.stage, decision.means);
         let change = Change::of(event, number);
         if freeze && self.passed.has(&change) {
+            self.lift_change(stood);
             event.decision = event.decision.map(|decision| Decision { enforced: false, ..decision });
             return None;
         }
@@ -55,6 +57,16 @@ impl Live {
             deed: Deed::Change(change),
         };
         Some(Effect::Stop { pid: event.pid, freeze, cause })
+    }
+
+    /// Lets the session go on that the kernel side has made to stand still for a change, unless another one holds it, too.
+    fn lift_change(&mut self, decision: Decision) {
+        if decision.means == Means::Freeze {
+            self.shared.list.lift_change(self.slot);
+            if self.shared.list.held(self.slot) == 0 {
+                self.let_go_on();
+            }
+        }
     }
 
     /// Tells of a file of the agent's own that was replaced. Where the kernel refuses, it lets nobody but the agent itself.

@@ -79,6 +79,17 @@ impl Live {
         frozen
     }
 
+    /// Lets those go on that the kernel side has made to stand still with the session.
+    pub(super) fn let_go_on(&self) {
+        let list = &self.shared.list;
+        for pid in self.processes() {
+            let member = list.member(pid).ok().flatten();
+            if member.is_some_and(|member| member.session == self.slot && member.stands != 0) {
+                cgroup::signal(pid, Signal::CONT);
+            }
+        }
+    }
+
     /// Looks whether a session that was to be frozen stands still. An error: it does not in time.
     pub fn check_freeze(&mut self) -> Result<(), Error> {
         let (Some(until), Some(cgroup)) = (self.freezing, &self.cgroup) else { return Ok(()) };
@@ -110,8 +121,9 @@ impl Live {
                 freeze.went_on = Some(how);
             }
         }
-        self.shared.list.lift(self.slot);
-        (self.held, self.freezing) = (false, None);
+        self.shared.list.lift(self.slot, false);
+        (self.held, self.untold, self.freezing) = (0, None, None);
+        self.let_go_on();
         let thawed = self.cgroup.as_ref().map_or(Ok(()), cgroup::Cgroup::thaw);
         self.signal_strays(Signal::CONT);
         thawed

@@ -6,8 +6,12 @@ use abi::Session;
 use event::{Means, Stage};
 use models::Verdict;
 use rustix::process::Signal;
+use std::time::{Duration, Instant};
 use sys::clock::boot_ns;
 use wire::Mode;
+
+/// How long the record of a change may take. It is on its way before the session stands still.
+const UNTOLD: Duration = Duration::from_secs(2);
 
 impl Live {
     /// Does what an effect asks for; those that only show something need nothing.
@@ -68,13 +72,23 @@ impl Live {
         Ok(Some(Effect::Stop { pid: 0, freeze: true, cause }))
     }
 
-    /// Notes that the kernel side has begun to hold the session, with the number of the reason; `None`: it has not, or that is known.
+    /// Notes that the kernel side has begun to hold the session, with the number of the reason; `None`: it has not, or that is known,
+    /// or the record of the change for which it does is on its way.
     fn begins_to_be_held(&mut self) -> Option<u32> {
         let held = self.shared.list.held(self.slot);
-        if held == 0 || self.held || self.mode == Mode::Shadow {
+        if held != abi::REASON_CHANGED {
+            self.untold = None;
+        }
+        if held == 0 || self.held == held || self.held == abi::REASON_SHARED || self.mode == Mode::Shadow {
             return None;
         }
-        self.held = true;
+        if held == abi::REASON_CHANGED {
+            let since = self.untold.get_or_insert_with(Instant::now);
+            if self.standstill.is_some() || since.elapsed() < UNTOLD {
+                return None;
+            }
+        }
+        self.held = held;
         self.report.stopped += u64::from(held == abi::REASON_TYPED);
         Some(held)
     }
@@ -115,7 +129,7 @@ impl Live {
     pub(super) fn disarm(&mut self) -> Result<(), Error> {
         let list = self.shared.list.clone();
         let session = list.set_session(self.slot, &no_session());
-        list.lift(self.slot);
+        list.lift(self.slot, true);
         self.armed = None;
         self.whole = None;
         self.jewels = None;

@@ -38,7 +38,7 @@ impl Live {
         });
         let against = report.denied + report.stopped;
         // Held by the kernel side for more than one operation.
-        let stood = self.held || report.freezes.iter().any(|freeze| freeze.stage.is_some());
+        let stood = self.held != 0 || report.freezes.iter().any(|freeze| freeze.stage.is_some());
         report.verdict = match self.strongest {
             Verdict::Allow | Verdict::Alert if stood || against > self.looks.routine() => "deny",
             Verdict::Allow if against > 0 => "routine",

@@ -66,7 +66,7 @@ fn guard() -> (Arc<Fake>, Guard, tempfile::TempDir) {
 fn without_a_baseline_jewels_are_guarded_and_it_says_what_is_missing() {
     let (list, guard, home) = guard();
     let live = guard.open(opening(Mode::Enforce, home.path())).unwrap();
-    assert_eq!(list.session(3).unwrap().flags, abi::SESSION_ENFORCE);
+    assert_eq!(list.session(3).unwrap().flags, abi::SESSION_ENFORCE | abi::SESSION_STANDS);
     assert!(!list.state().t0.is_empty());
     assert!(live.notes().iter().any(|note| note.contains("no baseline of `demo-agent` for `summarize`")));
     live.finish(Some(0));
@@ -192,4 +192,40 @@ fn a_tools_look_at_its_own_credentials_says_nothing_against_a_session() {
     assert_eq!(met(&[(".netrc", read), (".ssh", read)]), (2, 1, "deny".into()), "and so does a key");
     let many = [(".netrc", read), (".npmrc", read), (".pypirc", read)];
     assert_eq!(met(&many), (3, 3, "deny".into()), "and to look for everything that there is");
+}
+
+#[test]
+fn what_ends_a_session_ends_it_though_it_was_held_before() {
+    let (list, guard, home) = guard();
+    let mut live = guard.open(opening(Mode::Enforce, home.path())).unwrap();
+    let hold = |why: u64| *list.state().held.entry(3).or_default() |= why;
+    assert_eq!(live.answer_hold().unwrap(), None);
+    hold(abi::HELD_LOST);
+    assert!(matches!(live.answer_hold().unwrap(), Some(Effect::Stop { freeze: true, .. })));
+    assert_eq!(live.answer_hold().unwrap(), None, "it was answered");
+    hold(abi::HELD_SHARED);
+    assert!(matches!(live.answer_hold().unwrap(), Some(Effect::End { .. })));
+    live.thaw(wire::GoOn::Once).unwrap();
+    assert_eq!(list.held(3), abi::REASON_SHARED, "nobody lets it go on");
+    let (report, _) = live.finish(None);
+    assert_eq!(report.verdict, "kill");
+    assert_eq!(list.held(3), 0, "for the next session");
+}
+
+#[test]
+fn who_changed_what_nothing_could_refuse_stands_still_until_each_change_was_let_pass() {
+    let (list, guard, home) = guard();
+    let mut live = guard.open(opening(Mode::Enforce, home.path())).unwrap();
+    list.state().held.insert(3, 2 * abi::HELD_CHANGED);
+    assert_eq!(live.answer_hold().unwrap(), None, "its record says what it was");
+    list.lift_change(3);
+    assert_eq!(list.held(3), abi::REASON_CHANGED, "there was another one");
+    list.lift_change(3);
+    list.lift_change(3);
+    assert_eq!(list.held(3), 0);
+    list.state().held.insert(3, abi::HELD_CHANGED);
+    live.freeze_as_asked().unwrap();
+    assert_eq!(live.answer_hold().unwrap(), None, "it stands still by now");
+    live.thaw(wire::GoOn::Once).unwrap();
+    assert_eq!(list.held(3), 0);
 }

@@ -246,6 +246,29 @@ impl Arming<'_> {
         Ok(())
     }
 
+    /// The file at a path, or the files below the directory there, and nothing that is put there later.
+    pub(super) fn files_there(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
+        let Found::Node(node) = walk::open_itself(self.list, path) else { return Ok(()) };
+        if walk::is(node.identity.mode, libc::S_IFREG) {
+            return self.label(&node, label);
+        }
+        if !node.is_dir() {
+            return Ok(());
+        }
+        let list = self.list;
+        let walked = walk::below(list, node.fd.as_fd(), Visit::All, OWN_LABELS, &mut |_, below| {
+            self.in_time()?;
+            if walk::is(below.identity.mode, libc::S_IFREG) {
+                self.label(below, label)?;
+            }
+            Ok(true)
+        })?;
+        if walked.cut {
+            self.warn(path, &format!("of what it holds, only the first {OWN_LABELS} files are closed"));
+        }
+        Ok(())
+    }
+
     /// Labels one object, and marks it.
     pub(super) fn label(&mut self, node: &Node, label: &Label) -> Result<(), Error> {
         let key = Key::File(node.identity.file);

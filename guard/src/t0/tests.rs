@@ -126,7 +126,11 @@ fn names_are_left_alone_in_what_fetches_packages_and_a_workspaces_files_come_and
     let frees = |path: &str| home.label(path).is_some_and(|label| label.flags & abi::LABEL_WORKSPACE != 0);
     assert!(frees(".cargo") && frees("app") && !frees("") && !frees("src") && !frees(".cargo/registry"));
     let is_open = |path: &str| home.label(path).is_none() && home.place(path).is_none();
-    assert!(is_open("app/.vscode/tasks.json") && is_open("app/.kiro/settings"));
+    assert!(is_open("app/.kiro/settings") && is_open("app/.vscode"));
+    // What makes an editor run something is written by nobody, and replaced by whoever likes.
+    let tasks = "app/.vscode/tasks.json";
+    assert_eq!(home.label(tasks).map(|label| label.deny), Some(access::WRITE));
+    assert_eq!(home.place(tasks), None);
 }
 
 #[test]
