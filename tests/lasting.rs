@@ -1,15 +1,23 @@
 //! A supervisor that several tests of a program have one after the other: an emulated machine loads the kernel side for a quarter
 //! of a minute, and most tests have nothing against one that is loaded.
 
-use crate::{wait_until, world};
+use crate::world::{self, wait_until};
 use anyhow::{Context, Result, ensure};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
 /// Ends it, and removes what it wrote, when the test program has ended, however it has: the input is closed then.
-const UNTIL_INPUT_ENDS: &str = r#""$0" --state-dir "$1" supervisor --stay & read -r _; "$0" --state-dir "$1" stop --kill-sessions; rm -rf "$1""#;
+const UNTIL_INPUT_ENDS: &str = r#"
+trap '' HUP INT TERM
+"$0" --state-dir "$1" supervisor --stay 2>"$1/supervisor.log" &
+read -r _
+"$0" --state-dir "$1" stop --kill-sessions || kill -KILL $!
+wait $!
+rm -rf "$1"
+"#;
 
 /// It has loaded nothing yet, but a busy emulated machine starts a program slowly.
 const SOON: Duration = Duration::from_secs(120);
@@ -30,11 +38,13 @@ pub(crate) fn state() -> Result<PathBuf> {
         return Ok(lasting.state.clone());
     }
     let state = tempfile::Builder::new().prefix("wardline-test-state-").tempdir()?.keep();
-    let shell = world::environment(&mut std::process::Command::new("sh"))
+    let shell = world::environment(&mut Command::new("sh"))
         .args(["-c", UNTIL_INPUT_ENDS])
         .arg(world::wardline())
         .arg(&state)
         .current_dir("/")
+        // What ends the test program's group does not end this.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,8 +1,8 @@
 //! A world with a key in it, and a program that tries to get at it, in a session and outside of one.
 
-use crate::World;
 use crate::attempt::{self, Attempt, Outcomes, SECRET};
 pub use crate::machine::is_machine;
+use crate::{World, lasting};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
@@ -29,7 +29,15 @@ pub struct Scene {
 impl Scene {
     /// Makes one; attempts are then made by root, or by the world's user.
     pub fn new(as_root: bool) -> Result<Self> {
-        let world = World::of_many()?;
+        Self::of(World::served_from(lasting::state()?)?, as_root)
+    }
+
+    /// One in which something may be learned, and nobody else has learned anything.
+    pub fn apart(as_root: bool) -> Result<Self> {
+        Self::of(World::new()?, as_root)
+    }
+
+    fn of(world: World, as_root: bool) -> Result<Self> {
         let home = world.home();
         for (path, content) in [
             (".ssh/id_ed25519", SECRET),

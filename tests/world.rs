@@ -1,7 +1,6 @@
 //! A throw-away world: state directory, home and workspace of a user that nobody else is, and the end of the supervisor
 //! and its sessions with it, also when a test panics.
 
-use crate::lasting;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsStr;
 use std::fs;
@@ -74,10 +73,10 @@ impl World {
         Ok(world)
     }
 
-    /// Makes one whose sessions have a supervisor that serves other worlds as well, and is not ended with it.
-    pub fn of_many() -> Result<Self> {
+    /// Makes one whose sessions have the supervisor of a state directory, which serves other worlds as well and is not ended with it.
+    pub fn served_from(state: PathBuf) -> Result<Self> {
         let mut world = Self::new()?;
-        world.shared = Some(lasting::state()?);
+        world.shared = Some(state);
         Ok(world)
     }
 

@@ -50,10 +50,6 @@ pub fn ends(inside: &Inside, ret: i64) {
     if stops(inside) {
         return;
     }
-    if inside.member().stands != 0 {
-        // SAFETY: as above.
-        unsafe { (*inside.member).stands = 0 };
-    }
     if ret == i64::from(PUT_OFF) && inside.member().put_off != 0 {
         // SAFETY: the helper has no preconditions.
         stop(inside, unsafe { bpf_ktime_get_ns() });
@@ -78,13 +74,13 @@ fn passed(inside: &Inside) -> u64 {
 }
 
 /// Makes the current process stand still with its session. Where that was lifted meanwhile, whoever lifted it may not have seen
-/// the mark yet, so that the process goes on by itself.
+/// when, so that the process goes on by itself.
 #[inline(always)]
 fn stand(inside: &Inside) {
     // SAFETY: points into the map's entry of this process. The helper has no preconditions.
     unsafe {
         (*inside.member).put_off = 0;
-        (&raw mut (*inside.member).stands).write_volatile(1);
+        (&raw mut (*inside.member).stands).write_volatile(bpf_ktime_get_ns() as u32 | 1);
         bpf_send_signal(SIGSTOP);
     }
     if !hold::stands(inside) {

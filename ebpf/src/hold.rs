@@ -38,10 +38,11 @@ fn held(inside: &Inside) -> u64 {
     HELD.get_ptr(inside.slot).map_or(0, |held| unsafe { held.read_volatile() })
 }
 
-/// Why a session is held, the strongest reason; 0: it is not.
+/// Why a session may change, start and send nothing, the strongest reason; 0: it may. Of one that stands still nothing is refused,
+/// since it goes on as if nothing had been, if it does.
 #[inline(always)]
 pub fn reason(inside: &Inside) -> u32 {
-    held_reason(held(inside))
+    held_reason(held(inside) & (HELD_CHANGED - 1))
 }
 
 /// Whether what can no longer be refused is to be ended. Where the session stands still, it ends with the call.

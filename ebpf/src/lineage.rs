@@ -31,8 +31,15 @@ fn on_fork(parent: Address, child: Address) -> Option<()> {
     let start_ns: u64 = child.follow(offsets::task_leader())?.get(offsets::task_start())?;
     let mut inherited = true;
     if child_tgid != tgid {
-        let entry =
-            Member { start_ns, session: inside.slot, parent: tgid, stopped: 0, put_off: 0, stands: 0 };
+        let entry = Member {
+            start_ns,
+            session: inside.slot,
+            parent: tgid,
+            stopped: 0,
+            put_off: 0,
+            stands: 0,
+            pad: 0,
+        };
         let bit = Bit::of_process(child_tgid);
         if let Some(word) = EVER_INSIDE.get_ptr_mut(bit.word) {
             atomic::fetch_or(word, bit.mask);

@@ -4,8 +4,8 @@ use crate::descriptor::tell;
 use crate::read::Address;
 use crate::ring::verdict;
 use crate::syscall::Ended;
-use crate::{decide, dentry, maps, offsets, task};
-use abi::{MEANS_KILL, access, form};
+use crate::{decide, dentry, maps, named, offsets, task};
+use abi::{MEANS_KILL, VERDICT_REFUSED, access, form};
 
 /// `move_mount`, the same number in both tables.
 const MOVE_MOUNT: u32 = 429;
@@ -34,11 +34,14 @@ pub fn mounted(call: &Ended) -> Option<u32> {
         Some(point) => {
             let _ = maps::BEGUN.remove(crate::syscall::thread(&call.inside));
             let access = access::MOUNT | access::MOVED;
-            let decided = if is_seen() {
+            let mut decided = if is_seen() {
                 decide::file(&call.inside, point, access, MEANS_KILL)
             } else {
                 verdict(&call.inside, 0, 0, 0)
             };
+            if decided.flags & VERDICT_REFUSED != 0 {
+                decided.means = named::stop(&call.inside, call.plan.op, decided.stage);
+            }
             tell(call, point, &decided);
             None
         }

@@ -103,7 +103,9 @@ pub fn settle(inside: &Inside, plan: &Plan, begun: Option<*const Begun>, ret: i3
 pub fn stop(inside: &Inside, op: u16, stage: u8) -> u8 {
     let takes_a_place =
         op == op::CREATE || op == op::SYMLINK || op == op::LINK || op == op::RENAME || op == op::MOUNT;
-    if stage == STAGE_T0 && takes_a_place && hold::changed(inside) {
+    // Who stood still with the session, and was not let go on by user space, has sent himself what lets him go on.
+    let has_stood = hold::stands(inside) && inside.member().stands != 0;
+    if stage == STAGE_T0 && takes_a_place && !has_stood && hold::changed(inside) {
         deadline::stops(inside);
         return MEANS_FREEZE;
     }

@@ -1,4 +1,4 @@
-//! What all sessions share, and how one is armed.
+//! How a session is armed.
 
 use crate::delegates::Delegates;
 use crate::fanotify::{self, Group, Marks};
@@ -7,6 +7,7 @@ use crate::session::itself;
 use crate::session::names::{Names, Resolvers};
 use crate::session::whole::Whole;
 use crate::session::{Armed, Live, Recording, Undo, Watched, no_session};
+use crate::shared::Shared;
 use crate::t1::hosts::{self, Hosts};
 use crate::{DenyList, Error, cgroup::Cgroup, t0, t1, trial, walk};
 use abi::FileKey;
@@ -31,19 +32,6 @@ const FIRST_ANSWERS: Duration = Duration::from_millis(250);
 /// The guard of one machine: the deny-list, the reasons in it, and the static stage.
 pub struct Guard {
     shared: Arc<Shared>,
-}
-
-/// What sessions share.
-pub(crate) struct Shared {
-    pub(crate) list: Arc<dyn DenyList>,
-    pub(crate) tier: Tier,
-    pub(crate) reasons: Arc<Reasons>,
-    pub(crate) jewels: t0::Static,
-    pub(crate) delegates: Arc<Delegates>,
-    pub(crate) thresholds: Thresholds,
-    /// Of the permission marks of all sessions, in the tier that has them.
-    group: Option<Arc<Group>>,
-    next_policy: AtomicU32,
 }
 
 /// What a session is armed for.

@@ -24,6 +24,7 @@ pub mod magic;
 pub mod reason;
 pub mod rules;
 pub mod session;
+mod shared;
 pub mod t0;
 pub mod t1;
 mod trial;

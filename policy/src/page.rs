@@ -20,8 +20,9 @@ the home and three directories deep below it. It does not look into hidden direc
 * *A file called `id_rsa`* is closed anywhere outside the workspaces and what package managers fetch (`package-stores`), also one that is made later. In the tier `tracepoint` one \
 that lies deeper than that when a session begins, or is made later, is closed after its open: its process is killed.
 * *`.git/hooks` of another repository*, and what agents and editors obey there, is looked for where patterns are.
-* *What agents and editors obey in the workspace* is not closed: version control and unpacking bring it. Whoever changes it is told \
-of, and nobody moves the whole directory there.
+* *What agents and editors obey in the workspace* comes and goes with version control and unpacking. What makes one of them run \
+something and lies there when a session begins is written by nobody, and may be replaced. Whoever changes any of it is told of, and \
+nobody moves the whole directory there.
 ";
 
 /// All rules in words.

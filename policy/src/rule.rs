@@ -143,6 +143,8 @@ pub struct Rule {
     pub walk: Walk,
     /// It is about names alone: below its places none is closed that is closed wherever it lies.
     pub frees_names: bool,
+    /// Only what lies there when a session begins is closed: it may be replaced.
+    pub is_replaced: bool,
 }
 
 /// A rule at one of its sites.

@@ -164,7 +164,7 @@ fn a_baseline_opens_no_jewel() -> Result<()> {
         println!("skipped: there is no ssh");
         return Ok(());
     }
-    let scene = Scene::new(true)?;
+    let scene = Scene::apart(true)?;
     let world = &scene.world;
     let config = scene.path(".ssh/config");
     chown(&config, Some(0), Some(0))?;

@@ -239,7 +239,7 @@ wire! {
     }
 
     /// A process of a session; the value of `MEMBERS`, whose key is the tgid.
-    pub struct Member: 24 {
+    pub struct Member: 32 {
         /// `task.group_leader.start_boottime`, ns: with the tgid, the identity of the process
         pub start_ns: u64,
         /// Index into `SESSIONS`.
@@ -249,9 +249,11 @@ wire! {
         /// When it was last made to stand still, the lower half of CLOCK_MONOTONIC in ns, never 0; 0: it never was.
         pub stopped: u32,
         /// A call of its was put off, and it does not stand still yet.
-        pub put_off: u16,
-        /// It was made to stand still with its whole session, and has made no call since.
-        pub stands: u16,
+        pub put_off: u32,
+        /// When it was last made to stand still with its whole session, as `stopped`.
+        pub stands: u32,
+        /// Padding.
+        pub pad: u32,
     }
 
     /// Whose a socket is; the value of `OWN_LISTENERS`.

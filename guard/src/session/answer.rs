@@ -1,6 +1,8 @@
 //! What is answered to a decision of the kernel side, and to a score.
 
-use super::{Answer, Deed, Effect, Live};
+use super::effect::{Answer, Effect};
+use super::live::Live;
+use super::passed::Deed;
 use crate::ladder::{self, Step};
 use crate::reason;
 use event::{Access, Alert, Class, Event, Fate, Means, Stage};

@@ -4,8 +4,11 @@
 //! in a jewel's place, or a jewel was given another name), an enforced session is frozen, for its owner to look at. What it
 //! moved or replaced is put back then (`undo`).
 
+use super::effect::Effect;
 use super::itself::of_its_own;
-use super::{Cause, Change, Deed, Effect, Live};
+use super::live::Live;
+use super::passed::{Change, Deed};
+use super::standstill::Cause;
 use crate::Error;
 use collector::Tier;
 use event::{Decision, Event, Fate, Means, Op, Outcome, Stage, Told};

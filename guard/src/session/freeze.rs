@@ -1,11 +1,13 @@
-//! A session that stands still: what froze it, who lets it go on, and how far.
+//! Freezing a session, and letting it go on: who does, and how far.
 
-use super::Live;
+use super::live::Live;
 use super::passed::Deed;
+use super::standstill::{Cause, Standstill};
 use crate::{Error, cgroup};
-use event::{Means, Stage};
+use event::Means;
 use models::Score;
 use rustix::process::Signal;
+use std::collections::HashMap;
 use std::time::Instant;
 use sys::clock::boot_ns;
 use wire::{Freeze, Frozen, GoOn};
@@ -14,32 +16,6 @@ use wire::{Freeze, Frozen, GoOn};
 const TOLD_MAX: usize = 8;
 /// Freezes that a report carries one by one.
 const FREEZES_MAX: usize = 100;
-
-/// What a session is frozen for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cause {
-    /// CLOCK_BOOTTIME, ns.
-    pub time_ns: u64,
-    /// The stage; `None`: it was asked for from outside, or what guards the session has died.
-    pub stage: Option<Stage>,
-    /// What was done, and what became of it; empty where no single operation is meant.
-    pub what: String,
-    /// Why, in words.
-    pub reason: String,
-    /// What is let pass if the session goes on.
-    pub deed: Deed,
-}
-
-/// A session that stands still.
-#[derive(Debug)]
-pub(crate) struct Standstill {
-    stage: Option<Stage>,
-    what: Vec<String>,
-    why: Vec<String>,
-    deeds: Vec<Deed>,
-    /// What was refused to the whole session before: access bits, and the number of the reason.
-    restricted: (u32, u32),
-}
 
 impl Live {
     /// Has the whole session frozen, those included that left its cgroup, and does not wait: a process that a device or a file
@@ -80,14 +56,18 @@ impl Live {
     }
 
     /// Lets those go on that the kernel side has made to stand still with the session.
-    pub(super) fn let_go_on(&self) {
-        let list = &self.shared.list;
+    pub(super) fn let_go_on(&mut self) {
+        let mut standing = HashMap::new();
         for pid in self.processes() {
-            let member = list.member(pid).ok().flatten();
-            if member.is_some_and(|member| member.session == self.slot && member.stands != 0) {
-                cgroup::signal(pid, Signal::CONT);
+            let member = self.shared.list.member(pid).ok().flatten();
+            if let Some(member) = member.filter(|member| member.session == self.slot && member.stands != 0) {
+                standing.insert(pid, member.stands);
+                if self.gone_on.get(&pid) != Some(&member.stands) {
+                    cgroup::signal(pid, Signal::CONT);
+                }
             }
         }
+        self.gone_on = standing;
     }
 
     /// Looks whether a session that was to be frozen stands still. An error: it does not in time.

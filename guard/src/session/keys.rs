@@ -1,6 +1,6 @@
 //! What a session did with the user's keys, by its broker.
 
-use super::Live;
+use super::live::Live;
 use broker::Use;
 use wire::KeyUse;
 

@@ -1,7 +1,7 @@
 //! Why the baseline does not know an operation, in words of the operation itself: what a label could say holds for all that
 //! lies below it, and for every way to reach for it.
 
-use super::Live;
+use super::live::Live;
 use crate::reason::Normal;
 use crate::t1::words::{show, verb};
 use event::{Access, Event, Object, Op, Reach, Stage};

@@ -1,6 +1,9 @@
 //! Stopping a session, and taking back what was armed for it.
 
-use super::{Answer, Cause, Deed, Effect, Live};
+use super::effect::{Answer, Effect};
+use super::live::Live;
+use super::passed::Deed;
+use super::standstill::Cause;
 use crate::{Error, cgroup};
 use abi::Session;
 use event::{Means, Stage};

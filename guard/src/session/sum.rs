@@ -1,7 +1,8 @@
 //! What a session amounted to.
 
 use super::lag::Lags;
-use super::{Live, Recording};
+use super::live::Live;
+use super::recording::Recording;
 use event::Summary;
 use models::{State, Verdict};
 use wire::{Mode, Repeated, Report};

@@ -2,11 +2,17 @@
 
 use super::*;
 use crate::denylist::fake::Fake;
+use crate::t0;
 use crate::{DenyList, Guard, Opening};
 use collector::Tier;
-use event::{Address, Context, Decision, Event, File, Means, Object, Origin, Outcome, Stage};
-use models::Score;
+use event::{
+    Access, Address, Captured, Class, Context, Decision, Event, File, Means, Object, Op, Origin, Outcome,
+    SessionMeta, Stage,
+};
 use models::calibration::P;
+use models::{Score, Verdict};
+use std::sync::Arc;
+use wire::Mode;
 
 fn event(op: Op, path: &str, access: Access, decision: Option<Decision>) -> Captured {
     let key = None;

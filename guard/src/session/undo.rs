@@ -1,6 +1,5 @@
 //! What is to be put back of what a session has moved or replaced, once it stands still.
 
-use super::Live;
 use crate::DenyList;
 use crate::t0::{Kept, Places, Planted};
 use abi::FileKey;
@@ -17,16 +16,16 @@ const PLANTED_MAX: usize = 1 << 16;
 /// What lay where when a session began, and which of it the session has changed.
 #[derive(Debug, Default)]
 pub(crate) struct Undo {
-    kept: Arc<Vec<Kept>>,
-    places: Option<Places>,
-    waiting: BTreeSet<PathBuf>,
-    planted: HashMap<PathBuf, (FileKey, Option<PathBuf>)>,
+    pub(super) kept: Arc<Vec<Kept>>,
+    pub(super) places: Option<Places>,
+    pub(super) waiting: BTreeSet<PathBuf>,
+    pub(super) planted: HashMap<PathBuf, (FileKey, Option<PathBuf>)>,
     /// Things that found no room among them.
-    left_out: u64,
+    pub(super) left_out: u64,
     /// Somebody was told to begin.
-    begun: bool,
+    pub(super) begun: bool,
     /// Batches that are being put back.
-    at_work: usize,
+    pub(super) at_work: usize,
 }
 
 /// What is to be put back now.
@@ -90,44 +89,8 @@ impl Undo {
         self.kept.iter().any(|kept| kept.path() == path)
     }
 
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.planted.is_empty()
-    }
-}
-
-impl Live {
-    /// Whether somebody has to begin to put things back.
-    pub fn begin_undo(&mut self) -> bool {
-        !self.undo.is_idle() && !std::mem::replace(&mut self.undo.begun, true)
-    }
-
-    /// What waits to be put back; nothing once nobody has to go on. Each is followed by [`Live::end_undo`].
-    pub fn take_undo(&mut self) -> Option<Batch> {
-        let undo = &mut self.undo;
-        if undo.is_idle() {
-            undo.begun = false;
-            return None;
-        }
-        undo.at_work += 1;
-        let (list, kept) = (Arc::clone(&self.shared.list), Arc::clone(&undo.kept));
-        let (paths, planted) = (std::mem::take(&mut undo.waiting), std::mem::take(&mut undo.planted));
-        let planted = planted.into_iter().map(|(path, (file, from))| Planted { path, file, from }).collect();
-        Some(Batch { list, kept, paths, planted })
-    }
-
-    /// Ends a batch.
-    pub fn end_undo(&mut self) {
-        self.undo.at_work = self.undo.at_work.saturating_sub(1);
-    }
-
-    /// How many things that were put at closed places since the last call found no room among those that are put aside.
-    pub fn take_left_out(&mut self) -> u64 {
-        std::mem::take(&mut self.undo.left_out)
-    }
-
-    /// Whether something is being put back, or is about to be.
-    pub fn is_undoing(&self) -> bool {
-        self.undo.at_work > 0 || !self.undo.is_idle()
     }
 }
 

@@ -1,7 +1,6 @@
 //! What people want to be told of: rules whose effect is `watch`. Nothing is refused for them, so that what the session says of
 //! itself is enough to tell.
 
-use super::Live;
 use bstr::{BStr, BString, ByteSlice};
 use event::jewel::access;
 use event::{Access, Context, Event, Object, Op, Outcome};
@@ -58,7 +57,7 @@ impl Watched {
     }
 
     /// What an event is to be told for that has happened, each once.
-    fn told_of(&mut self, event: &Event) -> Vec<String> {
+    pub(super) fn told_of(&mut self, event: &Event) -> Vec<String> {
         let is_refused = event.decision.is_some_and(|decision| decision.enforced);
         let asked = asked(event);
         if !self.access.intersects(asked) || is_refused || !matches!(event.outcome, Outcome::Done(_)) {
@@ -89,14 +88,6 @@ impl Watched {
             let did = if asked.intersects(access(policy::What::CHANGE)) { "changed" } else { "read" };
             told.push(format!("the session {did} {}", place.told));
         }
-    }
-}
-
-impl Live {
-    /// Tells of what happened at places that are watched.
-    pub(super) fn watch(&mut self, event: &Event) {
-        let told = self.watched.told_of(event);
-        self.notes.extend(told);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keeping jewels whole that may be read as long as nobody writes them: a thread of each session that has any, since whoever
 //! writes one waits meanwhile, and since it looks into the session's processes, which may hold it up.
 
-use crate::guard::Shared;
+use crate::shared::Shared;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;

@@ -158,8 +158,7 @@ impl Arming<'_> {
             Site::Workspace(path) => guarded.workspaces.iter().try_for_each(|workspace| {
                 let path = workspace.join(path);
                 self.check_own(*row, &path)?;
-                // What may not be written may still be replaced, as version control does.
-                if label.deny == abi::access::WRITE {
+                if row.rule.is_replaced {
                     return self.files_there(&path, label);
                 }
                 self.named_path(&path, label, false, walk)

@@ -248,8 +248,24 @@ impl Arming<'_> {
 
     /// The file at a path, or the files below the directory there, and nothing that is put there later.
     pub(super) fn files_there(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
-        let Found::Node(node) = walk::open_itself(self.list, path) else { return Ok(()) };
-        if walk::is(node.identity.mode, libc::S_IFREG) {
+        let node = match walk::open_itself(self.list, path) {
+            Found::Node(link) if link.is_link() => match self.behind(path) {
+                Some(node) => node,
+                None => return Ok(()),
+            },
+            Found::Node(node) => node,
+            Found::Missing => return Ok(()),
+            Found::Unreadable(e) => {
+                self.warn(path, &e.to_string());
+                return Ok(());
+            }
+        };
+        // The deny-list is everybody's, and what leads here is the user's.
+        let uid = self.uid;
+        let is_file = |node: &Node| {
+            walk::is(node.identity.mode, libc::S_IFREG) && [0, uid].contains(&node.identity.uid)
+        };
+        if is_file(&node) {
             return self.label(&node, label);
         }
         if !node.is_dir() {
@@ -258,11 +274,14 @@ impl Arming<'_> {
         let list = self.list;
         let walked = walk::below(list, node.fd.as_fd(), Visit::All, OWN_LABELS, &mut |_, below| {
             self.in_time()?;
-            if walk::is(below.identity.mode, libc::S_IFREG) {
+            if is_file(below) {
                 self.label(below, label)?;
             }
             Ok(true)
         })?;
+        if walked.unreadable > 0 {
+            self.warn(path, &format!("{} entries below it could not be looked at", walked.unreadable));
+        }
         if walked.cut {
             self.warn(path, &format!("of what it holds, only the first {OWN_LABELS} files are closed"));
         }

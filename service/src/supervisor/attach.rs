@@ -226,9 +226,14 @@ pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving
     Leaving::LetGo
 }
 
-/// Lets a process out, and lets it go on where a deadline that passed has made it stand still.
+/// Lets a process out, and lets it go on where the kernel side has made it stand still.
 fn let_out(lease: &Lease, pid: u32) {
-    let stands_still = lease.kernel.member(pid).ok().flatten().is_some_and(|member| member.stopped != 0);
+    let stands_still = lease
+        .kernel
+        .member(pid)
+        .ok()
+        .flatten()
+        .is_some_and(|member| member.stopped != 0 || member.stands != 0);
     evict(lease, pid);
     if stands_still {
         cgroup::signal(pid, Signal::CONT);
