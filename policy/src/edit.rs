@@ -78,6 +78,7 @@ impl Said {
             harmless: None,
             walk: Walk::Whole,
             frees_names: false,
+            is_replaced: false,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::clause::{Clause, clauses};
 use super::place::Around;
 use super::token::sentences;
-use super::voice::{DIRECTORIES, FREES_NAMES, HARMLESS, ID, IS, KINDS, NOT_FINAL, ROUTINE, SOURCE, WHY};
+use super::voice::{DIRECTORIES, FREES_NAMES, HARMLESS, ID, IS, KINDS, NOT_FINAL, REPLACED, ROUTINE, SOURCE, WHY};
 use crate::rule::{Kind, Layer, Policy, Rule, Walk};
 use std::path::Path;
 
@@ -33,6 +33,7 @@ pub fn read(layer: Layer, file: &str, text: &str) -> Option<Rule> {
         harmless: None,
         walk: Walk::Whole,
         frees_names: false,
+        is_replaced: false,
     };
     for line in lines {
         attribute(&mut rule, line)?;
@@ -59,6 +60,7 @@ fn attribute(rule: &mut Rule, line: &str) -> Option<()> {
             NOT_FINAL => rule.is_final = false,
             ROUTINE => rule.routine = true,
             FREES_NAMES => rule.frees_names = true,
+            REPLACED => rule.is_replaced = true,
             DIRECTORIES => rule.walk = Walk::Directories,
             _ => return None,
         }
@@ -137,14 +139,14 @@ mod tests {
             effect in one_of(Effect::ALL),
             (is, why, source) in (text(), text(), prop::option::of(text())),
             id in "[a-z0-9-]{1,9}",
-            (is_final, routine, frees_names) in any::<(bool, bool, bool)>(),
+            (is_final, routine, frees_names, is_replaced) in any::<(bool, bool, bool, bool)>(),
             kind in one_of(Kind::ALL),
             harmless in prop::option::of(one_of(Harmless::ALL)),
             walk in one_of(Walk::ALL),
         ) -> Rule {
             Rule {
                 id, layer: Layer::User, file: "own.toml".into(), at: 0..0, is, sites, what, effect, why, source, is_final, kind,
-                routine, harmless, walk, frees_names,
+                routine, harmless, walk, frees_names, is_replaced,
             }
         }
     }

@@ -29,7 +29,7 @@ impl Rule {
             format!("{WHY}{}", self.why),
         ];
         lines.extend(self.source.iter().map(|source| format!("{SOURCE}{source}")));
-        let flags = [(!self.is_final, NOT_FINAL), (self.routine, ROUTINE), (self.frees_names, FREES_NAMES)];
+        let flags = [(!self.is_final, NOT_FINAL), (self.routine, ROUTINE), (self.frees_names, FREES_NAMES), (self.is_replaced, REPLACED)];
         lines.extend(flags.into_iter().filter(|(is_so, _)| *is_so).map(|(_, line)| line.to_owned()));
         lines.extend(KINDS.iter().filter(|(of, _)| *of == self.kind).map(|(_, line)| (*line).to_owned()));
         lines.extend(
@@ -49,6 +49,7 @@ pub(super) const SOURCE: &str = "Source: ";
 pub(super) const NOT_FINAL: &str = "It may be taken back.";
 pub(super) const ROUTINE: &str = "Tools look there whenever they run.";
 pub(super) const FREES_NAMES: &str = "Names that are closed anywhere are left alone there.";
+pub(super) const REPLACED: &str = "What takes its place is open.";
 pub(super) const DIRECTORIES: &str = "Directories alone are labelled there.";
 pub(super) const KINDS: [(Kind, &str); 2] =
     [(Kind::Key, "A broker uses such a key for a session."), (Kind::Gpg, "It is where gpg keeps its keys.")];
