@@ -12,7 +12,7 @@ session from its first instruction on, whatever was learned, unless [rules of on
 
 A place in the home is closed with everything below it, also where a variable such as `XDG_CONFIG_HOME` or `CODEX_HOME` says \
 that it lies, and so are copies beside it (`.netrc~`, `.netrc.bak`) that are there when a session begins. It is closed by the \
-object and by its place: what is made or moved there later is closed, too. Five kinds of places are closed less widely:
+object and by its place: what is made or moved there later is closed, too. Six kinds of places are closed less widely:
 
 * *A file called `*.pem` in the home*: the kernel side compares whole names, so a pattern is looked for when a session begins, in \
 the home and three directories deep below it. It does not look into hidden directories, those that tools fill \
@@ -20,6 +20,8 @@ the home and three directories deep below it. It does not look into hidden direc
 * *A file called `id_rsa`* is closed anywhere outside the workspaces and what package managers fetch (`package-stores`), also one that is made later. In the tier `tracepoint` one \
 that lies deeper than that when a session begins, or is made later, is closed after its open: its process is killed.
 * *`.git/hooks` of another repository*, and what agents and editors obey there, is looked for where patterns are.
+* *A token in `~/.cache`* is not read as it lies there when a session begins. Caches are removed and made anew as a whole, so that its \
+place is open.
 * *What agents and editors obey in the workspace* comes and goes with version control and unpacking. What makes one of them run \
 something and lies there when a session begins is written by nobody, and may be replaced. Whoever changes any of it is told of, and \
 nobody moves the whole directory there.

@@ -144,6 +144,9 @@ impl Arming<'_> {
         match row.site {
             Site::Home(path) => self.paths(path, guarded).into_iter().try_for_each(|path| {
                 self.check_own(*row, &path)?;
+                if row.rule.is_replaced {
+                    return self.files_there(&path, label);
+                }
                 self.readable_for_now(*row, &path, label, guarded.uid)?;
                 self.named_path(&path, label, true, walk)
             }),

@@ -3,7 +3,9 @@
 use super::clause::{Clause, clauses};
 use super::place::Around;
 use super::token::sentences;
-use super::voice::{DIRECTORIES, FREES_NAMES, HARMLESS, ID, IS, KINDS, NOT_FINAL, REPLACED, ROUTINE, SOURCE, WHY};
+use super::voice::{
+    DIRECTORIES, FREES_NAMES, HARMLESS, ID, IS, KINDS, NOT_FINAL, REPLACED, ROUTINE, SOURCE, WHY,
+};
 use crate::rule::{Kind, Layer, Policy, Rule, Walk};
 use std::path::Path;
 

@@ -29,7 +29,12 @@ impl Rule {
             format!("{WHY}{}", self.why),
         ];
         lines.extend(self.source.iter().map(|source| format!("{SOURCE}{source}")));
-        let flags = [(!self.is_final, NOT_FINAL), (self.routine, ROUTINE), (self.frees_names, FREES_NAMES), (self.is_replaced, REPLACED)];
+        let flags = [
+            (!self.is_final, NOT_FINAL),
+            (self.routine, ROUTINE),
+            (self.frees_names, FREES_NAMES),
+            (self.is_replaced, REPLACED),
+        ];
         lines.extend(flags.into_iter().filter(|(is_so, _)| *is_so).map(|(_, line)| line.to_owned()));
         lines.extend(KINDS.iter().filter(|(of, _)| *of == self.kind).map(|(_, line)| (*line).to_owned()));
         lines.extend(
