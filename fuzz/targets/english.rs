@@ -15,7 +15,11 @@ fuzz_target!(|text: &str| {
             assert!(read.is_ok_and(|read| read.rules().len() == 1), "{said:?}");
             let words = sentence(said.effect, said.what, &said.sites);
             let again = hear(&words, listener);
-            let again: Vec<_> = again.iter().flat_map(|heard| &heard.rules).map(|of| (of.effect, of.what, &of.sites)).collect();
+            let again: Vec<_> = again
+                .iter()
+                .flat_map(|heard| &heard.rules)
+                .map(|of| (of.effect, of.what, &of.sites))
+                .collect();
             assert_eq!(again, [(said.effect, said.what, &said.sites)], "{words}");
         }
         for nearest in &heard.nearest {
