@@ -2,6 +2,7 @@
 
 use bstr::ByteSlice;
 use std::collections::HashMap;
+use std::io;
 use sys::mountinfo::{self, MOUNTINFO};
 
 /// One mount of a superblock.
@@ -19,8 +20,11 @@ pub(crate) struct Mounts(HashMap<u32, Vec<Mount>>);
 
 impl Mounts {
     /// Reads the mounts of this process.
-    pub(crate) fn read() -> Self {
-        Self::parse(&std::fs::read(MOUNTINFO).unwrap_or_default())
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(crate) fn read() -> io::Result<Self> {
+        std::fs::read(MOUNTINFO).map(|text| Self::parse(&text))
     }
 
     fn parse(text: &[u8]) -> Self {

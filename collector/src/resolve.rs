@@ -30,7 +30,12 @@ pub(crate) struct Resolver {
 impl Resolver {
     pub(crate) fn new() -> Self {
         let watched = fs::File::open(MOUNTINFO).ok();
-        Self { mounts: Mounts::read(), watched, read_at: Instant::now(), links: links_in_root() }
+        Self {
+            mounts: Mounts::read().unwrap_or_default(),
+            watched,
+            read_at: Instant::now(),
+            links: links_in_root(),
+        }
     }
 
     /// Reads the mounts again when they have changed: a device's number is given to another file system once it is free.
@@ -43,8 +48,12 @@ impl Resolver {
     }
 
     fn read(&mut self) {
-        self.mounts = Mounts::read();
         self.read_at = Instant::now();
+        match Mounts::read() {
+            Ok(mounts) => self.mounts = mounts,
+            // What was mounted is a better answer than nothing.
+            Err(error) => tracing::warn!(%error, "the mounts cannot be read again"),
+        }
     }
 
     /// The file that `facts` and `names` (leaf first, each behind its length) describe.

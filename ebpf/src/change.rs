@@ -59,7 +59,7 @@ fn on_change(inode: u64) -> Option<()> {
     }
     if begun.forbidden & CERTAIN == 0 {
         let was = begun.forbidden;
-        let now = forbidden(inode, u64::from(inside.slot), u64::from(changes));
+        let now = judged(inode, u64::from(inside.slot), u64::from(changes));
         if now != 0 {
             begun.forbidden = now;
         }
@@ -98,7 +98,7 @@ fn begun(inside: &Inside) -> Option<(*mut Begun, u32)> {
     Some((BEGUN.get_ptr_mut(key)?, changes(&call.plan)))
 }
 
-/// Tells the names that the inodes of a call have when it ends. The answer: see [`forbidden`].
+/// Tells the names that the inodes of a call have when it ends. The answer: see [`judged`].
 #[inline(always)]
 pub fn tell_after(inside: &Inside, plan: &Plan, begun: &Begun) -> u64 {
     // It is one that gives something another place.
@@ -109,14 +109,11 @@ pub fn tell_after(inside: &Inside, plan: &Plan, begun: &Begun) -> u64 {
         if begun.inodes[i] != 0 {
             tell_names(begun.inodes[i], begun.call, 1);
             if found & CERTAIN == 0 {
-                let now = forbidden(begun.inodes[i], u64::from(inside.slot), u64::from(changes(plan)));
+                let now = judged(begun.inodes[i], u64::from(inside.slot), u64::from(changes(plan)));
                 found = if now != 0 { now } else { found };
             }
             let lay = begun.above >> (i * 2) & 3;
-            if found & CERTAIN == 0
-                && moves
-                && frees(lay, inode_above(begun.inodes[i], u64::from(inside.slot)))
-            {
+            if found & CERTAIN == 0 && moves && frees(lay, inode_above(begun.inodes[i], u64::from(inside.slot))) {
                 found = u64::from(REASON_ABOVE) | CERTAIN;
             }
         }
@@ -189,13 +186,12 @@ pub extern "C" fn of_inode(inode: u64, access: u64) -> u64 {
 }
 
 /// The reason for which the static stage does not let the session of an index change an inode so, by one of its names or what
-/// lies above them, with [`CERTAIN`]; 0: none. Nothing refuses the change in this tier: this is how it is noticed. Global linkage: see
+/// lies above them; 0: none. Nothing refuses the change in this tier: this is how it is noticed. Global linkage: see
 /// [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn forbidden(inode: u64, slot: u64, changes: u64) -> u64 {
     let mut node = Address(inode).follow(offsets::inode_aliases());
-    let mut found = 0;
     for _ in 0..NAMES {
         let Some(alias) = node else { break };
         let dentry = Address(alias.0.wrapping_sub(offsets::dentry_alias() as u64));
@@ -203,28 +199,33 @@ pub extern "C" fn forbidden(inode: u64, slot: u64, changes: u64) -> u64 {
             && dentry.follow(offsets::dentry_hashed()).is_some();
         let reason = if is_name { decide::forbids_change(dentry.0, slot as u32, changes) } else { 0 };
         if reason != 0 {
-            if is_rewritten(dentry.0, slot) == 0 {
-                return reason | CERTAIN;
-            }
-            found = reason;
+            return reason;
         }
         node = alias.follow(0);
     }
-    found
+    0
 }
 
-/// [`forbidden`]: whoever did it, no session may. Otherwise it lies where the agent itself replaces a file of its own, and who
+/// [`judged`]: whoever did it, no session may. Otherwise it lies where the agent itself replaces a file of its own, and who
 /// that is user space knows.
 pub const CERTAIN: u64 = 1 << 32;
 
-/// Whether a name lies where the agent of the session of an index replaces a file of its own; 0: no. Global linkage: see
+/// What is to be said of a change of an inode: [`forbidden`], with [`CERTAIN`].
+#[inline(always)]
+fn judged(inode: u64, slot: u64, changes: u64) -> u64 {
+    let reason = forbidden(inode, slot, changes);
+    if reason == 0 || is_rewritten(inode, slot) != 0 { reason } else { reason | CERTAIN }
+}
+
+/// Whether an inode lies where the agent of the session of an index replaces a file of its own; 0: no. Global linkage: see
 /// [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn is_rewritten(name: u64, slot: u64) -> u64 {
-    let dev = Address(name).follow(offsets::dentry_sb()).and_then(|sb| sb.word(offsets::sb_dev()));
+pub extern "C" fn is_rewritten(inode: u64, slot: u64) -> u64 {
+    let Some(dentry) = first_name(Address(inode)) else { return 0 };
+    let dev = dentry.follow(offsets::dentry_sb()).and_then(|sb| sb.word(offsets::sb_dev()));
     let Some(dev) = dev else { return 0 };
-    let key = RewriteKey { place: dentry::place(name), dev, session: slot as u32 };
+    let key = RewriteKey { place: dentry::place(dentry.0), dev, session: slot as u32 };
     // SAFETY: read only.
     u64::from(unsafe { REWRITES.get(key) }.is_some())
 }

@@ -147,7 +147,7 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES, 0);
 pub struct Begun {
     /// When the call changed the first inode, or the request was made: which one it is.
     pub call: u64,
-    /// Why it should not have: see `change::forbidden`.
+    /// Why it should not have: see `change::judged`.
     pub forbidden: u64,
     /// Which of `inodes` lay above places of jewels when they were changed: see `change::frees`, two bits each.
     pub above: u64,
