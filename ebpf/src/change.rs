@@ -113,7 +113,10 @@ pub fn tell_after(inside: &Inside, plan: &Plan, begun: &Begun) -> u64 {
                 found = if now != 0 { now } else { found };
             }
             let lay = begun.above >> (i * 2) & 3;
-            if found & CERTAIN == 0 && moves && frees(lay, inode_above(begun.inodes[i], u64::from(inside.slot))) {
+            if found & CERTAIN == 0
+                && moves
+                && frees(lay, inode_above(begun.inodes[i], u64::from(inside.slot)))
+            {
                 found = u64::from(REASON_ABOVE) | CERTAIN;
             }
         }
