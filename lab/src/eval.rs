@@ -2,7 +2,6 @@
 
 mod code;
 mod compare;
-mod public;
 mod replay;
 mod report;
 mod run;
@@ -30,8 +29,6 @@ pub enum Command {
     Report(report::Args),
     /// Replay your own recorded sessions through the score
     Replay(replay::Args),
-    /// Score traces that others recorded, beside what others score them by
-    Public(public::Args),
     /// Run hostile programs in guarded sessions, in a throw-away machine
     #[command(hide = true)]
     Code(code::Args),
@@ -47,7 +44,6 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         Command::Compare(args) => compare::run(args),
         Command::Report(args) => report::run(args),
         Command::Replay(args) => replay::run(state, args),
-        Command::Public(args) => public::run(args),
         Command::Code(args) => code::run(args),
         Command::CodeReport(args) => code::write_report(args),
     }

@@ -10,15 +10,14 @@
 //! | `volume` | surprise of the session's counts, bits |
 //! | `cluster` | distance of the last window to every known kind of window, spreads |
 //!
-//! Sustained surprise at several time scales tells far more than any single event does. A running mean is one from half
-//! a half-life on, and rises to it from zero before: a session is not suspect because it has just begun, and a short one
-//! is not taken for normal because it ended soon.
+//! Running means begin at zero: a session is not suspect because it has just begun. Sustained surprise at several time
+//! scales tells far more than any single event does.
 
 use crate::group::Group;
 use crate::learned::Models;
-use crate::mean::Mean;
 use crate::ngram::{History, Ngram};
-use crate::thread::{Threads, syscall_symbol};
+use crate::reading::Reading;
+use crate::thread::Threads;
 use crate::volume::Tally;
 use crate::window::Window;
 use event::{Place, Step, Token};
@@ -31,24 +30,13 @@ use std::sync::Arc;
 pub struct Channel {
     /// Its name, as users see it.
     pub name: &'static str,
-    /// The least spread of its values: differences below this are noise, in the value's unit.
-    pub unit: f64,
-    /// Spreads that it may say at most, however far out it is.
-    pub bound: f64,
-    /// What its evidence counts for beside the others': channels that read the same at two time scales share a whole.
-    pub weight: f64,
+    /// How its values are calibrated.
+    pub reading: Reading,
     /// What it extrapolates is acted upon: it says what was done. In which order is another matter in every repository, so
     /// that past what held-out sessions prove a person is asked.
     pub acts: bool,
     /// What its reasons are.
     pub tells: Tells,
-}
-
-impl Channel {
-    /// Zero is no value of it, but says that there was nothing to value.
-    pub(crate) fn is_silent_at_zero(&self) -> bool {
-        matches!(self.tells, Tells::Steps | Tells::Calls | Tells::Windows)
-    }
 }
 
 /// What the reasons of a channel are.
@@ -66,33 +54,33 @@ pub enum Tells {
     Windows,
 }
 
-/// Spreads that a channel may add to the sum at most.
-pub(crate) const TOGETHER_BOUND: f64 = 12.0;
-
-/// What was done may say so much alone: enough to freeze, whatever a dozen sessions did.
-const DONE_BOUND: f64 = 64.0;
-
-const fn order(name: &'static str, unit: f64, weight: f64, tells: Tells) -> Channel {
-    Channel { name, unit, bound: TOGETHER_BOUND, weight, acts: false, tells }
-}
-
-const fn done(name: &'static str, unit: f64, bound: f64, tells: Tells) -> Channel {
-    Channel { name, unit, bound, weight: 1.0, acts: true, tells }
+const fn running(name: &'static str, unit: f64, acts: bool, tells: Tells) -> Channel {
+    Channel { name, reading: Reading { cumulative: false, modelled: false, unit, tail: true }, acts, tells }
 }
 
 /// Every channel, in the order of [`Channels::values`]. The units are such that sessions that were all alike do not make
 /// an alarm of one new tool call: some five events in a row that were never seen, or a hundred system calls in an order
 /// that was never seen, are needed.
 pub const CHANNELS: [Channel; 8] = [
-    order("sequence", 0.8, 0.5, Tells::Steps),
-    order("sequence-slow", 0.45, 0.5, Tells::Steps),
-    order("actions", 0.7, 1.0, Tells::Steps),
-    order("syscalls", 0.6, 0.5, Tells::Calls),
-    order("syscalls-slow", 0.25, 0.5, Tells::Calls),
-    done("novelty", 4.0, DONE_BOUND, Tells::Places),
-    done("volume", 1.0, DONE_BOUND, Tells::Counts),
+    running("sequence", 0.8, false, Tells::Steps),
+    running("sequence-slow", 0.35, false, Tells::Steps),
+    running("actions", 0.7, false, Tells::Steps),
+    running("syscalls", 0.6, false, Tells::Calls),
+    running("syscalls-slow", 0.25, false, Tells::Calls),
+    running("novelty", 4.0, true, Tells::Places),
+    Channel {
+        name: "volume",
+        reading: Reading { cumulative: true, modelled: true, unit: 1.0, tail: true },
+        acts: true,
+        tells: Tells::Counts,
+    },
     // A dozen sessions have not shown every kind of window: one that is far from all of them is no proof of anything.
-    done("cluster", 0.25, 2.0, Tells::Windows),
+    Channel {
+        name: "cluster",
+        reading: Reading { cumulative: false, modelled: false, unit: 0.25, tail: false },
+        acts: true,
+        tells: Tells::Windows,
+    },
 ];
 
 const SEQUENCE: usize = 0;
@@ -101,9 +89,6 @@ const SYSCALLS: usize = 3;
 const NOVELTY: usize = 5;
 const VOLUME: usize = 6;
 const CLUSTER: usize = 7;
-
-/// Those that change between actions, and say their highest value at the next one.
-const RUNNING: [usize; 4] = [SEQUENCE, SEQUENCE + 1, SYSCALLS, SYSCALLS + 1];
 
 /// Half-lives of the running means over a thread's events: a command, and a tool call with its commands.
 const SEQUENCE_HALF_LIVES: [f64; 2] = [8.0, 64.0];
@@ -152,12 +137,11 @@ pub struct Channels {
     fresh_below: FxHashMap<usize, u32>,
     tally: Tally,
     window: Window,
-    /// Highest values since the last action.
     peaks: [f64; CHANNELS.len()],
     values: [f64; CHANNELS.len()],
-    action_bits: Mean,
     surprises: Surprises,
     surprising_actions: Surprises,
+    surprising_calls: Surprises,
 }
 
 impl Channels {
@@ -173,24 +157,15 @@ impl Channels {
             window: Window::default(),
             peaks: [0.0; CHANNELS.len()],
             values: [0.0; CHANNELS.len()],
-            action_bits: Mean::default(),
             surprises: Surprises::default(),
             surprising_actions: Surprises::default(),
+            surprising_calls: Surprises::default(),
         }
     }
 
     /// The values after the last action, in the order of [`CHANNELS`].
     pub fn values(&self) -> &[f64; CHANNELS.len()] {
         &self.values
-    }
-
-    /// The values with what came after the last action.
-    pub fn standing(&self) -> [f64; CHANNELS.len()] {
-        let mut values = self.values;
-        for at in RUNNING {
-            values[at] = values[at].max(self.peaks[at]);
-        }
-        values
     }
 
     /// The counts of the session.
@@ -227,9 +202,9 @@ impl Channels {
         effect.token = Some((step.token, bits, models.tokens.seen_order(&thread.tokens, symbol)));
         let bits = self.surprises.again(symbol, bits);
         for (scale, half_life) in SEQUENCE_HALF_LIVES.iter().enumerate() {
-            let mean = thread.token_bits[scale].push(bits, *half_life);
+            run(&mut thread.token_bits[scale], bits, *half_life);
             let peak = &mut self.peaks[SEQUENCE + scale];
-            *peak = peak.max(mean);
+            *peak = peak.max(thread.token_bits[scale]);
         }
         thread.tokens.push(symbol);
     }
@@ -241,10 +216,10 @@ impl Channels {
             surprise(&models.actions, models.background.as_ref().map(|b| &b.actions), &self.actions, symbol);
         self.actions.push(symbol);
         let bits = self.surprising_actions.again(symbol, bits);
-        self.values[ACTIONS] = self.action_bits.push(bits, ACTION_HALF_LIFE);
+        run(&mut self.values[ACTIONS], bits, ACTION_HALF_LIFE);
         self.values[NOVELTY] *= (-1.0 / NOVELTY_HALF_LIFE).exp2();
         self.values[NOVELTY] += std::mem::take(&mut self.peaks[NOVELTY]);
-        for at in RUNNING {
+        for at in [SEQUENCE, SEQUENCE + 1, SYSCALLS, SYSCALLS + 1] {
             self.values[at] = std::mem::take(&mut self.peaks[at]);
         }
         effect.group = self.tally.push(step, first);
@@ -286,13 +261,14 @@ impl Channels {
         }
         let models = &self.models;
         let thread = self.threads.get(tid);
-        let symbol = syscall_symbol(number, ret);
+        let Some(symbol) = thread.syscall(number, ret) else { return };
         let background = models.background.as_ref().map(|b| &b.syscalls);
         let bits = surprise(&models.syscalls, background, &thread.syscalls, symbol);
+        let bits = self.surprising_calls.again(symbol, bits);
         for (scale, half_life) in SYSCALL_HALF_LIVES.iter().enumerate() {
-            let mean = thread.syscall_bits[scale].push(bits, *half_life);
+            run(&mut thread.syscall_bits[scale], bits, *half_life);
             let peak = &mut self.peaks[SYSCALLS + scale];
-            *peak = peak.max(mean);
+            *peak = peak.max(thread.syscall_bits[scale]);
         }
         thread.syscalls.push(symbol);
     }
@@ -321,6 +297,11 @@ impl Surprises {
         *times = times.saturating_add(1);
         (bits / f64::from(*times)).max(SURPRISING_BITS / 2.0)
     }
+}
+
+fn run(mean: &mut f64, value: f64, half_life: f64) {
+    let keep = (-1.0 / half_life).exp2();
+    *mean = *mean * keep + value * (1.0 - keep);
 }
 
 /// Surprise under a model that leans on a broader one where it knows nothing, bounded, in bits.

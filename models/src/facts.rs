@@ -4,7 +4,7 @@ use crate::corpus::{Corpus, Item};
 use crate::learned::{ACTION_ORDER, BACKGROUND_ORDER, Background, SYSCALL_ORDER, TOKEN_ORDER};
 use crate::ngram::{History, Ngram};
 use crate::novelty::is_of_the_agent;
-use crate::thread::{Threads, syscall_symbol};
+use crate::thread::Threads;
 use crate::volume::{Sample, Tally};
 use crate::window::{Features, WINDOW_STRIDE, Window};
 use event::{Op, Place, Step};
@@ -108,9 +108,10 @@ impl Learner {
             Item::Step(step) => self.step(step),
             Item::Syscall { tid, number, ret } => {
                 let thread = self.threads.get(tid);
-                let symbol = syscall_symbol(number, ret);
-                self.syscalls.learn(&thread.syscalls, symbol);
-                thread.syscalls.push(symbol);
+                if let Some(symbol) = thread.syscall(number, ret) {
+                    self.syscalls.learn(&thread.syscalls, symbol);
+                    thread.syscalls.push(symbol);
+                }
             }
             Item::Loss(_) => {
                 self.threads.interrupt();

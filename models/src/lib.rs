@@ -8,7 +8,6 @@
 
 mod allowed;
 mod baseline;
-mod block;
 pub mod calibration;
 pub mod channel;
 pub mod cluster;
@@ -16,17 +15,15 @@ pub mod corpus;
 mod facts;
 pub mod format;
 pub mod group;
-mod law;
 mod learned;
-mod mean;
 pub mod ngram;
 pub mod novelty;
+pub mod reading;
 mod reason;
 mod region;
-mod scale;
 mod score;
 mod scorer;
-mod spread;
+pub mod tail;
 pub mod thread;
 pub mod train;
 pub mod trial;

@@ -21,6 +21,9 @@ const TELLING_BITS: f64 = 5.0;
 /// Reasons that one score carries at most.
 const REASONS_MAX: usize = 5;
 
+/// Channels with a p below this are explained.
+const CHANNEL_P: f64 = 0.1;
+
 #[derive(Clone, Debug)]
 enum What {
     Token { token: Token, seen: usize },
@@ -64,8 +67,8 @@ impl Evidence {
     /// The weightiest reasons for the channels that stand out; never none.
     pub fn reasons(&self, channels: &[ChannelScore], tally: &Tally, models: &Models) -> Vec<String> {
         let mut outstanding: Vec<&ChannelScore> =
-            channels.iter().filter(|channel| channel.stands_out()).collect();
-        outstanding.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
+            channels.iter().filter(|channel| channel.p < CHANNEL_P).collect();
+        outstanding.sort_by(|a, b| a.p.total_cmp(&b.p));
         let mut reasons = Vec::new();
         for channel in outstanding {
             let known = CHANNELS.iter().find(|known| known.name == channel.name);

@@ -1,11 +1,10 @@
 //! The online score of one session.
 
 use crate::baseline::Baseline;
-use crate::calibration::{BLOCK_ACTIONS, Block, Weighed};
-use crate::channel::{CHANNELS, Channels, Effect, Tells};
-use crate::law::P;
+use crate::calibration::{BLOCK_ACTIONS, P};
+use crate::channel::{CHANNELS, Channels, Effect};
 use crate::reason::Evidence;
-use crate::score::{ChannelScore, Score};
+use crate::score::{CERTAIN, ChannelScore, Score};
 use event::Step;
 use std::sync::Arc;
 
@@ -18,11 +17,8 @@ pub struct Scorer {
     baseline: Arc<Baseline>,
     channels: Channels,
     evidence: Evidence,
-    block: Block,
-    /// The steps of the p-value and of that of what may be acted upon, as they were told last.
-    last: Option<((i32, bool), (i32, bool))>,
-    /// The lowest p-value that was told.
-    least: f64,
+    /// The smallest p, and that of what may be acted upon, as they were told last.
+    last: Option<(P, P)>,
     actions: u64,
     lost: f64,
     actions_since_loss: usize,
@@ -36,9 +32,7 @@ impl Scorer {
             baseline,
             channels,
             evidence: Evidence::default(),
-            block: Block::default(),
             last: None,
-            least: f64::INFINITY,
             actions: 0,
             lost: 0.0,
             actions_since_loss: BLOCK_ACTIONS,
@@ -69,70 +63,40 @@ impl Scorer {
         self.changed(&effect, was_lossy)
     }
 
-    /// A score where it is worth telling: it went a step up or down, or is the lowest so far.
     fn changed(&mut self, effect: &Effect, was_lossy: bool) -> Option<Score> {
-        self.block.push(self.channels.values());
-        let block = self.block.highest();
-        let weighed = self.baseline.calibration.weigh(&block, self.actions);
-        let now = (step_of(weighed.p), step_of(weighed.acting));
-        let is_low = weighed.p.p < self.least;
-        self.least = self.least.min(weighed.p.p);
-        let is_new = self.last.replace(now) != Some(now);
-        let tells = is_new || is_low || was_lossy != self.is_lossy() || effect.group.is_some();
-        tells.then(|| self.score_of(&weighed, &block))
-    }
-
-    /// The highest values of the channels in the block that the session is in.
-    pub fn block(&self) -> [f64; CHANNELS.len()] {
-        self.block.highest()
+        let p = self.baseline.calibration.p(self.channels.values(), self.actions);
+        let least = least(&p);
+        let unchanged = self.last == Some(least) && was_lossy == self.is_lossy() && effect.group.is_none();
+        self.last = Some(least);
+        (!unchanged).then(|| self.score_of(&p))
     }
 
     /// The score as it stands.
     pub fn score(&self) -> Score {
-        let mut block = self.block.clone();
-        block.raise(&self.channels.standing());
-        let block = block.highest();
-        self.score_of(&self.baseline.calibration.weigh(&block, self.actions), &block)
+        self.score_of(&self.baseline.calibration.p(self.channels.values(), self.actions))
     }
 
-    /// A score as if the channels that `keeps` does not keep were usual. It says nothing where none is kept that speaks.
-    pub fn rest(&self, score: &Score, keeps: impl Fn(&ChannelScore) -> bool) -> Score {
-        let mut rest = score.clone();
-        rest.channels.retain(keeps);
-        let evidence = CHANNELS.map(|channel| {
-            let of = |channels: &[ChannelScore]| {
-                channels.iter().find(|of| of.name == channel.name).map(|of| of.evidence)
-            };
-            of(&rest.channels).or_else(|| of(&score.channels).map(|evidence| evidence.min(0.0)))
-        });
-        let speaks = rest.channels.iter().any(|channel| channel.evidence > 0.0);
-        let weighed = speaks.then(|| self.baseline.calibration.read(evidence, self.actions));
-        let (p, acting) = weighed.map_or((NOTHING, NOTHING), |weighed| (weighed.p, weighed.acting));
-        (rest.p, rest.extrapolated, rest.acting) = (p.p, p.extrapolated, acting);
-        rest
-    }
-
-    fn score_of(&self, weighed: &Weighed, block: &[f64; CHANNELS.len()]) -> Score {
-        let Weighed { evidence, p, acting } = *weighed;
-        let spreads = self.baseline.calibration.spreads(block);
-        let said = CHANNELS.iter().zip(block.iter().zip(spreads)).zip(evidence);
-        let channels: Vec<ChannelScore> = said
-            .filter_map(|((channel, (&value, spreads)), evidence)| {
-                let evidence = evidence?;
-                let counts = channel.tells == Tells::Counts && evidence > 0.0;
+    fn score_of(&self, p: &[Option<P>]) -> Score {
+        let (least, acting) = least(p);
+        let channels: Vec<ChannelScore> = CHANNELS
+            .iter()
+            .zip(self.channels.values())
+            .zip(p)
+            .filter_map(|((channel, &value), p)| {
+                let P { p, extrapolated } = (*p)?;
+                let counts = channel.name == "volume" && p < REASONS_P;
                 let counted = counts.then(|| self.counted()).flatten();
-                let name = channel.name.to_owned();
-                Some(ChannelScore { name, value, spreads, evidence, acts: channel.acts, counted })
+                Some(ChannelScore { name: channel.name.to_owned(), value, p, extrapolated, counted })
             })
             .collect();
-        let reasons = if p.p < REASONS_P {
+        let reasons = if least.p < REASONS_P {
             self.evidence.reasons(&channels, self.channels.tally(), &self.baseline.models)
         } else {
             Vec::new()
         };
         Score {
-            p: p.p,
-            extrapolated: p.extrapolated,
+            p: least.p,
+            extrapolated: least.extrapolated,
             acting,
             channels,
             reasons,
@@ -164,10 +128,38 @@ impl Scorer {
     }
 }
 
-/// The p-value of what says nothing.
-const NOTHING: P = P { p: 1.0, extrapolated: false };
+/// The smallest p of the channels, and the smallest of what may be acted upon: see [`Channel::acts`].
+///
+/// [`Channel::acts`]: crate::channel::Channel::acts
+fn least(p: &[Option<P>]) -> (P, P) {
+    let smaller = |least: P, p: P| if p.p < least.p { p } else { least };
+    CHANNELS.iter().zip(p).fold((CERTAIN, CERTAIN), |(all, acting), (channel, p)| match *p {
+        Some(p) if channel.acts || !p.extrapolated => (smaller(all, p), smaller(acting, p)),
+        Some(p) => (smaller(all, p), acting),
+        None => (all, acting),
+    })
+}
 
-/// The step of a p-value, of which four halve it: within one, a score is what was told.
-fn step_of(p: P) -> (i32, bool) {
-    ((4.0 * p.p.log2()).floor() as i32, p.extrapolated)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_order_extrapolates_is_not_acted_upon() {
+        let p = |p, extrapolated| P { p, extrapolated };
+        let of = |name: &str, told: P| -> Vec<Option<P>> {
+            CHANNELS.iter().map(|channel| (channel.name == name).then_some(told)).collect()
+        };
+        let nothing = p(1.0, false);
+        for order in ["sequence", "sequence-slow", "actions", "syscalls", "syscalls-slow"] {
+            assert_eq!(least(&of(order, p(8e-6, true))), (p(8e-6, true), nothing), "{order}");
+            assert_eq!(least(&of(order, p(1e-3, false))), (p(1e-3, false), p(1e-3, false)), "{order}");
+        }
+        for deed in ["novelty", "volume"] {
+            assert_eq!(least(&of(deed, p(8e-6, true))), (p(8e-6, true), p(8e-6, true)), "{deed}");
+        }
+        let mut both = of("sequence-slow", p(8e-6, true));
+        both[5] = Some(p(5e-5, true));
+        assert_eq!(least(&both), (p(8e-6, true), p(5e-5, true)));
+    }
 }

@@ -1,13 +1,13 @@
 //! Training: from sessions to a baseline, and its calibration on sessions that were held out.
 //!
-//! Every session is held out once, with all of its workspace where there are several: the models are learned from all
-//! sessions, what one fold of sessions taught is taken away again, and the fold is scored by what remains. Thresholds from
-//! the sessions that were trained on would be optimistic about sixfold.
+//! Every session is held out once: the models are learned from all sessions, what one fold of sessions taught is taken
+//! away again, and the fold is scored by what remains. Thresholds from the sessions that were trained on would be
+//! optimistic about sixfold.
 
 use crate::allowed::Allowed;
 use crate::baseline::{Baseline, Provenance, SESSIONS_MIN};
-use crate::calibration::{Block, Calibration, Held as HeldSession, WORKSPACES_MIN};
-use crate::channel::{CHANNELS, Channels, Tells};
+use crate::calibration::{Blocks, Calibration, Scale};
+use crate::channel::{CHANNELS, Channels};
 use crate::cluster::Clusters;
 use crate::corpus::{Corpus, Item};
 use crate::facts::{self, Facts};
@@ -16,7 +16,6 @@ use crate::novelty::Novelty;
 use crate::trial::{Held, Trial};
 use crate::volume::Volume;
 use crate::{ngram::Ngram, window::Features};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Folds at most: with more sessions than this, several are held out at a time.
@@ -199,24 +198,6 @@ fn hold_out(learned: &Models, facts: &[Facts], fold: &[u32], seed: u64) -> Model
     }
 }
 
-/// Sessions that are held out at a time: a whole workspace, with all its sessions, since the next session may be the first
-/// in a new one. Where there are few workspaces, or one has most sessions, single sessions: what is left must teach.
-fn folds(facts: &[Facts]) -> Vec<Vec<u32>> {
-    let mut workspaces: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
-    for (session, facts) in facts.iter().enumerate() {
-        workspaces.entry(facts.workspace).or_default().push(session as u32);
-    }
-    let several = workspaces.len() >= WORKSPACES_MIN;
-    let units = workspaces.into_values().flat_map(|sessions| {
-        let whole = several && sessions.len() * 2 <= facts.len();
-        let of = if whole { sessions.len() } else { 1 };
-        sessions.chunks(of).map(<[u32]>::to_vec).collect::<Vec<_>>()
-    });
-    let units: Vec<Vec<u32>> = units.collect();
-    let folds = units.len().min(FOLDS_MAX);
-    (0..folds).map(|first| units.iter().skip(first).step_by(folds).flatten().copied().collect()).collect()
-}
-
 fn calibrate<C: Corpus>(
     corpus: &C,
     facts: &[Facts],
@@ -225,22 +206,27 @@ fn calibrate<C: Corpus>(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Calibration, C::Error> {
     let sessions = facts.len();
-    let mut held_out = Vec::with_capacity(sessions);
-    for fold in folds(facts) {
+    let folds = sessions.min(FOLDS_MAX);
+    let mut held_out = HeldOut::default();
+    for fold in 0..folds {
+        let fold: Vec<u32> = (fold..sessions).step_by(folds).map(|session| session as u32).collect();
         let models = Arc::new(hold_out(learned, facts, &fold, seed));
         for &session in &fold {
-            held_out.push(said(corpus, session as usize, &models)?);
-            progress(Progress { done: sessions + held_out.len(), of: 2 * sessions });
+            held_out.score(corpus, session as usize, &models)?;
+            progress(Progress { done: sessions + held_out.calibration.sessions, of: 2 * sessions });
         }
     }
-    Ok(Calibration::of(held_out, counts(learned)))
+    Ok(held_out.finish(learned))
 }
 
 /// The calibration of a baseline by sessions that it was not trained on, all of them under the models as they are. Needs
 /// sessions that nothing else needs; [`train`] holds its own out instead.
 pub fn calibrate_on<C: Corpus>(baseline: &Baseline, corpus: &C) -> Result<Calibration, C::Error> {
-    let sessions = (0..corpus.len()).map(|session| said(corpus, session, &baseline.models));
-    Ok(Calibration::of(sessions.collect::<Result<_, _>>()?, counts(&baseline.models)))
+    let mut held_out = HeldOut::default();
+    for session in 0..corpus.len() {
+        held_out.score(corpus, session, &baseline.models)?;
+    }
+    Ok(held_out.finish(&baseline.models))
 }
 
 /// Adds such sessions to the held-out ones that a baseline is calibrated by already. Whether there were enough of them:
@@ -254,31 +240,53 @@ pub fn calibrate_with<C: Corpus>(baseline: &mut Baseline, corpus: &C) -> Result<
     Ok(true)
 }
 
-/// What the channels say in a session, under models that do not know it.
-fn said<C: Corpus>(corpus: &C, session: usize, models: &Arc<Models>) -> Result<HeldSession, C::Error> {
-    let mut channels = Channels::new(Arc::clone(models));
-    let (mut held, mut block) = (HeldSession::of(corpus.workspace(session)), Block::default());
-    corpus.replay(session, &mut |item| match item {
-        Item::Step(step) if channels.push(step).action => {
-            if let Some(ended) = block.push(channels.values()) {
-                held.push(&ended);
-            }
-        }
-        Item::Step(_) => {}
-        Item::Syscall { tid, number, ret } => channels.push_syscall(tid, number, ret),
-        Item::Loss(_) => channels.interrupt(),
-    })?;
-    block.raise(&channels.standing());
-    held.push(&block);
-    Ok(held)
+/// What held-out sessions scored.
+struct HeldOut {
+    /// Maxima by channel, session and block.
+    maxima: Vec<Vec<Vec<f64>>>,
+    calibration: Calibration,
 }
 
-/// Which channels the recordings say something about.
-fn counts(learned: &Models) -> [bool; CHANNELS.len()] {
-    CHANNELS.map(|channel| match channel.tells {
-        Tells::Calls => learned.syscalls.observations() > 0,
-        Tells::Windows => !learned.clusters.is_empty(),
-        Tells::Steps => learned.tokens.observations() > 0,
-        Tells::Places | Tells::Counts => true,
-    })
+impl Default for HeldOut {
+    fn default() -> Self {
+        Self { maxima: vec![Vec::new(); CHANNELS.len()], calibration: Calibration::default() }
+    }
+}
+
+impl HeldOut {
+    /// Scores a session under models that do not know it.
+    fn score<C: Corpus>(&mut self, corpus: &C, session: usize, models: &Arc<Models>) -> Result<(), C::Error> {
+        let mut channels = Channels::new(Arc::clone(models));
+        let mut blocks = Blocks::new(CHANNELS.len());
+        let mut actions = 0;
+        corpus.replay(session, &mut |item| match item {
+            Item::Step(step) if channels.push(step).action => {
+                actions += 1;
+                blocks.push(channels.values());
+            }
+            Item::Step(_) => {}
+            Item::Syscall { tid, number, ret } => channels.push_syscall(tid, number, ret),
+            Item::Loss(_) => channels.interrupt(),
+        })?;
+        let blocks = blocks.finish();
+        for (channel, maxima) in self.maxima.iter_mut().enumerate() {
+            maxima.push(blocks.iter().map(|block| block[channel]).collect::<Vec<f64>>());
+        }
+        self.calibration.sessions += 1;
+        self.calibration.actions += actions;
+        Ok(())
+    }
+
+    fn finish(mut self, learned: &Models) -> Calibration {
+        let counts = |name: &str| match name {
+            "syscalls" | "syscalls-slow" => learned.syscalls.observations() > 0,
+            "cluster" => !learned.clusters.is_empty(),
+            _ => true,
+        };
+        let scales = CHANNELS.iter().zip(&self.maxima);
+        self.calibration.scales = scales
+            .map(|(channel, maxima)| counts(channel.name).then(|| Scale::fit(maxima, channel.reading)))
+            .collect();
+        self.calibration
+    }
 }

@@ -79,7 +79,7 @@ impl Thresholds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law::P;
+    use crate::calibration::P;
 
     fn score(p: f64, extrapolated: bool) -> Score {
         let acting = P { p, extrapolated };

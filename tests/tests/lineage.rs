@@ -122,7 +122,7 @@ fn a_user_is_recorded_whole() -> Result<()> {
 fn ten_thousand_short_children_are_all_told() -> Result<()> {
     // Emulation is twenty times slower.
     let children = if is_machine() { 500 } else { 10_000 };
-    let scene = Scene::new(false)?;
+    let scene = Scene::apart(false)?;
     let deeds = [Attempt::new("children", "children", [children.to_string()])];
     let (came, summary, output) = scene.guarded("record", &deeds)?;
     assert_eq!(came["children"], 0, "{output:?}");

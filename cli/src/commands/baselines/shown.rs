@@ -3,6 +3,7 @@
 use crate::commands::trial;
 use command::table::{self, count};
 use event::Reach;
+use models::channel::CHANNELS;
 use models::{Baseline, Region};
 use serde::Serialize;
 use std::fmt::Write;
@@ -54,8 +55,7 @@ struct Calibration {
 #[derive(Debug, Serialize)]
 struct ChannelScale {
     name: &'static str,
-    usual: f64,
-    spread: f64,
+    blocks: usize,
     highest: f64,
 }
 
@@ -98,15 +98,13 @@ fn learnt(region: &Region<'_>) -> Learnt {
 
 fn calibration(baseline: &Baseline) -> Calibration {
     let calibration = &baseline.calibration;
-    let channels = calibration.scales().map(|(channel, scale, highest)| ChannelScale {
-        name: channel.name,
-        usual: scale.usual,
-        spread: scale.spread,
-        highest,
+    let channels = CHANNELS.iter().zip(&calibration.scales).filter_map(|(channel, scale)| {
+        let scale = scale.as_ref()?;
+        Some(ChannelScale { name: channel.name, blocks: scale.blocks(), highest: scale.highest() })
     });
     Calibration {
-        sessions: calibration.sessions(),
-        actions: calibration.actions(),
+        sessions: calibration.sessions,
+        actions: calibration.actions,
         smallest_provable: calibration.smallest_provable(),
         channels: channels.collect(),
     }
@@ -157,8 +155,8 @@ pub fn text(learned: &Learned<'_>) -> String {
     for channel in &calibration.channels {
         let _ = writeln!(
             out,
-            "  {:<14} usually {:.2}, a spread is {:.2}, highest {:.2}",
-            channel.name, channel.usual, channel.spread, channel.highest
+            "  {:<14} {:>6} blocks, highest {:.2}",
+            channel.name, channel.blocks, channel.highest
         );
     }
     out
