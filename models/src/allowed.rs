@@ -23,7 +23,7 @@ impl Allowed {
     /// What a person opens who allows an operation that was refused; nothing where that cannot be opened. What was made may
     /// be read, changed and removed; what was changed may be read, and made, since not every means knows whether it was there;
     /// and a program that was started may be read, since scripts are. A directory that was made is open with all that will
-    /// lie in it.
+    /// lie in it, unless every program keeps something in such a one.
     ///
     /// A name that is counted, dated or drawn stands for all that are alike: such a one may be made, and what is there under
     /// one is left alone.
@@ -31,7 +31,8 @@ impl Allowed {
         let mut all = Self::meant(event, tokeniser);
         all.retain_mut(|allowed| {
             let stands_for_many = allowed.place.components.iter().any(|name| is_template(name));
-            allowed.below &= !stands_for_many;
+            let names: Vec<&BStr> = allowed.place.components.iter().map(|name| name.as_bstr()).collect();
+            allowed.below &= !stands_for_many && !is_hub(&names);
             !stands_for_many || allowed.place.reach == Reach::Create
         });
         all
@@ -196,6 +197,11 @@ mod tests {
             assert!(!open(&novelty, reach, "/home/u/.cache/newer/a"), "{reach:?}");
         }
         assert!(!open(&novelty, Reach::Exec, "/home/u/.cache/new/a"));
+        for hub in ["/home/u/bin", "/home/u/.config", "/home/u/.local/bin"] {
+            let novelty = allowing(Op::Mkdir, Access::CREATE, hub);
+            assert!(open(&novelty, Reach::Create, hub), "{hub}");
+            assert!(!open(&novelty, Reach::Create, &format!("{hub}/x")), "{hub}");
+        }
     }
 
     #[test]
