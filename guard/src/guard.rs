@@ -220,8 +220,9 @@ impl Live {
         match entered {
             Some(entered) => {
                 let baseline = self.enter(entered);
-                if !goes_on {
-                    self.score_under(Some(baseline));
+                match self.scorer.as_mut().filter(|_| goes_on) {
+                    Some(scorer) => scorer.go_on_under(baseline),
+                    None => self.score_under(Some(baseline)),
                 }
             }
             None => {

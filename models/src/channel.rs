@@ -163,6 +163,11 @@ impl Channels {
         }
     }
 
+    /// The same under other models from now on.
+    pub fn go_on_under(&mut self, models: Arc<Models>) {
+        self.models = models;
+    }
+
     /// The values after the last action, in the order of [`CHANNELS`].
     pub fn values(&self) -> &[f64; CHANNELS.len()] {
         &self.values

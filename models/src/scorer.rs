@@ -39,6 +39,12 @@ impl Scorer {
         }
     }
 
+    /// Scores under another baseline of the same task from now on. What was done so far stays as it was told.
+    pub fn go_on_under(&mut self, baseline: Arc<Baseline>) {
+        self.channels.go_on_under(Arc::clone(&baseline.models));
+        self.baseline = baseline;
+    }
+
     /// The baseline that it scores under.
     pub fn baseline(&self) -> &Arc<Baseline> {
         &self.baseline

@@ -208,3 +208,23 @@ fn a_stretch_with_losses_is_not_taken_for_normal() {
     assert!(score.lossy && score.confidence < 0.5);
     assert_eq!(Thresholds::default().verdict(&score), Verdict::Alert);
 }
+
+#[test]
+fn what_is_allowed_while_a_session_runs_surprises_no_more() {
+    let baseline = baseline(Task::Summarize, SESSIONS, 8);
+    let edit = session(Task::Edit, Turn::Clean, 78_000);
+    let mut answered = Baseline::clone(&baseline);
+    answered.allow(places(&edit).map(|place| models::Allowed { place: place.clone(), below: false }));
+    let answered = std::sync::Arc::new(answered);
+    let novelty = |is_answered: bool| {
+        let mut scorer = models::Scorer::new(std::sync::Arc::clone(&baseline));
+        if is_answered {
+            scorer.go_on_under(std::sync::Arc::clone(&answered));
+        }
+        let scores: Vec<Score> = edit.steps().filter_map(|step| scorer.push(step)).collect();
+        let channels = scores.iter().flat_map(|score| &score.channels);
+        channels.filter(|channel| channel.name == "novelty").map(|channel| channel.value).fold(0.0, f64::max)
+    };
+    assert!(novelty(false) > 10.0, "{}", novelty(false));
+    assert_eq!(novelty(true), 0.0);
+}
