@@ -103,7 +103,7 @@ pub fn settle(inside: &Inside, plan: &Plan, begun: Option<*const Begun>, ret: i3
 pub fn stop(inside: &Inside, op: u16, stage: u8) -> u8 {
     let takes_a_place =
         op == op::CREATE || op == op::SYMLINK || op == op::LINK || op == op::RENAME || op == op::MOUNT;
-    // Who stood still with the session, and was not let go on by user space, has sent himself what lets him go on.
+    // One change has the session stand still. Who makes another one while it should ends.
     let has_stood = hold::stands(inside) && inside.member().stands != 0;
     if stage == STAGE_T0 && takes_a_place && !has_stood && hold::changed(inside) {
         deadline::stops(inside);
