@@ -83,6 +83,8 @@ fn while_the_supervisor_is_late_nobody_acts_and_then_all_goes_on() -> Result<()>
     // Not in the home, where an open of this test's may wait for the supervisor.
     let dir = world.path().join("acts");
     let listener = TcpListener::bind("127.0.0.1:0")?;
+    // What finds no room in its queue is there a second later.
+    rustix::net::listen(&listener, 4096)?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
     for name in ["made", "started"] {
