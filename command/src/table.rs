@@ -64,9 +64,9 @@ pub fn false_alarms(sessions: usize, p: f64) -> String {
             "{sessions} are too few to say how often this will raise a false alarm: record at least {ENOUGH}"
         );
     }
-    let blocks = thousands((1.0 / p).floor() as u64);
+    let proved = thousands((1.0 / p).floor() as u64);
     format!(
-        "they prove that at most 1 block of work in {blocks} raises a false alarm; anything rarer is extrapolated, and never kills"
+        "they prove that at most 1 session in {proved} raises a false alarm; anything rarer is extrapolated, and never kills"
     )
 }
 
@@ -92,7 +92,7 @@ mod tests {
         let few = "5 sessions are too few to say how often this will raise a false alarm: record at least 12";
         assert_eq!(false_alarms(5, 1.0), few);
         assert!(false_alarms(13, 1.0).contains("too few"));
-        assert!(false_alarms(40, 0.0125).contains("at most 1 block of work in 80"));
+        assert!(false_alarms(40, 0.0125).contains("at most 1 session in 80"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! through the same tokeniser and scorer as the guard's; what live sessions came to is read from their recordings and the
 //! corpus' own observer. The [`result::EvalResult`] is written as JSON, as a Markdown [`table`] and as one [`report`] page;
 //! [`compare`] sets two of them side by side. [`replay()`] scores the sessions of any store. [`code`] reads programs of others
-//! that are run by a guarded agent, and counts what became of them.
+//! that are run by a guarded agent, and counts what became of them. [`public`] scores traces that others recorded.
 //!
 //! Must never: talk to a kernel, take Wardline's word for what an attack achieved, or let a clock, an address or an order
 //! of threads into a figure.
@@ -14,6 +14,7 @@ pub mod compare;
 mod error;
 mod evaluate;
 pub mod metrics;
+pub mod public;
 mod replay;
 pub mod report;
 pub mod result;

@@ -18,7 +18,7 @@ pub struct Sample {
     pub time_ns: u64,
     /// Events up to and with it.
     pub event: u64,
-    /// In the order of [`CHANNELS`].
+    /// The highest in the block that the session is in, in the order of [`CHANNELS`].
     pub values: [f64; CHANNELS.len()],
 }
 
@@ -131,7 +131,7 @@ pub fn score(
         }
         let score = scorer.push(step);
         if step.action {
-            scored.samples.push(Sample { time_ns, event, values: *scorer.channels().values() });
+            scored.samples.push(Sample { time_ns, event, values: scorer.block() });
         }
         if let Some(score) = score.filter(|_| time_ns >= from_ns) {
             let verdict = thresholds.verdict(&score);
@@ -162,8 +162,7 @@ impl Scored {
         if stages.t2 {
             points.extend(self.samples.iter().enumerate().map(|(at, sample)| {
                 let action = at as u64 + 1;
-                let p = calibration.p(&sample.values, action);
-                let p = p.iter().flatten().fold(1.0, |least: f64, p| least.min(p.p));
+                let p = calibration.weigh(&sample.values, calibration.chances(action)).p.p;
                 Point { time_ns: sample.time_ns, event: sample.event, action, p }
             }));
         }

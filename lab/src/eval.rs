@@ -2,6 +2,7 @@
 
 mod code;
 mod compare;
+mod public;
 mod replay;
 mod report;
 mod run;
@@ -29,6 +30,8 @@ pub enum Command {
     Report(report::Args),
     /// Replay your own recorded sessions through the score
     Replay(replay::Args),
+    /// Score traces that others recorded, beside what others score them by
+    Public(public::Args),
     /// Run hostile programs in guarded sessions, in a throw-away machine
     #[command(hide = true)]
     Code(code::Args),
@@ -44,6 +47,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         Command::Compare(args) => compare::run(args),
         Command::Report(args) => report::run(args),
         Command::Replay(args) => replay::run(state, args),
+        Command::Public(args) => public::run(args),
         Command::Code(args) => code::run(args),
         Command::CodeReport(args) => code::write_report(args),
     }

@@ -1,273 +1,195 @@
-//! From a channel's value to a p-value: what share of clean sessions would ever have looked at least as bad.
+//! From the channels' values to evidence, and from the evidence of all channels together to one p-value.
 //!
-//! A block is a fixed number of actions of a session that the model was not trained on. The p-value of a block is
-//! conformal: `(1 + blocks whose maximum was as high) / (1 + blocks)` (Vovk, Gammerman and Shafer 2005), valid whatever
-//! the distribution, and one-sided. But a session is scored after each of its actions, and one of sixty blocks has sixty
-//! tries at being the most unusual one: its p is that of a block times the blocks that it had, or that a session
-//! usually has, whichever is more. Channels are combined by the smallest p, times their number (both Bonferroni). Nothing
-//! below channels / sessions, about, can be proved so; past it see [`crate::tail`].
+//! A block is a fixed number of actions. What a channel says in it, and in the one before, is the highest of its values
+//! there, on a scale that held-out sessions give: how many spreads above their usual highest one. That is bounded on both
+//! sides. A channel that is quiet takes less than one spread from what others say, and none rules the sum by being far
+//! out. The evidence of a block is the sum over the channels, that of a session its highest block, and what clean sessions
+//! came to is the [`Law`] that a sum is read by: one statistic, calibrated once, as training and scoring both compute it.
+//!
+//! What may be acted upon past what held-out sessions prove is what one channel says alone that tells what was done, by a
+//! law of its own: one deed is enough, and what another channel finds usual is no excuse for it. These are looks beside
+//! the sum, and count as many times as there are looks: past what is proved, at most five sessions come to a p for three
+//! that it says.
+//!
+//! The law's sum of a held-out session stands on the scales of all the others, of other workspaces where there are
+//! several, as that of a session which is scored does. But sessions of a few workspaces are fewer than they look, and the
+//! models that scored them had seen the agent's other tasks there: in a new workspace rates are near what is said, no more.
 
-use crate::channel::CHANNELS;
-use crate::reading::Reading;
-use crate::tail::Tail;
+pub use crate::block::{BLOCK_ACTIONS, Block, Held};
+use crate::channel::{CHANNELS, Channel, TOGETHER_BOUND, Tells};
+use crate::law::Law;
+pub use crate::law::P;
+pub use crate::scale::Scale;
+use crate::scale::{Scales, sum};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
-/// Actions in a block: a few tool calls of an agent, and few enough that a short session still gives one.
-pub const BLOCK_ACTIONS: usize = 32;
+/// How many channels there are.
+const COUNT: usize = CHANNELS.len();
 
-/// A last, shorter stretch of a session counts as a block from this many actions; the only stretch of a session always.
-const PARTIAL_BLOCK_ACTIONS: usize = BLOCK_ACTIONS / 2;
+/// Workspaces from which each is left out whole: with fewer, half of what is known would go with one.
+pub(crate) const WORKSPACES_MIN: usize = 3;
 
-/// Maxima of every channel over blocks of one held-out session.
-#[derive(Clone, Debug)]
-pub struct Blocks {
-    channels: usize,
-    done: Vec<Vec<f64>>,
-    current: Vec<f64>,
-    actions: usize,
+/// Held-out sessions from which each is read by the scale of all: leaving some of so many out moves it next to nothing.
+const MANY: usize = 400;
+
+/// What a block comes to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weighed {
+    /// What each channel adds; `None` for channels that do not count.
+    pub evidence: [Option<f64>; COUNT],
+    /// The p-value of all together, or of what was done, if that is lower.
+    pub p: P,
+    /// That of what may be acted upon: what held-out sessions prove, and past it what was done.
+    pub acting: P,
 }
 
-impl Blocks {
-    /// For so many channels.
-    pub fn new(channels: usize) -> Self {
-        Self { channels, done: Vec::new(), current: vec![0.0; channels], actions: 0 }
-    }
-
-    /// Takes in the channels' values after an action.
-    pub fn push(&mut self, values: &[f64]) {
-        for (most, value) in self.current.iter_mut().zip(values) {
-            *most = most.max(*value);
-        }
-        self.actions += 1;
-        if self.actions == BLOCK_ACTIONS {
-            self.close();
-        }
-    }
-
-    fn close(&mut self) {
-        self.done.push(std::mem::replace(&mut self.current, vec![0.0; self.channels]));
-        self.actions = 0;
-    }
-
-    /// The blocks of the session: maxima by block, then by channel. A short remainder counts into the last block.
-    pub fn finish(mut self) -> Vec<Vec<f64>> {
-        if self.actions >= PARTIAL_BLOCK_ACTIONS || (self.done.is_empty() && self.actions > 0) {
-            self.close();
-        } else if let Some(last) = self.done.last_mut() {
-            last.iter_mut().zip(&self.current).for_each(|(most, value)| *most = most.max(*value));
-        }
-        self.done
-    }
-}
-
-/// A value's p, and whether it rests on an extrapolation of the tail.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct P {
-    /// The p-value, in (0, 1].
-    pub p: f64,
-    /// Smaller than what held-out blocks can prove.
-    pub extrapolated: bool,
-}
-
-/// One channel's held-out maxima.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Scale {
-    /// Maxima of the blocks, ascending.
-    blocks: Vec<f64>,
-    /// Blocks that a session had, on average: at least one. `None` where its values take its length into account.
-    tries: Option<f64>,
-    /// The tail past them.
-    tail: Tail,
-}
-
-impl Scale {
-    /// From maxima by session, by block.
-    pub fn fit(sessions: &[Vec<f64>], reading: Reading) -> Self {
-        let maximum = |values: &Vec<f64>| values.iter().copied().fold(0.0, f64::max);
-        let maxima: Vec<f64> = sessions.iter().filter(|blocks| !blocks.is_empty()).map(maximum).collect();
-        let mut blocks =
-            if reading.cumulative { maxima.clone() } else { sessions.iter().flatten().copied().collect() };
-        blocks.sort_unstable_by(f64::total_cmp);
-        let each = (blocks.len() as f64 / maxima.len().max(1) as f64).max(1.0);
-        let tries = (!reading.cumulative).then_some(each);
-        Self { blocks, tries, tail: if reading.tail { Tail::fit(&maxima, reading) } else { Tail::None } }
-    }
-
-    /// The p-value of a value in a session that is in its block with this number, counted from one.
-    pub fn p(&self, value: f64, block: f64) -> P {
-        let longer = self.tries.map_or(1.0, |tries| (block / tries).max(1.0));
-        let below = self.blocks.partition_point(|&block| block < value);
-        let each = (1 + self.blocks.len() - below) as f64 / (1 + self.blocks.len()) as f64;
-        let proved = each * self.tries.unwrap_or(1.0) * longer;
-        // The tail is that of whole sessions.
-        match self.tail.p(value).map(|p| p * longer) {
-            Some(p) if p < proved => P { p: p.min(1.0), extrapolated: true },
-            _ => P { p: proved.min(1.0), extrapolated: false },
-        }
-    }
-
-    /// The smallest p that held-out blocks can prove for a session of the usual length.
-    fn smallest(&self) -> f64 {
-        self.tries.unwrap_or(1.0) / (self.blocks.len() as f64 + 1.0)
-    }
-
-    /// Adds the blocks of another baseline.
-    fn merge(&mut self, other: &Scale) {
-        let blocks = (self.blocks.len() + other.blocks.len()) as f64;
-        self.tries = self.tries.zip(other.tries).map(|(mine, theirs)| {
-            let sessions = self.blocks.len() as f64 / mine + other.blocks.len() as f64 / theirs;
-            (blocks / sessions.max(1.0)).max(1.0)
-        });
-        self.blocks.extend(&other.blocks);
-        self.blocks.sort_unstable_by(f64::total_cmp);
-        self.tail = self.tail.wider(other.tail);
-    }
-
-    /// Blocks that it rests on.
-    pub fn blocks(&self) -> usize {
-        self.blocks.len()
-    }
-
-    /// The highest value that a clean block had.
-    pub fn highest(&self) -> f64 {
-        self.blocks.last().copied().unwrap_or(0.0)
-    }
-}
-
-/// All channels' scales.
+/// What sessions that were held out say of clean ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Parts", into = "Parts")]
 pub struct Calibration {
-    /// By channel; `None` for channels that the recordings say nothing about.
-    pub scales: Vec<Option<Scale>>,
-    /// Held-out sessions.
-    pub sessions: usize,
-    /// Actions in them.
-    pub actions: u64,
+    held: Vec<Held>,
+    counts: [bool; COUNT],
+    scales: Scales,
+    /// Of all channels.
+    law: Law,
+    /// Of each channel alone that tells what was done.
+    done: [Option<Law>; COUNT],
+}
+
+/// As it is stored: the rest follows.
+#[derive(Serialize, Deserialize)]
+struct Parts {
+    held: Vec<Held>,
+    counts: [bool; COUNT],
+}
+
+impl From<Parts> for Calibration {
+    fn from(Parts { held, counts }: Parts) -> Self {
+        Self::of(held, counts)
+    }
+}
+
+impl From<Calibration> for Parts {
+    fn from(Calibration { held, counts, .. }: Calibration) -> Self {
+        Self { held, counts }
+    }
 }
 
 impl Calibration {
+    /// From held-out sessions, and which channels the recordings say something about.
+    pub fn of(mut held: Vec<Held>, counts: [bool; COUNT]) -> Self {
+        held.retain(|session| !session.is_empty());
+        let highest: Vec<[f64; COUNT]> = held.iter().map(Held::highest).collect();
+        let scales = Scales::fit(highest.iter(), counts);
+        let workspaces: BTreeSet<u64> = held.iter().map(Held::workspace).collect();
+        let several = workspaces.len() >= WORKSPACES_MIN;
+        let (mut sums, mut alone) = (Vec::new(), [const { Vec::new() }; COUNT]);
+        for (at, session) in held.iter().enumerate() {
+            let others = held.iter().zip(&highest).enumerate().filter(|(other, (of, _))| {
+                if several { of.workspace() != session.workspace() } else { *other != at }
+            });
+            let own = if held.len() < MANY {
+                Scales::fit(others.map(|(_, (_, highest))| highest), counts)
+            } else {
+                scales
+            };
+            let evidence = session.values().map(|block| sum(&own.evidence(&block)));
+            sums.push(evidence.fold(f64::NEG_INFINITY, f64::max));
+            // One channel's values keep their order on every scale.
+            let said = scales.evidence(&highest[at]);
+            alone.iter_mut().zip(said).for_each(|(alone, said)| alone.extend(said));
+        }
+        let counting = CHANNELS.iter().zip(scales.each()).filter(|(_, scale)| scale.is_some());
+        let kinds = counting.map(|(channel, _)| channel.weight).sum();
+        let mut alone = CHANNELS.iter().zip(alone);
+        let done = std::array::from_fn(|_| {
+            let (channel, alone) = alone.next()?;
+            // What may say no more than it adds to the sum says nothing alone.
+            let rules = channel.acts && channel.bound > TOGETHER_BOUND && !alone.is_empty();
+            rules.then(|| Law::fit(alone, channel.weight))
+        });
+        Self { held, counts, scales, law: Law::fit(sums, kinds), done }
+    }
+
     /// Adds the held-out sessions of another baseline. A channel counts where it counts in both.
     pub fn merge(&mut self, other: &Calibration) {
-        for (at, scale) in self.scales.iter_mut().enumerate() {
-            match (scale.as_mut(), other.scales.get(at).and_then(Option::as_ref)) {
-                (Some(mine), Some(theirs)) => mine.merge(theirs),
-                _ => *scale = None,
-            }
-        }
-        self.sessions += other.sessions;
-        self.actions += other.actions;
+        let mut held = std::mem::take(&mut self.held);
+        held.extend(other.held.iter().cloned());
+        *self = Self::of(held, std::array::from_fn(|channel| self.counts[channel] && other.counts[channel]));
     }
 
     /// The same calibration as if there were no channel of this name.
     pub fn without(&self, channel: &str) -> Calibration {
-        let mut rest = self.clone();
-        for (scale, _) in rest.scales.iter_mut().zip(&CHANNELS).filter(|(_, known)| known.name == channel) {
-            *scale = None;
-        }
-        rest
+        let counts = std::array::from_fn(|at| {
+            self.counts[at] && CHANNELS.get(at).is_none_or(|known| known.name != channel)
+        });
+        Self::of(self.held.clone(), counts)
     }
 
     /// Whether the parts fit together, for calibrations that come from a file.
     pub(crate) fn is_sound(&self) -> bool {
-        self.scales.iter().flatten().all(|scale| {
-            scale.tail.is_sound()
-                && scale.tries.is_none_or(|tries| tries.is_finite() && tries >= 1.0)
-                && scale.blocks.iter().all(|block| block.is_finite())
-                && scale.blocks.windows(2).all(|pair| pair[0] <= pair[1])
+        self.held.iter().all(Held::is_sound)
+    }
+
+    /// Held-out sessions.
+    pub fn sessions(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Actions in them.
+    pub fn actions(&self) -> u64 {
+        self.held.iter().fold(0, |sum: u64, session| sum.saturating_add(session.actions()))
+    }
+
+    /// The channels that count, each with its scale and the highest value that a clean session had.
+    pub fn scales(&self) -> impl Iterator<Item = (&'static Channel, Scale, f64)> + '_ {
+        CHANNELS.iter().zip(self.scales.each()).enumerate().filter_map(|(at, (channel, scale))| {
+            let highest = self.held.iter().map(|session| session.highest()[at]).fold(0.0, f64::max);
+            Some((channel, scale?, highest))
         })
     }
 
-    /// Channels that count.
-    pub fn channels(&self) -> usize {
-        self.scales.iter().flatten().count()
-    }
-
-    /// The smallest combined p that held-out blocks can prove, for a session of the usual length.
+    /// The smallest p that held-out sessions prove, for a session of the usual length.
     pub fn smallest_provable(&self) -> f64 {
-        let least = self.scales.iter().flatten().map(Scale::smallest).fold(1.0, f64::min);
-        (self.channels() as f64 * least).min(1.0)
+        self.law.smallest()
     }
 
-    /// Each channel's p after so many actions of a session, times the number of channels: `None` for channels that do
-    /// not count.
-    pub fn p(&self, values: &[f64], actions: u64) -> Vec<Option<P>> {
-        // A block that is hardly begun is no try of its own.
-        let block = (actions as f64 / BLOCK_ACTIONS as f64).max(1.0);
-        let channels = self.channels() as f64;
-        let corrected = |p: P| P { p: (p.p * channels).min(1.0), ..p };
-        self.scales
-            .iter()
-            .zip(values)
-            .map(|(scale, &value)| scale.as_ref().map(|s| corrected(s.p(value, block))))
-            .collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PLAIN: Reading = Reading { cumulative: false, modelled: false, unit: 0.1, tail: true };
-
-    fn scale(sessions: &[&[f64]]) -> Scale {
-        let sessions: Vec<Vec<f64>> = sessions.iter().map(|blocks| blocks.to_vec()).collect();
-        Scale::fit(&sessions, PLAIN)
+    /// How many spreads each channel is above the usual, however far.
+    pub(crate) fn spreads(&self, block: &[f64; COUNT]) -> [f64; COUNT] {
+        self.scales.spreads(block)
     }
 
-    #[test]
-    fn p_is_the_share_of_clean_blocks_that_were_as_bad_times_the_tries_of_a_session() {
-        let flat = scale(&[&[1.0], &[2.0], &[3.0], &[4.0], &[5.0], &[6.0], &[7.0], &[8.0], &[9.0]]);
-        assert_eq!(flat.p(0.5, 1.0), P { p: 1.0, extrapolated: false });
-        assert_eq!(flat.p(7.0, 1.0), P { p: 0.4, extrapolated: false });
-        assert_eq!(flat.p(9.01, 1.0), P { p: 0.1, extrapolated: false });
-        assert_eq!(flat.p(9.01, 4.0), P { p: 0.4, extrapolated: false });
-        let long = scale(&[&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0], &[7.0, 8.0, 9.0]]);
-        assert!((long.p(9.01, 1.0).p - 0.3).abs() < 1e-9);
-        assert!((long.p(9.01, 6.0).p - 0.6).abs() < 1e-9);
+    /// What the channels' highest values of a block come to, where the session had so many chances: see
+    /// [`Calibration::chances`].
+    pub fn weigh(&self, block: &[f64; COUNT], chances: f64) -> Weighed {
+        self.read(self.scales.evidence(block), chances)
     }
 
-    #[test]
-    fn a_session_that_goes_on_has_more_tries() {
-        let scale = scale(&[&[1.0, 2.0], &[1.5, 2.5], &[0.5, 1.0], &[2.0, 1.1]]);
-        let at = |block| scale.p(100.0, block).p;
-        assert_eq!(at(1.0), at(2.0));
-        assert!((at(20.0) / at(2.0) - 10.0).abs() < 1e-9);
+    /// The same of evidence that is at hand.
+    pub fn read(&self, evidence: [Option<f64>; COUNT], chances: f64) -> Weighed {
+        // A session that has hardly begun is no less than one.
+        let tries = chances.max(1.0);
+        let all = self.law.p(sum(&evidence), tries);
+        let looks = 1.0 + self.done.iter().flatten().count() as f64;
+        let each = CHANNELS.iter().zip(&self.done).zip(evidence);
+        let done = each.filter_map(|((channel, law), said)| {
+            // A count is measured against the length of the session already.
+            let tries = if channel.tells == Tells::Counts { 1.0 } else { tries };
+            Some(law.as_ref()?.p(said?, looks * tries))
+        });
+        let nothing = P { p: 1.0, extrapolated: false };
+        let done = done.fold(nothing, |least, p| if p.p < least.p { p } else { least });
+        let proved = P { p: all.p.max((self.law.smallest() * tries).min(1.0)), extrapolated: false };
+        let acting = if done.extrapolated && done.p < proved.p { done } else { proved };
+        let p = if acting.p < all.p { acting } else { all };
+        Weighed { evidence, p, acting }
     }
 
-    #[test]
-    fn a_channel_without_a_tail_claims_no_more_than_was_proved() {
-        let sessions = [vec![1.0], vec![2.0], vec![3.0]];
-        let scale = Scale::fit(&sessions, Reading { tail: false, ..PLAIN });
-        assert_eq!(scale.p(1e9, 1.0), P { p: 0.25, extrapolated: false });
-    }
-
-    #[test]
-    fn more_is_never_more_probable() {
-        let scale = scale(&[&[1.0, 2.0], &[1.5, 2.5], &[0.5, 1.0], &[2.0], &[1.1]]);
-        let p: Vec<f64> = (0..2000).map(|value| scale.p(f64::from(value) * 0.05, 1.0).p).collect();
-        assert!(p.windows(2).all(|pair| pair[0] >= pair[1]));
-        assert!(p[1999] < 1e-4 && p[1999] > 0.0);
-    }
-
-    #[test]
-    fn a_channel_that_is_left_out_costs_the_others_nothing() {
-        let one = |session: &[f64]| Some(scale(&[session, &[0.5], &[0.1]]));
-        let scales = vec![one(&[1.0]), one(&[2.0])];
-        let both = Calibration { scales, ..Calibration::default() };
-        let p = |calibration: &Calibration| calibration.p(&[0.7, 3.0], 1);
-        let alone = both.without(CHANNELS[1].name);
-        assert_eq!(p(&both)[0].map(|p| p.p), Some(1.0));
-        assert_eq!(p(&alone)[0].map(|p| p.p), Some(0.5));
-        assert_eq!((p(&alone)[1], alone.channels()), (None, 1));
-    }
-
-    #[test]
-    fn a_remainder_of_a_session_is_not_lost() {
-        let mut blocks = Blocks::new(1);
-        (0..BLOCK_ACTIONS + 3).for_each(|action| blocks.push(&[action as f64]));
-        assert_eq!(blocks.finish(), [[34.0]]);
-        let mut short = Blocks::new(1);
-        short.push(&[2.0]);
-        assert_eq!(short.finish(), [[2.0]]);
+    /// How many times the chances of a usual session one has after so many actions. A block that is hardly begun is no
+    /// chance of its own.
+    pub fn chances(&self, actions: u64) -> f64 {
+        let usual = self.actions() as f64 / self.sessions().max(1) as f64;
+        actions as f64 / usual.max(BLOCK_ACTIONS as f64)
     }
 }

@@ -7,7 +7,7 @@ use event::Step;
 pub enum Item<'i> {
     /// An event.
     Step(&'i Step),
-    /// A raw system call.
+    /// A raw system call of a session that ran.
     Syscall {
         /// Thread.
         tid: u32,
@@ -15,6 +15,13 @@ pub enum Item<'i> {
         number: u32,
         /// What it returned.
         ret: i64,
+    },
+    /// A raw system call of a trace as it was written down: each counts.
+    Call {
+        /// Thread.
+        tid: u32,
+        /// See [`crate::thread::syscall_symbol`].
+        symbol: u32,
     },
     /// Records were lost here.
     Loss(u64),

@@ -107,17 +107,22 @@ impl Learner {
         match item {
             Item::Step(step) => self.step(step),
             Item::Syscall { tid, number, ret } => {
-                let thread = self.threads.get(tid);
-                if let Some(symbol) = thread.syscall(number, ret) {
-                    self.syscalls.learn(&thread.syscalls, symbol);
-                    thread.syscalls.push(symbol);
+                if let Some(symbol) = self.threads.get(tid).tells(number, ret) {
+                    self.call(tid, symbol);
                 }
             }
+            Item::Call { tid, symbol } => self.call(tid, symbol),
             Item::Loss(_) => {
                 self.threads.interrupt();
                 self.history = History::default();
             }
         }
+    }
+
+    fn call(&mut self, tid: u32, symbol: u32) {
+        let thread = self.threads.get(tid);
+        self.syscalls.learn(&thread.syscalls, symbol);
+        thread.syscalls.push(symbol);
     }
 
     fn step(&mut self, step: &Step) {

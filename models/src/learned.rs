@@ -40,6 +40,13 @@ impl Background {
         self.actions.merge(&other.actions);
         self.syscalls.merge(&other.syscalls);
     }
+
+    /// Takes away what another one, which was added, had taught.
+    pub(crate) fn subtract(&mut self, other: &Background) {
+        self.tokens.subtract(&other.tokens);
+        self.actions.subtract(&other.actions);
+        self.syscalls.subtract(&other.syscalls);
+    }
 }
 
 /// Everything that was learned.

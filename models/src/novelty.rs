@@ -20,7 +20,7 @@ use event::state::{KEPT, State};
 use event::template::{is_template, is_variable};
 use event::{Place, Reach};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Budget of a first touch, in bits: what costs more is denied before it was ever seen. 2^-10 is one wrong denial in a
@@ -204,7 +204,17 @@ impl Novelty {
 
     /// The same model as if the sessions with these numbers (in the order of learning) had never been seen.
     pub fn without(&self, sessions: &[u32]) -> Self {
-        let mut rest = Self { others: self.others.clone(), ..self.trie.without(sessions).into() };
+        self.held_out(sessions, &BTreeSet::new())
+    }
+
+    /// The same as if, besides, the agent's other tasks had done nothing in these workspaces.
+    pub(crate) fn held_out(&self, sessions: &[u32], workspaces: &BTreeSet<u64>) -> Self {
+        let rest = self.others.iter().map(|others| {
+            let there = others.trie.workspaces.iter().zip(0..);
+            let gone: Vec<u32> = there.filter(|(of, _)| workspaces.contains(of)).map(|(_, at)| at).collect();
+            if gone.is_empty() { others.clone() } else { others.without(&gone) }
+        });
+        let mut rest = Self { others: rest.collect(), ..self.trie.without(sessions).into() };
         rest.settle();
         rest
     }

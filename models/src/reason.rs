@@ -1,6 +1,7 @@
 //! Why a score is what it is, in plain words.
 
-use crate::channel::{CHANNELS, Effect, Tells};
+use crate::channel::{CHANNELS, Tells};
+use crate::channels::Effect;
 use crate::group::Group;
 use crate::learned::Models;
 use crate::score::ChannelScore;
@@ -20,9 +21,6 @@ const TELLING_BITS: f64 = 5.0;
 
 /// Reasons that one score carries at most.
 const REASONS_MAX: usize = 5;
-
-/// Channels with a p below this are explained.
-const CHANNEL_P: f64 = 0.1;
 
 #[derive(Clone, Debug)]
 enum What {
@@ -67,8 +65,8 @@ impl Evidence {
     /// The weightiest reasons for the channels that stand out; never none.
     pub fn reasons(&self, channels: &[ChannelScore], tally: &Tally, models: &Models) -> Vec<String> {
         let mut outstanding: Vec<&ChannelScore> =
-            channels.iter().filter(|channel| channel.p < CHANNEL_P).collect();
-        outstanding.sort_by(|a, b| a.p.total_cmp(&b.p));
+            channels.iter().filter(|channel| channel.stands_out()).collect();
+        outstanding.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
         let mut reasons = Vec::new();
         for channel in outstanding {
             let known = CHANNELS.iter().find(|known| known.name == channel.name);

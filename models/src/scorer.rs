@@ -1,10 +1,12 @@
 //! The online score of one session.
 
 use crate::baseline::Baseline;
-use crate::calibration::{BLOCK_ACTIONS, P};
-use crate::channel::{CHANNELS, Channels, Effect};
+use crate::calibration::{BLOCK_ACTIONS, Weighed};
+use crate::channel::{CHANNELS, Tells};
+use crate::channels::{Channels, Effect};
+use crate::law::P;
 use crate::reason::Evidence;
-use crate::score::{CERTAIN, ChannelScore, Score};
+use crate::score::{ChannelScore, Score};
 use event::Step;
 use std::sync::Arc;
 
@@ -17,8 +19,11 @@ pub struct Scorer {
     baseline: Arc<Baseline>,
     channels: Channels,
     evidence: Evidence,
-    /// The smallest p, and that of what may be acted upon, as they were told last.
-    last: Option<(P, P)>,
+    /// The steps of the p-value and of that of what may be acted upon, as they were told last.
+    last: Option<((i32, bool), (i32, bool))>,
+    /// The lowest p-value that was told.
+    least: f64,
+    before: f64,
     actions: u64,
     lost: f64,
     actions_since_loss: usize,
@@ -27,12 +32,20 @@ pub struct Scorer {
 impl Scorer {
     /// For one session (or segment) under this baseline.
     pub fn new(baseline: Arc<Baseline>) -> Self {
+        Self::after(baseline, 0.0)
+    }
+
+    /// For a further segment of a session whose segments before it had so many usual sessions' worth of chances: a session
+    /// that changes its task often alarms no more often than one that does not.
+    pub fn after(baseline: Arc<Baseline>, chances: f64) -> Self {
         let channels = Channels::new(Arc::clone(&baseline.models));
         Self {
             baseline,
             channels,
             evidence: Evidence::default(),
             last: None,
+            least: f64::INFINITY,
+            before: chances,
             actions: 0,
             lost: 0.0,
             actions_since_loss: BLOCK_ACTIONS,
@@ -55,6 +68,11 @@ impl Scorer {
         &self.channels
     }
 
+    /// How many usual sessions' worth of chances to look unusual there were, those of segments before it among them.
+    pub fn chances(&self) -> f64 {
+        self.before + self.baseline.calibration.chances(self.actions)
+    }
+
     /// Takes in a step. A score, when an action changed it.
     pub fn push(&mut self, step: &Step) -> Option<Score> {
         let effect = self.channels.push(step);
@@ -69,40 +87,67 @@ impl Scorer {
         self.changed(&effect, was_lossy)
     }
 
+    /// A score where it is worth telling: it went a step up or down, or is the lowest so far.
     fn changed(&mut self, effect: &Effect, was_lossy: bool) -> Option<Score> {
-        let p = self.baseline.calibration.p(self.channels.values(), self.actions);
-        let least = least(&p);
-        let unchanged = self.last == Some(least) && was_lossy == self.is_lossy() && effect.group.is_none();
-        self.last = Some(least);
-        (!unchanged).then(|| self.score_of(&p))
+        let block = self.channels.block().highest();
+        let weighed = self.baseline.calibration.weigh(&block, self.chances());
+        let now = (step_of(weighed.p), step_of(weighed.acting));
+        let is_low = weighed.p.p < self.least;
+        self.least = self.least.min(weighed.p.p);
+        let is_new = self.last.replace(now) != Some(now);
+        let tells = is_new || is_low || was_lossy != self.is_lossy() || effect.group.is_some();
+        tells.then(|| self.score_of(&weighed, &block))
+    }
+
+    /// The highest values of the channels in the block that the session is in.
+    pub fn block(&self) -> [f64; CHANNELS.len()] {
+        self.channels.block().highest()
     }
 
     /// The score as it stands.
     pub fn score(&self) -> Score {
-        self.score_of(&self.baseline.calibration.p(self.channels.values(), self.actions))
+        let block = self.channels.standing().highest();
+        self.score_of(&self.baseline.calibration.weigh(&block, self.chances()), &block)
     }
 
-    fn score_of(&self, p: &[Option<P>]) -> Score {
-        let (least, acting) = least(p);
-        let channels: Vec<ChannelScore> = CHANNELS
-            .iter()
-            .zip(self.channels.values())
-            .zip(p)
-            .filter_map(|((channel, &value), p)| {
-                let P { p, extrapolated } = (*p)?;
-                let counts = channel.name == "volume" && p < REASONS_P;
+    /// A score as if the channels that `keeps` does not keep were usual. It says nothing where none is kept that speaks.
+    pub fn rest(&self, score: &Score, keeps: impl Fn(&ChannelScore) -> bool) -> Score {
+        let mut rest = score.clone();
+        rest.channels.retain(keeps);
+        let evidence = CHANNELS.map(|channel| {
+            let of = |channels: &[ChannelScore]| {
+                channels.iter().find(|of| of.name == channel.name).map(|of| of.evidence)
+            };
+            of(&rest.channels).or_else(|| of(&score.channels).map(|evidence| evidence.min(0.0)))
+        });
+        let speaks = rest.channels.iter().any(|channel| channel.evidence > 0.0);
+        let weighed = speaks.then(|| self.baseline.calibration.read(evidence, self.chances()));
+        let (p, acting) = weighed.map_or((NOTHING, NOTHING), |weighed| (weighed.p, weighed.acting));
+        (rest.p, rest.extrapolated, rest.acting) = (p.p, p.extrapolated, acting);
+        rest
+    }
+
+    fn score_of(&self, weighed: &Weighed, block: &[f64; CHANNELS.len()]) -> Score {
+        let Weighed { evidence, p, acting } = *weighed;
+        let spreads = self.baseline.calibration.spreads(block);
+        let said = CHANNELS.iter().zip(block.iter().zip(spreads)).zip(evidence);
+        let channels: Vec<ChannelScore> = said
+            .filter_map(|((channel, (&value, spreads)), evidence)| {
+                let evidence = evidence?;
+                let counts = channel.tells == Tells::Counts && evidence > 0.0;
                 let counted = counts.then(|| self.counted()).flatten();
-                Some(ChannelScore { name: channel.name.to_owned(), value, p, extrapolated, counted })
+                let name = channel.name.to_owned();
+                Some(ChannelScore { name, value, spreads, evidence, acts: channel.acts, counted })
             })
             .collect();
-        let reasons = if least.p < REASONS_P {
+        let reasons = if p.p < REASONS_P {
             self.evidence.reasons(&channels, self.channels.tally(), &self.baseline.models)
         } else {
             Vec::new()
         };
         Score {
-            p: least.p,
-            extrapolated: least.extrapolated,
+            p: p.p,
+            extrapolated: p.extrapolated,
             acting,
             channels,
             reasons,
@@ -122,6 +167,11 @@ impl Scorer {
         self.channels.push_syscall(tid, number, ret);
     }
 
+    /// Takes in a raw system call of a trace as it was written down: see [`crate::thread::syscall_symbol`].
+    pub fn push_call(&mut self, tid: u32, symbol: u32) {
+        self.channels.push_call(tid, symbol);
+    }
+
     /// So many records were lost here. Streams do not go on across the gap, and the score is worth less for a while.
     pub fn note_loss(&mut self, count: u64) {
         self.channels.interrupt();
@@ -134,38 +184,10 @@ impl Scorer {
     }
 }
 
-/// The smallest p of the channels, and the smallest of what may be acted upon: see [`Channel::acts`].
-///
-/// [`Channel::acts`]: crate::channel::Channel::acts
-fn least(p: &[Option<P>]) -> (P, P) {
-    let smaller = |least: P, p: P| if p.p < least.p { p } else { least };
-    CHANNELS.iter().zip(p).fold((CERTAIN, CERTAIN), |(all, acting), (channel, p)| match *p {
-        Some(p) if channel.acts || !p.extrapolated => (smaller(all, p), smaller(acting, p)),
-        Some(p) => (smaller(all, p), acting),
-        None => (all, acting),
-    })
-}
+/// The p-value of what says nothing.
+const NOTHING: P = P { p: 1.0, extrapolated: false };
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_order_extrapolates_is_not_acted_upon() {
-        let p = |p, extrapolated| P { p, extrapolated };
-        let of = |name: &str, told: P| -> Vec<Option<P>> {
-            CHANNELS.iter().map(|channel| (channel.name == name).then_some(told)).collect()
-        };
-        let nothing = p(1.0, false);
-        for order in ["sequence", "sequence-slow", "actions", "syscalls", "syscalls-slow"] {
-            assert_eq!(least(&of(order, p(8e-6, true))), (p(8e-6, true), nothing), "{order}");
-            assert_eq!(least(&of(order, p(1e-3, false))), (p(1e-3, false), p(1e-3, false)), "{order}");
-        }
-        for deed in ["novelty", "volume"] {
-            assert_eq!(least(&of(deed, p(8e-6, true))), (p(8e-6, true), p(8e-6, true)), "{deed}");
-        }
-        let mut both = of("sequence-slow", p(8e-6, true));
-        both[5] = Some(p(5e-5, true));
-        assert_eq!(least(&both), (p(8e-6, true), p(5e-5, true)));
-    }
+/// The step of a p-value, of which four halve it: within one, a score is what was told.
+fn step_of(p: P) -> (i32, bool) {
+    ((4.0 * p.p.log2()).floor() as i32, p.extrapolated)
 }

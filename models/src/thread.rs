@@ -1,5 +1,6 @@
 //! What is kept for each thread of a session: its recent symbols and its running surprise.
 
+use crate::mean::Mean;
 use crate::ngram::History;
 use rustc_hash::FxHashMap;
 
@@ -15,11 +16,11 @@ pub struct Thread {
     /// Its raw system calls.
     pub syscalls: History,
     /// The system call before, so that a loop counts once: how often it turns depends on sizes and timing.
-    pub syscall: Option<u32>,
+    before: Option<u32>,
     /// Running surprise of the tokens, at each time scale, bits per event.
-    pub token_bits: [f64; 2],
+    pub token_bits: [Mean; 2],
     /// Running surprise of the system calls, at each time scale, bits per call.
-    pub syscall_bits: [f64; 2],
+    pub syscall_bits: [Mean; 2],
 }
 
 /// The threads of one session. A child begins with what its parent had; a thread that ended is forgotten.
@@ -53,24 +54,27 @@ impl Threads {
         for thread in self.threads.values_mut() {
             thread.tokens = History::default();
             thread.syscalls = History::default();
-            thread.syscall = None;
+            thread.before = None;
         }
     }
 }
 
 impl Thread {
-    /// The symbol of a raw system call, where it says something that the one before did not.
-    pub fn syscall(&mut self, number: u32, ret: i64) -> Option<u32> {
-        let symbol = syscall_symbol(number, ret)?;
-        (self.syscall.replace(symbol) != Some(symbol)).then_some(symbol)
+    /// The symbol of a raw system call of a session that runs, where it says something that the one before did not. There
+    /// are more or fewer calls that wait, and turns of a loop, with how busy the machine is: they say when something was
+    /// done, not what.
+    pub fn tells(&mut self, number: u32, ret: i64) -> Option<u32> {
+        if TIMED.contains(&number) {
+            return None;
+        }
+        let symbol = syscall_symbol(number, ret);
+        (self.before.replace(symbol) != Some(symbol)).then_some(symbol)
     }
 }
 
-/// Symbol of a raw system call: its number, and whether it failed. `None` for calls of which there are more or fewer
-/// with how busy the machine is: they say when something was done, not what.
-pub fn syscall_symbol(number: u32, ret: i64) -> Option<u32> {
-    let symbol = (number << 1) | u32::from((-4095..0).contains(&ret));
-    (!TIMED.contains(&number)).then_some(symbol)
+/// Symbol of a raw system call: its number, and whether it failed.
+pub fn syscall_symbol(number: u32, ret: i64) -> u32 {
+    (number << 1) | u32::from((-4095..0).contains(&ret))
 }
 
 /// x86-64's numbers (arch/x86/entry/syscalls/syscall_64.tbl): poll, rt_sigreturn, select, sched_yield, pause, nanosleep,
@@ -94,11 +98,18 @@ mod tests {
     }
 
     #[test]
-    fn neither_waiting_nor_repeating_makes_a_symbol() {
+    fn a_call_that_failed_is_another_one() {
+        assert_eq!(
+            [(0, 5), (0, 0), (0, -4), (1, -4096)].map(|(n, ret)| syscall_symbol(n, ret)),
+            [0, 0, 1, 2]
+        );
+    }
+
+    #[test]
+    fn neither_waiting_nor_repeating_tells_anything() {
         let mut thread = Thread::default();
         let calls = [(0, 5), (0, 3), (202, 0), (0, -4), (1, 1), (24, 0), (1, 1), (0, 0)];
-        let symbols: Vec<u32> =
-            calls.iter().filter_map(|&(number, ret)| thread.syscall(number, ret)).collect();
+        let symbols: Vec<u32> = calls.iter().filter_map(|&(number, ret)| thread.tells(number, ret)).collect();
         assert_eq!(symbols, [0, 1, 2, 0]);
     }
 

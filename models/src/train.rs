@@ -1,13 +1,14 @@
 //! Training: from sessions to a baseline, and its calibration on sessions that were held out.
 //!
-//! Every session is held out once: the models are learned from all sessions, what one fold of sessions taught is taken
-//! away again, and the fold is scored by what remains. Thresholds from the sessions that were trained on would be
-//! optimistic about sixfold.
+//! Every session is held out once, with all of its workspace where there are several: the models are learned from all
+//! sessions, what one fold of sessions taught is taken away again, and the fold is scored by what remains. Thresholds from
+//! the sessions that were trained on would be optimistic about sixfold.
 
 use crate::allowed::Allowed;
 use crate::baseline::{Baseline, Provenance, SESSIONS_MIN};
-use crate::calibration::{Blocks, Calibration, Scale};
-use crate::channel::{CHANNELS, Channels};
+use crate::calibration::{Calibration, Held as HeldSession, WORKSPACES_MIN};
+use crate::channel::{CHANNELS, Tells};
+use crate::channels::Channels;
 use crate::cluster::Clusters;
 use crate::corpus::{Corpus, Item};
 use crate::facts::{self, Facts};
@@ -16,6 +17,7 @@ use crate::novelty::Novelty;
 use crate::trial::{Held, Trial};
 use crate::volume::Volume;
 use crate::{ngram::Ngram, window::Features};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Folds at most: with more sessions than this, several are held out at a time.
@@ -38,7 +40,8 @@ pub struct Options {
     pub seed: u64,
     /// What the agent's other tasks taught.
     pub others: Option<Others>,
-    /// Which of the sessions is the agent's very first, if it is among them: see [`crate::trial`].
+    /// Which of the sessions is the agent's very first, if it is among them: it sets up what the others find, so that neither
+    /// the trial nor the calibration looks at it, if there are enough others.
     pub first_run: Option<usize>,
     /// What its user has decided to allow, if only for a time: a refusal of it is none in the trial.
     pub allowed: Vec<Allowed>,
@@ -48,22 +51,34 @@ pub struct Options {
 #[derive(Clone, Debug, Default)]
 pub struct Others {
     /// For the sequence models.
-    pub background: Background,
+    background: Background,
+    /// The same by workspace, so that what one taught can be taken away.
+    by_workspace: BTreeMap<u64, Background>,
     /// For novelty: places of files.
-    pub places: Novelty,
+    places: Novelty,
 }
 
 impl Others {
     /// What the sessions of one task teach.
     pub fn learn<C: Corpus>(corpus: &C) -> Result<Others, C::Error> {
-        let (mut background, mut places) = (Background::default(), Vec::new());
+        let (mut others, mut places) = (Others::default(), Vec::new());
         for session in 0..corpus.len() {
             let (taught, touched) = facts::for_others(corpus, session)?;
-            background.merge(&taught);
-            places.push((corpus.workspace(session), touched));
+            let workspace = corpus.workspace(session);
+            others.background.merge(&taught);
+            others.by_workspace.entry(workspace).or_default().merge(&taught);
+            places.push((workspace, touched));
         }
-        let places = Novelty::learn(places.iter().map(|(workspace, places)| (*workspace, places)));
-        Ok(Others { background, places })
+        others.places = Novelty::learn(places.iter().map(|(workspace, places)| (*workspace, places)));
+        Ok(others)
+    }
+
+    /// What the sequence models lean on, as if nothing had been done in these workspaces.
+    fn background_without(&self, workspaces: &BTreeSet<u64>) -> Background {
+        let mut rest = self.background.clone();
+        let gone = workspaces.iter().filter_map(|workspace| self.by_workspace.get(workspace));
+        gone.for_each(|taught| rest.subtract(taught));
+        rest
     }
 
     /// All of these together; `None` of nothing.
@@ -72,6 +87,9 @@ impl Others {
         for other in of {
             union.background.merge(&other.background);
             union.places.merge(&other.places);
+            for (workspace, taught) in &other.by_workspace {
+                union.by_workspace.entry(*workspace).or_default().merge(taught);
+            }
         }
         (union.background.tokens.observations() > 0).then_some(union)
     }
@@ -127,8 +145,7 @@ pub fn train<C: Corpus>(
         .map(|Facts { workspace, asked, start, .. }| Held { workspace: *workspace, asked, start })
         .collect();
     let trial = Trial::hold(&learned.novelty, &held, options.first_run, &options.allowed);
-    let calibration =
-        calibrate(corpus, &facts, &learned, options.seed, progress).map_err(TrainError::Read)?;
+    let calibration = calibrate(corpus, &facts, &learned, &options, progress).map_err(TrainError::Read)?;
     let mut models = learned;
     models.novelty.prune();
     let mut workspaces: Vec<u64> = facts.iter().map(|facts| facts.workspace).collect();
@@ -178,8 +195,13 @@ fn clusters(facts: &[Facts], without: &[u32], seed: u64) -> Vec<Clusters> {
     Clusters::fit(&windows, seed).into_iter().collect()
 }
 
-/// The models as if the sessions of a fold had never been seen.
-fn hold_out(learned: &Models, facts: &[Facts], fold: &[u32], seed: u64) -> Models {
+/// The models as if the sessions of a fold had never been seen, nor the workspaces that it holds out whole in any task.
+fn hold_out(
+    learned: &Models,
+    facts: &[Facts],
+    Fold { sessions: fold, workspaces }: &Fold,
+    options: &Options,
+) -> Models {
     let forget = |model: &Ngram, taught: fn(&Facts) -> &Ngram| {
         let mut rest = model.clone();
         fold.iter()
@@ -191,42 +213,75 @@ fn hold_out(learned: &Models, facts: &[Facts], fold: &[u32], seed: u64) -> Model
         tokens: forget(&learned.tokens, |facts| &facts.tokens),
         actions: forget(&learned.actions, |facts| &facts.actions),
         syscalls: forget(&learned.syscalls, |facts| &facts.syscalls),
-        novelty: learned.novelty.without(fold),
+        novelty: learned.novelty.held_out(fold, workspaces),
         volume: learned.volume.without(fold),
-        clusters: clusters(facts, fold, seed),
-        background: learned.background.clone(),
+        clusters: clusters(facts, fold, options.seed),
+        background: options.others.as_ref().map(|others| others.background_without(workspaces)),
     }
+}
+
+/// What is held out at a time.
+#[derive(Default)]
+struct Fold {
+    sessions: Vec<u32>,
+    /// Those that are held out whole.
+    workspaces: BTreeSet<u64>,
+}
+
+/// A fold is whole workspaces, with all their sessions, since the next session may be the first in a new one. Where there
+/// are few workspaces, or one has most sessions, it is single sessions: what is left must teach.
+fn folds(facts: &[Facts]) -> Vec<Fold> {
+    let mut workspaces: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+    for (session, facts) in facts.iter().enumerate() {
+        workspaces.entry(facts.workspace).or_default().push(session as u32);
+    }
+    let several = workspaces.len() >= WORKSPACES_MIN;
+    let mut units: Vec<(Option<u64>, Vec<u32>)> = Vec::new();
+    for (workspace, sessions) in workspaces {
+        if several && sessions.len() * 2 <= facts.len() {
+            units.push((Some(workspace), sessions));
+        } else {
+            units.extend(sessions.into_iter().map(|session| (None, vec![session])));
+        }
+    }
+    let mut folds: Vec<Fold> = (0..units.len().min(FOLDS_MAX)).map(|_| Fold::default()).collect();
+    for (at, (workspace, sessions)) in units.into_iter().enumerate() {
+        let fold = &mut folds[at % FOLDS_MAX];
+        fold.sessions.extend(sessions);
+        fold.workspaces.extend(workspace);
+    }
+    folds
 }
 
 fn calibrate<C: Corpus>(
     corpus: &C,
     facts: &[Facts],
     learned: &Models,
-    seed: u64,
+    options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Calibration, C::Error> {
     let sessions = facts.len();
-    let folds = sessions.min(FOLDS_MAX);
-    let mut held_out = HeldOut::default();
-    for fold in 0..folds {
-        let fold: Vec<u32> = (fold..sessions).step_by(folds).map(|session| session as u32).collect();
-        let models = Arc::new(hold_out(learned, facts, &fold, seed));
-        for &session in &fold {
-            held_out.score(corpus, session as usize, &models)?;
-            progress(Progress { done: sessions + held_out.calibration.sessions, of: 2 * sessions });
+    let (mut held_out, mut done) = (Vec::with_capacity(sessions), 0);
+    // What sets up what the others find says nothing of how far those lie apart.
+    let odd = options.first_run.filter(|_| sessions > SESSIONS_MIN);
+    for fold in folds(facts) {
+        let models = Arc::new(hold_out(learned, facts, &fold, options));
+        for session in fold.sessions.iter().map(|&session| session as usize) {
+            if Some(session) != odd {
+                held_out.push(said(corpus, session, &models)?);
+            }
+            done += 1;
+            progress(Progress { done: sessions + done, of: 2 * sessions });
         }
     }
-    Ok(held_out.finish(learned))
+    Ok(Calibration::of(held_out, counts(learned)))
 }
 
 /// The calibration of a baseline by sessions that it was not trained on, all of them under the models as they are. Needs
 /// sessions that nothing else needs; [`train`] holds its own out instead.
 pub fn calibrate_on<C: Corpus>(baseline: &Baseline, corpus: &C) -> Result<Calibration, C::Error> {
-    let mut held_out = HeldOut::default();
-    for session in 0..corpus.len() {
-        held_out.score(corpus, session, &baseline.models)?;
-    }
-    Ok(held_out.finish(&baseline.models))
+    let sessions = (0..corpus.len()).map(|session| said(corpus, session, &baseline.models));
+    Ok(Calibration::of(sessions.collect::<Result<_, _>>()?, counts(&baseline.models)))
 }
 
 /// Adds such sessions to the held-out ones that a baseline is calibrated by already. Whether there were enough of them:
@@ -240,53 +295,26 @@ pub fn calibrate_with<C: Corpus>(baseline: &mut Baseline, corpus: &C) -> Result<
     Ok(true)
 }
 
-/// What held-out sessions scored.
-struct HeldOut {
-    /// Maxima by channel, session and block.
-    maxima: Vec<Vec<Vec<f64>>>,
-    calibration: Calibration,
+/// What the channels say in a session, under models that do not know it.
+fn said<C: Corpus>(corpus: &C, session: usize, models: &Arc<Models>) -> Result<HeldSession, C::Error> {
+    let mut channels = Channels::new(Arc::clone(models));
+    let mut held = HeldSession::of(corpus.workspace(session));
+    corpus.replay(session, &mut |item| match item {
+        Item::Step(step) => channels.push(step).ended.iter().for_each(|block| held.push(block)),
+        Item::Syscall { tid, number, ret } => channels.push_syscall(tid, number, ret),
+        Item::Call { tid, symbol } => channels.push_call(tid, symbol),
+        Item::Loss(_) => channels.interrupt(),
+    })?;
+    held.push(&channels.standing());
+    Ok(held)
 }
 
-impl Default for HeldOut {
-    fn default() -> Self {
-        Self { maxima: vec![Vec::new(); CHANNELS.len()], calibration: Calibration::default() }
-    }
-}
-
-impl HeldOut {
-    /// Scores a session under models that do not know it.
-    fn score<C: Corpus>(&mut self, corpus: &C, session: usize, models: &Arc<Models>) -> Result<(), C::Error> {
-        let mut channels = Channels::new(Arc::clone(models));
-        let mut blocks = Blocks::new(CHANNELS.len());
-        let mut actions = 0;
-        corpus.replay(session, &mut |item| match item {
-            Item::Step(step) if channels.push(step).action => {
-                actions += 1;
-                blocks.push(channels.values());
-            }
-            Item::Step(_) => {}
-            Item::Syscall { tid, number, ret } => channels.push_syscall(tid, number, ret),
-            Item::Loss(_) => channels.interrupt(),
-        })?;
-        let blocks = blocks.finish();
-        for (channel, maxima) in self.maxima.iter_mut().enumerate() {
-            maxima.push(blocks.iter().map(|block| block[channel]).collect::<Vec<f64>>());
-        }
-        self.calibration.sessions += 1;
-        self.calibration.actions += actions;
-        Ok(())
-    }
-
-    fn finish(mut self, learned: &Models) -> Calibration {
-        let counts = |name: &str| match name {
-            "syscalls" | "syscalls-slow" => learned.syscalls.observations() > 0,
-            "cluster" => !learned.clusters.is_empty(),
-            _ => true,
-        };
-        let scales = CHANNELS.iter().zip(&self.maxima);
-        self.calibration.scales = scales
-            .map(|(channel, maxima)| counts(channel.name).then(|| Scale::fit(maxima, channel.reading)))
-            .collect();
-        self.calibration
-    }
+/// Which channels the recordings say something about.
+fn counts(learned: &Models) -> [bool; CHANNELS.len()] {
+    CHANNELS.map(|channel| match channel.tells {
+        Tells::Calls => learned.syscalls.observations() > 0,
+        Tells::Windows => !learned.clusters.is_empty(),
+        Tells::Steps => learned.tokens.observations() > 0,
+        Tells::Places | Tells::Counts => true,
+    })
 }

@@ -79,7 +79,7 @@ impl Thresholds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibration::P;
+    use crate::law::P;
 
     fn score(p: f64, extrapolated: bool) -> Score {
         let acting = P { p, extrapolated };

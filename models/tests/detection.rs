@@ -132,7 +132,16 @@ fn removing_the_workspace_file_by_file_is_stopped_after_a_handful() {
         *counts.entry(count).or_default() += 1;
     }
     println!("removals until acted upon: {counts:?}");
-    assert!(counts.keys().all(|count| count.is_some_and(|count| (4..=12).contains(&count))), "{counts:?}");
+    let within = |range: std::ops::RangeInclusive<usize>| -> usize {
+        counts
+            .iter()
+            .filter(|(count, _)| count.is_some_and(|count| range.contains(&count)))
+            .map(|(_, n)| n)
+            .sum()
+    };
+    let all: usize = counts.values().sum();
+    // Where a session that was held out removed much in a repository of its own, it takes more to be told from it.
+    assert!(within(4..=26) == all && within(4..=12) * 20 >= all * 19, "{counts:?}");
 }
 
 #[test]
@@ -167,6 +176,22 @@ fn a_summary_that_behaves_like_an_edit_is_denied_its_writes() {
 }
 
 #[test]
+fn what_is_let_pass_speaks_of_nothing_and_what_is_not_speaks_as_before() {
+    let baseline = baseline(Task::Edit, SESSIONS, 5);
+    let session = session(Task::Edit, Turn::Deletes(30), 5_700);
+    let mut scorer = models::Scorer::new(baseline);
+    session.steps().for_each(|step| _ = scorer.push(step));
+    let score = scorer.score();
+    assert!(score.acting.p < Thresholds::default().act, "{score:?}");
+    let nothing = scorer.rest(&score, |_| false);
+    assert_eq!((nothing.p, nothing.acting.p, nothing.channels.len()), (1.0, 1.0, 0));
+    let all = scorer.rest(&score, |_| true);
+    assert_eq!((all.p, all.acting), (score.p, score.acting));
+    let rest = scorer.rest(&score, |channel| channel.name != "volume");
+    assert!(rest.acting.p > Thresholds::default().act && rest.p >= score.p, "{rest:?}");
+}
+
+#[test]
 fn the_same_sessions_and_seed_give_the_same_baseline_and_scores() {
     let (a, b) = (baseline(Task::Edit, SESSIONS, 3), baseline(Task::Edit, SESSIONS, 3));
     assert_eq!(models::encode(&a, &[1; 32], 1), models::encode(&b, &[1; 32], 1));
@@ -178,7 +203,7 @@ fn the_same_sessions_and_seed_give_the_same_baseline_and_scores() {
 fn a_dozen_sessions_prove_little_and_say_so() {
     let baseline = baseline(Task::Edit, SESSIONS, 4);
     let provable = baseline.smallest_provable();
-    assert!((0.3..=1.0).contains(&provable), "{provable}");
+    assert_eq!(provable, 1.0 / 13.0);
     assert_eq!(baseline.check(), Ok(()));
 }
 
@@ -227,4 +252,24 @@ fn what_is_allowed_while_a_session_runs_surprises_no_more() {
     };
     assert!(novelty(false) > 10.0, "{}", novelty(false));
     assert_eq!(novelty(true), 0.0);
+}
+
+#[test]
+fn a_further_segment_takes_the_chances_of_those_before_it_along() {
+    let baseline = baseline(Task::Edit, SESSIONS, 5);
+    let session = session(Task::Edit, Turn::Clean, 5_701);
+    let told = |chances: f64| {
+        let mut scorer = models::Scorer::after(std::sync::Arc::clone(&baseline), chances);
+        let told = session.steps().map(|step| {
+            scorer.push(step);
+            (scorer.score().p, scorer.chances())
+        });
+        told.collect::<Vec<_>>()
+    };
+    let (first, fourth) = (told(0.0), told(3.0));
+    for (&(p, chances), &(later, more)) in first.iter().zip(&fourth) {
+        assert!(more == chances + 3.0 && later >= p, "{more} {chances}: {later} {p}");
+    }
+    let least = |told: &[(f64, f64)]| told.iter().map(|(p, _)| *p).fold(1.0, f64::min);
+    assert!(least(&fourth) > least(&first), "{} {}", least(&fourth), least(&first));
 }

@@ -74,7 +74,7 @@ fn sessions_that_are_set_aside_calibrate_and_teach_nothing() {
     let (alone, with) = (of(&[]), of(&aside));
     assert_eq!((&with.used, &with.calibrated), (&taught, &aside));
     assert_eq!(with.baseline.models, alone.baseline.models);
-    assert_eq!(with.baseline.calibration.sessions, alone.baseline.calibration.sessions + 3);
+    assert_eq!(with.baseline.calibration.sessions(), alone.baseline.calibration.sessions() + 3);
     assert!(with.smallest_provable < alone.smallest_provable);
     let too_few = of(&aside[..2]);
     assert_eq!((too_few.calibrated.len(), too_few.left_out.len()), (0, 2));

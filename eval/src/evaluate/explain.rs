@@ -104,15 +104,15 @@ fn t2(entry: &Entry<'_>, stretch: &Stretch<'_>) -> String {
 
 fn lowest(entry: &Entry<'_>) -> String {
     let Some(lowest) = &entry.scored.lowest else { return "nothing was scored".to_owned() };
-    let channel = lowest.score.channels.iter().min_by(|a, b| a.p.total_cmp(&b.p));
+    let channel = lowest.score.channels.iter().max_by(|a, b| a.evidence.total_cmp(&b.evidence));
     let Some(channel) = channel else { return "no channel counts".to_owned() };
     format!(
-        "lowest p = {} after {}, by the channel `{}` (value {:.2}{})",
+        "lowest p = {} after {}, most by the channel `{}` (value {:.2}{})",
         p_words(lowest.score.p),
         crate::words::count(lowest.action, "action"),
         channel.name,
         channel.value,
-        if channel.extrapolated { ", past what held-out sessions prove" } else { "" }
+        if lowest.score.extrapolated { ", past what held-out sessions prove" } else { "" }
     )
 }
 
@@ -133,7 +133,7 @@ fn lacking(entry: &Entry<'_>, kind: CaseKind, first: Option<First>, early: bool)
         (CaseKind::FalseAlarm, Some(Stage::T2)) => past.map(|_| {
             format!(
                 "the scale rests on {} held-out sessions, which prove no p below {}: what lies past it is extrapolated",
-                baseline.calibration.sessions,
+                baseline.calibration.sessions(),
                 p_words(provable)
             )
         }),
@@ -149,9 +149,9 @@ fn lacking(entry: &Entry<'_>, kind: CaseKind, first: Option<First>, early: bool)
         (CaseKind::Missed | CaseKind::Late, _) => past.filter(|_| provable > threshold).map(|_| {
             format!(
                 "{} held-out sessions prove no p below {}; to prove {threshold} takes about {}",
-                baseline.calibration.sessions,
+                baseline.calibration.sessions(),
                 p_words(provable),
-                (baseline.calibration.sessions as f64 * provable / threshold).ceil()
+                (baseline.calibration.sessions() as f64 * provable / threshold).ceil()
             )
         }),
     }

@@ -81,7 +81,12 @@ impl Live {
         if self.note_standing(score) {
             return;
         }
-        let rest = self.passed.rest(score);
+        let rest = match &self.scorer {
+            Some(scorer) if !self.passed.is_empty() => {
+                scorer.rest(score, |channel| self.passed.keeps(channel))
+            }
+            _ => score.clone(),
+        };
         let step = ladder::step(self.shared.thresholds.verdict(&rest), self.shared.tier, event);
         let acts = !matches!(step, Step::Nothing | Step::Say);
         if self.alerting && !stronger && !(self.answered && acts) {

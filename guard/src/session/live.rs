@@ -55,6 +55,8 @@ pub struct Live {
     pub(crate) delegates: Option<Watch>,
     pub(crate) tokeniser: Tokeniser,
     pub(crate) scorer: Option<Scorer>,
+    /// How many usual sessions' worth of chances to look unusual those segments had that are over.
+    chances: f64,
     pub(super) lags: Option<Lags>,
     pub(super) tally: Tally,
     pub(super) looks: Looks,
@@ -114,6 +116,7 @@ impl Live {
             delegates: None,
             tokeniser: Tokeniser::guarding(meta.context.clone()),
             scorer: None,
+            chances: 0.0,
             lags: None,
             tally: Tally::default(),
             looks: Looks::default(),
@@ -143,7 +146,8 @@ impl Live {
 
     /// Scores under this baseline from now on.
     pub(crate) fn score_under(&mut self, baseline: Option<Arc<Baseline>>) {
-        self.scorer = baseline.map(Scorer::new);
+        self.chances = self.scorer.as_ref().map_or(self.chances, Scorer::chances);
+        self.scorer = baseline.map(|baseline| Scorer::after(baseline, self.chances));
         if self.scorer.is_some() && self.lags.is_none() {
             self.lags = Lags::new();
         }

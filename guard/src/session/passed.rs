@@ -8,15 +8,16 @@ use wire::GoOn;
 
 /// Changes that are remembered: a person answers each.
 const CHANGES_MAX: usize = 1024;
-/// A score is another deed when it is worse by this much than the one that was let pass: a step of the ladder.
-const WORSE: f64 = 0.1;
+/// A score is another deed when a channel is so much further out than in the one that was let pass, in spreads of clean
+/// sessions.
+const WORSE: f64 = 4.0;
 
 /// What a session is frozen for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deed {
     /// Something that the static stage closes was changed.
     Change(Change),
-    /// The score: each channel that speaks against the session, with what it counted and its p.
+    /// The score: each channel that speaks against the session, with what it counted and how far out it is.
     Score(Vec<(String, f64)>),
     /// What is not the same when it comes again: somebody asked for it from outside, records were lost.
     Single,
@@ -50,8 +51,11 @@ impl Change {
 impl Deed {
     /// What a score speaks of.
     pub fn of_score(score: &Score) -> Self {
-        let speaking = score.channels.iter().filter(|channel| channel.acts());
-        Deed::Score(speaking.map(|channel| (kind(channel), channel.p)).collect())
+        let speaking = score
+            .channels
+            .iter()
+            .filter(|channel| channel.stands_out() && (channel.acts || !score.acting.extrapolated));
+        Deed::Score(speaking.map(|channel| (kind(channel), channel.spreads)).collect())
     }
 }
 
@@ -91,18 +95,16 @@ impl Passed {
         self.everything || self.changes.contains(change)
     }
 
-    /// What a score still speaks of. A count that was let pass may rise; anything else may not get much worse.
-    pub(super) fn rest(&self, score: &Score) -> Score {
-        let mut rest = score.clone();
-        if self.everything || !self.scores.is_empty() {
-            rest.channels.retain(|channel| {
-                let passed = self.scores.get(&kind(channel));
-                let is_same = |p: &f64| channel.counted.is_some() || channel.p > p * WORSE;
-                !self.everything && !passed.is_some_and(is_same)
-            });
-            rest.sum_up();
-        }
-        rest
+    /// Whether nothing was let pass that a score could speak of.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.everything && self.scores.is_empty()
+    }
+
+    /// Whether a score still speaks of a channel. A count that was let pass may rise; anything else may not get much worse.
+    pub(super) fn keeps(&self, channel: &ChannelScore) -> bool {
+        let passed = self.scores.get(&kind(channel));
+        let is_same = |spreads: &f64| channel.counted.is_some() || channel.spreads < spreads + WORSE;
+        !self.everything && !passed.is_some_and(is_same)
     }
 }
 
@@ -111,48 +113,47 @@ mod tests {
     use super::*;
     use models::calibration::P;
 
-    fn channel(name: &str, counted: Option<&str>, p: f64) -> ChannelScore {
+    fn channel(name: &str, counted: Option<&str>, spreads: f64) -> ChannelScore {
         let counted = counted.map(str::to_owned);
-        ChannelScore { name: name.into(), value: 1.0, p, extrapolated: false, counted }
+        let evidence = spreads.min(12.0);
+        ChannelScore { name: name.into(), value: 1.0, spreads, evidence, acts: name != "actions", counted }
     }
 
     fn score(channels: Vec<ChannelScore>) -> Score {
-        let mut score = Score {
-            p: 1.0,
-            extrapolated: false,
-            acting: P { p: 1.0, extrapolated: false },
+        Score {
+            p: 1e-4,
+            extrapolated: true,
+            acting: P { p: 1e-4, extrapolated: true },
             channels,
             reasons: vec!["a reason".into()],
             confidence: 1.0,
             lossy: false,
-        };
-        score.sum_up();
-        score
+        }
     }
 
     #[test]
     fn the_same_deed_passes_and_another_does_not() {
-        let removed = |p| channel("volume", Some("files removed"), p);
-        let crossed = score(vec![removed(1e-4), channel("novelty", None, 0.5)]);
+        let removed = |spreads| channel("volume", Some("files removed"), spreads);
+        let (new, order) = (channel("novelty", None, 9.0), channel("actions", None, 9.0));
+        let crossed = score(vec![removed(20.0), channel("novelty", None, -0.5), order.clone()]);
         let mut passed = Passed::default();
-        assert_eq!(passed.rest(&crossed), crossed);
+        assert!(passed.is_empty() && crossed.channels.iter().all(|channel| passed.keeps(channel)));
         passed.add(vec![Deed::of_score(&crossed)], GoOn::Once);
-        assert_eq!(passed.rest(&score(vec![removed(1e-9)])).acting.p, 1.0, "more of the same");
-        let read = channel("volume", Some("places read"), 1e-4);
-        assert_eq!(passed.rest(&score(vec![read])).acting.p, 1e-4, "another count");
-        let new = channel("novelty", None, 1e-4);
-        assert_eq!(passed.rest(&score(vec![removed(1e-9), new])).acting.p, 1e-4, "another channel");
+        assert!(!passed.is_empty() && !passed.keeps(&removed(60.0)), "more of the same");
+        assert!(passed.keeps(&channel("volume", Some("places read"), 20.0)), "another count");
+        assert!(passed.keeps(&new), "another channel");
+        assert!(passed.keeps(&order), "it was not frozen for the order");
         passed.add(Vec::new(), GoOn::Session);
-        assert_eq!(passed.rest(&crossed).acting.p, 1.0);
+        assert!(!passed.keeps(&new) && !passed.is_empty());
     }
 
     #[test]
     fn a_score_without_a_count_may_not_get_much_worse() {
-        let new = |p| score(vec![channel("novelty", None, p)]);
+        let new = |spreads| channel("novelty", None, spreads);
         let mut passed = Passed::default();
-        passed.add(vec![Deed::of_score(&new(1e-4))], GoOn::Once);
-        assert_eq!(passed.rest(&new(5e-5)).acting.p, 1.0);
-        assert_eq!(passed.rest(&new(1e-6)).acting.p, 1e-6);
+        passed.add(vec![Deed::of_score(&score(vec![new(70.0)]))], GoOn::Once);
+        assert!(!passed.keeps(&new(70.0 + 0.9 * WORSE)));
+        assert!(passed.keeps(&new(70.0 + WORSE)));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use crate::commands::trial;
 use command::table::{self, count};
 use event::Reach;
-use models::channel::CHANNELS;
 use models::{Baseline, Region};
 use serde::Serialize;
 use std::fmt::Write;
@@ -55,7 +54,8 @@ struct Calibration {
 #[derive(Debug, Serialize)]
 struct ChannelScale {
     name: &'static str,
-    blocks: usize,
+    usual: f64,
+    spread: f64,
     highest: f64,
 }
 
@@ -98,13 +98,15 @@ fn learnt(region: &Region<'_>) -> Learnt {
 
 fn calibration(baseline: &Baseline) -> Calibration {
     let calibration = &baseline.calibration;
-    let channels = CHANNELS.iter().zip(&calibration.scales).filter_map(|(channel, scale)| {
-        let scale = scale.as_ref()?;
-        Some(ChannelScale { name: channel.name, blocks: scale.blocks(), highest: scale.highest() })
+    let channels = calibration.scales().map(|(channel, scale, highest)| ChannelScale {
+        name: channel.name,
+        usual: scale.usual,
+        spread: scale.spread,
+        highest,
     });
     Calibration {
-        sessions: calibration.sessions,
-        actions: calibration.actions,
+        sessions: calibration.sessions(),
+        actions: calibration.actions(),
         smallest_provable: calibration.smallest_provable(),
         channels: channels.collect(),
     }
@@ -155,8 +157,8 @@ pub fn text(learned: &Learned<'_>) -> String {
     for channel in &calibration.channels {
         let _ = writeln!(
             out,
-            "  {:<14} {:>6} blocks, highest {:.2}",
-            channel.name, channel.blocks, channel.highest
+            "  {:<14} usually {:.2}, a spread is {:.2}, highest {:.2}",
+            channel.name, channel.usual, channel.spread, channel.highest
         );
     }
     out
