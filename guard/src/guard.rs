@@ -136,12 +136,12 @@ impl Guard {
             key_files,
         };
         live.own_files = own_files;
-        live.watched = Watched::of(&guarded.rules, &live.meta.context);
         live.delegates = Some(self.shared.delegates.watch(guarded.uid, slot)?);
         if self.shared.tier == Tier::Tracepoint {
             live.jewels = Some(self.shared.marks()?);
         }
         live.coverage = self.shared.jewels.arm(slot, &guarded, live.jewels.as_ref())?;
+        live.watched = Watched::of(&guarded.rules, &live.meta.context, &live.coverage.repositories);
         // What cannot be refused, and freezes the session, is put back. Nothing freezes in the other modes.
         if self.shared.tier == Tier::Tracepoint && mode == Mode::Enforce {
             let found = &live.coverage.found;

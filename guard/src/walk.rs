@@ -72,6 +72,18 @@ pub fn open_itself(list: &dyn DenyList, path: &Path) -> Found {
     )
 }
 
+/// The file at the end of `names` below a directory, through links that stay below it.
+pub fn open_within(list: &dyn DenyList, top: &Path, names: &Path) -> Found {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(top, flags | OFlags::DIRECTORY, Mode::empty())
+        .and_then(|top| rustix::fs::openat2(top, names, flags, Mode::empty(), ResolveFlags::BENEATH));
+    match opened {
+        // A link leads elsewhere, or in a circle.
+        Err(Errno::XDEV | Errno::LOOP) => Found::Missing,
+        opened => found(list, &top.join(names), opened),
+    }
+}
+
 /// The file at `names` below an open directory, through no link at all.
 pub fn open_below(list: &dyn DenyList, dir: BorrowedFd<'_>, names: &BStr) -> Found {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -19,12 +19,13 @@ the home and three directories deep below it. It does not look into hidden direc
 (`node_modules`, `target`), and workspaces. A file that is made later is open.
 * *A file called `id_rsa`* is closed anywhere outside the workspaces and what package managers fetch (`package-stores`), also one that is made later. In the tier `tracepoint` one \
 that lies deeper than that when a session begins, or is made later, is closed after its open: its process is killed.
-* *`.git/hooks` of another repository*, and what agents and editors obey there, is looked for where patterns are.
+* *`.git/hooks` of another repository* is looked for where patterns are, and so is what agents and editors obey there.
 * *A token in `~/.cache`* is not read as it lies there when a session begins. Caches are removed and made anew as a whole, so that its \
 place is open.
-* *What agents and editors obey in the workspace* comes and goes with version control and unpacking. What makes one of them run \
-something and lies there when a session begins is written by nobody, and may be replaced. Whoever changes any of it is told of, and \
-nobody moves the whole directory there.
+* *What agents and editors obey in the workspace, or in another repository*, comes and goes with version control and unpacking. What \
+makes one of them run something and lies there when a session begins is written by nobody, and may be replaced. A link that leaves \
+the workspace, or the repository, closes nothing. Whoever changes any of it is told of, and nobody moves the whole directory to the \
+workspace.
 ";
 
 /// All rules in words.

@@ -56,7 +56,8 @@ const SHIPPED_KEYS: [&str; 4] = ["kind", "routine", "names", "replaced"];
 /// Places that are the same for every user: the kernel side has one deny-list for all sessions.
 pub(crate) const FOR_ALL_SITES: [&str; 3] = ["name", "named", "address"];
 /// Places of files whose changes and reads are told by their paths.
-pub(crate) const WATCHED_SITES: [&str; 7] = ["workspace", "home", "config", "data", "state", "cache", "root"];
+pub(crate) const WATCHED_SITES: [&str; 8] =
+    ["workspace", "repository", "home", "config", "data", "state", "cache", "root"];
 
 /// A value with its place.
 type Value<'v> = Spanned<DeValue<'v>>;

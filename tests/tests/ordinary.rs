@@ -185,3 +185,56 @@ fn what_a_task_does_every_day_goes_on_without_a_baseline() -> Result<()> {
     }
     Ok(())
 }
+
+/// Before the session: another repository in the home, and what its origin has changed since.
+const NEIGHBOUR: &str = r#"
+set -e
+export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@x GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@x
+cd "$HOME/origin" && git init -q -b main . && git add -A && git commit -q -m one
+git clone -q "$HOME/origin" "$HOME/neighbour"
+for file in .vscode/tasks.json .claude/settings.json .mcp.json; do echo pulled > "$file"; done
+git commit -q -a -m two
+mkdir "$HOME/shared" && echo x > "$HOME/shared/tasks.json" && ln -s "$HOME/shared" "$WORK/.vscode"
+mkdir "$HOME/linked" && ln -s ../shared "$HOME/linked/.vscode" && git init -q "$HOME/linked"
+"#;
+
+/// What agents and editors obey in another repository is written by nobody, and comes and goes with version control. A link in
+/// a workspace or repository closes nothing that lies elsewhere.
+#[test]
+fn what_is_obeyed_in_another_repository_is_replaced_and_not_written() -> Result<()> {
+    let world = World::new()?;
+    let (home, work) = (world.home(), world.workspace());
+    for file in
+        [".vscode/tasks.json", ".claude/settings.json", ".mcp.json", ".zed/tasks.json", ".cursor/mcp.json"]
+    {
+        world.write(&home.join("origin").join(file), "carried\n")?;
+    }
+    let mut prepare = Command::new("bash");
+    prepare.args(["-c", NEIGHBOUR]).uid(world.user.id).gid(world.user.id).current_dir(&home).env_clear();
+    prepare.env("PATH", PATH).env("HOME", &home).env("WORK", &work);
+    let prepared = ended(prepare)?;
+    ensure!(prepared.status.success(), "{prepared:?}");
+
+    let script = "export GIT_CONFIG_GLOBAL=/dev/null; cd ~/neighbour
+        git pull -q && cat .vscode/tasks.json .claude/settings.json .mcp.json
+        echo new > n && mv n .cursor/mcp.json && cat .cursor/mcp.json
+        echo x >> ~/shared/tasks.json && echo appended
+        echo x >> .zed/tasks.json || echo refused";
+    let summary = world.path().join("summary.json");
+    let more = ["--quiet", "--summary-file", summary.to_str().context("path")?];
+    let output = world.run_script("enforce", &more, script)?;
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(out, "pulled\npulled\npulled\nnew\nappended\nrefused\n", "{output:?}");
+    let summary: Value = serde_json::from_slice(&fs::read(&summary)?)?;
+    let counts = ["denied", "stopped", "happened"].map(|of| summary[of].as_u64());
+    assert_eq!(counts, [Some(1), Some(0), Some(0)], "{:#}", summary["denials"]);
+    let notes = summary["notes"].to_string();
+    for told in [".claude/settings.json", ".vscode/tasks.json", ".mcp.json", ".cursor/mcp.json"] {
+        let told = format!(
+            "the session changed `{told}` of another repository, `{}`",
+            home.join("neighbour").display()
+        );
+        ensure!(notes.contains(&told), "{told}: {notes}");
+    }
+    Ok(())
+}

@@ -6,6 +6,8 @@ use event::jewel::access;
 use event::{Access, Context, Event, Object, Op, Outcome};
 use policy::{Effect, Rules, Site};
 use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// The places of a session that are watched.
 #[derive(Debug, Default)]
@@ -26,8 +28,8 @@ struct Place {
 }
 
 impl Watched {
-    /// Those of a session's rules.
-    pub(crate) fn of(rules: &Rules, context: &Context) -> Self {
+    /// Those of a session's rules; `repositories` are the other ones in its home.
+    pub(crate) fn of(rules: &Rules, context: &Context, repositories: &[PathBuf]) -> Self {
         let mut watched = Self::default();
         for row in rules.policy().rows().filter(|row| row.rule.effect == Effect::Watch) {
             let below: Vec<(&BStr, &str)> = match row.site {
@@ -36,11 +38,18 @@ impl Watched {
                 Site::Workspace(path) => {
                     context.workspaces.iter().map(|workspace| (workspace.as_bstr(), &**path)).collect()
                 }
+                Site::Repository(path) => {
+                    repositories.iter().map(|top| (top.as_os_str().as_bytes().as_bstr(), &**path)).collect()
+                }
                 _ => continue,
             };
             for (directory, path) in below {
                 let whole = BString::from(bstr::join("/", [directory.as_bytes(), path.as_bytes()]));
-                let told = format!("{} (rule `{}`): {}", row.site, row.rule.id, row.rule.why);
+                let of = match row.site {
+                    Site::Repository(_) => format!(", `{directory}`"),
+                    _ => String::new(),
+                };
+                let told = format!("{}{of} (rule `{}`): {}", row.site, row.rule.id, row.rule.why);
                 let place = Place { access: access(row.rule.what), told, is_told: false };
                 watched.add(whole, place);
             }
@@ -146,7 +155,8 @@ mod tests {
 
     #[test]
     fn each_place_is_told_once_and_only_what_was_done_to_it() {
-        let mut watched = Watched::of(&Rules::default(), &context());
+        let others = [PathBuf::from("/home/u/other")];
+        let mut watched = Watched::of(&Rules::default(), &context(), &others);
         let (write, read) = (Access::WRITE, Access::READ);
         let mut told = |op, access, path: &str| watched.told_of(&event(op, access, path)).len();
         assert_eq!(told(Op::Open, read, "/home/u/app/.vscode/tasks.json"), 0);
@@ -156,6 +166,9 @@ mod tests {
         assert_eq!(told(Op::Open, write, "/home/u/app/sub/.vscode/tasks.json"), 0);
         assert_eq!(told(Op::Open, write, "/home/u/app/src/main.rs"), 0);
         assert!(told(Op::Rename, write, "/home/u/app/.cursor") > 1, "with all that may lie in it");
+        let other = "/home/u/other/.vscode/tasks.json";
+        assert_eq!(told(Op::Unlink, write, other), 1, "of another repository");
+        assert_eq!(told(Op::Create, write, "/home/u/third/.vscode/tasks.json"), 0, "that nobody found");
         let refused =
             Event { outcome: Outcome::Failed(1), ..event(Op::Open, write, "/home/u/app/.mcp.json") };
         assert_eq!(watched.told_of(&refused).len(), 0);

@@ -145,7 +145,7 @@ impl Arming<'_> {
             Site::Home(path) => self.paths(path, guarded).into_iter().try_for_each(|path| {
                 self.check_own(*row, &path)?;
                 if row.rule.is_replaced {
-                    return self.files_there(&path, label);
+                    return self.files_at(&path, label);
                 }
                 self.readable_for_now(*row, &path, label, guarded.uid)?;
                 self.named_path(&path, label, true, walk)
@@ -159,12 +159,11 @@ impl Arming<'_> {
                 self.named_path(&runtime.join(path), label, false, walk)
             }
             Site::Workspace(path) => guarded.workspaces.iter().try_for_each(|workspace| {
-                let path = workspace.join(path);
-                self.check_own(*row, &path)?;
+                self.check_own(*row, &workspace.join(path))?;
                 if row.rule.is_replaced {
-                    return self.files_there(&path, label);
+                    return self.files_within(workspace, path, label);
                 }
-                self.named_path(&path, label, false, walk)
+                self.named_path(&workspace.join(path), label, false, walk)
             }),
             Site::NameIn(directory, name) => {
                 self.mark_directories(directory, label, guarded);

@@ -66,6 +66,8 @@ pub struct Coverage {
     pub marks: usize,
     /// What was found by its name.
     pub found: Vec<PathBuf>,
+    /// Other repositories that were found in the home, by their top directories.
+    pub repositories: Vec<PathBuf>,
     /// What the user should know: jewels that exist and could not be labelled, and directories too large to enumerate or search.
     pub warnings: Vec<String>,
 }

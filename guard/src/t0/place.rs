@@ -246,13 +246,24 @@ impl Arming<'_> {
         Ok(())
     }
 
-    /// The file at a path, or the files below the directory there, and nothing that is put there later.
-    pub(super) fn files_there(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
-        let node = match walk::open_itself(self.list, path) {
-            Found::Node(link) if link.is_link() => match self.behind(path) {
-                Some(node) => node,
-                None => return Ok(()),
-            },
+    /// The file at a path below a workspace or another repository, or the files below the directory there, and nothing that is
+    /// put there later. Whoever made what lies there chose where its links lead: those that leave it are not followed.
+    pub(super) fn files_within(&mut self, top: &Path, path: &str, label: &Label) -> Result<(), Error> {
+        let found = walk::open_within(self.list, top, Path::new(path));
+        self.files_there(&top.join(path), found, label)
+    }
+
+    /// The file at a path of the home, or the files below the directory there, and nothing that is put there later.
+    pub(super) fn files_at(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
+        let found = match walk::open_itself(self.list, path) {
+            Found::Node(link) if link.is_link() => self.behind(path).map_or(Found::Missing, Found::Node),
+            found => found,
+        };
+        self.files_there(path, found, label)
+    }
+
+    fn files_there(&mut self, path: &Path, found: Found, label: &Label) -> Result<(), Error> {
+        let node = match found {
             Found::Node(node) => node,
             Found::Missing => return Ok(()),
             Found::Unreadable(e) => {

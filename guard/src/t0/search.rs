@@ -122,9 +122,16 @@ impl Arming<'_> {
 
     /// Closes what makes whoever works in another repository run commands.
     fn repository(&mut self, git: &Path, rows: &[Armed<'_>]) -> Result<(), Error> {
+        let Some(top) = git.parent() else { return Ok(()) };
+        self.coverage.repositories.push(top.to_owned());
         for Armed { row, label } in rows {
-            let (Site::Repository(path), Some(top)) = (row.site, git.parent()) else { continue };
-            let (path, label) = (top.join(path), to_itself(*label));
+            let Site::Repository(path) = row.site else { continue };
+            let label = to_itself(*label);
+            if row.rule.is_replaced {
+                self.files_within(top, path, &label)?;
+                continue;
+            }
+            let path = top.join(path);
             self.itself(&path, &label, Walk::Whole)?;
             self.place(&path, &label)?;
             if path.symlink_metadata().is_ok() {

@@ -134,6 +134,31 @@ fn names_are_left_alone_in_what_fetches_packages_and_a_workspaces_files_come_and
 }
 
 #[test]
+fn a_link_that_leaves_a_workspace_or_repository_closes_nothing_elsewhere() {
+    let home = Home::new();
+    for file in
+        ["shared/tasks.json", "shared/mcp.json", "app/inside/tasks.json", "other/.git/x", "other/inside.json"]
+    {
+        home.write(file);
+    }
+    symlink("inside", home.path("app/.vscode")).unwrap();
+    symlink(home.path("shared/mcp.json"), home.path("app/.mcp.json")).unwrap();
+    symlink("../shared", home.path("other/.vscode")).unwrap();
+    symlink("inside.json", home.path("other/.mcp.json")).unwrap();
+    let uid = rustix::process::geteuid().as_raw();
+    let guarded = Guarded { uid, workspaces: vec![home.path("app")], ..home.guarded() };
+    let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
+    let coverage = stage.arm(1, &guarded, None).unwrap();
+    let denied = |path: &str| home.label(path).map(|label| label.deny);
+    assert_eq!(denied("app/inside/tasks.json"), Some(access::WRITE));
+    assert_eq!([denied("shared/tasks.json"), denied("shared/mcp.json")], [None, None]);
+    let own = |path: &str| home.list.state().own.get(&(1, key_of(&home.path(path)))).map(|label| label.deny);
+    assert_eq!(own("other/inside.json"), Some(access::WRITE));
+    assert_eq!(home.place("other/.mcp.json"), None);
+    assert_eq!(coverage.repositories, [home.path("other")]);
+}
+
+#[test]
 fn what_lies_above_a_jewel_keeps_its_place() {
     let home = Home::new();
     home.write("dotfiles/config/x");
