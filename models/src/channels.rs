@@ -12,7 +12,7 @@ use crate::mean::Mean;
 use crate::ngram::History;
 use crate::surprise::{Surprises, surprise};
 use crate::thread::Threads;
-use crate::volume::Tally;
+use crate::volume::{Recall, Tally};
 use crate::window::Window;
 use event::{Place, Step, Token};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -58,6 +58,7 @@ pub struct Channels {
     touched: FxHashSet<u64>,
     fresh_below: FxHashMap<usize, u32>,
     tally: Tally,
+    recall: Recall,
     window: Window,
     /// Highest values since the last action.
     peaks: [f64; CHANNELS.len()],
@@ -78,6 +79,7 @@ impl Channels {
             touched: FxHashSet::default(),
             fresh_below: FxHashMap::default(),
             tally: Tally::default(),
+            recall: Recall::default(),
             window: Window::default(),
             peaks: [0.0; CHANNELS.len()],
             values: [0.0; CHANNELS.len()],
@@ -91,6 +93,7 @@ impl Channels {
     /// The same under other models from now on.
     pub fn go_on_under(&mut self, models: Arc<Models>) {
         self.models = models;
+        self.recall = Recall::default();
     }
 
     /// What they say in the block that the session is in.
@@ -165,11 +168,11 @@ impl Channels {
         }
         effect.group = self.tally.push(step, first);
         self.window.push(step, first);
-        self.values[VOLUME] = self.models.volume.surprise(&self.tally).0;
+        self.values[VOLUME] = self.models.volume.recalled(&self.tally, &mut self.recall).0;
         if !self.models.clusters.is_empty()
             && let Some(features) = self.window.features()
         {
-            let distances = self.models.clusters.iter().map(|clusters| clusters.distance(&features));
+            let distances = self.models.clusters.iter().map(|clusters| clusters.distance(features));
             self.values[CLUSTER] = distances.fold(f64::INFINITY, f64::min);
         }
         effect.ended = self.block.push(&self.values);

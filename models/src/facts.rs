@@ -144,7 +144,7 @@ impl Learner {
             self.window.push(step, first);
             self.action_count += 1;
             if self.action_count.is_multiple_of(WINDOW_STRIDE as u64) {
-                self.windows.extend(self.window.features());
+                self.windows.extend(self.window.features().cloned());
             }
         }
     }

@@ -13,6 +13,18 @@ use std::collections::VecDeque;
 /// Groups, each with two counts: of the session, and of its last actions.
 const COUNTS: usize = 2 * Group::ALL.len();
 
+/// The surprise of a count as it was worked out last: it changes with a new occurrence, or a session that is much longer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Told {
+    count: u32,
+    longer: i32,
+    bits: f64,
+}
+
+/// What was worked out last of every count.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recall([Told; COUNTS]);
+
 /// Actions that the second count of a group looks back on: a burst, however long the session was.
 const BURST_ACTIONS: usize = 64;
 
@@ -143,10 +155,22 @@ impl Volume {
     /// Surprise of a session's counts: the greatest over the counts, less what looking at several of them costs, in
     /// bits; and the group that it comes from.
     pub fn surprise(&self, tally: &Tally) -> (f64, Option<Group>) {
+        self.recalled(tally, &mut Recall::default())
+    }
+
+    /// The same, with what was worked out last in the same session under the same model: the work is in proportion to a count,
+    /// and next to none where none changed.
+    pub fn recalled(&self, tally: &Tally, recall: &mut Recall) -> (f64, Option<Group>) {
         let mut greatest = (0.0, None);
-        for (at, &count) in tally.counts.iter().enumerate() {
+        let longer = self.longer(tally.actions);
+        for (at, (&count, told)) in tally.counts.iter().zip(&mut recall.0).enumerate() {
+            // A session that goes on for longer than any before may have more, in proportion; a burst may not.
+            let longer = if at < Group::ALL.len() { longer } else { 0 };
+            if (told.count, told.longer) != (count, longer) {
+                *told = Told { count, longer, bits: self.bits(at, count, longer) };
+            }
             // The session's count and the burst's are two looks at one group.
-            let bits = self.bits(at, count, tally.actions) + (group(at).belief().share / 2.0).log2();
+            let bits = told.bits + (group(at).belief().share / 2.0).log2();
             if bits > greatest.0 {
                 greatest = (bits, Some(group(at)));
             }
@@ -159,16 +183,22 @@ impl Volume {
         self.samples.iter().map(|sample| sample.most[group as usize]).max().unwrap_or(0)
     }
 
-    fn bits(&self, at: usize, count: u32, actions: u32) -> f64 {
+    /// By how much a session is longer than the longest that taught, in steps.
+    fn longer(&self, actions: u32) -> i32 {
+        let longer = f64::from(actions) / f64::from(self.longest.max(1));
+        (LONGER_STEPS * longer.max(1.0).log2()).floor() as i32
+    }
+
+    fn bits(&self, at: usize, count: u32, longer: i32) -> f64 {
         let Some(&(mean, size)) = self.fits.get(at).filter(|_| count > 0 && !self.samples.is_empty()) else {
             return 0.0;
         };
-        // A session that goes on for longer than any before may have more, in proportion; a burst may not.
-        let longer =
-            if at < Group::ALL.len() { f64::from(actions) / f64::from(self.longest.max(1)) } else { 1.0 };
-        tail_bits(count, mean * longer.max(1.0), size)
+        tail_bits(count, mean * (f64::from(longer) / LONGER_STEPS).exp2(), size)
     }
 }
+
+/// Steps of a doubling in which a session gets longer.
+const LONGER_STEPS: f64 = 16.0;
 
 /// Counts past this are as surprising as this: the work of a tail is in proportion to the count.
 const COUNT_MAX: u32 = 2048;

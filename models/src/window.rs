@@ -34,11 +34,13 @@ struct Act {
 pub struct Window {
     acts: VecDeque<Act>,
     counts: [u32; FEATURES],
+    features: Features,
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self { acts: VecDeque::with_capacity(WINDOW_ACTIONS), counts: [0; FEATURES] }
+        let acts = VecDeque::with_capacity(WINDOW_ACTIONS);
+        Self { acts, counts: [0; FEATURES], features: Features(vec![0.0; FEATURES]) }
     }
 }
 
@@ -57,7 +59,10 @@ impl Window {
     }
 
     fn count(&mut self, act: Act, change: fn(u32, u32) -> u32) {
-        let mut feature = |at: usize| self.counts[at] = change(self.counts[at], 1);
+        let mut feature = |at: usize| {
+            self.counts[at] = change(self.counts[at], 1);
+            self.features.0[at] = (self.counts[at] as f32).ln_1p();
+        };
         feature(usize::from(act.cell));
         if act.outcome > 0 {
             feature(KINDS * AREAS + usize::from(act.outcome) - 1);
@@ -68,9 +73,8 @@ impl Window {
     }
 
     /// The window as a vector; `None` until it is full.
-    pub fn features(&self) -> Option<Features> {
-        let full = self.acts.len() == WINDOW_ACTIONS;
-        full.then(|| Features(self.counts.iter().map(|&count| (count as f32).ln_1p()).collect()))
+    pub fn features(&self) -> Option<&Features> {
+        (self.acts.len() == WINDOW_ACTIONS).then_some(&self.features)
     }
 }
 
