@@ -22,6 +22,7 @@ pub mod scene;
 mod secret;
 mod sharing;
 pub mod standing;
+pub mod stopped;
 pub mod survivors;
 pub mod uring;
 mod ways;

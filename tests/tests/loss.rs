@@ -2,9 +2,10 @@
 //! nothing: any other stands still while nobody reads.
 
 use anyhow::{Context, Result, ensure};
+use end_to_end::stopped::{signal, stop};
 use end_to_end::{World, wait_until};
 use rustix::fs::{CWD, FileType, Mode};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
@@ -47,15 +48,15 @@ fn account(stalled: bool) -> Result<Account> {
     let mut client = world.wardline(args).stdout(Stdio::null()).spawn()?;
     // Opened when the session's shell opens it.
     let mut begin = OpenOptions::new().write(true).open(&go)?;
-    let supervisor = world.supervisor().and_then(|pid| Pid::from_raw(pid as i32)).context("no supervisor")?;
+    let supervisor = world.supervisor().context("no supervisor")?;
     if stalled {
-        kill_process(supervisor, Signal::STOP)?;
+        stop(supervisor)?;
     }
     begin.write_all(b"go\n")?;
     drop(begin);
     if stalled {
         let ended = wait_until(Duration::from_secs(60), || world.user_processes().is_empty());
-        kill_process(supervisor, Signal::CONT)?;
+        signal(supervisor, Signal::CONT)?;
         ensure!(ended, "the programs did not end");
     }
     ensure!(client.wait()?.success());

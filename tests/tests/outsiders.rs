@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::scene::can_refuse;
+use end_to_end::stopped::{signal, stop};
 use end_to_end::{World, is_alive, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
@@ -134,10 +135,6 @@ fn end(mut client: Child) -> Result<()> {
     Ok(())
 }
 
-fn signal(pid: u32, signal: Signal) -> Result<()> {
-    Ok(kill_process(Pid::from_raw(i32::try_from(pid)?).context("no pid")?, signal)?)
-}
-
 /// A process that stands still, for some seconds at most: everybody may wait for it.
 struct Stopped {
     pid: u32,
@@ -155,8 +152,9 @@ impl Stopped {
             }
             let _ = signal(pid, Signal::CONT);
         });
-        signal(pid, Signal::STOP)?;
-        Ok(Self { pid, over })
+        let stopped = Self { pid, over };
+        stop(pid)?;
+        Ok(stopped)
     }
 }
 

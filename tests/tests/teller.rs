@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::acting::{Acting, SOON};
+use end_to_end::stopped::{signal, stop};
 use end_to_end::{World, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -31,10 +32,6 @@ fn teller(supervisor: u32) -> Option<u32> {
             line.split(|&byte| byte == 0).any(|word| word == b"teller")
         },
     )
-}
-
-fn signal(pid: u32, signal: Signal) -> Result<()> {
-    Ok(kill_process(Pid::from_raw(pid as i32).context("pid")?, signal)?)
 }
 
 /// What is stored of the last session, and what was said to be missing.
@@ -110,7 +107,7 @@ fn one_that_is_stopped_goes_on_and_nothing_is_missing() -> Result<()> {
     let acting = Acting::new(World::new()?)?;
     let supervisor = acting.world()?.supervisor().context("no supervisor")?;
     let stopped = teller(supervisor).context("no teller")?;
-    signal(stopped, Signal::STOP)?;
+    stop(stopped)?;
     let longest = acting.longest_pause(Duration::from_secs(3))?;
     assert!(longest < PAUSE, "{longest:?}");
     assert_eq!(teller(supervisor), Some(stopped));
