@@ -1,5 +1,6 @@
 //! Measures what it costs to be watched: `cargo xtask bench`.
 
+mod answer;
 mod capture;
 mod condition;
 mod flood;
@@ -29,6 +30,8 @@ pub enum Job {
     Capture(capture::Capture),
     /// Flood a session, and see what is kept; overhead by the number and age of sessions and the size of the database
     Flood(flood::Flood),
+    /// How long the score's answer takes, from the operation to the map, beside busy sessions
+    Answer(answer::Answer),
     /// Compare how a session can be stored
     Store(store::Store),
     /// The workload's own side
@@ -41,6 +44,7 @@ pub fn run(job: &Job) -> Result<()> {
     match job {
         Job::Capture(arguments) => capture::run(arguments),
         Job::Flood(arguments) => flood::run(arguments),
+        Job::Answer(arguments) => answer::run(arguments),
         Job::Store(arguments) => store::run(arguments),
         Job::Inside(arguments) => inside::run(arguments),
     }
