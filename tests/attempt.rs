@@ -13,7 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -92,6 +92,27 @@ fn errno(outcome: io::Result<()>) -> i32 {
     outcome.map_or_else(|e| e.raw_os_error().unwrap_or(OTHER_CONTENT), |()| 0)
 }
 
+fn signal(pid: &str, signal: Signal) -> io::Result<()> {
+    let pid = pid.parse().ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(kill_process(pid, signal)?)
+}
+
+/// An access list, include/uapi/linux/posix_acl_xattr.h: the version, and a tag, permissions and an id for each: the owner may read
+/// and write, the group and everybody else may read.
+const ACCESS: [u8; 28] = {
+    const NOBODY: [u8; 4] = [0xff; 4];
+    const fn entry(list: [u8; 28], at: usize, tag: u8, permissions: u8) -> [u8; 28] {
+        let mut list = list;
+        (list[at], list[at + 2]) = (tag, permissions);
+        (list[at + 4], list[at + 5], list[at + 6], list[at + 7]) =
+            (NOBODY[0], NOBODY[1], NOBODY[2], NOBODY[3]);
+        list
+    }
+    let mut list = [0; 28];
+    list[0] = 2;
+    entry(entry(entry(list, 4, 0x01, 6), 12, 0x04, 4), 20, 0x20, 4)
+};
+
 /// Does what a verb says.
 fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
     let options = OpenOptions::new();
@@ -141,12 +162,17 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
         ("truncate", [path]) => Ok(nix::unistd::truncate(*path, 0)?),
         ("chmod", [path]) => fs::set_permissions(path, fs::Permissions::from_mode(0o777)),
         ("setxattr", [path]) => Ok(rustix::fs::setxattr(*path, "user.test", b"x", XattrFlags::empty())?),
+        ("acl", [path]) => {
+            Ok(rustix::fs::setxattr(*path, "system.posix_acl_access", &ACCESS, XattrFlags::empty())?)
+        }
         ("rename", [from, to]) => fs::rename(from, to),
         ("link", [from, to]) => fs::hard_link(from, to),
         ("symlink", [target, path]) => std::os::unix::fs::symlink(target, path),
         ("unlink", [path]) => fs::remove_file(path),
         ("mkdir", [path]) => fs::create_dir(path),
         ("connect", [path]) => UnixStream::connect(path).map(drop),
+        ("socket", [path]) => UnixListener::bind(path).map(drop),
+        ("open-silently", [path]) => crate::uring::open_silently(path),
         ("wait", [seconds]) => {
             let seconds = seconds.parse().map_err(io::Error::other)?;
             std::thread::sleep(std::time::Duration::from_secs(seconds));
@@ -169,10 +195,8 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
         }
         ("outlive", [way, key, said]) => survivors::begin(way, key, said),
         ("children", [count]) => processes::children(count.parse().map_err(io::Error::other)?),
-        ("kill", [pid]) => {
-            let pid = pid.parse().ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
-            Ok(kill_process(pid, Signal::KILL)?)
-        }
+        ("kill", [pid]) => signal(pid, Signal::KILL),
+        ("abort", [pid]) => signal(pid, Signal::ABORT),
         (verb, [_, ..]) if verb.starts_with("read-") => ways::read(verb, arguments)
             .unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}")))),
         ("reach", [how, pid]) => ways::reach(how, pid),

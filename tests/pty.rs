@@ -22,6 +22,8 @@ pub struct Pty {
     child: Child,
     /// Everything that was printed.
     pub printed: String,
+    /// Its name.
+    pub name: PathBuf,
     /// How far [`Pty::expect`] has read.
     read: usize,
 }
@@ -33,8 +35,8 @@ impl Pty {
         grantpt(&master)?;
         unlockpt(&master)?;
         let name = ptsname(&master, Vec::new())?;
-        let slave = PathBuf::from(name.to_str().context("the terminal's name is no text")?);
-        let slave = OpenOptions::new().read(true).write(true).open(slave)?;
+        let name = PathBuf::from(name.to_str().context("the terminal's name is no text")?);
+        let slave = OpenOptions::new().read(true).write(true).open(&name)?;
         tcsetwinsize(&master, size(24, 80))?;
         command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
         // SAFETY: setsid(2), ioctl(2) and sigaction(2) alone, all async-signal-safe.
@@ -51,7 +53,7 @@ impl Pty {
         }
         let child = command.spawn()?;
         drop(command);
-        Ok(Self { master: File::from(master), child, printed: String::new(), read: 0 })
+        Ok(Self { master: File::from(master), child, printed: String::new(), name, read: 0 })
     }
 
     /// Types.

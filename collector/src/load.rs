@@ -39,6 +39,8 @@ pub(crate) struct Facts {
     misfits: HashMap<&'static str, String>,
     /// The tracepoints that say which inodes change.
     says_changes: bool,
+    /// The tracepoint that says what has reached a socket.
+    says_ready: bool,
     /// How to read requests through io_uring.
     requests: Vec<(u32, Plan)>,
     /// How `io_uring_complete` says what came of one; `None`: in a way that is not known.
@@ -70,6 +72,7 @@ impl Facts {
             setattr_idmap,
             misfits: LSM.iter().chain(LSM_MORE).filter_map(misfit).collect(),
             says_changes: arguments("ctime_ns_xchg").is_some(),
+            says_ready: arguments("sk_data_ready").is_some(),
             requests: requests::table(btf),
             completions: match arguments("io_uring_complete") {
                 Some(4) => Some(Completions::Entry),
@@ -83,7 +86,7 @@ impl Facts {
     fn wants(&self, program: &str, tier: Tier) -> bool {
         match program {
             CHANGED => tier == Tier::Tracepoint && self.says_changes,
-            DATA_READY => tier == Tier::Tracepoint,
+            DATA_READY => tier == Tier::Tracepoint && self.says_ready,
             IO_COMPLETE => self.completions.is_some(),
             _ => true,
         }
@@ -100,6 +103,8 @@ fn open(object: &[u8], offsets: &Offsets, facts: &Facts, tier: Tier) -> Result<E
     loader.override_global("TIER_LSM", &is_lsm, true);
     let io_entry = u32::from(facts.completions == Some(Completions::Entry));
     loader.override_global("IO_ENTRY", &io_entry, true);
+    let ready = u32::from(facts.wants(DATA_READY, tier));
+    loader.override_global("READY", &ready, true);
     let words = facts.cast.map_or(0, |cast| cast.words);
     loader.override_global("WORDS_TYPE", &words, true);
     loader.map_max_entries("BULK", bulk_bytes());

@@ -73,6 +73,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("SOCKET_INODE", "socket_alloc:vfs_inode", false),
     ("SK_FAMILY", "sock:__sk_common.skc_family", false),
     ("SK_TYPE", "sock:sk_type", false),
+    ("SK_STATE", "sock:__sk_common.skc_state", false),
     ("SK_PROTOCOL", "sock:sk_protocol", false),
     ("SK_DADDR", "sock:__sk_common.skc_daddr", false),
     ("SK_DPORT", "sock:__sk_common.skc_dport", false),
@@ -133,6 +134,13 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("SB_USER_NS", "super_block:s_user_ns", false),
     ("USER_NS_LEVEL", "user_namespace:level", false),
     ("PERF_TARGET", "perf_event:hw.target", true),
+    ("DENTRY_FSDATA", "dentry:d_fsdata", false),
+    ("TTY_SESSION", "tty_struct:ctrl.session", true),
+    ("SIGNAL_TTY", "signal_struct:tty", false),
+    ("TASK_SIGHAND", "task_struct:sighand", false),
+    ("SIGHAND_ACTION", "sighand_struct:action", false),
+    ("NS_REAPER", "pid_namespace:child_reaper", false),
+    ("KIOCB_FLAGS", "io_kiocb:flags", true),
 ];
 
 /// Offsets in `pt_regs` of the registers that hold a system call's six arguments.

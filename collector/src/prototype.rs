@@ -32,6 +32,8 @@ const READ: &[(&str, &[Read])] = &[
     (SETATTR_WITHOUT_IDMAP, &[Pointer(0, "dentry"), Pointer(1, "iattr")]),
     ("inode_setxattr", &[Pointer(1, "dentry")]),
     ("inode_removexattr", &[Pointer(1, "dentry")]),
+    ("inode_set_acl", &[Pointer(1, "dentry")]),
+    ("inode_remove_acl", &[Pointer(1, "dentry")]),
     ("bprm_check_security", &[Pointer(0, "linux_binprm")]),
     ("mmap_file", &[Pointer(0, "file"), Number(2, "prot")]),
     ("sb_mount", &[Pointer(1, "path"), Number(3, "flags")]),
@@ -43,6 +45,7 @@ const READ: &[(&str, &[Read])] = &[
     ("unix_stream_connect", &[Named(1, "sock", "other")]),
     ("unix_may_send", &[Named(0, "socket", "sock"), Named(1, "socket", "other")]),
     ("task_kill", &[Pointer(0, "task_struct"), Number(2, "sig")]),
+    ("file_send_sigiotask", &[Pointer(0, "task_struct")]),
     ("ptrace_access_check", &[Pointer(0, "task_struct"), Number(1, "mode")]),
     ("bpf", &[Number(0, "cmd")]),
 ];

@@ -137,6 +137,30 @@ impl Kernel {
         self.maps.own_listeners.insert(&inode, &Listener { tgid: pid, session: slot })
     }
 
+    /// Says that a session has bound a unix socket to an abstract name: before it was one.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn insert_bound_name(&self, name: &[u8], slot: u32) -> Result<(), Error> {
+        abi::socket_name(name, slot).map_or(Ok(()), |key| self.maps.names_bound.insert(&key, &1))
+    }
+
+    /// Says that a compiled baseline knows an abstract name of a unix socket.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn insert_known_name(&self, name: &[u8], policy: u32) -> Result<(), Error> {
+        abi::socket_name(name, policy).map_or(Ok(()), |key| self.maps.names_known.insert(&key, &1))
+    }
+
+    /// Undoes [`Kernel::insert_known_name`].
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn remove_known_name(&self, name: &[u8], policy: u32) -> Result<(), Error> {
+        abi::socket_name(name, policy).map_or(Ok(()), |key| self.maps.names_known.remove(&key))
+    }
+
     /// Forgets whatever listened in a session: its place is to be another one's.
     ///
     /// # Errors
@@ -144,7 +168,10 @@ impl Kernel {
     pub fn forget_listeners(&self, slot: u32) -> Result<(), Error> {
         let own = &self.maps.own_listeners;
         let of = own.entries().into_iter().filter(|(_, listener)| listener.session == slot);
-        of.map(|(inode, _)| own.remove(&inode)).fold(Ok(()), Result::and)
+        let forgotten = of.map(|(inode, _)| own.remove(&inode)).fold(Ok(()), Result::and);
+        let bound = &self.maps.names_bound;
+        let of = bound.entries().into_iter().filter(|(key, _)| key[0] >> 32 == u64::from(slot));
+        of.map(|(key, _)| bound.remove(&key)).fold(forgotten, Result::and)
     }
 
     /// The entry of a session.

@@ -7,7 +7,7 @@ use crate::maps::{BEGUN, Begun, INODES};
 use crate::task::Inside;
 use crate::touched::{CERTAIN, NAMES_AND_MODES, changes, inode_above, judged, tell_names};
 use crate::{hold, named, task, uring, worker};
-use abi::form;
+use abi::{form, op};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -24,9 +24,9 @@ pub fn changed(ctx: RawTracePointContext) -> i32 {
 fn on_change(inode: u64) -> Option<()> {
     let inside = task::current()?;
     let request = worker::request();
-    let (begun, changes) = match request {
+    let (begun, changes, tells) = match request {
         // None of them writes to what a path names.
-        Some(request) => (uring::begun(request)?, NAMES_AND_MODES),
+        Some(request) => (uring::begun(request)?, NAMES_AND_MODES, true),
         None => begun(&inside)?,
     };
     // SAFETY: only this thread writes its entry, or that of the request that it works at.
@@ -38,14 +38,16 @@ fn on_change(inode: u64) -> Option<()> {
         }
         i += 1;
     }
-    // Of more than that, each is judged now, and not once more at the end.
-    let count = begun.count as usize;
-    if count < INODES {
-        begun.inodes[count & (INODES - 1)] = inode;
-        begun.above |= inode_above(inode, u64::from(inside.slot)) << (count as u64 * 2);
-        begun.count += 1;
+    // Of more than that, the last ones are judged once more at the end: a walk along a path, which may stamp any number of
+    // inodes (what is read from a disk, what FUSE looks up anew), comes before what the call changes.
+    let place = begun.count as usize & (INODES - 1);
+    let bits = place as u64 * 2;
+    begun.inodes[place] = inode;
+    begun.above = begun.above & !(3 << bits) | inode_above(inode, u64::from(inside.slot)) << bits;
+    begun.count += 1;
+    if tells {
+        tell_names(inode, begun.call, 0);
     }
-    tell_names(inode, begun.call, 0);
     if hold::ends(&inside) {
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_send_signal(SIGKILL) };
@@ -66,18 +68,19 @@ fn on_change(inode: u64) -> Option<()> {
     Some(())
 }
 
-/// The call on paths that the current thread is in, which begins with the first inode that it changes, and what it may
-/// change; of any other, nothing is looked for.
+/// The call on paths that the current thread is in, which begins with the first inode that it changes, what it may change, and
+/// whether the names of that are told: what a socket is bound to, the end of the call tells. Of any other, nothing is looked for.
 #[inline(always)]
-fn begun(inside: &Inside) -> Option<(*mut Begun, u32)> {
+fn begun(inside: &Inside) -> Option<(*mut Begun, u32, bool)> {
     let call = Running::find()?;
     let form = call.plan.form;
-    if form != form::PATH && form != form::MOUNT || !call.is_under_way() {
+    let binds = call.plan.op == op::BIND;
+    if form != form::PATH && form != form::MOUNT && !binds || !call.is_under_way() {
         return None;
     }
     let key = thread(inside);
     if BEGUN.get_ptr(key).is_none() {
         named::begin(&BEGUN, key, 0);
     }
-    Some((BEGUN.get_ptr_mut(key)?, changes(&call.plan)))
+    Some((BEGUN.get_ptr_mut(key)?, changes(&call.plan), !binds))
 }

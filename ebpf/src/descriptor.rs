@@ -5,10 +5,10 @@ use crate::offsets;
 use crate::read::Address;
 use crate::ring::{FileOperation, open_access, tell_file, verdict};
 use crate::task::Inside;
-use crate::{decide, dentry, lent, process, shared};
+use crate::{decide, dentry, lent, process, shared, terminal};
 use abi::{
-    CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, REASON_OTHER_PROCESS, STAGE_T0, VERDICT_REFUSED,
-    Verdict, access,
+    CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, REASON_OTHER_PROCESS, REASON_TERMINAL, STAGE_T0,
+    VERDICT_REFUSED, Verdict, access,
 };
 use aya_ebpf::helpers::generated::bpf_send_signal;
 
@@ -44,12 +44,19 @@ pub fn tell_open(
     if flags & O_TRUNC != 0 {
         access |= access::TRUNC | access::WRITE;
     }
-    let reaches = !offsets::is_lsm_tier()
-        && access & access::PATH_ONLY == 0
-        && (process::is_outside(dentry, &[process::ENVIRONMENT, process::MEMORY])
-            || lent::is_outside(inside, file, dentry, call == CALL_APART || lent::is_shared()));
-    let mut decided = if reaches {
-        verdict(inside, STAGE_T0, REASON_OTHER_PROCESS, MEANS_KILL)
+    let reason = if offsets::is_lsm_tier() || access & access::PATH_ONLY != 0 {
+        0
+    } else if process::is_outside(dentry, &[process::ENVIRONMENT, process::MEMORY])
+        || lent::is_outside(inside, file, dentry, call == CALL_APART || lent::is_shared())
+    {
+        REASON_OTHER_PROCESS
+    } else if terminal::is_others(file.0, dentry.0, u64::from(inside.slot)) != 0 {
+        REASON_TERMINAL
+    } else {
+        0
+    };
+    let mut decided = if reason != 0 {
+        verdict(inside, STAGE_T0, reason, MEANS_KILL)
     } else {
         decide::file(inside, dentry, access, MEANS_KILL)
     };

@@ -5,8 +5,11 @@ use crate::peer::{NetOperation, Peer, file, mapped, tell};
 use crate::read::{Address, each, zeros};
 use crate::ring::{Said, lose, verdict};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, listener, offsets, shared};
-use abi::{LOSS_UNREADABLE, MEANS_KILL, NO_ARG, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};
+use crate::{decide, dentry, listener, offsets, shared, touched};
+use abi::{
+    LOSS_UNREADABLE, MEANS_KILL, NO_ARG, SESSION_NAMES, STAGE_T0, STAGE_T1, VERDICT_REFUSED, Verdict, access,
+    op,
+};
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_send_signal};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -18,6 +21,8 @@ const SOCK_STREAM: u16 = 1;
 const SOCK_DGRAM: u16 = 2;
 const SOCK_SEQPACKET: u16 = 5;
 const EINPROGRESS: i32 = -115;
+/// include/net/tcp_states.h
+const TCP_LISTEN: u8 = 10;
 
 /// The process that listens at, or has connected to, a unix socket: what the kernel keeps for `SO_PEERCRED`. 0 where it
 /// keeps none.
@@ -29,15 +34,33 @@ pub fn behind(sk: Address) -> u32 {
     sk.follow(offsets::sk_peer_pid()).and_then(|pid| pid.word(offsets::pid_number())).unwrap_or(0)
 }
 
-/// Decides a connection to whoever is behind a unix socket, and who that is: what works for others outside of the session
-/// would do its work unguarded. `sk` keeps who began to listen, `unix` the file or the name.
+/// Decides a connection to a unix socket, and who is behind it: what works for others outside of the session would do its work
+/// unguarded. Then its file decides, or its name. `sk` keeps who began to listen, `unix` the file or the name.
 #[inline(always)]
-pub fn delegated(inside: &Inside, sk: Address, unix: Address, means: u8) -> (u32, Verdict) {
+pub fn decide(inside: &Inside, sk: Address, unix: Address, means: u8) -> (u32, Verdict) {
     let found = listener::behind_unix(u64::from(inside.slot), u64::from(behind(sk)), unix.0);
     let (behind, reason) = ((found >> 32) as u32, found as u32);
-    let decided =
-        if reason == 0 { verdict(inside, 0, 0, 0) } else { verdict(inside, STAGE_T0, reason, means) };
+    let decided = if reason != 0 {
+        verdict(inside, STAGE_T0, reason, means)
+    } else if let Some(dentry) = file(unix) {
+        decide::file(inside, dentry, access::CONNECT, means)
+    } else {
+        named(inside, unix, means)
+    };
     (behind, decided)
+}
+
+/// Decides a connection to a unix socket without a file: one whose abstract name no baseline knows is refused with one.
+#[inline(always)]
+fn named(inside: &Inside, unix: Address, means: u8) -> Verdict {
+    let session = inside.session();
+    let closed = session.flags & SESSION_NAMES != 0
+        && listener::has_unknown_name(unix.0, u64::from(session.policy), u64::from(inside.slot)) != 0;
+    if closed {
+        verdict(inside, STAGE_T1, session.unknown_net_reason, means)
+    } else {
+        verdict(inside, 0, 0, 0)
+    }
 }
 
 /// connect, bind, listen.
@@ -110,8 +133,9 @@ pub fn sent(call: &Ended) -> Option<()> {
     Some(())
 }
 
-/// `TP_PROTO(const struct sock *sk)`, since 6.3: something has reached a socket. What is sent to a unix socket is told in the call that
-/// sends it, so that who sends a datagram to whom no session may reach ends before it is answered.
+/// `TP_PROTO(const struct sock *sk)`, since 6.3: something has reached a socket. What is sent to a unix socket, or connects to it, is
+/// told in the call that does so, so that who reaches whom no session may reach ends before it is answered; and whichever
+/// descriptor the call was made by, another thread may have put another file there by its end.
 #[raw_tracepoint(tracepoint = "sk_data_ready")]
 pub fn data_ready(ctx: RawTracePointContext) -> i32 {
     let _ = reached(Address(ctx.arg(0)));
@@ -122,25 +146,23 @@ pub fn data_ready(ctx: RawTracePointContext) -> i32 {
 fn reached(sk: Address) -> Option<()> {
     let inside = task::current()?;
     let (family, kind): (u16, u16) = (sk.get(offsets::sk_family())?, sk.get(offsets::sk_type())?);
-    if family != AF_UNIX || kind != SOCK_DGRAM {
+    let connects = kind == SOCK_STREAM || kind == SOCK_SEQPACKET;
+    if family != AF_UNIX || connects && sk.get::<u8>(offsets::sk_state())? != TCP_LISTEN {
         return None;
     }
-    let (behind, mut decided) = delegated(&inside, sk, sk, MEANS_KILL);
-    if decided.stage == 0
-        && let Some(dentry) = file(sk)
-    {
-        decided = decide::file(&inside, dentry, access::CONNECT, MEANS_KILL);
-    }
-    if decided.stage != STAGE_T0 {
+    let (behind, decided) = decide(&inside, sk, sk, MEANS_KILL);
+    let refused = decided.flags & VERDICT_REFUSED != 0;
+    // The end of the call tells a connection that is not refused.
+    if decided.stage == 0 || connects && !refused {
         return None;
     }
-    if decided.flags & VERDICT_REFUSED != 0 {
-        // SAFETY: the helper has no preconditions.
-        unsafe { bpf_send_signal(SIGKILL) };
+    if refused {
+        // The connection is there, and its maker ends, but for what it has asked io_uring to send.
+        shared::end(&inside, Address(0));
     }
     let peer = Peer { family, kind, port: 0, protocol: 0, addr: zeros() };
-    let operation =
-        NetOperation { before: false, unix: sk, peer: behind, ..NetOperation::before(op::SEND, 0) };
+    let op = if connects { op::CONNECT } else { op::SEND };
+    let operation = NetOperation { before: false, unix: sk, peer: behind, ..NetOperation::before(op, 0) };
     tell(&inside, &operation, &peer, &decided);
     Some(())
 }
@@ -286,22 +308,33 @@ pub fn finished(inside: &Inside, sk: Address, number: u32, op: u16, ret: i32, sa
     let mut behind = if connected { behind(sk) } else { 0 };
     let mut decided = verdict(inside, 0, 0, 0);
     if connected && op == op::CONNECT {
-        (behind, decided) = delegated(inside, sk, unix, MEANS_KILL);
-        if decided.stage == 0
-            && let Some(dentry) = file(unix)
-        {
-            decided = decide::file(inside, dentry, access::CONNECT, MEANS_KILL);
-        }
+        (behind, decided) = decide(inside, sk, unix, MEANS_KILL);
         if decided.flags & VERDICT_REFUSED != 0 {
-            // The connection is there, and its maker ends, but for what it has asked io_uring to send.
             let file =
                 sk.follow(offsets::sk_socket()).and_then(|socket| socket.follow(offsets::socket_file()));
             shared::end(inside, file.unwrap_or(Address(0)));
+            // It was told when it reached the listener.
+            if offsets::tells_ready() && peer.kind != SOCK_DGRAM {
+                return None;
+            }
         }
     }
     let internet = family == AF_INET || family == AF_INET6;
     if internet && ret == 0 && (op == op::BIND || op == op::LISTEN) {
         listener::keep(inside, sk);
+    }
+    if family == AF_UNIX && op == op::BIND {
+        let reason = touched::why_not_bound(inside);
+        if ret == 0 {
+            listener::keep_name(sk.0, u64::from(inside.slot));
+        }
+        if ret == 0 && reason != 0 {
+            decided = verdict(inside, STAGE_T0, reason, MEANS_KILL);
+            if decided.flags & VERDICT_REFUSED != 0 {
+                // SAFETY: the helper has no preconditions.
+                unsafe { bpf_send_signal(SIGKILL) };
+            }
+        }
     }
     let operation = NetOperation {
         op,

@@ -1,6 +1,6 @@
 //! Who listens: the process behind the socket that an address, a file or a name leads to.
 
-use crate::maps::{DELEGATES, LISTENERS, LOCAL, OWN_LISTENERS};
+use crate::maps::{DELEGATES, LISTENERS, LOCAL, NAMES_BOUND, NAMES_KNOWN, OWN_LISTENERS};
 use crate::peer::Peer;
 use crate::read::{Address, zeroed};
 use crate::task::{self, Inside};
@@ -75,24 +75,66 @@ pub extern "C" fn listens_at_unix(sk: u64) -> u64 {
         key[0] = SOCKET_FILE;
         key[1] = file.ino;
         key[2] = u64::from(file.generation) << 32 | u64::from(file.dev);
-    } else {
-        let Some(address) = sk.follow(offsets::unix_addr()) else { return 0 };
-        let Some(size) = address.word(offsets::unix_addr_len()) else { return 0 };
-        // The family, and the NUL before the name.
-        let size = size.wrapping_sub(3);
-        if size == 0 || size >= NAME_MAX {
-            return 0;
-        }
-        let size = crate::read::opaque(size) & (NAME_MAX - 1);
-        let name = address.0.wrapping_add(offsets::unix_addr_name() as u64 + 3);
-        key[0] = SOCKET_NAME | u64::from(size) << 8;
-        // SAFETY: the key has `NAME_MAX` bytes behind its first word; the helper checks the source.
-        if unsafe { bpf_probe_read_kernel((&raw mut key[1]).cast(), size, name as *const _) } != 0 {
-            return 0;
-        }
+    } else if !name(sk, key) {
+        return 0;
     }
     // SAFETY: read only.
     unsafe { LISTENERS.get(&*key) }.map_or(0, |pid| u64::from(*pid))
+}
+
+/// Writes the abstract name of a unix socket into a key of zeroes; whether it has one.
+#[inline(always)]
+fn name(sk: Address, key: &mut [u64; SOCKET_WORDS]) -> bool {
+    let Some(address) = sk.follow(offsets::unix_addr()) else { return false };
+    let Some(size) = address.word(offsets::unix_addr_len()) else { return false };
+    // The family, and the NUL before the name.
+    let size = size.wrapping_sub(3);
+    if size == 0 || size >= NAME_MAX {
+        return false;
+    }
+    let size = crate::read::opaque(size) & (NAME_MAX - 1);
+    let name = address.0.wrapping_add(offsets::unix_addr_name() as u64 + 3);
+    key[0] = SOCKET_NAME | u64::from(size) << 8;
+    // SAFETY: the key has `NAME_MAX` bytes behind its first word; the helper checks the source.
+    unsafe { bpf_probe_read_kernel((&raw mut key[1]).cast(), size, name as *const _) == 0 }
+}
+
+/// Whether a unix socket has an abstract name that a policy does not know, and that the session in a slot has not bound itself.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn has_unknown_name(sk: u64, policy: u64, slot: u64) -> u64 {
+    let sk = Address(sk);
+    if sk.is_null() || sk.follow(offsets::unix_dentry()).is_some() {
+        return 0;
+    }
+    let mut place = MaybeUninit::<[u64; SOCKET_WORDS]>::uninit();
+    let key = zeroed(&mut place);
+    if !name(sk, key) {
+        return 0;
+    }
+    let plain = key[0];
+    key[0] = plain | policy << 32;
+    // SAFETY: read only.
+    if unsafe { NAMES_KNOWN.get(&*key) }.is_some() {
+        return 0;
+    }
+    key[0] = plain | slot << 32;
+    // SAFETY: read only.
+    u64::from(unsafe { NAMES_BOUND.get(&*key) }.is_none())
+}
+
+/// Keeps in mind that the session in a slot has bound a unix socket to the abstract name that it has, if any.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn keep_name(sk: u64, slot: u64) -> u64 {
+    let mut place = MaybeUninit::<[u64; SOCKET_WORDS]>::uninit();
+    let key = zeroed(&mut place);
+    if !name(Address(sk), key) {
+        return 0;
+    }
+    key[0] |= slot << 32;
+    let _ = NAMES_BOUND.insert(&*key, 0, 0);
+    1
 }
 
 /// Bytes of an abstract name in a key: a power of two, so that the bound is a mask.

@@ -11,7 +11,7 @@ use crate::read::{Address, argument, zeros};
 use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdict};
 use crate::task::{self, Inside};
 use crate::{
-    decide, dentry, endpoint, hold, itself, lent, listener, mount, process, refusal, socket, worker,
+    decide, dentry, endpoint, hold, itself, lent, listener, mount, process, refusal, socket, terminal, worker,
 };
 use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
@@ -75,7 +75,12 @@ pub fn file_open(ctx: LsmContext) -> i32 {
     let Some(dentry) = file.follow(offsets::file_dentry()) else { return ALLOW };
     // Memory is reached through `ptrace_access_check`.
     if process::is_outside(dentry, &[process::ENVIRONMENT]) || is_lent(file, dentry) {
-        return guard_outside(op::OPEN, access, flags, dentry);
+        return guard_outside(abi::REASON_OTHER_PROCESS, access, flags, dentry);
+    }
+    if task::current()
+        .is_some_and(|inside| terminal::is_others(file.0, dentry.0, u64::from(inside.slot)) != 0)
+    {
+        return guard_outside(abi::REASON_TERMINAL, access, flags, dentry);
     }
     guard(op::OPEN, access, flags, dentry, None, true)
 }
@@ -87,11 +92,18 @@ fn is_lent(file: Address, dentry: Address) -> bool {
 }
 
 #[inline(always)]
-fn guard_outside(op: u16, access: u32, detail: u32, object: Address) -> i32 {
+fn guard_outside(reason: u32, access: u32, detail: u32, object: Address) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };
-    let decided = verdict(&inside, STAGE_T0, abi::REASON_OTHER_PROCESS, MEANS_LSM);
-    let operation =
-        FileOperation { op, access, ret: EPERM, detail, before: true, syscall: u32::MAX, call: CALL_APART };
+    let decided = verdict(&inside, STAGE_T0, reason, MEANS_LSM);
+    let operation = FileOperation {
+        op: op::OPEN,
+        access,
+        ret: EPERM,
+        detail,
+        before: true,
+        syscall: u32::MAX,
+        call: CALL_APART,
+    };
     let _ = tell_file(&inside, &operation, object, None, &decided);
     answer(&inside, &decided)
 }
@@ -230,6 +242,18 @@ pub fn inode_setxattr(ctx: LsmContext) -> i32 {
 /// `inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name)`
 #[lsm(hook = "inode_removexattr")]
 pub fn inode_removexattr(ctx: LsmContext) -> i32 {
+    guard(op::REMOVEXATTR, access::ATTR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
+}
+
+/// `inode_set_acl(struct mnt_idmap *idmap, struct dentry *dentry, const char *acl_name, struct posix_acl *kacl)`, since 6.2
+#[lsm(hook = "inode_set_acl")]
+pub fn inode_set_acl(ctx: LsmContext) -> i32 {
+    guard(op::SETXATTR, access::ATTR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
+}
+
+/// `inode_remove_acl(struct mnt_idmap *idmap, struct dentry *dentry, const char *acl_name)`, since 6.2
+#[lsm(hook = "inode_remove_acl")]
+pub fn inode_remove_acl(ctx: LsmContext) -> i32 {
     guard(op::REMOVEXATTR, access::ATTR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
 }
 
@@ -373,12 +397,7 @@ fn to_unix(op: u16, other: Address, told: bool) -> i32 {
     if deadline::stops(&inside) {
         return PUT_OFF;
     }
-    let (behind, mut decided) = endpoint::delegated(&inside, other, other, MEANS_LSM);
-    if decided.stage == 0
-        && let Some(dentry) = peer::file(other)
-    {
-        decided = decide::file(&inside, dentry, access::CONNECT, MEANS_LSM);
-    }
+    let (behind, decided) = endpoint::decide(&inside, other, other, MEANS_LSM);
     if told || decided.stage != 0 {
         let peer = Peer {
             family: 1,
@@ -397,7 +416,20 @@ fn to_unix(op: u16, other: Address, told: bool) -> i32 {
 /// `task_kill(struct task_struct *p, struct kernel_siginfo *info, int sig, const struct cred *cred)`
 #[lsm(hook = "task_kill")]
 pub fn task_kill(ctx: LsmContext) -> i32 {
-    on_process(op::SIGNAL, Address(argument(ctx.as_ptr(), 0)), argument(ctx.as_ptr(), 2), false)
+    let target = Address(argument(ctx.as_ptr(), 0));
+    let signal = argument(ctx.as_ptr(), 2);
+    on_process(op::SIGNAL, target, signal, process::dumps(target, signal as u32))
+}
+
+/// `file_send_sigiotask(struct task_struct *tsk, struct fown_struct *fown, int sig)`: a signal that somebody has asked a file to send
+/// (fcntl(2), `F_SETOWN`). Whoever gives rise to it may be anybody.
+#[lsm(hook = "file_send_sigiotask")]
+pub fn file_send_sigiotask(ctx: LsmContext) -> i32 {
+    let target = Address(argument(ctx.as_ptr(), 0));
+    // SAFETY: read only.
+    let is_own =
+        target.word(offsets::task_tgid()).is_some_and(|tgid| unsafe { PROTECTED.get(tgid) }.is_some());
+    if is_own { EPERM } else { ALLOW }
 }
 
 /// `ptrace_access_check(struct task_struct *child, unsigned int mode)`: attaching, what reads or writes memory

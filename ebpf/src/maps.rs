@@ -62,6 +62,15 @@ pub static LISTENERS: HashMap<[u64; SOCKET_WORDS], u32> =
 /// goes: it is another's then.
 #[map]
 pub static OWN_LISTENERS: LruHashMap<u64, Listener> = LruHashMap::with_max_entries(MAX_LISTENERS, 0);
+/// Abstract names of unix sockets that a baseline knows, each with its policy's number.
+#[map]
+pub static NAMES_KNOWN: HashMap<[u64; SOCKET_WORDS], u32> =
+    HashMap::with_max_entries(abi::MAX_NAMES_KNOWN, NO_PREALLOC);
+/// Abstract names that sessions have bound themselves, each with its session's index. Of too many, what was not used for longest
+/// goes: it is another's then.
+#[map]
+pub static NAMES_BOUND: LruHashMap<[u64; SOCKET_WORDS], u32> =
+    LruHashMap::with_max_entries(abi::MAX_NAMES_BOUND, 0);
 /// The machine's own addresses besides loopback; IPv4 is v4-mapped.
 #[map]
 pub static LOCAL: HashMap<[u64; 2], u32> = HashMap::with_max_entries(MAX_LOCAL, NO_PREALLOC);
@@ -151,9 +160,9 @@ pub struct Begun {
     pub forbidden: u64,
     /// Which of `inodes` lay above places of jewels when they were changed: see `touched::frees`, two bits each.
     pub above: u64,
-    /// Inodes in `inodes`.
+    /// Inodes that it has changed.
     pub count: u64,
-    /// Addresses of the inodes that it has changed.
+    /// Addresses of the last of them.
     pub inodes: [u64; INODES],
 }
 

@@ -72,6 +72,7 @@ offsets! {
     SOCKET_INODE = socket_inode;
     SK_FAMILY = sk_family;
     SK_TYPE = sk_type;
+    SK_STATE = sk_state;
     SK_PROTOCOL = sk_protocol;
     SK_DADDR = sk_daddr;
     SK_DPORT = sk_dport;
@@ -132,8 +133,16 @@ offsets! {
     SB_USER_NS = sb_user_ns;
     USER_NS_LEVEL = user_ns_level;
     PERF_TARGET = perf_target;
+    DENTRY_FSDATA = dentry_fsdata;
+    TTY_SESSION = tty_session;
+    SIGNAL_TTY = signal_tty;
+    TASK_SIGHAND = task_sighand;
+    SIGHAND_ACTION = sighand_action;
+    NS_REAPER = ns_reaper;
+    KIOCB_FLAGS = kiocb_flags;
     TIER_LSM = tier_lsm;
     IO_ENTRY = io_entry;
+    READY = ready;
     WORDS_TYPE = words_type;
 }
 
@@ -147,6 +156,12 @@ pub fn can_cast() -> bool {
 #[inline(always)]
 pub fn tells_io_entry() -> bool {
     io_entry() != 0
+}
+
+/// Whether what reaches a unix socket is told in the call that sends it, or connects (since Linux 6.3, without the LSM programs).
+#[inline(always)]
+pub fn tells_ready() -> bool {
+    ready() != 0
 }
 
 /// Whether the LSM programs are loaded, so that tracepoints leave files to them.

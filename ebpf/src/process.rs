@@ -6,7 +6,7 @@ use crate::offsets;
 use crate::read::{Address, each, zeroed};
 use crate::ring::{Buffer, Urgency, verdict};
 use crate::task::{self, Inside};
-use crate::{dentry, hold, shared};
+use crate::{dentry, hold, lent, shared};
 use abi::{
     HELD_SHARED, Kernel, MEANS_KILL, NO_ARG, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, Verdict, kind, op,
 };
@@ -20,6 +20,9 @@ const PIDFD_SEND_SIGNAL: u32 = 424;
 const PIDFD_GETFD: u32 = 438;
 /// The request by which a process is traced by its parent.
 const PTRACE_TRACEME: u64 = 0;
+
+/// `sizeof(struct upid)`: a number and its namespace.
+const UPID: usize = 16;
 
 /// Names in a process's directory of `/proc`: its environment, and its memory.
 pub const ENVIRONMENT: u64 = u64::from_le_bytes(*b"environ\0");
@@ -119,7 +122,24 @@ fn is_reached(call: &Ended, target: &Target, request: u64) -> bool {
     if is_trace(call) && (target.claimed || request == PTRACE_TRACEME) {
         return false;
     }
-    !target.inside && (!target.claimed || level() == Some(0))
+    // Another thread may have put another process's descriptor there meanwhile.
+    if call.number == PIDFD_GETFD && lent::is_shared() {
+        return true;
+    }
+    !target.inside && (!target.claimed || !is_namespace_own(&call.inside))
+}
+
+/// Whether the processes that the current one has numbers for are its session's: those of a pid namespace that the session has made.
+#[inline(always)]
+fn is_namespace_own(inside: &Inside) -> bool {
+    let Some(pid) = task::task().follow(offsets::task_thread_pid()) else { return false };
+    let Some(level) = pid.word(offsets::pid_level()) else { return false };
+    if level == 0 {
+        return false;
+    }
+    let upid = Address(pid.0.wrapping_add((level as u64 & 31) * UPID as u64));
+    let first = upid.follow(offsets::pid_number() + UPID / 2).and_then(|of| of.follow(offsets::ns_reaper()));
+    first.and_then(|task| task.word(offsets::task_tgid())).is_some_and(|tgid| is_inside(inside, tgid))
 }
 
 /// Whether an event that was opened (perf_event_open(2)) samples registers and stacks of processes outside the session: of one,
@@ -210,8 +230,6 @@ fn traced(wanted: u32, request: u64) -> Option<u32> {
 
 /// Looks at one traced process, a callback of `bpf_loop`. 1 ends it.
 unsafe extern "C" fn next(_: u64, search: *mut Traced) -> i64 {
-    /// `sizeof(struct upid)`: a number and its namespace.
-    const UPID: usize = 16;
     // SAFETY: `bpf_loop` hands on the pointer that `traced` gave it.
     let search = unsafe { &mut *search };
     let Some(node) = Address(search.node).follow(0) else { return 1 };
@@ -251,8 +269,35 @@ fn on_signal(signal: u32, info: Address, target: Address) -> Option<()> {
         return None;
     }
     let tgid = target.word(offsets::task_tgid())?;
-    let target = Target { number: u64::from(tgid), inside: is_inside(&inside, tgid), claimed: false };
-    tell(&inside, op::SIGNAL, target, u64::from(signal), 0, u32::MAX, &verdict(&inside, 0, 0, 0))
+    let own = is_inside(&inside, tgid);
+    let mut decided = verdict(&inside, 0, 0, 0);
+    if !own && !offsets::is_lsm_tier() && dumps(target, signal) {
+        decided = verdict(&inside, STAGE_T0, abi::REASON_OTHER_PROCESS, MEANS_KILL);
+        if decided.flags & VERDICT_REFUSED != 0 {
+            // SAFETY: the helper has no preconditions.
+            unsafe { bpf_send_signal(SIGKILL) };
+            hold::hold(inside.slot, HELD_SHARED);
+        }
+    }
+    let target = Target { number: u64::from(tgid), inside: own, claimed: false };
+    tell(&inside, op::SIGNAL, target, u64::from(signal), 0, u32::MAX, &decided)
+}
+
+/// Whether a signal ends a process with a dump of its memory, which its user may read: one of those that do by default, and that the
+/// process does not handle.
+#[inline(always)]
+pub fn dumps(target: Address, signal: u32) -> bool {
+    /// `SIG_KERNEL_COREDUMP_MASK`, include/linux/signal.h: QUIT, ILL, TRAP, ABRT, FPE, SEGV, BUS, SYS, XCPU, XFSZ.
+    const DUMPING: u64 =
+        1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 11 | 1 << 7 | 1 << 31 | 1 << 24 | 1 << 25;
+    /// `sizeof(struct k_sigaction)` of x86-64; the handler is its first field, and null by default.
+    const ACTION: u64 = 32;
+    if signal > 31 || DUMPING >> signal & 1 == 0 {
+        return false;
+    }
+    let Some(handlers) = target.follow(offsets::task_sighand()) else { return true };
+    let at = offsets::sighand_action() as u64 + (u64::from(signal) - 1) * ACTION;
+    Address(handlers.0.wrapping_add(at)).get::<u64>(0).is_none_or(|handler| handler == 0)
 }
 
 /// Tells a use of a kernel interface.

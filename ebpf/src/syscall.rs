@@ -2,13 +2,13 @@
 //! can tell: what it returned, which file a descriptor came to be, and paths that name nothing.
 
 use crate::call::{Ended, SIGKILL, argument, is_compat, plan, thread};
-use crate::maps::{FORMS, REFUSED};
+use crate::maps::{BEGUN, FORMS, REFUSED};
 use crate::offsets;
 use crate::read::Address;
 use crate::refusal::{self, EPERM};
 use crate::ring::tell_syscall;
-use crate::{deadline, descriptor, endpoint, hold, mount, named, process, stray, task, terminal};
-use abi::form;
+use crate::{deadline, descriptor, endpoint, hold, mount, named, process, stray, task, terminal, touched};
+use abi::{form, op};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -60,21 +60,20 @@ fn on_exit(regs: Address, ret: i64) -> Option<u32> {
     deadline::ends(&inside, ret);
     terminal::typed(&inside, regs, number, ret, compat);
     let plan = plan?;
-    // It is made once more, and told then.
-    if ret == i64::from(deadline::PUT_OFF) {
+    // It is made once more, and told then; or it was refused here, and told.
+    if ret == i64::from(deadline::PUT_OFF) || ret == -EPERM && refusal::take(thread(&inside)) {
+        let _ = BEGUN.remove(thread(&inside));
         return None;
     }
-    if ret == -EPERM && refusal::take(thread(&inside)) {
-        return None;
-    }
-    // What its requests left behind is nobody's any more.
-    if number == IO_URING_ENTER {
+    // What its requests, or some of its messages, left behind is nobody's any more.
+    if number == IO_URING_ENTER || plan.form == form::SEND {
         let _ = REFUSED.remove(thread(&inside));
     }
     match plan.form {
         form::OPEN | form::ROOT | form::MOUNT if ret < 0 => Some(u32::from(form::PATH)),
         form::MAP if (-4095..0).contains(&ret) => None,
         form::ACCEPT | form::MADE if ret < 0 => None,
+        form::SOCKET if plan.op == op::BIND => Some(u32::from(form::BIND)),
         form::PRCTL if argument(regs, plan.dir, true) == Some(PR_SET_SECCOMP) => Some(u32::from(form::RAW)),
         form::NONE | form::LAST | form::PRCTL | form::OPEN => None,
         form => Some(u32::from(form)),
@@ -114,6 +113,17 @@ ended! {
     ended_root = mount::root_changed;
     /// `form::MADE`
     ended_made = descriptor::made;
+}
+
+/// `form::BIND`
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn ended_bind(ctx: RawTracePointContext) -> i32 {
+    if let Some(inside) = task::current() {
+        touched::judge_bound(&inside);
+    }
+    // SAFETY: as in `sys_exit`.
+    let _ = unsafe { FORMS.tail_call(&ctx, u32::from(form::SOCKET)) };
+    0
 }
 
 /// `form::MOUNT`

@@ -1,12 +1,40 @@
-//! What a program types into a terminal: whoever reads there next takes it for what a person has typed, as the shell does once a
-//! session has ended or stands still.
+//! Terminals. What a program types into one, whoever reads there next takes for what a person has typed, as the shell does once a
+//! session has ended or stands still; and what a person types into another one is not for the session.
 
 use crate::call::{SIGKILL, argument};
 use crate::read::Address;
-use crate::task::Inside;
-use crate::{hold, offsets};
+use crate::task::{self, Inside};
+use crate::{dentry, hold, lent, offsets};
 use abi::{HELD_TYPED, SESSION_ENFORCE};
 use aya_ebpf::helpers::generated::bpf_send_signal;
+
+/// Whether a file that is opened is a terminal of somebody else: what is typed there would be read, and what is written shown. A
+/// terminal that the current process, or one above it, was handed is its own; so is one that nobody controls yet. Global
+/// linkage: see [`crate::dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn is_others(file: u64, dentry: u64, slot: u64) -> u64 {
+    u64::from(whose(file, Address(dentry), slot).unwrap_or(false))
+}
+
+#[inline(always)]
+fn whose(file: u64, dentry: Address, slot: u64) -> Option<bool> {
+    const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
+    let magic: u64 = dentry.follow(offsets::dentry_sb())?.get(offsets::sb_magic())?;
+    if magic != DEVPTS_SUPER_MAGIC {
+        return None;
+    }
+    // Here the file system keeps the terminal behind a name; of the multiplexer, nothing.
+    let terminal = dentry.follow(offsets::dentry_fsdata())?;
+    if task::task().follow(offsets::task_signal())?.follow(offsets::signal_tty()) == Some(terminal) {
+        return None;
+    }
+    let leader = terminal.follow(offsets::tty_session())?.word(offsets::pid_number())?;
+    if task::find(leader, 0).is_some_and(|leader| u64::from(leader.slot) == slot) {
+        return None;
+    }
+    Some(lent::has(file, dentry::inode(dentry)?.0, 0, slot) == 0)
+}
 
 /// Ends a process that has typed, and holds its session: the next byte may come from another one.
 #[inline(always)]

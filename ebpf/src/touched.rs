@@ -1,7 +1,8 @@
 //! The inodes that a call or a request on paths has changed: what they are called, and what is decided of their names.
 
+use crate::call::thread;
 use crate::decide::ABOVE_HERE;
-use crate::maps::{Begun, INODES, REWRITES};
+use crate::maps::{BEGUN, Begun, INODES, REWRITES};
 use crate::read::Address;
 use crate::ring::{Buffer, Urgency};
 use crate::task::Inside;
@@ -109,6 +110,32 @@ pub extern "C" fn of_inode(inode: u64, access: u64) -> u64 {
         return ALLOWED;
     }
     u64::from(decision.stage) << 32 | u64::from(decision.reason)
+}
+
+/// Finds out, when the call has ended, whether the current thread may have bound a unix socket where it has: [`why_not_bound`] says it.
+#[inline(always)]
+pub fn judge_bound(inside: &Inside) {
+    let Some(begun) = BEGUN.get_ptr_mut(thread(inside)) else { return };
+    // SAFETY: only this thread writes its entry.
+    let begun = unsafe { &mut *begun };
+    let mut i = 0;
+    while i < INODES {
+        if begun.forbidden == 0 && begun.inodes[i] != 0 {
+            begun.forbidden = forbidden(begun.inodes[i], u64::from(inside.slot), u64::from(NAMES_AND_MODES));
+        }
+        i += 1;
+    }
+}
+
+/// Why the current thread must not have bound a unix socket where it has; 0: nothing speaks against it. Asked once.
+#[inline(always)]
+pub fn why_not_bound(inside: &Inside) -> u32 {
+    let key = thread(inside);
+    let Some(begun) = BEGUN.get_ptr(key) else { return 0 };
+    // SAFETY: only this thread writes its entry.
+    let reason = unsafe { (*begun).forbidden } as u32;
+    let _ = BEGUN.remove(key);
+    reason
 }
 
 /// The reason for which the static stage does not let the session of an index change an inode so, by one of its names or what

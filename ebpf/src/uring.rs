@@ -11,7 +11,7 @@ use crate::read::{Address, zeroed, zeros};
 use crate::refusal::EPERM;
 use crate::ring::{Buffer, FileOperation, Said, lose, tell_file, verdict};
 use crate::task::{self, Inside};
-use crate::{deadline, dentry, endpoint, offsets, peer, refusal, touched};
+use crate::{deadline, dentry, endpoint, offsets, peer, refusal, shared, touched};
 use abi::{
     CALL_APART, CALL_OF_REQUEST, Claimed, LOSS_UNREADABLE, MEANS_KILL, NO_ARG, PLANS as PLAN_COUNT,
     PLANS_REQUESTS, Plan, REASON_UNTOLD, REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, VERDICT_REFUSED, form, op,
@@ -67,13 +67,16 @@ fn on_paths(inside: &Inside, request: Address, plan: &Plan) -> Option<()> {
         _ => 0,
     };
     let made = if offsets::is_lsm_tier() { REQUEST_HOOKED } else { REQUEST_MADE };
-    let verdict = if makes_name(plan) && !offsets::is_lsm_tier() {
-        verdict(inside, STAGE_T0, REASON_UNTOLD, MEANS_KILL)
-    } else {
-        verdict(inside, 0, 0, 0)
-    };
+    let untold = verdict(inside, STAGE_T0, REASON_UNTOLD, MEANS_KILL);
+    let verdict = if makes_name(plan) && !offsets::is_lsm_tier() { untold } else { verdict(inside, 0, 0, 0) };
     let of = Named { ret: 0, detail, request: made, call, verdict };
     named::send(inside, buffer, plan, &of, [len as u32, path_len, second_len], u32::MAX);
+    if plan.form == form::REQUEST_OPEN && !offsets::is_lsm_tier() && hides(request, plan) {
+        if untold.flags & VERDICT_REFUSED != 0 {
+            shared::end(inside, Address(0));
+        }
+        return named::tell_end(inside, plan, call, 0, untold, false);
+    }
     Some(())
 }
 
@@ -82,6 +85,21 @@ fn on_paths(inside: &Inside, request: Address, plan: &Plan) -> Option<()> {
 #[inline(always)]
 fn makes_name(plan: &Plan) -> bool {
     matches!(plan.op, op::RENAME | op::LINK | op::SYMLINK | op::MKDIR)
+}
+
+/// Whether what a request opens is shown to nobody: it goes to a slot of the ring's own table, or its success is not told
+/// (`IOSQE_CQE_SKIP_SUCCESS`).
+#[inline(always)]
+fn hides(request: Address, plan: &Plan) -> bool {
+    /// `REQ_F_CQE_SKIP`, include/linux/io_uring_types.h
+    const SKIPS: u32 = 1 << 6;
+    is_slot(request, plan) || request.word(offsets::kiocb_flags()).is_some_and(|flags| flags & SKIPS != 0)
+}
+
+/// Whether what comes back is a slot of the ring's own table, and no descriptor.
+#[inline(always)]
+fn is_slot(request: Address, plan: &Plan) -> bool {
+    plan.second != NO_ARG && request.word(plan.second as usize).unwrap_or(1) != 0
 }
 
 /// The kernel's copy of a path.
@@ -194,12 +212,6 @@ impl Completed {
             && (refusal::take(self.request.0) || refusal::take(thread(&self.inside)))
     }
 
-    /// What came back is a slot of the ring's own table, and no descriptor.
-    #[inline(always)]
-    fn is_slot(&self) -> bool {
-        self.request.word(self.plan.second as usize).unwrap_or(1) != 0
-    }
-
     /// What it was when it was made, which is over now; `None` where it was not made, or, counted, was forgotten.
     #[inline(always)]
     fn end(&self) -> Option<&Begun> {
@@ -276,7 +288,7 @@ completed! {
 #[inline(always)]
 fn opened(done: &Completed) -> Option<()> {
     let mut told = done.is_refused() || offsets::is_lsm_tier() && done.ret >= 0;
-    if !told && done.ret >= 0 && !done.is_slot() {
+    if !told && done.ret >= 0 && !is_slot(done.request, &done.plan) {
         let flags = done.request.word(done.plan.detail as usize)?;
         told = dentry::of_fd(done.ret)
             .and_then(|opened| tell_open(&done.inside, opened, done.ret, u32::MAX, flags, 0, CALL_APART))
@@ -344,7 +356,7 @@ fn on_socket(done: &Completed) -> Option<()> {
 /// accept, socket: the descriptor is what came back.
 #[inline(always)]
 fn accepted(done: &Completed) -> Option<()> {
-    if done.is_refused() || done.ret < 0 || done.is_slot() {
+    if done.is_refused() || done.ret < 0 || is_slot(done.request, &done.plan) {
         return None;
     }
     let sk = endpoint::of_fd(done.ret)?;

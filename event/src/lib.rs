@@ -38,7 +38,7 @@ pub use operation::{Access, Op};
 pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };
-pub use step::{Place, Reach, Said, Step};
+pub use step::{ABSTRACT, Place, Reach, Said, Step};
 pub use token::{Token, vocabulary_hash};
 pub use tokeniser::Tokeniser;
 pub use touch::Touch;

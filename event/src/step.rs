@@ -51,6 +51,9 @@ impl Reach {
     }
 }
 
+/// The root of the places of abstract unix sockets.
+pub const ABSTRACT: &str = "$abstract";
+
 /// Where an operation reached: a path from the general to the particular, with the session's own places made
 /// symbolic, so that the same place in another workspace or home is the same place.
 ///

@@ -4,8 +4,8 @@ use crate::agent::AGENTS;
 use crate::context::{SESSION_DIRECTORIES, below};
 use crate::maker::Makers;
 use crate::{
-    Access, Address, Class, Context, Event, HostOrigin, Object, Op, Origin, Outcome, Place, Reach, Said,
-    Step, Token, loopback, state, template,
+    ABSTRACT, Access, Address, Class, Context, Event, HostOrigin, Object, Op, Origin, Outcome, Place, Reach,
+    Said, Step, Token, loopback, state, template,
 };
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
@@ -93,7 +93,7 @@ impl Tokeniser {
             return;
         }
         let made = event.access.contains(Access::NEW)
-            || matches!(event.op, Op::Create | Op::Mkdir | Op::Symlink | Op::Link | Op::Rename);
+            || matches!(event.op, Op::Create | Op::Mkdir | Op::Symlink | Op::Link | Op::Rename | Op::Bind);
         if !made {
             return;
         }
@@ -131,7 +131,7 @@ impl Tokeniser {
             Object::File(file) => self.symbolic(&file.path, reach),
             Object::Exe(exe) => self.symbolic(&exe.file.path, reach),
             Object::Unix(file) if file.path.first() == Some(&0) => {
-                vec!["$abstract".into(), file.path[1..].into()]
+                vec![ABSTRACT.into(), file.path[1..].into()]
             }
             Object::Unix(file) => self.symbolic(&file.path, reach),
             Object::Address(address) if reach == Reach::Name => named(address)?,
@@ -453,6 +453,21 @@ mod tests {
         let again = tokeniser.read(&event(Op::Open, "/home/u/n", Access::READ));
         assert_eq!(again.place, None);
         assert!(again.token.is_own());
+    }
+
+    #[test]
+    fn an_abstract_socket_has_a_place_unless_the_session_has_bound_it() {
+        let at = |op, path: &str| {
+            let mut event = event(op, path, Access::empty());
+            let Object::File(file) = event.object else { panic!("no file") };
+            event.object = Object::Unix(file);
+            event
+        };
+        let mut tokeniser = tokeniser();
+        let other = tokeniser.read(&at(Op::Connect, "\0bus")).place.unwrap();
+        assert_eq!((other.reach, &*other.components), (Reach::Unix, &[ABSTRACT.into(), "bus".into()][..]));
+        tokeniser.read(&at(Op::Bind, "\0own"));
+        assert_eq!(tokeniser.read(&at(Op::Connect, "\0own")).place, None);
     }
 
     #[test]

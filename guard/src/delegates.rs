@@ -11,6 +11,7 @@ use crate::{DenyList, Error};
 pub(crate) use outsider::Outsider;
 use sys::process;
 
+pub use sockets::Own;
 use sockets::Told;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -240,16 +241,16 @@ fn run(delegates: &Weak<Delegates>, asked: &Receiver<Question>) {
     }
 }
 
-/// The Internet sockets at which processes listen, each with its process. The tables of a network namespace are read once,
-/// and are longer the more there are.
-pub fn listening(pids: &[u32]) -> Vec<(u64, u32)> {
+/// The sockets without a file at which processes listen. The tables of a network namespace are read once, and are longer the more
+/// there are.
+pub fn listening(pids: &[u32]) -> Vec<Own> {
     let mut tables = HashMap::new();
     let mut found = Vec::new();
     for &pid in pids {
         let process = pid.to_string();
         let Some(namespace) = sockets::namespace(&process) else { continue };
         let table = tables.entry(namespace).or_insert_with(|| sockets::Listening::of(&process));
-        found.extend(table.internet_of(pid).into_iter().map(|inode| (inode, pid)));
+        found.extend(table.own_of(pid));
     }
     found
 }

@@ -61,6 +61,10 @@ pub trait DenyList: Send + Sync {
     fn insert_net(&self, bits: u32, key: NetKey, label: &NetLabel) -> Result<(), Error>;
     /// Removes a network.
     fn remove_net(&self, bits: u32, key: NetKey) -> Result<(), Error>;
+    /// Adds an abstract name of a unix socket, without its NUL, to a compiled baseline.
+    fn insert_known_name(&self, name: &[u8], policy: u32) -> Result<(), Error>;
+    /// Removes an abstract name from a compiled baseline.
+    fn remove_known_name(&self, name: &[u8], policy: u32) -> Result<(), Error>;
     /// Lets no member signal or trace a process.
     fn protect(&self, pid: u32) -> Result<(), Error>;
     /// Ends that.
@@ -127,6 +131,8 @@ forward! {
     fn remove_t1_name(key: &T1NameKey) -> ();
     fn insert_net(bits: u32, key: NetKey, label: &NetLabel) -> ();
     fn remove_net(bits: u32, key: NetKey) -> ();
+    fn insert_known_name(name: &[u8], policy: u32) -> ();
+    fn remove_known_name(name: &[u8], policy: u32) -> ();
     fn protect(pid: u32) -> ();
     fn unprotect(pid: u32) -> ();
     fn insert_delegate(pid: u32, reason: u32) -> ();
@@ -156,6 +162,7 @@ pub(crate) mod fake {
         pub(crate) t1: HashMap<T1Key, Label>,
         pub(crate) t1_names: HashMap<T1NameKey, u32>,
         pub(crate) nets: HashMap<(u32, NetKey), NetLabel>,
+        pub(crate) known_names: HashSet<(u32, Vec<u8>)>,
         pub(crate) protected: Vec<u32>,
         pub(crate) delegates: HashMap<u32, u32>,
         pub(crate) listeners: HashMap<SocketKey, u32>,
@@ -320,6 +327,14 @@ pub(crate) mod fake {
         }
         fn unprotect(&self, pid: u32) -> Result<(), Error> {
             self.state().protected.retain(|&p| p != pid);
+            Ok(())
+        }
+        fn insert_known_name(&self, name: &[u8], policy: u32) -> Result<(), Error> {
+            self.state().known_names.insert((policy, name.to_vec()));
+            Ok(())
+        }
+        fn remove_known_name(&self, name: &[u8], policy: u32) -> Result<(), Error> {
+            self.state().known_names.remove(&(policy, name.to_vec()));
             Ok(())
         }
         fn insert_delegate(&self, pid: u32, reason: u32) -> Result<(), Error> {

@@ -278,6 +278,9 @@ impl Live {
                 session.flags |= abi::SESSION_WATCHED;
             }
             session.flags |= abi::SESSION_T1;
+            if policy.sockets != t1::Sockets::Any {
+                session.flags |= abi::SESSION_NAMES;
+            }
             session.policy = policy.number;
             session.unlabelled = policy.unlabelled;
             session.unlabelled_reason = policy.unlabelled_reason;

@@ -70,8 +70,12 @@ const FIXED: &[(u32, &str)] = &[
     ),
     (
         abi::REASON_UNTOLD,
-        "something got a name by a request through io_uring whose end is kept from being told, so that what is there by \
-         now is not known: no agent session may hide what it changes",
+        "something got a name, or was opened, by a request through io_uring whose end is kept from being told, so that what it \
+         was is not known: no agent session may hide what it changes and opens",
+    ),
+    (
+        abi::REASON_TERMINAL,
+        "this terminal is not the session's: no agent session may read what is typed there, or write into it",
     ),
     (DELEGATE, "an agent outside of the session works unguarded: no agent session may connect to one"),
     (NAMED_KEY, "`~/.ssh/config` names this file as a private key: no agent session may read or change it"),

@@ -12,6 +12,7 @@ pub(crate) mod names;
 mod network;
 mod policy;
 mod program;
+mod sockets;
 mod spelling;
 pub(crate) mod words;
 
@@ -25,6 +26,7 @@ pub use files::{Entry, Files, Real};
 pub use names::Names;
 pub(crate) use policy::label_made;
 pub use policy::{Closed, LABELS_MAX, NAMES_MAX, NETS_MAX, Policy};
+pub use sockets::{SOCKETS_MAX, Sockets};
 
 /// Compiles a baseline for a session at `context`. Reasons are those of `policy`.
 pub fn compile(
@@ -37,6 +39,7 @@ pub fn compile(
 ) -> Result<Policy, Error> {
     let mut compiled = compile::Compiler::new(novelty, normal, context, files, reasons, policy).run();
     compiled.nets = network::compile(novelty, &context.resolvers);
+    compiled.sockets = sockets::compile(novelty);
     compiled.unknown_net = access::CONNECT;
     compiled.unknown_net_reason = reasons.allocate(policy, &normal.never_connected());
     let too_big = |what, wanted, limit| Error::TooBig { normal: normal.to_string(), what, wanted, limit };
@@ -45,6 +48,10 @@ pub fn compile(
     }
     if compiled.nets.len() > NETS_MAX {
         return Err(too_big("networks", compiled.nets.len(), NETS_MAX));
+    }
+    let sockets = compiled.sockets.known().len();
+    if sockets > SOCKETS_MAX {
+        return Err(too_big("abstract sockets", sockets, SOCKETS_MAX));
     }
     Ok(compiled)
 }
@@ -65,6 +72,9 @@ pub fn arm(list: &dyn DenyList, policy: &Policy) -> Result<(), Error> {
             .iter()
             .try_for_each(|(bits, addr, label)| list.insert_net(*bits, net_key(number, *addr), label))
     });
+    let written = written.and_then(|()| {
+        policy.sockets.known().iter().try_for_each(|name| list.insert_known_name(name, number))
+    });
     written.inspect_err(|_| {
         if let Err(e) = disarm(list, policy) {
             tracing::error!(error = %e, policy = number, "labels of a policy that does not fit were left in the kernel");
@@ -80,7 +90,8 @@ pub fn disarm(list: &dyn DenyList, policy: &Policy) -> Result<(), Error> {
     let nets = policy.nets.iter().map(|(bits, addr, _)| list.remove_net(*bits, net_key(number, *addr)));
     let mut first = Ok(());
     let names = policy.names.iter().map(|(key, _)| list.remove_t1_name(key));
-    for done in labels.chain(names).chain(nets) {
+    let sockets = policy.sockets.known().iter().map(|name| list.remove_known_name(name, number));
+    for done in labels.chain(names).chain(nets).chain(sockets) {
         first = first.and(done);
     }
     first

@@ -33,6 +33,8 @@ pub struct Stat {
     pub life: Life,
     /// Field 9: a thread of the kernel's own (`PF_KTHREAD`, include/linux/sched.h).
     pub of_kernel: bool,
+    /// Field 9: a worker of io_uring (`PF_IO_WORKER`).
+    pub of_ring: bool,
 }
 
 impl Stat {
@@ -44,6 +46,7 @@ impl Stat {
     /// The command (field 2) may hold anything, but ends with the last parenthesis.
     fn parse(stat: &str) -> Option<Self> {
         const PF_KTHREAD: u32 = 0x0020_0000;
+        const PF_IO_WORKER: u32 = 0x10;
         let (_, rest) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
@@ -59,6 +62,7 @@ impl Stat {
             start_ticks: number(22)?,
             life,
             of_kernel: number(9)? as u32 & PF_KTHREAD != 0,
+            of_ring: number(9)? as u32 & PF_IO_WORKER != 0,
         })
     }
 

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use end_to_end::World;
 use end_to_end::listener::{self, OF_A_HELPER, OF_NOBODY, Server, outside, session};
-use end_to_end::scene::{is_lsm, kernel};
+use end_to_end::scene::{can_refuse, is_lsm, kernel};
 use serde_json::Value;
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::process::CommandExt;
@@ -392,6 +392,32 @@ fn a_baseline_lets_through_the_ports_of_this_machine_that_it_knows_and_no_others
     for server in &mut unknown {
         assert_eq!(server.end()?, "", "{}", server.at);
     }
+    Ok(())
+}
+
+#[test]
+fn a_baseline_lets_through_the_abstract_sockets_that_it_knows_and_no_others() -> Result<()> {
+    let world = World::new()?;
+    // A name with a number in it would be one that each session draws.
+    let user: String =
+        world.user.id.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
+    let name = |name: &str| format!("unix:@{name}-{user}");
+    let mut known = Server::start(&world, OF_NOBODY, &name("known"))?;
+    train(&world, &known.at)?;
+    let mut unknown = Server::start(&world, OF_NOBODY, &name("unknown"))?;
+    let (said, none) = under_baseline(&world, &known.at, "{ask}; echo went on")?;
+    assert!(said.contains("answer=done") && said.contains("went on"), "{said}");
+    let both = format!("{}=both {{ask}}", listener::DEED);
+    let (own, nothing) = under_baseline(&world, &name("own"), &both)?;
+    assert!(own.contains("answer=done"), "{own}");
+    assert_eq!([none, nothing], [const { Vec::<Value>::new() }; 2]);
+    let (said, denials) = under_baseline(&world, &unknown.at, "{ask}; echo went on")?;
+    assert!(!said.contains("answer=") && said.contains("went on"), "{said}");
+    let [denial] = &denials[..] else { panic!("{denials:?}") };
+    let fate = if can_refuse() { "refused" } else { "happened-and-stopped" };
+    let told = (&denial["stage"], &denial["op"], &denial["fate"]);
+    assert_eq!(told, (&"T1".into(), &"connect".into(), &fate.into()), "{denial}");
+    assert_eq!((known.end()?, unknown.end()?), ("work\n".repeat(5), String::new()));
     Ok(())
 }
 

@@ -22,8 +22,13 @@ pub type SocketKey = [u64; SOCKET_WORDS];
 pub const SOCKET_INODE: u64 = 1;
 /// First byte of a [`SocketKey`]: the file of a unix socket.
 pub const SOCKET_FILE: u64 = 2;
-/// First byte of a [`SocketKey`]: the abstract name of a unix socket without its NUL; its length is the second byte.
+/// First byte of a [`SocketKey`]: the abstract name of a unix socket without its NUL; its length is the second byte. The upper half
+/// of the word is whose name it is, where that matters: a policy's in `NAMES_KNOWN`, a session's in `NAMES_BOUND`.
 pub const SOCKET_NAME: u64 = 3;
+/// Abstract names of the compiled baselines of all running sessions.
+pub const MAX_NAMES_KNOWN: u32 = 8_192;
+/// Abstract names that running sessions have bound.
+pub const MAX_NAMES_BOUND: u32 = 8_192;
 /// Numbers that a process can have: `PID_MAX_LIMIT`, include/linux/threads.h.
 pub const MAX_PIDS: u32 = 1 << 22;
 /// Bits for inodes that have labels. With ten thousand of them one look-up in twenty-six is in vain.
@@ -63,6 +68,8 @@ pub const SESSION_SCORED: u32 = 1 << 2;
 pub const SESSION_WATCHED: u32 = 1 << 3;
 /// `Session::flags`: somebody watches over it, so that it stands still where who acts for it would be ended otherwise.
 pub const SESSION_STANDS: u32 = 1 << 4;
+/// `Session::flags`: abstract unix sockets that the baseline does not know are refused.
+pub const SESSION_NAMES: u32 = 1 << 5;
 
 /// State bit: content of a sensitive file was read.
 pub const STATE_READ_SECRET: u32 = 1 << 0;
@@ -128,6 +135,8 @@ pub const REASON_SHARED: u32 = 0xff00_0008;
 pub const REASON_CHANGED: u32 = 0xff00_0009;
 /// Reason of what is decided of a request through io_uring whose end is not told.
 pub const REASON_UNTOLD: u32 = 0xff00_0007;
+/// Reason of a refusal that no label made: a terminal of somebody outside the session.
+pub const REASON_TERMINAL: u32 = 0xff00_000a;
 /// Reason of a refusal by [`LABEL_ABOVE`].
 pub const REASON_ABOVE: u32 = 0xff00_0005;
 
@@ -156,13 +165,13 @@ pub fn socket_file(file: &FileKey) -> SocketKey {
     key
 }
 
-/// A unix socket by its abstract name, without its NUL; `None` for one that no socket can have.
-pub fn socket_name(name: &[u8]) -> Option<SocketKey> {
+/// A unix socket by its abstract name, without its NUL, and whose that is; `None` for one that no socket can have.
+pub fn socket_name(name: &[u8], of: u32) -> Option<SocketKey> {
     let mut key = [0; SOCKET_WORDS];
     if name.is_empty() || name.len() >= (SOCKET_WORDS - 1) * 8 {
         return None;
     }
-    key[0] = SOCKET_NAME | (name.len() as u64) << 8;
+    key[0] = SOCKET_NAME | (name.len() as u64) << 8 | u64::from(of) << 32;
     for (word, bytes) in key[1..].iter_mut().zip(name.chunks(8)) {
         let mut padded = [0; 8];
         padded[..bytes.len()].copy_from_slice(bytes);

@@ -44,6 +44,8 @@ pub mod form {
     pub const REQUEST_ACCEPT: u8 = 19;
     /// A request through io_uring to send from a socket, perhaps to an address.
     pub const REQUEST_SEND: u8 = 20;
+    /// Binds a socket, perhaps to a path: as `SOCKET`, when it is known whether it may lie there.
+    pub const BIND: u8 = 21;
 }
 
 /// `Plan::*`: the system call has no such argument.

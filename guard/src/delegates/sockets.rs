@@ -18,6 +18,20 @@ const DESCRIPTORS: usize = 65_536;
 const LISTENS: &str = "00010000";
 const DATAGRAMS: &str = "0002";
 
+/// A socket without a file at which a process listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// An Internet socket, and the process.
+    Internet {
+        /// The number of its inode.
+        inode: u64,
+        /// The process.
+        pid: u32,
+    },
+    /// The abstract name of a unix socket, without its NUL.
+    Name(Vec<u8>),
+}
+
 /// The sockets of a network namespace at which somebody listens.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listening {
@@ -42,16 +56,23 @@ impl Listening {
         self.internet.iter().chain(self.unix.keys()).copied()
     }
 
-    /// Of the Internet's, those of them that a process holds.
-    pub(super) fn internet_of(&self, pid: u32) -> Vec<u64> {
-        descriptors(pid).into_iter().filter(|inode| self.internet.contains(inode)).collect()
+    /// Of the Internet's, and of unix ones with abstract names, those that a process holds.
+    pub(super) fn own_of(&self, pid: u32) -> Vec<Own> {
+        let own = |inode: u64| {
+            let name = self.unix.get(&inode).and_then(|name| name.strip_prefix(b"@"));
+            match name {
+                Some(name) => Some(Own::Name(name.to_vec())),
+                None => self.internet.contains(&inode).then_some(Own::Internet { inode, pid }),
+            }
+        };
+        descriptors(pid).into_iter().filter_map(own).collect()
     }
 
     /// Those of them that a process holds.
     pub(super) fn held_by(&self, pid: u32, list: &dyn DenyList) -> Vec<SocketKey> {
         let place = |inode: &u64| match self.unix.get(inode) {
             Some(name) => match name.strip_prefix(b"@") {
-                Some(name) => abi::socket_name(name),
+                Some(name) => abi::socket_name(name, 0),
                 None => file(pid, name, list),
             },
             None => self.internet.contains(inode).then(|| abi::socket_inode(*inode)),
@@ -216,7 +237,7 @@ mod tests {
         let _named = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         let before = Listening::of("self").held_by(std::process::id(), &list);
         assert!(before.contains(&abi::socket_file(&key_of(&path))));
-        assert!(before.contains(&abi::socket_name(name.as_bytes()).unwrap()));
+        assert!(before.contains(&abi::socket_name(name.as_bytes(), 0).unwrap()));
         let internet = |keys: &[SocketKey]| keys.iter().filter(|key| key[0] == abi::SOCKET_INODE).count();
         let _sockets = (
             TcpListener::bind("127.0.0.1:0").unwrap(),

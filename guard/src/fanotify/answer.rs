@@ -279,14 +279,18 @@ impl Answering {
             }
         };
         let Some(fd) = event.fd() else { return true };
-        let judge = || match self.oracle.judge(*tid, *tgid, fd, access) {
+        let judge = |access| match self.oracle.judge(*tid, *tgid, fd, access) {
             Ok(verdict) => verdict.flags & VERDICT_REFUSED == 0,
             Err(error) => {
                 tracing::error!(%error, tid, "a member's open could not be judged and is refused");
                 false
             }
         };
-        let allowed = catch_unwind(AssertUnwindSafe(judge)).unwrap_or(false);
+        // What the registers say is looked into where it matters.
+        let is_of_call =
+            || access & abi::access::EXEC != 0 || judge(request::UNKNOWN) || request::is_call(*tid);
+        let decide = || judge(access) && is_of_call();
+        let allowed = catch_unwind(AssertUnwindSafe(decide)).unwrap_or(false);
         self.respond(event, allowed);
         self.latencies.note(*slot, asked.elapsed(), allowed);
         true

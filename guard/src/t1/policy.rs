@@ -1,6 +1,7 @@
 //! What one baseline refuses in one session.
 
 use super::names::Names;
+use super::sockets::Sockets;
 use crate::{DenyList, Error};
 use abi::{FileKey, Label, NetLabel, T1Key, T1NameKey, access};
 use bstr::{BStr, BString};
@@ -28,6 +29,8 @@ pub struct Policy {
     pub awaited: BTreeMap<BString, Names>,
     /// Networks: how many bits of the v4-mapped or IPv6 address count, the address, and the label.
     pub nets: Vec<(u32, [u8; 16], NetLabel)>,
+    /// Abstract names of unix sockets outside the session to which it may connect.
+    pub sockets: Sockets,
     /// What is refused to a file that no label covers.
     pub unlabelled: u32,
     /// Reason of `unlabelled`.

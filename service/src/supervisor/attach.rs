@@ -157,8 +157,14 @@ impl Taken {
 
     /// What the new ones listen at is the session's own. What they listen at from now on the kernel side sees.
     fn listen(&mut self, lease: &Lease, running: &Running) -> Result<(), Refused> {
-        for (inode, pid) in delegates::listening(&std::mem::take(&mut self.listeners)) {
-            lease.kernel.insert_own_listener(inode, pid, running.slot).map_err(|e| failed(&e))?;
+        for own in delegates::listening(&std::mem::take(&mut self.listeners)) {
+            let kept = match own {
+                delegates::Own::Internet { inode, pid } => {
+                    lease.kernel.insert_own_listener(inode, pid, running.slot)
+                }
+                delegates::Own::Name(name) => lease.kernel.insert_bound_name(&name, running.slot),
+            };
+            kept.map_err(|e| failed(&e))?;
         }
         Ok(())
     }

@@ -24,8 +24,9 @@ pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(2700), memory_
 
 /// Tests that run in the machines: what the tier decides. The others prove the same on the host, and emulation is twenty
 /// times slower.
-const TESTS: [&str; 13] = [
+const TESTS: [&str; 14] = [
     "boundaries",
+    "hiding",
     "bypasses",
     "control",
     "deadline",
@@ -54,7 +55,7 @@ const SOME: [(&str, &[&str]); 2] = [
     ("delegates", &["an_agent_outside_ends_the_session_before_it_is_asked_for_anything"]),
 ];
 /// Those of them that run once more without BPF among the security modules: these kernels lack tracepoints of the host's.
-const TESTS_WITHOUT_LSM: [&str; 3] = ["boundaries", "jewels", "operations"];
+const TESTS_WITHOUT_LSM: [&str; 4] = ["boundaries", "hiding", "jewels", "operations"];
 /// The kernel's list of security modules for that: of several, the last one holds.
 pub const WITHOUT_LSM: &str = "lsm=landlock,lockdown,yama";
 
