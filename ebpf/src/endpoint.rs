@@ -323,6 +323,10 @@ pub fn finished(inside: &Inside, sk: Address, number: u32, op: u16, ret: i32, sa
     if internet && ret == 0 && (op == op::BIND || op == op::LISTEN) {
         listener::keep(inside, sk);
     }
+    if family == AF_UNIX && op == op::CONNECT && ret == 0 {
+        // Who has no name may have been given one.
+        listener::keep_name(sk.0, u64::from(inside.slot));
+    }
     if family == AF_UNIX && op == op::BIND {
         let reason = touched::why_not_bound(inside);
         if ret == 0 {

@@ -426,10 +426,13 @@ pub fn task_kill(ctx: LsmContext) -> i32 {
 #[lsm(hook = "file_send_sigiotask")]
 pub fn file_send_sigiotask(ctx: LsmContext) -> i32 {
     let target = Address(argument(ctx.as_ptr(), 0));
+    let Some(tgid) = target.word(offsets::task_tgid()) else { return ALLOW };
     // SAFETY: read only.
-    let is_own =
-        target.word(offsets::task_tgid()).is_some_and(|tgid| unsafe { PROTECTED.get(tgid) }.is_some());
-    if is_own { EPERM } else { ALLOW }
+    if unsafe { PROTECTED.get(tgid) }.is_some() {
+        return EPERM;
+    }
+    let signal = argument(ctx.as_ptr(), 2);
+    if process::dumps(target, signal as u32) { on_process(op::SIGNAL, target, signal, true) } else { ALLOW }
 }
 
 /// `ptrace_access_check(struct task_struct *child, unsigned int mode)`: attaching, what reads or writes memory

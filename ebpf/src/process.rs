@@ -265,13 +265,15 @@ fn on_signal(signal: u32, info: Address, target: Address) -> Option<()> {
         return None;
     }
     let code: i32 = info.get(offsets::siginfo_code())?;
-    if code != ASKED[0] && code != ASKED[1] && code != ASKED[2] {
-        return None;
-    }
     let tgid = target.word(offsets::task_tgid())?;
     let own = is_inside(&inside, tgid);
+    let dumps = !own && dumps(target, signal);
+    // A file may have been asked to send one that dumps.
+    if code != ASKED[0] && code != ASKED[1] && code != ASKED[2] && !dumps {
+        return None;
+    }
     let mut decided = verdict(&inside, 0, 0, 0);
-    if !own && !offsets::is_lsm_tier() && dumps(target, signal) {
+    if dumps && !offsets::is_lsm_tier() {
         decided = verdict(&inside, STAGE_T0, abi::REASON_OTHER_PROCESS, MEANS_KILL);
         if decided.flags & VERDICT_REFUSED != 0 {
             // SAFETY: the helper has no preconditions.

@@ -118,8 +118,14 @@ ended! {
 /// `form::BIND`
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn ended_bind(ctx: RawTracePointContext) -> i32 {
-    if let Some(inside) = task::current() {
-        touched::judge_bound(&inside);
+    // Whichever socket the descriptor names by now.
+    if let Some(inside) = task::current()
+        && touched::judge_bound(&inside)
+        && ctx.arg::<u64>(1) == 0
+        && inside.session().flags & abi::SESSION_ENFORCE != 0
+    {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_send_signal(SIGKILL) };
     }
     // SAFETY: as in `sys_exit`.
     let _ = unsafe { FORMS.tail_call(&ctx, u32::from(form::SOCKET)) };

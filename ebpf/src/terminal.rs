@@ -8,6 +8,9 @@ use crate::{dentry, hold, lent, offsets};
 use abi::{HELD_TYPED, SESSION_ENFORCE};
 use aya_ebpf::helpers::generated::bpf_send_signal;
 
+/// Processes above the current one whose terminals are looked at, itself included.
+const ANCESTORS: u32 = 12;
+
 /// Whether a file that is opened is a terminal of somebody else: what is typed there would be read, and what is written shown. A
 /// terminal that the current process, or one above it, was handed is its own; so is one that nobody controls yet. Global
 /// linkage: see [`crate::dentry::append_file`].
@@ -26,8 +29,16 @@ fn whose(file: u64, dentry: Address, slot: u64) -> Option<bool> {
     }
     // Here the file system keeps the terminal behind a name; of the multiplexer, nothing.
     let terminal = dentry.follow(offsets::dentry_fsdata())?;
-    if task::task().follow(offsets::task_signal())?.follow(offsets::signal_tty()) == Some(terminal) {
-        return None;
+    // The terminal of the current process, or of one above it, is where the session runs.
+    let mut task = task::task();
+    let mut i = 0;
+    while i < ANCESTORS {
+        let own = task.follow(offsets::task_signal()).and_then(|signal| signal.follow(offsets::signal_tty()));
+        if own == Some(terminal) {
+            return None;
+        }
+        task = task.follow(offsets::task_parent())?;
+        i += 1;
     }
     let leader = terminal.follow(offsets::tty_session())?.word(offsets::pid_number())?;
     if task::find(leader, 0).is_some_and(|leader| u64::from(leader.slot) == slot) {

@@ -112,10 +112,12 @@ pub extern "C" fn of_inode(inode: u64, access: u64) -> u64 {
     u64::from(decision.stage) << 32 | u64::from(decision.reason)
 }
 
-/// Finds out, when the call has ended, whether the current thread may have bound a unix socket where it has: [`why_not_bound`] says it.
+/// Finds out, when the call has ended, why the current thread must not have bound a unix socket where it has; whether anything
+/// speaks against it. What does is told with the socket: see [`why_not_bound`].
 #[inline(always)]
-pub fn judge_bound(inside: &Inside) {
-    let Some(begun) = BEGUN.get_ptr_mut(thread(inside)) else { return };
+pub fn judge_bound(inside: &Inside) -> bool {
+    let key = thread(inside);
+    let Some(begun) = BEGUN.get_ptr_mut(key) else { return false };
     // SAFETY: only this thread writes its entry.
     let begun = unsafe { &mut *begun };
     let mut i = 0;
@@ -125,6 +127,11 @@ pub fn judge_bound(inside: &Inside) {
         }
         i += 1;
     }
+    let is_forbidden = begun.forbidden != 0;
+    if !is_forbidden {
+        let _ = BEGUN.remove(key);
+    }
+    is_forbidden
 }
 
 /// Why the current thread must not have bound a unix socket where it has; 0: nothing speaks against it. Asked once.

@@ -40,7 +40,8 @@ const FIXED: &[(u32, &str)] = &[
     (abi::REASON_PROTECTED, "this process is Wardline's own: no agent session may signal or trace it"),
     (
         abi::REASON_OTHER_PROCESS,
-        "this process is outside the session: no agent session may read or change its memory, environment or descriptors",
+        "this process is outside the session: no agent session may read or change its memory, environment or descriptors, or make it \
+         leave its memory in a core dump",
     ),
     (
         abi::REASON_ABOVE,

@@ -279,18 +279,16 @@ impl Answering {
             }
         };
         let Some(fd) = event.fd() else { return true };
-        let judge = |access| match self.oracle.judge(*tid, *tgid, fd, access) {
+        let judge = |access: u32| match self.oracle.judge(*tid, *tgid, fd, access) {
             Ok(verdict) => verdict.flags & VERDICT_REFUSED == 0,
             Err(error) => {
                 tracing::error!(%error, tid, "a member's open could not be judged and is refused");
                 false
             }
         };
-        // What the registers say is looked into where it matters.
-        let is_of_call =
-            || access & abi::access::EXEC != 0 || judge(request::UNKNOWN) || request::is_call(*tid);
-        let decide = || judge(access) && is_of_call();
-        let allowed = catch_unwind(AssertUnwindSafe(decide)).unwrap_or(false);
+        let is_known = access & abi::access::EXEC != 0 || request::is_call(*tid);
+        let access = if is_known { access } else { request::UNKNOWN };
+        let allowed = catch_unwind(AssertUnwindSafe(|| judge(access))).unwrap_or(false);
         self.respond(event, allowed);
         self.latencies.note(*slot, asked.elapsed(), allowed);
         true
