@@ -6,7 +6,7 @@ use crate::offsets;
 use crate::read::{Address, each, zeroed};
 use crate::ring::{Buffer, Urgency, verdict};
 use crate::task::{self, Inside};
-use crate::{dentry, hold, lent, shared};
+use crate::{dentry, hold, shared};
 use abi::{
     HELD_SHARED, Kernel, MEANS_KILL, NO_ARG, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, Verdict, kind, op,
 };
@@ -121,10 +121,6 @@ fn is_trace(call: &Ended) -> bool {
 fn is_reached(call: &Ended, target: &Target, request: u64) -> bool {
     if is_trace(call) && (target.claimed || request == PTRACE_TRACEME) {
         return false;
-    }
-    // Another thread may have put another process's descriptor there meanwhile.
-    if call.number == PIDFD_GETFD && lent::is_shared() {
-        return true;
     }
     !target.inside && (!target.claimed || !is_namespace_own(&call.inside))
 }
