@@ -2,8 +2,7 @@
 
 use crate::maps::{IDENTITY, VERDICT};
 use crate::ring::{FileOperation, tell_file};
-use crate::syscall::note_refusal;
-use crate::{decide, dentry, offsets, task};
+use crate::{decide, dentry, offsets, refusal, task};
 use abi::{CALL_APART, MEANS_FANOTIFY, VERDICT_REFUSED, op};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -56,7 +55,7 @@ fn decided(tgid: u32, tid: u32, fd: i32, access: u32) -> Option<()> {
     unsafe { *answer = verdict };
     if verdict.stage != 0 {
         if verdict.flags & VERDICT_REFUSED != 0 {
-            note_refusal(u64::from(tgid) << 32 | u64::from(tid));
+            refusal::note(u64::from(tgid) << 32 | u64::from(tid));
         }
         let operation = FileOperation {
             op: op::OPEN,

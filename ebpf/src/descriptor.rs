@@ -1,9 +1,9 @@
 //! Operations that a descriptor names: the file is the kernel's own, whatever path the caller gave.
 
+use crate::call::{Ended, SIGKILL};
 use crate::offsets;
 use crate::read::Address;
 use crate::ring::{FileOperation, open_access, tell_file, verdict};
-use crate::syscall::{Ended, SIGKILL};
 use crate::task::Inside;
 use crate::{decide, dentry, lent, process, shared};
 use abi::{

@@ -1,9 +1,9 @@
 //! What became of a socket, told at the end of a call, and who is behind a unix socket.
 
+use crate::call::{Ended, SIGKILL};
+use crate::peer::{NetOperation, Peer, file, mapped, tell};
 use crate::read::{Address, each, zeros};
 use crate::ring::{Said, lose, verdict};
-use crate::socket::{NetOperation, Peer, mapped, tell};
-use crate::syscall::{Ended, SIGKILL};
 use crate::task::{self, Inside};
 use crate::{decide, dentry, listener, offsets, shared};
 use abi::{LOSS_UNREADABLE, MEANS_KILL, NO_ARG, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};
@@ -18,12 +18,6 @@ const SOCK_STREAM: u16 = 1;
 const SOCK_DGRAM: u16 = 2;
 const SOCK_SEQPACKET: u16 = 5;
 const EINPROGRESS: i32 = -115;
-
-/// The file of a unix socket, where it is bound to one.
-#[inline(always)]
-pub fn file(sk: Address) -> Option<Address> {
-    if sk.is_null() { None } else { sk.follow(offsets::unix_dentry()) }
-}
 
 /// The process that listens at, or has connected to, a unix socket: what the kernel keeps for `SO_PEERCRED`. 0 where it
 /// keeps none.

@@ -9,7 +9,7 @@ use crate::maps::{ITSELF, REWRITES, STARTED};
 use crate::offsets;
 use crate::read::Address;
 use crate::task::{self, Inside};
-use crate::uring;
+use crate::worker;
 use abi::{
     ITSELF_CHILD, ITSELF_FIRST, ITSELF_FORKED, ITSELF_SCRIPT, ITSELF_STARTED, Itself, RewriteKey, access,
 };
@@ -96,7 +96,7 @@ fn replaced(source: Address, target: Address) -> Option<()> {
     const S_IFREG: u16 = 0o100_000;
     let inside = task::current()?;
     // A request may have been put into its ring by somebody else.
-    if !is_itself(&inside) || uring::of_worker().is_some() {
+    if !is_itself(&inside) || worker::request().is_some() {
         return None;
     }
     let mode: u16 = dentry::inode(source)?.get(offsets::inode_mode())?;

@@ -1,10 +1,10 @@
 //! Lineage: membership is inherited at fork, and an entry goes with its last thread.
 
+use crate::call::{Running, SIGKILL, thread};
 use crate::maps::{BEGUN, EVER_INSIDE, MEMBERS};
 use crate::offsets;
 use crate::read::{Address, clear};
 use crate::ring::{Buffer, FACTS_WORDS, Urgency, lose, tell_syscall, verdict};
-use crate::syscall::{Running, SIGKILL, thread};
 use crate::{atomic, decide, dentry, itself, stray, task};
 use abi::{
     Bit, Exec, Exit, FORK_CGROUP, FORK_NAMESPACES, Fork, LOSS_MEMBER, MEANS_KILL, Member, SESSION_ENFORCE,

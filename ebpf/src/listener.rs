@@ -1,8 +1,8 @@
 //! Who listens: the process behind the socket that an address, a file or a name leads to.
 
 use crate::maps::{DELEGATES, LISTENERS, LOCAL, OWN_LISTENERS};
+use crate::peer::Peer;
 use crate::read::{Address, zeroed};
-use crate::socket::Peer;
 use crate::task::{self, Inside};
 use crate::{dentry, offsets};
 use abi::{Listener, SOCKET_FILE, SOCKET_INODE, SOCKET_NAME, SOCKET_WORDS};

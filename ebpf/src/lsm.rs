@@ -6,12 +6,13 @@
 use crate::deadline::{self, PUT_OFF};
 use crate::maps::PROTECTED;
 use crate::offsets;
+use crate::peer::{self, NetOperation, Peer};
 use crate::read::{Address, argument, zeros};
 use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdict};
-use crate::socket::{self, NetOperation, Peer};
-use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint, hold, itself, lent, listener, mount, process};
+use crate::{
+    decide, dentry, endpoint, hold, itself, lent, listener, mount, process, refusal, socket, worker,
+};
 use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
@@ -59,7 +60,7 @@ fn answer(inside: &Inside, decided: &Verdict) -> i32 {
     if decided.flags & VERDICT_REFUSED == 0 {
         return ALLOW;
     }
-    note_refusal(running(inside));
+    refusal::note(worker::key(inside));
     EPERM
 }
 
@@ -303,7 +304,7 @@ fn to_address(op: u16, socket: Address, address: Address) -> i32 {
     }
     let Some(family) = address.get::<u16>(0) else { return ALLOW };
     let addr = match family {
-        AF_INET => socket::mapped(address.word(4).unwrap_or(0)),
+        AF_INET => peer::mapped(address.word(4).unwrap_or(0)),
         AF_INET6 => address.get(8).unwrap_or_else(zeros),
         _ => return ALLOW,
     };
@@ -316,7 +317,7 @@ fn to_address(op: u16, socket: Address, address: Address) -> i32 {
     let later = listener::is_local(addr) && peer.has_hooks();
     let decided = decide::address(&inside, addr, port, access::CONNECT, MEANS_LSM, later);
     if decided.stage != 0 {
-        socket::tell(&inside, &NetOperation::before(op, EPERM), &peer, &decided);
+        peer::tell(&inside, &NetOperation::before(op, EPERM), &peer, &decided);
     }
     answer(&inside, &decided)
 }
@@ -345,7 +346,7 @@ pub fn socket_create(ctx: LsmContext) -> i32 {
     // The end of the call tells what was allowed.
     if decided.stage != 0 {
         let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
-        socket::tell(&inside, &NetOperation::before(op::SOCKET, ret), &peer, &decided);
+        peer::tell(&inside, &NetOperation::before(op::SOCKET, ret), &peer, &decided);
     }
     answer(&inside, &decided)
 }
@@ -374,7 +375,7 @@ fn to_unix(op: u16, other: Address, told: bool) -> i32 {
     }
     let (behind, mut decided) = endpoint::delegated(&inside, other, other, MEANS_LSM);
     if decided.stage == 0
-        && let Some(dentry) = endpoint::file(other)
+        && let Some(dentry) = peer::file(other)
     {
         decided = decide::file(&inside, dentry, access::CONNECT, MEANS_LSM);
     }
@@ -388,7 +389,7 @@ fn to_unix(op: u16, other: Address, told: bool) -> i32 {
         };
         let ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
         let operation = NetOperation { unix: other, peer: behind, ..NetOperation::before(op, ret) };
-        socket::tell(&inside, &operation, &peer, &decided);
+        peer::tell(&inside, &operation, &peer, &decided);
     }
     answer(&inside, &decided)
 }

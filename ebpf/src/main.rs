@@ -11,6 +11,7 @@
 
 mod answer;
 mod atomic;
+mod call;
 mod change;
 mod deadline;
 mod decide;
@@ -28,8 +29,10 @@ mod mount;
 mod named;
 mod offsets;
 mod packet;
+mod peer;
 mod process;
 mod read;
+mod refusal;
 mod ring;
 mod shared;
 mod socket;
@@ -37,7 +40,9 @@ mod stray;
 mod syscall;
 mod task;
 mod terminal;
+mod touched;
 mod uring;
+mod worker;
 
 /// Needed by `no_std`; the verifier refuses programs in which it could be reached.
 #[panic_handler]

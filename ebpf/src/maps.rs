@@ -147,9 +147,9 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES, 0);
 pub struct Begun {
     /// When the call changed the first inode, or the request was made: which one it is.
     pub call: u64,
-    /// Why it should not have: see `change::judged`.
+    /// Why it should not have: see `touched::judged`.
     pub forbidden: u64,
-    /// Which of `inodes` lay above places of jewels when they were changed: see `change::frees`, two bits each.
+    /// Which of `inodes` lay above places of jewels when they were changed: see `touched::frees`, two bits each.
     pub above: u64,
     /// Inodes in `inodes`.
     pub count: u64,

@@ -1,9 +1,9 @@
 //! Mounts and the root directory, read from the namespace and the process once the call has changed them.
 
+use crate::call::{Ended, thread};
 use crate::descriptor::tell;
 use crate::read::Address;
 use crate::ring::verdict;
-use crate::syscall::Ended;
 use crate::{decide, dentry, maps, named, offsets, task};
 use abi::{MEANS_KILL, VERDICT_REFUSED, access, form};
 
@@ -32,9 +32,9 @@ pub fn mounted(call: &Ended) -> Option<u32> {
     }
     match mount_point(call) {
         Some(point) => {
-            let _ = maps::BEGUN.remove(crate::syscall::thread(&call.inside));
+            let _ = maps::BEGUN.remove(thread(&call.inside));
             let access = access::MOUNT | access::MOVED;
-            let mut decided = if is_seen() {
+            let mut decided = if task::shows_mounts() {
                 decide::file(&call.inside, point, access, MEANS_KILL)
             } else {
                 verdict(&call.inside, 0, 0, 0)
@@ -63,16 +63,6 @@ fn mount_point(call: &Ended) -> Option<Address> {
         return None;
     }
     newest()?.follow(offsets::mount_point())
-}
-
-/// Whether what the current process mounts is seen by others: the namespaces of users' own hand on no mount.
-#[inline(always)]
-pub fn is_seen() -> bool {
-    let level = || {
-        let namespace = task::task().follow(offsets::task_nsproxy())?.follow(offsets::nsproxy_mnt())?;
-        namespace.follow(offsets::namespace_user_ns())?.word(offsets::user_ns_level())
-    };
-    !matches!(level(), Some(1..))
 }
 
 /// The newest mount of the current namespace, where this kernel keeps it at hand (since 6.14).

@@ -1,12 +1,12 @@
 //! Operations on paths. The paths are the caller's memory, or copies of it, and so claimed; what the kernel has changed
 //! meanwhile is told beside them (see `change`).
 
+use crate::call::{Ended, SIGKILL, argument, thread};
 use crate::maps::{BEGUN, Begun};
 use crate::read::{Address, clear, zeroed};
 use crate::ring::{Buffer, FACTS_WORDS, PATH_LEN, Urgency, verdict};
-use crate::syscall::{Ended, SIGKILL, argument, thread};
 use crate::task::Inside;
-use crate::{change, deadline, dentry, hold, offsets};
+use crate::{deadline, dentry, hold, offsets, touched};
 use abi::{
     Claimed, MEANS_FREEZE, MEANS_KILL, NO_ARG, Plan, REQUEST_ENDED, REQUEST_NONE, REQUEST_TOLD, STAGE_NONE,
     STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op,
@@ -81,11 +81,11 @@ pub fn settle(inside: &Inside, plan: &Plan, begun: Option<*const Begun>, ret: i3
         let begun = unsafe { &*begun };
         which = begun.call;
         if ret >= 0 {
-            let forbidden = change::tell_after(inside, plan, begun);
+            let forbidden = touched::tell_after(inside, plan, begun);
             if forbidden != 0 {
-                (stage, reason, certain) = (STAGE_T0, forbidden as u32, forbidden & change::CERTAIN != 0);
+                (stage, reason, certain) = (STAGE_T0, forbidden as u32, forbidden & touched::CERTAIN != 0);
             } else if plan.access & access::CREATE != 0 {
-                let decided = change::decided(begun, plan.access);
+                let decided = touched::decided(begun, plan.access);
                 (stage, reason) = ((decided >> 32) as u8, decided as u32);
             }
         }

@@ -5,9 +5,9 @@
 //! thread that connected it, or sent by it, and is known by its cookie.
 
 use crate::maps::{SCRATCH_LEN, SOCKETS};
+use crate::peer::{Peer, mapped};
 use crate::read::opaque;
 use crate::ring::{Buffer, Urgency};
-use crate::socket::{Peer, mapped};
 use crate::task::{self, Inside};
 use abi::{Packet, Socket, kind};
 use aya_ebpf::EbpfContext;

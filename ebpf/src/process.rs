@@ -1,10 +1,10 @@
 //! Operations on other processes and on kernel interfaces.
 
+use crate::call::{Ended, SIGKILL};
 use crate::maps::MEMBERS;
 use crate::offsets;
 use crate::read::{Address, each, zeroed};
 use crate::ring::{Buffer, Urgency, verdict};
-use crate::syscall::{Ended, SIGKILL};
 use crate::task::{self, Inside};
 use crate::{dentry, hold, shared};
 use abi::{

@@ -1,10 +1,10 @@
 //! Who else has what a process is ended for: another process may have the same table of descriptors, or a descriptor of the same
 //! file, and would use it. The whole session ends then, and nobody in it comes out of another call.
 
+use crate::call::SIGKILL;
 use crate::hold;
 use crate::offsets;
 use crate::read::{Address, each};
-use crate::syscall::SIGKILL;
 use crate::task::{self, Inside};
 use abi::HELD_SHARED;
 use aya_ebpf::helpers::generated::bpf_send_signal;

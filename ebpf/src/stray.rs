@@ -3,8 +3,8 @@
 //! A new process goes to its program by the end of the call that made it, which is a system call's end for it, too.
 
 use crate::atomic;
+use crate::call::SIGKILL;
 use crate::maps::STRAYS;
-use crate::syscall::SIGKILL;
 use abi::Bit;
 use aya_ebpf::helpers::generated::bpf_send_signal;
 

@@ -108,3 +108,13 @@ pub fn member(tgid: u32, tid: u32) -> Option<Inside> {
     let session = SESSIONS.get_ptr_mut(slot)?;
     Some(Inside { tgid, tid, member, session, slot })
 }
+
+/// Whether what the current process mounts is seen by others: the namespaces of users' own hand on no mount.
+#[inline(always)]
+pub fn shows_mounts() -> bool {
+    let level = || {
+        let namespace = task().follow(offsets::task_nsproxy())?.follow(offsets::nsproxy_mnt())?;
+        namespace.follow(offsets::namespace_user_ns())?.word(offsets::user_ns_level())
+    };
+    !matches!(level(), Some(1..))
+}

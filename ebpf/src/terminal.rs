@@ -1,8 +1,8 @@
 //! What a program types into a terminal: whoever reads there next takes it for what a person has typed, as the shell does once a
 //! session has ended or stands still.
 
+use crate::call::{SIGKILL, argument};
 use crate::read::Address;
-use crate::syscall::{SIGKILL, argument};
 use crate::task::Inside;
 use crate::{hold, offsets};
 use abi::{HELD_TYPED, SESSION_ENFORCE};

@@ -1,16 +1,17 @@
 //! io_uring: no system call is made for a request. It is told when it is made, by its opcode, and by the paths that the
 //! kernel has copied for it; what came of it is told when it completes, by whichever thread that is.
 
+use crate::call::thread;
 use crate::descriptor::tell_open;
 use crate::maps::{Begun, FORMS, PLANS, REQUESTS};
 use crate::named::{self, Named};
+use crate::peer::{NetOperation, Peer};
 use crate::process::tell_interface;
 use crate::read::{Address, zeroed, zeros};
+use crate::refusal::EPERM;
 use crate::ring::{Buffer, FileOperation, Said, lose, tell_file, verdict};
-use crate::socket::{self, NetOperation, Peer};
-use crate::syscall::{EPERM, take_refusal, thread};
 use crate::task::{self, Inside};
-use crate::{change, deadline, dentry, endpoint, offsets};
+use crate::{deadline, dentry, endpoint, offsets, peer, refusal, touched};
 use abi::{
     CALL_APART, CALL_OF_REQUEST, Claimed, LOSS_UNREADABLE, MEANS_KILL, NO_ARG, PLANS as PLAN_COUNT,
     PLANS_REQUESTS, Plan, REASON_UNTOLD, REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, VERDICT_REFUSED, form, op,
@@ -128,7 +129,7 @@ fn sends(inside: &Inside, request: Address) -> Option<()> {
         said,
     };
     let peer = Peer { family: AF_UNIX, kind: SOCK_DGRAM, port: 0, protocol: 0, addr: zeros() };
-    socket::tell(inside, &operation, &peer, &verdict(inside, 0, 0, 0));
+    peer::tell(inside, &operation, &peer, &verdict(inside, 0, 0, 0));
     Some(())
 }
 
@@ -138,19 +139,6 @@ fn plan(request: Address) -> Option<Plan> {
     let opcode: u8 = request.get(offsets::kiocb_opcode())?;
     let index = PLANS_REQUESTS + u32::from(opcode);
     if index >= PLAN_COUNT { None } else { PLANS.get(index).copied() }
-}
-
-/// The request that the current thread was given, where it is a worker of io_uring.
-#[inline(always)]
-pub fn of_worker() -> Option<Address> {
-    /// `PF_IO_WORKER`, include/linux/sched.h
-    const IO_WORKER: u32 = 0x10;
-    let task = task::task();
-    if task.word(offsets::task_flags())? & IO_WORKER == 0 {
-        return None;
-    }
-    let work = task.follow(offsets::task_worker())?.follow(offsets::worker_work())?;
-    Some(Address(work.0.wrapping_sub(offsets::kiocb_work() as u64)))
 }
 
 /// A request on paths that a worker has begun to work at; of any other, nothing is looked for.
@@ -171,7 +159,7 @@ pub fn begun(request: Address) -> Option<*mut Begun> {
 pub fn forbidden(inside: &Inside, request: Address, begun: &Begun) {
     let Some(plan) = plan(request) else { return };
     let mut verdict = verdict(inside, STAGE_T0, begun.forbidden as u32, MEANS_KILL);
-    if verdict.flags & VERDICT_REFUSED != 0 && begun.forbidden & change::CERTAIN != 0 {
+    if verdict.flags & VERDICT_REFUSED != 0 && begun.forbidden & touched::CERTAIN != 0 {
         verdict.means = named::stop(inside, plan.op, STAGE_T0);
     }
     let _ = named::tell_end(inside, &plan, begun.call, 0, verdict, false);
@@ -202,7 +190,8 @@ impl Completed {
     /// A hook has refused it, and told that: in a worker, or in the thread that made the request.
     #[inline(always)]
     fn is_refused(&self) -> bool {
-        i64::from(self.ret) == -EPERM && (take_refusal(self.request.0) || take_refusal(thread(&self.inside)))
+        i64::from(self.ret) == -EPERM
+            && (refusal::take(self.request.0) || refusal::take(thread(&self.inside)))
     }
 
     /// What came back is a slot of the ring's own table, and no descriptor.

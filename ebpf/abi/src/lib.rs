@@ -23,8 +23,12 @@ pub mod access;
 pub mod held;
 pub mod map;
 pub mod pattern;
+pub mod place;
+pub mod plan;
 pub mod record;
 
 pub use held::*;
 pub use map::*;
+pub use place::*;
+pub use plan::*;
 pub use record::*;

@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::{
+    lines,
     manifest::{self, Manifest},
     programs::{Programs, RECIPE},
     toolchain::Toolchain,
@@ -23,14 +24,14 @@ use crate::host;
 const TARGET: &str = "bpfel-unknown-none";
 
 /// Builds into a folder of `out`, or into `prebuilt` beside the sources.
-pub fn build(programs: &Programs, out: Option<&Path>) -> Result<()> {
+pub fn build(programs: &Programs, out: Option<&Path>, keep_lines: bool) -> Result<()> {
     let workspace = host::workspace()?;
     let toolchain = Toolchain::find()?;
     let beside = || workspace.join(programs.folder).join("prebuilt");
     let directory = out.map_or_else(beside, |out| out.join(programs.binary));
     // Before the build: a source that changes while it runs must make the manifest stale, not fresh.
     let sources = manifest::sources(&workspace, programs)?;
-    let object = object(&workspace, programs, &toolchain)?;
+    let object = object(&workspace, programs, &toolchain, keep_lines)?;
     host::write(&directory.join(programs.object), &object)?;
     let objects = [(programs.object.to_owned(), manifest::hash(&object))].into();
     Manifest { sources, tools: toolchain.versions.clone(), objects }.write(&directory)?;
@@ -38,8 +39,13 @@ pub fn build(programs: &Programs, out: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// Builds the object and returns its bytes.
-pub fn object(workspace: &Path, programs: &Programs, toolchain: &Toolchain) -> Result<Vec<u8>> {
+/// Builds the object and returns its bytes; with the source lines that the verifier prints in its log, if `keep_lines`.
+pub fn object(
+    workspace: &Path,
+    programs: &Programs,
+    toolchain: &Toolchain,
+    keep_lines: bool,
+) -> Result<Vec<u8>> {
     let source = workspace.join(programs.folder);
     let target = host::target()?.join("ebpf");
     // The names of the unpacked registries are known only once the crates are here.
@@ -73,6 +79,9 @@ pub fn object(workspace: &Path, programs: &Programs, toolchain: &Toolchain) -> R
     let stripped = target.join(programs.object);
     let mut strip = host::foreign_toolchain(&toolchain.objcopy);
     host::run(strip.arg("--strip-debug").arg(&linked).arg(&stripped))?;
+    if !keep_lines {
+        lines::remove(toolchain, &stripped)?;
+    }
     let bytes = host::read(&stripped)?;
     inspect(&bytes, &hidden)?;
     Ok(bytes)

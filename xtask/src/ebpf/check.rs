@@ -63,7 +63,7 @@ fn check_one(programs: &Programs) -> Result<Freshness> {
             return Ok(Freshness::NotRebuilt);
         }
     };
-    let rebuilt = build::object(&workspace, programs, &toolchain)?;
+    let rebuilt = build::object(&workspace, programs, &toolchain, false)?;
     if rebuilt == committed {
         println!("{object}: the sources match, and the rebuilt object is the same ({} bytes)", rebuilt.len());
         return Ok(Freshness::Rebuilt);

@@ -6,6 +6,7 @@
 
 mod build;
 mod check;
+mod lines;
 mod manifest;
 mod programs;
 mod setup;
@@ -29,6 +30,9 @@ pub enum Job {
         /// Where to write them, each in a folder of its own, instead of `prebuilt` beside the sources
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+        /// Keep source lines, for the verifier's log
+        #[arg(long, requires = "out")]
+        lines: bool,
     },
     /// Fail when a committed object was not built from its sources
     Check {
@@ -43,7 +47,9 @@ pub enum Job {
 /// Does the job.
 pub fn run(job: &Job) -> Result<()> {
     match job {
-        Job::Build { out } => ALL.iter().try_for_each(|programs| build::build(programs, out.as_deref())),
+        Job::Build { out, lines } => {
+            ALL.iter().try_for_each(|programs| build::build(programs, out.as_deref(), *lines))
+        }
         Job::Check { setup } => check(*setup).map(|_| ()),
         Job::Setup => setup(),
     }
