@@ -137,11 +137,14 @@ impl Kernel {
         self.maps.own_listeners.insert(&inode, &Listener { tgid: pid, session: slot })
     }
 
-    /// Forgets whatever listened in a session: its place is to be another one's.
+    /// Forgets whatever listened in a session, and the loans that it took: its place is to be another one's.
     ///
     /// # Errors
     /// The map could not be written.
-    pub fn forget_listeners(&self, slot: u32) -> Result<(), Error> {
+    pub fn forget(&self, slot: u32) -> Result<(), Error> {
+        if let Some(loans) = self.maps.loans.word(slot) {
+            loans.store(0, Ordering::SeqCst);
+        }
         let own = &self.maps.own_listeners;
         let of = own.entries().into_iter().filter(|(_, listener)| listener.session == slot);
         of.map(|(inode, _)| own.remove(&inode)).fold(Ok(()), Result::and)

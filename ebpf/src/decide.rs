@@ -8,14 +8,13 @@
 use crate::maps::{LABELLED, NAMED, NETS, OWN, T0, T0_NAMES, T0_PLACES, T1, T1_NAMES};
 use crate::read::{Address, clear, each, opaque, zeroed};
 use crate::task::Inside;
-use crate::{atomic, dentry, hold, mount, offsets, ring};
+use crate::{dentry, hold, loan, mount, offsets, ring};
 use abi::pattern::{Digest, PATTERN_LEN, Pattern};
 use abi::{
-    ANY_DEV, Bit, EVERY_SESSION, FileKey, LABEL_ABOVE, LABEL_NAMES, LABEL_OF_ONE, LABEL_READABLE,
-    LABEL_SENSITIVE, LABEL_STATE, LABEL_WORKSPACE, Label, MAX_DEPTH, NAME_DIR, NAME_EXACT, NAME_LEN,
-    NAME_PATTERN, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, REASON_ABOVE, SESSION_T1, STAGE_NONE,
-    STAGE_T0, STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, T1NameKey, Verdict, access, component_hash,
-    place_above,
+    ANY_DEV, Bit, EVERY_SESSION, FileKey, LABEL_ABOVE, LABEL_LOANS, LABEL_NAMES, LABEL_OF_ONE,
+    LABEL_READABLE, LABEL_STATE, LABEL_WORKSPACE, Label, MAX_DEPTH, NAME_DIR, NAME_EXACT, NAME_LEN,
+    NAME_PATTERN, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, REASON_ABOVE, REASON_LENT, SESSION_T1,
+    STAGE_NONE, STAGE_T0, STAGE_T1, STAGE_T2, T1Key, T1NameKey, Verdict, access, component_hash, place_above,
 };
 use aya_ebpf::maps::lpm_trie::Key;
 use core::mem::{MaybeUninit, size_of};
@@ -364,7 +363,8 @@ pub extern "C" fn walk(object: u64, access: u64, t0_access: u64, asking: u64, ar
     if walk.flags & T0_FOUND != 0 {
         return u64::from(walk.reason) | BY_T0;
     }
-    let flags = u64::from(walk.flags & 0xff) << 40;
+    // `LABEL_*` bits, loans among them, and none of the walk's own.
+    let flags = u64::from(walk.flags & 0x00ff_ffff) << 40;
     if walk.t1_dir != 0 {
         walk.reason = refuses_name(walk.t1_dir, walk.t1_below, asking & 0xffff_ffff) as u32;
     }
@@ -571,8 +571,8 @@ pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     if is_unknown && (access & access::EXEC != 0 || is_private(object.0) == 0) {
         return Decision { stage: STAGE_T1, reason: session.unlabelled_reason };
     }
-    if labels & LABEL_SENSITIVE != 0 && access & access::READ != 0 {
-        set_state(inside, STATE_READ_SECRET);
+    if access & access::READ != 0 {
+        loan::take(inside.slot, labels & LABEL_LOANS);
     }
     ALLOW
 }
@@ -618,13 +618,6 @@ pub extern "C" fn readable(object: u64, access: u64, slot: u64) -> u64 {
     }
 }
 
-/// Sets bits of the session's state.
-#[inline(always)]
-pub fn set_state(inside: &Inside, bits: u32) {
-    // SAFETY: points into an array that outlives the program.
-    atomic::or32(unsafe { &raw mut (*inside.session).state }, bits);
-}
-
 /// Decides an operation on an address (IPv4 is v4-mapped). `own`: what was learned has no say in it.
 #[inline(always)]
 pub fn address(inside: &Inside, addr: [u64; 2], port: u16, access: u32, means: u8, own: bool) -> Verdict {
@@ -648,6 +641,9 @@ fn net(inside: &Inside, addr: [u64; 2], port: u16, access: u32, own: bool) -> De
     if session.restrict & access != 0 {
         return Decision { stage: STAGE_T2, reason: session.restrict_reason };
     }
+    if !own && access & access::CONNECT != 0 && loan::closes(inside, addr, port) {
+        return Decision { stage: STAGE_T0, reason: REASON_LENT };
+    }
     if own || session.flags & SESSION_T1 == 0 {
         return ALLOW;
     }
@@ -666,14 +662,14 @@ fn net(inside: &Inside, addr: [u64; 2], port: u16, access: u32, own: bool) -> De
 }
 
 #[inline(always)]
-fn network(policy: u32, addr: [u64; 2]) -> Option<&'static NetLabel> {
+pub fn network(policy: u32, addr: [u64; 2]) -> Option<&'static NetLabel> {
     // SAFETY: the same sixteen bytes.
     let addr = unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>(addr) };
     NETS.get(Key::new(160, NetKey { policy: policy.to_be_bytes(), addr }))
 }
 
 #[inline(always)]
-fn covers(label: &NetLabel, port: u16) -> bool {
+pub fn covers(label: &NetLabel, port: u16) -> bool {
     if label.from != 0 && label.from <= port && port <= label.to {
         return true;
     }

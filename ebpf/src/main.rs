@@ -22,6 +22,7 @@ mod itself;
 mod lent;
 mod lineage;
 mod listener;
+mod loan;
 mod lsm;
 mod maps;
 mod mount;

@@ -35,6 +35,9 @@ pub static SESSIONS: Array<Session> = Array::with_max_entries(MAX_SESSIONS, 0);
 /// Why a session is held, by slot; 0: it is not. Apart from `SESSIONS`, which user space writes whole.
 #[map]
 pub static HELD: Array<u64> = Array::with_max_entries(MAX_SESSIONS, MMAPABLE);
+/// The loans that a session has taken, by slot: bits as in [`abi::LABEL_LOANS`]. Apart from `SESSIONS` for the same reason.
+#[map]
+pub static LOANS: Array<u64> = Array::with_max_entries(MAX_SESSIONS, MMAPABLE);
 /// The dead man's switch: `DEADLINE_*` words.
 #[map]
 pub static DEADLINE: Array<u64> = Array::with_max_entries(abi::DEADLINE_WORDS, MMAPABLE);

@@ -5,8 +5,8 @@ use crate::read::{Address, clear, zeros};
 use crate::ring::{Buffer, FACTS_WORDS, Said, Urgency, verdict};
 use crate::syscall::{note_refusal, running};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint, hold, listener, packet};
-use abi::{MEANS_CGROUP, Net, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
+use crate::{decide, dentry, endpoint, hold, listener, loan, packet};
+use abi::{MEANS_CGROUP, Net, REASON_LENT, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_set_retval;
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
@@ -171,6 +171,9 @@ pub fn unhooked(inside: &Inside, means: u8) -> Verdict {
     let session = inside.session();
     if session.restrict & access::CONNECT != 0 {
         return verdict(inside, abi::STAGE_T2, session.restrict_reason, means);
+    }
+    if loan::taken(inside.slot) != 0 {
+        return verdict(inside, STAGE_T0, REASON_LENT, means);
     }
     if session.flags & abi::SESSION_T1 != 0 && session.unknown_net & access::CONNECT != 0 {
         return verdict(inside, abi::STAGE_T1, session.unknown_net_reason, means);

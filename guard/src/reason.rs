@@ -69,6 +69,11 @@ const FIXED: &[(u32, &str)] = &[
          not known: the session stands still until somebody has looked at it",
     ),
     (
+        abi::REASON_LENT,
+        "the session has read a credential that a rule lends (`effect = \"lend\"`): from then on it connects to the hosts that the \
+         credential is for, and to those that rules or the baseline name",
+    ),
+    (
         abi::REASON_UNTOLD,
         "something got a name by a request through io_uring whose end is kept from being told, so that what is there by \
          now is not known: no agent session may hide what it changes",
