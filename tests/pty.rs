@@ -8,6 +8,7 @@ use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
@@ -36,7 +37,7 @@ impl Pty {
         unlockpt(&master)?;
         let name = ptsname(&master, Vec::new())?;
         let name = PathBuf::from(name.to_str().context("the terminal's name is no text")?);
-        let slave = OpenOptions::new().read(true).write(true).open(&name)?;
+        let slave = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(&name)?;
         tcsetwinsize(&master, size(24, 80))?;
         command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
         // SAFETY: setsid(2), ioctl(2) and sigaction(2) alone, all async-signal-safe.
