@@ -1,5 +1,5 @@
-//! `cargo xtask bench answer`: how long it takes from an operation that a session was refused, and that its score crossed with,
-//! to the entry in the kernel's maps that takes the next ones away; while other sessions are busy.
+//! `cargo xtask bench answer`: how long it takes from the operation with which a session's score crosses to the entry in the
+//! kernel's maps that takes the next ones away; while other sessions are busy.
 //!
 //! The supervisor measures it itself, from the kernel's time of the operation to the return of the call that writes the map
 //! (`t2_latency_ns` of a session's summary). A session has one such answer, so that each value is a session's.
@@ -195,7 +195,7 @@ fn text(outcome: &Outcome) -> String {
     let at = |share| ms(quantile(&outcome.latencies_ns, share));
     let note = outcome.note.as_ref().map_or(String::new(), |note| format!("\n{note}\n"));
     format!(
-        "# From a refused operation to the map\n\n{} {}\n{note}\nWhile {} sessions open and close a file {} times a second each \
+        "# From the operation that the score answers to the map\n\n{} {}\n{note}\nWhile {} sessions open and close a file {} times a second each \
          (0: as often as it goes).\n\n| answers | p50 | p99 | maximum | not answered |\n| --- | --- | --- | --- | --- |\n\
          | {} | {:.2} ms | {:.2} ms | {:.2} ms | {} |\n",
         outcome.date,
