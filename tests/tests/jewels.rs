@@ -156,6 +156,17 @@ fn ten_thousand_attempts_from_eight_threads_get_nothing() -> Result<()> {
     assert_denials(&summary, 10_000)
 }
 
+/// Each answer wakes all who wait for theirs, so that what a thread asks for is looked at while it runs.
+#[test]
+fn ten_thousand_readers_of_what_is_closed_to_changes_are_let_through() -> Result<()> {
+    let scene = Scene::new(false)?;
+    let many = rows([("many", "threads", &["8", "1250", &scene.path(".bashrc")])]);
+    let (came, summary, _) = scene.guarded("enforce", &many)?;
+    assert_eq!((came["many:done"], came["many:refused"]), (10_000, 0));
+    assert_eq!(summary["denied"], 0, "{summary}");
+    Ok(())
+}
+
 /// `ssh` reads its configuration in every session, and a baseline learns it. It is not to be changed, and the key next to it
 /// stays refused.
 #[test]

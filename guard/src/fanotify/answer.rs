@@ -286,8 +286,6 @@ impl Answering {
                 false
             }
         };
-        let is_known = access & abi::access::EXEC != 0 || request::is_call(*tid);
-        let access = if is_known { access } else { request::UNKNOWN };
         let allowed = catch_unwind(AssertUnwindSafe(|| judge(access))).unwrap_or(false);
         self.respond(event, allowed);
         self.latencies.note(*slot, asked.elapsed(), allowed);

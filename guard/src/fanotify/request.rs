@@ -3,9 +3,11 @@
 //! The registers of the blocked call say it; they are the kernel's copy, and cannot change while the thread is blocked.
 //! Arguments in memory (openat2) could, so that such a call counts as asking for everything. So does a request through io_uring:
 //! a worker has the registers of whatever call its ring's owner was in, and so has the owner who works at one behind its call.
+//! Such a request is known by the thread's stack in the kernel.
 
 use abi::access::{EXEC, READ, WRITE};
 use std::fs;
+use std::sync::LazyLock;
 use std::time::Duration;
 use sys::process;
 
@@ -26,26 +28,62 @@ pub(super) enum Asked {
 
 /// The access that a blocked thread asks for.
 pub(super) fn access_of(tid: u32) -> Asked {
-    match fs::read_to_string(format!("/proc/{tid}/syscall")) {
-        Ok(call) if call.starts_with("running") => Asked::NotYet,
-        Ok(call) => Asked::For(access_of_call(&call)),
-        Err(_) => Asked::For(UNKNOWN),
+    let access = match fs::read_to_string(format!("/proc/{tid}/syscall")) {
+        Ok(call) if call.starts_with("running") => return Asked::NotYet,
+        Ok(call) => access_of_call(&call),
+        Err(_) => UNKNOWN,
+    };
+    if access == UNKNOWN || access == EXEC {
+        return Asked::For(access);
+    }
+    match asker_of(tid) {
+        Asker::Call => Asked::For(access),
+        Asker::Ring => Asked::For(UNKNOWN),
+        Asker::Runs => Asked::NotYet,
     }
 }
 
-/// Whether what a blocked thread asks for is the call that its registers say, and no request through io_uring. Where the kernel
-/// shows no stacks, workers alone are known.
-pub(super) fn is_call(tid: u32) -> bool {
-    match fs::read_to_string(format!("/proc/{tid}/stack")) {
-        Ok(stack) => is_stack_of_call(&stack),
-        Err(_) => process::Stat::read(tid).is_some_and(|stat| !stat.of_ring),
+/// Who asks by a thread's hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    /// The call that its registers tell of.
+    Call,
+    /// A request through io_uring.
+    Ring,
+    /// Nobody knows, since the thread runs. Whoever is answered wakes all who wait, for a moment.
+    Runs,
+}
+
+/// Who asks by the hands of a thread that waits. Where the kernel shows no stacks, or names no functions, io_uring's workers
+/// alone are known.
+fn asker_of(tid: u32) -> Asker {
+    static OUTERMOST: LazyLock<Option<String>> = LazyLock::new(|| {
+        let stack = fs::read_to_string("/proc/thread-self/stack").ok()?;
+        functions(&stack).last().filter(|function| !function.starts_with("0x")).map(str::to_owned)
+    });
+    match (fs::read_to_string(format!("/proc/{tid}/stack")), OUTERMOST.as_deref()) {
+        (Ok(stack), Some(outermost)) => asker_in(&stack, outermost),
+        _ if process::Stat::read(tid).is_none_or(|stat| stat.of_ring) => Asker::Ring,
+        _ => Asker::Call,
     }
 }
 
-/// Reads `/proc/TID/stack`: a line for each function, the innermost first. Those of io_uring have a prefix of their own.
-fn is_stack_of_call(stack: &str) -> bool {
-    let mut functions = stack.lines().filter_map(|line| line.split_once(' ')).map(|(_, function)| function);
-    !stack.is_empty() && functions.all(|function| !function.starts_with("io_"))
+/// Who asks, from `/proc/TID/stack`. The stack of a thread that runs is empty, or ends early: one that waits for an answer has
+/// fanotify's functions in it, and one in a call of its own has those of a call as its `outermost`.
+fn asker_in(stack: &str, outermost: &str) -> Asker {
+    if functions(stack).any(|function| function.starts_with("io_")) {
+        return Asker::Ring;
+    }
+    let waits = functions(stack).any(|function| function.starts_with("fanotify_"));
+    match waits && functions(stack).last() == Some(outermost) {
+        true => Asker::Call,
+        false => Asker::Runs,
+    }
+}
+
+/// The functions of a stack, the innermost first: `[<0>] path_openat+0x6e/0xd0`.
+fn functions(stack: &str) -> impl Iterator<Item = &str> {
+    stack.lines().filter_map(|line| line.split_once(' ')?.1.split('+').next())
 }
 
 /// Reads a line of `/proc/TID/syscall`: the call's number and six arguments in hexadecimal. Numbers of 32-bit calls that
@@ -87,16 +125,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_of_a_ring_is_no_call() {
-        let stack = |functions: &[&str]| {
-            functions.iter().map(|function| format!("[<0>] {function}+0x6e/0xd0\n")).collect::<String>()
+    fn a_request_of_a_ring_is_told_from_a_call_and_from_a_thread_that_runs() {
+        let asker = |functions: &[&str]| {
+            let line = |function: &&str| format!("[<0>] {function}+0x6e/0xd0\n");
+            asker_in(&functions.iter().map(line).collect::<String>(), "entry_SYSCALL_64")
         };
-        let open =
-            ["fanotify_handle_event", "do_dentry_open", "path_openat", "do_sys_openat2", "do_syscall_64"];
-        let request = ["fanotify_handle_event", "path_openat", "io_openat2", "io_issue_sqe", "io_wq_worker"];
-        assert!(is_stack_of_call(&stack(&open)));
-        assert!(!is_stack_of_call(&stack(&request)) && !is_stack_of_call(""));
-        assert!(is_call(rustix::thread::gettid().as_raw_pid() as u32), "a stack can be read");
+        let open = ["fanotify_handle_event", "path_openat", "do_sys_openat2", "entry_SYSCALL_64"];
+        assert_eq!(asker(&open), Asker::Call);
+        assert_eq!(asker(&["fanotify_handle_event", "io_openat2", "io_wq_worker"]), Asker::Ring);
+        assert_eq!(asker(&["fanotify_handle_event", "io_openat2", "entry_SYSCALL_64"]), Asker::Ring);
+        for runs in [&open[..0], &open[..1], &open[1..], &open[3..]] {
+            assert_eq!(asker(runs), Asker::Runs, "{runs:?}");
+        }
     }
 
     #[test]
