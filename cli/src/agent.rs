@@ -3,24 +3,7 @@
 use bstr::{BString, ByteVec};
 use event::AgentName;
 use event::agent::Agent;
-
-/// Directories of compilers, interpreters and package managers below a home.
-const TOOLCHAINS: [&str; 14] = [
-    ".asdf",
-    ".bun",
-    ".cargo",
-    ".deno",
-    ".local/share/mise",
-    ".local/share/pnpm",
-    ".local/share/uv",
-    ".local/lib",
-    ".npm-global",
-    ".nvm",
-    ".pyenv",
-    ".rustup",
-    ".sdkman",
-    "go",
-];
+use event::toolchain::TOOLCHAINS;
 
 /// The agent that a command starts: a known one, by the command or by the file that it was found to be, links
 /// followed; otherwise the executable's own name.

@@ -25,6 +25,7 @@ mod step;
 pub mod template;
 mod token;
 mod tokeniser;
+pub mod toolchain;
 mod touch;
 
 pub use abi::FileKey;

@@ -15,6 +15,10 @@ pub const TEMPORARY: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 pub const HARMLESS: [&str; 7] =
     ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"];
 
+/// Where processes are, by their numbers: there a process names its threads. The memory and the environment of processes outside
+/// the session are refused by the kernel side, whatever was learned.
+const PROCESSES: [&str; 2] = ["proc", "$number"];
+
 /// Where the terminals are, of which a session has another one each time.
 const TERMINALS: &str = "/dev/pts";
 
@@ -57,6 +61,7 @@ impl Place {
         match self.reach {
             Reach::Unix if NAME_SERVICES.into_iter().any(is) => true,
             Reach::Create if TEMPORARY.into_iter().any(|place| below(place).is_some()) => true,
+            Reach::Write if path.starts_with(&PROCESSES.map(BStr::new)) => true,
             Reach::Read | Reach::Write if HARMLESS.into_iter().any(is) || below(TERMINALS).is_some() => true,
             _ => TEMPORARY.into_iter().any(is),
         }
@@ -107,6 +112,8 @@ mod tests {
             assert!(!is_compiled(Reach::Write, device) && !is_compiled(Reach::Read, device), "{device}");
             assert!(is_compiled(Reach::Exec, device), "{device}");
         }
+        assert!(!is_compiled(Reach::Write, "/proc/7/task/8/comm"), "the name of a thread");
+        assert!(is_compiled(Reach::Write, "/proc/sys/kernel/core_pattern"));
         assert!(is_compiled(Reach::Write, "/dev/sda") && is_compiled(Reach::Create, "/var/tmpx"));
     }
 

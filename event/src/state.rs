@@ -177,6 +177,12 @@ impl State {
             && self.within(names).is_some_and(|(state, rest)| rest.iter().any(|name| is_obeyed(name, state)))
     }
 
+    /// Whether a place lies in the agent's own state. What it runs there it has laid down there itself, often the first time that
+    /// it ran: its own program.
+    pub fn holds(&self, names: &[&BStr]) -> bool {
+        self.within(names).is_some_and(|(_, rest)| !rest.is_empty())
+    }
+
     /// The name of the directory of state that a place lies in or is, and the rest of the place.
     fn within<'n, 'c>(&self, names: &'n [&'c BStr]) -> Option<(&'c [u8], &'n [&'c BStr])> {
         let depth = self.0.iter().find(|directory| {

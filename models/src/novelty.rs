@@ -258,7 +258,10 @@ impl Novelty {
         if depth == names.len() && at >= Reach::ALL.len() {
             let node = &self.trie.nodes[at];
             let above = self.above(place.reach, node, names);
-            let one = above.open || floor != Floor::None || is_drawn(place.reach, names);
+            let one = above.open
+                || floor != Floor::None
+                || is_drawn(place.reach, names)
+                || place.reach == Reach::Exec && self.state.holds(names);
             let needed = if one { 1 } else { KNOWN_SESSIONS };
             if node.touched.len() >= needed {
                 let share = (node.touched.len() as f64 + 0.5) / (self.sessions as f64 + 1.0);

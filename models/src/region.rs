@@ -3,6 +3,7 @@
 
 use bstr::{BStr, ByteSlice};
 use event::Reach;
+use event::toolchain::is_installed;
 
 /// What holds in a region whatever was learned there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,6 +23,11 @@ const WORKSPACE_BITS: f64 = 2.0;
 const TMP_BITS: f64 = 3.0;
 /// What a library, a locale or a manual page of the system costs, that no session had needed.
 const PUBLIC_BITS: f64 = 4.0;
+
+/// What is read and run of the user's own software costs, that no session had needed: as much as what is in the workspace, and
+/// more for a program, which is a habit of the task.
+const INSTALLED_BITS: f64 = 2.0;
+const INSTALLED_PROGRAM_BITS: f64 = 6.0;
 
 /// What a log costs that a tool writes of one run.
 const LOG_BITS: f64 = 4.0;
@@ -58,6 +64,8 @@ pub(crate) fn floor_below(reach: Reach, names: &[&BStr]) -> Floor {
         (Reach::Read | Reach::Create | Reach::Remove, b"$home") if is_log(names) => {
             Floor::Open { bits: LOG_BITS }
         }
+        (Reach::Read, b"$home") if is_installed(names) => Floor::Open { bits: INSTALLED_BITS },
+        (Reach::Exec, b"$home") if is_installed(names) => Floor::Open { bits: INSTALLED_PROGRAM_BITS },
         (Reach::Exec, b"/") if is_library(names) => Floor::Open { bits: PUBLIC_BITS },
         (Reach::Exec, b"/") if is_public(top) => Floor::Learned,
         _ => Floor::None,
@@ -215,5 +223,7 @@ mod tests {
         );
         assert_eq!(of(&["/", "usr", "bin", "nc"]), Floor::Learned);
         assert_eq!(of(&["$home", "bin", "x"]), Floor::None);
+        assert_eq!(of(&["$home", ".cargo", "bin", "x"]), Floor::Open { bits: INSTALLED_PROGRAM_BITS });
+        assert_eq!(of(&["$home", ".local", "bin", "goose"]), Floor::None, "an agent");
     }
 }

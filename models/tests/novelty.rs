@@ -93,6 +93,42 @@ fn a_store_of_packages_is_open_to_another_package_once_three_sessions_filled_it(
 }
 
 #[test]
+fn what_its_user_installed_is_read_and_run_and_neither_changed_nor_an_agents() {
+    let model = learned(Reach::Exec, 3, |_| vec!["/ usr bin cat".into()]);
+    let bits = |reach, path: &str| model.first_touch_bits(&place(reach, path));
+    for path in
+        ["$home .cargo bin rg", "$home .nvm versions node $version bin node", "$home .pyenv shims python"]
+    {
+        assert!(bits(Reach::Exec, path) < DENIAL_BUDGET_BITS, "{path}");
+        assert!(bits(Reach::Read, path) < bits(Reach::Exec, path), "{path}");
+        assert!(bits(Reach::Write, path) > DENIAL_BUDGET_BITS, "{path}");
+        assert!(bits(Reach::Create, path) > DENIAL_BUDGET_BITS, "{path}");
+    }
+    for path in
+        ["$home bin deploy", "$home .local bin goose", "$home .npm-global lib node_modules opencode-ai"]
+    {
+        assert!(bits(Reach::Exec, path) > DENIAL_BUDGET_BITS, "{path}");
+    }
+}
+
+#[test]
+fn what_an_agent_laid_down_in_its_own_state_is_its_own_program() {
+    let state = [place(Reach::Create, "$kept $home .tool")];
+    let model = |program: &str| {
+        let program = [place(Reach::Exec, program)];
+        let sessions: [&[Place]; 3] = [&program, &[], &[]];
+        let sessions = sessions.iter().enumerate();
+        let sessions = sessions.map(|(n, places)| (n as u64, state.iter().chain(*places)));
+        Novelty::learn(sessions)
+    };
+    let bits = |of: &str| model(of).first_touch_bits(&place(Reach::Exec, of));
+    assert!(bits("$home .tool pkg $version addon.node") < DENIAL_BUDGET_BITS, "one session ran it");
+    assert!(bits("$home .other pkg $version addon.node") > DENIAL_BUDGET_BITS);
+    let unknown = place(Reach::Exec, "$home .tool pkg $version other.node");
+    assert!(model("$home .tool pkg $version addon.node").first_touch_bits(&unknown) > DENIAL_BUDGET_BITS);
+}
+
+#[test]
 fn a_new_day_is_like_the_days_before() {
     let model = learned(Reach::Create, 5, |n| vec![format!("$home .codex sessions 2026 11 23 rollout-{n}")]);
     assert!(
@@ -203,7 +239,7 @@ fn where_files_lie_is_a_habit_of_the_agent_and_what_is_run_one_of_the_task() {
             let made = place(Reach::Create, &format!("$home .cargo registry {}", (b'a' + n as u8) as char));
             let all = vec![
                 place(Reach::Read, "$home .cargo config.toml"),
-                place(Reach::Exec, "$home .cargo bin cargo"),
+                place(Reach::Exec, "$home bin deploy"),
                 place(Reach::Write, "$workspace a.rs"),
                 place(Reach::Connect, "$net4 203 0 113 9 443"),
                 made,
@@ -223,7 +259,7 @@ fn where_files_lie_is_a_habit_of_the_agent_and_what_is_run_one_of_the_task() {
         assert!(alone > DENIAL_BUDGET_BITS && leaning < 4.5, "{path}: {leaning}");
     }
     for (reach, path) in [
-        (Reach::Exec, "$home .cargo bin cargo"),
+        (Reach::Exec, "$home bin deploy"),
         (Reach::Write, "$workspace a.rs"),
         (Reach::Connect, "$net4 203 0 113 9 443"),
         (Reach::Read, "$home letter.txt"),

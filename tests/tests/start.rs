@@ -138,6 +138,27 @@ fn a_link_to_a_program_of_its_own() -> Result<()> {
     Ok(())
 }
 
+/// Which of its user's tools a task needs depends on the repository: no recording ran these. And a program names its threads in
+/// `/proc` whenever they are not the one that names them.
+#[test]
+fn what_a_user_installed_is_run_though_no_recording_ran_it() -> Result<()> {
+    const ASKS: &str = "#!/bin/bash\n[ -z \"$1\" ] && { echo known; exit; }\n\
+        for tool in ~/.cargo/bin/tool ~/.nvm/versions/node/v22.1.0/bin/tool ~/bin/tool; do $tool; done\n\
+        echo named > /proc/self/comm; read -r name < /proc/self/comm; echo $name\n";
+    let installed = Installed::new()?;
+    let asks = installed.program(".local/bin/asks", ASKS)?;
+    for place in [".cargo/bin", ".nvm/versions/node/v22.1.0/bin", "bin"] {
+        installed.program(&format!("{place}/tool"), &format!("#!/bin/bash\necho {place}\n"))?;
+    }
+    installed.starts_under_its_own_baseline(&asks, "known\n")?;
+    let mut args = installed.world.session("enforce", &["--quiet", "--task", "edit"]);
+    args.extend([asks.display().to_string(), "all".to_owned()]);
+    let output = installed.world.wardline(args).output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said, ".cargo/bin\n.nvm/versions/node/v22.1.0/bin\nnamed\n", "{output:?}");
+    Ok(())
+}
+
 /// The command itself is refused: the words, the summary, and the code of a command that could not be executed. A program
 /// that the session starts is refused to the session alone.
 #[test]

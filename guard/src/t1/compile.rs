@@ -30,6 +30,8 @@ const ENTRIES_MAX: usize = 16_384;
 const UNKNOWN_MAX: usize = 8_192;
 /// The magic number of devpts: terminals, of which a session has another one each time.
 const DEVPTS: u64 = 0x1cd1;
+/// The magic number of proc.
+const PROC: u64 = 0x9fa0;
 
 pub(super) struct Compiler<'a> {
     habits: Habits<'a>,
@@ -385,8 +387,10 @@ impl<'a> Compiler<'a> {
         let mut allowed = Reaches::default();
         for reach in FILE_REACHES {
             let terminal = entry.magic == DEVPTS && matches!(reach, Reach::Read | Reach::Write);
+            // What lies there beside processes may be written by root alone.
+            let process = entry.magic == PROC && self.context.uid != 0 && reach == Reach::Write;
             let learned = habit.is_some_and(|habit| habit.below.has(reach));
-            if terminal || learned || costs.itself.has(reach) || costs.fresh.has(reach) {
+            if terminal || process || learned || costs.itself.has(reach) || costs.fresh.has(reach) {
                 allowed.insert(reach);
             }
         }

@@ -102,6 +102,9 @@ const FILES: &[&str] = &[
     "/home/u/projects/app/src/main.rs",
     "/home/u/projects/other/secret.rs",
     "/home/u/bin/tool",
+    "/home/u/.nvm/versions/node/v22.1.0/bin/node",
+    "/home/u/.nvm/versions/node/v22.1.0/lib/node_modules/npm/npm.js",
+    "/home/u/.nvm/versions/node/v22.1.0/lib/node_modules/opencode-ai/bin/opencode",
     "/home/v/x",
     "/usr/bin/cat",
     "/usr/bin/nc",
@@ -325,11 +328,22 @@ fn of_the_system_libraries_are_open_and_programs_are_learned() {
     let learned = baseline().first_touch_bits(&place(Reach::Exec, "usr/bin/nc")) < models::DENIAL_BUDGET_BITS;
     assert_eq!(compiled.denied("/usr/bin/nc") & (READ | EXEC), if learned { 0 } else { EXEC });
     assert_eq!(compiled.denied("/home/u/bin/tool") & EXEC, EXEC);
+    let node = "/home/u/.nvm/versions/node/v22.1.0";
+    for path in ["bin/node", "lib/node_modules/npm/npm.js"] {
+        let denied = compiled.denied(&format!("{node}/{path}"));
+        assert_eq!(denied & (READ | EXEC | WRITE | CREATE), WRITE | CREATE, "{path}");
+    }
+    let agent = compiled.denied(&format!("{node}/lib/node_modules/opencode-ai/bin/opencode"));
+    assert_eq!(agent & (READ | EXEC), READ | EXEC, "an agent starts no other");
     assert_eq!(compiled.denied("/usr/lib/libz.so") & (READ | EXEC), 0);
     assert_eq!(compiled.denied("/dev/null") & (READ | WRITE), 0);
     assert!(!place(Reach::Write, "dev/null").is_compiled() && place(Reach::Write, "dev/sda").is_compiled());
     assert_eq!(compiled.denied("/dev/sda") & WRITE, WRITE);
-    assert_eq!(compiled.denied("/proc") & READ, 0);
+    assert_eq!(
+        compiled.denied("/proc") & (READ | WRITE | CREATE),
+        CREATE,
+        "processes name their threads there"
+    );
 }
 
 #[test]
