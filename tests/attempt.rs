@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, openat};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
@@ -172,6 +173,9 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
         ("mkdir", [path]) => fs::create_dir(path),
         ("connect", [path]) => UnixStream::connect(path).map(drop),
         ("socket", [path]) => UnixListener::bind(path).map(drop),
+        ("socket-narrow", [path]) => crate::deeds::bind_narrow(&CString::new(*path)?),
+        ("fchmod", [path]) => File::open(path)?.set_permissions(fs::Permissions::from_mode(0o664)),
+        ("append-behind-exec", [path]) => crate::uring::append_behind_exec(path),
         ("open-silently", [path]) => crate::uring::open_silently(path),
         ("wait", [seconds]) => {
             let seconds = seconds.parse().map_err(io::Error::other)?;

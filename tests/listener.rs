@@ -146,6 +146,13 @@ fn ask(at: &str) -> io::Result<String> {
         ("dgram", place) => {
             UnixDatagram::unbound()?.send_to_addr(b"work\n", &unix(place)?).map(|_| "sent".to_owned())
         }
+        // To many, as this machine alone receives them.
+        ("many", place) => {
+            let socket = UdpSocket::bind("0.0.0.0:0")?;
+            rustix::net::sockopt::set_ip_multicast_if(&socket, &std::net::Ipv4Addr::LOCALHOST)?;
+            socket.set_multicast_ttl_v4(0)?;
+            socket.send_to(b"work\n", place).map(|_| "sent".to_owned())
+        }
         (protocol, place) => {
             let socket = UdpSocket::bind(if place.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" })?;
             socket.set_read_timeout(Some(PATIENCE))?;

@@ -314,6 +314,14 @@ fn reach_into(how: &str, pid: i32) -> io::Result<()> {
             }
             Ok(())
         }
+        "limits" => {
+            // SAFETY: integers, and what is written here outlives the call.
+            unsafe {
+                let mut limit: libc::rlimit = std::mem::zeroed();
+                check(libc::prlimit(pid, libc::RLIMIT_CORE, std::ptr::null(), &mut limit).into())?;
+                check(libc::prlimit(pid, libc::RLIMIT_CORE, &limit, std::ptr::null_mut()).into()).map(drop)
+            }
+        }
         "sample" => {
             // `struct perf_event_attr`: PERF_TYPE_SOFTWARE, its size, PERF_COUNT_SW_CPU_CLOCK, period, PERF_SAMPLE_REGS_USER |
             // PERF_SAMPLE_STACK_USER; exclude_kernel and exclude_hv; registers, and bytes of the stack.

@@ -3,7 +3,9 @@
 use crate::Error;
 use crate::kernel::{Kernel, Tier};
 use crate::lock::lock;
-use crate::programs::{CGROUPS, INGRESS, LSM, LSM_MORE, TRACEPOINTS, TRACEPOINTS_MORE, lsm_program, program};
+use crate::programs::{
+    CGROUPS, DATA_READY, INGRESS, LSM, LSM_MORE, TRACEPOINTS, TRACEPOINTS_MORE, lsm_program, program,
+};
 use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Lsm, Program, ProgramError, RawTracePoint};
 use std::any::Any;
 use std::collections::HashSet;
@@ -71,10 +73,14 @@ impl Kernel {
             let program: &mut RawTracePoint = program(&mut bpf, name)?;
             let mut taken = Vec::new();
             for tracepoint in *tracepoints {
-                // The names of one that moved: whichever this kernel has.
-                if let Ok(id) = program.attach(tracepoint) {
-                    made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?));
-                    taken.push(*tracepoint);
+                match program.attach(tracepoint) {
+                    Ok(id) => {
+                        made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?));
+                        taken.push(*tracepoint);
+                    }
+                    Err(error) if *name == DATA_READY => return Err(wrong(name, error)),
+                    // The names of one that moved: whichever this kernel has.
+                    Err(_) => {}
                 }
             }
             if let Some(program) = lock(&self.programs).iter_mut().find(|program| program.name == *name) {

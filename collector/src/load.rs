@@ -189,7 +189,8 @@ impl Kernel {
         }
         for (name, hooks) in more {
             let program: &mut RawTracePoint = program(&mut bpf, name)?;
-            note(name, hooks.join(" "), again(|| program.load()), false)?;
+            // The others rely on it, where the kernel has its place.
+            note(name, hooks.join(" "), again(|| program.load()), *name == DATA_READY)?;
         }
         for (name, hook) in CGROUPS.iter().copied() {
             let loaded = match bpf.program_mut(name) {

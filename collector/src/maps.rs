@@ -89,7 +89,7 @@ pub(crate) struct Maps {
     pub(crate) listeners: Table<SocketKey, u32>,
     pub(crate) own_listeners: Table<u64, Listener>,
     pub(crate) names_known: Table<SocketKey, u32>,
-    pub(crate) names_bound: Table<SocketKey, u32>,
+    pub(crate) names_bound: Table<SocketKey, u64>,
     pub(crate) local: Table<[u64; 2], u32>,
     pub(crate) labelled: Words,
     pub(crate) t0: Table<FileKey, Label>,

@@ -101,6 +101,7 @@ pub(crate) const PLANS: &[(u32, Plan)] = &[
     (libc::SYS_process_vm_readv as u32, raw(op::PTRACE)),
     (libc::SYS_process_vm_writev as u32, raw(op::PTRACE)),
     (libc::SYS_pidfd_getfd as u32, raw(op::PTRACE)),
+    (libc::SYS_prlimit64 as u32, Plan { second: 2, ..raw(op::PTRACE) }),
     (libc::SYS_setuid as u32, raw(op::CREDENTIALS)),
     (libc::SYS_setgid as u32, raw(op::CREDENTIALS)),
     (libc::SYS_setreuid as u32, raw(op::CREDENTIALS)),

@@ -94,6 +94,7 @@ pub(crate) const LSM_MORE: &[&str] = &[
     "unix_stream_connect",
     "unix_may_send",
     "task_kill",
+    "task_setrlimit",
     "file_send_sigiotask",
     REACHING,
     "bpf",

@@ -45,6 +45,7 @@ const READ: &[(&str, &[Read])] = &[
     ("unix_stream_connect", &[Named(1, "sock", "other")]),
     ("unix_may_send", &[Named(0, "socket", "sock"), Named(1, "socket", "other")]),
     ("task_kill", &[Pointer(0, "task_struct"), Number(2, "sig")]),
+    ("task_setrlimit", &[Pointer(0, "task_struct"), Number(1, "resource")]),
     ("file_send_sigiotask", &[Pointer(0, "task_struct"), Number(2, "sig")]),
     ("ptrace_access_check", &[Pointer(0, "task_struct"), Number(1, "mode")]),
     ("bpf", &[Number(0, "cmd")]),

@@ -142,7 +142,8 @@ impl Kernel {
     /// # Errors
     /// The map could not be written.
     pub fn insert_bound_name(&self, name: &[u8], slot: u32) -> Result<(), Error> {
-        abi::socket_name(name, slot).map_or(Ok(()), |key| self.maps.names_bound.insert(&key, &1))
+        abi::socket_name(name, slot)
+            .map_or(Ok(()), |key| self.maps.names_bound.insert(&key, &abi::ANY_ADDRESS))
     }
 
     /// Says that a compiled baseline knows an abstract name of a unix socket.

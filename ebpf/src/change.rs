@@ -74,7 +74,7 @@ fn on_change(inode: u64) -> Option<()> {
 fn begun(inside: &Inside) -> Option<(*mut Begun, u32, bool)> {
     let call = Running::find()?;
     let form = call.plan.form;
-    let binds = call.plan.op == op::BIND;
+    let binds = call.plan.op == op::BIND || form == form::SOCKETCALL;
     if form != form::PATH && form != form::MOUNT && !binds || !call.is_under_way() {
         return None;
     }

@@ -5,7 +5,7 @@ use crate::offsets;
 use crate::read::Address;
 use crate::ring::{FileOperation, open_access, tell_file, verdict};
 use crate::task::Inside;
-use crate::{decide, dentry, lent, process, shared, terminal};
+use crate::{decide, dentry, lent, process, shared, terminal, touched};
 use abi::{
     CALL_APART, CALL_ENDS, CALL_ENDS_32, MEANS_KILL, Plan, REASON_OTHER_PROCESS, REASON_TERMINAL, STAGE_T0,
     VERDICT_REFUSED, Verdict, access,
@@ -89,7 +89,25 @@ pub fn on_descriptor(call: &Ended) -> Option<()> {
         return None;
     }
     let (_, dentry) = dentry::of_fd(call.argument(call.plan.dir)? as i32)?;
-    tell(call, dentry, &verdict(&call.inside, 0, 0, 0))
+    tell(call, dentry, &changed(&call.inside, dentry, call.plan.access, call.ret))
+}
+
+/// What is decided of a change of an object's modes, owner or attributes by a descriptor, which may have been opened to be read: no
+/// open was asked about it. It has happened: who did it ends.
+#[inline(always)]
+pub fn changed(inside: &Inside, dentry: Address, access: u32, ret: i32) -> Verdict {
+    let inode = if ret >= 0 && access & access::ATTR != 0 { dentry::inode(dentry) } else { None };
+    let found =
+        inode.map_or(0, |inode| touched::judged(inode.0, u64::from(inside.slot), u64::from(access::ATTR)));
+    if found & touched::CERTAIN == 0 {
+        return verdict(inside, 0, 0, 0);
+    }
+    let decided = verdict(inside, STAGE_T0, found as u32, MEANS_KILL);
+    if decided.flags & VERDICT_REFUSED != 0 {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_send_signal(SIGKILL) };
+    }
+    decided
 }
 
 /// Tells what a call did to a file, by its plan, and what was decided of it.

@@ -75,28 +75,29 @@ pub extern "C" fn listens_at_unix(sk: u64) -> u64 {
         key[0] = SOCKET_FILE;
         key[1] = file.ino;
         key[2] = u64::from(file.generation) << 32 | u64::from(file.dev);
-    } else if !name(sk, key) {
+    } else if name(sk, key).is_none() {
         return 0;
     }
     // SAFETY: read only.
     unsafe { LISTENERS.get(&*key) }.map_or(0, |pid| u64::from(*pid))
 }
 
-/// Writes the abstract name of a unix socket into a key of zeroes; whether it has one.
+/// Writes the abstract name of a unix socket into a key of zeroes, where it has one. Where the kernel keeps it, who connects
+/// having the same.
 #[inline(always)]
-fn name(sk: Address, key: &mut [u64; SOCKET_WORDS]) -> bool {
-    let Some(address) = sk.follow(offsets::unix_addr()) else { return false };
-    let Some(size) = address.word(offsets::unix_addr_len()) else { return false };
+fn name(sk: Address, key: &mut [u64; SOCKET_WORDS]) -> Option<u64> {
+    let address = sk.follow(offsets::unix_addr())?;
     // The family, and the NUL before the name.
-    let size = size.wrapping_sub(3);
+    let size = address.word(offsets::unix_addr_len())?.wrapping_sub(3);
     if size == 0 || size >= NAME_MAX {
-        return false;
+        return None;
     }
     let size = crate::read::opaque(size) & (NAME_MAX - 1);
     let name = address.0.wrapping_add(offsets::unix_addr_name() as u64 + 3);
     key[0] = SOCKET_NAME | u64::from(size) << 8;
     // SAFETY: the key has `NAME_MAX` bytes behind its first word; the helper checks the source.
-    unsafe { bpf_probe_read_kernel((&raw mut key[1]).cast(), size, name as *const _) == 0 }
+    let read = unsafe { bpf_probe_read_kernel((&raw mut key[1]).cast(), size, name as *const _) };
+    (read == 0).then_some(address.0)
 }
 
 /// Whether a unix socket has an abstract name that a policy does not know, and that the session in a slot has not bound itself.
@@ -109,9 +110,7 @@ pub extern "C" fn has_unknown_name(sk: u64, policy: u64, slot: u64) -> u64 {
     }
     let mut place = MaybeUninit::<[u64; SOCKET_WORDS]>::uninit();
     let key = zeroed(&mut place);
-    if !name(sk, key) {
-        return 0;
-    }
+    let Some(address) = name(sk, key) else { return 0 };
     let plain = key[0];
     key[0] = plain | policy << 32;
     // SAFETY: read only.
@@ -120,7 +119,8 @@ pub extern "C" fn has_unknown_name(sk: u64, policy: u64, slot: u64) -> u64 {
     }
     key[0] = plain | slot << 32;
     // SAFETY: read only.
-    u64::from(unsafe { NAMES_BOUND.get(&*key) }.is_none())
+    let bound = unsafe { NAMES_BOUND.get(&*key) };
+    u64::from(!bound.is_some_and(|bound| *bound == address || *bound == abi::ANY_ADDRESS))
 }
 
 /// Keeps in mind that the session in a slot has bound a unix socket to the abstract name that it has, if any.
@@ -129,11 +129,9 @@ pub extern "C" fn has_unknown_name(sk: u64, policy: u64, slot: u64) -> u64 {
 pub extern "C" fn keep_name(sk: u64, slot: u64) -> u64 {
     let mut place = MaybeUninit::<[u64; SOCKET_WORDS]>::uninit();
     let key = zeroed(&mut place);
-    if !name(Address(sk), key) {
-        return 0;
-    }
+    let Some(address) = name(Address(sk), key) else { return 0 };
     key[0] |= slot << 32;
-    let _ = NAMES_BOUND.insert(&*key, 0, 0);
+    let _ = NAMES_BOUND.insert(&*key, address, 0);
     1
 }
 
@@ -167,10 +165,11 @@ pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> 
     if peer.kind != SOCK_STREAM && peer.kind != SOCK_DGRAM {
         return found;
     }
-    if !is_local(peer.addr) {
+    found.local = is_local(peer.addr);
+    let is_cast = peer.kind == SOCK_DGRAM && is_to_many(peer.addr);
+    if !found.local && !is_cast {
         return found;
     }
-    found.local = true;
     let addr = led(own, bound, peer.addr);
     let port = peer.port.to_be();
     let mut tuple = MaybeUninit::<bpf_sock_tuple>::zeroed();
@@ -214,6 +213,10 @@ pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> 
     }
     if !found.own && found.pid != 0 {
         found.reason = reason_of(u64::from(inside.slot), u64::from(found.pid)) as u32;
+    }
+    // Of what is sent to many, who may not be reached is all that matters.
+    if !found.local && found.reason == 0 {
+        (found.inode, found.pid, found.own) = (0, 0, false);
     }
     found
 }
@@ -264,6 +267,12 @@ pub fn is_loopback(addr: [u64; 2]) -> bool {
     } else {
         addr[0] == 0 && (addr[1] == 0 || addr[1] == LOOPBACK6)
     }
+}
+
+/// Whether an address leads to whoever listens for it, on this machine as well: of multicast and broadcast.
+#[inline(always)]
+fn is_to_many(addr: [u64; 2]) -> bool {
+    if is_mapped(addr) { (addr[1] >> 32) as u8 >= 224 } else { addr[0] as u8 == 0xff }
 }
 
 /// Where the unspecified address leads: to the one that the socket is bound to, or to loopback. Others lead to themselves.

@@ -455,6 +455,13 @@ pub fn ptrace_access_check(ctx: LsmContext) -> i32 {
     answer
 }
 
+/// `task_setrlimit(struct task_struct *p, unsigned int resource, struct rlimit *new_rlim)`: whose limits are set leaves its memory in a
+/// core dump, or ends.
+#[lsm(hook = "task_setrlimit")]
+pub fn task_setrlimit(ctx: LsmContext) -> i32 {
+    on_process(op::PTRACE, Address(argument(ctx.as_ptr(), 0)), argument(ctx.as_ptr(), 1), true)
+}
+
 #[inline(always)]
 fn on_process(op: u16, target: Address, detail: u64, outside_refused: bool) -> i32 {
     let Some(inside) = task::current() else { return ALLOW };

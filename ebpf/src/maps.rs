@@ -66,10 +66,11 @@ pub static OWN_LISTENERS: LruHashMap<u64, Listener> = LruHashMap::with_max_entri
 #[map]
 pub static NAMES_KNOWN: HashMap<[u64; SOCKET_WORDS], u32> =
     HashMap::with_max_entries(abi::MAX_NAMES_KNOWN, NO_PREALLOC);
-/// Abstract names that sessions have bound themselves, each with its session's index. Of too many, what was not used for longest
-/// goes: it is another's then.
+/// Abstract names that sessions have bound themselves, each with its session's index, and where the kernel keeps the address that
+/// each of them is: in another network namespace somebody else may have the same name. [`abi::ANY_ADDRESS`]: wherever. Of
+/// too many, what was not used for longest goes: it is another's then.
 #[map]
-pub static NAMES_BOUND: LruHashMap<[u64; SOCKET_WORDS], u32> =
+pub static NAMES_BOUND: LruHashMap<[u64; SOCKET_WORDS], u64> =
     LruHashMap::with_max_entries(abi::MAX_NAMES_BOUND, 0);
 /// The machine's own addresses besides loopback; IPv4 is v4-mapped.
 #[map]

@@ -68,6 +68,10 @@ pub fn raw(call: &Ended) -> Option<()> {
     let first = call.argument(call.plan.dir)?;
     let second = if call.plan.second == NO_ARG { 0 } else { call.argument(call.plan.second)? };
     let op = call.plan.op;
+    // One's own limits are nobody else's matter, nor are limits that are only read.
+    if is_limit(call) && (first as u32 == 0 || second == 0) {
+        return None;
+    }
     // A signal that was sent is told by the kernel's own word, for each process that it was sent to.
     if op == op::SIGNAL && call.ret >= 0 && second != 0 {
         return None;
@@ -113,6 +117,13 @@ fn end(call: &Ended) {
 fn is_trace(call: &Ended) -> bool {
     const PTRACE: (u32, u32) = (101, 26);
     call.number == if call.compat { PTRACE.1 } else { PTRACE.0 }
+}
+
+/// Whether a call is `prlimit`. Who sets another's limits makes it leave its memory in a core dump.
+#[inline(always)]
+fn is_limit(call: &Ended) -> bool {
+    const PRLIMIT: (u32, u32) = (302, 340);
+    call.number == if call.compat { PRLIMIT.1 } else { PRLIMIT.0 }
 }
 
 /// Whether a call has reached into a process outside the session. What a call to trace has left alone is not among the traced

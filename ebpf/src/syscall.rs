@@ -1,7 +1,7 @@
 //! The raw system call sequence of every thread inside a session, and the operations that only a system call's end
 //! can tell: what it returned, which file a descriptor came to be, and paths that name nothing.
 
-use crate::call::{Ended, SIGKILL, argument, is_compat, plan, thread};
+use crate::call::{Ended, Running, SIGKILL, argument, is_compat, plan, thread};
 use crate::maps::{BEGUN, FORMS, REFUSED};
 use crate::offsets;
 use crate::read::Address;
@@ -74,6 +74,7 @@ fn on_exit(regs: Address, ret: i64) -> Option<u32> {
         form::MAP if (-4095..0).contains(&ret) => None,
         form::ACCEPT | form::MADE if ret < 0 => None,
         form::SOCKET if plan.op == op::BIND => Some(u32::from(form::BIND)),
+        form::SOCKETCALL => Some(u32::from(form::BIND)),
         form::PRCTL if argument(regs, plan.dir, true) == Some(PR_SET_SECCOMP) => Some(u32::from(form::RAW)),
         form::NONE | form::LAST | form::PRCTL | form::OPEN => None,
         form => Some(u32::from(form)),
@@ -127,8 +128,10 @@ pub fn ended_bind(ctx: RawTracePointContext) -> i32 {
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_send_signal(SIGKILL) };
     }
-    // SAFETY: as in `sys_exit`.
-    let _ = unsafe { FORMS.tail_call(&ctx, u32::from(form::SOCKET)) };
+    if let Some(call) = Running::find() {
+        // SAFETY: as in `sys_exit`.
+        let _ = unsafe { FORMS.tail_call(&ctx, u32::from(call.plan.form)) };
+    }
     0
 }
 

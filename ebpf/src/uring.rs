@@ -2,7 +2,7 @@
 //! kernel has copied for it; what came of it is told when it completes, by whichever thread that is.
 
 use crate::call::thread;
-use crate::descriptor::tell_open;
+use crate::descriptor::{changed as changed_by, tell_open};
 use crate::maps::{Begun, FORMS, PLANS, REQUESTS};
 use crate::named::{self, Named};
 use crate::peer::{NetOperation, Peer};
@@ -327,7 +327,7 @@ fn on_file(done: &Completed) -> Option<()> {
         syscall: u32::MAX,
         call: CALL_APART,
     };
-    tell_file(&done.inside, &operation, dentry, None, &verdict(&done.inside, 0, 0, 0))
+    tell_file(&done.inside, &operation, dentry, None, &changed_by(&done.inside, dentry, access, done.ret))
 }
 
 #[inline(always)]

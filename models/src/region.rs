@@ -173,9 +173,10 @@ pub fn is_hub(names: &[&BStr]) -> bool {
     }
 }
 
-/// The addresses and names of hosts: their numbers are no counters.
+/// The addresses and names of hosts, and the names of sockets: their numbers are no counters.
 pub(crate) fn is_network(names: &[&BStr]) -> bool {
-    names.first().is_some_and(|root| matches!(root.as_bytes(), b"$net4" | b"$net6" | b"$host" | b"$local"))
+    let roots = ["$net4", "$net6", "$host", "$local", event::ABSTRACT];
+    names.first().is_some_and(|root| roots.iter().any(|of| of.as_bytes() == root.as_bytes()))
 }
 
 /// The workspace itself, for changes: what a file in it is called depends on the repository, not on the agent or the

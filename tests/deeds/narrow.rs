@@ -76,6 +76,21 @@ pub(crate) fn open(path: &CStr, with: impl FnOnce(File) -> io::Result<()>) -> io
     })
 }
 
+/// Binds a unix socket to a place by a call of 32 bits, and asks in the process that has it whether it is there.
+pub(crate) fn bind(place: &CStr) -> io::Result<()> {
+    with_words(|at| {
+        let (name, bytes) = (at + 64, place.to_bytes());
+        // socketcall: SYS_SOCKET with its three arguments, then SYS_BIND.
+        let fd = socketcall(at, 1, [libc::AF_UNIX as u32, libc::SOCK_STREAM as u32, 0])?;
+        // SAFETY: the page of `with_words`, and a name is shorter.
+        unsafe {
+            (name as *mut u16).write(libc::AF_UNIX as u16);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), (name + 2) as *mut u8, bytes.len());
+        }
+        socketcall(at, 2, [fd, name, 3 + bytes.len() as u32]).map(drop)
+    })
+}
+
 fn at_path(path: &CStr, deed: impl FnOnce(u32) -> io::Result<i32>) -> io::Result<()> {
     with_words(|at| {
         let bytes = path.to_bytes_with_nul();

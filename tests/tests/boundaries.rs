@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const EPERM: i32 = libc::EPERM;
 /// Headings and ways of the page.
+const LIMITED: &str = "its limits are set by `prlimit`, by which it leaves its memory in a core dump";
 const SAMPLED: &str = "its registers and stack are sampled by `perf_event_open`";
 const INTO: &str = "A process of the same user outside is reached into";
 const OUTSIDE: &str = "Somebody outside is reached";
@@ -347,6 +348,9 @@ fn a_process_outside_is_not_reached_into() -> Result<()> {
             ("it is traced", "reach", &["trace", pid]),
             ("what it reads as its input is opened to be written", "write", &[&format!("/proc/{pid}/fd/0")]),
         ]);
+        // Root of a machine may be without the right to it.
+        let limited = rows([(LIMITED, "reach", &["limits", pid])]).into_iter().filter(|_| !as_root);
+        let reaches: Vec<_> = reaches.into_iter().chain(limited).collect();
         // Debian lets no user sample anything.
         let sampled = rows([(SAMPLED, "reach", &["sample", pid])]);
         let sampled: Vec<_> = sampled.into_iter().filter(|_| as_root).collect();
@@ -355,6 +359,7 @@ fn a_process_outside_is_not_reached_into() -> Result<()> {
             ("status", "open", &[&format!("/proc/{pid}/status")]),
             ("own memory", "reach", &["memory", "own"]),
             ("own child", "reach", &["trace", "own"]),
+            ("own child's limits", "reach", &["limits", "own"]),
             ("own child's registers", "reach", &["sample", "own"]),
             ("own pipe", "reach", &["pipe", "own"]),
             ("own parent's pipe", "reach", &["parents-pipe", "own"]),

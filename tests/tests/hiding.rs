@@ -129,6 +129,57 @@ fn no_socket_is_bound_at_a_closed_place() -> Result<()> {
     Ok(())
 }
 
+/// What a thread waits for is no call of its own then, though its registers are those of one.
+#[test]
+fn a_jewel_is_not_changed_by_a_request_behind_a_call() -> Result<()> {
+    for (as_root, by) in [(false, "a user"), (true, "root")] {
+        let scene = Scene::new(as_root)?;
+        let way = "`~/.bashrc` is appended to by a request through io_uring, behind a call to start a program that is not there";
+        let ways = rows([(way, "append-behind-exec", &[&scene.path(".bashrc")])]);
+        assert_eq!(scene.free(&ways)?[way], 0, "no test");
+        let scene = Scene::new(as_root)?;
+        let before = fs::read(scene.path(".bashrc"))?;
+        let ways = rows([(way, "append-behind-exec", &[&scene.path(".bashrc")])]);
+        let (came, summary, output) = scene.guarded("enforce", &ways)?;
+        assert_eq!(came.get(way), Some(&EPERM), "{output:?} {summary:#}");
+        assert_eq!(fs::read(scene.path(".bashrc"))?, before);
+        let denial = &summary["denials"][0];
+        assert_eq!((&denial["stage"], &denial["fate"]), (&"T0".into(), &"refused".into()), "{summary:#}");
+        bypass::came(ROW, way, by, Fate::Refused);
+    }
+    Ok(())
+}
+
+/// The place lies in its caller's memory.
+#[test]
+fn no_socket_is_bound_at_a_closed_place_by_a_call_of_32_bits() -> Result<()> {
+    let scene = Scene::new(false)?;
+    let free = scene.path("projects/app/own");
+    // A kernel may have no such calls.
+    if scene.free(&rows([("free", "socket-narrow", &[&free])]))?["free"] != 0 {
+        return Ok(());
+    }
+    let place = scene.path(".ssh/authorized_keys");
+    let name = "a socket is bound to `~/.ssh/authorized_keys` by a system call of 32 bits";
+    let (came, summary, output) = scene.guarded("enforce", &rows([(name, "socket-narrow", &[&place])]))?;
+    if !tells_changes(&summary)? {
+        return Ok(());
+    }
+    let (fate, told) = match is_lsm(&summary)? {
+        true => (Fate::Refused, "refused"),
+        false => (Fate::Stopped, "happened-and-stopped"),
+    };
+    let denial = &summary["denials"][0];
+    assert_eq!(
+        (&denial["stage"], &denial["fate"]),
+        (&"T0".into(), &told.into()),
+        "{came:?} {output:?} {summary:#}"
+    );
+    assert_ne!(came[name], 0);
+    bypass::came(ROW, name, "a user", fate);
+    Ok(())
+}
+
 /// Its user may read what a process leaves of its memory.
 #[test]
 fn a_process_outside_is_not_made_to_leave_its_memory() -> Result<()> {
@@ -214,6 +265,20 @@ fn the_access_list_of_a_jewel_is_not_changed() -> Result<()> {
     if tells_changes(&summary)? {
         is_kept_from(&scene, way, "a user")?;
     }
+    Ok(())
+}
+
+/// A descriptor that may be had, since it is only read by.
+#[test]
+fn the_mode_of_a_jewel_is_not_changed_by_a_descriptor() -> Result<()> {
+    let scene = Scene::new(false)?;
+    let (_, summary, _) = scene.guarded(
+        "enforce",
+        &rows([("own", "fchmod", &[&scene.path("notes.txt")]), ("read", "open", &[&scene.path(".bashrc")])]),
+    )?;
+    assert_eq!((&summary["denied"], &summary["stopped"]), (&0.into(), &0.into()), "{summary:#}");
+    let way = "the mode of `~/.bashrc` is changed by a descriptor that was opened to read it";
+    is_kept_from(&scene, &rows([(way, "fchmod", &[&scene.path(".bashrc")])])[0], "a user")?;
     Ok(())
 }
 

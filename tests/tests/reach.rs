@@ -65,6 +65,24 @@ fn what_works_for_others_with_the_users_authority_is_refused_by_its_program() ->
     Ok(())
 }
 
+/// What is sent to many is sent to a helper that listens for it, too.
+#[test]
+fn a_helper_is_reached_by_no_address_of_many() -> Result<()> {
+    let world = World::new()?;
+    let mut server = Server::start(&world, OF_A_HELPER, "udp:0.0.0.0:0")?;
+    let port = server.at.rsplit(':').next().context("no port")?.to_owned();
+    let at = format!("many:224.0.0.1:{port}");
+    assert!(outside(&world, &at)?.contains("answer=sent"), "no test");
+    let (output, summary) = session(&world, "enforce", &[], &at, "{ask}; echo went on")?;
+    let said = text(&output.stdout);
+    assert!(said.contains("went on") && said.contains("errno=1"), "{output:?}");
+    let denial = &summary["denials"][0];
+    let told = (&denial["stage"], &denial["op"], &denial["fate"]);
+    assert_eq!(told, (&"T0".into(), &"send".into(), &"refused".into()), "{summary}");
+    assert_eq!(server.end()?, "work\n", "it was asked from inside");
+    Ok(())
+}
+
 /// Whom a datagram has reached, the kernel says while it is sent (since Linux 6.3).
 #[test]
 fn a_helper_is_sent_no_datagram() -> Result<()> {

@@ -27,6 +27,8 @@ pub const SOCKET_FILE: u64 = 2;
 pub const SOCKET_NAME: u64 = 3;
 /// Abstract names of the compiled baselines of all running sessions.
 pub const MAX_NAMES_KNOWN: u32 = 8_192;
+/// Value of `NAMES_BOUND`: whichever address has the name.
+pub const ANY_ADDRESS: u64 = 0;
 /// Abstract names that running sessions have bound.
 pub const MAX_NAMES_BOUND: u32 = 8_192;
 /// Numbers that a process can have: `PID_MAX_LIMIT`, include/linux/threads.h.

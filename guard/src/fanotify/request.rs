@@ -33,12 +33,12 @@ pub(super) fn access_of(tid: u32) -> Asked {
         Ok(call) => access_of_call(&call),
         Err(_) => UNKNOWN,
     };
-    if access == UNKNOWN || access == EXEC {
+    if access == UNKNOWN {
         return Asked::For(access);
     }
     match asker_of(tid) {
         Asker::Call => Asked::For(access),
-        Asker::Ring => Asked::For(UNKNOWN),
+        Asker::Other => Asked::For(UNKNOWN),
         Asker::Runs => Asked::NotYet,
     }
 }
@@ -48,8 +48,8 @@ pub(super) fn access_of(tid: u32) -> Asked {
 enum Asker {
     /// The call that its registers tell of.
     Call,
-    /// A request through io_uring.
-    Ring,
+    /// A request through io_uring, or the kernel itself, which writes a dump.
+    Other,
     /// Nobody knows, since the thread runs. Whoever is answered wakes all who wait, for a moment.
     Runs,
 }
@@ -63,16 +63,16 @@ fn asker_of(tid: u32) -> Asker {
     });
     match (fs::read_to_string(format!("/proc/{tid}/stack")), OUTERMOST.as_deref()) {
         (Ok(stack), Some(outermost)) => asker_in(&stack, outermost),
-        _ if process::Stat::read(tid).is_none_or(|stat| stat.of_ring) => Asker::Ring,
+        _ if process::Stat::read(tid).is_none_or(|stat| stat.of_ring) => Asker::Other,
         _ => Asker::Call,
     }
 }
 
-/// Who asks, from `/proc/TID/stack`. The stack of a thread that runs is empty, or ends early: one that waits for an answer has
+/// Who asks, from `/proc/TID/stack`, whatever call the registers tell of. The stack of a thread that runs is empty, or ends early: one that waits for an answer has
 /// fanotify's functions in it, and one in a call of its own has those of a call as its `outermost`.
 fn asker_in(stack: &str, outermost: &str) -> Asker {
-    if functions(stack).any(|function| function.starts_with("io_")) {
-        return Asker::Ring;
+    if functions(stack).any(|function| function.starts_with("io_") || function.ends_with("_coredump")) {
+        return Asker::Other;
     }
     let waits = functions(stack).any(|function| function.starts_with("fanotify_"));
     match waits && functions(stack).last() == Some(outermost) {
@@ -125,15 +125,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_of_a_ring_is_told_from_a_call_and_from_a_thread_that_runs() {
+    fn what_is_no_call_is_told_from_one_and_from_a_thread_that_runs() {
         let asker = |functions: &[&str]| {
             let line = |function: &&str| format!("[<0>] {function}+0x6e/0xd0\n");
             asker_in(&functions.iter().map(line).collect::<String>(), "entry_SYSCALL_64")
         };
         let open = ["fanotify_handle_event", "path_openat", "do_sys_openat2", "entry_SYSCALL_64"];
         assert_eq!(asker(&open), Asker::Call);
-        assert_eq!(asker(&["fanotify_handle_event", "io_openat2", "io_wq_worker"]), Asker::Ring);
-        assert_eq!(asker(&["fanotify_handle_event", "io_openat2", "entry_SYSCALL_64"]), Asker::Ring);
+        assert_eq!(asker(&["fanotify_handle_event", "io_openat2", "io_wq_worker"]), Asker::Other);
+        assert_eq!(asker(&["fanotify_handle_event", "io_openat2", "entry_SYSCALL_64"]), Asker::Other);
+        assert_eq!(asker(&["fanotify_handle_event", "do_coredump", "entry_SYSCALL_64"]), Asker::Other);
         for runs in [&open[..0], &open[..1], &open[1..], &open[3..]] {
             assert_eq!(asker(runs), Asker::Runs, "{runs:?}");
         }

@@ -1,6 +1,7 @@
 //! One session's jewels being labelled: row by row, each at its site.
 
 use super::entry::Entry;
+use super::forms::forms;
 use super::guarded::{Coverage, Guarded, Own};
 use super::held::{Held, Key, plain};
 use super::lease::Lease;
@@ -10,7 +11,6 @@ use abi::{FileKey, Label, NameKey};
 use bstr::{BString, ByteSlice};
 use policy::{Effect, Layer, Row, Site, Walk};
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -185,7 +185,7 @@ impl Arming<'_> {
                 Some(value) => self.socket(variable, value, label),
                 None => Ok(()),
             },
-            Site::Address(ip) => self.hold(Key::Net(mapped(*ip)), label),
+            Site::Address(ip) => forms(*ip).try_for_each(|form| self.hold(Key::Net(form), label)),
             // Looked for when every place has its label: see `search.rs`.
             Site::Pattern(_) | Site::Repository(_) => Ok(()),
         }
@@ -308,14 +308,6 @@ pub(super) fn padded(name: &[u8]) -> Option<[u8; abi::NAME_LEN]> {
     let mut padded = [0; abi::NAME_LEN];
     padded.get_mut(..name.len()).filter(|_| name.len() < abi::NAME_LEN)?.copy_from_slice(name);
     Some(padded)
-}
-
-/// An address as the kernel's keys hold it: IPv4 is v4-mapped.
-pub(crate) fn mapped(ip: IpAddr) -> [u8; 16] {
-    match ip {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-        IpAddr::V6(ip) => ip.octets(),
-    }
 }
 
 /// The path in the value of a variable that names a socket: a plain path, `unix://PATH`, or D-Bus' list of

@@ -1,6 +1,8 @@
 //! Whether the file of a jewel surely holds no credential: then a session may read it, as every `git`, `curl`, `pip` and
 //! `npm` does, and its writes stay refused.
 
+use bstr::BString;
+use event::secret::Redactor;
 use policy::Harmless;
 
 /// Larger files are not looked at.
@@ -39,12 +41,16 @@ pub(super) fn is_harmless(what: Harmless, bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let lower = text.to_ascii_lowercase();
     let has_none = |words: &[&str]| words.iter().all(|word| !lower.contains(word));
+    if what != Harmless::Public && holds_secret(text) {
+        return false;
+    }
     match what {
         Harmless::Npm => text.lines().all(is_npm_setting),
-        // Whatever follows one of these words is one, netrc(5).
+        // Whatever follows one of these words is one, netrc(5). A login may be a token.
         Harmless::Netrc => {
             has_none(&["pass", "account", "macdef", "secret", "token"])
                 && text.split_whitespace().next().is_none_or(|word| ["machine", "default"].contains(&word))
+                && text.lines().all(is_plain)
         }
         Harmless::Settings => {
             let named = INNOCENT.iter().fold(lower.clone(), |text, word| text.replace(word, ""));
@@ -52,6 +58,13 @@ pub(super) fn is_harmless(what: Harmless, bytes: &[u8]) -> bool {
         }
         Harmless::Public => has_none(&["private", "secret"]) && is_public(text),
     }
+}
+
+/// Whether anything in a text would be left out of what is stored, wherever it stands: behind a name, in an address, in a comment.
+fn holds_secret(text: &str) -> bool {
+    let mut left = BString::from(text);
+    Redactor::new([0; 32]).text(&mut left);
+    left != text
 }
 
 /// What has one of [`SECRET_WORDS`] in it and is none: attributes of NuGet's files, variables of Maven's, and names.
@@ -97,13 +110,18 @@ fn is_setting(line: &str) -> bool {
 
 /// Nothing that looks made up by a machine, and no address with a user or a query.
 fn is_plain(text: &str) -> bool {
-    /// Letters and digits in a row, both among them.
+    /// Letters and digits in a row, both among them, or capitals and others.
     const MADE_UP: usize = 12;
+    /// Longer than any name.
+    const NO_WORD: usize = 36;
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '_')));
     let made_up = |word: &str| {
-        word.len() >= MADE_UP
-            && word.bytes().any(|byte| byte.is_ascii_digit())
-            && word.bytes().any(|byte| byte.is_ascii_alphabetic())
+        let count = |is: fn(&u8) -> bool| word.bytes().filter(is).count();
+        let (digits, capitals, letters) =
+            (count(u8::is_ascii_digit), count(u8::is_ascii_uppercase), count(u8::is_ascii_alphabetic));
+        // Capitals begin words of names, which are longer than three letters.
+        let is_mixed = capitals < letters && capitals * 3 >= letters;
+        letters > 0 && (word.len() >= MADE_UP && (digits > 0 || is_mixed) || word.len() >= NO_WORD)
     };
     let has_user = text.split_once("://").is_some_and(|(_, rest)| rest.contains(['@', '?']));
     !has_user && !words.into_iter().any(made_up) && !text.chars().any(|c| c.is_control() && c != '\t')
@@ -131,7 +149,7 @@ fn is_public(text: &str) -> bool {
 fn is_npm_setting(line: &str) -> bool {
     let line = line.trim();
     if line.is_empty() || line.starts_with([';', '#']) {
-        return true;
+        return is_plain(line);
     }
     let (key, value) = line.split_once('=').unwrap_or((line, ""));
     let (key, value) = (key.trim(), value.trim());
@@ -142,6 +160,7 @@ fn is_npm_setting(line: &str) -> bool {
     // A query or a user of an address may be a secret.
     (is_scope || NPM_SETTINGS.contains(&key))
         && !value.contains(|c: char| matches!(c, '@' | '?' | '#') || c.is_control())
+        && is_plain(value)
 }
 
 #[cfg(test)]
@@ -169,6 +188,10 @@ mod tests {
             "[//registry.example.org/]",
             "\u{feff}_auth=x",
             "fund=false\r_auth=x",
+            "# //registry.example.org/:_authToken=abc",
+            "; npm_aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgHiJ",
+            "registry=https://npm.example.org/0a1b2c3d4e5f6a7b8c9d/",
+            "registry=https://npm.example.org/QmVyYmVyaXRvcnNlY3JldHRva2VuZm9yeW91/",
         ] {
             assert!(!npm(&format!("fund=false\n{credential}\n")), "{credential}");
         }
@@ -185,6 +208,8 @@ mod tests {
             "machine a PASSWD c",
             "macdef init\n",
             "some words",
+            "machine a login ghp_abcdefghijklmnopqrstuvwxyzABCDEFGHIJ",
+            "machine a login b # 0123456789abcdef0123456789abcdef01234567",
         ] {
             assert!(!netrc(credential), "{credential}");
         }

@@ -65,6 +65,8 @@ mod tests {
     fn what_several_sessions_reached_is_known_and_nothing_else() {
         assert_eq!(compiled(&[&["a"], &["a"], &["a", "b"], &["a"]]), Sockets::Known(vec!["a".into()]));
         assert_eq!(compiled(&[&[], &[], &[]]), Sockets::Known(vec![]));
+        let display: &[&str] = &["/tmp/.X11-unix/X0"];
+        assert_eq!(compiled(&[display; 4]), Sockets::Known(vec![display[0].into()]));
     }
 
     #[test]
