@@ -1,9 +1,9 @@
 //! The agent of a session: how it is named when nobody said so, and where it and the toolchains keep their own.
 
+use agents::Agent;
 use bstr::{BString, ByteVec};
-use event::AgentName;
-use event::agent::Agent;
 use event::toolchain::TOOLCHAINS;
+use event::{AgentName, agent};
 
 /// The agent that a command starts: a known one, by the command or by the file that it was found to be, links
 /// followed; otherwise the executable's own name.
@@ -15,8 +15,8 @@ pub fn guess<'w>(command: impl IntoIterator<Item = &'w [u8]> + Clone, file: Opti
 }
 
 /// Where the agent keeps its own state.
-pub fn state(agent: &str, home: &[u8]) -> Vec<BString> {
-    Agent::state_of(agent).iter().map(|state| join(home, state)).collect()
+pub fn state(name: &str, home: &[u8]) -> Vec<BString> {
+    agent::state_of(name).iter().map(|state| join(home, state)).collect()
 }
 
 /// Where toolchains lie.

@@ -4,8 +4,8 @@
 //! interpreter a task needs depends on the repository. Making and changing it is another matter: that stays as it was learned.
 //! Programs of agents are excepted, since one that starts another hands its work on.
 
-use crate::agent::{AGENTS, Agent};
 use crate::template::VERSION;
+use agents::Agent;
 use bstr::{BStr, BString};
 
 /// Directories of compilers, interpreters and package managers below a home.
@@ -88,9 +88,9 @@ pub fn is_installed(names: &[&BStr]) -> bool {
 /// The programs and packages of agents that may lie in what is installed, as components of places.
 pub fn of_agents() -> impl Iterator<Item = Vec<BString>> {
     debug_assert!(PACKAGES.iter().all(|place| !place.contains('$') || place.contains(VERSION)));
-    AGENTS.iter().flat_map(|agent| {
-        let packages = agent.packages.iter().flat_map(|name| PACKAGES.map(|place| (place, *name)));
-        let programs = agent.executables.iter().flat_map(|name| PROGRAMS.map(|place| (place, *name)));
+    Agent::all().iter().flat_map(|agent| {
+        let packages = agent.packages.iter().flat_map(|name| PACKAGES.map(|place| (place, name)));
+        let programs = agent.executables.iter().flat_map(|name| PROGRAMS.map(|place| (place, name)));
         packages.chain(programs).map(|(place, name)| {
             let names = place.split('/').chain(name.split('/'));
             std::iter::once("$home").chain(names).map(BString::from).collect()
