@@ -37,6 +37,8 @@ pub struct Kept {
 struct Held {
     node: OwnedFd,
     file: FileKey,
+    /// Its permissions when it began to be held.
+    mode: u32,
 }
 
 /// Holds what lies in a home, the home included, and what was found there by its name: what lies above first.
@@ -69,7 +71,7 @@ impl Kept {
             return None;
         };
         let is_kept = node.is_dir() || walk::is(node.identity.mode, libc::S_IFREG);
-        let held = Held { file: node.identity.file, node: node.fd };
+        let held = Held { file: node.identity.file, mode: node.identity.mode, node: node.fd };
         is_kept.then_some(Self { path, directory: directory.fd, name, held: Mutex::new(held) })
     }
 
@@ -93,7 +95,7 @@ impl Kept {
             Found::Unreadable(e) => return Some(Err(e)),
         };
         let back = match held.elsewhere(list) {
-            Some(there) => self.move_back(list, held.file, &there),
+            Some(there) => self.move_back(list, &held, &there),
             None => self.make_again(list, &mut held),
         };
         let other = aside
@@ -106,12 +108,13 @@ impl Kept {
         })
     }
 
-    fn move_back(&self, list: &dyn DenyList, file: FileKey, there: &Elsewhere) -> Result<String, Error> {
+    fn move_back(&self, list: &dyn DenyList, held: &Held, there: &Elsewhere) -> Result<String, Error> {
         let (from, to) = (there.directory.fd.as_fd(), self.directory.as_fd());
         let (name, own, how) = (there.name.as_bytes(), self.name.as_bytes(), RenameFlags::NOREPLACE);
         rustix::fs::renameat_with(from, name, to, own, how).map_err(|e| self.wrong(e))?;
         match walk::open_below(list, to, self.name.as_bstr()) {
-            Found::Node(node) if node.identity.file == file => {
+            Found::Node(node) if node.identity.file == held.file => {
+                held.allow_again(&node).map_err(|e| self.wrong(e))?;
                 Ok(format!("`{}` was moved back from `{}`", self.path.display(), there.path.display()))
             }
             // Somebody outside was quicker: as it was.
@@ -138,13 +141,13 @@ impl Kept {
             let Found::Node(node) = walk::open_below(list, directory, self.name.as_bstr()) else {
                 return Err(wrong(Errno::AGAIN));
             };
-            *held = Held { file: node.identity.file, node: node.fd };
+            *held = Held { file: node.identity.file, mode: node.identity.mode, node: node.fd };
             return Ok(format!("`{}` is an empty directory again, as it was", self.path.display()));
         }
         let copy = held.copy(&self.directory).map_err(|e| Error::file(&self.path, "copied", e))?;
         rustix::fs::linkat(CWD, link_to(&copy), directory, own, AtFlags::SYMLINK_FOLLOW).map_err(wrong)?;
         let file = list.identify(copy.as_fd())?.file;
-        *held = Held { node: copy, file };
+        *held = Held { node: copy, file, mode: was.st_mode };
         Ok(format!("`{}` has what it held when the session began", self.path.display()))
     }
 
@@ -161,6 +164,15 @@ struct Elsewhere {
 }
 
 impl Held {
+    /// It may have lain in another one's place, and have been put aside there: then nobody may open it.
+    fn allow_again(&self, node: &Node) -> Result<(), Errno> {
+        let permissions = Mode::from_raw_mode(self.mode);
+        if !Mode::from_raw_mode(node.identity.mode).is_empty() || permissions.is_empty() {
+            return Ok(());
+        }
+        rustix::fs::chmodat(CWD, link_to(&node.fd), permissions, AtFlags::empty())
+    }
+
     fn elsewhere(&self, list: &dyn DenyList) -> Option<Elsewhere> {
         let path = rustix::fs::readlinkat(CWD, link_to(&self.node), Vec::new()).ok()?;
         let (directory, name) = path.as_bytes().rsplit_once_str("/")?;

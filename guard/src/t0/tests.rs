@@ -335,6 +335,31 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
     assert_eq!(put_back(), [""; 0]);
 }
 
+/// Each of them is what took the other one's place, and nobody's to put aside for good.
+#[test]
+fn two_jewels_that_changed_places_are_back_and_may_be_read() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let home = Home::new();
+    let files = [(".bashrc", 0o640), (".profile", 0o644), (".zshrc", 0o600)];
+    for (file, mode) in files {
+        home.write(file);
+        fs::set_permissions(home.path(file), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let are =
+        || files.map(|(file, _)| fs::metadata(home.path(file)).unwrap()).map(|of| (of.ino(), of.mode()));
+    let before = are();
+    let kept = keep(&*home.list, &home.path(""), &Rules::default(), &[]);
+    for (from, to) in [(".bashrc", ".profile"), (".profile", ".zshrc")] {
+        let (from, to, how) = (home.path(from), home.path(to), rustix::fs::RenameFlags::EXCHANGE);
+        rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, how).unwrap();
+    }
+    assert_ne!(are(), before);
+    for kept in &kept {
+        kept.put_back(&*home.list).transpose().unwrap();
+    }
+    assert_eq!((are(), asides(&home)), (before, 0));
+}
+
 /// The mode of a file is that of each of its names.
 #[test]
 fn a_second_name_of_a_jewel_is_put_aside_and_the_jewel_stays_as_it_is() {
