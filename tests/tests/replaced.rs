@@ -60,8 +60,18 @@ try: os.replace("prepared/evil", ".bashrc")
 except OSError as e: raise SystemExit(e.errno)
 '"#;
 
+/// What has no name gets one by its descriptor.
+const NAMELESS: &str = r#"python3 -I -c '
+import os
+file = os.open("prepared", os.O_TMPFILE | os.O_WRONLY)
+os.write(file, b"evil")
+here = os.open(".", os.O_PATH)
+try: os.link("/proc/self/fd/%d" % file, ".ssh/authorized_keys", src_dir_fd=here, dst_dir_fd=here)
+except OSError as e: raise SystemExit(e.errno)
+'"#;
+
 /// One step each, and the operation that is told.
-const STEPS: [(&str, &str); 24] = [
+const STEPS: [(&str, &str); 25] = [
     // A directory above is moved away, at any height.
     ("mv .config .c", "rename"),
     ("mv .local .l", "rename"),
@@ -73,6 +83,7 @@ const STEPS: [(&str, &str); 24] = [
     // Something takes the place of one that is not there.
     ("mv prepared .docker", "rename"),
     ("ln -s prepared .docker", "symlink"),
+    (NAMELESS, "link"),
     // Or of one that matters wherever it is.
     ("mv prepared projects/app/.claude", "rename"),
     ("ln -s ../../prepared projects/app/.vscode", "symlink"),
@@ -101,6 +112,7 @@ fn in_words(step: &str) -> String {
     match step {
         EXCHANGE => "`renameat2` with `RENAME_EXCHANGE` of `~/.config`".to_owned(),
         BY_DESCRIPTORS => "`renameat` over `~/.bashrc`, below descriptors".to_owned(),
+        NAMELESS => "`linkat` of a file without a name to `~/.ssh/authorized_keys`".to_owned(),
         REPLACE => "`os.replace` over `~/.bashrc`".to_owned(),
         request if request.contains(RENAME) => "a rename of `~/.config` through io_uring".to_owned(),
         step => format!("`{step}`"),
@@ -168,11 +180,13 @@ fn stands_still(step: &str, op: &str) -> Result<()> {
     // What was there before is there again, as it was, and what was not is not there.
     assert!(is_back(), "{step}: {:?} {ended:#?}", files(&home)?);
     let notes = ended.summary["notes"].to_string();
-    let is_new = step.contains(".docker") || step.contains("projects/app/.");
+    let is_new = step == NAMELESS || [".docker", "projects/app/."].iter().any(|place| step.contains(place));
     let said =
         if is_new { &["which the session put there"][..] } else { &["was moved back", "has what it held"] };
     assert!(said.iter().any(|said| notes.contains(said)), "{step}: {notes}");
-    assert!(!home.join(".docker").exists() && !home.join("projects/app/.claude").exists(), "{step}: {notes}");
+    for new in [".docker", "projects/app/.claude", ".ssh/authorized_keys"] {
+        assert!(!home.join(new).exists(), "{step}: {notes}");
+    }
     bypass::came(TAKEN, &in_words(step), "a user", Fate::Stopped);
     Ok(())
 }

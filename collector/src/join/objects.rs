@@ -7,7 +7,7 @@ use event::{Event, File, Object, Op};
 pub(super) const TOUCHED: usize = 64;
 /// Puts the objects that the kernel named in the place of those that the caller claimed.
 pub(super) fn resolve(event: &mut Event, touched: &[Touched]) {
-    let leaf = event.object.file().map(|file| leaf(file).to_vec()).unwrap_or_default();
+    let leaf = name_of(Some(&event.object));
     let (after, before): (Vec<&Touched>, Vec<&Touched>) = touched.iter().partition(|touched| touched.after);
     let stood = |file: &File| before.iter().any(|other| other.file.key == file.key);
     let had = |file: &File| before.iter().any(|other| same(&other.file, file));
@@ -26,10 +26,14 @@ pub(super) fn resolve(event: &mut Event, touched: &[Touched]) {
             let now = after_files.iter().find(|now| now.key == file.key && !had(now))?;
             Some((file, Some(now.clone())))
         }),
-        Op::Link => after_files.iter().find(|now| stood(now) && !had(now)).and_then(|now| {
-            let file = choose(&before_files, &leaf, |file| file.key == now.key)?;
-            Some((file, Some(now.clone())))
-        }),
+        Op::Link => match after_files.iter().find(|now| stood(now) && !had(now)) {
+            Some(now) => {
+                choose(&before_files, &leaf, |file| file.key == now.key).map(|file| (file, Some(now.clone())))
+            }
+            // It had no name before: what was named is its descriptor.
+            None => choose(&after_files, &name_of(event.second.as_ref()), |file| !stood(file))
+                .map(|now| (event.object.file().unwrap_or(&now).clone(), Some(now))),
+        },
         _ => choose(&before_files, &leaf, |_| true).map(|file| (file, None)),
     };
     if let Some((file, second)) = found {
@@ -48,6 +52,10 @@ fn choose(files: &[File], name: &[u8], fits: impl Fn(&File) -> bool) -> Option<F
 
 fn same(one: &File, other: &File) -> bool {
     one.key == other.key && one.path == other.path
+}
+
+fn name_of(object: Option<&Object>) -> Vec<u8> {
+    object.and_then(Object::file).map(|file| leaf(file).to_vec()).unwrap_or_default()
 }
 
 fn leaf(file: &File) -> &[u8] {

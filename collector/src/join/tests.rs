@@ -125,6 +125,23 @@ fn a_link_is_the_name_that_was_not_there() {
     assert_eq!(events[0].second.as_ref().and_then(Object::file).unwrap().path, "/a/z");
 }
 
+#[test]
+fn what_had_no_name_is_linked_to_the_name_that_it_has() {
+    let mut claimed = event(Op::Link, "/proc/self/fd/5", 0);
+    claimed.second = Some(Object::File(file(0, "/a/link/z", Origin::Claimed)));
+    let records = vec![
+        touched(2, "/a", false),
+        call(0),
+        touched(2, "/a", true),
+        touched(3, "/a/z", true),
+        Decoded::Claimed(claimed, 9),
+    ];
+    let events = joined(records);
+    assert_eq!(object(&events[0]), (&b"/proc/self/fd/5"[..], Origin::Claimed));
+    let made = events[0].second.as_ref().and_then(Object::file).unwrap();
+    assert_eq!((&made.path, made.origin), (&"/a/z".into(), Origin::Trusted));
+}
+
 const REQUEST: RequestId = RequestId { call: abi::CALL_OF_REQUEST | 9, pid: TID };
 
 /// A file that the request has changed, told by a worker.
