@@ -1,6 +1,5 @@
-//! Builds the crate again when a scenario or an agent comes, goes or changes: they are built in.
+//! Builds the crate again when a scenario comes, goes or changes: they are built in.
 
 fn main() {
     println!("cargo::rerun-if-changed=scenarios");
-    println!("cargo::rerun-if-changed=agents");
 }

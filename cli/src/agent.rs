@@ -1,8 +1,8 @@
 //! The agent of a session: how it is named when nobody said so, and where it and the toolchains keep their own.
 
+use agents::Agent;
 use bstr::{BString, ByteVec};
-use event::AgentName;
-use event::agent::Agent;
+use event::{AgentName, agent};
 
 /// Directories of compilers, interpreters and package managers below a home.
 const TOOLCHAINS: [&str; 14] = [
@@ -32,8 +32,8 @@ pub fn guess<'w>(command: impl IntoIterator<Item = &'w [u8]> + Clone, file: Opti
 }
 
 /// Where the agent keeps its own state.
-pub fn state(agent: &str, home: &[u8]) -> Vec<BString> {
-    Agent::state_of(agent).iter().map(|state| join(home, state)).collect()
+pub fn state(name: &str, home: &[u8]) -> Vec<BString> {
+    agent::state_of(name).iter().map(|state| join(home, state)).collect()
 }
 
 /// Where toolchains lie.

@@ -3,7 +3,7 @@
 //!
 //! Names and arguments are of processes outside. A row closes, and opens nothing.
 
-use crate::agent::{Program, file_name, without_ending};
+use agents::{Program, file_name, without_ending};
 use serde::{Deserialize, Serialize};
 
 /// What a helper does for whoever reaches it.

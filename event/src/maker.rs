@@ -5,8 +5,8 @@
 //! same program once more). A script starts the agent's program first, and one of a shell does its work by the programs that it
 //! starts: these are the agent itself, too, and what they start is not.
 
-use crate::agent::{Agent, is_shell};
 use crate::{Event, Object, Op};
+use agents::{Agent, is_shell};
 use bstr::BString;
 use std::collections::HashMap;
 

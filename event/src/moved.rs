@@ -1,9 +1,11 @@
 //! Variables by which programs look for a part of the home somewhere else: what is a jewel there is one elsewhere, too.
 
 use crate::context::below;
+use agents::Agent;
 use bstr::{BStr, BString, ByteSlice};
 
 /// One variable: what it names instead of a path below the home, and what is added to its value.
+#[derive(Clone, Copy)]
 struct Moved {
     variable: &'static str,
     home: &'static str,
@@ -20,7 +22,7 @@ const fn beside(variable: &'static str, home: &'static str) -> Moved {
 }
 
 /// XDG Base Directory Specification; zsh(1), FILES; bash(1), BASH_ENV; readline(3); git-config(1); gpg(1); curl(1), NETRC; the
-/// manuals of the other tools.
+/// manuals of the other tools. Those of agents stand in their files.
 const MOVED: &[Moved] = &[
     moved("XDG_CONFIG_HOME", ".config"),
     moved("XDG_DATA_HOME", ".local/share"),
@@ -34,10 +36,6 @@ const MOVED: &[Moved] = &[
     moved("ENV", ".profile"),
     moved("INPUTRC", ".inputrc"),
     moved("GIT_CONFIG_GLOBAL", ".gitconfig"),
-    moved("CLAUDE_CONFIG_DIR", ".claude"),
-    moved("CODEX_HOME", ".codex"),
-    moved("OPENCODE_CONFIG_DIR", ".config/opencode"),
-    moved("OPENCODE_CONFIG", ".config/opencode/opencode.json"),
     moved("NPM_CONFIG_USERCONFIG", ".npmrc"),
     moved("npm_config_userconfig", ".npmrc"),
     moved("NETRC", ".netrc"),
@@ -58,14 +56,20 @@ const MOVED: &[Moved] = &[
     moved("PASSWORD_STORE_DIR", ".password-store"),
 ];
 
+/// Every variable: those of tools, then those of agents.
+fn all() -> impl Iterator<Item = Moved> {
+    let of_agents = Agent::all().iter().flat_map(|agent| &agent.moved);
+    MOVED.iter().copied().chain(of_agents.map(|(variable, home)| moved(variable, home)))
+}
+
 /// Whether a variable names a part of the home.
 pub fn is_named(variable: &[u8]) -> bool {
-    MOVED.iter().any(|moved| moved.variable.as_bytes() == variable)
+    all().any(|moved| moved.variable.as_bytes() == variable)
 }
 
 /// Where a path below the home lies as well, by the values of variables. Whoever set these chose the paths.
 pub fn elsewhere<'v>(path: &str, value: impl Fn(&str) -> Option<&'v BStr>) -> Vec<BString> {
-    let of = |moved: &Moved| -> Option<Vec<BString>> {
+    let of = |moved: Moved| -> Option<Vec<BString>> {
         let rest = below(path.as_bytes(), moved.home.as_bytes())?;
         let list = value(moved.variable)?;
         // A list of files, as in `KUBECONFIG`; a path that has a colon in it is none of these tools'.
@@ -80,7 +84,7 @@ pub fn elsewhere<'v>(path: &str, value: impl Fn(&str) -> Option<&'v BStr>) -> Ve
         };
         Some(places.map(joined).collect())
     };
-    MOVED.iter().filter_map(of).flatten().collect()
+    all().filter_map(of).flatten().collect()
 }
 
 #[cfg(test)]
@@ -94,6 +98,7 @@ mod tests {
             ("ZDOTDIR", "/data/zsh"),
             ("KUBECONFIG", "/k/one:/k/two"),
             ("CLAUDE_CONFIG_DIR", "relative"),
+            ("CODEX_HOME", "/data/codex"),
         ];
         let value =
             |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| BStr::new(value));
@@ -103,6 +108,7 @@ mod tests {
             (".zshrc", &["/data/zsh/.zshrc"]),
             (".kube", &["/k/one", "/k/two"]),
             (".claude/settings.json", &[]),
+            (".codex/auth.json", &["/data/codex/auth.json"]),
             (".configuration", &[]),
             (".ssh", &[]),
         ] {

@@ -1,6 +1,7 @@
 //! Tokens: an event made abstract for the models.
 
-use crate::{Class, Op};
+use crate::{Access, Class, Event, Object, Op, Outcome};
+use bstr::ByteSlice;
 use serde::{Deserialize, Serialize};
 
 /// An event made abstract: operation x object class x flag class x outcome, and for a program of the system, which one.
@@ -33,6 +34,27 @@ pub fn vocabulary_hash() -> [u8; 32] {
 }
 
 impl Token {
+    /// That of an event; `own`: the session has made its object itself.
+    pub(crate) fn of(event: &Event, class: Class, own: bool) -> Token {
+        let outcome = match event.outcome {
+            Outcome::Done(_) => 0,
+            Outcome::Failed(errno::ENOENT) => 1,
+            Outcome::Failed(errno::EPERM | errno::EACCES) => 2,
+            Outcome::Failed(_) => 3,
+        };
+        let flags = u32::from(event.access.contains(Access::READ))
+            | u32::from(event.access.intersects(Access::WRITE | Access::TRUNC)) << 1
+            | u32::from(event.access.contains(Access::NEW)) << 2
+            | u32::from(own) << 3;
+        Token(
+            outcome
+                | flags << 2
+                | (class as u32) << 6
+                | u32::from(event.op as u16) << 11
+                | program(event, class) << 17,
+        )
+    }
+
     /// The operation.
     pub fn op(self) -> Option<Op> {
         Op::from_number(((self.0 >> 11) & 63) as u16)
@@ -63,4 +85,23 @@ impl Token {
         }
         words
     }
+}
+
+/// Twelve bits that tell the system's programs apart by path; 0 for those that the user or the session brought.
+fn program(event: &Event, class: Class) -> u32 {
+    match &event.object {
+        Object::Exe(exe) if event.op == Op::Exec && matches!(class, Class::System | Class::Toolchain) => {
+            let hash = blake3::hash(exe.file.path.as_bytes());
+            let bytes = hash.as_bytes();
+            u32::from(u16::from_le_bytes([bytes[0], bytes[1]]) & 0xfff).max(1)
+        }
+        _ => 0,
+    }
+}
+
+/// The three errnos that tokens tell apart; the same on every Linux architecture.
+pub(crate) mod errno {
+    pub const EPERM: i32 = 1;
+    pub const ENOENT: i32 = 2;
+    pub const EACCES: i32 = 13;
 }

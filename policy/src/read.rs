@@ -4,6 +4,7 @@
 use crate::mistake::{Mistake, Mistakes};
 use crate::rule::{Effect, Harmless, Kind, Layer, Policy, Rule, Walk, What};
 use crate::site::{NAME_MAX, Pattern, Site};
+use agents::Agent;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -28,7 +29,7 @@ const KEYS: [&str; 17] = [
 ];
 /// Those that nothing enforces yet.
 const LATER_KEYS: [&str; 3] = ["agents", "tasks", "expires"];
-const SITES: [&str; 17] = [
+const SITES: [&str; 18] = [
     "workspace",
     "home",
     "config",
@@ -46,7 +47,10 @@ const SITES: [&str; 17] = [
     "abstract",
     "host",
     "program",
+    OF_AGENTS,
 ];
+/// What every known agent has of that word in its file.
+const OF_AGENTS: &str = "of-agents";
 const LATER_SITES: [&str; 3] = ["abstract", "host", "program"];
 const EFFECTS: [&str; 5] = ["deny", "allow", "watch", "lend", "ask"];
 const LATER_EFFECTS: [&str; 2] = ["lend", "ask"];
@@ -303,11 +307,19 @@ impl Reader<'_> {
                     Mistake::new(format!("`{kind}` would hold in other users' sessions, too"), key.span());
                 self.wrong(mistake.help("root may put such a rule into `/etc/wardline/policy.d`"));
             }
-            if effect == Some(Effect::Watch) && !WATCHED_SITES.contains(&kind) {
+            if kind == OF_AGENTS && self.layer != Layer::Shipped {
+                self.wrong(Mistake::new("only a rule that Wardline brings along has this", key.span()));
+                continue;
+            }
+            if effect == Some(Effect::Watch) && kind != OF_AGENTS && !WATCHED_SITES.contains(&kind) {
                 self.wrong(not_yet(&format!("watch` of `{kind}"), key.span()));
             }
             for value in self.list(value) {
                 let Some(text) = self.text(value) else { continue };
+                if kind == OF_AGENTS {
+                    sites.extend(self.of_agents(&text, value.span()));
+                    continue;
+                }
                 match site(kind, &text) {
                     Ok(site) => sites.push(site),
                     Err(why) => self.wrong(Mistake::new(why, value.span())),
@@ -318,6 +330,26 @@ impl Reader<'_> {
             self.wrong(Mistake::new("the rule holds nowhere", value.span()));
         }
         (!sites.is_empty() && sites.len() <= MAX_SITES).then_some(sites)
+    }
+
+    /// The places of a word in the files of agents.
+    fn of_agents(&mut self, word: &str, at: Range<usize>) -> Vec<Site> {
+        let mut sites = Vec::new();
+        for agent in Agent::all() {
+            let places = agent.places.get(word).into_iter().flatten();
+            for (kind, text) in places.flat_map(|(kind, texts)| texts.iter().map(move |text| (kind, text))) {
+                match site(kind, text) {
+                    Ok(site) => sites.push(site),
+                    Err(why) => {
+                        self.wrong(Mistake::new(format!("`{text}` of `{}`: {why}", agent.name), at.clone()));
+                    }
+                }
+            }
+        }
+        if sites.is_empty() {
+            self.wrong(Mistake::new(format!("no agent has places called `{word}`"), at));
+        }
+        sites
     }
 }
 

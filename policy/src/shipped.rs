@@ -79,6 +79,22 @@ mod tests {
         }
     }
 
+    /// A word that no rule asks for would leave open what an agent's file means to close.
+    #[test]
+    fn every_place_in_an_agents_file_is_some_rules() {
+        for agent in agents::Agent::all() {
+            for (word, places) in &agent.places {
+                for (kind, text) in
+                    places.iter().flat_map(|(kind, texts)| texts.iter().map(move |text| (kind, text)))
+                {
+                    let site = crate::site(kind, text).unwrap();
+                    let is_asked_for = shipped().rows().any(|row| *row.site == site);
+                    assert!(is_asked_for, "`{kind} = \"{text}\"` below `{word}` of `{}`", agent.name);
+                }
+            }
+        }
+    }
+
     /// What a rule leaves open, none closes.
     #[test]
     fn what_is_left_open_is_open() {

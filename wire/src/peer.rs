@@ -1,7 +1,7 @@
 //! Who works outside of a session and was reached by it.
 
+use agents::Agent;
 use event::Fate;
-use event::agent::Agent;
 use event::helper::Work;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,7 @@ impl Delegate {
     /// What happened, and what to do.
     pub fn advice(&self) -> String {
         let Delegate { pid, agent, command } = self;
-        let alone = Agent::named(agent).and_then(|agent| agent.alone);
+        let alone = Agent::named(agent).and_then(|agent| agent.alone.as_deref());
         let alone = alone.map_or_else(String::new, |alone| format!("; or work without it: {alone}"));
         format!(
             "`{command}` (process {pid}) is an agent (`{agent}`) outside of the session, and would work for it unguarded. End it \

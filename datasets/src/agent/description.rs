@@ -1,4 +1,4 @@
-//! One agent, as its file describes it.
+//! How one agent is driven, as its file describes it.
 
 use super::Package;
 use crate::Error;
@@ -35,10 +35,10 @@ pub struct Agent {
     environment: BTreeMap<String, String>,
 }
 
-/// The file.
+/// The table.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct Description {
     version: String,
     other_version: Option<String>,
     npm: Option<String>,
@@ -59,12 +59,26 @@ struct File {
 }
 
 impl Agent {
-    /// Reads a description; the agent has the file's name.
+    /// Reads a file of its own; the agent has the file's name.
     pub(super) fn parse(path: &Path, text: &str) -> Result<Agent, Error> {
         let wrong = |detail: String| Error::Parse { path: path.to_owned(), detail };
         let name = path.file_stem().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| wrong("its name is no agent's".into()))?;
-        let file: File = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let description = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        Agent::new(path, name, description)
+    }
+
+    /// Reads a table of a file.
+    pub(super) fn of_table(path: &Path, name: &str, table: toml::Value) -> Result<Agent, Error> {
+        let wrong = |error: toml::de::Error| Error::Parse {
+            path: path.to_owned(),
+            detail: format!("below `driven.{name}`: {error}"),
+        };
+        Agent::new(path, name, table.try_into().map_err(wrong)?)
+    }
+
+    fn new(path: &Path, name: &str, file: Description) -> Result<Agent, Error> {
+        let wrong = |detail: String| Error::Parse { path: path.to_owned(), detail };
         let package = match (file.npm, file.pip, file.script) {
             (Some(name), None, None) => Package::Npm(name),
             (None, Some(names), None) if !names.is_empty() => Package::Pip(names),

@@ -1,7 +1,7 @@
-//! The agents: how each is installed, set up in a home, and started.
+//! The agents that are driven: how each is installed, set up in a home, and started.
 //!
-//! Each is described by a file, `datasets/agents/NAME.toml`; another's can be read from anywhere. In its texts `@model@`
-//! stands for the address of the scripted model, `@host@` and `@port@` for its parts, `@prompt@` for what the agent is
+//! Each is described by a table `driven.NAME` in the agent's file of `agents/known/`; another's can be read from a file with the
+//! fields of such a table. In its texts `@model@` stands for the address of the scripted model, `@host@` and `@port@` for its parts, `@prompt@` for what the agent is
 //! asked, and `@installed@` for where its package lies.
 
 mod description;
@@ -13,12 +13,9 @@ pub(crate) use package::{npm, requirements};
 
 use crate::error::at;
 use crate::{Error, PackageIndex, World, cache};
-use include_dir::{Dir, include_dir};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-
-static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/agents");
 
 /// Every agent that is described here, by name.
 pub fn all() -> Result<&'static [Agent], Error> {
@@ -26,8 +23,11 @@ pub fn all() -> Result<&'static [Agent], Error> {
     if let Some(all) = ALL.get() {
         return Ok(all);
     }
-    let files = FILES.files().map(|file| Agent::parse(file.path(), file.contents_utf8().unwrap_or_default()));
-    let mut agents = files.collect::<Result<Vec<_>, _>>()?;
+    let described = agents::Agent::all().iter().flat_map(|known| {
+        let file = Path::new("agents/known").join(&known.name).with_extension("toml");
+        known.driven.iter().map(move |(name, table)| Agent::of_table(&file, name, table.clone()))
+    });
+    let mut agents = described.collect::<Result<Vec<_>, _>>()?;
     agents.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(ALL.get_or_init(|| agents))
 }

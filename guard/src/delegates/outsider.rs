@@ -1,7 +1,7 @@
 //! A process outside of a session, as the kernel shows it: which program it runs, for whom, and whether it works for others.
 
 use crate::reason;
-use event::agent::{Agent, Program};
+use agents::{Agent, Program};
 use event::helper::Helper;
 use std::fs;
 use std::io::Read;
@@ -40,7 +40,7 @@ impl Outsider {
         } else if !system
             && let Some(agent) = Agent::of_program(&exe).or_else(|| of_script(pid, &exe, &words))
         {
-            PeerKind::Agent(agent.name.to_owned())
+            PeerKind::Agent(agent.name.clone())
         } else if let Some(helper) = Helper::of(&exe, &words, system).filter(|_| !system || is_system(uid)) {
             PeerKind::Helper(helper.work)
         } else if is_system(uid) {

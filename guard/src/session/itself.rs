@@ -4,8 +4,8 @@
 //! reaches into its memory; where that is a script which starts the agent's program, its first child as well. All of this
 //! the kernel said. Whoever gets code into that process by other ways has what it has.
 
+use agents::Agent;
 use bstr::ByteSlice;
-use event::agent::Agent;
 use event::{Access, Event, Object, Op};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ pub(crate) type OwnFile = (PathBuf, &'static str);
 /// The files that an agent replaces: by their names in the home, and where links in the home lead to.
 pub(crate) fn own_files(agent: &str, home: &Path) -> Vec<OwnFile> {
     let mut files = Vec::new();
-    for &file in Agent::named(agent).map_or(&[][..], |agent| agent.rewrites) {
+    for file in Agent::named(agent).into_iter().flat_map(|agent| &agent.rewrites).map(String::as_str) {
         let path = home.join(file);
         let beside = path.parent().and_then(|above| above.canonicalize().ok()).zip(path.file_name());
         let places = [beside.map(|(above, name)| above.join(name)), path.canonicalize().ok(), Some(path)];

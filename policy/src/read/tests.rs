@@ -25,6 +25,11 @@ fn a_mistake_has_its_place_and_the_nearest_word() {
         (("\"deny\"", "\"lend\""), "`lend` cannot be enforced yet", (6, 10)),
         (("where.home = [\".x\"]", "where.host = \"a.example\""), "`host` cannot be enforced yet", (4, 7)),
         (("why", "agents = [\"codex\"]\nwhy"), "`agents` cannot be enforced yet", (7, 1)),
+        (
+            ("where.home = [\".x\"]", "where.of-agents = \"settings\""),
+            "only a rule that Wardline brings along has this",
+            (4, 7),
+        ),
         (("\".x\"", "\"../x\""), "this is no plain path: no leading `/`, `.`, `..`, `~` or `*`", (4, 15)),
         (("\"because\"", "3"), "this should be a text in quotes", (7, 7)),
         (("[[rule]]", "[[rules]]"), "`rules` is no part of a policy", (1, 3)),
@@ -35,6 +40,18 @@ fn a_mistake_has_its_place_and_the_nearest_word() {
     let text = RULE.replacen("where.home", "where.hoem", 1);
     let rendered = Policy::read(Layer::Machine, "x.toml", &text).unwrap_err().render();
     assert!(rendered.contains("x.toml:4:7") && rendered.contains("did you mean `home`?"), "{rendered}");
+}
+
+#[test]
+fn a_shipped_rule_holds_for_what_agents_files_say() {
+    let rule =
+        |word: &str| RULE.replacen("where.home = [\".x\"]", &format!("where.of-agents = \"{word}\""), 1);
+    let read = |word: &str| Policy::read(Layer::Shipped, "x.toml", &rule(word));
+    let sites = read("tokens").unwrap().rules[0].sites.clone();
+    assert!(sites.contains(&Site::Home(".codex/auth.json".into())), "{sites:?}");
+    assert!(sites.contains(&Site::Home(".claude/.credentials.json".into())), "{sites:?}");
+    let wrong = read("jokes").unwrap_err().mistakes;
+    assert!(wrong.iter().any(|wrong| wrong.message == "no agent has places called `jokes`"), "{wrong:?}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub struct FirstDay {
     /// Agents that nothing was decided on: told apart in the result
     #[arg(long, value_name = "AGENT")]
     held_out: Vec<String>,
-    /// Descriptions of more agents, in the form of `datasets/agents/`: each is an AGENT by its file's name
+    /// Descriptions of more agents, with the fields of a table `driven` in `agents/known/`: each is an AGENT by its file's name
     #[arg(long, value_name = "FILE")]
     describe: Vec<PathBuf>,
     /// Let baselines refuse even where they would only watch
