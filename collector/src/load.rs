@@ -16,17 +16,25 @@ use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Lsm, Program, ProgramError, RawTracePoint};
 use aya::{Ebpf, EbpfLoader};
-use std::borrow::Cow;
+use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-/// The prebuilt kernel programs.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../ebpf/prebuilt/wardline.bpf.o");
+/// The prebuilt kernel programs, compressed by `build.rs`: most of an object is zeros and names.
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wardline.bpf.o.deflate"));
+/// More than an object ever has, bytes.
+const OBJECT_MAX: usize = 16 << 20;
 
 /// Names an object to load in place of the prebuilt one: for the test of a rebuilt one.
 const OBJECT_VARIABLE: &str = "WARDLINE_BPF_OBJECT";
+
+/// The prebuilt kernel programs.
+fn prebuilt() -> Result<Vec<u8>, Error> {
+    decompress_to_vec_with_limit(OBJECT, OBJECT_MAX)
+        .map_err(|error| Error::Object("(the prebuilt one)".into(), std::io::Error::other(error.to_string())))
+}
 
 /// What the running kernel's types say besides field offsets.
 #[derive(Clone)]
@@ -140,11 +148,11 @@ impl Kernel {
         let mut object = match std::env::var_os(OBJECT_VARIABLE) {
             Some(path) => {
                 let path = PathBuf::from(path);
-                Cow::Owned(std::fs::read(&path).map_err(|error| Error::Object(path, error))?)
+                std::fs::read(&path).map_err(|error| Error::Object(path, error))?
             }
-            None => Cow::Borrowed(OBJECT),
+            None => prebuilt()?,
         };
-        cast::link(object.to_mut(), facts.cast)?;
+        cast::link(&mut object, facts.cast)?;
         let mut refused = Vec::new();
         if !options.without_lsm && lsm_is_active() {
             let mut bpf = open(&object, &offsets, &facts, Tier::Lsm)?;
@@ -313,4 +321,15 @@ fn write_plans(bpf: &mut Ebpf, facts: &Facts) -> Result<(), Error> {
         })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_in_is_the_committed_object() {
+        let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/prebuilt/wardline.bpf.o");
+        assert!(prebuilt().unwrap() == std::fs::read(committed).unwrap());
+    }
 }
