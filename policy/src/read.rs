@@ -317,7 +317,7 @@ impl Reader<'_> {
             for value in self.list(value) {
                 let Some(text) = self.text(value) else { continue };
                 if kind == OF_AGENTS {
-                    sites.extend(self.of_agents(&text, value.span()));
+                    sites.extend(self.of_agents(&text, effect, value.span()));
                     continue;
                 }
                 match site(kind, &text) {
@@ -333,11 +333,14 @@ impl Reader<'_> {
     }
 
     /// The places of a word in the files of agents.
-    fn of_agents(&mut self, word: &str, at: Range<usize>) -> Vec<Site> {
+    fn of_agents(&mut self, word: &str, effect: Option<Effect>, at: Range<usize>) -> Vec<Site> {
         let mut sites = Vec::new();
         for agent in Agent::all() {
             let places = agent.places.get(word).into_iter().flatten();
             for (kind, text) in places.flat_map(|(kind, texts)| texts.iter().map(move |text| (kind, text))) {
+                if effect == Some(Effect::Watch) && !WATCHED_SITES.contains(&kind.as_str()) {
+                    self.wrong(not_yet(&format!("watch` of `{kind}"), at.clone()));
+                }
                 match site(kind, text) {
                     Ok(site) => sites.push(site),
                     Err(why) => {
