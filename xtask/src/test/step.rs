@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{context::Context, spelling, tally::Tally};
 use crate::{
     ebpf::{self, Freshness},
-    host,
+    host, sizes,
     vm::Series,
 };
 
@@ -82,7 +82,7 @@ impl Step {
             Step::Clippy => "no lint objects",
             Step::Unit => "what needs no kernel does what it says",
             Step::Objects => "the committed kernel programs are those of the sources",
-            Step::Binary => "the programs build as they ship",
+            Step::Binary => "the programs build as they ship, and root's is no larger than it may be",
             Step::Host => "it works on this machine's kernel",
             Step::Vm6_12 => "it works on Debian's kernel 6.12",
             Step::Vm6_1 => "it works on Debian's kernel 6.1",
@@ -115,7 +115,7 @@ impl Step {
             ])),
             Step::Unit => unit(context),
             Step::Objects => objects(context),
-            Step::Binary => quiet(cargo(context).args(["build", "--release", "--locked"])),
+            Step::Binary => binary(context),
             Step::Host => on_host(context),
             Step::Vm6_12 | Step::Vm6_1 | Step::Page => {
                 unreachable!("it follows from the others, or runs beside them")
@@ -143,6 +143,14 @@ fn counted(command: &mut Command) -> Result<Tally> {
     let status = host::stream(command, |line| tally.see(line))?;
     let problem = (!status.success()).then(|| format!("`{}` failed: {status}", host::shown(command)));
     Ok(tally.ended(problem))
+}
+
+fn binary(context: &Context) -> Result<Tally> {
+    host::run(cargo(context).args(["build", "--release", "--locked"]))?;
+    if host::find("strip").is_none() {
+        return Ok(Tally::skipped("measuring the programs needs `strip`: run `apt-get install binutils`"));
+    }
+    sizes::run().map(|()| Tally::passed())
 }
 
 fn format(context: &Context) -> Result<Tally> {
