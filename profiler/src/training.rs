@@ -3,7 +3,7 @@
 use crate::answers::{Answer, decided, is_reviewed};
 use crate::corpus::Recorded;
 use crate::screen::{REFUSED, reason_to_leave_out};
-use crate::{Error, library};
+use crate::Error;
 use event::{AgentName, TaskName};
 use models::train::{self as trainer, Others, TrainError};
 use models::{Allowed, Baseline, Provenance, SESSIONS_MIN};
@@ -63,9 +63,9 @@ pub struct Trained {
 #[derive(Debug)]
 pub struct Refused {
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The task.
-    pub task: String,
+    pub task: TaskName,
     /// Sessions that were left out, and why.
     pub left_out: Vec<(i64, String)>,
     /// What is missing.
@@ -88,10 +88,13 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Untasked {
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// How many.
     pub sessions: usize,
 }
+
+/// An agent and its task.
+type Key = (AgentName, TaskName);
 
 /// Sessions of one agent and task.
 #[derive(Default)]
@@ -107,21 +110,16 @@ pub fn train(
     reader: &Reader,
     filter: &Filter,
     options: Options,
-    progress: &mut dyn FnMut(&str, &str, trainer::Progress),
+    progress: &mut dyn FnMut(&AgentName, &TaskName, trainer::Progress),
 ) -> Result<Report, Error> {
     let sessions = reader.sessions()?;
     let now = options.now_unix_ns;
     let groups = group(reader, &sessions, filter, now, Filter::teaches)?;
     let calibrating = group(reader, &sessions, filter, now, Filter::calibrates)?;
     // What nobody said the task of is no task: a baseline of it takes to be asked for.
-    let wanted = |task: &str| {
-        filter
-            .task
-            .as_ref()
-            .map(TaskName::as_str)
-            .map_or(task != event::UNKNOWN_TASK, |wanted| wanted == task)
-    };
-    let untasked = || groups.iter().filter(|((_, task), _)| task == event::UNKNOWN_TASK && !wanted(task));
+    let wanted =
+        |task: &TaskName| filter.task.as_ref().map_or(!task.is_unsaid(), |wanted| wanted == task);
+    let untasked = || groups.iter().filter(|((_, task), _)| task.is_unsaid() && !wanted(task));
     let untasked: Vec<Untasked> = untasked()
         .map(|((agent, _), group)| Untasked {
             agent: agent.clone(),
@@ -149,13 +147,13 @@ pub fn train(
             sessions.iter().filter(|session| session.meta.agent == *agent).map(|session| session.id.0).min();
         let first_run = group.usable.iter().position(|(session, _)| Some(session.id.0) == first);
         let mut told = |step| progress(agent, task, step);
-        let taught = Taught { others, first_run, allowed: decided(&filter.answers, agent) };
+        let taught = Taught { others, first_run, allowed: decided(&filter.answers, agent.as_str()) };
         let made = train_one(reader, &key, &group, taught, options, &mut told)
             .and_then(|trained| calibrate(reader, trained, calibrating.get(&key)));
         let (agent, task) = key;
         match made {
             Ok(trained) => report.trained.push(trained),
-            Err(error @ (Error::Train(TrainError::TooFewSessions { .. }) | Error::Name { .. })) => {
+            Err(error @ (Error::Train(TrainError::TooFewSessions { .. }))) => {
                 report.refused.push(Refused { agent, task, left_out: group.left_out, error });
             }
             Err(error) => return Err(error),
@@ -167,9 +165,9 @@ pub fn train(
 /// What each task teaches its agent's other tasks, where one of those is wanted.
 fn taught(
     reader: &Reader,
-    groups: &BTreeMap<(String, String), Group<'_>>,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<BTreeMap<(String, String), Others>, Error> {
+    groups: &BTreeMap<Key, Group<'_>>,
+    wanted: impl Fn(&TaskName) -> bool,
+) -> Result<BTreeMap<Key, Others>, Error> {
     let mut all = BTreeMap::new();
     for (key, group) in groups {
         if !groups.keys().any(|(agent, task)| *agent == key.0 && *task != key.1 && wanted(task)) {
@@ -188,15 +186,15 @@ fn group<'s>(
     filter: &Filter,
     now: i64,
     takes: impl Fn(&Filter, i64) -> bool,
-) -> Result<BTreeMap<(String, String), Group<'s>>, Error> {
-    let mut groups: BTreeMap<(String, String), Group<'s>> = BTreeMap::new();
+) -> Result<BTreeMap<Key, Group<'s>>, Error> {
+    let mut groups: BTreeMap<Key, Group<'s>> = BTreeMap::new();
     for session in sessions {
         if !takes(filter, session.id.0)
-            || filter.agent.as_ref().is_some_and(|agent| agent.as_str() != session.meta.agent)
+            || filter.agent.as_ref().is_some_and(|agent| *agent != session.meta.agent)
         {
             continue;
         }
-        let mut tasks: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        let mut tasks: BTreeMap<&TaskName, Vec<u32>> = BTreeMap::new();
         for segment in &session.segments {
             tasks.entry(&segment.task).or_default().push(segment.index);
         }
@@ -207,7 +205,7 @@ fn group<'s>(
         let reviewed = is_refused && is_reviewed(reader, session, &filter.answers, now)?;
         let why = reason_to_leave_out(session, reader.alerts(session.id)?.len(), reviewed);
         for (task, segments) in tasks {
-            let group = groups.entry((session.meta.agent.clone(), task.to_owned())).or_default();
+            let group = groups.entry((session.meta.agent.clone(), task.clone())).or_default();
             match &why {
                 Some(why) => group.left_out.push((session.id.0, why.clone())),
                 None => group.usable.push((session, segments)),
@@ -229,16 +227,14 @@ struct Taught {
 
 fn train_one(
     reader: &Reader,
-    (agent, task): &(String, String),
+    (agent, task): &Key,
     group: &Group<'_>,
     Taught { others, first_run, allowed }: Taught,
     options: Options,
     progress: &mut dyn FnMut(trainer::Progress),
 ) -> Result<Trained, Error> {
-    library::check_agent(agent)?;
-    library::check_task(task)?;
     let used: Vec<i64> = group.usable.iter().map(|(session, _)| session.id.0).collect();
-    tracing::debug!(agent, task, used = used.len(), left_out = group.left_out.len(), "training");
+    tracing::debug!(agent = agent.as_str(), task = task.as_str(), used = used.len(), left_out = group.left_out.len(), "training");
     let tiers: Vec<&str> = group.usable.iter().map(|(session, _)| session.meta.tier.as_str()).collect();
     let tier = if tiers.iter().all(|&tier| tier == "lsm") && tiers.len() >= SESSIONS_MIN {
         "lsm"
@@ -248,8 +244,8 @@ fn train_one(
     let baseline = trainer::train(
         &Recorded::new(reader, group.usable.clone()),
         trainer::Options {
-            agent: agent.to_owned(),
-            task: task.to_owned(),
+            agent: agent.to_string(),
+            task: task.to_string(),
             trained_at_unix_ns: options.now_unix_ns,
             tier: tier.to_owned(),
             provenance: Provenance { used: used.clone(), left_out: group.left_out.clone() },

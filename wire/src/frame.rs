@@ -215,6 +215,7 @@ fn invalid(message: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use event::SessionRef;
     use crate::{
         Action, Begin, Finished, GoOn, MAX_REQUEST_BYTES, Mode, Refused, Reply, Report, Request, Why,
     };
@@ -255,7 +256,7 @@ mod tests {
     fn a_frame_arrives_with_its_descriptors() {
         let (a, b) = UnixStream::pair().unwrap();
         let file = tempfile_like();
-        let request = Request::Task { session: "last".into(), owner: None, task: "edit".parse().unwrap() };
+        let request = Request::Task { session: SessionRef::Last, owner: None, task: "edit".parse().unwrap() };
         send(&a, &request, &[file.as_fd()]).unwrap();
         drop(a);
         let (got, fds) = receive::<Request>(&b, MAX_REQUEST_BYTES).unwrap().unwrap();

@@ -65,7 +65,7 @@ impl Row {
         let by = denial.programs.first().map(|program| program.arguments.clone());
         Self {
             denial: format!("{}.{}", session.id.0, denial.number),
-            agent: session.meta.agent.clone(),
+            agent: session.meta.agent.to_string(),
             op: denial.op,
             what: denial.what.clone(),
             fate: denial.fate,

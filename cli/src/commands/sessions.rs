@@ -6,6 +6,7 @@ use command::State;
 use command::print_line;
 use command::table;
 use command::user;
+use event::{AgentName, TaskName};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -28,8 +29,8 @@ pub struct Args {
 struct Row {
     session: i64,
     state: String,
-    agent: String,
-    task: String,
+    agent: AgentName,
+    task: TaskName,
     mode: String,
     tier: String,
     user: u32,

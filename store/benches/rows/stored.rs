@@ -74,8 +74,8 @@ pub fn merge(path: &Path, input: &Input) -> Took {
 
 fn meta() -> SessionMeta {
     SessionMeta {
-        agent: "codex".into(),
-        task: "edit".into(),
+        agent: "codex".parse().unwrap(),
+        task: "edit".parse().unwrap(),
         command: vec!["codex".into()],
         context: Context::default(),
         mode: "record".into(),
