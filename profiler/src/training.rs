@@ -1,9 +1,9 @@
 //! From a store to baselines: one for each agent and task that has enough sessions.
 
+use crate::Error;
 use crate::answers::{Answer, decided, is_reviewed};
 use crate::corpus::Recorded;
 use crate::screen::{REFUSED, reason_to_leave_out};
-use crate::Error;
 use event::{AgentName, TaskName};
 use models::train::{self as trainer, Others, TrainError};
 use models::{Allowed, Baseline, Provenance, SESSIONS_MIN};
@@ -117,8 +117,7 @@ pub fn train(
     let groups = group(reader, &sessions, filter, now, Filter::teaches)?;
     let calibrating = group(reader, &sessions, filter, now, Filter::calibrates)?;
     // What nobody said the task of is no task: a baseline of it takes to be asked for.
-    let wanted =
-        |task: &TaskName| filter.task.as_ref().map_or(!task.is_unsaid(), |wanted| wanted == task);
+    let wanted = |task: &TaskName| filter.task.as_ref().map_or(!task.is_unsaid(), |wanted| wanted == task);
     let untasked = || groups.iter().filter(|((_, task), _)| task.is_unsaid() && !wanted(task));
     let untasked: Vec<Untasked> = untasked()
         .map(|((agent, _), group)| Untasked {
@@ -234,7 +233,13 @@ fn train_one(
     progress: &mut dyn FnMut(trainer::Progress),
 ) -> Result<Trained, Error> {
     let used: Vec<i64> = group.usable.iter().map(|(session, _)| session.id.0).collect();
-    tracing::debug!(agent = agent.as_str(), task = task.as_str(), used = used.len(), left_out = group.left_out.len(), "training");
+    tracing::debug!(
+        agent = agent.as_str(),
+        task = task.as_str(),
+        used = used.len(),
+        left_out = group.left_out.len(),
+        "training"
+    );
     let tiers: Vec<&str> = group.usable.iter().map(|(session, _)| session.meta.tier.as_str()).collect();
     let tier = if tiers.iter().all(|&tier| tier == "lsm") && tiers.len() >= SESSIONS_MIN {
         "lsm"

@@ -3,8 +3,8 @@
 use crate::{Session, escape, unescape};
 use bstr::{BStr, BString};
 use event::{
-    Access, Address, AgentName, Alert, Captured, Context, Decision, Event, Exe, Fate, File, FileKey, Fork, Host,
-    Loss, Means, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall, TaskName,
+    Access, Address, AgentName, Alert, Captured, Context, Decision, Event, Exe, Fate, File, FileKey, Fork,
+    Host, Loss, Means, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall, TaskName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -150,7 +150,8 @@ impl Reader {
     fn segments(&self, id: i64) -> Result<Vec<Segment>> {
         let sql = "SELECT number, task, started_boot_ns FROM segment WHERE session = ?1 ORDER BY number";
         self.collect(sql, [id], |row| {
-            let get = || -> rusqlite::Result<(u32, String, i64)> { Ok((row.get(0)?, row.get(1)?, row.get(2)?)) };
+            let get =
+                || -> rusqlite::Result<(u32, String, i64)> { Ok((row.get(0)?, row.get(1)?, row.get(2)?)) };
             let (index, task, started_boot_ns) = get().map_err(|error| self.wrap(error))?;
             let task = task.parse().map_err(|error| {
                 Error::corrupt(&self.path, format!("the task of a segment of session {id}: {error}"))

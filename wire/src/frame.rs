@@ -215,10 +215,10 @@ fn invalid(message: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use event::SessionRef;
     use crate::{
         Action, Begin, Finished, GoOn, MAX_REQUEST_BYTES, Mode, Refused, Reply, Report, Request, Why,
     };
+    use event::SessionRef;
     use std::io::Read;
     use std::os::fd::AsFd;
 

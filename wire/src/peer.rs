@@ -1,8 +1,8 @@
 //! Who works outside of a session and was reached by it.
 
 use agents::Agent;
-use event::{AgentName, Fate};
 use event::helper::Work;
+use event::{AgentName, Fate};
 use serde::{Deserialize, Serialize};
 
 /// A process outside of the session that listens where the session has connected to, or was kept from.

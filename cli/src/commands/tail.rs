@@ -42,7 +42,8 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
 }
 
 fn past(state: &State, args: &Args) -> Result<()> {
-    let session = args.session.filter(|session| *session != SessionRef::Last).map(|number| number.to_string());
+    let session =
+        args.session.filter(|session| *session != SessionRef::Last).map(|number| number.to_string());
     let mut notices = service::teller::past(state.root(), None, session.as_deref(), args.past);
     if args.session == Some(SessionRef::Last) {
         let last = notices.last().map(|notice| notice.session.clone());

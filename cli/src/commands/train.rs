@@ -134,7 +134,12 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     }
     let made = rows.len();
     rows.extend(report.refused.into_iter().map(|refused| {
-        Row::without(refused.agent.into(), refused.task.into(), left_out(refused.left_out), refused.error.to_string())
+        Row::without(
+            refused.agent.into(),
+            refused.task.into(),
+            left_out(refused.left_out),
+            refused.error.to_string(),
+        )
     }));
     rows.extend(report.untasked.into_iter().map(|Untasked { agent, sessions }| {
         let why = trial::untasked(agent.as_str(), sessions);

@@ -1,67 +1,13 @@
 //! What a baseline closes on a small machine.
 
+mod machine;
+mod more_sessions;
+
 use super::*;
 use abi::access::{CREATE, EXEC, READ, REMOVE, WRITE};
-use abi::{FileKey, Label};
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, BString};
 use event::{Access, Place, Reach};
-use std::collections::BTreeMap;
-
-/// A file system in memory: path, and whether it is a directory.
-struct Machine(BTreeMap<BString, Entry>);
-
-impl Machine {
-    fn new(files: &[&str]) -> Self {
-        let mut machine = Self(BTreeMap::new());
-        for path in files {
-            for (end, _) in path.match_indices('/').chain([(path.len(), "")]) {
-                machine.add(if end == 0 { b"/" } else { &path.as_bytes()[..end] }, end < path.len());
-            }
-        }
-        machine
-    }
-    fn add(&mut self, path: &[u8], directory: bool) {
-        let ino = self.0.len() as u64 + 1;
-        let magic = if path == b"/proc" { 0x9fa0 } else { 0xef53 };
-        let mode = match path.ends_with(b"everybody") {
-            true => libc::S_IFDIR | 0o1777,
-            false if directory => libc::S_IFDIR | 0o755,
-            false => libc::S_IFREG | 0o644,
-        };
-        let key = FileKey { ino, dev: 1, generation: 0 };
-        self.0.entry(path.into()).or_insert(Entry { key, mode, magic });
-    }
-    fn key(&self, path: &str) -> FileKey {
-        self.0[BStr::new(path.as_bytes())].key
-    }
-}
-
-impl Files for Machine {
-    fn look(&self, path: &BStr) -> Option<Entry> {
-        self.0.get(path).copied()
-    }
-    fn names(&self, path: &BStr, limit: usize) -> Option<(Vec<BString>, bool)> {
-        let prefix = if path == "/" { BString::from("/") } else { [path.as_bytes(), b"/"].concat().into() };
-        let names: Vec<BString> = self
-            .0
-            .keys()
-            .filter_map(|known| known.strip_prefix(prefix.as_slice()))
-            .filter(|rest| !rest.is_empty() && !rest.contains(&b'/'))
-            .map(BString::from)
-            .collect();
-        let cut = names.len() > limit;
-        Some((names.into_iter().take(limit).collect(), cut))
-    }
-    fn target(&self, path: &BStr) -> Option<BString> {
-        self.0.contains_key(path).then(|| path.into())
-    }
-    fn head(&self, _: &BStr) -> Option<Vec<u8>> {
-        None
-    }
-    fn mounts(&self) -> Vec<BString> {
-        vec!["/".into(), "/proc".into()]
-    }
-}
+use machine::{Compiled, Machine, compiled_of};
 
 fn place(reach: Reach, path: &str) -> Place {
     let components = match path.strip_prefix('~') {
@@ -92,87 +38,8 @@ fn baseline() -> Novelty {
     Novelty::learn(sessions.iter().enumerate().map(|(n, places)| (n as u64, places.iter())))
 }
 
-const FILES: &[&str] = &[
-    "/home/u/.agentrc",
-    "/home/u/letter.txt",
-    "/home/u/Documents/tax.pdf",
-    "/home/u/.cache/agent/old",
-    "/home/u/.cache/agent/fan/old",
-    "/home/u/.cache/browser/x",
-    "/home/u/projects/app/src/main.rs",
-    "/home/u/projects/other/secret.rs",
-    "/home/u/bin/tool",
-    "/home/v/x",
-    "/usr/bin/cat",
-    "/usr/bin/nc",
-    "/usr/lib/libc.so.6",
-    "/usr/lib/libz.so",
-    "/etc/passwd",
-    "/srv/data/x",
-    "/tmp/theirs/x",
-    "/tmp/everybody/old",
-    "/srv/everybody/old",
-    "/dev/null",
-    "/dev/sda",
-    "/proc/x",
-];
-
-struct Compiled {
-    machine: Machine,
-    policy: Policy,
-    reasons: Reasons,
-}
-
 fn compiled() -> Compiled {
     compiled_of(&baseline())
-}
-
-fn compiled_of(novelty: &Novelty) -> Compiled {
-    let (machine, reasons) = (Machine::new(FILES), Reasons::default());
-    let context = Context {
-        workspaces: vec!["/home/u/projects/app".into()],
-        home: "/home/u".into(),
-        uid: 1000,
-        ..Context::default()
-    };
-    let normal = Normal { agent: "demo-agent".into(), task: Some("summarize".into()) };
-    let policy = compile(novelty, &normal, &context, &machine, &reasons, 7).unwrap();
-    Compiled { machine, policy, reasons }
-}
-
-impl Compiled {
-    /// What the kernel's walk refuses: the nearest labelled ancestor decides.
-    fn label(&self, path: &str) -> Label {
-        let mut path = path;
-        loop {
-            let at = if path.is_empty() { "/" } else { path };
-            if let Some(entry) = self.machine.look(at.as_bytes().as_bstr())
-                && let Some((_, label)) = self.policy.labels.iter().find(|(key, _)| *key == entry.key)
-            {
-                return *label;
-            }
-            assert_ne!(at, "/", "the root has no label");
-            path = path.rsplit_once('/').map_or("", |(above, _)| above);
-        }
-    }
-    /// Why the kernel does not let a name be made in a directory; `None` where it lets it.
-    fn refused(&self, directory: &str, name: &str) -> Option<String> {
-        let dir = self.machine.key(directory);
-        let label = self.policy.labels.iter().find(|(key, _)| *key == dir).map(|(_, label)| label)?;
-        let reason = names::reason(&self.policy, dir, name.into());
-        assert_eq!(
-            label.flags & abi::LABEL_NAMES != 0,
-            reason != 0 || self.policy.names.iter().any(|(key, _)| key.dir == dir)
-        );
-        (reason != 0).then(|| self.reasons.explain(reason))
-    }
-    /// Directories that have names as soon as sessions make them.
-    fn awaited(&self) -> Vec<&str> {
-        self.policy.awaited.keys().filter_map(|path| path.to_str().ok()?.strip_prefix("/home/u/")).collect()
-    }
-    fn denied(&self, path: &str) -> u32 {
-        self.label(path).deny & (READ | WRITE | EXEC | CREATE | REMOVE)
-    }
 }
 
 #[test]
@@ -462,91 +329,4 @@ fn what_is_there_under_a_name_that_sessions_draw_was_made_by_another() {
         assert_eq!(compiled.denied(file) & (READ | WRITE), READ | WRITE, "{file}");
     }
     assert_eq!(compiled.denied("/home/u/.claude.json.tmp.4712") & (READ | WRITE | CREATE), 0);
-}
-
-mod more_sessions {
-    //! What a session more does to a compiled policy.
-
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Few names, so that sessions meet, and meet what is there.
-    fn a_place() -> impl Strategy<Value = Place> {
-        let directories =
-            vec!["~", "~/.config", "~/.cache/agent", "~/.claude/projects", "~/Documents", "srv", "usr/bin"];
-        let names = prop::collection::vec(
-            prop::sample::select(vec![
-                "old",
-                "tax.pdf",
-                "nc",
-                ".x",
-                "a",
-                "b",
-                "state.tmp.#",
-                "#",
-                "$repository",
-            ]),
-            0..3,
-        );
-        let reach = prop::sample::select(words::FILE_REACHES.to_vec());
-        (reach, prop::sample::select(directories), names)
-            .prop_map(|(reach, directory, names)| place(reach, &format!("{directory}/{}", names.join("/"))))
-    }
-
-    fn sessions() -> impl Strategy<Value = Vec<(u64, Vec<Place>)>> {
-        prop::collection::vec((0u64..4, prop::collection::vec(a_place(), 0..10)), 1..9)
-    }
-
-    fn policy_of(sessions: &[(u64, Vec<Place>)]) -> Compiled {
-        let mut novelty = Novelty::learn(sessions.iter().map(|(workspace, places)| (*workspace, places)));
-        novelty.prune();
-        compiled_of(&novelty)
-    }
-
-    impl Compiled {
-        /// Whether a policy lets something be made under names of which the first is new in a directory.
-        fn lets_make(&self, directory: &str, names: &[&str]) -> bool {
-            if self.denied(directory) & CREATE != 0 || self.refused(directory, names[0]).is_some() {
-                return false;
-            }
-            let mut made = directory.to_owned();
-            names.windows(2).all(|pair| {
-                made = format!("{}/{}", made.trim_end_matches('/'), pair[0]);
-                let names = self.policy.awaited.get(BStr::new(made.as_bytes()));
-                names.is_none_or(|names| names.lets(pair[1].into()))
-            })
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
-
-        #[test]
-        fn refuse_nothing_that_was_allowed(
-            sessions in sessions(),
-            more in (0u64..5, prop::collection::vec(a_place(), 0..10)),
-            again in any::<prop::sample::Index>(),
-        ) {
-            let before = policy_of(&sessions);
-            let more = [again.get(&sessions).clone(), more];
-            for more in more {
-                let after = policy_of(&[&sessions[..], &[more]].concat());
-                for (path, entry) in &before.machine.0 {
-                    let path = path.to_str().unwrap();
-                    let newly = after.denied(path) & !before.denied(path);
-                    // In a directory that takes new names, what may be made is asked for by name.
-                    prop_assert_eq!(newly & !CREATE, 0, "{}", path);
-                    if !entry.is_dir() {
-                        continue;
-                    }
-                    for names in [&["a"][..], &["old"], &["a", "b"], &[".x"], &[".x", "a"], &["state.tmp.4711"], &["2026", "a"],
-                        &["-home-u-projects-app", "2026"], &["evil"]] {
-                        let closed = before.lets_make(path, names) && !after.lets_make(path, names);
-                        prop_assert!(!closed, "{}/{:?}", path, names);
-                    }
-                }
-                prop_assert_eq!(after.policy.unlabelled & !before.policy.unlabelled, 0);
-            }
-        }
-    }
 }

@@ -133,5 +133,8 @@ impl Running {
 
 /// It does not run, or not any more.
 pub(super) fn over(session: SessionRef) -> Refused {
-    Refused::new(Why::NoSuchSession, format!("no session {session} is running: `wardline sessions` lists them"))
+    Refused::new(
+        Why::NoSuchSession,
+        format!("no session {session} is running: `wardline sessions` lists them"),
+    )
 }

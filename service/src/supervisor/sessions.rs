@@ -4,8 +4,8 @@ use super::notices::{self, Notices};
 use super::running::{Running, over};
 use super::undo;
 use collector::{ALL_SESSIONS, Heard};
-use event::{Captured, SessionRef};
 use event::secret::Redactor;
+use event::{Captured, SessionRef};
 use guard::{Effect, Live};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -341,6 +341,9 @@ mod tests {
     fn nobody_is_found_where_nobody_runs() {
         let sessions = Sessions::new(Arc::default(), Redactor::new([0; 32]));
         assert_eq!(sessions.find(SessionRef::Last, None).map(|_| ()).unwrap_err().why, Why::NoSuchSession);
-        assert_eq!(sessions.find(SessionRef::Number(7), Some(0)).map(|_| ()).unwrap_err().why, Why::NoSuchSession);
+        assert_eq!(
+            sessions.find(SessionRef::Number(7), Some(0)).map(|_| ()).unwrap_err().why,
+            Why::NoSuchSession
+        );
     }
 }

@@ -46,8 +46,7 @@ impl Shared {
             self.armer.look(running.uid, enter)
         };
         let entered = baseline.map(enter).transpose()?;
-        let old =
-            running.with(|live| live.switch(task, entered)).ok_or_else(gone)?.map_err(cannot)?;
+        let old = running.with(|live| live.switch(task, entered)).ok_or_else(gone)?.map_err(cannot)?;
         drop(old);
         let guarded = match (mode, armed) {
             (Mode::Record, _) => "",

@@ -206,7 +206,9 @@ fn what_is_imported_exports_the_same() {
     let mut recorder = Recorder::open(&path).unwrap();
     for task in ["edit", "test"] {
         let id = recorder.begin_session(&meta(task)).unwrap();
-        recorder.segment(id, &Segment { index: 1, task: "other".parse().unwrap(), started_boot_ns: 9 }).unwrap();
+        recorder
+            .segment(id, &Segment { index: 1, task: "other".parse().unwrap(), started_boot_ns: 9 })
+            .unwrap();
         recorder.reason(id, 7, "a reason").unwrap();
         for number in 0..50 {
             recorder
