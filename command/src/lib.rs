@@ -7,6 +7,7 @@ pub mod completions;
 pub mod exit;
 pub mod log;
 pub mod out;
+mod program;
 pub mod state;
 pub mod style;
 pub mod table;
@@ -14,4 +15,5 @@ pub mod trust;
 pub mod user;
 
 pub use exit::Exit;
+pub use program::{Common, main};
 pub use state::State;

@@ -21,6 +21,7 @@ mod operation;
 mod reference;
 pub mod secret;
 mod session;
+mod shown;
 pub mod state;
 mod step;
 pub mod template;
@@ -40,6 +41,7 @@ pub use reference::{NoSession, SessionRef};
 pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };
+pub use shown::{is_unseen, shown};
 pub use step::{ABSTRACT, Place, Reach, Said, Step};
 pub use token::{Token, vocabulary_hash};
 pub use tokeniser::Tokeniser;

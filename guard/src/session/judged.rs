@@ -51,17 +51,14 @@ mod tests {
         let key = Some(FileKey { dev: 1, ino: 2, generation: 3 });
         Event {
             time_ns: 1,
-            segment: 0,
             pid: 7,
             tid: 8,
-            op,
-            access,
-            object: Object::File(File { path: "/k".into(), key, mode: 0, origin: Origin::Trusted }),
-            second: None,
-            outcome: Outcome::Done(0),
             decision: Some(Decision { stage: Stage::T0, means, enforced: false, reason: 1 }),
-            fork: None,
-            detail: 0,
+            ..Event::of(
+                op,
+                access,
+                Object::File(File { path: "/k".into(), key, mode: 0, origin: Origin::Trusted }),
+            )
         }
     }
 

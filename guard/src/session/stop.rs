@@ -139,19 +139,3 @@ impl Live {
         session.and(self.shared.jewels.release(self.slot))
     }
 }
-
-/// A slot in which nothing runs.
-pub(crate) fn no_session() -> Session {
-    Session {
-        segment: 0,
-        flags: 0,
-        state: 0,
-        policy: 0,
-        restrict: 0,
-        restrict_reason: 0,
-        unlabelled: 0,
-        unknown_net: 0,
-        unlabelled_reason: 0,
-        unknown_net_reason: 0,
-    }
-}

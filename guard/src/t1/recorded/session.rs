@@ -50,20 +50,7 @@ impl<'d> Session<'d> {
     }
 
     fn tell(&mut self, op: Op, access: Access, object: Object, second: Option<Object>) {
-        let event = Event {
-            time_ns: 1,
-            segment: 0,
-            pid: 10,
-            tid: 10,
-            op,
-            access,
-            object,
-            second,
-            outcome: Outcome::Done(0),
-            decision: None,
-            fork: None,
-            detail: 0,
-        };
+        let event = Event { time_ns: 1, pid: 10, tid: 10, second, ..Event::of(op, access, object) };
         self.places.extend(self.tokeniser.read(&event).taught().cloned());
     }
 
