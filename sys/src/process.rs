@@ -163,9 +163,10 @@ pub fn owner(pid: u32) -> Option<(u32, u32)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let real = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        let ids: Vec<&str> = line.split_whitespace().collect();
+        let mut ids = line.split_whitespace();
+        let real = ids.next()?;
         // Real, effective, saved and file-system ids alike: a held command that could change back is none.
-        ids.iter().all(|id| *id == ids[0]).then(|| ids[0].parse().ok()).flatten()
+        ids.all(|id| id == real).then(|| real.parse().ok()).flatten()
     };
     Some((real("Uid:")?, real("Gid:")?))
 }
