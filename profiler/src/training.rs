@@ -152,7 +152,7 @@ pub fn train(
         let (agent, task) = key;
         match made {
             Ok(trained) => report.trained.push(trained),
-            Err(error @ (Error::Train(TrainError::TooFewSessions { .. }))) => {
+            Err(error @ Error::Train(TrainError::TooFewSessions { .. })) => {
                 report.refused.push(Refused { agent, task, left_out: group.left_out, error });
             }
             Err(error) => return Err(error),

@@ -6,7 +6,7 @@ use crate::client::connect;
 use anyhow::Result;
 use bstr::BStr;
 use command::{Exit, State, table, user};
-use event::Stage;
+use event::{SessionRef, Stage};
 use models::{Allowed, Baseline, words};
 use nix::unistd::Uid;
 use profiler::{Answer, Library, Says};
@@ -105,9 +105,10 @@ pub(super) fn take_in(state: &State, uid: u32, agent: &str, only: Option<i64>) -
         if running.uid != uid || running.agent != *agent || running.mode == "record" || !is_meant {
             continue;
         }
-        let (session, owner, task) = (running.session.clone(), Some(uid), running.task.clone());
+        let Ok(session) = running.session.parse::<SessionRef>() else { continue };
+        let (owner, task) = (Some(uid), running.task.clone());
         let Some(supervisor) = connect::running(state)? else { break };
-        match connect::ask(&supervisor, &Request::Task { session: session.clone(), owner, task }, &[]) {
+        match connect::ask(&supervisor, &Request::Task { session, owner, task }, &[]) {
             Ok(_) => said.push(format!("session {session} goes by it from now on")),
             Err(error) => said.push(format!("session {session} goes on as before: {error}")),
         }

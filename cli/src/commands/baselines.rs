@@ -174,7 +174,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         );
     };
     let library = Library::new(state.user(user::owner(user.as_deref(), state)?));
-    let shown = match library.load(agent.as_str(), task.as_str()) {
+    let shown = match library.load(agent, task) {
         Err(error @ profiler::Error::Missing { .. }) => return Err(Exit::Usage.error(error.to_string())),
         other => other?,
     };

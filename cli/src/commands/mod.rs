@@ -39,7 +39,6 @@ mod refused;
 use crate::args::{Cli, Command};
 use crate::log;
 use anyhow::Result;
-use command::State;
 use command::trust::{self, Asked};
 use std::process::ExitCode;
 

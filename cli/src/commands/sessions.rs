@@ -118,8 +118,8 @@ fn text(rows: &[Row]) -> String {
         table.add_row([
             row.session.to_string(),
             row.state.clone(),
-            row.agent.clone(),
-            row.task.clone(),
+            row.agent.to_string(),
+            row.task.to_string(),
             row.mode.clone(),
             table::time(row.started_unix_ns),
             number(row.events),
