@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// `IORING_OP_RENAMEAT`, include/uapi/linux/io_uring.h
 pub const RENAMEAT: u8 = 35;
+/// `IORING_OP_OPENAT`
+const OPENAT: u8 = 18;
 /// Whether it is told that a request has completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Answer {
@@ -68,8 +70,6 @@ pub fn on_paths(opcode: u8, first: &CStr, second: &CStr) -> Entry {
 
 /// Opens a file to read it, and has nobody told that it was.
 pub fn open_silently(file: &str) -> io::Result<()> {
-    /// `IORING_OP_OPENAT`
-    const OPENAT: u8 = 18;
     let file = std::ffi::CString::new(file)?;
     let entry = Entry {
         opcode: OPENAT,
@@ -191,8 +191,6 @@ pub fn chain(entries: [Entry; 2], meanwhile: impl Fn()) -> io::Result<i32> {
 pub fn append_behind_exec(file: &str) -> io::Result<()> {
     /// `IORING_OP_TIMEOUT`
     const TIMEOUT: u8 = 11;
-    /// `IORING_OP_OPENAT`
-    const OPENAT: u8 = 18;
     /// `IORING_TIMEOUT_ETIME_SUCCESS`
     const SUCCEEDS: u32 = 1 << 5;
     let file = std::ffi::CString::new(file)?;

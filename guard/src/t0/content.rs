@@ -160,7 +160,15 @@ fn is_npm_setting(line: &str) -> bool {
     // A query or a user of an address may be a secret.
     (is_scope || NPM_SETTINGS.contains(&key))
         && !value.contains(|c: char| matches!(c, '@' | '?' | '#') || c.is_control())
-        && is_plain(value)
+        && is_plain(behind_host(value))
+}
+
+/// What stands behind the host of an address; all of what is none.
+fn behind_host(value: &str) -> &str {
+    match value.split_once("://") {
+        Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
+        None => value,
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +179,7 @@ mod tests {
     fn settings_are_no_credentials_and_what_is_unknown_may_be_one() {
         let npm = |text: &str| is_harmless(Harmless::Npm, text.as_bytes());
         assert!(npm(""));
+        assert!(npm("registry=https://npm.company2registry7.example.org/npm/\n"), "a host is no token");
         assert!(npm(
             "; mine\n# old\nregistry=https://registry.example.org/\n@acme:registry = https://npm.example.org\nfund=false\n"
         ));
