@@ -24,14 +24,30 @@ pub struct Agent {
     pub state: Vec<String>,
     /// How it does its work itself, where it otherwise hands it to a process that outlives it.
     pub alone: Option<String>,
-    /// Jewels below the home that it replaces by a rename as a routine: nobody but the agent itself may.
+    /// Jewels below the home that it replaces by a rename as a routine, and where it puts aside what it replaces: nobody but the
+    /// agent itself may.
     pub rewrites: Vec<String>,
+    /// Jewels below the home that it makes at its first start, where they are absent.
+    pub first: Vec<First>,
     /// Variables that name a directory or file of its, and what it is below the home without them.
     pub moved: BTreeMap<String, String>,
     /// What of it the policy is about, by the word that a rule asks for with `where.of-agents`.
     pub places: BTreeMap<String, Places>,
     /// How the laboratory installs, configures and starts it, by the names of its ways; a wider reader is `datasets`.
     pub driven: toml::Table,
+}
+
+/// A file that an agent makes at its first start: no program of a session may, so that it is made before one begins.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct First {
+    /// Where, below the home.
+    pub path: String,
+    /// What the agent writes there.
+    pub text: String,
+    /// Where one of these is, below the home, the agent makes none.
+    #[serde(default)]
+    pub unless: Vec<String>,
 }
 
 /// Names of the files, and their texts.

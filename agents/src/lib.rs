@@ -9,5 +9,5 @@ mod agent;
 mod program;
 mod recognise;
 
-pub use agent::{Agent, Places};
+pub use agent::{Agent, First, Places};
 pub use program::{Program, file_name, is_shell, without_ending};

@@ -5,7 +5,7 @@
 use crate::call::{Running, SIGKILL, thread};
 use crate::maps::{BEGUN, Begun, INODES};
 use crate::task::Inside;
-use crate::touched::{CERTAIN, NAMES_AND_MODES, changes, inode_above, judged, tell_names};
+use crate::touched::{CERTAIN, changes, inode_above, judged, tell_names};
 use crate::{hold, named, task, uring, worker};
 use abi::{form, op};
 use aya_ebpf::helpers::generated::bpf_send_signal;
@@ -25,8 +25,10 @@ fn on_change(inode: u64) -> Option<()> {
     let inside = task::current()?;
     let request = worker::request();
     let (begun, changes, tells) = match request {
-        // None of them writes to what a path names.
-        Some(request) => (uring::begun(request)?, NAMES_AND_MODES, true),
+        Some(request) => {
+            let (begun, changes) = uring::begun(request)?;
+            (begun, changes, true)
+        }
         None => begun(&inside)?,
     };
     // SAFETY: only this thread writes its entry, or that of the request that it works at.

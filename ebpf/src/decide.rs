@@ -41,9 +41,18 @@ const ALLOW: Decision = Decision { stage: STAGE_NONE, reason: 0 };
 /// Decides an operation on a file. `parent` says where a name that does not exist yet will be.
 #[inline(always)]
 pub fn file(inside: &Inside, object: Address, access: u32, means: u8) -> Verdict {
-    let decision =
-        self::object(inside, object, access & (access::ALL | access::MOVED | access::LINKED | access::OWN));
+    let decision = self::object(
+        inside,
+        object,
+        access & (access::ALL | access::DIR | access::MOVED | access::LINKED | access::OWN),
+    );
     ring::verdict(inside, decision.stage, decision.reason, means)
+}
+
+/// What the name and place of an object are asked: with [`access::DIR`] where a directory is made, which holds nothing yet.
+#[inline(always)]
+fn asked(access: u32) -> u64 {
+    u64::from(if access & access::CREATE == 0 { access & !access::DIR } else { access })
 }
 
 /// Whether an operation where a directory has places of jewels below it would free them: it is moved away or removed, or
@@ -65,10 +74,11 @@ fn frees(inside: &Inside, object: Address, access: u32) -> bool {
 /// The reason for which T0 does not let the session of an index change an object so; 0: none.
 #[inline(always)]
 pub fn forbids_change(object: u64, slot: u32, access: u64) -> u64 {
-    let named = known(object, access, known_place(object), slot);
+    let named = known(object, asked(access as u32), known_place(object), slot);
     if named as u32 != 0 {
         return named & 0xffff_ffff;
     }
+    let access = access & !u64::from(access::DIR);
     let answer = walk(object, access, access, u64::from(slot) << 32, 0);
     if answer & BY_T0 != 0 {
         return answer & 0xffff_ffff;
@@ -81,7 +91,8 @@ pub fn forbids_change(object: u64, slot: u32, access: u64) -> u64 {
 #[inline(always)]
 pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     let session = inside.session();
-    let named = known(object.0, u64::from(access), known_place(object.0), inside.slot);
+    let named = known(object.0, asked(access), known_place(object.0), inside.slot);
+    let access = access & !access::DIR;
     let open = if access & access::OWN != 0 {
         u64::from(access & access::MODIFY)
     } else {

@@ -92,17 +92,48 @@ pub extern "C" fn replaces(source: u64, target: u64) -> u64 {
 
 #[inline(always)]
 fn replaced(source: Address, target: Address) -> Option<()> {
-    const S_IFMT: u16 = 0o170_000;
-    const S_IFREG: u16 = 0o100_000;
+    let inside = current()?;
+    if dentry::parent(source)? != dentry::parent(target)? || !is_regular(dentry::inode(source)?) {
+        return None;
+    }
+    is_own(&inside, target)
+}
+
+/// [`access::OWN`] where the agent itself takes a file of its own from its name, as before it replaces it. 0: no. Global
+/// linkage: see [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn removes(object: u64) -> u64 {
+    match removed(Address(object)) {
+        Some(()) => u64::from(access::OWN),
+        None => 0,
+    }
+}
+
+#[inline(always)]
+fn removed(object: Address) -> Option<()> {
+    let inside = current()?;
+    if is_regular(dentry::inode(object)?) { is_own(&inside, object) } else { None }
+}
+
+/// The agent itself, if it is what acts here.
+#[inline(always)]
+fn current() -> Option<Inside> {
     let inside = task::current()?;
     // A request may have been put into its ring by somebody else.
-    if !is_itself(&inside) || worker::request().is_some() {
-        return None;
-    }
-    let mode: u16 = dentry::inode(source)?.get(offsets::inode_mode())?;
-    if dentry::parent(source)? != dentry::parent(target)? || mode & S_IFMT != S_IFREG {
-        return None;
-    }
+    (is_itself(&inside) && worker::request().is_none()).then_some(inside)
+}
+
+#[inline(always)]
+fn is_regular(inode: Address) -> bool {
+    const S_IFMT: u16 = 0o170_000;
+    const S_IFREG: u16 = 0o100_000;
+    inode.get::<u16>(offsets::inode_mode()).is_some_and(|mode| mode & S_IFMT == S_IFREG)
+}
+
+/// Whether a file of the agent's own lies there, or would.
+#[inline(always)]
+fn is_own(inside: &Inside, target: Address) -> Option<()> {
     let place = dentry::place(target.0);
     let dev = target.follow(offsets::dentry_sb())?.word(offsets::sb_dev())?;
     // SAFETY: read only.

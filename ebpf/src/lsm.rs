@@ -172,11 +172,12 @@ pub fn inode_link(ctx: LsmContext) -> i32 {
 pub fn inode_rename(ctx: LsmContext) -> i32 {
     let (source, target) = (Address(argument(ctx.as_ptr(), 1)), Address(argument(ctx.as_ptr(), 3)));
     let own = itself::replaces(source.0, target.0) as u32 & access::OWN;
+    let taken = itself::removes(source.0) as u32 & access::OWN;
     // What is replaced is removed.
     let replaced = if dentry::inode(target).is_some() { access::REMOVE } else { 0 };
     guard(
         op::RENAME,
-        access::REMOVE,
+        access::REMOVE | taken,
         0,
         source,
         Some((target, access::CREATE | access::MOVED | replaced | own)),
@@ -187,7 +188,9 @@ pub fn inode_rename(ctx: LsmContext) -> i32 {
 /// `inode_unlink(struct inode *dir, struct dentry *dentry)`
 #[lsm(hook = "inode_unlink")]
 pub fn inode_unlink(ctx: LsmContext) -> i32 {
-    guard(op::UNLINK, access::REMOVE, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
+    let object = Address(argument(ctx.as_ptr(), 1));
+    let own = itself::removes(object.0) as u32 & access::OWN;
+    guard(op::UNLINK, access::REMOVE | own, 0, object, None, true)
 }
 
 /// `inode_rmdir(struct inode *dir, struct dentry *dentry)`

@@ -16,9 +16,12 @@ const NAMES: u32 = 4;
 /// Every change but that of what an object holds.
 pub const NAMES_AND_MODES: u32 = access::MODIFY & !access::WRITE;
 
-/// What a call on paths may change.
+/// What a call or request on paths may change. One that makes a directory changes nothing else.
 #[inline(always)]
 pub fn changes(plan: &Plan) -> u32 {
+    if plan.op == op::MKDIR {
+        return access::CREATE | access::DIR;
+    }
     NAMES_AND_MODES | plan.access & access::WRITE
 }
 

@@ -14,7 +14,8 @@ use crate::task::{self, Inside};
 use crate::{deadline, dentry, endpoint, offsets, peer, refusal, shared, touched};
 use abi::{
     CALL_APART, CALL_OF_REQUEST, Claimed, LOSS_UNREADABLE, MEANS_KILL, NO_ARG, PLANS as PLAN_COUNT,
-    PLANS_REQUESTS, Plan, REASON_UNTOLD, REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, VERDICT_REFUSED, form, op,
+    PLANS_REQUESTS, Plan, REASON_UNTOLD, REQUEST_HOOKED, REQUEST_MADE, STAGE_T0, VERDICT_REFUSED, access,
+    form, op,
 };
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -159,16 +160,18 @@ fn plan(request: Address) -> Option<Plan> {
     if index >= PLAN_COUNT { None } else { PLANS.get(index).copied() }
 }
 
-/// A request on paths that a worker has begun to work at; of any other, nothing is looked for.
+/// A request on paths that a worker has begun to work at, and what it may change; of any other, nothing is looked for.
 #[inline(always)]
-pub fn begun(request: Address) -> Option<*mut Begun> {
-    if plan(request)?.form != form::REQUEST_PATH {
+pub fn begun(request: Address) -> Option<(*mut Begun, u32)> {
+    let plan = plan(request)?;
+    if plan.form != form::REQUEST_PATH {
         return None;
     }
     if REQUESTS.get_ptr(request.0).is_none() {
         named::begin(&REQUESTS, request.0, CALL_OF_REQUEST);
     }
-    REQUESTS.get_ptr_mut(request.0)
+    // None of them writes to what a path names.
+    Some((REQUESTS.get_ptr_mut(request.0)?, touched::changes(&plan) & !access::WRITE))
 }
 
 /// The static stage forbids what a request has changed. It is told at once: whether and when a completion is told is up to

@@ -19,6 +19,7 @@ mod search;
 
 use crate::fanotify::Marks;
 use crate::{DenyList, Error, Reasons, magic, reason};
+use abi::{LABEL_EMPTY, Label};
 pub use arming::ARMING;
 use arming::{Armed, Arming, Readable};
 use event::jewel::access;
@@ -113,7 +114,8 @@ impl Static {
         let armed = guarded.rules.refusals().map(|refusal| {
             let number =
                 refusal.shipped.map_or_else(|| self.reasons.of_own(slot, &refusal), reason::of_jewel);
-            Armed { row: refusal.row, label: plain(access(refusal.what).bits(), number) }
+            let flags = if refusal.row.rule.is_empty { LABEL_EMPTY } else { 0 };
+            Armed { row: refusal.row, label: Label { flags, ..plain(access(refusal.what).bits(), number) } }
         });
         armed.collect()
     }

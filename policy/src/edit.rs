@@ -79,6 +79,7 @@ impl Said {
             walk: Walk::Whole,
             frees_names: false,
             is_replaced: false,
+            is_empty: false,
         }
     }
 

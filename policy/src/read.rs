@@ -23,9 +23,9 @@ const MAX_MISTAKES: usize = 50;
 pub(crate) const MAX_TEXT: usize = 1_024;
 
 /// What may stand in a rule.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "id", "is", "where", "what", "effect", "why", "source", "final", "kind", "routine", "unless", "walk",
-    "names", "replaced", "agents", "tasks", "expires",
+    "names", "replaced", "empty", "agents", "tasks", "expires",
 ];
 /// Those that nothing enforces yet.
 const LATER_KEYS: [&str; 3] = ["agents", "tasks", "expires"];
@@ -56,7 +56,7 @@ const EFFECTS: [&str; 5] = ["deny", "allow", "watch", "lend", "ask"];
 const LATER_EFFECTS: [&str; 2] = ["lend", "ask"];
 
 /// What says how Wardline itself treats a place.
-const SHIPPED_KEYS: [&str; 4] = ["kind", "routine", "names", "replaced"];
+const SHIPPED_KEYS: [&str; 5] = ["kind", "routine", "names", "replaced", "empty"];
 /// Places that are the same for every user: the kernel side has one deny-list for all sessions.
 pub(crate) const FOR_ALL_SITES: [&str; 3] = ["name", "named", "address"];
 /// Places of files whose changes and reads are told by their paths.
@@ -161,6 +161,7 @@ impl Reader<'_> {
         let is_final = get("final").is_none_or(|value| self.bool(value));
         let routine = get("routine").is_some_and(|value| self.bool(value));
         let is_replaced = get("replaced").is_some_and(|value| self.bool(value));
+        let is_empty = get("empty").is_some_and(|value| self.bool(value));
         let frees_names = get("names").is_some_and(|value| self.bool(value));
         if let Some(value) = get("names").filter(|_| effect == Some(Effect::Deny)) {
             self.wrong(Mistake::new("only a rule that allows can leave names alone", value.span()));
@@ -192,6 +193,7 @@ impl Reader<'_> {
             walk: walk.unwrap_or(Walk::Whole),
             frees_names,
             is_replaced,
+            is_empty,
         })
     }
 

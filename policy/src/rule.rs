@@ -145,6 +145,8 @@ pub struct Rule {
     pub frees_names: bool,
     /// Only what lies there when a session begins is closed: it may be replaced.
     pub is_replaced: bool,
+    /// An empty directory may be made at its places: what is put into it is closed.
+    pub is_empty: bool,
 }
 
 /// A rule at one of its sites.

@@ -2,10 +2,12 @@
 //! on only when it is released. When the client dies first, it never starts. The command is looked for by it, as the
 //! user: nothing that the user's PATH names is opened as root.
 
+use super::first;
 use super::found::Found;
 use crate::environment::Environment;
+use agents::Agent;
 use anyhow::{Context, Result, bail};
-use bstr::BString;
+use bstr::{BStr, BString, ByteSlice};
 use command::Exit;
 use command::user::Identity;
 use nix::errno::Errno;
@@ -26,11 +28,13 @@ struct Plan {
     /// Paths to try, in order: one, or one for each directory of PATH.
     candidates: Vec<CString>,
     user: Identity,
+    /// The command begins a session, and is not only looked for.
+    begins: bool,
 }
 
 impl Plan {
     /// A command, its environment (whose PATH is searched), and the user that it runs as.
-    fn new(command: &[OsString], environment: &Environment, user: &Identity) -> Result<Self> {
+    fn new(command: &[OsString], environment: &Environment, user: &Identity, begins: bool) -> Result<Self> {
         let program = command.first().context("no command was given")?;
         let argv = command.iter().map(|argument| c_string(argument.as_bytes())).collect::<Result<_>>()?;
         let candidates = candidates(program, environment.get("PATH").map(OsString::as_os_str))?;
@@ -39,7 +43,25 @@ impl Plan {
             .iter()
             .map(|(name, value)| c_string(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
             .collect::<Result<_>>()?;
-        Ok(Self { argv, environment, candidates, user: user.clone() })
+        Ok(Self { argv, environment, candidates, user: user.clone(), begins })
+    }
+
+    /// A variable of the environment.
+    fn variable(&self, name: &str) -> Option<&BStr> {
+        let mut variables =
+            self.environment.iter().filter_map(|variable| variable.as_bytes().split_once_str("="));
+        variables.find(|(of, _)| *of == name.as_bytes()).map(|(_, value)| BStr::new(value))
+    }
+
+    /// Makes what the known agent that it was found to be makes at its first start.
+    fn make_first(&self, found: Option<&Found>) {
+        let Some(Found::File { file, .. }) = found else { return };
+        let words = self.argv.iter().map(|word| word.as_bytes());
+        if let Some(agent) =
+            Agent::of_command(words).or_else(|| Agent::of_program(file.as_os_str().as_bytes()))
+        {
+            first::make(agent, &self.user.home, |name| self.variable(name));
+        }
     }
 }
 
@@ -99,9 +121,17 @@ const USER_IS_SET: u8 = b'u';
 const FAILED: u8 = b'f';
 
 impl Held {
-    /// Forks and holds a command. The calling process must have one thread.
+    /// Forks and holds the command of a session. The calling process must have one thread.
     pub fn fork(command: &[OsString], environment: &Environment, user: &Identity) -> Result<Self> {
-        let plan = Plan::new(command, environment, user)?;
+        Self::of(command, environment, &Plan::new(command, environment, user, true)?)
+    }
+
+    /// The same to find out what a command is, as its user: nothing is made for it.
+    pub fn look(command: &[OsString], environment: &Environment, user: &Identity) -> Result<Self> {
+        Self::of(command, environment, &Plan::new(command, environment, user, false)?)
+    }
+
+    fn of(command: &[OsString], environment: &Environment, plan: &Plan) -> Result<Self> {
         let program = command.first().context("no command was given")?.clone();
         let (wait, release) = pipe2(OFlag::O_CLOEXEC)?;
         let (failure, report) = pipe2(OFlag::O_CLOEXEC)?;
@@ -109,7 +139,7 @@ impl Held {
         match unsafe { fork() }.context("the command cannot be forked")? {
             ForkResult::Child => {
                 drop((release, failure));
-                become_command(&plan, wait, &report)
+                become_command(plan, wait, &report)
             }
             ForkResult::Parent { child } => {
                 let pid = rustix::process::Pid::from_raw(child.as_raw()).context("fork returned no pid")?;
@@ -222,6 +252,9 @@ fn change_user(plan: &Plan) -> Result<(), Errno> {
 fn await_word(plan: &Plan, report: &OwnedFd, wait: OwnedFd) -> Result<Option<Vec<CString>>, Errno> {
     let mut report = File::from(report.try_clone().map_err(|_| Errno::EMFILE)?);
     let found = Found::look(&plan.candidates);
+    if plan.begins {
+        plan.make_first(found.as_ref());
+    }
     let told = report.write_all(&[USER_IS_SET]).and_then(|()| Found::write(found.as_ref(), &mut report));
     told.map_err(|_| Errno::EPIPE)?;
     let mut said = Vec::new();

@@ -3,6 +3,7 @@
 
 mod attach;
 pub mod connect;
+mod first;
 mod found;
 mod frozen;
 mod guarded;

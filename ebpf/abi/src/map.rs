@@ -121,6 +121,9 @@ pub const ITSELF_CHILD: u32 = 4;
 /// `Itself::state`: the same, and it runs the first program that it started.
 pub const ITSELF_STARTED: u32 = 5;
 
+/// `Label::flags`: a T0 label of a name or place where an empty directory may be made: what is put into it is refused.
+pub const LABEL_EMPTY: u32 = 1 << 7;
+
 /// Reason of a refusal that no label made: a process of Wardline's own was reached for.
 pub const REASON_PROTECTED: u32 = 0xff00_0001;
 /// Reason of a refusal that no label made: memory or environment of a process outside the session.

@@ -4,8 +4,8 @@ use crate::maps::{NAMED, T0_NAMES, T0_PLACES};
 use crate::read::{Address, clear, zeroed};
 use crate::{dentry, offsets};
 use abi::{
-    ANY_DEV, Bit, EVERY_SESSION, FileKey, LABEL_ABOVE, Label, NAME_DIR, NAME_LEN, NameKey, PlaceKey,
-    component_hash,
+    ANY_DEV, Bit, EVERY_SESSION, FileKey, LABEL_ABOVE, LABEL_EMPTY, Label, NAME_DIR, NAME_LEN, NameKey,
+    PlaceKey, access, component_hash,
 };
 use core::mem::MaybeUninit;
 
@@ -48,9 +48,16 @@ pub extern "C" fn placed(object: u64, access: u64, place: u64, slot: u64) -> u64
 #[inline(always)]
 fn place_reason(key: &PlaceKey, access: u32) -> u32 {
     match labelled(key) {
-        Some(label) if label.deny & access != 0 => label.reason,
+        Some(label) if refuses(label, access) => label.reason,
         _ => 0,
     }
+}
+
+/// Whether the label of a name or place refuses.
+#[inline(always)]
+fn refuses(label: &Label, access: u32) -> bool {
+    let is_empty = access & access::DIR != 0 && label.flags & LABEL_EMPTY != 0;
+    label.deny & access != 0 && !is_empty
 }
 
 /// Reason of the T0 name that an object has; in the upper half, of one that holds outside the workspaces only. 0: none.
@@ -109,7 +116,7 @@ fn is_known(bit: Bit) -> bool {
 fn name_reason(key: &NameKey, access: u32) -> u32 {
     // SAFETY: read only.
     match unsafe { T0_NAMES.get(key) } {
-        Some(label) if label.deny & access != 0 => label.reason,
+        Some(label) if refuses(label, access) => label.reason,
         _ => 0,
     }
 }

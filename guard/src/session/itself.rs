@@ -4,9 +4,9 @@
 //! reaches into its memory; where that is a script which starts the agent's program, its first child as well. All of this
 //! the kernel said. Whoever gets code into that process by other ways has what it has.
 
-use agents::Agent;
-use bstr::ByteSlice;
-use event::{Access, Event, Object, Op};
+use agents::{Agent, Program};
+use bstr::{BString, ByteSlice};
+use event::{Access, Event, Exe, Object, Op};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,12 +16,40 @@ pub(super) struct Itself {
     first: Option<u32>,
     /// It runs a script, or did so before it made a process.
     scripted: bool,
+    /// What it runs by an interpreter.
+    script: Option<Script>,
+    /// The directory of its own package, from which it has read before it made a process.
+    place: Option<BString>,
     /// It has made a process.
     forked: bool,
     /// The first process that a script has made.
     child: Option<u32>,
     /// That runs the agent's program.
     runs: bool,
+}
+
+/// What an interpreter runs.
+#[derive(Debug)]
+struct Script {
+    interpreter: BString,
+    /// As it was given to the interpreter.
+    path: BString,
+}
+
+impl Script {
+    /// Of an interpreter that is given a script, and no option by which it runs something else, or something besides.
+    fn of(event: &Event) -> Option<Script> {
+        const LOADING: [&str; 8] =
+            ["require", "import", "loader", "eval", "print", "file", "inspect", "test"];
+        let Object::Exe(Exe { file, args, .. }) = &event.object else { return None };
+        let Program::File(path) = Program::of(args.iter().map(|word| word.as_slice())) else { return None };
+        let mut options = args.iter().skip(1).take_while(|word| word.as_slice() != path);
+        let loads = options
+            .any(|word| !word.starts_with(b"--") || LOADING.iter().any(|part| word.contains_str(part)));
+        let is_script = args.first().is_some_and(|first| first.as_slice() != path);
+        (is_script && !loads)
+            .then(|| Script { interpreter: BString::from(file.path.as_slice()), path: path.into() })
+    }
 }
 
 impl Itself {
@@ -43,6 +71,9 @@ impl Itself {
                     self.forget(pid);
                 }
             }
+            Op::Open if self.place.is_none() && !self.forked && self.first == Some(event.pid) => {
+                self.place = package(event, agent);
+            }
             // Whose memory, the name says in the numbers of whoever mounted it.
             Op::Open if event.access.contains(Access::WRITE) && is_memory(event) => *self = Self::default(),
             _ => {}
@@ -56,13 +87,28 @@ impl Itself {
                 return self.forget(event.pid);
             }
             self.scripted |= event.second.is_some();
+            self.script = Script::of(event);
         } else if self.child == Some(event.pid) {
             let program = event.object.file().and_then(|file| Agent::of_program(&file.path));
-            if self.runs || program.is_none_or(|program| program.name != agent) {
+            if self.runs
+                || !(program.is_some_and(|program| program.name == agent) || self.starts_again(event))
+            {
                 return self.forget(event.pid);
             }
             self.runs = true;
         }
+    }
+
+    /// Whether an event starts the script that the first process runs, or another one of its package: agents start themselves once
+    /// more, with options of the interpreter.
+    fn starts_again(&self, event: &Event) -> bool {
+        let Some((first, again)) = self.script.as_ref().zip(Script::of(event)) else { return false };
+        let is_below = |place: &BString| {
+            again.path.strip_prefix(place.as_slice()).is_some_and(|rest| rest.starts_with(b"/"))
+                && !again.path.contains_str("/..")
+        };
+        first.interpreter == again.interpreter
+            && (first.path == again.path || self.place.as_ref().is_some_and(is_below))
     }
 
     fn made(&mut self, event: &Event) {
@@ -111,12 +157,14 @@ pub(crate) fn own_files(agent: &str, home: &Path) -> Vec<OwnFile> {
     files
 }
 
-/// The file of an agent's own, below the home, that an event replaces by one which was made beside it.
+/// The file of an agent's own, below the home, that an event replaces by one which was made beside it, or takes away.
 pub(super) fn of_its_own(event: &Event, own: &[OwnFile]) -> Option<&'static str> {
-    if event.op != Op::Rename {
-        return None;
-    }
-    let (source, target) = (&event.object.file()?.path, &event.second.as_ref()?.file()?.path);
+    let source = &event.object.file()?.path;
+    let target = match event.op {
+        Op::Rename => &event.second.as_ref()?.file()?.path,
+        Op::Unlink => source,
+        _ => return None,
+    };
     // It was made beside it.
     if directory(source) != directory(target) {
         return None;
@@ -126,6 +174,13 @@ pub(super) fn of_its_own(event: &Event, own: &[OwnFile]) -> Option<&'static str>
 
 fn directory(path: &[u8]) -> Option<&[u8]> {
     path.rsplit_once_str("/").map(|(directory, _)| directory)
+}
+
+/// The directory of a file of an agent's own program that an event opens.
+fn package(event: &Event, agent: &str) -> Option<BString> {
+    let path = &event.object.file()?.path;
+    let program = Agent::of_program(path).filter(|program| program.name == agent);
+    program.and(directory(path)).map(BString::from)
 }
 
 /// Whether an event is about the memory of a process.
@@ -232,6 +287,61 @@ mod tests {
             let events = [exec(1, "/opt/claude", None), fork(1, 2), after.clone()];
             assert!(!may("claude-code", CLAUDE, 1, &events), "{after:?}");
         }
+    }
+
+    #[test]
+    fn a_script_starts_itself_once_more() {
+        let run = |pid, exe: &str, script: Option<&str>, words: &str| {
+            let args = words.split(' ').map(BString::from).collect();
+            let exe = Exe { file: file(exe), args, args_cut: false };
+            Event {
+                second: script.map(|path| Object::File(file(path))),
+                ..event(pid, Op::Exec, Object::Exe(exe))
+            }
+        };
+        const SETTINGS: &str = "/home/u/.qwen/settings.json";
+        let may = |words: &str| {
+            let read =
+                event(1, Op::Open, Object::File(file("/p/node_modules/@qwen-code/qwen-code/entry.js")));
+            let events = [
+                run(1, "/usr/bin/env", Some("/bin/tool"), "env node /bin/tool prompt"),
+                run(1, "/usr/bin/node", None, "node /bin/tool prompt"),
+                read,
+                fork(1, 2),
+                run(2, "/usr/bin/node", None, words),
+            ];
+            self::may("qwen-code", SETTINGS, 2, &events)
+        };
+        for words in [
+            "/usr/bin/node --expose-gc /p/node_modules/@qwen-code/qwen-code/cli.js prompt",
+            "node --max-old-space-size=8000 /bin/tool prompt",
+        ] {
+            assert!(may(words), "{words}");
+        }
+        for words in [
+            "node /w/server.js",
+            "node /w/node_modules/@qwen-code/qwen-code/cli.js",
+            "node /p/node_modules/@qwen-code/qwen-code/../../../w/server.js",
+            "node --require /w/evil.js /bin/tool",
+            "node --import=/w/evil.js /bin/tool",
+            "node -r /w/evil.js /bin/tool",
+            "node -e evil /bin/tool",
+            "node",
+        ] {
+            assert!(!may(words), "{words}");
+        }
+        let unlinked = |by| {
+            let start = [exec(1, "/opt/qwen", None), fork(1, 2), exec(2, "/usr/bin/rm", None)];
+            let mut itself = Itself::default();
+            itself.begins_with(1);
+            for event in &start {
+                itself.note(event, "qwen-code");
+            }
+            let aside = Object::File(file("/home/u/.qwen/settings.json.orig"));
+            let own = own_files("qwen-code", Path::new("/home/u"));
+            itself.replaced(&event(by, Op::Unlink, aside), &own).is_some()
+        };
+        assert!(unlinked(1) && !unlinked(2));
     }
 
     #[test]

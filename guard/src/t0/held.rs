@@ -4,8 +4,8 @@
 
 use crate::{DenyList, Error};
 use abi::{
-    FileKey, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey,
-    access,
+    FileKey, LABEL_EMPTY, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey, NetLabel,
+    PlaceKey, RewriteKey, access,
 };
 use std::collections::HashMap;
 
@@ -95,12 +95,14 @@ fn own(labels: &[(u32, Label)], slot: u32) -> Option<Label> {
 
 /// One label for several: everything that one of them refuses.
 fn merged(labels: impl Iterator<Item = Label>) -> Option<Label> {
-    let closes = |label: &Label| label.deny & access::READ != 0 && label.flags & LABEL_READABLE == 0;
+    // What one of them opens, none of the others may close.
+    const OPEN: [(u32, u32); 2] = [(LABEL_READABLE, access::READ), (LABEL_EMPTY, access::CREATE)];
     labels.reduce(|merged, label| {
-        let mut flags = merged.flags | label.flags;
-        if closes(&merged) || closes(&label) {
-            flags &= !LABEL_READABLE;
-        }
+        let closes = |(flag, access): (u32, u32)| {
+            [merged, label].iter().any(|label| label.deny & access != 0 && label.flags & flag == 0)
+        };
+        let closed = OPEN.into_iter().filter(|open| closes(*open)).map(|(flag, _)| flag);
+        let flags = (merged.flags | label.flags) & !closed.fold(0, |all, flag| all | flag);
         if label.deny == 0 && merged.deny != 0 {
             return Label { flags, ..merged };
         }
@@ -208,6 +210,16 @@ mod tests {
         assert_eq!(list.state().t0[&file].flags, LABEL_READABLE);
         held.release(&list, 2).unwrap();
         assert!(list.state().own.is_empty() && list.state().t0.is_empty());
+    }
+
+    #[test]
+    fn an_empty_directory_is_made_where_every_rule_lets_it() {
+        let closed = Label { deny: access::ALL, reason: 1, flags: 0 };
+        let empty = Label { flags: LABEL_EMPTY, deny: access::MODIFY, ..closed };
+        let read = Label { deny: access::READ, ..closed };
+        let may = |labels: [Label; 2]| shared(&labels.map(|label| (1, label))).flags & LABEL_EMPTY != 0;
+        assert!(may([empty, empty]) && may([empty, read]) && may([read, empty]));
+        assert!(!may([empty, closed]) && !may([closed, empty]));
     }
 
     #[test]

@@ -59,6 +59,21 @@ impl Home {
 }
 
 #[test]
+fn an_empty_directory_may_be_made_where_agents_keep_their_own_alone() {
+    let home = Home::new();
+    home.write(".qwen/state.json");
+    home.write(".config/x");
+    let (_stage, _) = home.arm();
+    let empty = |path: &str| home.place(path).map(|label| label.flags & abi::LABEL_EMPTY != 0);
+    for path in [".qwen/skills", ".qwen/extensions", ".claude/commands", ".claude.json"] {
+        assert_eq!(empty(path), Some(true), "{path}");
+    }
+    for path in [".ssh", ".bashrc", ".config/autostart", ".aws"] {
+        assert_eq!(empty(path), Some(false), "{path}");
+    }
+}
+
+#[test]
 fn a_key_directory_is_labelled_with_everything_below_and_by_name() {
     let home = Home::new();
     home.write(".ssh/id_ed25519");

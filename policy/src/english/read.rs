@@ -4,7 +4,7 @@ use super::clause::{Clause, clauses};
 use super::place::Around;
 use super::token::sentences;
 use super::voice::{
-    DIRECTORIES, FREES_NAMES, HARMLESS, ID, IS, KINDS, NOT_FINAL, REPLACED, ROUTINE, SOURCE, WHY,
+    DIRECTORIES, EMPTY, FREES_NAMES, HARMLESS, ID, IS, KINDS, NOT_FINAL, REPLACED, ROUTINE, SOURCE, WHY,
 };
 use crate::rule::{Kind, Layer, Policy, Rule, Walk};
 use std::path::Path;
@@ -36,6 +36,7 @@ pub fn read(layer: Layer, file: &str, text: &str) -> Option<Rule> {
         walk: Walk::Whole,
         frees_names: false,
         is_replaced: false,
+        is_empty: false,
     };
     for line in lines {
         attribute(&mut rule, line)?;
@@ -63,6 +64,7 @@ fn attribute(rule: &mut Rule, line: &str) -> Option<()> {
             ROUTINE => rule.routine = true,
             FREES_NAMES => rule.frees_names = true,
             REPLACED => rule.is_replaced = true,
+            EMPTY => rule.is_empty = true,
             DIRECTORIES => rule.walk = Walk::Directories,
             _ => return None,
         }
@@ -141,14 +143,14 @@ mod tests {
             effect in one_of(Effect::ALL),
             (is, why, source) in (text(), text(), prop::option::of(text())),
             id in "[a-z0-9-]{1,9}",
-            (is_final, routine, frees_names, is_replaced) in any::<(bool, bool, bool, bool)>(),
+            (is_final, routine, frees_names, is_replaced, is_empty) in any::<(bool, bool, bool, bool, bool)>(),
             kind in one_of(Kind::ALL),
             harmless in prop::option::of(one_of(Harmless::ALL)),
             walk in one_of(Walk::ALL),
         ) -> Rule {
             Rule {
                 id, layer: Layer::User, file: "own.toml".into(), at: 0..0, is, sites, what, effect, why, source, is_final, kind,
-                routine, harmless, walk, frees_names, is_replaced,
+                routine, harmless, walk, frees_names, is_replaced, is_empty,
             }
         }
     }

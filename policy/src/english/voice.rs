@@ -34,6 +34,7 @@ impl Rule {
             (self.routine, ROUTINE),
             (self.frees_names, FREES_NAMES),
             (self.is_replaced, REPLACED),
+            (self.is_empty, EMPTY),
         ];
         lines.extend(flags.into_iter().filter(|(is_so, _)| *is_so).map(|(_, line)| line.to_owned()));
         lines.extend(KINDS.iter().filter(|(of, _)| *of == self.kind).map(|(_, line)| (*line).to_owned()));
@@ -55,6 +56,7 @@ pub(super) const NOT_FINAL: &str = "It may be taken back.";
 pub(super) const ROUTINE: &str = "Tools look there whenever they run.";
 pub(super) const FREES_NAMES: &str = "Names that are closed anywhere are left alone there.";
 pub(super) const REPLACED: &str = "What takes its place is open.";
+pub(super) const EMPTY: &str = "An empty directory may be made there.";
 pub(super) const DIRECTORIES: &str = "Directories alone are labelled there.";
 pub(super) const KINDS: [(Kind, &str); 2] =
     [(Kind::Key, "A broker uses such a key for a session."), (Kind::Gpg, "It is where gpg keeps its keys.")];

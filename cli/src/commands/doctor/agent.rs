@@ -46,7 +46,7 @@ impl Agent {
         let user = user.resolve()?;
         let environment = Environment::of_command(&user, environment)?;
         // It ends when this is dropped, without having become the command.
-        let held = Held::fork(command, &environment, &user)?;
+        let held = Held::look(command, &environment, &user)?;
         let file = held.file().map(|file| file.as_os_str().as_bytes().to_owned());
         let words = command.iter().map(|word| word.as_bytes());
         let name = agent::guess(words, file.as_deref()).to_string();
