@@ -39,6 +39,12 @@ impl Attempt {
         let arguments: Vec<String> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
         Self { name: name.to_owned(), line: [vec![name.into(), verb.into()], arguments].concat().join("\t") }
     }
+
+    /// The same by another name.
+    pub fn called(&self, name: &str) -> Self {
+        let does = self.line.split_once('\t').map_or("", |(_, does)| does);
+        Self { name: name.to_owned(), line: format!("{name}\t{does}") }
+    }
 }
 
 /// What came of attempts: each name with its errno, 0 for none.

@@ -4,6 +4,7 @@ use crate::attempt::{self, Attempt, Outcomes, SECRET};
 pub use crate::machine::is_machine;
 use crate::{World, lasting};
 use anyhow::{Context, Result, ensure};
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -91,8 +92,28 @@ impl Scene {
         self.through(verb, &[], &[], attempts)
     }
 
+    /// Makes attempts in a session that could not be confined: its client may not administrate the system.
+    pub fn unconfined(&self, verb: &str, attempts: &[Attempt]) -> Result<Came> {
+        self.session(verb, &[], &[], attempts, |client| {
+            let drop = || Ok(remove_capability_from_bounding_set(CapabilitySet::SYS_ADMIN)?);
+            // SAFETY: between fork and exec it makes one call and touches no memory of others.
+            unsafe { client.pre_exec(drop) };
+        })
+    }
+
     /// Makes attempts in a session whose command begins with `first`.
     pub fn through(&self, verb: &str, first: &[&str], more: &[&str], attempts: &[Attempt]) -> Result<Came> {
+        self.session(verb, first, more, attempts, |_| {})
+    }
+
+    fn session(
+        &self,
+        verb: &str,
+        first: &[&str],
+        more: &[&str],
+        attempts: &[Attempt],
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Came> {
         let summary = self.world.path().join("summary.json");
         let mut more = more.to_vec();
         let summary_text = summary.to_str().context("path")?;
@@ -106,6 +127,7 @@ impl Scene {
         command.args(first);
         attempt::make(&mut command, &self.program, self.world.path(), attempts)?;
         command.env("SSH_AUTH_SOCK", self.world.path().join("agent.sock"));
+        prepare(&mut command);
         let output = command.output()?;
         let summary = fs::read(summary).unwrap_or_default();
         let summary = serde_json::from_slice(&summary).with_context(|| format!("no summary: {output:?}"))?;
@@ -138,6 +160,17 @@ pub fn can_refuse() -> bool {
     let lsms = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
     let can = is_machine() && lsms.split(',').any(|name| name.trim() == "bpf");
     can && std::env::var_os("WARDLINE_WITHOUT_LSM").is_none()
+}
+
+/// Whether a Landlock domain can restrict no file and keep processes apart all the same: since Linux 6.7, where it is on.
+pub fn has_domains() -> bool {
+    const VERSION: u32 = 1;
+    /// The first interface that has rules about ports.
+    const PORTS: i64 = 4;
+    // SAFETY: it is asked for its version, and reads nothing.
+    let version =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0, VERSION) };
+    version >= PORTS
 }
 
 /// Version of the running kernel.

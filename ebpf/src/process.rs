@@ -8,7 +8,8 @@ use crate::ring::{Buffer, Urgency, verdict};
 use crate::task::{self, Inside};
 use crate::{dentry, hold, shared};
 use abi::{
-    HELD_SHARED, Kernel, MEANS_KILL, NO_ARG, STAGE_NONE, STAGE_T0, VERDICT_REFUSED, Verdict, kind, op,
+    HELD_SHARED, Kernel, MEANS_CONFINEMENT, MEANS_KILL, NO_ARG, SESSION_CONFINED, STAGE_NONE, STAGE_T0,
+    VERDICT_REFUSED, Verdict, kind, op,
 };
 use aya_ebpf::helpers::generated::bpf_send_signal;
 use aya_ebpf::macros::raw_tracepoint;
@@ -82,6 +83,9 @@ pub fn raw(call: &Ended) -> Option<()> {
         Target { number: first, inside: false, claimed: false }
     };
     let mut decided = verdict(&call.inside, 0, 0, 0);
+    if op == op::PTRACE && is_confined_from(call, &target, second) {
+        decided = verdict(&call.inside, STAGE_T0, abi::REASON_OTHER_PROCESS, MEANS_CONFINEMENT);
+    }
     let reached = match op {
         op::PTRACE => !offsets::is_lsm_tier() && call.ret >= 0 && is_reached(call, &target, second),
         op::PERF => call.ret >= 0 && samples_others(&call.inside, call.ret),
@@ -134,6 +138,19 @@ fn is_reached(call: &Ended, target: &Target, request: u64) -> bool {
         return false;
     }
     !target.inside && (!target.claimed || !is_namespace_own(&call.inside))
+}
+
+/// Whether a call would have reached into a process outside, and was refused by what the session's command was given.
+#[inline(always)]
+fn is_confined_from(call: &Ended, target: &Target, request: u64) -> bool {
+    const EPERM: i32 = -1;
+    /// `PTRACE_ATTACH` and `PTRACE_SEIZE`: who is not traced yet is told by its number alone.
+    const TAKES: [u64; 2] = [16, 0x4206];
+    call.ret == EPERM
+        && call.inside.session().flags & SESSION_CONFINED != 0
+        && (!is_trace(call) || request == TAKES[0] || request == TAKES[1])
+        && !target.inside
+        && (!target.claimed || !is_namespace_own(&call.inside))
 }
 
 /// Whether the processes that the current one has numbers for are its session's: those of a pid namespace that the session has made.

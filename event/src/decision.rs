@@ -74,6 +74,8 @@ means! {
     Freeze = abi::MEANS_FREEZE, "freeze", Stopped;
     /// The process was killed before it came back from the call.
     Kill = abi::MEANS_KILL, "kill", Stopped;
+    /// What the command was given before its first instruction: a filter of system calls, or a Landlock domain.
+    Confinement = abi::MEANS_CONFINEMENT, "confinement", Refused;
 }
 
 /// What a stage decided of an operation.
@@ -148,7 +150,7 @@ impl std::fmt::Display for Told<'_> {
         let deed = deed.trim_end();
         // What it was, or would have been: every means says what it does.
         let done = match self.means {
-            Means::Lsm | Means::Fanotify | Means::Cgroup => "refused",
+            Means::Lsm | Means::Fanotify | Means::Cgroup | Means::Confinement => "refused",
             Means::Freeze => "the session was frozen afterwards",
             Means::Kill => "the process was killed afterwards",
         };

@@ -9,7 +9,7 @@ use crate::session::whole::Whole;
 use crate::session::{Armed, Live, Recording, Undo, Watched, no_session};
 use crate::shared::Shared;
 use crate::t1::hosts::{self, Hosts};
-use crate::{DenyList, Error, cgroup::Cgroup, t0, t1, trial, walk};
+use crate::{DenyList, Error, cgroup::Cgroup, confine, t0, t1, trial, walk};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
 use collector::{Kernel, Tier};
@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
-use wire::Mode;
+use wire::{Confinement, Mode};
 
 /// How long the command waits for the first answers to what its baseline knows by name: a resolver nearby is done by
 /// then, and where there is none nobody waits.
@@ -60,6 +60,8 @@ pub struct Opening {
     pub directory: Option<PathBuf>,
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
+    /// What its command can be given.
+    pub confinement: Confinement,
     /// Where it is written down.
     pub recording: Option<Recording>,
 }
@@ -112,6 +114,7 @@ impl Guard {
             directory,
             force_baseline,
             cgroup,
+            confinement,
             recording,
         } = opening;
         let mut live = Live::new(self.shared.clone(), session, slot, mode, meta);
@@ -174,6 +177,7 @@ impl Guard {
             }
             (_, None) => live.notes.push(live.without_baseline()),
         }
+        live.confinement = confine::choose(confinement, self.shared.tier, mode);
         live.publish()?;
         Ok(live)
     }
@@ -271,6 +275,9 @@ impl Live {
         }
         if self.is_scored() {
             session.flags |= abi::SESSION_SCORED;
+        }
+        if self.confinement.others {
+            session.flags |= abi::SESSION_CONFINED;
         }
         session.policy = 0;
         if let Some(Armed { policy, only_watches, .. }) = &self.armed {

@@ -14,6 +14,7 @@
 pub mod canary;
 pub mod cgroup;
 pub mod child;
+pub mod confine;
 pub mod delegates;
 mod denylist;
 mod error;

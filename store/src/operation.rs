@@ -45,6 +45,7 @@ fn number(means: Means) -> u64 {
         Means::Cgroup => 3,
         Means::Freeze => 4,
         Means::Kill => 5,
+        Means::Confinement => 6,
     }
 }
 
@@ -310,7 +311,7 @@ mod tests {
         for &stopped_by in Means::ALL {
             assert_eq!(means(number(stopped_by)), Some(stopped_by));
         }
-        assert_eq!([2, 6].map(means), [None; 2]);
+        assert_eq!([2, 7].map(means), [None; 2]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use end_to_end::World;
 use end_to_end::attempt::{self, Attempt, Outcomes};
 use end_to_end::bypass::{self, Fate};
-use end_to_end::scene::{Scene, assert_denials, is_lsm, rows, tells_changes};
+use end_to_end::scene::{Came, Scene, assert_denials, has_domains, is_lsm, kernel, rows, tells_changes};
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};
@@ -20,6 +20,11 @@ const EPERM: i32 = libc::EPERM;
 /// Headings and ways of the page.
 const LIMITED: &str = "its limits are set by `prlimit`, by which it leaves its memory in a core dump";
 const SAMPLED: &str = "its registers and stack are sampled by `perf_event_open`";
+const ENVIRONMENT: &str = "its environment is opened";
+const MEMORY: &str = "its memory is read by `process_vm_readv`";
+const DESCRIPTOR: &str = "a descriptor is taken by `pidfd_getfd`";
+const TRACED: &str = "it is traced";
+const UNCONFINED: &str = "where the command is not confined";
 const INTO: &str = "A process of the same user outside is reached into";
 const OUTSIDE: &str = "Somebody outside is reached";
 const SUPERVISOR: &str = "the supervisor is killed (and every session with it)";
@@ -341,11 +346,11 @@ fn a_process_outside_is_not_reached_into() -> Result<()> {
         std::os::unix::fs::fchown(input, Some(scene.world.user.id), None)?;
         let pid = &*outside.0.id().to_string();
         let reaches = rows([
-            ("its environment is opened", "open", &[&format!("/proc/{pid}/environ")]),
+            (ENVIRONMENT, "open", &[&format!("/proc/{pid}/environ")]),
             ("its memory is opened to be written", "write", &[&format!("/proc/{pid}/mem")]),
-            ("its memory is read by `process_vm_readv`", "reach", &["memory", pid]),
-            ("a descriptor is taken by `pidfd_getfd`", "reach", &["descriptor", pid]),
-            ("it is traced", "reach", &["trace", pid]),
+            (MEMORY, "reach", &["memory", pid]),
+            (DESCRIPTOR, "reach", &["descriptor", pid]),
+            (TRACED, "reach", &["trace", pid]),
             ("what it reads as its input is opened to be written", "write", &[&format!("/proc/{pid}/fd/0")]),
         ]);
         // Root of a machine may be without the right to it.
@@ -385,19 +390,59 @@ fn a_process_outside_is_not_reached_into() -> Result<()> {
             assert_denials(&summary, reaches.len())?;
         }
         // Root's right to sample asks no hook.
-        let stopped = if is_lsm(&summary)? { sampled } else { [reaches, sampled].concat() };
-        for reach in stopped.chunks(1) {
-            let (came, summary, output) = scene.guarded("enforce", reach)?;
-            assert_eq!(
-                (came.len(), output.status.signal()),
-                (0, Some(libc::SIGKILL)),
-                "{output:?} {summary:#}"
-            );
-            let denial = &summary["denials"][0];
-            let told = (&denial["stage"], &denial["means"], &denial["fate"]);
-            assert_eq!(told, (&"T0".into(), &"kill".into(), &"happened-and-stopped".into()), "{summary:#}");
-            bypass::came(INTO, &reach[0].name, by, Fate::Stopped);
+        if is_lsm(&summary)? {
+            are_stopped(&scene, &sampled, by, Scene::guarded)?;
+            continue;
         }
+        let (kept, stopped): (Vec<_>, Vec<_>) = reaches.into_iter().partition(|reach| is_kept(&reach.name, as_root));
+        for way in &kept {
+            let (came, summary, output) = scene.guarded("enforce", std::slice::from_ref(way))?;
+            let errno =
+                came.get(&way.name).with_context(|| format!("{}: {output:?} {summary:#}", way.name))?;
+            assert!([EPERM, libc::EACCES].contains(errno), "{}, by {by}: {errno}", way.name);
+            // What names a process by a call is told, and a file in `/proc` that cannot be opened is one of many.
+            let told = [MEMORY, DESCRIPTOR, TRACED].contains(&&*way.name);
+            let denied = (&summary["denied"], &summary["stopped"]);
+            assert_eq!(denied, (&u32::from(told).into(), &0.into()), "{}: {summary:#}", way.name);
+            let denial = &summary["denials"][0];
+            let said = (&denial["stage"], &denial["means"], &denial["fate"]);
+            let right = (&"T0".into(), &"confinement".into(), &"refused".into());
+            assert!(!told || said == right, "{}: {summary:#}", way.name);
+            bypass::came(INTO, &way.name, by, Fate::Refused);
+        }
+        are_stopped(&scene, &[stopped, sampled].concat(), by, Scene::guarded)?;
+        are_stopped(&scene, &unconfined(&kept), by, Scene::unconfined)?;
+    }
+    Ok(())
+}
+
+/// Whether a session of the tier `tracepoint` is kept from it: by its domain, and without one by its filter of system calls.
+fn is_kept(name: &str, as_root: bool) -> bool {
+    // There, who may watch the performance of everything may read what lies in any process, whatever modules say.
+    let by_right = as_root && kernel() >= (6, 13) && name == ENVIRONMENT;
+    if has_domains() { name != LIMITED && !by_right } else { [MEMORY, DESCRIPTOR].contains(&name) }
+}
+
+/// The same, where the client could not confine the command.
+fn unconfined(ways: &[Attempt]) -> Vec<Attempt> {
+    ways.iter().map(|way| way.called(&format!("{}, {UNCONFINED}", way.name))).collect()
+}
+
+/// Each happens, and ends who does it.
+fn are_stopped(
+    scene: &Scene,
+    ways: &[Attempt],
+    by: &str,
+    session: fn(&Scene, &str, &[Attempt]) -> Result<Came>,
+) -> Result<()> {
+    for way in ways.chunks(1) {
+        let (came, summary, output) = session(scene, "enforce", way)?;
+        let ended = (came.len(), output.status.signal());
+        assert_eq!(ended, (0, Some(libc::SIGKILL)), "{}: {output:?} {summary:#}", way[0].name);
+        let denial = &summary["denials"][0];
+        let told = (&denial["stage"], &denial["means"], &denial["fate"]);
+        assert_eq!(told, (&"T0".into(), &"kill".into(), &"happened-and-stopped".into()), "{summary:#}");
+        bypass::came(INTO, &way[0].name, by, Fate::Stopped);
     }
     Ok(())
 }

@@ -159,8 +159,10 @@ fn what_takes_the_place_of_a_jewel_in_one_step_is_refused_or_freezes_the_session
             continue;
         }
         let summary = world.path().join("summary.json");
-        let mut args =
-            world.session("enforce", &["--quiet", "--summary-file", summary.to_str().context("path")?]);
+        let mut args = world.session(
+            "enforce",
+            &["--quiet", "--io-uring", "--summary-file", summary.to_str().context("path")?],
+        );
         args.extend(["bash", "-c", &script].map(str::to_owned));
         let client = world.wardline(args).stdout(Stdio::piped()).spawn()?;
         let state = || -> Option<String> {

@@ -170,7 +170,7 @@ fn stands_still(step: &str, op: &str) -> Result<()> {
     let script = format!("cd '{}'; {step}; sleep 0.5; echo went on", home.display());
     let jewels = jewels(&home)?;
     let is_back = || jewels_are(&home, &jewels);
-    let ended = standing::run_and(&world, "enforce", &[], &script, || {
+    let ended = standing::run_and(&world, "enforce", &["--io-uring"], &script, || {
         wait_until(Duration::from_secs(5), is_back);
     })?;
     assert!(ended.frozen && !ended.said().contains("went on"), "{step}: {ended:#?}");

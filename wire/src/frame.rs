@@ -216,7 +216,8 @@ fn invalid(message: &str) -> io::Error {
 mod tests {
     use super::*;
     use crate::{
-        Action, Begin, Finished, GoOn, MAX_REQUEST_BYTES, Mode, Refused, Reply, Report, Request, Why,
+        Action, Begin, Confinement, Finished, GoOn, MAX_REQUEST_BYTES, Mode, Refused, Reply, Report, Request,
+        Why,
     };
     use std::io::Read;
     use std::os::fd::AsFd;
@@ -300,6 +301,7 @@ mod tests {
             force: false,
             force_baseline: false,
             as_root: false,
+            confinement: Confinement::default(),
             attach: false,
         };
         let finished = Finished { report: Report::default(), left_behind: 1 };

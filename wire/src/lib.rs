@@ -7,6 +7,7 @@
 //!
 //! Must never decide, and never know how a process does what it says here.
 
+mod confinement;
 mod fold;
 mod frame;
 mod frozen;
@@ -18,6 +19,7 @@ mod request;
 pub mod teller;
 mod timing;
 
+pub use confinement::Confinement;
 pub use fold::Fold;
 pub use frame::{Patience, Received, named, receive, receive_within, send, terse};
 pub use frozen::{Frozen, GoOn};
@@ -30,7 +32,7 @@ pub use timing::{Lag, Latency};
 
 /// Version of the protocol. Client and supervisor are one binary, so that only a supervisor that outlived an upgrade
 /// can differ: it is refused with a plain message.
-pub const PROTOCOL: u16 = 3;
+pub const PROTOCOL: u16 = 4;
 /// Bytes of the longest request: an argument list is the longest thing in one, and Linux allows 128 KiB for one
 /// argument; a command line beyond a mebibyte is refused.
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;

@@ -1,6 +1,6 @@
 //! What the supervisor answers.
 
-use crate::{Frozen, Notice, Report};
+use crate::{Confinement, Frozen, Notice, Report};
 use bstr::BString;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,8 @@ pub struct Ready {
     pub processes: u32,
     /// Variables that the command gets: by these it finds what uses keys for it.
     pub variables: Vec<(BString, BString)>,
+    /// What the client gives to the command of what it offered.
+    pub confinement: Confinement,
     /// What the user should know, said after the command ended.
     pub notes: Vec<String>,
 }

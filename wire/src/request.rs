@@ -1,6 +1,6 @@
 //! What clients ask of the supervisor.
 
-use crate::GoOn;
+use crate::{Confinement, GoOn};
 use bstr::BString;
 use event::{AgentName, TaskName};
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,8 @@ pub struct Begin {
     pub force_baseline: bool,
     /// The command may run as root.
     pub as_root: bool,
+    /// What the client can give to the command before its first instruction.
+    pub confinement: Confinement,
     /// `pid` runs already: it is taken in with everything that descends from it, and nothing is held.
     pub attach: bool,
 }

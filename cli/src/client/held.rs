@@ -10,16 +10,21 @@ use anyhow::{Context, Result, bail};
 use bstr::{BStr, BString, ByteSlice};
 use command::Exit;
 use command::user::Identity;
+use guard::confine::{self, Domain};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, pipe2};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities};
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use wire::Confinement;
 
 /// What is to be started.
 struct Plan {
@@ -28,13 +33,18 @@ struct Plan {
     /// Paths to try, in order: one, or one for each directory of PATH.
     candidates: Vec<CString>,
     user: Identity,
-    /// The command begins a session, and is not only looked for.
-    begins: bool,
+    /// What it can be given where it begins a session; `None`: it is only looked for.
+    begins: Option<Confinement>,
 }
 
 impl Plan {
     /// A command, its environment (whose PATH is searched), and the user that it runs as.
-    fn new(command: &[OsString], environment: &Environment, user: &Identity, begins: bool) -> Result<Self> {
+    fn new(
+        command: &[OsString],
+        environment: &Environment,
+        user: &Identity,
+        begins: Option<Confinement>,
+    ) -> Result<Self> {
         let program = command.first().context("no command was given")?;
         let argv = command.iter().map(|argument| c_string(argument.as_bytes())).collect::<Result<_>>()?;
         let candidates = candidates(program, environment.get("PATH").map(OsString::as_os_str))?;
@@ -113,22 +123,33 @@ pub struct Held {
     failure: File,
 }
 
-/// Ends the variables, and lets the process go on.
-const RELEASED: &[u8] = b"\n";
+/// Lets the process go on.
+#[derive(Serialize, Deserialize)]
+struct Word {
+    confinement: Confinement,
+    /// More variables for the command.
+    variables: Vec<(BString, BString)>,
+}
+
 /// The process has the command's user and groups; what it found follows.
 const USER_IS_SET: u8 = b'u';
 /// The process failed; the errno follows.
 const FAILED: u8 = b'f';
 
 impl Held {
-    /// Forks and holds the command of a session. The calling process must have one thread.
-    pub fn fork(command: &[OsString], environment: &Environment, user: &Identity) -> Result<Self> {
-        Self::of(command, environment, &Plan::new(command, environment, user, true)?)
+    /// Forks and holds the command of a session, which can be given what is offered. The calling process must have one thread.
+    pub fn fork(
+        command: &[OsString],
+        environment: &Environment,
+        user: &Identity,
+        offered: Confinement,
+    ) -> Result<Self> {
+        Self::of(command, environment, &Plan::new(command, environment, user, Some(offered))?)
     }
 
     /// The same to find out what a command is, as its user: nothing is made for it.
     pub fn look(command: &[OsString], environment: &Environment, user: &Identity) -> Result<Self> {
-        Self::of(command, environment, &Plan::new(command, environment, user, false)?)
+        Self::of(command, environment, &Plan::new(command, environment, user, None)?)
     }
 
     fn of(command: &[OsString], environment: &Environment, plan: &Plan) -> Result<Self> {
@@ -198,13 +219,12 @@ impl Held {
         self.pidfd.as_fd()
     }
 
-    /// Lets it execute the command, with more variables. A process that was killed meanwhile cannot be told: its end is seen
-    /// by who waits.
-    pub fn release(&mut self, variables: &[(BString, BString)]) {
+    /// Lets it execute the command, confined, and with more variables. A process that was killed meanwhile cannot be told: its
+    /// end is seen by who waits.
+    pub fn release(&mut self, confinement: Confinement, variables: &[(BString, BString)]) {
         if let Some(mut release) = self.release.take() {
-            let variables =
-                variables.iter().map(|(name, value)| bstr::concat([&name[..], b"=", value, b"\0"]));
-            let _ = release.write_all(&[bstr::concat(variables), RELEASED.to_vec()].concat());
+            let word = Word { confinement, variables: variables.to_vec() };
+            let _ = serde_json::to_writer(&mut release, &word);
         }
     }
 
@@ -219,12 +239,7 @@ impl Held {
 
 /// The child: changes the user, waits, executes. Never comes back.
 fn become_command(plan: &Plan, wait: OwnedFd, report: &OwnedFd) -> ! {
-    let failed = match change_user(plan).and_then(|()| await_word(plan, report, wait)) {
-        Ok(Some(variables)) => execute(plan, &with(&plan.environment, variables)),
-        // The client died, or decided against it.
-        Ok(None) => std::process::exit(Exit::GuardLost as i32),
-        Err(errno) => errno,
-    };
+    let Err(failed) = try_to_become(plan, wait, report);
     let mut bytes = vec![FAILED];
     bytes.extend_from_slice(&(failed as i32).to_le_bytes());
     let _ = nix::unistd::write(report, &bytes);
@@ -233,13 +248,31 @@ fn become_command(plan: &Plan, wait: OwnedFd, report: &OwnedFd) -> ! {
     std::process::exit(code as i32)
 }
 
+fn try_to_become(plan: &Plan, wait: OwnedFd, report: &OwnedFd) -> Result<Infallible, Errno> {
+    let offered = plan.begins.unwrap_or_default();
+    let domain = offered.domain.then(Domain::new).transpose().map_err(of_io)?;
+    change_user(plan)?;
+    let Some(word) = await_word(plan, report, wait)? else {
+        // The client died, or decided against it.
+        std::process::exit(Exit::GuardLost as i32)
+    };
+    confine::confine(word.confinement, domain).map_err(of_io)?;
+    if plan.user.change {
+        hold(CapabilitySet::empty())?;
+    }
+    Err(execute(plan, &with(&plan.environment, assignments(&word.variables))))
+}
+
 fn change_user(plan: &Plan) -> Result<(), Errno> {
     if plan.user.change {
         let groups: Vec<Gid> = plan.user.groups.iter().copied().map(Gid::from_raw).collect();
         let (uid, gid) = (Uid::from_raw(plan.user.uid), Gid::from_raw(plan.user.gid));
         nix::unistd::setgroups(&groups)?;
         nix::unistd::setresgid(gid, gid, gid)?;
+        // Confining it wants to administrate the system once more, and nothing else does.
+        set_keep_capabilities(true).map_err(of_rustix)?;
         nix::unistd::setresuid(uid, uid, uid)?;
+        hold(CapabilitySet::SYS_ADMIN)?;
     }
     // Rust's runtime ignores it, and an ignored signal stays ignored over execve.
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
@@ -248,11 +281,28 @@ fn change_user(plan: &Plan) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Says that the user is set and what the command is, and waits for the word, which comes with variables. `None`: it will not come.
-fn await_word(plan: &Plan, report: &OwnedFd, wait: OwnedFd) -> Result<Option<Vec<CString>>, Errno> {
+/// Holds, of these capabilities, those that it has, and no others.
+fn hold(capabilities: CapabilitySet) -> Result<(), Errno> {
+    let held = rustix::thread::capabilities(None).map_err(of_rustix)?;
+    let capabilities = capabilities & held.permitted;
+    let inheritable = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: capabilities, permitted: capabilities, inheritable };
+    set_capabilities(None, sets).map_err(of_rustix)
+}
+
+fn of_io(error: io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EPERM))
+}
+
+fn of_rustix(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
+}
+
+/// Says that the user is set and what the command is, and waits for the word. `None`: it will not come.
+fn await_word(plan: &Plan, report: &OwnedFd, wait: OwnedFd) -> Result<Option<Word>, Errno> {
     let mut report = File::from(report.try_clone().map_err(|_| Errno::EMFILE)?);
     let found = Found::look(&plan.candidates);
-    if plan.begins {
+    if plan.begins.is_some() {
         plan.make_first(found.as_ref());
     }
     let told = report.write_all(&[USER_IS_SET]).and_then(|()| Found::write(found.as_ref(), &mut report));
@@ -261,9 +311,14 @@ fn await_word(plan: &Plan, report: &OwnedFd, wait: OwnedFd) -> Result<Option<Vec
     File::from(wait)
         .read_to_end(&mut said)
         .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))?;
-    let Some(variables) = said.strip_suffix(RELEASED) else { return Ok(None) };
-    let variables = variables.split(|&b| b == 0).filter(|variable| !variable.is_empty());
-    Ok(Some(variables.filter_map(|variable| CString::new(variable).ok()).collect()))
+    // A client that died has said nothing, or half of it.
+    Ok(serde_json::from_slice(&said).ok())
+}
+
+/// Variables as a program is given them.
+fn assignments(variables: &[(BString, BString)]) -> Vec<CString> {
+    let assignments = variables.iter().map(|(name, value)| bstr::concat([&name[..], b"=", value]));
+    assignments.filter_map(|assignment| CString::new(assignment).ok()).collect()
 }
 
 /// An environment with variables that take the place of their namesakes.

@@ -68,7 +68,7 @@ pub fn run(
     let (supervisor, ready) = arm(state, verbose, begin, held.pidfd())?;
     started(&ready);
     let cgroup = ready.cgroup.as_ref().and_then(|cgroup| cgroup.to_path().ok()).map(PathBuf::from);
-    held.release(&ready.variables);
+    held.release(ready.confinement, &ready.variables);
     let mut guarded = Guarded::new(supervisor, Some(command));
     let how = wait(command, &mut guarded, &signals, &terminal);
     guarded.ended();

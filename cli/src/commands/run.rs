@@ -10,7 +10,7 @@ use anyhow::Result;
 use command::State;
 use command::user::Identity;
 use std::process::ExitCode;
-use wire::Mode;
+use wire::{Begin, Confinement, Mode};
 
 /// Arguments of `record`.
 #[derive(Debug, clap::Args)]
@@ -100,7 +100,9 @@ fn run(
 ) -> Result<ExitCode> {
     let summary_file = args.summary_file.as_deref().map(create).transpose()?;
     let directory = std::env::current_dir().unwrap_or_default();
-    let held = Held::fork(&args.command, environment, user)?;
+    let offered = guard::confine::offer();
+    let offered = Confinement { rings: offered.rings && !args.io_uring, ..offered };
+    let held = Held::fork(&args.command, environment, user, offered)?;
     if verbose > 0 && !args.quiet {
         environment.told().iter().chain(&held.told()).for_each(|line| say(line));
     }
@@ -110,7 +112,7 @@ fn run(
         directory: &directory,
         environment: environment.variables(),
     };
-    let begin = begin(args, stance, &of, user)?;
+    let begin = Begin { confinement: offered, ..begin(args, stance, &of, user)? };
     let mut said = Vec::new();
     let ended = client::run(state, verbose, held, begin, |ready| {
         said.clone_from(&ready.notes);

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use wire::{Begin, Mode, Ready, Report};
+use wire::{Begin, Confinement, Mode, Ready, Report};
 
 /// What `record` and `enforce` have in common.
 #[derive(Debug, clap::Args)]
@@ -37,6 +37,10 @@ pub struct SessionArgs {
     /// What it inherits
     #[command(flatten)]
     pub environment: EnvironmentArgs,
+    /// Let it use io_uring where its requests cannot be refused (tier `tracepoint`): what one does to a jewel has happened when it
+    /// is stopped
+    #[arg(long, conflicts_with = "attach")]
+    pub io_uring: bool,
     /// Write the summary to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub summary_file: Option<PathBuf>,
@@ -131,6 +135,7 @@ pub(super) fn begin(args: &SessionArgs, stance: Stance, of: &Of<'_>, user: &Iden
         force: args.force,
         force_baseline,
         as_root: args.user.as_root,
+        confinement: Confinement::default(),
         attach: false,
     })
 }

@@ -48,6 +48,9 @@ pub const MEANS_CGROUP: u8 = 3;
 pub const MEANS_KILL: u8 = 4;
 /// `Verdict::means`: the session was frozen.
 pub const MEANS_FREEZE: u8 = 5;
+/// `Verdict::means`: what the command was given before its first instruction refused it: a filter of system calls, or a
+/// Landlock domain.
+pub const MEANS_CONFINEMENT: u8 = 6;
 
 /// `Verdict::flags`: the operation was really refused (without it: it would have been, in a shadow session).
 pub const VERDICT_REFUSED: u16 = 1 << 0;

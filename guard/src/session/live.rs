@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wire::{Mode, Report};
+use wire::{Confinement, Mode, Report};
 
 /// One running session. Nobody needs to be inside yet: it is armed before anybody enters.
 pub struct Live {
@@ -39,6 +39,7 @@ pub struct Live {
     pub(crate) force_baseline: bool,
     pub(crate) segment: Segment,
     pub(crate) cgroup: Option<Cgroup>,
+    pub(crate) confinement: Confinement,
     pub(crate) recording: Option<Recording>,
     pub(crate) jewels: Option<Marks>,
     pub(crate) armed: Option<Armed>,
@@ -102,6 +103,7 @@ impl Live {
             segment,
             force_baseline: false,
             cgroup: None,
+            confinement: Confinement::default(),
             recording: None,
             jewels: None,
             armed: None,
@@ -212,6 +214,11 @@ impl Live {
     /// Adds to what the user should know.
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
+    }
+
+    /// What its command is given.
+    pub fn confinement(&self) -> Confinement {
+        self.confinement
     }
 
     /// What the user should know.

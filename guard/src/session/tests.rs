@@ -57,6 +57,7 @@ fn opening(mode: Mode, home: &std::path::Path) -> Opening {
         key_files: t0::KeyFiles::default(),
         directory: None,
         cgroup: None,
+        confinement: wire::Confinement::default(),
         recording: None,
     }
 }

@@ -89,6 +89,7 @@ impl Scene {
             key_files: t0::KeyFiles::default(),
             directory: None,
             cgroup: None,
+            confinement: wire::Confinement::default(),
             recording: None,
         };
         self.guard.open(opening).unwrap()

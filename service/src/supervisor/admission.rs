@@ -67,7 +67,7 @@ fn path_of(path: &BString) -> PathBuf {
 mod tests {
     use super::*;
     use std::os::unix::net::UnixStream;
-    use wire::Mode;
+    use wire::{Confinement, Mode};
 
     fn request(pid: u32) -> Begin {
         let (uid, gid) = process::owner(std::process::id()).unwrap();
@@ -87,6 +87,7 @@ mod tests {
             force: true,
             force_baseline: false,
             as_root: true,
+            confinement: Confinement::default(),
             attach: false,
         }
     }

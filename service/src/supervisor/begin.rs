@@ -201,6 +201,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
         baseline,
         force_baseline: begin.force_baseline,
         cgroup,
+        confinement: begin.confinement,
         recording: Some(Recording::new(Arc::clone(&teller) as _, number, Arc::clone(&shared.patience))),
     };
     // Its number may be another process' afterwards.
@@ -223,6 +224,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
         cgroup: path,
         processes: 0,
         variables: Vec::new(),
+        confinement: live.confinement(),
         notes,
     };
     let running = Running::new(slot.number, begin.uid, number, teller, live, broker)

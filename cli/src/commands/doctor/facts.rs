@@ -4,6 +4,7 @@ use guard::magic;
 use serde::Serialize;
 use std::fs;
 use std::path::Path;
+use wire::Confinement;
 
 /// Facts about the kernel and this process.
 #[derive(Debug, Serialize)]
@@ -24,6 +25,8 @@ pub struct Facts {
     pub capabilities: Vec<String>,
     /// Limit of locked memory, bytes; `None`: unlimited. Kernels from 5.11 on do not charge BPF maps to it.
     pub memlock: Option<u64>,
+    /// What a session that is started like this can be given.
+    pub confinement: Confinement,
     /// File systems that matter.
     pub file_systems: Vec<FileSystem>,
 }
@@ -65,6 +68,7 @@ impl Facts {
             cgroup2: sys::mountinfo::cgroup_root().ok().map(|path| path.display().to_string()),
             capabilities: read("/proc/self/status").map_or_else(Vec::new, |status| capabilities(&status)),
             memlock: rustix::process::getrlimit(rustix::process::Resource::Memlock).current,
+            confinement: guard::confine::offer(),
             file_systems: file_systems(),
         }
     }

@@ -5,6 +5,7 @@ use collector::Tier;
 use command::table;
 use event::{Fate, Means};
 use std::fmt::Write;
+use wire::Confinement;
 
 /// Columns of a line of names.
 const WIDTH: usize = 96;
@@ -26,6 +27,7 @@ pub(super) fn words(findings: &Findings) -> Vec<String> {
             "a session that does what happens here to something closed is frozen or ended right after it"
                 .to_owned(),
         );
+        words.push(confined(facts.confinement).to_owned());
         words.push(match facts.lsm.as_slice() {
             [] => "tier `lsm` refuses all of them: this kernel takes no BPF LSM programs".to_owned(),
             lsm if !bpf => format!(
@@ -40,6 +42,18 @@ pub(super) fn words(findings: &Findings) -> Vec<String> {
         words.push("cgroup v2 is not mounted: `mount -t cgroup2 none /sys/fs/cgroup`".to_owned());
     }
     words
+}
+
+fn confined(confinement: Confinement) -> &'static str {
+    match confinement {
+        Confinement { domain: true, .. } => {
+            "a session is confined: it has no io_uring, and reaches into no process outside"
+        }
+        Confinement { others: true, .. } => {
+            "a session is confined: it has no io_uring, and takes no memory or descriptors of other processes"
+        }
+        _ => "a session that is started without `sudo` is not confined, and may use io_uring",
+    }
 }
 
 fn name(tier: Tier) -> &'static str {
@@ -182,6 +196,7 @@ mod tests {
         facts.lsm = lsm.iter().map(|&lsm| lsm.to_owned()).collect();
         facts.cgroup2 = Some("/sys/fs/cgroup".to_owned());
         facts.file_systems.clear();
+        facts.confinement = Confinement { rings: true, others: true, domain: true };
         let probes = rows.iter().map(|&(operation, fate)| Row {
             operation: operation.to_owned(),
             means: None,

@@ -1,0 +1,92 @@
+//! What the tier `tracepoint` cannot refuse one by one is refused as a whole, by the kernel's own means: before its first
+//! instruction the command is given a filter of system calls (seccomp) and a Landlock domain, and everything that it starts
+//! has them too. Neither keeps `sudo` from working inside.
+
+mod filter;
+
+use collector::Tier;
+use landlock::{
+    AccessNet, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
+    RulesetError,
+};
+use rustix::thread::{CapabilitySet, capabilities};
+use std::io;
+use wire::{Confinement, Mode};
+
+/// What this process can give to a command that it starts.
+pub fn offer() -> Confinement {
+    // Who may not administrate the system could do so only by keeping programs inside from gaining privileges.
+    let able = capabilities(None).is_ok_and(|held| held.effective.contains(CapabilitySet::SYS_ADMIN));
+    Confinement { rings: able, others: able, domain: able && !has_hooks() && ruleset().is_ok() }
+}
+
+/// Whether the kernel has the hooks of the tier `lsm`, as far as anybody can tell before a supervisor has tried.
+fn has_hooks() -> bool {
+    let modules = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    modules.trim().split(',').any(|module| module == "bpf")
+}
+
+/// What a session is given of what is offered.
+pub(crate) fn choose(offered: Confinement, tier: Tier, mode: Mode) -> Confinement {
+    if tier != Tier::Tracepoint {
+        return Confinement::default();
+    }
+    // A program that falls back to ordinary calls does so in every mode: what is learned is what is enforced.
+    let refuses = mode != Mode::Shadow;
+    Confinement { rings: offered.rings, others: offered.others && refuses, domain: offered.domain && refuses }
+}
+
+/// A Landlock domain that refuses nothing by itself. Whoever is in a domain reaches into no process outside of it: memory,
+/// environment, descriptors, tracing. A domain must have something to say, so that this one says which ports may be bound:
+/// each.
+pub struct Domain(RulesetCreated);
+
+impl Domain {
+    /// Has it ready: that takes 65,536 calls, which belong to nobody's session.
+    pub fn new() -> io::Result<Self> {
+        let every_port =
+            (0..=u16::MAX).map(|port| Ok::<_, RulesetError>(NetPort::new(port, AccessNet::BindTcp)));
+        let made = ruleset().and_then(|ruleset| ruleset.add_rules(every_port));
+        Ok(Self(made.map_err(io::Error::other)?))
+    }
+}
+
+/// Confines the calling process, which must have one thread and be able to administrate the system; `domain` is what was
+/// offered.
+pub fn confine(confinement: Confinement, domain: Option<Domain>) -> io::Result<()> {
+    if confinement.domain {
+        let Domain(ruleset) = domain.ok_or(io::ErrorKind::InvalidInput)?;
+        ruleset.no_new_privs(false).restrict_self().map_err(io::Error::other)?;
+    }
+    filter::apply(confinement)
+}
+
+/// Rules about ports, which came with Linux 6.7. Rules about files would keep a session's programs from mounting, as sandboxes
+/// do.
+fn ruleset() -> Result<RulesetCreated, RulesetError> {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessNet::BindTcp)?
+        .create()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Confinement = Confinement { rings: true, others: true, domain: true };
+
+    #[test]
+    fn what_a_hook_can_refuse_one_by_one_needs_no_confinement() {
+        assert_eq!(choose(ALL, Tier::Lsm, Mode::Enforce), Confinement::default());
+        assert_eq!(choose(ALL, Tier::Tracepoint, Mode::Enforce), ALL);
+        assert_eq!(choose(Confinement::default(), Tier::Tracepoint, Mode::Enforce), Confinement::default());
+    }
+
+    #[test]
+    fn a_recording_is_confined_as_its_enforced_session_and_a_shadow_session_has_no_more_than_no_ring() {
+        assert_eq!(choose(ALL, Tier::Tracepoint, Mode::Record), ALL);
+        let shadow = choose(ALL, Tier::Tracepoint, Mode::Shadow);
+        assert_eq!(shadow, Confinement { others: false, domain: false, ..ALL });
+    }
+}
