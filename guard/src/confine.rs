@@ -17,7 +17,7 @@ use wire::{Confinement, Mode};
 pub fn offer() -> Confinement {
     // Who may not administrate the system could do so only by keeping programs inside from gaining privileges.
     let able = capabilities(None).is_ok_and(|held| held.effective.contains(CapabilitySet::SYS_ADMIN));
-    Confinement { rings: able, others: able, domain: able && !has_hooks() && ruleset().is_ok() }
+    Confinement { rings: able, domain: able && !has_hooks() && ruleset().is_ok() }
 }
 
 /// Whether the kernel has the hooks of the tier `lsm`, as far as anybody can tell before a supervisor has tried.
@@ -32,8 +32,7 @@ pub(crate) fn choose(offered: Confinement, tier: Tier, mode: Mode) -> Confinemen
         return Confinement::default();
     }
     // A program that falls back to ordinary calls does so in every mode: what is learned is what is enforced.
-    let refuses = mode != Mode::Shadow;
-    Confinement { rings: offered.rings, others: offered.others && refuses, domain: offered.domain && refuses }
+    Confinement { rings: offered.rings, domain: offered.domain && mode != Mode::Shadow }
 }
 
 /// A Landlock domain that refuses nothing by itself. Whoever is in a domain reaches into no process outside of it: memory,
@@ -58,7 +57,7 @@ pub fn confine(confinement: Confinement, domain: Option<Domain>) -> io::Result<(
         let Domain(ruleset) = domain.ok_or(io::ErrorKind::InvalidInput)?;
         ruleset.no_new_privs(false).restrict_self().map_err(io::Error::other)?;
     }
-    filter::apply(confinement)
+    if confinement.rings { filter::apply() } else { Ok(()) }
 }
 
 /// Rules about ports, which came with Linux 6.7. Rules about files would keep a session's programs from mounting, as sandboxes
@@ -74,7 +73,7 @@ fn ruleset() -> Result<RulesetCreated, RulesetError> {
 mod tests {
     use super::*;
 
-    const ALL: Confinement = Confinement { rings: true, others: true, domain: true };
+    const ALL: Confinement = Confinement { rings: true, domain: true };
 
     #[test]
     fn what_a_hook_can_refuse_one_by_one_needs_no_confinement() {
@@ -87,6 +86,6 @@ mod tests {
     fn a_recording_is_confined_as_its_enforced_session_and_a_shadow_session_has_no_more_than_no_ring() {
         assert_eq!(choose(ALL, Tier::Tracepoint, Mode::Record), ALL);
         let shadow = choose(ALL, Tier::Tracepoint, Mode::Shadow);
-        assert_eq!(shadow, Confinement { others: false, domain: false, ..ALL });
+        assert_eq!(shadow, Confinement { domain: false, ..ALL });
     }
 }

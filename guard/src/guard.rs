@@ -276,7 +276,7 @@ impl Live {
         if self.is_scored() {
             session.flags |= abi::SESSION_SCORED;
         }
-        if self.confinement.others {
+        if self.confinement.domain {
             session.flags |= abi::SESSION_CONFINED;
         }
         session.policy = 0;

@@ -394,7 +394,8 @@ fn a_process_outside_is_not_reached_into() -> Result<()> {
             are_stopped(&scene, &sampled, by, Scene::guarded)?;
             continue;
         }
-        let (kept, stopped): (Vec<_>, Vec<_>) = reaches.into_iter().partition(|reach| is_kept(&reach.name, as_root));
+        let (kept, stopped): (Vec<_>, Vec<_>) =
+            reaches.into_iter().partition(|reach| is_kept(&reach.name, as_root));
         for way in &kept {
             let (came, summary, output) = scene.guarded("enforce", std::slice::from_ref(way))?;
             let errno =
@@ -416,11 +417,11 @@ fn a_process_outside_is_not_reached_into() -> Result<()> {
     Ok(())
 }
 
-/// Whether a session of the tier `tracepoint` is kept from it: by its domain, and without one by its filter of system calls.
+/// Whether a session of the tier `tracepoint` is kept from it by its domain.
 fn is_kept(name: &str, as_root: bool) -> bool {
     // There, who may watch the performance of everything may read what lies in any process, whatever modules say.
     let by_right = as_root && kernel() >= (6, 13) && name == ENVIRONMENT;
-    if has_domains() { name != LIMITED && !by_right } else { [MEMORY, DESCRIPTOR].contains(&name) }
+    has_domains() && name != LIMITED && !by_right
 }
 
 /// The same, where the client could not confine the command.

@@ -62,7 +62,7 @@ fn status(scene: &Scene) -> Result<String> {
 #[test]
 fn a_confined_program_binds_every_port_and_mounts_what_it_likes() -> Result<()> {
     let scene = Scene::new(true)?;
-    let script = "unshare --user --map-root-user --mount sh -c 'mount -t tmpfs made /mnt && mount --bind /mnt /media && umount /media; echo $?'";
+    let script = "unshare --user --map-root-user --mount sh -c 'mount -t tmpfs made /mnt && mount --bind /etc /mnt && umount /mnt; echo $?'";
     let output = scene.world.run_script("enforce", &["--quiet"], script)?;
     assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n", "{output:?}");
     let ports = rows([

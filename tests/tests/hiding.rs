@@ -134,7 +134,7 @@ fn no_socket_is_bound_at_a_closed_place() -> Result<()> {
 fn a_jewel_is_not_changed_by_a_request_behind_a_call() -> Result<()> {
     for (as_root, by) in [(false, "a user"), (true, "root")] {
         let scene = Scene::new(as_root)?;
-        let way = "`~/.bashrc` is appended to by a request through io_uring, behind a call to start a program that is not there";
+        let way = "`~/.bashrc` is appended to by a request through io_uring, behind a call to start a program that is not there, in a session that is given a ring";
         let ways = rows([(way, "append-behind-exec", &[&scene.path(".bashrc")])]);
         assert_eq!(scene.free(&ways)?[way], 0, "no test");
         let scene = Scene::new(as_root)?;
@@ -291,7 +291,7 @@ fn no_request_opens_in_secret() -> Result<()> {
     let outside = Outside(command.spawn()?);
     let environment = format!("/proc/{}/environ", outside.0.id());
     let way = &rows([(
-        "the environment of a process outside is opened by a request that nobody is told of",
+        "the environment of a process outside is opened by a request that nobody is told of, where the command is not confined",
         "open-silently",
         &[&environment],
     )])[0];

@@ -114,7 +114,9 @@ fn in_words(step: &str) -> String {
         BY_DESCRIPTORS => "`renameat` over `~/.bashrc`, below descriptors".to_owned(),
         NAMELESS => "`linkat` of a file without a name to `~/.ssh/authorized_keys`".to_owned(),
         REPLACE => "`os.replace` over `~/.bashrc`".to_owned(),
-        request if request.contains(RENAME) => "a rename of `~/.config` through io_uring".to_owned(),
+        request if request.contains(RENAME) => {
+            "a rename of `~/.config` through io_uring, in a session that is given a ring".to_owned()
+        }
         step => format!("`{step}`"),
     }
 }

@@ -8,8 +8,6 @@ use serde::{Deserialize, Serialize};
 pub struct Confinement {
     /// Make requests through io_uring.
     pub rings: bool,
-    /// Reach into processes outside the session.
-    pub others: bool,
-    /// The same by a Landlock domain, which also keeps its files in `/proc` closed, and leaves the session's own processes alone.
+    /// Reach into processes outside of its Landlock domain.
     pub domain: bool,
 }

@@ -72,7 +72,7 @@ pub const SESSION_WATCHED: u32 = 1 << 3;
 pub const SESSION_STANDS: u32 = 1 << 4;
 /// `Session::flags`: abstract unix sockets that the baseline does not know are refused.
 pub const SESSION_NAMES: u32 = 1 << 5;
-/// `Session::flags`: what its programs reach into of processes outside is refused by a filter of system calls, or by a domain.
+/// `Session::flags`: its programs are in a Landlock domain, and reach into no process outside of it.
 pub const SESSION_CONFINED: u32 = 1 << 6;
 
 /// State bit: content of a sensitive file was read.

@@ -55,7 +55,7 @@ impl Recorded {
         fs::copy(std::env::current_exe()?, &program)?;
         let summary = world.path().join("summary.json");
         let summary_text = summary.to_str().context("path")?;
-        let mut args = world.session("record", &["--quiet", "--summary-file", summary_text]);
+        let mut args = world.session("record", &["--quiet", "--io-uring", "--summary-file", summary_text]);
         let user = args.iter().position(|arg| arg == "--user").context("no --user")?;
         args.splice(user..user + 2, ["--as-root".to_owned()]);
         let mut command = world.wardline(args);

@@ -26,6 +26,7 @@ pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(2700), memory_
 /// times slower.
 const TESTS: [&str; 15] = [
     "boundaries",
+    "confined",
     "hiding",
     "bypasses",
     "control",
@@ -56,7 +57,7 @@ const SOME: [(&str, &[&str]); 2] = [
     ("delegates", &["an_agent_outside_ends_the_session_before_it_is_asked_for_anything"]),
 ];
 /// Those of them that run once more without BPF among the security modules: these kernels lack tracepoints of the host's.
-const TESTS_WITHOUT_LSM: [&str; 4] = ["boundaries", "hiding", "jewels", "operations"];
+const TESTS_WITHOUT_LSM: [&str; 5] = ["boundaries", "confined", "hiding", "jewels", "operations"];
 /// The kernel's list of security modules for that: of several, the last one holds.
 pub const WITHOUT_LSM: &str = "lsm=landlock,lockdown,yama";
 
