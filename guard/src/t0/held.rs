@@ -4,8 +4,8 @@
 
 use crate::{DenyList, Error};
 use abi::{
-    FileKey, LABEL_EMPTY, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey, NetLabel,
-    PlaceKey, RewriteKey, access,
+    FileKey, LABEL_EMPTY, LABEL_LOANS, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey,
+    NetLabel, PlaceKey, RewriteKey, access,
 };
 use std::collections::HashMap;
 
@@ -98,11 +98,15 @@ fn merged(labels: impl Iterator<Item = Label>) -> Option<Label> {
     // What one of them opens, none of the others may close.
     const OPEN: [(u32, u32); 2] = [(LABEL_READABLE, access::READ), (LABEL_EMPTY, access::CREATE)];
     labels.reduce(|merged, label| {
+        let flags = merged.flags | label.flags;
+        // What is lent stays so: each session's own label says whether it is lent to it.
         let closes = |(flag, access): (u32, u32)| {
-            [merged, label].iter().any(|label| label.deny & access != 0 && label.flags & flag == 0)
+            let is_lent = flag == LABEL_READABLE && flags & LABEL_LOANS != 0;
+            !is_lent
+                && [merged, label].iter().any(|label| label.deny & access != 0 && label.flags & flag == 0)
         };
         let closed = OPEN.into_iter().filter(|open| closes(*open)).map(|(flag, _)| flag);
-        let flags = (merged.flags | label.flags) & !closed.fold(0, |all, flag| all | flag);
+        let flags = flags & !closed.fold(0, |all, flag| all | flag);
         if label.deny == 0 && merged.deny != 0 {
             return Label { flags, ..merged };
         }
@@ -190,6 +194,16 @@ mod tests {
         let own_flags = |labels: &[(u32, Label)]| own(labels, 1).map(|label| label.flags);
         assert_eq!(own_flags(&[(1, readable), (2, found)]), Some(readable.flags));
         assert_eq!(own_flags(&[(1, readable), (1, found)]), Some(LABEL_OWN));
+    }
+
+    #[test]
+    fn what_is_lent_to_one_session_is_closed_to_another() {
+        let lent = Label { deny: access::ALL, reason: 1, flags: LABEL_READABLE | abi::loan(3) };
+        let closed = Label { flags: 0, ..lent };
+        let labels = [(1, lent), (2, closed)];
+        assert_eq!(shared(&labels), lent, "the kernel side asks whose it is");
+        assert_eq!(own(&labels, 1), Some(Label { flags: lent.flags, ..plain(0, 0) }));
+        assert_eq!(own(&labels, 2), None);
     }
 
     #[test]
