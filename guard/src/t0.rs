@@ -118,7 +118,10 @@ impl Static {
         let armed = guarded.rules.refusals().map(|refusal| {
             let number =
                 refusal.shipped.map_or_else(|| self.reasons.of_own(slot, &refusal), reason::of_jewel);
-            let flags = if refusal.row.rule.is_empty { LABEL_EMPTY } else { 0 };
+            let rule = refusal.row.rule;
+            // Sessions of other agents have the same deny-list.
+            let of_some = if rule.agents.is_empty() { 0 } else { abi::LABEL_OWN };
+            let flags = of_some | if rule.is_empty { LABEL_EMPTY } else { 0 };
             Armed { row: refusal.row, label: Label { flags, ..plain(access(refusal.what).bits(), number) } }
         });
         armed.collect()
