@@ -77,6 +77,7 @@ pub fn file_name(path: &[u8]) -> &[u8] {
 
 /// `NAME=VALUE`, as `env` takes them.
 fn is_assignment(word: &[u8]) -> bool {
-    let Some(at) = word.iter().position(|&byte| byte == b'=') else { return false };
-    word[..at].iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_') && at > 0
+    let mut parts = word.splitn(2, |&byte| byte == b'=');
+    let (Some(name), Some(_)) = (parts.next(), parts.next()) else { return false };
+    !name.is_empty() && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -132,7 +132,7 @@ impl<'a> Connection<'a> {
         let (session, key, host_key) = match meaning {
             Meaning::Message { namespace: NAMESPACE } => return Ok(("git", String::new())),
             Meaning::Message { namespace } => {
-                let namespace = String::from_utf8_lossy(&namespace[..namespace.len().min(64)]).into_owned();
+                let namespace = String::from_utf8_lossy(namespace).chars().take(64).collect::<String>();
                 let why = format!(
                     "only commits and tags of git are signed, and not messages for `{namespace}`: sign them outside"
                 );

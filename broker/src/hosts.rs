@@ -157,20 +157,20 @@ fn matches(patterns: &str, name: &str) -> bool {
 /// `*` is any text, `?` any one character. Takes one pass, with one place to come back to.
 pub(crate) fn is_like(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n, mut back) = (0, 0, None);
-    while n < name.len() {
+    while let Some(character) = name.get(n) {
         match pattern.get(p) {
             Some(b'*') => {
                 back = Some((p + 1, n + 1));
                 p += 1;
             }
-            Some(&c) if c == b'?' || c.eq_ignore_ascii_case(&name[n]) => (p, n) = (p + 1, n + 1),
+            Some(&c) if c == b'?' || c.eq_ignore_ascii_case(character) => (p, n) = (p + 1, n + 1),
             _ => {
                 let Some((after, next)) = back else { return false };
                 (p, n, back) = (after, next, Some((after, next + 1)));
             }
         }
     }
-    pattern[p..].iter().all(|c| *c == b'*')
+    pattern.iter().skip(p).all(|c| *c == b'*')
 }
 
 #[cfg(test)]

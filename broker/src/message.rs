@@ -1,6 +1,6 @@
 //! Messages of the ssh-agent protocol (draft-ietf-sshm-ssh-agent, and OpenSSH's PROTOCOL.agent).
 
-use crate::wire::{Malformed, Reader, put};
+use crate::wire::{Malformed, Reader, put, put_count};
 use std::io::{self, Read, Write};
 
 /// Bytes of the longest message: OpenSSH's own agent takes as many.
@@ -88,7 +88,7 @@ pub(crate) fn sign(key: &[u8], data: &[u8], flags: u32) -> Vec<u8> {
 
 pub(crate) fn identities<'k>(keys: impl ExactSizeIterator<Item = (&'k [u8], &'k str)>) -> Vec<u8> {
     let mut out = vec![IDENTITIES_ANSWER];
-    out.extend_from_slice(&(keys.len() as u32).to_be_bytes());
+    put_count(&mut out, keys.len());
     for (blob, comment) in keys {
         put(&mut out, blob);
         put(&mut out, comment.as_bytes());

@@ -16,8 +16,15 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
     pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
-        Ok(self.bytes(1)?[0])
+        let [byte] = self.array()?;
+        Ok(byte)
     }
 
     /// RFC 4251: every value but 0 is true.
@@ -26,8 +33,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn uint32(&mut self) -> Result<u32, Malformed> {
-        let bytes = self.bytes(4)?;
-        Ok(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        Ok(u32::from_be_bytes(self.array()?))
     }
 
     pub(crate) fn string(&mut self) -> Result<&'a [u8], Malformed> {
@@ -43,9 +49,13 @@ impl<'a> Reader<'a> {
 
 /// Appends a string.
 pub(crate) fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    // Nothing longer than a message is ever put.
-    out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+    put_count(out, bytes.len());
     out.extend_from_slice(bytes);
+}
+
+/// Appends how many follow. Nothing longer than a message is ever put; what is reads as malformed.
+pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
+    out.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
 }
 
 #[cfg(test)]

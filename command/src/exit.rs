@@ -91,17 +91,26 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// Ends this process by the signal that ended a command, so that its caller sees the same. Comes back when that is not
-/// possible.
+/// possible, and says why.
 pub fn die_by(signal: Signal) {
+    if let Err(error) = end_by(signal) {
+        anstream::eprintln!("this process cannot end by {signal} as the command did: {error}");
+    }
+}
+
+fn end_by(signal: Signal) -> std::io::Result<()> {
     // No core file of the client on top of the command's.
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: the default disposition: no code of ours runs in signal context.
-    let _ = unsafe { sigaction(signal, &default) };
+    rustix::process::setrlimit(rustix::process::Resource::Core, none)?;
+    // The kernel lets nobody say what becomes of SIGKILL.
+    if signal != Signal::SIGKILL {
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: the default disposition: no code of ours runs in signal context.
+        unsafe { sigaction(signal, &default) }?;
+    }
     let mask: SigSet = [signal].into_iter().collect();
-    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&mask), None);
-    let _ = raise(signal);
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&mask), None)?;
+    Ok(raise(signal)?)
 }
 
 #[cfg(test)]

@@ -57,15 +57,16 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&byte, tail)) = rest.split_first() {
-        let octal = (byte == b'\\').then(|| tail.get(..3)).flatten().and_then(|digits| {
-            digits
+        let octal = tail.split_at_checked(3).filter(|_| byte == b'\\').and_then(|(digits, behind)| {
+            let value = digits
                 .iter()
-                .try_fold(0u32, |n, d| (b'0'..=b'7').contains(d).then(|| n * 8 + u32::from(d - b'0')))
+                .try_fold(0u32, |n, d| (b'0'..=b'7').contains(d).then(|| n * 8 + u32::from(d - b'0')))?;
+            Some((u8::try_from(value).ok()?, behind))
         });
-        match octal.and_then(|value| u8::try_from(value).ok()) {
-            Some(value) => {
+        match octal {
+            Some((value, behind)) => {
                 out.push(value);
-                rest = &tail[3..];
+                rest = behind;
             }
             None => {
                 out.push(byte);

@@ -45,8 +45,8 @@ impl Stat {
 
     /// The command (field 2) may hold anything, but ends with the last parenthesis.
     fn parse(stat: &str) -> Option<Self> {
-        const PF_KTHREAD: u32 = 0x0020_0000;
-        const PF_IO_WORKER: u32 = 0x10;
+        const PF_KTHREAD: u64 = 0x0020_0000;
+        const PF_IO_WORKER: u64 = 0x10;
         let (_, rest) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
@@ -61,8 +61,8 @@ impl Stat {
             parent: u32::try_from(number(4)?).ok()?,
             start_ticks: number(22)?,
             life,
-            of_kernel: number(9)? as u32 & PF_KTHREAD != 0,
-            of_ring: number(9)? as u32 & PF_IO_WORKER != 0,
+            of_kernel: number(9)? & PF_KTHREAD != 0,
+            of_ring: number(9)? & PF_IO_WORKER != 0,
         })
     }
 
@@ -163,9 +163,10 @@ pub fn owner(pid: u32) -> Option<(u32, u32)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let real = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        let ids: Vec<&str> = line.split_whitespace().collect();
+        let mut ids = line.split_whitespace();
+        let real = ids.next()?;
         // Real, effective, saved and file-system ids alike: a held command that could change back is none.
-        ids.iter().all(|id| *id == ids[0]).then(|| ids[0].parse().ok()).flatten()
+        ids.all(|id| id == real).then(|| real.parse().ok()).flatten()
     };
     Some((real("Uid:")?, real("Gid:")?))
 }

@@ -56,7 +56,7 @@ pub fn send<T: Serialize>(stream: &UnixStream, message: &T, fds: &[BorrowedFd<'_
         )?;
     }
     let mut stream = stream;
-    stream.write_all(&frame[sent..])
+    stream.write_all(frame.get(sent..).unwrap_or_default())
 }
 
 /// What one frame brought.
@@ -141,9 +141,9 @@ impl Incoming<'_> {
     /// Fills a buffer; `false`: the other side hung up before its first byte.
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         let mut read = 0;
-        while read < buffer.len() {
+        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
             self.wait()?;
-            match self.take(&mut buffer[read..])? {
+            match self.take(rest)? {
                 0 if read == 0 => return Ok(false),
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 bytes => read += bytes,

@@ -43,17 +43,12 @@ impl Latency {
 
     /// As it came.
     pub fn of_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        let [a, b, c] = [0, 8, 16].map(|at| {
-            let mut word = [0; 8];
-            word.copy_from_slice(&bytes[at..at + 8]);
-            u64::from_ne_bytes(word)
-        });
-        let [p50_ns, p99_ns] = if cfg!(target_endian = "little") {
-            [c as u32, (c >> 32) as u32]
-        } else {
-            [(c >> 32) as u32, c as u32]
-        };
-        Self { answered: a, refused: b, p50_ns, p99_ns }
+        Self {
+            answered: u64::from_ne_bytes(bytes[..8].try_into().unwrap_or_default()),
+            refused: u64::from_ne_bytes(bytes[8..16].try_into().unwrap_or_default()),
+            p50_ns: u32::from_ne_bytes(bytes[16..20].try_into().unwrap_or_default()),
+            p99_ns: u32::from_ne_bytes(bytes[20..].try_into().unwrap_or_default()),
+        }
     }
 }
 
