@@ -58,14 +58,8 @@ pub(crate) fn event(header: &Header, op: Op, object: Object, outcome: Outcome) -
         segment: header.segment,
         pid: header.tgid,
         tid: header.tid,
-        op,
-        access: Access::empty(),
-        object,
-        second: None,
         outcome,
-        decision: None,
-        fork: None,
-        detail: 0,
+        ..Event::of(op, Access::empty(), object)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod completions;
 pub mod exit;
 pub mod log;
 pub mod out;
+mod program;
 pub mod state;
 pub mod style;
 pub mod table;
@@ -19,4 +20,5 @@ pub mod trust;
 pub mod user;
 
 pub use exit::Exit;
+pub use program::{Common, main};
 pub use state::State;

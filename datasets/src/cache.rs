@@ -22,6 +22,14 @@ pub fn cache() -> Result<PathBuf, Error> {
     })
 }
 
+/// Fetches a package of Python alone, `NAME==VERSION`; `kept` says whether its source (`--no-binary`) or its wheel (`--only-binary`).
+pub(crate) fn pip_download(package: &str, kept: &str, into: &Path) -> Result<(), Error> {
+    let mut pip = Command::new("/usr/bin/python3");
+    pip.args(["-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", kept, ":all:"]);
+    pip.arg(package).arg("-d").arg(into);
+    run(&mut pip, &format!("`pip download {package}`"))
+}
+
 /// Makes a directory of the cache whole or not at all: `fill` works in a directory beside it. Nothing is done when it is
 /// there.
 pub(crate) fn fill(directory: &Path, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {

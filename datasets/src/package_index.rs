@@ -87,19 +87,7 @@ fn wheel(repository: &Repository) -> Result<PathBuf, Error> {
     let Repository { name, version, .. } = repository;
     let directory = cache::cache()?.join("packages/wheel").join(format!("{name}-{version}"));
     cache::fill(&directory, |part| {
-        let mut pip = Command::new("/usr/bin/python3");
-        pip.args([
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-        ]);
-        pip.arg(format!("{name}=={version}")).arg("-d").arg(part);
-        cache::run(&mut pip, &format!("`pip download` of {name}"))
+        cache::pip_download(&format!("{name}=={version}"), "--only-binary", part)
     })?;
     let files = at("list", &directory, fs::read_dir(&directory))?;
     let wheel =

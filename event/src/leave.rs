@@ -77,20 +77,7 @@ mod tests {
     use crate::File;
 
     fn event(op: Op, access: Access, object: Object, second: Option<Object>) -> Event {
-        Event {
-            time_ns: 1,
-            segment: 0,
-            pid: 1,
-            tid: 1,
-            op,
-            access,
-            object,
-            second,
-            outcome: Outcome::Done(0),
-            decision: None,
-            fork: None,
-            detail: 0,
-        }
+        Event { time_ns: 1, pid: 1, tid: 1, second, ..Event::of(op, access, object) }
     }
 
     fn file(path: &str) -> Object {

@@ -20,6 +20,7 @@ pub mod open;
 mod operation;
 pub mod secret;
 mod session;
+mod shown;
 pub mod state;
 mod step;
 pub mod template;
@@ -39,6 +40,7 @@ pub use operation::{Access, Op};
 pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };
+pub use shown::{is_unseen, shown};
 pub use step::{ABSTRACT, Place, Reach, Said, Step};
 pub use token::{Token, vocabulary_hash};
 pub use tokeniser::Tokeniser;

@@ -90,23 +90,10 @@ impl Makers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Access, Exe, File, Fork, Origin, Outcome};
+    use crate::{Access, Exe, File, Fork, Origin};
 
     fn event(pid: u32, op: Op, object: Object) -> Event {
-        Event {
-            time_ns: 0,
-            segment: 0,
-            pid,
-            tid: pid,
-            op,
-            access: Access::empty(),
-            object,
-            second: None,
-            outcome: Outcome::Done(0),
-            decision: None,
-            fork: None,
-            detail: 0,
-        }
+        Event { pid, tid: pid, ..Event::of(op, Access::empty(), object) }
     }
 
     fn exec(pid: u32, path: &str, script: Option<&str>) -> Event {

@@ -1,5 +1,6 @@
 //! What an operation acted on, as the kernel resolved it.
 
+use crate::shown;
 use abi::FileKey;
 use bstr::BString;
 use serde::{Deserialize, Serialize};
@@ -137,19 +138,19 @@ impl Object {
         }
     }
 
-    /// The object in one line, for people. Control bytes are escaped, since names come from the guarded side.
+    /// The object in one line, for people. What acts on a terminal is escaped, since names come from the guarded side.
     pub fn display(&self) -> String {
         match self {
             Object::None => String::new(),
-            Object::File(file) => escape(&file.path),
-            Object::Exe(exe) => escape(&exe.file.path),
+            Object::File(file) => shown(&file.path),
+            Object::Exe(exe) => shown(&exe.file.path),
             Object::Unix(file) if file.path.first() == Some(&0) => {
-                format!("unix:@{}", escape(&file.path[1..]))
+                format!("unix:@{}", shown(&file.path[1..]))
             }
-            Object::Unix(file) => format!("unix:{}", escape(&file.path)),
+            Object::Unix(file) => format!("unix:{}", shown(&file.path)),
             Object::Address(Address { ip, port, host: Some(host), .. }) => {
                 let shared = if host.shared { ", shared" } else { "" };
-                let name = escape(host.name.as_bytes());
+                let name = shown(host.name.as_bytes());
                 match host.origin {
                     HostOrigin::Claimed => format!("`{name}` ({ip}{shared}):{port}"),
                     HostOrigin::Answered | HostOrigin::Resolved => format!("{name} ({ip}{shared}):{port}"),
@@ -163,20 +164,6 @@ impl Object {
             Object::Interface { first, second } => format!("{first:#x}, {second:#x}"),
         }
     }
-}
-
-/// Bytes for a terminal: UTF-8 stays, control characters and invalid bytes are escaped.
-fn escape(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in <[u8]>::utf8_chunks(bytes) {
-        for c in chunk.valid().chars() {
-            if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
-        }
-        for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -154,6 +154,24 @@ pub struct Event {
 }
 
 impl Event {
+    /// One that came through, of which no more is known than this.
+    pub fn of(op: Op, access: Access, object: Object) -> Event {
+        Event {
+            time_ns: 0,
+            segment: 0,
+            pid: 0,
+            tid: 0,
+            op,
+            access,
+            object,
+            second: None,
+            outcome: Outcome::Done(0),
+            decision: None,
+            fork: None,
+            detail: 0,
+        }
+    }
+
     /// What became of it, where a stage spoke against it; `None` where none did, and where it failed by itself.
     pub fn fate(&self) -> Option<Fate> {
         let fate = self.decision?.fate();

@@ -6,8 +6,8 @@
 mod attempt;
 mod place;
 
+use crate::denylist::no_session;
 use crate::fanotify::{Group, Marks};
-use crate::session::no_session;
 use crate::walk::{self, Found, Node};
 use crate::{Error, reason};
 use abi::{Label, access};

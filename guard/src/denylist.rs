@@ -145,6 +145,22 @@ forward! {
     fn forget(slot: u32) -> ();
 }
 
+/// A slot in which nothing runs.
+pub(crate) fn no_session() -> Session {
+    Session {
+        segment: 0,
+        flags: 0,
+        lent: 0,
+        policy: 0,
+        restrict: 0,
+        restrict_reason: 0,
+        unlabelled: 0,
+        unknown_net: 0,
+        unlabelled_reason: 0,
+        unknown_net_reason: 0,
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod fake {
     //! A deny-list in memory, which identifies files by `stat`: good enough where one file system is looked at.
@@ -187,21 +203,6 @@ pub(crate) mod fake {
         FileKey { ino: stat.ino(), dev: stat.dev() as u32, generation: 0 }
     }
 
-    pub(crate) fn empty_session() -> Session {
-        Session {
-            segment: 0,
-            flags: 0,
-            lent: 0,
-            policy: 0,
-            restrict: 0,
-            restrict_reason: 0,
-            unlabelled: 0,
-            unknown_net: 0,
-            unlabelled_reason: 0,
-            unknown_net_reason: 0,
-        }
-    }
-
     /// As if every path began at the root of one superblock.
     fn place_of(fd: BorrowedFd<'_>) -> (u64, u64) {
         use std::os::fd::AsRawFd;
@@ -238,7 +239,7 @@ pub(crate) mod fake {
             Vec::new()
         }
         fn session(&self, slot: u32) -> Result<Session, Error> {
-            Ok(self.state().sessions.get(&slot).copied().unwrap_or_else(empty_session))
+            Ok(self.state().sessions.get(&slot).copied().unwrap_or_else(super::no_session))
         }
         fn set_session(&self, slot: u32, session: &Session) -> Result<(), Error> {
             self.state().sessions.insert(slot, *session);

@@ -1,13 +1,14 @@
 //! How a session is armed.
 
 use crate::delegates::Delegates;
+use crate::denylist::no_session;
 use crate::fanotify::{self, Group, Marks};
 use crate::loans::Loans;
 use crate::reason::{Normal, Reasons};
 use crate::session::itself;
 use crate::session::names::{Names, Resolvers};
 use crate::session::whole::Whole;
-use crate::session::{Armed, Live, Recording, Undo, Watched, no_session};
+use crate::session::{Armed, Live, Recording, Undo, Watched};
 use crate::shared::Shared;
 use crate::t1::hosts::{self, Hosts};
 use crate::{DenyList, Error, cgroup::Cgroup, confine, t0, t1, trial, walk};

@@ -68,23 +68,10 @@ fn kind(event: &Event) -> Access {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use event::{Object, Outcome};
+    use event::Object;
 
     fn event(op: Op, access: Access) -> Event {
-        Event {
-            time_ns: 1,
-            segment: 0,
-            pid: 1,
-            tid: 1,
-            op,
-            access,
-            object: Object::None,
-            second: None,
-            outcome: Outcome::Done(0),
-            decision: None,
-            fork: None,
-            detail: 0,
-        }
+        Event { time_ns: 1, pid: 1, tid: 1, ..Event::of(op, access, Object::None) }
     }
 
     #[test]

@@ -37,7 +37,6 @@ pub use live::Live;
 pub use passed::{Change, Deed};
 pub use recording::{Patience, Recording, Teller};
 pub use standstill::Cause;
-pub(crate) use stop::no_session;
 pub use undo::Batch;
 pub(crate) use undo::Undo;
 pub(crate) use watched::Watched;

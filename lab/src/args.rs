@@ -1,12 +1,9 @@
 //! The command line.
 
 use crate::{corpus, demo, eval, rules};
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use command::exit::EXIT_HELP;
-use command::state;
-use command::style;
-use command::trust::UNSAFE_PATHS;
-use std::path::PathBuf;
+use command::{Common, style};
 
 /// What stands below the list of commands.
 fn after_help() -> String {
@@ -35,15 +32,9 @@ Examples:
     arg_required_else_help = true
 )]
 pub struct Cli {
-    /// Directory of recorded sessions and baselines
-    #[arg(long, global = true, value_name = "DIR", default_value = state::DEFAULT, env = "WARDLINE_STATE_DIR", hide_env_values = true)]
-    pub state_dir: PathBuf,
-    /// Say more on standard error; twice for everything
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    pub verbose: u8,
-    /// As root, run from and load what others may change: who may, can become root by it (to develop Wardline)
-    #[arg(long, global = true, env = UNSAFE_PATHS, hide_env = true, value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
-    pub unsafe_paths: bool,
+    /// Options of every command
+    #[command(flatten)]
+    pub common: Common,
     /// What to do
     #[command(subcommand)]
     pub command: Command,

@@ -11,36 +11,19 @@ mod live;
 mod rules;
 
 use args::{Cli, Command};
-use clap::Parser;
 use command::trust::{self, Asked};
-use command::{Exit, State, style};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors, and go to standard output.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
-        }
-    };
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) if command::out::is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            anstream::eprintln!("{} {error:#}", style::error("error:"));
-            Exit::of(&error).into()
-        }
-    }
+    command::main(run)
 }
 
 /// Does what was asked.
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    command::log::client(cli.verbose);
-    let state = State::new(&cli.state_dir, cli.unsafe_paths)?;
+    command::log::client(cli.common.verbose);
+    let state = cli.common.state()?;
     // Everything works in a world of its own, or only looks.
-    trust::check(Asked::Said, &state, cli.unsafe_paths)?;
+    trust::check(Asked::Said, &state, cli.common.unsafe_paths)?;
     match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Corpus(args) => corpus::run(args),

@@ -135,17 +135,11 @@ mod tests {
         let file = File { path: path.into(), key: None, mode: 0, origin: Origin::Trusted };
         Event {
             time_ns: 1,
-            segment: 0,
             pid: 10,
             tid: 10,
-            op,
-            access,
-            object: Object::File(file),
-            second: None,
             outcome: Outcome::Failed(1),
             decision: Some(Decision { stage: Stage::T1, means: Means::Fanotify, enforced: true, reason: 1 }),
-            fork: None,
-            detail: 0,
+            ..Event::of(op, access, Object::File(file))
         }
     }
 

@@ -289,17 +289,11 @@ mod tests {
     fn open(time_ns: u64) -> Event {
         Event {
             time_ns,
-            segment: 0,
             pid: 4242,
             tid: 4242,
-            op: Op::Open,
-            access: Access::READ,
-            object: Object::None,
-            second: None,
             outcome: Outcome::Done(3),
-            decision: None,
-            fork: None,
             detail: 0o100_0000,
+            ..Event::of(Op::Open, Access::READ, Object::None)
         }
     }
 

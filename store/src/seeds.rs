@@ -32,17 +32,11 @@ fn chunks() -> Vec<(&'static str, Vec<u8>)> {
 fn blocks() -> Vec<(&'static str, Vec<u8>)> {
     let open = Event {
         time_ns: 5_000_000_000,
-        segment: 0,
         pid: 4242,
         tid: 4243,
-        op: Op::Open,
-        access: Access::READ,
-        object: Object::None,
-        second: None,
         outcome: Outcome::Done(3),
-        decision: None,
-        fork: None,
         detail: 0o100,
+        ..Event::of(Op::Open, Access::READ, Object::None)
     };
     let refused = Event {
         outcome: Outcome::Failed(1),
@@ -121,14 +115,12 @@ fn imports() -> Vec<(&'static str, Vec<u8>)> {
         segment: 1,
         pid: 4242,
         tid: 4243,
-        op,
-        access: Access::READ | Access::from_bits_retain(1 << 30),
         second: Some(object.clone()),
-        object,
         outcome: Outcome::Failed(13),
         decision: Some(Decision { stage: Stage::T1, means: Means::Fanotify, enforced: true, reason: 9 }),
         fork: Some(Fork { pid: 4300, tid: 4300 }),
         detail: 0o100,
+        ..Event::of(op, Access::READ | Access::from_bits_retain(1 << 30), object)
     };
     let call = Syscall { time_ns: 6, tid: 4243, number: 257, compat: true, ret: i64::MIN };
     let loss = Loss { time_ns: 7, cpu: 1, kind: 2, count: 40 };

@@ -157,9 +157,9 @@ fn elsewhere(frozen: &Frozen) -> String {
     }
 }
 
-/// Without control characters: names come from the guarded side.
+/// Without what acts on a terminal: names come from the guarded side.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars().map(|c| if event::is_unseen(c) { '?' } else { c }).collect()
 }
 
 #[cfg(test)]

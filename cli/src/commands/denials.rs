@@ -1,9 +1,9 @@
 //! What stages spoke against in a session, each once, with who did it: what `why` tells of, and `allow` and `review` answer.
 
-use super::what::{clean, what};
+use super::what::what;
 use anyhow::Result;
 use command::{Exit, table};
-use event::{Event, Fate, Means, Object, Op, Outcome, SessionMeta, Stage, Tokeniser, Told};
+use event::{Event, Fate, Means, Object, Op, Outcome, SessionMeta, Stage, Tokeniser, Told, shown};
 use models::Allowed;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -116,7 +116,7 @@ impl<'a> Denials<'a> {
                 };
             }
             (Op::Exec, Outcome::Done(_), _, Object::Exe(exe)) => {
-                let args = exe.args.iter().map(|arg| clean(&arg.to_string())).collect::<Vec<_>>().join(" ");
+                let args = exe.args.iter().map(|arg| shown(arg)).collect::<Vec<_>>().join(" ");
                 let runs = if args.is_empty() { event.object.display() } else { args };
                 self.runs.insert(event.pid, runs);
             }
@@ -194,20 +194,7 @@ mod tests {
     }
 
     fn event(time_ns: u64, pid: u32, op: Op, object: Object) -> Event {
-        Event {
-            time_ns,
-            segment: 0,
-            pid,
-            tid: pid,
-            op,
-            access: Access::READ,
-            object,
-            second: None,
-            outcome: Outcome::Done(0),
-            decision: None,
-            fork: None,
-            detail: 0,
-        }
+        Event { time_ns, pid, tid: pid, ..Event::of(op, Access::READ, object) }
     }
 
     fn fork(time_ns: u64, pid: u32, child: u32) -> Event {

@@ -39,7 +39,6 @@ mod refused;
 use crate::args::{Cli, Command};
 use crate::log;
 use anyhow::Result;
-use command::State;
 use command::trust::{self, Asked};
 use std::process::ExitCode;
 
@@ -48,27 +47,27 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let _log = match cli.command {
         Command::Supervisor(_) => {
             service::bound::give_up()?;
-            Some(log::supervisor(cli.verbose))
+            Some(log::supervisor(cli.common.verbose))
         }
-        Command::Doorkeeper(_) => Some(log::supervisor(cli.verbose)),
+        Command::Doorkeeper(_) => Some(log::supervisor(cli.common.verbose)),
         Command::Starter | Command::Keeper(_) | Command::Broker => None,
         Command::Teller => {
             log::teller();
             None
         }
         _ => {
-            command::log::client(cli.verbose);
+            command::log::client(cli.common.verbose);
             None
         }
     };
-    let state = State::new(&cli.state_dir, cli.unsafe_paths)?;
-    trust::check(asked(&cli.command), &state, cli.unsafe_paths)?;
+    let state = cli.common.state()?;
+    trust::check(asked(&cli.command), &state, cli.common.unsafe_paths)?;
     let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);
     match cli.command {
         Command::Demo(args) => demo::run(&args),
-        Command::Doctor(args) => doctor::run(&state, cli.verbose, &args),
-        Command::Record(args) => run::record(&state, cli.verbose, args),
-        Command::Enforce(args) => run::enforce(&state, cli.verbose, args),
+        Command::Doctor(args) => doctor::run(&state, cli.common.verbose, &args),
+        Command::Record(args) => run::record(&state, cli.common.verbose, args),
+        Command::Enforce(args) => run::enforce(&state, cli.common.verbose, args),
         Command::Task(args) => done(task::run(&state, &args)),
         Command::Tail(args) => done(tail::run(&state, &args)),
         Command::Sessions(args) => sessions::run(&state, &args),

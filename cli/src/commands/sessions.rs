@@ -126,7 +126,7 @@ fn text(rows: &[Row]) -> String {
             number(row.denied),
             number(row.stopped),
             number(row.alerts),
-            command.chars().filter(|c| !c.is_control()).take(40).collect(),
+            command.chars().filter(|c| !event::is_unseen(*c)).take(40).collect(),
         ]);
     }
     table::plain(&table)

@@ -5,7 +5,7 @@ mod folded;
 
 use self::entry::Entry;
 use self::folded::Folded;
-use super::what::{clean, what};
+use super::what::what;
 use super::{bytes, reading};
 use anyhow::Result;
 use command::State;
@@ -206,7 +206,7 @@ fn head(shown: &Shown) -> String {
     use std::fmt::Write;
     let mut out = String::new();
     let meta = &shown.meta;
-    let command: Vec<String> = meta.command.iter().map(|arg| clean(arg)).collect();
+    let command: Vec<String> = meta.command.iter().map(|arg| event::shown(arg.as_bytes())).collect();
     let _ = writeln!(out, "session {} of `{}`, {}, tier {}", shown.session, meta.agent, meta.mode, meta.tier);
     let _ = writeln!(out, "  command    {}", command.join(" "));
     let _ = writeln!(out, "  started    {}", table::time(meta.started_unix_ns));

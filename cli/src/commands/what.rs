@@ -1,13 +1,13 @@
 //! What an operation acted on, for people.
 
-use event::{Event, Object, Op, Outside};
+use event::{Event, Object, Op, Outside, shown};
 use std::collections::BTreeMap;
 
 /// What an operation acted on, in one line.
 pub fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
     let object = match &event.object {
         Object::Exe(exe) if !exe.args.is_empty() => {
-            let args: Vec<String> = exe.args.iter().map(|arg| clean(&arg.to_string())).collect();
+            let args: Vec<String> = exe.args.iter().map(|arg| shown(arg)).collect();
             format!("{} ({})", event.object.display(), args.join(" "))
         }
         object => object.display(),
@@ -20,7 +20,8 @@ pub fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
                 }
                 _ => None,
             };
-            let program = program.map_or_else(String::new, |program| format!(" (`{}`)", clean(program)));
+            let program =
+                program.map_or_else(String::new, |program| format!(" (`{}`)", shown(program.as_bytes())));
             format!("{object} -> {}{program}", second.display())
         }
         None => object,
@@ -32,11 +33,4 @@ pub fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
         }
         None => object,
     }
-}
-
-/// Arguments come from the guarded side: no control character of theirs reaches a terminal.
-pub fn clean(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect()
 }

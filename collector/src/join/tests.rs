@@ -13,17 +13,10 @@ fn file(ino: u64, path: &str, origin: Origin) -> File {
 fn event(op: Op, path: &str, ret: i32) -> Box<Event> {
     Box::new(Event {
         time_ns: 1,
-        segment: 0,
         pid: TID,
         tid: TID,
-        op,
-        access: Access::empty(),
-        object: Object::File(file(0, path, Origin::Claimed)),
-        second: None,
         outcome: if ret < 0 { Outcome::Failed(-ret) } else { Outcome::Done(0) },
-        decision: None,
-        fork: None,
-        detail: 0,
+        ..Event::of(op, Access::empty(), Object::File(file(0, path, Origin::Claimed)))
     })
 }
 

@@ -74,20 +74,7 @@ impl Repository {
     }
 
     fn fetch_pypi(&self, into: &Path) -> Result<(), Error> {
-        let package = format!("{}=={}", self.name, self.version);
-        let mut pip = Command::new("/usr/bin/python3");
-        pip.args([
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "--no-binary",
-            ":all:",
-        ]);
-        pip.arg(&package).arg("-d").arg(into);
-        run(&mut pip, &format!("`pip download {package}`"))
+        cache::pip_download(&format!("{}=={}", self.name, self.version), "--no-binary", into)
     }
 
     fn missing(&self, detail: &str) -> Error {

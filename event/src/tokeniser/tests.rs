@@ -4,17 +4,14 @@ use crate::File;
 fn event(op: Op, path: &str, access: Access) -> Event {
     Event {
         time_ns: 1,
-        segment: 0,
         pid: 10,
         tid: 10,
-        op,
-        access,
-        object: Object::File(File { path: path.into(), key: None, mode: 0o100644, origin: Origin::Trusted }),
-        second: None,
         outcome: Outcome::Done(3),
-        decision: None,
-        fork: None,
-        detail: 0,
+        ..Event::of(
+            op,
+            access,
+            Object::File(File { path: path.into(), key: None, mode: 0o100644, origin: Origin::Trusted }),
+        )
     }
 }
 

@@ -45,23 +45,20 @@ impl Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use event::{Decision, File, Object, Origin, Outcome, Stage};
+    use event::{Decision, File, Object, Origin, Stage};
 
     fn event(op: Op, access: Access, means: Means) -> Event {
         let key = Some(FileKey { dev: 1, ino: 2, generation: 3 });
         Event {
             time_ns: 1,
-            segment: 0,
             pid: 7,
             tid: 8,
-            op,
-            access,
-            object: Object::File(File { path: "/k".into(), key, mode: 0, origin: Origin::Trusted }),
-            second: None,
-            outcome: Outcome::Done(0),
             decision: Some(Decision { stage: Stage::T0, means, enforced: false, reason: 1 }),
-            fork: None,
-            detail: 0,
+            ..Event::of(
+                op,
+                access,
+                Object::File(File { path: "/k".into(), key, mode: 0, origin: Origin::Trusted }),
+            )
         }
     }
 

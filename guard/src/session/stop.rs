@@ -4,8 +4,8 @@ use super::effect::{Answer, Effect};
 use super::live::Live;
 use super::passed::Deed;
 use super::standstill::Cause;
+use crate::denylist::no_session;
 use crate::{Error, cgroup};
-use abi::Session;
 use event::{Means, Stage};
 use models::Verdict;
 use rustix::process::Signal;
@@ -137,21 +137,5 @@ impl Live {
         self.whole = None;
         self.jewels = None;
         session.and(self.shared.jewels.release(self.slot))
-    }
-}
-
-/// A slot in which nothing runs.
-pub(crate) fn no_session() -> Session {
-    Session {
-        segment: 0,
-        flags: 0,
-        lent: 0,
-        policy: 0,
-        restrict: 0,
-        restrict_reason: 0,
-        unlabelled: 0,
-        unknown_net: 0,
-        unlabelled_reason: 0,
-        unknown_net_reason: 0,
     }
 }

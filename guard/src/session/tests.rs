@@ -1,7 +1,7 @@
 //! A session from its first event to its report, over a deny-list in memory.
 
 use super::*;
-use crate::denylist::fake::Fake;
+use crate::denylist::{fake::Fake, no_session};
 use crate::t0;
 use crate::{DenyList, Guard, Opening};
 use collector::Tier;
@@ -18,17 +18,15 @@ fn event(op: Op, path: &str, access: Access, decision: Option<Decision>) -> Capt
     let key = None;
     Captured::Event(Box::new(Event {
         time_ns: 2_000_000,
-        segment: 0,
         pid: 10,
         tid: 10,
-        op,
-        access,
-        object: Object::File(File { path: path.into(), key, mode: 0o100644, origin: Origin::Trusted }),
-        second: None,
         outcome: if decision.is_some_and(|d| d.enforced) { Outcome::Failed(1) } else { Outcome::Done(3) },
         decision,
-        fork: None,
-        detail: 0,
+        ..Event::of(
+            op,
+            access,
+            Object::File(File { path: path.into(), key, mode: 0o100644, origin: Origin::Trusted }),
+        )
     }))
 }
 

@@ -97,7 +97,7 @@ impl Undo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use event::{Access, File, Outcome};
+    use event::{Access, File};
 
     fn file(path: &str, inode: u64) -> Object {
         let key = Some(FileKey { ino: inode, dev: 1, generation: 0 });
@@ -105,20 +105,7 @@ mod tests {
     }
 
     fn event(op: Op, object: Object, second: Option<Object>) -> Event {
-        Event {
-            time_ns: 0,
-            segment: 0,
-            pid: 1,
-            tid: 1,
-            op,
-            access: Access::empty(),
-            object,
-            second,
-            outcome: Outcome::Done(0),
-            decision: None,
-            fork: None,
-            detail: 0,
-        }
+        Event { pid: 1, tid: 1, second, ..Event::of(op, Access::empty(), object) }
     }
 
     #[test]

@@ -134,20 +134,7 @@ mod tests {
 
     fn event(op: Op, access: Access, path: &str) -> Event {
         let file = File { path: path.into(), key: None, mode: 0o100644, origin: Origin::Claimed };
-        Event {
-            time_ns: 1,
-            segment: 0,
-            pid: 1,
-            tid: 1,
-            op,
-            access,
-            object: Object::File(file),
-            second: None,
-            outcome: Outcome::Done(0),
-            decision: None,
-            fork: None,
-            detail: 0,
-        }
+        Event { time_ns: 1, pid: 1, tid: 1, ..Event::of(op, access, Object::File(file)) }
     }
 
     fn context() -> Context {

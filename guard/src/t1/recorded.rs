@@ -5,7 +5,7 @@ use super::*;
 use crate::denylist::fake::Fake;
 use abi::{FileKey, LABEL_NAMES, LABEL_STATE};
 use bstr::{BStr, BString, ByteSlice};
-use event::{Access, Event, Exe, File, Object, Op, Origin, Outcome, Reach, Tokeniser};
+use event::{Access, Event, Exe, File, Object, Op, Origin, Reach, Tokeniser};
 use proptest::prelude::*;
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -185,20 +185,7 @@ impl<'d> Session<'d> {
     }
 
     fn tell(&mut self, op: Op, access: Access, object: Object, second: Option<Object>) {
-        let event = Event {
-            time_ns: 1,
-            segment: 0,
-            pid: 10,
-            tid: 10,
-            op,
-            access,
-            object,
-            second,
-            outcome: Outcome::Done(0),
-            decision: None,
-            fork: None,
-            detail: 0,
-        };
+        let event = Event { time_ns: 1, pid: 10, tid: 10, second, ..Event::of(op, access, object) };
         self.places.extend(self.tokeniser.read(&event).taught().cloned());
     }
 

@@ -39,22 +39,14 @@ pub(crate) fn verb(reach: Reach) -> &'static str {
     }
 }
 
-/// A path for people: the home is `~`, control characters are escaped, since names come from the guarded side.
+/// A path for people: the home is `~`, what acts on a terminal is escaped, since names come from the guarded side.
 pub(crate) fn show(path: &[u8], home: &[u8]) -> String {
     let short = match path.strip_prefix(home) {
         Some(rest) if !home.is_empty() && (rest.is_empty() || rest.starts_with(b"/")) => Some(rest),
         _ => None,
     };
-    let mut out = if short.is_some() { String::from("~") } else { String::new() };
-    for chunk in short.unwrap_or(path).utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
-        }
-        for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    out
+    let home = if short.is_some() { "~" } else { "" };
+    format!("{home}{}", event::shown(short.unwrap_or(path)))
 }
 
 #[cfg(test)]

@@ -135,18 +135,5 @@ fn event(time_ns: u64, segment: u32, op: Op, access: Access, path: String) -> Ev
         }
         _ => Object::File(file),
     };
-    Event {
-        time_ns,
-        segment,
-        pid: 100,
-        tid: 100,
-        op,
-        access,
-        object,
-        second: None,
-        outcome: Outcome::Done(3),
-        decision: None,
-        fork: None,
-        detail: 0,
-    }
+    Event { time_ns, segment, pid: 100, tid: 100, outcome: Outcome::Done(3), ..Event::of(op, access, object) }
 }

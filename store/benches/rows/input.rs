@@ -104,22 +104,20 @@ fn operation(n: u64, file: u64) -> Captured {
     let path = format!("/home/user/projects/app/node_modules/module/{:07}/a.js", file);
     Captured::Event(Box::new(Event {
         time_ns: time(n),
-        segment: 0,
         pid: 4242,
         tid: 4242 + n as u32 % 64,
-        op: Op::Open,
-        access: Access::READ,
-        object: Object::File(File {
-            path: path.into(),
-            key: Some(FileKey { ino: 1_000_000 + file, dev: 0x80_0002, generation: 7 }),
-            mode: 0o100_644,
-            origin: Origin::Trusted,
-        }),
-        second: None,
         outcome: Outcome::Done(3),
-        decision: None,
-        fork: None,
         detail: 0o100_0000,
+        ..Event::of(
+            Op::Open,
+            Access::READ,
+            Object::File(File {
+                path: path.into(),
+                key: Some(FileKey { ino: 1_000_000 + file, dev: 0x80_0002, generation: 7 }),
+                mode: 0o100_644,
+                origin: Origin::Trusted,
+            }),
+        )
     }))
 }
 

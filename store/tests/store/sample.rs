@@ -67,22 +67,19 @@ pub fn summary() -> Summary {
 pub fn open(n: u64) -> Event {
     Event {
         time_ns: 1000 + n,
-        segment: 0,
         pid: 10,
         tid: 11,
-        op: Op::Open,
-        access: Access::READ,
-        object: Object::File(File {
-            path: format!("/home/u/w/{n}").into(),
-            key: Some(FileKey { ino: n, dev: 1, generation: 2 }),
-            mode: 0o100644,
-            origin: Origin::Trusted,
-        }),
-        second: None,
         outcome: Outcome::Done(3),
-        decision: None,
-        fork: None,
-        detail: 0,
+        ..Event::of(
+            Op::Open,
+            Access::READ,
+            Object::File(File {
+                path: format!("/home/u/w/{n}").into(),
+                key: Some(FileKey { ino: n, dev: 1, generation: 2 }),
+                mode: 0o100644,
+                origin: Origin::Trusted,
+            }),
+        )
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::entry::Entry;
 use crate::commands::denials::{self, Denial};
-use crate::commands::what::{clean, what};
+use crate::commands::what::what;
 use anyhow::Result;
 use command::table::count;
-use event::{Access, Context, Event, Object, Op, Outcome};
+use event::{Access, Context, Event, Object, Op, Outcome, shown};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::ops::ControlFlow;
@@ -46,8 +46,7 @@ impl Folded {
         }
         match (event.op, &event.object) {
             (Op::Exec, Object::Exe(exe)) => {
-                let arguments =
-                    exe.args.iter().map(|arg| clean(&arg.to_string())).collect::<Vec<_>>().join(" ");
+                let arguments = exe.args.iter().map(|arg| shown(arg)).collect::<Vec<_>>().join(" ");
                 let program = self.programs.entry(near(&event.object.display(), context));
                 program.or_insert((0, arguments)).0 += 1;
             }
@@ -140,20 +139,7 @@ mod tests {
     use event::{Exe, File, Origin};
 
     fn event(op: Op, access: Access, object: Object) -> Event {
-        Event {
-            time_ns: 1,
-            segment: 0,
-            pid: 10,
-            tid: 10,
-            op,
-            access,
-            object,
-            second: None,
-            outcome: Outcome::Done(0),
-            decision: None,
-            fork: None,
-            detail: 0,
-        }
+        Event { time_ns: 1, pid: 10, tid: 10, ..Event::of(op, access, object) }
     }
 
     fn file(path: &str) -> File {

@@ -170,20 +170,7 @@ mod tests {
     }
 
     fn event(time_ns: u64, pid: u32, op: Op, object: Object, outcome: Outcome) -> Event {
-        Event {
-            time_ns,
-            segment: 0,
-            pid,
-            tid: pid,
-            op,
-            access: Access::default(),
-            object,
-            second: None,
-            outcome,
-            decision: None,
-            fork: None,
-            detail: 0,
-        }
+        Event { time_ns, pid, tid: pid, outcome, ..Event::of(op, Access::default(), object) }
     }
 
     fn exec(time_ns: u64, pid: u32, args: &[&str]) -> Event {

@@ -1,0 +1,52 @@
+//! What both programs have in common from the command line to the exit code.
+
+use crate::trust::UNSAFE_PATHS;
+use crate::{Exit, State, out, state, style};
+use anyhow::Result;
+use clap::{ArgAction, Args, Parser};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Directory of recorded sessions, baselines and the supervisor's log
+    #[arg(long, global = true, value_name = "DIR", default_value = state::DEFAULT, env = "WARDLINE_STATE_DIR", hide_env_values = true)]
+    pub state_dir: PathBuf,
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// As root, run from and load what others may change: who may, can become root by it (to develop Wardline)
+    #[arg(long, global = true, env = UNSAFE_PATHS, hide_env = true, value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub unsafe_paths: bool,
+}
+
+impl Common {
+    /// The state directory.
+    ///
+    /// # Errors
+    /// Where it is no directory that root may use.
+    pub fn state(&self) -> Result<State> {
+        State::new(&self.state_dir, self.unsafe_paths)
+    }
+}
+
+/// Reads the command line and does what it says; errors are told on standard error.
+pub fn main<C: Parser>(run: impl FnOnce(C) -> Result<ExitCode>) -> ExitCode {
+    let asked = match C::try_parse() {
+        Ok(asked) => asked,
+        Err(error) => {
+            // Help and version are no errors, and go to standard output. Where that is closed there is nobody to tell.
+            drop(error.print());
+            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(asked) {
+        Ok(code) => code,
+        Err(error) if out::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{} {error:#}", style::error("error:"));
+            Exit::of(&error).into()
+        }
+    }
+}
