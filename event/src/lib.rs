@@ -18,6 +18,7 @@ mod name;
 mod object;
 pub mod open;
 mod operation;
+mod reference;
 pub mod secret;
 mod session;
 mod shown;
@@ -34,9 +35,10 @@ pub use class::Class;
 pub use context::{Context, RESOLVER_PORT, SESSION_DIRECTORIES};
 pub use decision::{Decision, Fate, Means, Stage, Told};
 pub use leave::Outside;
-pub use name::{AgentName, NoName, TaskName, UNKNOWN_TASK};
+pub use name::{AgentName, NoName, TaskName};
 pub use object::{Address, Exe, File, Host, HostOrigin, Object, Origin};
 pub use operation::{Access, Op};
+pub use reference::{NoSession, SessionRef};
 pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };

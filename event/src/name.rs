@@ -10,8 +10,8 @@ use std::str::FromStr;
 /// Bytes that a name may have.
 const LONGEST: usize = 64;
 
-/// What is said of a session whose task nobody said, and of an agent without a name.
-pub const UNKNOWN_TASK: &str = "unknown";
+/// What is written where nobody said it: the task of a session, or the agent whose program has no name.
+const UNSAID: &str = "unknown";
 
 /// A text that is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +36,24 @@ macro_rules! name {
             /// As text.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// Whether nobody said it.
+            pub fn is_unsaid(&self) -> bool {
+                self.0 == UNSAID
+            }
+        }
+
+        impl Default for $name {
+            /// What nobody said.
+            fn default() -> Self {
+                Self(UNSAID.to_owned())
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.0 == other
             }
         }
 
@@ -87,24 +105,10 @@ impl AgentName {
         let name: String = String::from_utf8_lossy(name).chars().map(plain).take(LONGEST).collect();
         let name = name.trim_start_matches('.');
         if name.trim_matches(['.', '-']).is_empty() {
-            AgentName(UNKNOWN_TASK.to_owned())
+            AgentName::default()
         } else {
             AgentName(name.to_owned())
         }
-    }
-}
-
-impl TaskName {
-    /// Whether this stands for the task that nobody said.
-    pub fn is_unknown(&self) -> bool {
-        self.0 == UNKNOWN_TASK
-    }
-}
-
-impl Default for TaskName {
-    /// The task that nobody said.
-    fn default() -> TaskName {
-        TaskName(UNKNOWN_TASK.to_owned())
     }
 }
 
@@ -118,7 +122,7 @@ mod tests {
         for bad in ["", ".x", "../x", "a/b", "a b", "a+b", "\u{e9}", &"x".repeat(65)] {
             assert_eq!(bad.parse::<TaskName>(), Err(NoName), "{bad}");
         }
-        assert!(TaskName::default().is_unknown() && !"edit".parse::<TaskName>().unwrap().is_unknown());
+        assert!(TaskName::default().is_unsaid() && !"edit".parse::<TaskName>().unwrap().is_unsaid());
     }
 
     #[test]

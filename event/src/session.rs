@@ -1,15 +1,15 @@
 //! A session, its segments, and the events in it.
 
-use crate::{Access, Decision, Fate, Object, Op, Stage};
+use crate::{Access, AgentName, Decision, Fate, Object, Op, Stage, TaskName};
 use serde::{Deserialize, Serialize};
 
 /// One run of one agent: what was said about it when it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMeta {
-    /// The agent, as a tag.
-    pub agent: String,
+    /// The agent.
+    pub agent: AgentName,
     /// The task of the first segment.
-    pub task: String,
+    pub task: TaskName,
     /// The command, argv.
     pub command: Vec<String>,
     /// Where the objects of this session lie: see [`crate::Context`].
@@ -32,7 +32,7 @@ pub struct Segment {
     /// Counted from 0 within the session.
     pub index: u32,
     /// The task.
-    pub task: String,
+    pub task: TaskName,
     /// CLOCK_BOOTTIME, ns.
     pub started_boot_ns: u64,
 }

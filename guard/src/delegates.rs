@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(list.state().delegates.get(&agent.0.id()), Some(&crate::reason::DELEGATE));
         assert_eq!(list.state().delegates.get(&other.0.id()), None);
         let known = delegates.get(agent.0.id()).unwrap().delegate().unwrap();
-        assert_eq!(known.agent, "codex");
+        assert_eq!(known.agent, "codex".parse().ok());
         assert!(known.command.ends_with("/bin/server 60"), "{known:?}");
         assert!(known.advice().contains(&format!("kill {}", known.pid)), "{}", known.advice());
         let pid = agent.0.id();

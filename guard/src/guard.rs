@@ -15,7 +15,7 @@ use crate::{DenyList, Error, cgroup::Cgroup, confine, t0, t1, trial, walk};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
 use collector::{Kernel, Tier};
-use event::{Context, Segment, SessionMeta};
+use event::{Context, Segment, SessionMeta, TaskName};
 use models::{Baseline, State, Thresholds};
 use policy::Rules;
 use std::collections::HashSet;
@@ -129,7 +129,7 @@ impl Guard {
         self.shared.list.forget(slot)?;
         let context = &live.meta.context;
         let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
-        let own_files = itself::own_files(&live.meta.agent, &path(&context.home));
+        let own_files = itself::own_files(live.meta.agent.as_str(), &path(&context.home));
         let guarded = t0::Guarded {
             uid: context.uid,
             home: path(&context.home),
@@ -224,14 +224,14 @@ impl Live {
 
     /// Opens a new segment, unless its task goes on, and switches to its policy in one step: what was learned for the old task holds until then.
     /// Returns the old policy, which is taken back when it is dropped: that takes a while.
-    pub fn switch(&mut self, task: &str, entered: Option<Entered>) -> Result<Option<Retired>, Error> {
+    pub fn switch(&mut self, task: &TaskName, entered: Option<Entered>) -> Result<Option<Retired>, Error> {
         let old_segment = self.segment.clone();
         // The same task goes on, under a policy that was compiled anew: what the score holds against the session stays.
-        let goes_on = old_segment.task == task && self.scorer.is_some() && entered.is_some();
+        let goes_on = old_segment.task == *task && self.scorer.is_some() && entered.is_some();
         if !goes_on {
             self.segment = Segment {
                 index: old_segment.index + 1,
-                task: task.to_owned(),
+                task: task.clone(),
                 started_boot_ns: sys::clock::boot_ns(),
             };
         }
@@ -337,11 +337,11 @@ pub struct Retired(#[expect(dead_code, reason = "held to be taken back when it i
 impl Place {
     /// Compiles and arms a baseline for a segment of this task. It looks at the file system, which may take long or for ever:
     /// nothing that others need may be held meanwhile.
-    pub fn enter(&self, task: &str, baseline: Arc<Baseline>) -> Result<Entered, Error> {
+    pub fn enter(&self, task: &TaskName, baseline: Arc<Baseline>) -> Result<Entered, Error> {
         let Self { shared, context, directory, own } = self;
         baseline.check()?;
         let list = shared.list.clone();
-        let known_task = baseline.task == task;
+        let known_task = *task == *baseline.task;
         let normal =
             Normal { agent: baseline.agent.clone(), task: known_task.then(|| baseline.task.clone()) };
         let number = shared.next_policy.fetch_add(1, Relaxed);

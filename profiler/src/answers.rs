@@ -88,7 +88,7 @@ fn covers(
     opens: &[Allowed],
     counts: impl Fn(&Answer) -> bool,
 ) -> bool {
-    let of_agent = || answers.iter().filter(|answer| answer.agent == session.meta.agent && counts(answer));
+    let of_agent = || answers.iter().filter(|answer| session.meta.agent == *answer.agent && counts(answer));
     let covers =
         |opened: &Allowed| of_agent().any(|answer| answer.places.iter().any(|place| place.covers(opened)));
     !opens.is_empty() && opens.iter().all(covers)

@@ -51,8 +51,8 @@ mod tests {
             Summary { exit_status: Some(0), events: 100, syscalls: 9_900, ..Summary::default() };
         change(&mut summary);
         let meta = SessionMeta {
-            agent: "codex".into(),
-            task: "edit".into(),
+            agent: "codex".parse().unwrap(),
+            task: "edit".parse().unwrap(),
             command: vec![],
             context: Context::default(),
             mode: "record".into(),

@@ -1,10 +1,10 @@
 //! From a store to baselines: one for each agent and task that has enough sessions.
 
+use crate::Error;
 use crate::answers::{Answer, decided, is_reviewed};
 use crate::corpus::Recorded;
 use crate::screen::{REFUSED, reason_to_leave_out};
 use crate::update::{self, Kept, Known};
-use crate::{Error, library};
 use event::{AgentName, TaskName};
 use models::train::{self as trainer, Others, TrainError};
 use models::{Allowed, Baseline, Provenance, SESSIONS_MIN};
@@ -66,9 +66,9 @@ pub struct Trained {
 #[derive(Debug)]
 pub struct Refused {
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The task.
-    pub task: String,
+    pub task: TaskName,
     /// Sessions that were left out, and why.
     pub left_out: Vec<(i64, String)>,
     /// What is missing.
@@ -93,10 +93,13 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Untasked {
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// How many.
     pub sessions: usize,
 }
+
+/// An agent and its task.
+type Key = (AgentName, TaskName);
 
 /// Sessions of one agent and task.
 #[derive(Default)]
@@ -106,7 +109,7 @@ struct Group<'s> {
 }
 
 /// Sessions by agent and task.
-type Groups<'s> = BTreeMap<(String, String), Group<'s>>;
+type Groups<'s> = BTreeMap<Key, Group<'s>>;
 
 /// Trains a baseline for every agent and task that the filter lets through. `progress` is told the agent, the task, and
 /// how far it is. An agent and task with too few sessions is refused and does not stop the others; a store that cannot
@@ -115,21 +118,15 @@ pub fn train(
     reader: &Reader,
     filter: &Filter,
     options: Options,
-    progress: &mut dyn FnMut(&str, &str, trainer::Progress),
+    progress: &mut dyn FnMut(&AgentName, &TaskName, trainer::Progress),
 ) -> Result<Report, Error> {
     let sessions = reader.sessions()?;
     let now = options.now_unix_ns;
     let groups = group(reader, &sessions, filter, now, Filter::teaches)?;
     let calibrating = group(reader, &sessions, filter, now, Filter::calibrates)?;
     // What nobody said the task of is no task: a baseline of it takes to be asked for.
-    let wanted = |task: &str| {
-        filter
-            .task
-            .as_ref()
-            .map(TaskName::as_str)
-            .map_or(task != event::UNKNOWN_TASK, |wanted| wanted == task)
-    };
-    let untasked = || groups.iter().filter(|((_, task), _)| task == event::UNKNOWN_TASK && !wanted(task));
+    let wanted = |task: &TaskName| filter.task.as_ref().map_or(!task.is_unsaid(), |wanted| wanted == task);
+    let untasked = || groups.iter().filter(|((_, task), _)| task.is_unsaid() && !wanted(task));
     let untasked: Vec<Untasked> = untasked()
         .map(|((agent, _), group)| Untasked {
             agent: agent.clone(),
@@ -150,8 +147,8 @@ pub fn train(
         (key.clone(), sessions.collect())
     });
     let kept = update::kept(&filter.known, &teaching.collect(), &stored, &filter.answers, wanted);
-    let stays = |agent: &str, task: &str| kept.iter().any(|kept| kept.agent == agent && kept.task == task);
-    let is_made = |agent: &str, task: &str| wanted(task) && !stays(agent, task);
+    let stays = |agent: &AgentName, task: &TaskName| kept.iter().any(|kept| kept.agent == *agent && kept.task == *task);
+    let is_made = |agent: &AgentName, task: &TaskName| wanted(task) && !stays(agent, task);
     let taught = taught(reader, &groups, is_made)?;
     let mut report = Report { untasked, kept: kept.clone(), ..Report::default() };
     for (key, group) in groups {
@@ -165,13 +162,13 @@ pub fn train(
             sessions.iter().filter(|session| session.meta.agent == *agent).map(|session| session.id.0).min();
         let first_run = group.usable.iter().position(|(session, _)| Some(session.id.0) == first);
         let mut told = |step| progress(agent, task, step);
-        let taught = Taught { others, first_run, allowed: decided(&filter.answers, agent) };
+        let taught = Taught { others, first_run, allowed: decided(&filter.answers, agent.as_str()) };
         let made = train_one(reader, &key, &group, taught, options, &mut told)
             .and_then(|trained| calibrate(reader, trained, calibrating.get(&key)));
         let (agent, task) = key;
         match made {
             Ok(trained) => report.trained.push(trained),
-            Err(error @ (Error::Train(TrainError::TooFewSessions { .. }) | Error::Name { .. })) => {
+            Err(error @ Error::Train(TrainError::TooFewSessions { .. })) => {
                 report.refused.push(Refused { agent, task, left_out: group.left_out, error });
             }
             Err(error) => return Err(error),
@@ -184,8 +181,8 @@ pub fn train(
 fn taught(
     reader: &Reader,
     groups: &Groups<'_>,
-    is_made: impl Fn(&str, &str) -> bool,
-) -> Result<BTreeMap<(String, String), Others>, Error> {
+    is_made: impl Fn(&AgentName, &TaskName) -> bool,
+) -> Result<BTreeMap<Key, Others>, Error> {
     let mut all = BTreeMap::new();
     for (key, group) in groups {
         if !groups.keys().any(|(agent, task)| *agent == key.0 && *task != key.1 && is_made(agent, task)) {
@@ -208,11 +205,11 @@ fn group<'s>(
     let mut groups: Groups<'s> = BTreeMap::new();
     for session in sessions {
         if !takes(filter, session.id.0)
-            || filter.agent.as_ref().is_some_and(|agent| agent.as_str() != session.meta.agent)
+            || filter.agent.as_ref().is_some_and(|agent| *agent != session.meta.agent)
         {
             continue;
         }
-        let mut tasks: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        let mut tasks: BTreeMap<&TaskName, Vec<u32>> = BTreeMap::new();
         for segment in &session.segments {
             tasks.entry(&segment.task).or_default().push(segment.index);
         }
@@ -223,7 +220,7 @@ fn group<'s>(
         let reviewed = is_refused && is_reviewed(reader, session, &filter.answers, now)?;
         let why = reason_to_leave_out(session, reader.alerts(session.id)?.len(), reviewed);
         for (task, segments) in tasks {
-            let group = groups.entry((session.meta.agent.clone(), task.to_owned())).or_default();
+            let group = groups.entry((session.meta.agent.clone(), task.clone())).or_default();
             match &why {
                 Some(why) => group.left_out.push((session.id.0, why.clone())),
                 None => group.usable.push((session, segments)),
@@ -245,16 +242,20 @@ struct Taught {
 
 fn train_one(
     reader: &Reader,
-    (agent, task): &(String, String),
+    (agent, task): &Key,
     group: &Group<'_>,
     Taught { others, first_run, allowed }: Taught,
     options: Options,
     progress: &mut dyn FnMut(trainer::Progress),
 ) -> Result<Trained, Error> {
-    library::check_agent(agent)?;
-    library::check_task(task)?;
     let used: Vec<i64> = group.usable.iter().map(|(session, _)| session.id.0).collect();
-    tracing::debug!(agent, task, used = used.len(), left_out = group.left_out.len(), "training");
+    tracing::debug!(
+        agent = agent.as_str(),
+        task = task.as_str(),
+        used = used.len(),
+        left_out = group.left_out.len(),
+        "training"
+    );
     let tiers: Vec<&str> = group.usable.iter().map(|(session, _)| session.meta.tier.as_str()).collect();
     let tier = if tiers.iter().all(|&tier| tier == "lsm") && tiers.len() >= SESSIONS_MIN {
         "lsm"
@@ -264,8 +265,8 @@ fn train_one(
     let baseline = trainer::train(
         &Recorded::new(reader, group.usable.clone()),
         trainer::Options {
-            agent: agent.to_owned(),
-            task: task.to_owned(),
+            agent: agent.to_string(),
+            task: task.to_string(),
             trained_at_unix_ns: options.now_unix_ns,
             tier: tier.to_owned(),
             provenance: Provenance { used: used.clone(), left_out: group.left_out.clone() },

@@ -4,19 +4,20 @@
 //! A baseline leans on the other tasks of its agent, so that a session of one of them changes it as well.
 
 use crate::{Answer, Error, Library};
+use event::{AgentName, TaskName};
 use models::SESSIONS_MIN;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The sessions that teach each task of each agent.
-pub(crate) type Teaching = BTreeMap<(String, String), BTreeSet<i64>>;
+pub(crate) type Teaching = BTreeMap<(AgentName, TaskName), BTreeSet<i64>>;
 
 /// A baseline that is there, as far as it says what it was made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The task.
-    pub task: String,
+    pub task: TaskName,
     /// Sessions that taught it.
     pub used: BTreeSet<i64>,
     /// When it was made, ns since 1970.
@@ -27,9 +28,9 @@ pub struct Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The task.
-    pub task: String,
+    pub task: TaskName,
     /// Its sessions that are in the store no more; where there are some, it may lack newer ones.
     pub gone: usize,
 }
@@ -57,7 +58,7 @@ pub(crate) fn kept(
     teaching: &Teaching,
     stored: &BTreeSet<i64>,
     answers: &[Answer],
-    wanted: impl Fn(&str) -> bool,
+    wanted: impl Fn(&TaskName) -> bool,
 ) -> Vec<Kept> {
     let wanted_of = |known: &&Known| wanted(&known.task);
     let kept = known.iter().filter(wanted_of).filter_map(|baseline| {
@@ -73,15 +74,15 @@ pub(crate) fn kept(
 
 /// Whether all sessions that teach an agent's tasks are those that its baselines were made of, and nothing was answered since.
 fn is_unchanged(
-    agent: &str,
+    agent: &AgentName,
     known: &[Known],
     teaching: &Teaching,
     answers: &[Answer],
-    wanted: impl Fn(&str) -> bool,
+    wanted: impl Fn(&TaskName) -> bool,
 ) -> bool {
-    let of_agent = || known.iter().filter(|known| known.agent == agent);
-    let is_known = |task: &str, sessions: &BTreeSet<i64>| {
-        of_agent().any(|known| known.task == task && known.used == *sessions)
+    let of_agent = || known.iter().filter(|known| known.agent == *agent);
+    let is_known = |task: &TaskName, sessions: &BTreeSet<i64>| {
+        of_agent().any(|known| known.task == *task && known.used == *sessions)
     };
     let unknown = teaching.iter().filter(|((of, _), _)| of == agent).any(|((_, task), sessions)| {
         let makes_one = wanted(task) && sessions.len() >= SESSIONS_MIN;

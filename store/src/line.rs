@@ -3,8 +3,8 @@
 use crate::{Session, escape, unescape};
 use bstr::{BStr, BString};
 use event::{
-    Access, Address, Alert, Captured, Context, Decision, Event, Exe, Fate, File, FileKey, Fork, Host, Loss,
-    Means, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
+    Access, Address, AgentName, Alert, Captured, Context, Decision, Event, Exe, Fate, File, FileKey, Fork,
+    Host, Loss, Means, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall, TaskName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,8 +58,8 @@ enum Kind {
 struct SessionLine {
     format: u32,
     id: i64,
-    agent: String,
-    task: String,
+    agent: AgentName,
+    task: TaskName,
     command: Vec<String>,
     mode: String,
     tier: String,

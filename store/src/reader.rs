@@ -150,14 +150,13 @@ impl Reader {
     fn segments(&self, id: i64) -> Result<Vec<Segment>> {
         let sql = "SELECT number, task, started_boot_ns FROM segment WHERE session = ?1 ORDER BY number";
         self.collect(sql, [id], |row| {
-            let get = || -> rusqlite::Result<Segment> {
-                Ok(Segment {
-                    index: row.get(0)?,
-                    task: row.get(1)?,
-                    started_boot_ns: row.get::<_, i64>(2)? as u64,
-                })
-            };
-            get().map_err(|error| self.wrap(error))
+            let get =
+                || -> rusqlite::Result<(u32, String, i64)> { Ok((row.get(0)?, row.get(1)?, row.get(2)?)) };
+            let (index, task, started_boot_ns) = get().map_err(|error| self.wrap(error))?;
+            let task = task.parse().map_err(|error| {
+                Error::corrupt(&self.path, format!("the task of a segment of session {id}: {error}"))
+            })?;
+            Ok(Segment { index, task, started_boot_ns: started_boot_ns as u64 })
         })
     }
 

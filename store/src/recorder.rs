@@ -110,7 +110,7 @@ impl Recorder {
             this.execute(
                 "INSERT INTO segment (session, number, task, started_boot_ns) VALUES (?1, ?2, ?3, ?4) \
                  ON CONFLICT DO UPDATE SET task = excluded.task, started_boot_ns = excluded.started_boot_ns",
-                params![id.0, segment.index, segment.task, segment.started_boot_ns as i64],
+                params![id.0, segment.index, segment.task.as_str(), segment.started_boot_ns as i64],
             )
         })
     }
@@ -318,7 +318,7 @@ impl Recorder {
         self.begin()?;
         self.execute(
             "INSERT INTO session (agent, task, started_unix_ns, meta) VALUES (?1, ?2, ?3, ?4)",
-            params![meta.agent, meta.task, meta.started_unix_ns, body],
+            params![meta.agent.as_str(), meta.task.as_str(), meta.started_unix_ns, body],
         )?;
         let id = SessionId(self.conn.last_insert_rowid());
         if !id.is_valid() {
@@ -326,7 +326,7 @@ impl Recorder {
         }
         self.execute(
             "INSERT INTO segment (session, number, task, started_boot_ns) VALUES (?1, 0, ?2, ?3)",
-            params![id.0, meta.task, meta.started_boot_ns as i64],
+            params![id.0, meta.task.as_str(), meta.started_boot_ns as i64],
         )?;
         Ok(id)
     }

@@ -71,8 +71,8 @@ fn imports() -> Vec<(&'static str, Vec<u8>)> {
     let session = Session {
         id: SessionId(7),
         meta: SessionMeta {
-            agent: "codex".into(),
-            task: "edit".into(),
+            agent: "codex".parse().unwrap(),
+            task: "edit".parse().unwrap(),
             command: vec!["codex".into(), "exec".into()],
             context: Context {
                 workspaces: vec![BString::from(&b"/home/u/w\xff"[..])],
@@ -88,8 +88,8 @@ fn imports() -> Vec<(&'static str, Vec<u8>)> {
         },
         summary: Some(Summary { exit_status: Some(0), score: Some(0.25), ..Summary::default() }),
         segments: vec![
-            Segment { index: 0, task: "edit".into(), started_boot_ns: 5 },
-            Segment { index: 1, task: "test".into(), started_boot_ns: 6_000_000_000 },
+            Segment { index: 0, task: "edit".parse().unwrap(), started_boot_ns: 5 },
+            Segment { index: 1, task: "test".parse().unwrap(), started_boot_ns: 6_000_000_000 },
         ],
         complete: true,
     };

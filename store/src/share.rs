@@ -16,6 +16,7 @@ use crate::Session;
 use bstr::{BString, ByteSlice};
 use event::{Alert, Captured, File, Object, Op, Syscall};
 use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
 
 /// Where the home is said to be.
 const HOME: &[u8] = b"/home/user";
@@ -110,11 +111,12 @@ impl Share {
 
     pub(crate) fn session(&mut self, session: &mut Session) {
         let meta = &mut session.meta;
-        for text in [&mut meta.agent, &mut meta.task].into_iter().chain(&mut meta.command) {
-            self.text(text);
+        meta.agent = self.name(meta.agent.as_str());
+        for task in session.segments.iter_mut().map(|segment| &mut segment.task).chain([&mut meta.task]) {
+            *task = self.name(task.as_str());
         }
-        for segment in &mut session.segments {
-            self.text(&mut segment.task);
+        for text in &mut meta.command {
+            self.text(text);
         }
         let context = &mut meta.context;
         let lists = [&mut context.workspaces, &mut context.agent_state, &mut context.toolchains];
@@ -174,6 +176,13 @@ impl Share {
 
     fn file(&mut self, file: &mut File) {
         self.bytes(&mut file.path);
+    }
+
+    /// A name that says nothing of its user; one that does not stay a name is left out.
+    fn name<N: FromStr + Default>(&mut self, name: &str) -> N {
+        let mut text = name.to_owned();
+        self.text(&mut text);
+        text.parse().unwrap_or_default()
     }
 
     fn text(&mut self, text: &mut String) {
@@ -271,8 +280,8 @@ mod tests {
 
     fn share(text: &str) -> String {
         let meta = SessionMeta {
-            agent: "a".into(),
-            task: "t".into(),
+            agent: "a".parse().unwrap(),
+            task: "t".parse().unwrap(),
             command: Vec::new(),
             context: Context { home: "/home/zaphod".into(), uid: 4711, ..Context::default() },
             mode: "record".into(),

@@ -219,6 +219,7 @@ mod tests {
         Action, Begin, Confinement, Finished, GoOn, MAX_REQUEST_BYTES, Mode, Refused, Reply, Report, Request,
         Why,
     };
+    use event::SessionRef;
     use std::io::Read;
     use std::os::fd::AsFd;
 
@@ -256,7 +257,7 @@ mod tests {
     fn a_frame_arrives_with_its_descriptors() {
         let (a, b) = UnixStream::pair().unwrap();
         let file = tempfile_like();
-        let request = Request::Task { session: "last".into(), owner: None, task: "edit".parse().unwrap() };
+        let request = Request::Task { session: SessionRef::Last, owner: None, task: "edit".parse().unwrap() };
         send(&a, &request, &[file.as_fd()]).unwrap();
         drop(a);
         let (got, fds) = receive::<Request>(&b, MAX_REQUEST_BYTES).unwrap().unwrap();
@@ -284,7 +285,7 @@ mod tests {
 
     /// Seeds of the fuzz target: bodies of frames.
     fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-        let (session, owner) = (String::from("last"), Some(1000));
+        let (session, owner) = (SessionRef::Last, Some(1000));
         let begin = Begin {
             mode: Mode::Enforce,
             agent: "codex".parse().unwrap(),

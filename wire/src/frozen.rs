@@ -1,6 +1,6 @@
 //! What is told of a session that stands still, to the client that it was started by, and what its user answers.
 
-use event::Stage;
+use event::{AgentName, Stage};
 use serde::{Deserialize, Serialize};
 
 /// A session stands still.
@@ -11,7 +11,7 @@ pub struct Frozen {
     /// The session.
     pub session: String,
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The stage that froze it; `None`: it was asked for from outside, or what guards it has died.
     pub stage: Option<Stage>,
     /// What was done, and what became of it; empty where no single operation froze it.

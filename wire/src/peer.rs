@@ -1,8 +1,8 @@
 //! Who works outside of a session and was reached by it.
 
 use agents::Agent;
-use event::Fate;
 use event::helper::Work;
+use event::{AgentName, Fate};
 use serde::{Deserialize, Serialize};
 
 /// A process outside of the session that listens where the session has connected to, or was kept from.
@@ -38,8 +38,8 @@ impl Peer {
 pub struct Delegate {
     /// Its process.
     pub pid: u32,
-    /// The agent.
-    pub agent: String,
+    /// The agent; `None` where it had ended before anybody could look.
+    pub agent: Option<AgentName>,
     /// Its command line, as far as it is short.
     pub command: String,
 }
@@ -47,16 +47,18 @@ pub struct Delegate {
 impl Delegate {
     /// One that has ended before anybody could say more of it.
     pub fn gone(pid: u32) -> Delegate {
-        Delegate { pid, agent: "unknown".to_owned(), command: "an agent".to_owned() }
+        Delegate { pid, agent: None, command: "an agent".to_owned() }
     }
 
     /// What happened, and what to do.
     pub fn advice(&self) -> String {
         let Delegate { pid, agent, command } = self;
-        let alone = Agent::named(agent).and_then(|agent| agent.alone.as_deref());
+        let known = agent.as_ref().and_then(|agent| Agent::named(agent.as_str()));
+        let alone = known.and_then(|agent| agent.alone.as_deref());
         let alone = alone.map_or_else(String::new, |alone| format!("; or work without it: {alone}"));
+        let agent = agent.as_ref().map_or_else(String::new, |agent| format!(" (`{agent}`)"));
         format!(
-            "`{command}` (process {pid}) is an agent (`{agent}`) outside of the session, and would work for it unguarded. End it \
+            "`{command}` (process {pid}) is an agent{agent} outside of the session, and would work for it unguarded. End it \
              with `kill {pid}` and start again; or guard it with `wardline enforce --attach {pid}`{alone}"
         )
     }

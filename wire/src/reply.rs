@@ -2,6 +2,7 @@
 
 use crate::{Confinement, Frozen, Notice, Report};
 use bstr::BString;
+use event::{AgentName, TaskName};
 use serde::{Deserialize, Serialize};
 
 /// An answer.
@@ -62,9 +63,9 @@ pub struct Running {
     /// Its id.
     pub session: String,
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The task of the segment that runs.
-    pub task: String,
+    pub task: TaskName,
     /// `record`, `enforce` or `shadow`.
     pub mode: String,
     /// `running` or `frozen`.

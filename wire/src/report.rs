@@ -1,7 +1,7 @@
 //! What a session amounted to, as the client prints it when the command has ended.
 
 use crate::{Delegate, GoOn, Lag, Latency, Peer};
-use event::{Fate, Means, Stage, Told, Unseen};
+use event::{AgentName, Fate, Means, Stage, TaskName, Told, Unseen};
 use models::State;
 use serde::{Deserialize, Serialize};
 
@@ -88,9 +88,9 @@ pub struct Report {
     /// Its id.
     pub session: String,
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The task of its last segment.
-    pub task: String,
+    pub task: TaskName,
     /// `record`, `enforce` or `shadow`.
     pub mode: String,
     /// `lsm` or `tracepoint`.

@@ -2,7 +2,7 @@
 
 use crate::{Confinement, GoOn};
 use bstr::BString;
-use event::{AgentName, TaskName};
+use event::{AgentName, SessionRef, TaskName};
 use serde::{Deserialize, Serialize};
 
 /// What a session is for.
@@ -107,8 +107,8 @@ pub enum Request {
     Detach,
     /// Opens a new segment.
     Task {
-        /// Its number, or `last`.
-        session: String,
+        /// The session.
+        session: SessionRef,
         /// Its user, where that is not plain.
         owner: Option<u32>,
         /// The task of the new segment.
@@ -117,7 +117,7 @@ pub enum Request {
     /// Follows notices: [`Reply::Notice`] until one side hangs up, or where only the past is left.
     Tail {
         /// One session only.
-        session: Option<String>,
+        session: Option<SessionRef>,
         /// So many of the past come first.
         past: usize,
     },
@@ -125,8 +125,8 @@ pub enum Request {
     Sessions,
     /// Stops, freezes or thaws a session.
     StopSession {
-        /// Its number, or `last`.
-        session: String,
+        /// The session.
+        session: SessionRef,
         /// Its user, where that is not plain.
         owner: Option<u32>,
         /// What is done.

@@ -123,7 +123,7 @@ fn words(frozen: &Frozen) -> String {
     let mut text = format!(
         "session {} of `{}` was frozen{by}: nothing of it runs\n",
         frozen.session,
-        plain(&frozen.agent)
+        plain(frozen.agent.as_str())
     );
     for what in &frozen.what {
         text.push_str(&format!("  what       {}\n", plain(what)));
@@ -171,7 +171,7 @@ mod tests {
         Frozen {
             number: 1,
             session: "17".into(),
-            agent: "codex".into(),
+            agent: "codex".parse().unwrap(),
             stage: Some(Stage::T0),
             what: vec!["NOT prevented: `rename /home/u/.bashrc\u{1b}` happened; the session was frozen afterwards (T0)".into()],
             why: vec!["`~/.bashrc` is a crown jewel (shell start-up): no agent session may change it".into()],

@@ -1,7 +1,8 @@
 //! `wardline allow DENIAL`: what a baseline refused is normal for the agent.
 
 use super::answers::{how_long, is_free, keep, library, opened_by, places, take_in, until};
-use super::{denials, reading};
+use super::denials::{self, DenialRef};
+use super::reading;
 use crate::configuration::age;
 use anyhow::{Context, Result};
 use command::{Exit, State, print_line};
@@ -21,7 +22,7 @@ refuses is no matter of an answer: see `wardline policy`.\n\nExamples:\n  sudo w
 )]
 pub struct Args {
     /// A denial, as `wardline why` numbers them: `17.3`, `last.1`
-    pub denial: String,
+    pub denial: DenialRef,
     /// From now on; that is what is meant without `--for` and `--session`
     #[arg(long, conflicts_with_all = ["session", "time"])]
     pub always: bool,
@@ -42,7 +43,7 @@ pub struct Args {
 /// Allows it.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let (uid, library) = library(state, args.user.as_deref())?;
-    let (session, number) = denials::named(&args.denial)?;
+    let DenialRef { session, number } = args.denial;
     let number = number.ok_or_else(|| {
         Exit::Usage.error(format!(
             "`{0}` is a session: say which of its denials, as in `{0}.1`; `wardline why {0}` lists them",
@@ -53,7 +54,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let session = reading::session(&reader, session)?;
     let denial = denials::one(denials::of(&reader, &session)?, &session, number)?;
     // One that cannot be read arms nothing either, and is asked again when another is armed.
-    let baseline = library.union(&session.meta.agent).ok().flatten();
+    let baseline = library.union(session.meta.agent.as_str()).ok().flatten();
     let opened = match &args.below {
         Some(directory) if denial.stage == Stage::T1 => {
             let opened = widened(&denial.meant, directory, &session.meta.context)?;

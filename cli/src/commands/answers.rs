@@ -6,7 +6,7 @@ use crate::client::connect;
 use anyhow::Result;
 use bstr::BStr;
 use command::{Exit, State, table, user};
-use event::Stage;
+use event::{SessionRef, Stage};
 use models::{Allowed, Baseline, words};
 use nix::unistd::Uid;
 use profiler::{Answer, Library, Says};
@@ -87,7 +87,7 @@ pub(super) fn keep(
 ) -> Result<Answer> {
     let answer = Answer {
         number: 0,
-        agent: session.meta.agent.clone(),
+        agent: session.meta.agent.to_string(),
         session: session.id.0,
         said_unix_ns: now(),
         about: short(&format!("{} {}", denial.op, denial.what)),
@@ -102,13 +102,13 @@ pub(super) fn take_in(state: &State, uid: u32, agent: &str, only: Option<i64>) -
     let mut said = Vec::new();
     for running in reading::running(state)? {
         let is_meant = only.is_none_or(|only| running.session == only.to_string());
-        if running.uid != uid || running.agent != agent || running.mode == "record" || !is_meant {
+        if running.uid != uid || running.agent != *agent || running.mode == "record" || !is_meant {
             continue;
         }
-        let (session, owner) = (running.session.clone(), Some(uid));
-        let Ok(task) = running.task.parse() else { continue };
+        let Ok(session) = running.session.parse::<SessionRef>() else { continue };
+        let (owner, task) = (Some(uid), running.task.clone());
         let Some(supervisor) = connect::running(state)? else { break };
-        match connect::ask(&supervisor, &Request::Task { session: session.clone(), owner, task }, &[]) {
+        match connect::ask(&supervisor, &Request::Task { session, owner, task }, &[]) {
             Ok(_) => said.push(format!("session {session} goes by it from now on")),
             Err(error) => said.push(format!("session {session} goes on as before: {error}")),
         }

@@ -9,6 +9,7 @@ use command::table;
 use command::user;
 use command::{Exit, State};
 use command::{print_line, print_text};
+use event::{AgentName, TaskName};
 use models::Baseline;
 use profiler::Library;
 use serde::Serialize;
@@ -68,19 +69,19 @@ impl service::supervisor::Baselines for Source {
     fn load(
         &self,
         uid: u32,
-        agent: &str,
-        task: Option<&str>,
+        agent: &AgentName,
+        task: Option<&TaskName>,
         session: Option<i64>,
     ) -> Result<Option<Arc<Baseline>>, String> {
         let library = Library::new(self.state.user(uid));
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-        let allowed = library.allowed(agent, session, now).map_err(|e| e.to_string())?;
+        let allowed = library.allowed(agent.as_str(), session, now).map_err(|e| e.to_string())?;
         let loaded = match task {
-            Some(task) => match library.load(agent, task) {
+            Some(task) => match library.load(agent.as_str(), task.as_str()) {
                 Err(profiler::Error::Missing { .. }) => return Ok(None),
                 other => other.map(Some),
             },
-            None => library.union(agent),
+            None => library.union(agent.as_str()),
         };
         let loaded = loaded.map_err(|e| e.to_string())?;
         Ok(loaded.map(|mut baseline| {

@@ -3,11 +3,15 @@
 use super::what::what;
 use anyhow::Result;
 use command::{Exit, table};
-use event::{Event, Fate, Means, Object, Op, Outcome, SessionMeta, Stage, Tokeniser, Told, shown};
+use event::{
+    Event, Fate, Means, Object, Op, Outcome, SessionMeta, SessionRef, Stage, Tokeniser, Told, shown,
+};
 use models::Allowed;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::ops::ControlFlow;
+use std::str::FromStr;
 
 /// Processes that are named between a denial and the agent; of a longer chain the nearest.
 const CHAIN_MAX: usize = 16;
@@ -57,14 +61,40 @@ pub(super) fn of(reader: &store::Reader, session: &store::Session) -> Result<Vec
     Ok(denials.all)
 }
 
-/// The session, and the number of the denial in it, where one is named.
-pub(super) fn named(denial: &str) -> Result<(&str, Option<usize>)> {
-    let Some((session, number)) = denial.split_once('.') else { return Ok((denial, None)) };
-    match number.parse() {
-        Ok(number) if number > 0 => Ok((session, Some(number))),
-        _ => Err(Exit::Usage.error(format!(
-            "`{denial}` is no denial: give its session and its number, as in `last.1`; `wardline why` lists them"
-        ))),
+/// A session, and the denial in it, where one is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenialRef {
+    pub(super) session: SessionRef,
+    /// Counted from 1.
+    pub(super) number: Option<usize>,
+}
+
+impl FromStr for DenialRef {
+    type Err = String;
+
+    fn from_str(denial: &str) -> Result<DenialRef, String> {
+        let Some((session, number)) = denial.split_once('.') else {
+            return Ok(DenialRef { session: parsed(denial)?, number: None });
+        };
+        match number.parse() {
+            Ok(number) if number > 0 => Ok(DenialRef { session: parsed(session)?, number: Some(number) }),
+            _ => Err(format!(
+                "`{denial}` is no denial: give its session and its number, as in `last.1`; `wardline why` lists them"
+            )),
+        }
+    }
+}
+
+fn parsed(session: &str) -> Result<SessionRef, String> {
+    session.parse().map_err(|error: event::NoSession| error.to_string())
+}
+
+impl fmt::Display for DenialRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            Some(number) => write!(f, "{}.{number}", self.session),
+            None => write!(f, "{}", self.session),
+        }
     }
 }
 
@@ -218,8 +248,8 @@ mod tests {
     fn answered(events: &[Event]) -> Vec<Denial> {
         let reasons = BTreeMap::from([(1, "`~/.ssh/id_rsa` holds a private key".to_owned())]);
         let meta = SessionMeta {
-            agent: "codex".into(),
-            task: "edit".into(),
+            agent: "codex".parse().unwrap(),
+            task: "edit".parse().unwrap(),
             command: vec![],
             context: Context { home: "/home/u".into(), ..Context::default() },
             mode: "enforce".into(),
@@ -283,10 +313,14 @@ mod tests {
 
     #[test]
     fn a_name_of_a_denial_has_a_session_and_a_number() {
-        assert_eq!(named("last").unwrap(), ("last", None));
-        assert_eq!(named("17.3").unwrap(), ("17", Some(3)));
-        for wrong in ["17.", "17.0", "17.x", "last.-1"] {
-            assert_eq!(Exit::of(&named(wrong).unwrap_err()), Exit::Usage, "{wrong}");
+        let last = |number| DenialRef { session: SessionRef::Last, number };
+        assert_eq!("last".parse(), Ok(last(None)));
+        assert_eq!("last.1".parse(), Ok(last(Some(1))));
+        let third = DenialRef { session: SessionRef::Number(17), number: Some(3) };
+        assert_eq!("17.3".parse(), Ok(third));
+        assert_eq!(third.to_string(), "17.3");
+        for wrong in ["17.", "17.0", "17.x", "last.-1", "x", "x.1"] {
+            assert!(wrong.parse::<DenialRef>().is_err(), "{wrong}");
         }
     }
 }

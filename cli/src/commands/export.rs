@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use bstr::BString;
 use command::State;
 use command::user;
+use event::SessionRef;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -21,7 +22,7 @@ use store::Names;
 )]
 pub struct Args {
     /// Number of the session, or `last`
-    pub session: String,
+    pub session: SessionRef,
     /// The format
     #[arg(long, default_value = "jsonl")]
     pub format: Format,
@@ -47,7 +48,8 @@ pub enum Format {
 /// Writes it.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let file = args.output.as_deref().map(create).transpose()?;
-    let mut line = vec!["export", args.session.as_str(), "--format", "jsonl"];
+    let session = args.session.to_string();
+    let mut line = vec!["export", session.as_str(), "--format", "jsonl"];
     line.extend(args.share.then_some("--share"));
     if let Some(code) =
         reading::through_supervisor(state, args.user.as_deref(), &line, file.as_ref().map(AsFd::as_fd))?
@@ -56,7 +58,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     }
     let uid = user::owner(args.user.as_deref(), state)?;
     let reader = state.existing_store(uid)?;
-    let session = reading::session(&reader, &args.session)?;
+    let session = reading::session(&reader, args.session)?;
     let mut out: Box<dyn Write> = match file {
         Some(file) => Box::new(BufWriter::new(file)),
         None => Box::new(BufWriter::new(std::io::stdout().lock())),

@@ -5,6 +5,7 @@ use super::task;
 use crate::client::connect;
 use anyhow::{Result, bail};
 use command::{Exit, State};
+use event::SessionRef;
 use nix::unistd::Uid;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -44,15 +45,12 @@ pub fn through_supervisor(
     }
 }
 
-/// The session that a user names: its number, or `last`.
-pub fn session(reader: &store::Reader, name: &str) -> Result<store::Session> {
-    if name == "last" {
+/// The session that a user names.
+pub fn session(reader: &store::Reader, named: SessionRef) -> Result<store::Session> {
+    let SessionRef::Number(number) = named else {
         let last = reader.sessions()?.pop();
         return last.ok_or_else(|| Exit::Usage.error("nothing was recorded yet"));
-    }
-    let number = name.parse().map_err(|_| {
-        Exit::Usage.error(format!("`{name}` is no session: `wardline sessions` lists their numbers"))
-    })?;
+    };
     match reader.session(SessionId(number)) {
         Err(store::Error::NoSession { .. }) => {
             Err(Exit::Usage.error(format!("there is no session {number}: `wardline sessions` lists them")))

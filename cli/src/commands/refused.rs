@@ -1,7 +1,7 @@
 //! The command that never started: by whom it was refused, why, and what to do.
 
 use command::Exit;
-use event::{Fate, Op, Stage, UNKNOWN_TASK};
+use event::{Fate, Op, Stage};
 use nix::errno::Errno;
 use std::ffi::OsString;
 use wire::{Denial, Report};
@@ -29,9 +29,10 @@ fn text(program: &str, denial: &Denial, report: &Report) -> String {
     let Report { agent, task, session, .. } = report;
     let mut text = format!("Wardline refused to start `{program}`");
     if *stage == Stage::T1 {
-        let baseline = match task.as_str() {
-            UNKNOWN_TASK => format!("what was learned of `{agent}`"),
-            task => format!("the baseline {agent}/{task}"),
+        let baseline = if task.is_unsaid() {
+            format!("what was learned of `{agent}`")
+        } else {
+            format!("the baseline {agent}/{task}")
         };
         text.push_str(&format!(": {baseline} does not know `{object}` as a program"));
     } else {
@@ -52,13 +53,13 @@ fn text(program: &str, denial: &Denial, report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use event::Means;
+    use event::{Means, TaskName};
 
     fn report(denial: Denial) -> Report {
         Report {
             session: "17".into(),
-            agent: "codex".into(),
-            task: "edit".into(),
+            agent: "codex".parse().unwrap(),
+            task: "edit".parse().unwrap(),
             denials: vec![denial],
             ..Report::default()
         }
@@ -84,7 +85,7 @@ mod tests {
         let error = unstarted(&["codex".into()], Errno::EPERM, &report(denial(Stage::T1)));
         assert_eq!(Exit::of(&error), Exit::NotExecutable);
         insta::assert_snapshot!(error.to_string());
-        let unknown = Report { task: "unknown".into(), ..report(denial(Stage::T1)) };
+        let unknown = Report { task: TaskName::default(), ..report(denial(Stage::T1)) };
         let error = unstarted(&["codex".into()], Errno::EPERM, &unknown).to_string();
         assert!(error.contains("what was learned of `codex` does not know"), "{error}");
     }

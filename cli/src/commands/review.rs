@@ -4,7 +4,7 @@ use super::answers::{keep, library, now, opened_by, places, shown, take_in, unti
 use super::denials::{self, Denial};
 use anyhow::Result;
 use command::{State, print_line, table};
-use event::{Fate, Stage};
+use event::{AgentName, Fate, Stage};
 use models::{Allowed, Baseline};
 use profiler::{Library, Says, is_answered};
 use serde::Serialize;
@@ -65,7 +65,7 @@ impl Row {
         let by = denial.programs.first().map(|program| program.arguments.clone());
         Self {
             denial: format!("{}.{}", session.id.0, denial.number),
-            agent: session.meta.agent.clone(),
+            agent: session.meta.agent.to_string(),
             op: denial.op,
             what: denial.what.clone(),
             fate: denial.fate,
@@ -174,8 +174,8 @@ fn groups(reader: &store::Reader, library: &Library, last: usize) -> Result<Vec<
     let answers = library.answers()?;
     let mut sessions = reader.sessions()?;
     sessions.drain(..sessions.len().saturating_sub(last));
-    let mut groups: BTreeMap<(String, Vec<Allowed>), Group> = BTreeMap::new();
-    let mut baselines: BTreeMap<String, Option<Baseline>> = BTreeMap::new();
+    let mut groups: BTreeMap<(AgentName, Vec<Allowed>), Group> = BTreeMap::new();
+    let mut baselines: BTreeMap<AgentName, Option<Baseline>> = BTreeMap::new();
     for session in sessions {
         let agent = &session.meta.agent;
         for denial in denials::of(reader, &session)? {
@@ -184,7 +184,9 @@ fn groups(reader: &store::Reader, library: &Library, last: usize) -> Result<Vec<
             }
             let baseline = match baselines.get(agent) {
                 Some(baseline) => baseline,
-                None => baselines.entry(agent.clone()).or_insert(library.union(agent).ok().flatten()),
+                None => {
+                    baselines.entry(agent.clone()).or_insert(library.union(agent.as_str()).ok().flatten())
+                }
             };
             let Ok(opens) = opened_by(&denial, baseline.as_ref()) else { continue };
             let (id, times) = (session.id.0, denial.times);

@@ -6,6 +6,7 @@ use command::State;
 use command::print_line;
 use command::table;
 use command::user;
+use event::{AgentName, TaskName};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -28,8 +29,8 @@ pub struct Args {
 struct Row {
     session: i64,
     state: String,
-    agent: String,
-    task: String,
+    agent: AgentName,
+    task: TaskName,
     mode: String,
     tier: String,
     user: u32,
@@ -117,8 +118,8 @@ fn text(rows: &[Row]) -> String {
         table.add_row([
             row.session.to_string(),
             row.state.clone(),
-            row.agent.clone(),
-            row.task.clone(),
+            row.agent.to_string(),
+            row.task.to_string(),
             row.mode.clone(),
             table::time(row.started_unix_ns),
             number(row.events),

@@ -11,7 +11,7 @@ use anyhow::Result;
 use command::State;
 use command::table;
 use command::user;
-use event::{Event, Fate, Means, Op, Outcome, Stage};
+use event::{Event, Fate, Means, Op, Outcome, SessionRef, Stage};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 )]
 pub struct Args {
     /// Number of the session, or `last`
-    pub session: String,
+    pub session: SessionRef,
     /// One JSON object
     #[arg(long)]
     pub json: bool,
@@ -67,7 +67,8 @@ fn meta<S: serde::Serializer>(meta: &event::SessionMeta, serializer: S) -> Resul
 
 /// Shows it.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
-    let mut line = vec!["show", args.session.as_str()];
+    let session = args.session.to_string();
+    let mut line = vec!["show", session.as_str()];
     line.extend(
         [(args.json, "--json"), (args.events, "--events"), (args.all, "--all")]
             .iter()
@@ -79,7 +80,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     }
     let uid = user::owner(args.user.as_deref(), state)?;
     let reader = state.existing_store(uid)?;
-    let session = reading::session(&reader, &args.session)?;
+    let session = reading::session(&reader, args.session)?;
     let folded = match args.json || args.events || args.all {
         true => None,
         false => Some(Folded::of(&reader, &session)?),

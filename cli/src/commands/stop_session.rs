@@ -3,6 +3,7 @@
 use super::task;
 use anyhow::Result;
 use command::State;
+use event::SessionRef;
 use wire::{Action, GoOn, Request};
 
 /// Arguments of `stop-session`.
@@ -12,7 +13,7 @@ use wire::{Action, GoOn, Request};
 )]
 pub struct Args {
     /// Number of a running session, or `last`
-    pub session: String,
+    pub session: SessionRef,
     /// Kill every process of it (the default)
     #[arg(long, group = "action")]
     pub kill: bool,
@@ -39,5 +40,5 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         _ => Action::Kill,
     };
     let owner = args.user.as_deref().map(|user| command::user::owner(Some(user), state)).transpose()?;
-    task::done(state, &Request::StopSession { session: args.session.clone(), owner, action })
+    task::done(state, &Request::StopSession { session: args.session, owner, action })
 }

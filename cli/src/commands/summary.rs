@@ -203,8 +203,8 @@ mod tests {
     fn report() -> Report {
         Report {
             session: "17".into(),
-            agent: "codex".into(),
-            task: "edit".into(),
+            agent: "codex".parse().unwrap(),
+            task: "edit".parse().unwrap(),
             tier: "lsm".into(),
             events: 1234,
             syscalls: 45_678,
@@ -248,7 +248,7 @@ mod tests {
             lost: 3,
             delegate: Some(Delegate {
                 pid: 4711,
-                agent: "codex".into(),
+                agent: "codex".parse().ok(),
                 command: "codex app-server --listen unix://".into(),
             }),
             notes: vec!["known".into(), "a note".into(), "a note".into()],

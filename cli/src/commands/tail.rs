@@ -5,6 +5,7 @@ use crate::client::connect;
 use anyhow::{Result, bail};
 use command::State;
 use command::table;
+use event::SessionRef;
 use std::io::Write;
 use wire::{Notice, Reply, Request};
 
@@ -15,7 +16,7 @@ use wire::{Notice, Reply, Request};
 )]
 pub struct Args {
     /// Number of a session, or `last`; all of them otherwise
-    pub session: Option<String>,
+    pub session: Option<SessionRef>,
     /// So many notices of the past
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     pub past: usize,
@@ -27,7 +28,7 @@ pub struct Args {
 /// Follows until interrupted, or until the supervisor ends. Without a supervisor the past is all that there is.
 pub fn run(state: &State, args: &Args) -> Result<()> {
     let Some(supervisor) = connect::running(state)? else { return past(state, args) };
-    let request = Request::Tail { session: args.session.clone(), past: args.past };
+    let request = Request::Tail { session: args.session, past: args.past };
     let mut reply = Some(connect::ask(&supervisor, &request, &[])?);
     while let Some(said) = reply {
         match said {
@@ -41,9 +42,10 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
 }
 
 fn past(state: &State, args: &Args) -> Result<()> {
-    let session = args.session.as_deref().filter(|session| *session != "last");
-    let mut notices = service::teller::past(state.root(), None, session, args.past);
-    if args.session.as_deref() == Some("last") {
+    let session =
+        args.session.filter(|session| *session != SessionRef::Last).map(|number| number.to_string());
+    let mut notices = service::teller::past(state.root(), None, session.as_deref(), args.past);
+    if args.session == Some(SessionRef::Last) {
         let last = notices.last().map(|notice| notice.session.clone());
         notices.retain(|notice| Some(&notice.session) == last.as_ref());
     }

@@ -4,7 +4,7 @@ use crate::client::connect;
 use anyhow::{Result, bail};
 use command::print_line;
 use command::{Exit, State};
-use event::TaskName;
+use event::{SessionRef, TaskName};
 use wire::{Reply, Request};
 
 /// Arguments of `task`.
@@ -15,7 +15,7 @@ So only its owner or root, from outside every session, can say it.\n\nExamples:\
 )]
 pub struct Args {
     /// Number of a running session, or `last`
-    pub session: String,
+    pub session: SessionRef,
     /// The task of the new segment
     pub task: TaskName,
     /// Whose session, where two users have one of that number
@@ -26,7 +26,7 @@ pub struct Args {
 /// Says it.
 pub fn run(state: &State, args: &Args) -> Result<()> {
     let owner = args.user.as_deref().map(|user| command::user::owner(Some(user), state)).transpose()?;
-    let request = Request::Task { session: args.session.clone(), owner, task: args.task.clone() };
+    let request = Request::Task { session: args.session, owner, task: args.task.clone() };
     done(state, &request)
 }
 

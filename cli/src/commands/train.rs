@@ -6,7 +6,7 @@ use command::Exit;
 use command::print_line;
 use command::table::{self, count};
 use command::user;
-use event::{AgentName, TaskName, UNKNOWN_TASK};
+use event::{AgentName, TaskName};
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{State, Trial};
 use nix::unistd::Uid;
@@ -143,11 +143,16 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     }
     let made = rows.len();
     rows.extend(report.refused.into_iter().map(|refused| {
-        Row::without(refused.agent, refused.task, left_out(refused.left_out), refused.error.to_string())
+        Row::without(
+            refused.agent.into(),
+            refused.task.into(),
+            left_out(refused.left_out),
+            refused.error.to_string(),
+        )
     }));
     rows.extend(report.untasked.into_iter().map(|Untasked { agent, sessions }| {
-        let why = trial::untasked(&agent, sessions);
-        Row::without(agent, UNKNOWN_TASK.to_owned(), Vec::new(), why)
+        let why = trial::untasked(agent.as_str(), sessions);
+        Row::without(agent.to_string(), TaskName::default().to_string(), Vec::new(), why)
     }));
     let kept = report.kept.len();
     rows.extend(report.kept.into_iter().map(|Kept { agent, task, gone }| Row {

@@ -1,10 +1,10 @@
 //! `wardline why [DENIAL]`: one thing that a stage spoke against: what, why, and who did it, up to the agent.
 
-use super::denials::{self, Denial, Program, named, short, told};
+use super::denials::{self, Denial, DenialRef, Program, short, told};
 use super::reading;
 use anyhow::Result;
 use command::{State, table, user};
-use event::{Stage, UNKNOWN_TASK};
+use event::{AgentName, Stage, TaskName};
 use serde::Serialize;
 use std::io::Write;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// A session (its number, or `last`) for a list of its denials, or one of them: `17.3`, `last.1`
     #[arg(default_value = "last")]
-    pub denial: String,
+    pub denial: DenialRef,
     /// One JSON object
     #[arg(long)]
     pub json: bool,
@@ -30,8 +30,8 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Answer {
     session: i64,
-    agent: String,
-    task: String,
+    agent: AgentName,
+    task: TaskName,
     mode: String,
     /// How many there are in the session.
     of: usize,
@@ -40,12 +40,13 @@ struct Answer {
 
 /// Answers it.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
-    let mut line = vec!["why", args.denial.as_str()];
+    let denial = args.denial.to_string();
+    let mut line = vec!["why", denial.as_str()];
     line.extend(args.json.then_some("--json"));
     if let Some(code) = reading::through_supervisor(state, args.user.as_deref(), &line, None)? {
         return Ok(code);
     }
-    let (session, number) = named(&args.denial)?;
+    let DenialRef { session, number } = args.denial;
     let uid = user::owner(args.user.as_deref(), state)?;
     let reader = state.existing_store(uid)?;
     let session = reading::session(&reader, session)?;
@@ -110,9 +111,10 @@ fn next(denial: &Denial, answer: &Answer) -> String {
                       policy allow PLACE`"
             .to_owned(),
         Stage::T1 => {
-            let more = match task.as_str() {
-                UNKNOWN_TASK => "name the task of sessions (`--task`), record three that do it".to_owned(),
-                task => format!("`wardline record --task {task} -- ...` three sessions that do it"),
+            let more = if task.is_unsaid() {
+                "name the task of sessions (`--task`), record three that do it".to_owned()
+            } else {
+                format!("`wardline record --task {task} -- ...` three sessions that do it")
             };
             let learned = format!("{more}, and `wardline train`");
             match denial.opens.as_slice() {
@@ -157,8 +159,8 @@ mod tests {
             meant: opens.clone(),
             opens,
         };
-        let (agent, task, mode) = ("codex".to_owned(), "edit".to_owned(), "enforce".to_owned());
-        Answer { session: 17, agent, task, mode, of: 1, denials: vec![denial] }
+        let (agent, task) = ("codex".parse().unwrap(), "edit".parse().unwrap());
+        Answer { session: 17, agent, task, mode: "enforce".to_owned(), of: 1, denials: vec![denial] }
     }
 
     #[test]

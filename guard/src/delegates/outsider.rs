@@ -79,7 +79,7 @@ impl Outsider {
     /// The agent that it is.
     pub(crate) fn delegate(&self) -> Option<Delegate> {
         let PeerKind::Agent(agent) = &self.kind else { return None };
-        Some(Delegate { pid: self.pid, agent: agent.clone(), command: self.command.clone() })
+        Some(Delegate { pid: self.pid, agent: agent.parse().ok(), command: self.command.clone() })
     }
 }
 

@@ -28,7 +28,7 @@ impl Live {
             return None;
         }
         let baseline = self.scorer.as_ref()?.baseline();
-        let known_task = baseline.task == self.segment.task;
+        let known_task = self.segment.task == *baseline.task;
         let normal =
             Normal { agent: baseline.agent.clone(), task: known_task.then(|| baseline.task.clone()) };
         let mut place = self.tokeniser.place(event)?;

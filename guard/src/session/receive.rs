@@ -26,7 +26,7 @@ impl Live {
                 return effects;
             }
             self.name(event);
-            if let Some(pid) = self.itself.note(event, &self.meta.agent)
+            if let Some(pid) = self.itself.note(event, self.meta.agent.as_str())
                 && let Err(e) = self.shared.list.confirm_itself(pid)
             {
                 tracing::warn!(session = %self.id, error = %e, "what the agent's script started cannot replace the agent's own files");

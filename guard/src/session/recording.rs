@@ -300,7 +300,7 @@ mod tests {
         let mut recording = Recording::new(full.clone(), 1, Arc::default());
         let whole = WAITING * BATCH;
         (0..whole + 3 * BATCH).for_each(|_| recording.take(call()));
-        recording.segment(Segment { index: 1, task: "t".into(), started_boot_ns: 0 });
+        recording.segment(Segment { index: 1, task: "t".parse().unwrap(), started_boot_ns: 0 });
         let left_out = 3 * BATCH as u64 + 1;
         assert_eq!(recording.left_out(), left_out);
         let mut end = || recording.end_within(Duration::from_millis(20), Summary::default());

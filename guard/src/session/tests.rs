@@ -37,8 +37,8 @@ fn opening(mode: Mode, home: &std::path::Path) -> Opening {
         slot: 3,
         mode,
         meta: SessionMeta {
-            agent: "demo-agent".into(),
-            task: "summarize".into(),
+            agent: "demo-agent".parse().unwrap(),
+            task: "summarize".parse().unwrap(),
             command: vec![],
             context,
             mode: mode.name().into(),

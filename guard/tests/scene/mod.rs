@@ -66,8 +66,8 @@ impl Scene {
 
     pub fn open(&self, mode: Mode, workspace: Option<&str>, baseline: Option<Arc<Baseline>>) -> Live {
         let meta = SessionMeta {
-            agent: "agent".into(),
-            task: "task".into(),
+            agent: "agent".parse().unwrap(),
+            task: "task".parse().unwrap(),
             command: vec![],
             context: self.context(workspace),
             mode: mode.name().into(),

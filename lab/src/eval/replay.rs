@@ -57,10 +57,11 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
             continue;
         }
         let baseline = Arc::new(library.load(&entry.agent, &entry.task)?);
-        for session in sessions.iter().filter(|session| session.complete && session.meta.agent == entry.agent)
+        for session in
+            sessions.iter().filter(|session| session.complete && session.meta.agent == *entry.agent)
         {
             let segments: Vec<u32> =
-                session.segments.iter().filter(|s| s.task == entry.task).map(|s| s.index).collect();
+                session.segments.iter().filter(|s| s.task == *entry.task).map(|s| s.index).collect();
             if !segments.is_empty() {
                 scores.push(eval::replay(
                     &reader,

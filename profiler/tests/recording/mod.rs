@@ -48,7 +48,8 @@ impl Recording {
         let mut time_ns = 1;
         for (segment, task) in (0..).zip(tasks) {
             if segment > 0 {
-                let segment = Segment { index: segment, task: (*task).into(), started_boot_ns: time_ns };
+                let segment =
+                    Segment { index: segment, task: task.parse().unwrap(), started_boot_ns: time_ns };
                 self.recorder.segment(id, &segment).unwrap();
             }
             self.work(id, segment, task, seed, &mut time_ns);
@@ -109,8 +110,8 @@ impl Recording {
 
 fn meta(agent: &str, task: &str) -> SessionMeta {
     SessionMeta {
-        agent: agent.into(),
-        task: task.into(),
+        agent: agent.parse().unwrap(),
+        task: task.parse().unwrap(),
         command: vec![agent.into()],
         context: Context {
             workspaces: vec!["/home/u/app".into()],

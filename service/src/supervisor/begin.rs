@@ -167,7 +167,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
     let rules = if begin.attach { rules.lending_nothing() } else { rules };
     let baseline = match begin.mode {
         Mode::Record => None,
-        _ => shared.baseline(begin.uid, begin.agent.as_str(), &begin.task, None)?,
+        _ => shared.baseline(begin.uid, &begin.agent, &begin.task, None)?,
     };
     let mut command = begin.command.clone();
     shared.sessions.redactor().arguments(&mut command, false);
@@ -263,8 +263,8 @@ fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(
 fn meta(lease: &Lease, begin: &Begin, command: &[BString]) -> SessionMeta {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     SessionMeta {
-        agent: begin.agent.to_string(),
-        task: begin.task.to_string(),
+        agent: begin.agent.clone(),
+        task: begin.task.clone(),
         command: command.iter().map(ToString::to_string).collect(),
         context: Context {
             workspaces: begin.workspaces.clone(),

@@ -10,7 +10,7 @@ use super::running::Running;
 use super::shared::Shared;
 use crate::starter::Order;
 use crate::teller;
-use event::TaskName;
+use event::{SessionRef, TaskName};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -48,10 +48,10 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Arc<Peer>,
         Request::Stop { kill_sessions } => stop(shared, stream, peer, kill_sessions),
         Request::Sessions => Ok(Some(Reply::Sessions(shared.sessions.list(visible(peer))))),
         Request::Task { session, owner, task } => {
-            shared.named(peer, &session, owner).and_then(|running| switch(shared, &running, &task)).map(Some)
+            shared.named(peer, session, owner).and_then(|running| switch(shared, &running, &task)).map(Some)
         }
         Request::StopSession { session, owner, action } => {
-            shared.named(peer, &session, owner).and_then(|running| act(shared, &running, action)).map(Some)
+            shared.named(peer, session, owner).and_then(|running| act(shared, &running, action)).map(Some)
         }
         Request::Read { args } => read(shared, peer, args, fds).map(Some),
         Request::Ended { .. }
@@ -96,7 +96,7 @@ fn visible(peer: &Peer) -> Option<u32> {
 
 impl Shared {
     /// The running session that a peer names, if it is the peer's.
-    fn named(&self, peer: &Peer, session: &str, owner: Option<u32>) -> Result<Arc<Running>, Refused> {
+    fn named(&self, peer: &Peer, session: SessionRef, owner: Option<u32>) -> Result<Arc<Running>, Refused> {
         let wanted = if peer.is_root() { owner } else { Some(peer.uid) };
         if owner.is_some_and(|owner| !peer.is_root() && owner != peer.uid) {
             return Err(Refused::new(
@@ -199,23 +199,20 @@ fn tail(
     shared: &Shared,
     stream: &UnixStream,
     peer: &Peer,
-    session: Option<String>,
+    session: Option<SessionRef>,
     count: usize,
 ) -> Result<Option<Reply>, Refused> {
-    let running = session.as_ref().map(|session| shared.named(peer, session, None)).transpose();
-    let name = match &running {
-        Ok(Some(running)) => Some(running.id()),
-        _ => session,
+    let running = session.map(|session| shared.named(peer, session, None)).transpose();
+    // Where none runs, the last one is that of which something was told last.
+    let last = || teller::past(&shared.setup.state, visible(peer), None, 1).pop().map(|last| last.session);
+    let name = match (&running, session) {
+        (Ok(Some(running)), _) => Some(running.id()),
+        (_, Some(SessionRef::Last)) => Some(last().unwrap_or_default()),
+        (_, Some(SessionRef::Number(number))) => Some(number.to_string()),
+        (_, None) => None,
     };
     // Listened from here on, so that nothing falls between the past and the present.
     let subscription = shared.notices.subscribe(visible(peer), name.clone());
-    // Where none runs, the last one is that of which something was told last.
-    let name = name.map(|name| match name.as_str() {
-        "last" => {
-            teller::past(&shared.setup.state, visible(peer), None, 1).pop().map_or(name, |last| last.session)
-        }
-        _ => name,
-    });
     let past = teller::past(&shared.setup.state, visible(peer), name.as_deref(), count.min(PAST_MAX));
     // A session that is over has a past at least.
     if let Err(refused) = running
@@ -223,7 +220,7 @@ fn tail(
     {
         return Err(refused);
     }
-    let is_over = name.as_ref().is_some_and(|name| shared.sessions.find(name, visible(peer)).is_err());
+    let is_over = session.is_some_and(|session| shared.sessions.find(session, visible(peer)).is_err());
     answer(stream, &Reply::Done(String::new()));
     let tell = |notices: Vec<Notice>| {
         notices.into_iter().all(|notice| wire::send(stream, &Reply::Notice(Box::new(notice)), &[]).is_ok())

@@ -3,6 +3,7 @@
 use crate::broker::Broker;
 use crate::teller::Teller;
 use bstr::BString;
+use event::SessionRef;
 use guard::{Error, Live};
 use rustix::event::{EventfdFlags, eventfd};
 use std::os::fd::OwnedFd;
@@ -108,7 +109,7 @@ impl Running {
             Action::Thaw(how) => live.thaw(how).map_err(failed),
         });
         self.note_change();
-        done.unwrap_or_else(|| Err(over(&self.id())))
+        done.unwrap_or_else(|| Err(over(SessionRef::Number(self.number))))
     }
 
     /// As it is listed; `None` while it is being summed up.
@@ -130,7 +131,10 @@ impl Running {
     }
 }
 
-/// There is none of that name, or not any more.
-pub(super) fn over(name: &str) -> Refused {
-    Refused::new(Why::NoSuchSession, format!("no session {name} is running: `wardline sessions` lists them"))
+/// It does not run, or not any more.
+pub(super) fn over(session: SessionRef) -> Refused {
+    Refused::new(
+        Why::NoSuchSession,
+        format!("no session {session} is running: `wardline sessions` lists them"),
+    )
 }

@@ -4,8 +4,8 @@ use super::notices::{self, Notices};
 use super::running::{Running, over};
 use super::undo;
 use collector::{ALL_SESSIONS, Heard};
-use event::Captured;
 use event::secret::Redactor;
+use event::{Captured, SessionRef};
 use guard::{Effect, Live};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -156,14 +156,17 @@ impl Sessions {
     }
 
     /// The running session of that number, or the `last` one; of a user, where that is said.
-    pub fn find(&self, name: &str, uid: Option<u32>) -> Result<Arc<Running>, Refused> {
+    pub fn find(&self, named: SessionRef, uid: Option<u32>) -> Result<Arc<Running>, Refused> {
         let all: Vec<_> = self.all().values().cloned().collect();
         let mut found: Vec<_> = all
             .into_iter()
             .filter(|running| uid.is_none_or(|uid| uid == running.uid))
-            .filter(|running| name == "last" || running.id() == name)
+            .filter(|running| match named {
+                SessionRef::Last => true,
+                SessionRef::Number(number) => running.number == number,
+            })
             .collect();
-        if name == "last" {
+        if named == SessionRef::Last {
             let started = |running: &Arc<Running>| running.with(|live| live.meta().started_boot_ns);
             found.sort_by_key(started);
             return found.pop().ok_or_else(|| Refused::new(Why::NoSuchSession, "no session is running"));
@@ -171,10 +174,10 @@ impl Sessions {
         match (found.pop(), found.is_empty()) {
             (Some(running), true) => Ok(running),
             (Some(_), false) => {
-                let message = format!("several users have a session {name}: say whose with `--user`");
+                let message = format!("several users have a session {named}: say whose with `--user`");
                 Err(Refused::new(Why::NoSuchSession, message))
             }
-            (None, _) => Err(over(name)),
+            (None, _) => Err(over(named)),
         }
     }
 
@@ -337,7 +340,10 @@ mod tests {
     #[test]
     fn nobody_is_found_where_nobody_runs() {
         let sessions = Sessions::new(Arc::default(), Redactor::new([0; 32]));
-        assert_eq!(sessions.find("last", None).map(|_| ()).unwrap_err().why, Why::NoSuchSession);
-        assert_eq!(sessions.find("7", Some(0)).map(|_| ()).unwrap_err().why, Why::NoSuchSession);
+        assert_eq!(sessions.find(SessionRef::Last, None).map(|_| ()).unwrap_err().why, Why::NoSuchSession);
+        assert_eq!(
+            sessions.find(SessionRef::Number(7), Some(0)).map(|_| ()).unwrap_err().why,
+            Why::NoSuchSession
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What a supervisor is told before it begins.
 
 use super::retention::Retention;
+use event::{AgentName, TaskName};
 use models::Baseline;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,8 +17,8 @@ pub trait Baselines: Send + Sync {
     fn load(
         &self,
         uid: u32,
-        agent: &str,
-        task: Option<&str>,
+        agent: &AgentName,
+        task: Option<&TaskName>,
         session: Option<i64>,
     ) -> Result<Option<Arc<Baseline>>, String>;
 }

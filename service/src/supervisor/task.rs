@@ -2,7 +2,7 @@
 
 use super::running::Running;
 use super::shared::Shared;
-use event::TaskName;
+use event::{AgentName, TaskName};
 use models::Baseline;
 use std::sync::Arc;
 use wire::{Mode, Refused, Why};
@@ -12,7 +12,7 @@ impl Shared {
     pub(super) fn baseline(
         &self,
         uid: u32,
-        agent: &str,
+        agent: &AgentName,
         task: &TaskName,
         session: Option<i64>,
     ) -> Result<Option<Arc<Baseline>>, Refused> {
@@ -21,7 +21,7 @@ impl Shared {
                 Refused::new(Why::Failed, format!("the baseline of `{agent}` cannot be armed: {e}"))
             })
         };
-        let own = if task.is_unknown() { None } else { load(Some(task.as_str()))? };
+        let own = if task.is_unsaid() { None } else { load(Some(task))? };
         match own {
             Some(baseline) => Ok(Some(baseline)),
             None => load(None),
@@ -42,12 +42,11 @@ impl Shared {
         // Compiled before, and taken back after: the thread that reads the rings waits for the session meanwhile.
         let enter = |baseline| {
             let task = task.clone();
-            let enter = move || place.enter(task.as_str(), baseline).map_err(cannot);
+            let enter = move || place.enter(&task, baseline).map_err(cannot);
             self.armer.look(running.uid, enter)
         };
         let entered = baseline.map(enter).transpose()?;
-        let old =
-            running.with(|live| live.switch(task.as_str(), entered)).ok_or_else(gone)?.map_err(cannot)?;
+        let old = running.with(|live| live.switch(task, entered)).ok_or_else(gone)?.map_err(cannot)?;
         drop(old);
         let guarded = match (mode, armed) {
             (Mode::Record, _) => "",

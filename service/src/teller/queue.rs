@@ -351,8 +351,8 @@ mod tests {
 
     fn meta() -> SessionMeta {
         SessionMeta {
-            agent: "a".into(),
-            task: "t".into(),
+            agent: "a".parse().unwrap(),
+            task: "t".parse().unwrap(),
             command: vec![],
             context: Context::default(),
             mode: "record".into(),

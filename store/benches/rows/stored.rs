@@ -74,8 +74,8 @@ pub fn merge(path: &Path, input: &Input) -> Took {
 
 fn meta() -> SessionMeta {
     SessionMeta {
-        agent: "codex".into(),
-        task: "edit".into(),
+        agent: "codex".parse().expect("a name"),
+        task: "edit".parse().expect("a name"),
         command: vec!["codex".into()],
         context: Context::default(),
         mode: "record".into(),

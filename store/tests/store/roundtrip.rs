@@ -57,7 +57,7 @@ fn a_session_comes_back_with_all_that_was_said_about_it() {
     let (_directory, path) = place();
     let mut recorder = Recorder::open(&path).unwrap();
     let id = recorder.begin_session(&meta("edit")).unwrap();
-    let segment = Segment { index: 1, task: "test".into(), started_boot_ns: 99 };
+    let segment = Segment { index: 1, task: "test".parse().unwrap(), started_boot_ns: 99 };
     recorder.segment(id, &segment).unwrap();
     recorder.reason(id, 7, "a private key").unwrap();
     recorder.reason(id, 7, "a private key of the user").unwrap();
@@ -86,7 +86,7 @@ fn a_session_comes_back_with_all_that_was_said_about_it() {
     assert!(session.complete);
     assert_eq!(session.meta, meta("edit"));
     assert_eq!(session.summary, Some(summary()));
-    let first = Segment { index: 0, task: "edit".into(), started_boot_ns: 5 };
+    let first = Segment { index: 0, task: "edit".parse().unwrap(), started_boot_ns: 5 };
     assert_eq!(session.segments, [first, segment]);
     assert_eq!(reader.sessions().unwrap(), [session]);
     assert_eq!(reader.alerts(id).unwrap(), [Alert { time_ns: 40, p: None, ..alert.clone() }, alert]);
@@ -206,7 +206,9 @@ fn what_is_imported_exports_the_same() {
     let mut recorder = Recorder::open(&path).unwrap();
     for task in ["edit", "test"] {
         let id = recorder.begin_session(&meta(task)).unwrap();
-        recorder.segment(id, &Segment { index: 1, task: "other".into(), started_boot_ns: 9 }).unwrap();
+        recorder
+            .segment(id, &Segment { index: 1, task: "other".parse().unwrap(), started_boot_ns: 9 })
+            .unwrap();
         recorder.reason(id, 7, "a reason").unwrap();
         for number in 0..50 {
             recorder

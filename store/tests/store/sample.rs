@@ -34,8 +34,8 @@ pub fn again(test: &str, on: &std::path::Path) -> Command {
 
 pub fn meta(task: &str) -> SessionMeta {
     SessionMeta {
-        agent: "codex".into(),
-        task: task.into(),
+        agent: "codex".parse().unwrap(),
+        task: task.parse().unwrap(),
         command: vec!["codex".into(), "exec".into()],
         context: Context {
             workspaces: vec![BString::from(&b"/home/u/w\xff"[..])],

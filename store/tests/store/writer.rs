@@ -15,7 +15,7 @@ fn every_message_is_stored() {
     for message in [
         WriterMessage::Captured(id, captured(1)),
         WriterMessage::Batch(id, vec![captured(2), call(3, 5)]),
-        WriterMessage::Segment(id, Segment { index: 1, task: "test".into(), started_boot_ns: 9 }),
+        WriterMessage::Segment(id, Segment { index: 1, task: "test".parse().unwrap(), started_boot_ns: 9 }),
         WriterMessage::Alert(id, alert.clone()),
         WriterMessage::Reason(id, 4, "why".into()),
         WriterMessage::End(id, summary()),
