@@ -2,8 +2,7 @@
 
 use agents::Agent;
 use bstr::{BString, ByteVec};
-use event::toolchain::TOOLCHAINS;
-use event::{AgentName, agent};
+use event::{AgentName, agent, toolchain};
 
 /// The agent that a command starts: a known one, by the command or by the file that it was found to be, links
 /// followed; otherwise the executable's own name.
@@ -21,7 +20,7 @@ pub fn state(name: &str, home: &[u8]) -> Vec<BString> {
 
 /// Where toolchains lie.
 pub fn toolchains(home: &[u8]) -> Vec<BString> {
-    TOOLCHAINS.iter().map(|toolchain| join(home, toolchain)).collect()
+    toolchain::directories().map(|directory| join(home, directory)).collect()
 }
 
 fn join(home: &[u8], rest: impl AsRef<[u8]>) -> BString {

@@ -13,7 +13,10 @@ pub fn filter(verbose: u8, quiet: &'static str) -> EnvFilter {
 }
 
 /// For every process but the supervisor's own.
-#[expect(clippy::let_underscore_must_use, reason = "where this process has a place for tracing, it stays that one")]
+#[expect(
+    clippy::let_underscore_must_use,
+    reason = "where this process has a place for tracing, it stays that one"
+)]
 pub fn client(verbose: u8) {
     let _ =
         tracing_subscriber::fmt().with_env_filter(filter(verbose, "warn")).with_writer(io::stderr).try_init();

@@ -64,7 +64,10 @@ pub fn false_alarms(sessions: usize, p: f64) -> String {
             "{sessions} are too few to say how often this will raise a false alarm: record at least {ENOUGH}"
         );
     }
-    #[expect(clippy::cast_possible_truncation, reason = "rounded down, and more than 2 as `p` is below a half")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounded down, and more than 2 as `p` is below a half"
+    )]
     let proved = thousands((1.0 / p).floor() as u64);
     format!(
         "they prove that at most 1 session in {proved} raises a false alarm; anything rarer is extrapolated, and never kills"

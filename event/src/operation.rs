@@ -113,6 +113,26 @@ operations! {
 }
 
 impl Op {
+    /// Whether it changes a file by its path, or what that path leads to. An `Open` says so by its access.
+    pub fn is_change(self) -> bool {
+        matches!(
+            self,
+            Op::Create
+                | Op::Mkdir
+                | Op::Rmdir
+                | Op::Symlink
+                | Op::Link
+                | Op::Rename
+                | Op::Unlink
+                | Op::Truncate
+                | Op::Chmod
+                | Op::Chown
+                | Op::Setxattr
+                | Op::Removexattr
+                | Op::Mount
+        )
+    }
+
     /// Part of the session's action stream: what changes the world outside the thread, or reaches for it.
     pub fn is_action(self) -> bool {
         !matches!(

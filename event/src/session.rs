@@ -4,7 +4,7 @@ use crate::{Access, AgentName, Decision, Fate, Object, Op, Stage, TaskName};
 use serde::{Deserialize, Serialize};
 
 /// One run of one agent: what was said about it when it began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMeta {
     /// The agent.
     pub agent: AgentName,

@@ -8,59 +8,43 @@ use crate::template::VERSION;
 use agents::Agent;
 use bstr::{BStr, BString};
 
-/// Directories of compilers, interpreters and package managers below a home.
-pub const TOOLCHAINS: [&str; 23] = [
-    ".asdf",
-    ".bun",
-    ".cargo",
-    ".deno",
-    ".fnm",
-    ".ghcup",
-    ".goenv",
-    ".local/lib",
-    ".local/share/fnm",
-    ".local/share/mise",
-    ".local/share/pnpm",
-    ".local/share/uv",
-    ".nodenv",
-    ".npm-global",
-    ".nvm",
-    ".opam",
-    ".pyenv",
-    ".rbenv",
-    ".rustup",
-    ".sdkman",
-    ".volta",
-    "go",
-    "miniconda3",
-];
+/// A compiler, interpreter or package manager below a home.
+struct Toolchain {
+    /// Its directory.
+    place: &'static str,
+    /// The parts of it that hold nothing but what was installed; an empty name is the whole.
+    installed: &'static [&'static str],
+}
 
-/// Those of them, and parts of them, that hold nothing but what was installed. Not `~/.local/bin`: there lie the tools that act in
-/// their user's name (a cloud's, a forge's), and which of them a task needs is learned.
-pub const INSTALLED: [&str; 23] = [
-    ".asdf",
-    ".bun/bin",
-    ".cargo/bin",
-    ".deno/bin",
-    ".fnm",
-    ".ghcup",
-    ".goenv",
-    ".local/lib",
-    ".local/share/fnm",
-    ".local/share/mise",
-    ".local/share/uv/python",
-    ".nodenv",
-    ".npm-global",
-    ".nvm",
-    ".opam",
-    ".pyenv",
-    ".rbenv",
-    ".rustup",
-    ".sdkman",
-    ".volta",
-    "go/bin",
-    "miniconda3/bin",
-    "miniconda3/lib",
+/// All of the directory was installed.
+const WHOLE: &[&str] = &[""];
+
+/// The known ones. Not `~/.local/bin`: there lie the tools that act in their user's name (a cloud's, a forge's), and which of
+/// them a task needs is learned.
+const TOOLCHAINS: &[Toolchain] = &[
+    Toolchain { place: ".asdf", installed: WHOLE },
+    Toolchain { place: ".bun", installed: &["bin"] },
+    Toolchain { place: ".cargo", installed: &["bin"] },
+    Toolchain { place: ".deno", installed: &["bin"] },
+    Toolchain { place: ".fnm", installed: WHOLE },
+    Toolchain { place: ".ghcup", installed: WHOLE },
+    Toolchain { place: ".goenv", installed: WHOLE },
+    Toolchain { place: ".local/lib", installed: WHOLE },
+    Toolchain { place: ".local/share/fnm", installed: WHOLE },
+    Toolchain { place: ".local/share/mise", installed: WHOLE },
+    Toolchain { place: ".local/share/pnpm", installed: &[] },
+    Toolchain { place: ".local/share/uv", installed: &["python"] },
+    Toolchain { place: ".nodenv", installed: WHOLE },
+    Toolchain { place: ".npm-global", installed: WHOLE },
+    Toolchain { place: ".nvm", installed: WHOLE },
+    Toolchain { place: ".opam", installed: WHOLE },
+    Toolchain { place: ".pyenv", installed: WHOLE },
+    Toolchain { place: ".rbenv", installed: WHOLE },
+    Toolchain { place: ".rustup", installed: WHOLE },
+    Toolchain { place: ".sdkman", installed: WHOLE },
+    Toolchain { place: ".volta", installed: WHOLE },
+    Toolchain { place: "go", installed: &["bin"] },
+    Toolchain { place: "miniconda3", installed: &["bin", "lib"] },
 ];
 
 /// Where `npm install -g` puts packages, with the version of Node.js that they are installed for.
@@ -75,14 +59,30 @@ const PACKAGES: [&str; 5] = [
 /// Where programs lie that are files by themselves.
 const PROGRAMS: [&str; 5] = [".bun/bin", ".cargo/bin", ".deno/bin", "go/bin", ".pyenv/versions/$version/bin"];
 
+/// The directories of toolchains below a home.
+pub fn directories() -> impl Iterator<Item = &'static str> {
+    TOOLCHAINS.iter().map(|toolchain| toolchain.place)
+}
+
+/// The places below a home that hold nothing but what was installed, as components.
+pub fn installed() -> impl Iterator<Item = impl Iterator<Item = &'static str>> {
+    TOOLCHAINS.iter().flat_map(|toolchain| {
+        let names = |part: &&'static str| {
+            let part = Some(*part).filter(|part| !part.is_empty());
+            toolchain.place.split('/').chain(part.into_iter().flat_map(|part| part.split('/')))
+        };
+        toolchain.installed.iter().map(names)
+    })
+}
+
 /// Whether a place is software that its user installed, or lies in it, and is no agent's.
 pub fn is_installed(names: &[&BStr]) -> bool {
     let Some((root, below)) = names.split_first() else { return false };
-    let lies_in = |installed: &&str| {
+    let lies_there = installed().any(|mut place| {
         let mut rest = below.iter();
-        installed.split('/').all(|name| rest.next().is_some_and(|below| *below == name))
-    };
-    *root == "$home" && INSTALLED.iter().any(lies_in) && Agent::of_program(&bstr::join("/", below)).is_none()
+        place.all(|name| rest.next().is_some_and(|below| *below == name))
+    });
+    *root == "$home" && lies_there && Agent::of_program(&bstr::join("/", below)).is_none()
 }
 
 /// The programs and packages of agents that may lie in what is installed, as components of places.

@@ -43,7 +43,7 @@ pub fn reason_to_leave_out(session: &Session, alerts: usize, reviewed: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use event::{Context, SessionMeta, Summary};
+    use event::{SessionMeta, Summary};
     use store::SessionId;
 
     fn session(change: impl Fn(&mut Summary)) -> Session {
@@ -53,13 +53,9 @@ mod tests {
         let meta = SessionMeta {
             agent: "codex".parse().unwrap(),
             task: "edit".parse().unwrap(),
-            command: vec![],
-            context: Context::default(),
             mode: "record".into(),
             tier: "lsm".into(),
-            kernel: String::new(),
-            started_unix_ns: 0,
-            started_boot_ns: 0,
+            ..SessionMeta::default()
         };
         Session { id: SessionId(1), meta, summary: Some(summary), segments: vec![], complete: true }
     }

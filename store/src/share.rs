@@ -282,13 +282,10 @@ mod tests {
         let meta = SessionMeta {
             agent: "a".parse().unwrap(),
             task: "t".parse().unwrap(),
-            command: Vec::new(),
             context: Context { home: "/home/zaphod".into(), uid: 4711, ..Context::default() },
             mode: "record".into(),
             tier: "lsm".into(),
-            kernel: String::new(),
-            started_unix_ns: 0,
-            started_boot_ns: 0,
+            ..SessionMeta::default()
         };
         let session = Session { id: SessionId(1), meta, summary: None, segments: Vec::new(), complete: true };
         let names = Names {

@@ -250,13 +250,11 @@ mod tests {
         let meta = SessionMeta {
             agent: "codex".parse().unwrap(),
             task: "edit".parse().unwrap(),
-            command: vec![],
             context: Context { home: "/home/u".into(), ..Context::default() },
             mode: "enforce".into(),
             tier: "tracepoint".into(),
-            kernel: String::new(),
-            started_unix_ns: 0,
             started_boot_ns: 1_000_000_000,
+            ..SessionMeta::default()
         };
         let mut denials = Denials::new(&meta, &reasons);
         events.iter().for_each(|event| denials.see(event));

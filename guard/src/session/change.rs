@@ -24,7 +24,7 @@ impl Live {
         }
         let decision = event.decision?;
         let happened = decision.stage == Stage::T0 && matches!(event.outcome, Outcome::Done(_));
-        if !happened || !is_change(event.op) {
+        if !happened || !event.op.is_change() {
             return None;
         }
         // Agents replace their own configuration so, as a routine: ending them for it would end every session.
@@ -99,26 +99,6 @@ impl Live {
         }
         Ok(())
     }
-}
-
-/// Whether an operation changes a file by its path.
-fn is_change(op: Op) -> bool {
-    matches!(
-        op,
-        Op::Create
-            | Op::Mkdir
-            | Op::Rmdir
-            | Op::Symlink
-            | Op::Link
-            | Op::Rename
-            | Op::Unlink
-            | Op::Truncate
-            | Op::Chmod
-            | Op::Chown
-            | Op::Setxattr
-            | Op::Removexattr
-            | Op::Mount
-    )
 }
 
 /// Whether the session stands still after an operation: it may be the whole of an attack, since something took the place of a

@@ -105,18 +105,7 @@ impl Watched {
 fn asked(event: &Event) -> Access {
     match event.op {
         Op::Open => event.access,
-        Op::Create
-        | Op::Mkdir
-        | Op::Rmdir
-        | Op::Symlink
-        | Op::Link
-        | Op::Rename
-        | Op::Unlink
-        | Op::Truncate
-        | Op::Chmod
-        | Op::Chown
-        | Op::Setxattr
-        | Op::Mount => access(policy::What::CHANGE),
+        op if op.is_change() => access(policy::What::CHANGE),
         _ => Access::empty(),
     }
 }
@@ -160,5 +149,14 @@ mod tests {
         let refused =
             Event { outcome: Outcome::Failed(1), ..event(Op::Open, write, "/home/u/app/.mcp.json") };
         assert_eq!(watched.told_of(&refused).len(), 0);
+    }
+
+    #[test]
+    fn every_operation_that_changes_a_place_is_told() {
+        for op in Op::ALL.iter().filter(|op| op.is_change()) {
+            let mut watched = Watched::of(&Rules::default(), &context(), &[]);
+            let event = event(*op, Access::empty(), "/home/u/app/.vscode/tasks.json");
+            assert_eq!(watched.told_of(&event).len(), 1, "{op:?}");
+        }
     }
 }

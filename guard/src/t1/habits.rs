@@ -8,7 +8,7 @@ use bstr::{BStr, BString, ByteSlice};
 use event::open::{HARMLESS, TEMPORARY};
 use event::state;
 use event::template;
-use event::toolchain::{self, INSTALLED};
+use event::toolchain;
 use event::{Class, Context, File, Origin, Place, Reach, Tokeniser};
 use models::{DENIAL_BUDGET_BITS, Novelty, Region};
 use std::borrow::Cow;
@@ -97,8 +97,8 @@ impl<'a> Habits<'a> {
             root.grow(path.as_bytes(), None);
         }
         // What holds of the user's software changes there, and again at the agents in it.
-        let installed = INSTALLED.map(|place| place.split('/').map(BString::from).collect::<Vec<_>>());
-        let installed = installed.into_iter().map(|below| [vec!["$home".into()], below].concat());
+        let installed = toolchain::installed()
+            .map(|place| std::iter::once("$home").chain(place).map(BString::from).collect::<Vec<_>>());
         for place in installed.chain(toolchain::of_agents()) {
             let there = spelling.real(Reach::Read, &names_of(&place)).into_iter();
             there.filter(|path| files.look(path.as_bstr()).is_some()).for_each(|path| {

@@ -343,7 +343,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use event::{Context, SessionMeta, Summary, Syscall};
+    use event::{SessionMeta, Summary, Syscall};
     use std::sync::Arc;
     use wire::Kind;
 
@@ -353,13 +353,9 @@ mod tests {
         SessionMeta {
             agent: "a".parse().unwrap(),
             task: "t".parse().unwrap(),
-            command: vec![],
-            context: Context::default(),
             mode: "record".into(),
             tier: "lsm".into(),
-            kernel: String::new(),
-            started_unix_ns: 0,
-            started_boot_ns: 0,
+            ..SessionMeta::default()
         }
     }
 

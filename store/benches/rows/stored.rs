@@ -2,7 +2,7 @@
 
 use crate::input::Input;
 use crate::timer::{Timer, Took};
-use event::{Captured, Context, SessionMeta};
+use event::{Captured, SessionMeta};
 use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -77,11 +77,9 @@ fn meta() -> SessionMeta {
         agent: "codex".parse().expect("a name"),
         task: "edit".parse().expect("a name"),
         command: vec!["codex".into()],
-        context: Context::default(),
         mode: "record".into(),
         tier: "lsm".into(),
         kernel: "6.12.0".into(),
-        started_unix_ns: 0,
-        started_boot_ns: 0,
+        ..SessionMeta::default()
     }
 }
