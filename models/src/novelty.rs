@@ -12,57 +12,26 @@
 //! Everything here is a pure function of the baseline and the place, so that it can be compiled into the kernel's maps.
 
 use crate::allowed::{ALLOWED_BITS, Allowed};
+use crate::openness::{DENIAL_BUDGET_BITS, Evidence, OPEN_SESSIONS, Openness, STATE};
 use crate::region::{self, Floor};
-use crate::trie::{Node, Trie, union};
-use crate::variety::is_varied;
+use crate::trie::Trie;
 use bstr::{BStr, BString, ByteSlice};
 use event::state::{KEPT, State};
-use event::template::{is_template, is_variable};
+use event::template::is_template;
 use event::{Place, Reach};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Budget of a first touch, in bits: what costs more is denied before it was ever seen. 2^-10 is one wrong denial in a
-/// thousand sessions that come by.
-pub const DENIAL_BUDGET_BITS: f64 = 10.0;
-
-/// Sessions that must each have shown a child of their own, which the others had not, before a region is open. Three, so
-/// that one session that was led astray, and a second one like it, open nothing. Where they share workspaces, twice as many.
-pub const OPEN_SESSIONS: usize = 3;
-
-/// The same for the regions that hold everything else: the home, the root, the whole of a network.
-pub const ROOT_OPEN_SESSIONS: usize = 6;
-
 /// Sessions that must have touched a place itself, outside open and public regions, before it is known. Two, so that
 /// one session that was led astray makes nothing known.
 pub const KNOWN_SESSIONS: usize = 2;
 
-/// What a fresh child costs at most where the region is open, in bits: far enough below the budget to be allowed, far
-/// enough above an everyday new file to be noticed.
-const OPEN_BITS_MAX: f64 = 6.0;
-
 /// What a place that is known costs at most, however many sessions did without it.
 const KNOWN_BITS_MAX: f64 = 7.0;
 
-/// What a program of the system costs at most: near the budget, and below it.
-const LEARNED_BITS_MAX: f64 = 9.0;
-
 /// What a place costs more that only the agent's other tasks have touched, in bits.
 const OTHERS_BITS: f64 = 2.0;
-
-/// What something new costs in the agent's own state, in bits.
-const STATE_BITS: f64 = 3.0;
-
-/// Sessions' worth of belief that a directory has in what the directory above it showed.
-const LEAN: f64 = 2.0;
-
-/// What a fresh child of a node costs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Openness {
-    bits: f64,
-    open: bool,
-}
 
 /// A node of the model, as the kernel's maps are compiled from it.
 #[derive(Clone, Debug, PartialEq)]
@@ -251,13 +220,13 @@ impl Novelty {
     }
 
     fn own_first_touch_bits(&self, place: &Place, names: &[&BStr]) -> f64 {
-        let (at, depth) = self.deepest(place.reach, names);
+        let (at, depth) = self.trie.deepest(place.reach, names);
         let is_state = self.state.opens(place.reach, names);
-        let floor = if is_state { STATE } else { self.floor(place.reach, names, region::floor) };
+        let floor = if is_state { STATE } else { self.evidence().floor(place.reach, names) };
         let mut bits = self.below(place.reach, at, names, depth + 1..names.len());
         if depth == names.len() && at >= Reach::ALL.len() {
             let node = &self.trie.nodes[at];
-            let above = self.above(place.reach, node, names);
+            let above = self.evidence().above(&self.openness, place.reach, node, names);
             let one = above.open
                 || floor != Floor::None
                 || is_drawn(place.reach, names)
@@ -284,9 +253,9 @@ impl Novelty {
     }
 
     fn own_fresh_bits(&self, reach: Reach, components: &[&BStr]) -> f64 {
-        let (at, depth) = self.deepest(reach, components);
+        let (at, depth) = self.trie.deepest(reach, components);
         let below = self.below(reach, at, components, depth + 1..components.len() + 1);
-        match self.floor_below(reach, components) {
+        match self.evidence().floor_below(reach, components) {
             Floor::Open { bits } => below.min(bits),
             Floor::Learned | Floor::None => below,
         }
@@ -299,7 +268,8 @@ impl Novelty {
         let seen = &names[..unseen.start - 1];
         let is_obeyed = self.state.closes(reach, names) && !self.state.closes(reach, seen);
         let is_hidden = |depth: usize| names[0] != "$workspace" && region::is_boundary(&names[..depth]);
-        if is_obeyed || unseen.into_iter().any(is_hidden) { closed(0).bits } else { self.openness[at].bits }
+        let is_closed = is_obeyed || unseen.into_iter().any(is_hidden);
+        if is_closed { Openness::closed(0).bits } else { self.openness[at].bits }
     }
 
     /// Whether anything new below this directory, at any depth, is within the budget.
@@ -311,7 +281,7 @@ impl Novelty {
     /// them came to.
     pub fn support(&self, place: &Place) -> (usize, usize) {
         let names: Vec<&BStr> = place.components.iter().map(|name| name.as_bstr()).collect();
-        let (at, depth) = self.deepest(place.reach, &names);
+        let (at, depth) = self.trie.deepest(place.reach, &names);
         let node = Some(&self.trie.nodes[at]).filter(|_| depth == names.len());
         (node.map_or(0, |node| node.sessions().len()), depth)
     }
@@ -320,11 +290,11 @@ impl Novelty {
     /// person opened.
     /// Names that alone are new in open regions may be left out.
     pub fn regions(&self) -> impl Iterator<Item = Region<'_>> {
-        let learned = self.nodes().map(|at| self.region(self.reach(at), self.trie.components(at)));
+        let learned = self.nodes().map(|at| self.region(self.trie.reach(at), self.trie.components(at)));
         // What both know is told twice, by what each of them saw.
         let others = self.others.iter().flat_map(move |others| {
             others.nodes().filter_map(move |at| {
-                let (reach, components) = (others.reach(at), others.trie.components(at));
+                let (reach, components) = (others.trie.reach(at), others.trie.components(at));
                 if self.others(reach, &components).is_empty() {
                     return None;
                 }
@@ -334,7 +304,7 @@ impl Novelty {
             })
         });
         let given = region::given().into_iter();
-        let unseen = given.filter(|(reach, names)| self.deepest(*reach, names).1 < names.len());
+        let unseen = given.filter(|(reach, names)| self.trie.deepest(*reach, names).1 < names.len());
         let given = unseen.map(|(reach, names)| self.region(reach, names));
         let allowed = self.allowed.iter().map(|Allowed { place, .. }| {
             let names = place.components.iter().map(|name| name.as_bstr()).collect();
@@ -350,7 +320,7 @@ impl Novelty {
 
     fn region<'n>(&'n self, reach: Reach, components: Vec<&'n BStr>) -> Region<'n> {
         let place = Place { reach, components: components.iter().map(|&name| name.to_owned()).collect() };
-        let (at, depth) = self.deepest(reach, &components);
+        let (at, depth) = self.trie.deepest(reach, &components);
         let node = Some(&self.trie.nodes[at]).filter(|_| depth == components.len());
         let fresh_bits = self.fresh_bits(reach, &components);
         Region {
@@ -368,64 +338,20 @@ impl Novelty {
     /// The deepest known node on the way to a place, by number.
     pub(crate) fn nearest(&self, place: &Place) -> usize {
         let names: Vec<&BStr> = place.components.iter().map(|name| name.as_bstr()).collect();
-        self.deepest(place.reach, &names).0
+        self.trie.deepest(place.reach, &names).0
     }
 
-    /// What holds for a place whatever was learned of it; `given` is what holds before anything was learned at all.
-    fn floor(&self, reach: Reach, names: &[&BStr], given: fn(Reach, &[&BStr]) -> Floor) -> Floor {
-        if reach == Reach::Remove && self.overwrites && region::is_plain_workspace(names) {
-            return Floor::Open { bits: OPEN_BITS_MAX };
-        }
-        given(reach, names)
-    }
-
-    /// The same of whatever is new below it.
-    fn floor_below(&self, reach: Reach, names: &[&BStr]) -> Floor {
-        if self.state.opens_below(reach, names) {
-            STATE
-        } else {
-            self.floor(reach, names, region::floor_below)
-        }
-    }
-
-    /// What the directory says of a node in it: nothing, of what is obeyed in the agent's own state.
-    fn above(&self, reach: Reach, node: &Node, names: &[&BStr]) -> Openness {
-        if self.state.closes(reach, names) {
-            closed(self.sessions)
-        } else {
-            self.openness[node.parent as usize]
-        }
-    }
-
-    fn reach(&self, mut at: usize) -> Reach {
-        while at >= Reach::ALL.len() {
-            at = self.trie.nodes[at].parent as usize;
-        }
-        Reach::ALL[at]
-    }
-
-    /// The deepest node on the way to a place, and how many components lead to it.
-    fn deepest(&self, reach: Reach, components: &[&BStr]) -> (usize, usize) {
-        let mut at = Trie::root(reach);
-        for (depth, name) in components.iter().enumerate() {
-            match self.trie.child(at, name) {
-                Some(child) => at = child,
-                None => return (at, depth),
-            }
-        }
-        (at, components.len())
-    }
-
-    /// Works out the openness of every node; parents come before their children.
+    /// Works out what follows from the sessions.
     fn settle(&mut self) {
-        self.openness.clear();
         self.state = self.kept();
         let workspace = self.trie.child(Trie::root(Reach::Write), "$workspace".into());
         self.overwrites = workspace.is_some_and(|at| self.trie.nodes[at].sessions().len() >= OPEN_SESSIONS);
-        for at in 0..self.trie.nodes.len() {
-            let openness = self.openness_of(at);
-            self.openness.push(openness);
-        }
+        self.openness = self.evidence().of_all();
+    }
+
+    fn evidence(&self) -> Evidence<'_> {
+        let Self { trie, sessions, state, overwrites, .. } = self;
+        Evidence { trie, sessions: *sessions, state, overwrites: *overwrites }
     }
 
     /// Where several sessions say that the agent keeps its own state, whatever their task.
@@ -441,78 +367,7 @@ impl Novelty {
         }
         sessions.into_iter().filter(|(_, sessions)| *sessions >= KNOWN_SESSIONS).map(|(at, _)| at).collect()
     }
-
-    fn openness_of(&self, at: usize) -> Openness {
-        if at < Reach::ALL.len() {
-            return closed(self.sessions);
-        }
-        let node = &self.trie.nodes[at];
-        let names = self.trie.components(at);
-        let reach = self.reach(at);
-        let support = node.sessions();
-        if names[0] == KEPT {
-            return closed(support.len());
-        }
-        let openers = self.trie.openers(at).len() as f64;
-        let above =
-            Some(self.above(reach, node, &names)).filter(|above| above.open && !region::is_boundary(&names));
-        let lean = above.map_or(0.0, |above| LEAN * (-above.bits).exp2());
-        let p = (openers + lean) / (support.len() as f64 + LEAN);
-        let mut openness = if above.is_some() || self.opened(at, reach, &names, &support) {
-            Openness { bits: (-p.log2()).clamp(0.0, OPEN_BITS_MAX), open: true }
-        } else {
-            closed(support.len())
-        };
-        match self.floor_below(reach, &names) {
-            Floor::Open { bits } => openness = Openness { bits: openness.bits.min(bits), open: true },
-            Floor::Learned if !openness.open => {
-                let bits = -((openers + 0.5) / (support.len() as f64 + 1.0)).log2();
-                openness = Openness { bits: bits.min(LEARNED_BITS_MAX), open: true };
-            }
-            Floor::Learned | Floor::None => {}
-        }
-        openness
-    }
-
-    /// Whether a node is open by its own evidence.
-    fn opened(&self, at: usize, reach: Reach, names: &[&BStr], support: &[u32]) -> bool {
-        // Names are forgotten only where the region was open.
-        if !self.trie.nodes[at].fresh.is_empty() {
-            return true;
-        }
-        if support.len() < OPEN_SESSIONS {
-            return false;
-        }
-        if region::is_named_by_the_repository(reach, names) {
-            return true;
-        }
-        // No name there is the workspace's: sessions of one are as good as those of several.
-        if region::is_of_packages(names) && matches!(reach, Reach::Create | Reach::Read) {
-            return true;
-        }
-        // What lies in a hub of programs is named after them: other programs are no names of the session's own, and a
-        // template is one program's.
-        let is_hub = region::is_hub(names);
-        if !is_hub && !region::is_network(names) && self.numbered(at).len() >= OPEN_SESSIONS {
-            return true;
-        }
-        let needed = if region::is_general(names) { ROOT_OPEN_SESSIONS } else { OPEN_SESSIONS };
-        let counts = |child: &Node, session| !is_hub || child.is_named_for_itself(session);
-        is_varied(&self.trie.shown(at, counts), needed)
-    }
-
-    /// Sessions that touched children whose names are templates, numbers, dates or hashes: such a directory names its
-    /// children anew each time, even if every session so far ran on the same day.
-    fn numbered(&self, at: usize) -> Vec<u32> {
-        let children = self.trie.children(at);
-        children
-            .filter(|child| is_variable(&child.name))
-            .fold(Vec::new(), |all, child| union(&all, &child.sessions()))
-    }
 }
-
-/// What holds in the agent's own state.
-const STATE: Floor = Floor::Open { bits: STATE_BITS };
 
 /// A new name that a session drew in a program's own directory: another one like it is no more than the program's routine,
 /// and whatever has such a name already is left alone.
@@ -524,9 +379,4 @@ fn is_drawn(reach: Reach, names: &[&BStr]) -> bool {
 /// Reaches that are habits of the agent rather than of the task.
 pub(crate) fn is_of_the_agent(reach: Reach) -> bool {
     matches!(reach, Reach::Read | Reach::Write | Reach::Create | Reach::Remove)
-}
-
-/// What a fresh child of a closed node costs: past the budget by two bits, and more the more sessions came by.
-fn closed(support: usize) -> Openness {
-    Openness { bits: DENIAL_BUDGET_BITS + 2.0 + (1.0 + support as f64).log2(), open: false }
 }

@@ -7,7 +7,8 @@
 //! Asked is what a compiled baseline is asked: [`event::Step::asked`].
 
 use crate::allowed::Allowed;
-use crate::novelty::{DENIAL_BUDGET_BITS, Novelty};
+use crate::novelty::Novelty;
+use crate::openness::DENIAL_BUDGET_BITS;
 use crate::words::words;
 use bstr::BString;
 use event::{Place, Reach};

@@ -125,6 +125,26 @@ impl Trie {
         self.nodes.get(child).filter(|node| !node.is_empty()).map(|_| child)
     }
 
+    /// How a node was reached for.
+    pub fn reach(&self, mut at: usize) -> Reach {
+        while at >= Reach::ALL.len() {
+            at = self.nodes[at].parent as usize;
+        }
+        Reach::ALL[at]
+    }
+
+    /// The deepest node on the way to a place, and how many components lead to it.
+    pub fn deepest(&self, reach: Reach, components: &[&BStr]) -> (usize, usize) {
+        let mut at = Self::root(reach);
+        for (depth, name) in components.iter().enumerate() {
+            match self.child(at, name) {
+                Some(child) => at = child,
+                None => return (at, depth),
+            }
+        }
+        (at, components.len())
+    }
+
     fn grow(&mut self, at: usize, name: &BStr) -> Option<usize> {
         match self.position(at, name) {
             Ok(found) => Some(self.nodes[at].children[found] as usize),

@@ -1,0 +1,17 @@
+//! What a session does not change, reach or end: the places of jewels, sockets of delegated authority, processes
+//! outside of it, the supervisor, and what its baseline does not know.
+
+mod jewels;
+mod learned;
+mod outside;
+
+use anyhow::Result;
+use end_to_end::attempt;
+
+const EPERM: i32 = libc::EPERM;
+
+/// The program that makes the attempts: this one.
+#[test]
+fn attempts() -> Result<()> {
+    attempt::serve()
+}
