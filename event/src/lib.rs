@@ -3,6 +3,11 @@
 //! Training and scoring meet here: both read an [`Event`] with the same [`Context`], [`Class`] and [`Tokeniser`],
 //! and a baseline carries [`vocabulary_hash`] so that it is refused by a build that reads events differently.
 //! Must never do I/O, read a clock or know a kernel.
+#![cfg_attr(
+    not(test),
+    // What root runs cuts no number, and drops no error unsaid.
+    deny(clippy::cast_possible_truncation, clippy::let_underscore_must_use)
+)]
 
 pub mod agent;
 mod class;

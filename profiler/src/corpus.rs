@@ -34,11 +34,11 @@ impl Corpus for Recorded<'_> {
     }
 
     fn workspace(&self, session: usize) -> u64 {
-        workspace(self.sessions[session].0)
+        self.sessions.get(session).map_or(0, |(session, _)| workspace(session))
     }
 
     fn replay(&self, session: usize, sink: &mut dyn FnMut(Item<'_>)) -> Result<(), store::Error> {
-        let (session, segments) = &self.sessions[session];
+        let Some((session, segments)) = self.sessions.get(session) else { return Ok(()) };
         replay(self.reader, session, &mut |segment, reading| {
             if segments.contains(&segment) {
                 match reading {

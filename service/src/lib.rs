@@ -5,6 +5,11 @@
 //! The stages decide and know no process (`guard`); what is said between processes is in `wire`.
 //!
 //! Must never take a decision of a stage, and never believe a request that can be looked up.
+#![cfg_attr(
+    not(test),
+    // What root runs does not stop over what others wrote, and cuts no number.
+    deny(clippy::cast_possible_truncation, clippy::indexing_slicing)
+)]
 
 pub mod bound;
 pub mod broker;

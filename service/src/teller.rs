@@ -241,8 +241,8 @@ impl Link {
             _ => wire::named(order)?,
         };
         let mut sent = 0;
-        while sent < frame.len() {
-            match stream.write(&frame[sent..]) {
+        while let Some(rest) = frame.get(sent..).filter(|rest| !rest.is_empty()) {
+            match stream.write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(bytes) => sent += bytes,
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {

@@ -1,7 +1,5 @@
 //! Bytes as text that can be read back.
 
-use std::fmt::Write;
-
 /// Bytes as UTF-8: valid text stays, a byte that is no part of it becomes `\xHH`, and a backslash becomes `\\`.
 /// [`unescape`] gives the same bytes back.
 pub fn escape(bytes: &[u8]) -> String {
@@ -9,8 +7,7 @@ pub fn escape(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         text.push_str(&chunk.valid().replace('\\', r"\\"));
         for byte in chunk.invalid() {
-            // Writing to a string cannot fail.
-            let _ = write!(text, r"\x{byte:02x}");
+            text.push_str(&format!(r"\x{byte:02x}"));
         }
     }
     text

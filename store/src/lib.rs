@@ -10,6 +10,11 @@
 //! * know a kernel or a clock. Times are the caller's.
 //!
 //! The tables are described in `schema.rs`, the lines of an export in [`export`].
+#![cfg_attr(
+    not(test),
+    // What root runs does not stop over what others wrote, cuts no number, and drops no error unsaid.
+    deny(clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::let_underscore_must_use)
+)]
 
 mod cache;
 mod chunk;

@@ -213,7 +213,9 @@ impl Numbers {
         if word >= self.0.len() {
             self.0.resize(word + 1, 0);
         }
-        self.0[word] |= 1 << (number % 64);
+        if let Some(bits) = self.0.get_mut(word) {
+            *bits |= 1 << (number % 64);
+        }
     }
 
     fn contains(&self, number: i64) -> bool {

@@ -6,10 +6,9 @@ use event::Event;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 /// A day.
-pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const DAY_NS: i64 = 86_400 * 1_000_000_000;
 
 /// Bytes of the store's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use crate::intern::Interner;
 use crate::open::Open;
 use crate::operation::Block;
-use crate::quota::{DAY, Past, Quota, Worth};
+use crate::quota::{DAY_NS, Past, Quota, Worth};
 use crate::{Error, Result, SessionId, chunk, connect};
 use event::{Alert, Captured, Event, Loss, Object, Segment, SessionMeta, Summary, Syscall};
 use rusqlite::{Connection, params};
@@ -230,7 +230,7 @@ impl Recorder {
         if self.quota == Quota::NONE {
             return Ok(0);
         }
-        let since = meta.started_unix_ns.saturating_sub(DAY.as_nanos() as i64);
+        let since = meta.started_unix_ns.saturating_sub(DAY_NS);
         let number = |sql: &str, since: i64| -> Result<i64> {
             let number =
                 self.conn.prepare_cached(sql).and_then(|mut of| of.query_row([since], |row| row.get(0)));

@@ -194,11 +194,11 @@ impl Share {
     fn bytes(&mut self, text: &mut BString) {
         let mut out = Vec::with_capacity(text.len());
         let mut at = 0;
-        while at < text.len() {
+        while let Some(&byte) = text.get(at) {
             if let Some(len) = self.replace(text, at, &mut out) {
                 at += len;
             } else {
-                out.push(text[at]);
+                out.push(byte);
                 at += 1;
             }
         }
@@ -207,7 +207,7 @@ impl Share {
 
     /// Writes what stands for the name at `at`, and returns how long that is; `None`: there is none.
     fn replace(&mut self, text: &[u8], at: usize, out: &mut Vec<u8>) -> Option<usize> {
-        let rest = &text[at..];
+        let (before, rest) = text.split_at_checked(at)?;
         let ends = |len: usize| !rest.get(len).is_some_and(|byte| is_name(*byte));
         if rest.first() == Some(&b'/') {
             let home = self.homes.iter().find(|home| rest.starts_with(home) && ends(home.len()));
@@ -219,7 +219,7 @@ impl Share {
                 return Some(len);
             }
         }
-        let begins = at == 0 || !text[at - 1].is_ascii_alphanumeric();
+        let begins = !before.last().is_some_and(u8::is_ascii_alphanumeric);
         for (name, stands_for) in &self.names {
             let same = rest.get(..name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name));
             let word = begins && !rest.get(name.len()).is_some_and(u8::is_ascii_alphanumeric);
@@ -229,7 +229,9 @@ impl Share {
             }
         }
         let (_, id) = self.ids.iter().find(|(_, id)| begins && rest.starts_with(id))?;
-        if rest.get(id.len()).is_some_and(u8::is_ascii_alphanumeric) || !is_user(text, at, id.len()) {
+        if rest.get(id.len()).is_some_and(u8::is_ascii_alphanumeric)
+            || !is_user(before, rest.get(id.len()..)?)
+        {
             return None;
         }
         out.extend_from_slice(ID);
@@ -238,9 +240,8 @@ impl Share {
 
     /// The home of somebody else.
     fn other_home(&mut self, rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
-        let above = HOMES.iter().find(|above| rest.starts_with(above))?;
-        let name = &rest[above.len()..];
-        let name = &name[..name.iter().take_while(|byte| is_name(**byte)).count()];
+        let (above, below) = HOMES.iter().find_map(|above| Some((above, rest.strip_prefix(*above)?)))?;
+        let name = below.split(|byte| !is_name(*byte)).next()?;
         if name.is_empty() || COMMON.iter().any(|common| common.as_bytes() == name) {
             return None;
         }
@@ -261,15 +262,15 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte >= 0x80
 }
 
-/// Whether a number in a text is a user's: in a path, in `uid=1001`, or in `1001:1001`.
-fn is_user(text: &[u8], at: usize, len: usize) -> bool {
-    let (before, after) = (&text[..at], &text[at + len..]);
+/// Whether a number in a text is a user's: in a path, in `uid=1001`, or in `1001:1001`. What stands before and
+/// after it.
+fn is_user(before: &[u8], after: &[u8]) -> bool {
     let named = ["uid=", "gid=", "user-", "user@"].iter().any(|name| before.ends_with(name.as_bytes()));
     let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let pair = after.first() == Some(&b':') && digit(after.get(1))
         || before.last() == Some(&b':')
             && digit(before.len().checked_sub(2).and_then(|last| before.get(last)));
-    named || pair || before.last() == Some(&b'/') || text.first() == Some(&b'/')
+    named || pair || before.last() == Some(&b'/') || before.first() == Some(&b'/')
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 
 /// Appends a number: 1 byte below 128, 10 at most.
 pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
+    let lowest = |value: u64| value.to_le_bytes()[0];
     while value >= 0x80 {
-        out.push(value as u8 | 0x80);
+        out.push(lowest(value) | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.push(lowest(value));
 }
 
 /// Appends a signed number.

@@ -160,7 +160,7 @@ impl Writer {
     }
 
     fn join(&mut self) {
-        // An error says that the thread has ended already.
+        #[expect(clippy::let_underscore_must_use, reason = "an error says that the thread has ended already")]
         let _ = self.commands.send(Command::Close);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -211,6 +211,7 @@ fn run(mut recorder: Recorder, commands: &Receiver<Command>, failed: &OnceLock<E
         }
         if let Err(error) = done {
             // Set before the channel closes: whoever finds it closed finds the reason.
+            #[expect(clippy::let_underscore_must_use, reason = "this thread alone sets it, and ends by it")]
             let _ = failed.set(error);
             return;
         }
@@ -223,7 +224,7 @@ fn run(mut recorder: Recorder, commands: &Receiver<Command>, failed: &OnceLock<E
 /// Sends a result to who asked; an error also ends the thread.
 fn answer<T>(result: Result<T>, reply: &SyncSender<Result<T>>) -> Result<()> {
     let failed = result.as_ref().err().cloned();
-    // Who asked may have gone.
+    #[expect(clippy::let_underscore_must_use, reason = "who asked may have gone")]
     let _ = reply.send(result);
     failed.map_or(Ok(()), Err)
 }

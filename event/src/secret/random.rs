@@ -109,7 +109,8 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
         held += 6;
         if held >= 8 {
             held -= 8;
-            out.push((bits >> held) as u8);
+            let [.., byte] = (bits >> held).to_be_bytes();
+            out.push(byte);
         }
     }
     Some(out)

@@ -141,16 +141,22 @@ fn act(shared: &Shared, running: &Running, action: Action) -> Result<Reply, Refu
     Ok(Reply::Done(format!("session {}: {done}", running.id())))
 }
 
+/// How many of its processes there are, and one of them; `None` where there is none.
+fn left(running: &Running) -> Option<(usize, u32)> {
+    let left = running.with(|live| live.processes())?;
+    Some((left.len(), *left.first()?))
+}
+
 /// Kills until nobody is alive: a process may fork, or leave the cgroup, while it is being killed.
 fn kill(running: &Running) -> Result<(), Refused> {
     let until = Instant::now() + DEATH;
-    while let Some(left) = running.with(|live| live.processes()).filter(|left| !left.is_empty()) {
+    while let Some((count, first)) = left(running) {
         if Instant::now() >= until {
             let message = format!(
                 "session {}: {} processes were sent SIGKILL and have not ended (the first is {})",
                 running.id(),
-                left.len(),
-                left[0]
+                count,
+                first
             );
             return Err(Refused::new(Why::Failed, message));
         }

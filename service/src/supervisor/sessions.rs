@@ -78,12 +78,12 @@ impl Sessions {
             return Ok(None);
         }
         let left = slots.iter().filter(|taken| !**taken).count();
-        let free = slots.iter().position(|taken| !taken).filter(|_| of_root || left > SLOTS_OF_ROOT);
-        let Some(number) = free.and_then(|free| u32::try_from(free).ok()) else {
-            let running = slots.len() - 1 - left;
+        let running = slots.len() - 1 - left;
+        let free = slots.iter_mut().zip(0..).find(|(taken, _)| !**taken);
+        let Some((taken, number)) = free.filter(|_| of_root || left > SLOTS_OF_ROOT) else {
             return Err(Refused::new(Why::Busy, format!("{running} sessions are running already")));
         };
-        slots[number as usize] = true;
+        *taken = true;
         Ok(Some(Slot { sessions: Arc::clone(self), number }))
     }
 
