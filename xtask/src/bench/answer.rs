@@ -5,8 +5,7 @@
 //! (`t2_latency_ns` of a session's summary). A session has one such answer, so that each value is a session's.
 
 use super::condition::Bench;
-use super::machine::Machine;
-use super::output::{self, Output};
+use super::output::{Head, Output};
 use super::workload::{Profile, Workload};
 use crate::host;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -49,9 +48,8 @@ pub struct Answer {
 
 #[derive(Serialize)]
 struct Outcome {
-    machine: Machine,
-    date: String,
-    note: Option<String>,
+    #[serde(flatten)]
+    head: Head,
     sessions: usize,
     rate: u64,
     /// From the operation to the entry, ns, in order.
@@ -62,7 +60,7 @@ struct Outcome {
 
 /// Measures and writes.
 pub fn run(arguments: &Answer) -> Result<()> {
-    let machine = Machine::look()?;
+    let head = arguments.output.head()?;
     let bench = Bench::new(Profile::Quick)?;
     for _ in 0..arguments.normal {
         host::output(bench.session_command("record", TASK).args(["--", "/bin/bash", "-c", NORMAL]))?;
@@ -86,16 +84,9 @@ pub fn run(arguments: &Answer) -> Result<()> {
     drop(busy);
     latencies_ns.sort_unstable();
     ensure!(!latencies_ns.is_empty(), "none of {unanswered} sessions was answered");
-    let outcome = Outcome {
-        date: output::date(),
-        note: arguments.output.note.clone(),
-        sessions: arguments.sessions,
-        rate: arguments.rate,
-        latencies_ns,
-        unanswered,
-        machine,
-    };
-    let directory = arguments.output.directory(&outcome.machine, "-answer")?;
+    let outcome =
+        Outcome { head, sessions: arguments.sessions, rate: arguments.rate, latencies_ns, unanswered };
+    let directory = arguments.output.directory(&outcome.head.machine, "-answer")?;
     host::write(&directory.join("answer.json"), serde_json::to_string(&outcome)? + "\n")?;
     host::write(&directory.join("answer.md"), text(&outcome))?;
     print!("{}", text(&outcome));
@@ -193,13 +184,11 @@ fn quantile(ordered: &[u64], share: f64) -> u64 {
 fn text(outcome: &Outcome) -> String {
     let ms = |ns: u64| ns as f64 / 1e6;
     let at = |share| ms(quantile(&outcome.latencies_ns, share));
-    let note = outcome.note.as_ref().map_or(String::new(), |note| format!("\n{note}\n"));
     format!(
-        "# From the operation that the score answers to the map\n\n{} {}\n{note}\nWhile {} sessions open and close a file {} times a second each \
+        "{}\nWhile {} sessions open and close a file {} times a second each \
          (0: as often as it goes).\n\n| answers | p50 | p99 | maximum | not answered |\n| --- | --- | --- | --- | --- |\n\
          | {} | {:.2} ms | {:.2} ms | {:.2} ms | {} |\n",
-        outcome.date,
-        outcome.machine.text(),
+        outcome.head.text("From the operation that the score answers to the map"),
         outcome.sessions,
         outcome.rate,
         outcome.latencies_ns.len(),

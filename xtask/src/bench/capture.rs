@@ -5,9 +5,8 @@
 //! second one.
 
 use super::condition::{Bench, Condition, Own, Run};
-use super::machine::Machine;
 use super::outcome::{Compared, Measurement, Outcome, Pair};
-use super::output::{self, Output};
+use super::output::Output;
 use super::report;
 use super::statistics::estimate;
 use super::workload::{Profile, Workload};
@@ -45,7 +44,7 @@ impl Outcome {
 
 /// Measures and writes.
 pub fn run(arguments: &Capture) -> Result<()> {
-    let machine = Machine::look()?;
+    let head = arguments.output.head()?;
     let bench = Bench::new(arguments.profile)?;
     let mut conditions = Condition::all();
     conditions.retain(|condition| condition.is_close() || !arguments.without_peers);
@@ -53,26 +52,22 @@ pub fn run(arguments: &Capture) -> Result<()> {
         .into_iter()
         .filter(|workload| arguments.only.is_empty() || arguments.only.contains(workload))
         .collect();
-    let mut outcome = Outcome {
-        date: output::date(),
-        profile: arguments.profile,
-        note: arguments.output.note.clone(),
-        workloads: Vec::new(),
-        machine,
-    };
-    let directory = arguments.output.directory(&outcome.machine, "")?;
+    let mut outcome = Outcome { head, profile: arguments.profile, workloads: Vec::new() };
+    let directory = arguments.output.directory(&outcome.head.machine, "")?;
     let mut commit = None;
     if let Ok(json) = host::read(&directory.join("result.json")) {
         let before: Outcome =
             serde_json::from_slice(&json).context("result.json is there, and is none of this")?;
-        let there = &before.machine;
+        let there = &before.head.machine;
         ensure!(
-            (&there.kernel, &there.processor) == (&outcome.machine.kernel, &outcome.machine.processor),
+            (&there.kernel, &there.processor)
+                == (&outcome.head.machine.kernel, &outcome.head.machine.processor),
             "{} is of another machine: name another folder with `--out`",
             directory.display()
         );
         if !before.workloads.iter().all(|measurement| chosen.contains(&measurement.workload)) {
-            commit = Some(outcome.machine.commit.clone()).filter(|commit| *commit != before.machine.commit);
+            commit = Some(outcome.head.machine.commit.clone())
+                .filter(|commit| *commit != before.head.machine.commit);
             outcome = before;
         }
     }

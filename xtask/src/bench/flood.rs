@@ -5,8 +5,7 @@
 
 use super::capture::bar;
 use super::condition::{Bench, Beside, Condition, Own, account};
-use super::machine::Machine;
-use super::output::{self, Output};
+use super::output::{Head, Output};
 use super::statistics::{Estimate, estimate};
 use super::workload::{Profile, Workload};
 use crate::host;
@@ -45,9 +44,8 @@ pub struct Flood {
 
 #[derive(Serialize)]
 struct Outcome {
-    machine: Machine,
-    date: String,
-    note: Option<String>,
+    #[serde(flatten)]
+    head: Head,
     floods: Vec<Flooded>,
     overheads: Vec<Overhead>,
     database: Option<Database>,
@@ -89,17 +87,10 @@ struct Database {
 
 /// Measures and writes.
 pub fn run(arguments: &Flood) -> Result<()> {
-    let machine = Machine::look()?;
+    let head = arguments.output.head()?;
     let bench = Bench::new(Profile::Quick)?;
-    let mut outcome = Outcome {
-        date: output::date(),
-        machine,
-        note: arguments.output.note.clone(),
-        floods: Vec::new(),
-        overheads: Vec::new(),
-        database: None,
-    };
-    let directory = arguments.output.directory(&outcome.machine, "-flood")?;
+    let mut outcome = Outcome { head, floods: Vec::new(), overheads: Vec::new(), database: None };
+    let directory = arguments.output.directory(&outcome.head.machine, "-flood")?;
     for &sessions in &arguments.sessions {
         let what = format!("{sessions} sessions at once");
         let beside = sessions.saturating_sub(1);
@@ -230,10 +221,7 @@ fn flooded(bench: &Bench, seconds: u64, pairs: u64) -> Result<(super::inside::Me
 }
 
 fn text(outcome: &Outcome) -> String {
-    let mut out = format!("# Floods\n\n{} {}\n", outcome.date, outcome.machine.text());
-    if let Some(note) = &outcome.note {
-        let _ = writeln!(out, "\n{note}");
-    }
+    let mut out = outcome.head.text("Floods");
     out.push_str(
         "\nA file is opened and closed in a session under record, all of it stored: three events a round. Sent is what the \
 workload did, counted by itself, and what the same session does without a flood; received and lost are what Wardline says.\n\n\

@@ -1,7 +1,7 @@
 //! What was measured.
 
 use super::condition::{Condition, Run};
-use super::machine::Machine;
+use super::output::Head;
 use super::statistics::Estimate;
 use super::workload::{Profile, Workload};
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,11 @@ use serde::{Deserialize, Serialize};
 /// Everything that was measured.
 #[derive(Serialize, Deserialize)]
 pub struct Outcome {
-    /// The machine.
-    pub machine: Machine,
-    /// When, UTC.
-    pub date: String,
+    /// Where and when.
+    #[serde(flatten)]
+    pub head: Head,
     /// How long.
     pub profile: Profile,
-    /// What else ran.
-    pub note: Option<String>,
     /// By workload.
     pub workloads: Vec<Measurement>,
 }

@@ -8,11 +8,7 @@ use std::fmt::Write as _;
 
 /// The text.
 pub fn summary(outcome: &Outcome) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "# What capture costs\n\n{} {}", outcome.date, outcome.machine.text());
-    if let Some(note) = &outcome.note {
-        let _ = writeln!(out, "\n{note}");
-    }
+    let mut out = outcome.head.text("What capture costs");
     out.push_str(
         "\nEach ratio is the median of runs against the mean of the bare runs before and after them, with its 95 % interval by \
 bootstrap. Times are the workload's own, measured inside the session: what it costs to begin and end a session is said at the \
@@ -254,5 +250,27 @@ fn time(ns: f64) -> String {
         ns if ns < 1e6 => format!("{:.2} us", ns / 1e3),
         ns if ns < 1e9 => format!("{:.1} ms", ns / 1e6),
         ns => format!("{:.2} s", ns / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host;
+    use std::fs;
+
+    /// What a later run goes on from, and a summary is computed from.
+    #[test]
+    fn every_result_that_is_kept_gives_its_summary() {
+        let results = fs::read_dir(host::workspace().unwrap().join("bench/results")).unwrap();
+        let kept: Vec<_> = results.map(|entry| entry.unwrap().path()).collect();
+        let captured: Vec<_> = kept.iter().filter(|path| path.join("result.json").exists()).collect();
+        assert!(!captured.is_empty(), "{kept:?}");
+        for directory in captured {
+            let outcome: Outcome =
+                serde_json::from_slice(&host::read(&directory.join("result.json")).unwrap()).unwrap();
+            let written = fs::read_to_string(directory.join("summary.md")).unwrap();
+            assert_eq!(summary(&outcome), written, "{}", directory.display());
+        }
     }
 }

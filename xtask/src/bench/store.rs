@@ -2,8 +2,7 @@
 //! many bytes of disk that is. What is stored is one turn of an agent, recorded for it.
 
 use super::condition::{Bench, Condition, Own};
-use super::machine::Machine;
-use super::output::{self, Output};
+use super::output::{Head, Output};
 use super::statistics::{Estimate, estimate, median};
 use super::workload::{Profile, Workload};
 use crate::host;
@@ -28,9 +27,8 @@ pub struct Store {
 
 #[derive(Serialize)]
 struct Outcome {
-    machine: Machine,
-    date: String,
-    note: Option<String>,
+    #[serde(flatten)]
+    head: Head,
     /// The recording, by itself in its store.
     recording: Recording,
     ways: Vec<Way>,
@@ -72,7 +70,7 @@ impl Way {
 
 /// Measures and writes.
 pub fn run(arguments: &Store) -> Result<()> {
-    let machine = Machine::look()?;
+    let head = arguments.output.head()?;
     let bench = Bench::new(Profile::Full)?;
     eprintln!("one turn of an agent is recorded");
     bench.run(Condition::Own(Own::Record), Workload::AgentTurn, 1, false)?;
@@ -85,9 +83,8 @@ pub fn run(arguments: &Store) -> Result<()> {
     command.arg(store).args(["--rows", &arguments.rows.to_string()]);
     command.args(["--rounds", &arguments.rounds.to_string()]);
     let ways = serde_json::from_str(&host::output(&mut command)?).context("the bench printed no result")?;
-    let outcome =
-        Outcome { date: output::date(), note: arguments.output.note.clone(), recording, ways, machine };
-    let directory = arguments.output.directory(&outcome.machine, "-store")?;
+    let outcome = Outcome { head, recording, ways };
+    let directory = arguments.output.directory(&outcome.head.machine, "-store")?;
     host::write(&directory.join("store.json"), serde_json::to_string(&outcome)? + "\n")?;
     host::write(&directory.join("store.md"), text(&outcome))?;
     print!("{}", text(&outcome));
@@ -96,10 +93,7 @@ pub fn run(arguments: &Store) -> Result<()> {
 }
 
 fn text(outcome: &Outcome) -> String {
-    let mut out = format!("# What storing costs\n\n{} {}\n", outcome.date, outcome.machine.text());
-    if let Some(note) = &outcome.note {
-        let _ = writeln!(out, "\n{note}");
-    }
+    let mut out = outcome.head.text("What storing costs");
     let recording = &outcome.recording;
     let calls = recording.syscall_bytes as f64 / recording.syscalls.max(1) as f64;
     let operations = recording.operation_bytes as f64 / recording.events.max(1) as f64;
