@@ -144,13 +144,12 @@ fn is_reached(call: &Ended, target: &Target, request: u64) -> bool {
 #[inline(always)]
 fn is_confined_from(call: &Ended, target: &Target, request: u64) -> bool {
     const EPERM: i32 = -1;
-    /// `PTRACE_ATTACH` and `PTRACE_SEIZE`: who is not traced yet is told by its number alone.
-    const TAKES: [u64; 2] = [16, 0x4206];
+    // Tracing fails for many a reason, also of one's own threads, and limits are no matter of a domain.
     call.ret == EPERM
         && call.inside.session().flags & SESSION_CONFINED != 0
-        && (!is_trace(call) || request == TAKES[0] || request == TAKES[1])
-        && !target.inside
-        && (!target.claimed || !is_namespace_own(&call.inside))
+        && !is_trace(call)
+        && !is_limit(call)
+        && is_reached(call, target, request)
 }
 
 /// Whether the processes that the current one has numbers for are its session's: those of a pid namespace that the session has made.

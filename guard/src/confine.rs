@@ -17,22 +17,14 @@ use wire::{Confinement, Mode};
 pub fn offer() -> Confinement {
     // Who may not administrate the system could do so only by keeping programs inside from gaining privileges.
     let able = capabilities(None).is_ok_and(|held| held.effective.contains(CapabilitySet::SYS_ADMIN));
-    Confinement { rings: able, domain: able && !has_hooks() && ruleset().is_ok() }
-}
-
-/// Whether the kernel has the hooks of the tier `lsm`, as far as anybody can tell before a supervisor has tried.
-fn has_hooks() -> bool {
-    let modules = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-    modules.trim().split(',').any(|module| module == "bpf")
+    Confinement { rings: able, domain: able && ruleset().is_ok() }
 }
 
 /// What a session is given of what is offered.
 pub(crate) fn choose(offered: Confinement, tier: Tier, mode: Mode) -> Confinement {
-    if tier != Tier::Tracepoint {
-        return Confinement::default();
-    }
-    // A program that falls back to ordinary calls does so in every mode: what is learned is what is enforced.
-    Confinement { rings: offered.rings, domain: offered.domain && mode != Mode::Shadow }
+    // A recording is confined as its enforced session is: a program that falls back to ordinary calls does so in both. A
+    // shadow session refuses nothing.
+    if tier == Tier::Tracepoint && mode != Mode::Shadow { offered } else { Confinement::default() }
 }
 
 /// A Landlock domain that refuses nothing by itself. Whoever is in a domain reaches into no process outside of it: memory,
@@ -46,7 +38,7 @@ impl Domain {
         let every_port =
             (0..=u16::MAX).map(|port| Ok::<_, RulesetError>(NetPort::new(port, AccessNet::BindTcp)));
         let made = ruleset().and_then(|ruleset| ruleset.add_rules(every_port));
-        Ok(Self(made.map_err(io::Error::other)?))
+        Ok(Self(made.map_err(cause)?))
     }
 }
 
@@ -55,9 +47,14 @@ impl Domain {
 pub fn confine(confinement: Confinement, domain: Option<Domain>) -> io::Result<()> {
     if confinement.domain {
         let Domain(ruleset) = domain.ok_or(io::ErrorKind::InvalidInput)?;
-        ruleset.no_new_privs(false).restrict_self().map_err(io::Error::other)?;
+        ruleset.no_new_privs(false).restrict_self().map_err(cause)?;
     }
     if confinement.rings { filter::apply() } else { Ok(()) }
+}
+
+/// Why the kernel did not.
+fn cause(error: RulesetError) -> io::Error {
+    io::Error::from_raw_os_error(*landlock::Errno::from(error))
 }
 
 /// Rules about ports, which came with Linux 6.7. Rules about files would keep a session's programs from mounting, as sandboxes
@@ -83,9 +80,8 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_is_confined_as_its_enforced_session_and_a_shadow_session_has_no_more_than_no_ring() {
+    fn a_recording_is_confined_as_its_enforced_session_and_a_shadow_session_is_not() {
         assert_eq!(choose(ALL, Tier::Tracepoint, Mode::Record), ALL);
-        let shadow = choose(ALL, Tier::Tracepoint, Mode::Shadow);
-        assert_eq!(shadow, Confinement { domain: false, ..ALL });
+        assert_eq!(choose(ALL, Tier::Tracepoint, Mode::Shadow), Confinement::default());
     }
 }

@@ -147,7 +147,9 @@ pub fn train(
         (key.clone(), sessions.collect())
     });
     let kept = update::kept(&filter.known, &teaching.collect(), &stored, &filter.answers, wanted);
-    let stays = |agent: &AgentName, task: &TaskName| kept.iter().any(|kept| kept.agent == *agent && kept.task == *task);
+    let stays = |agent: &AgentName, task: &TaskName| {
+        kept.iter().any(|kept| kept.agent == *agent && kept.task == *task)
+    };
     let is_made = |agent: &AgentName, task: &TaskName| wanted(task) && !stays(agent, task);
     let taught = taught(reader, &groups, is_made)?;
     let mut report = Report { untasked, kept: kept.clone(), ..Report::default() };

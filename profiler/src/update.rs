@@ -40,14 +40,15 @@ impl Library {
     pub fn known(&self) -> Result<Vec<Known>, Error> {
         let loaded = self.list()?.into_iter().filter_map(|entry| self.load(&entry.agent, &entry.task).ok());
         let usable = loaded.filter(|baseline| baseline.check().is_ok());
-        Ok(usable
-            .map(|baseline| Known {
+        let known = usable.filter_map(|baseline| {
+            Some(Known {
                 used: baseline.provenance.used.into_iter().collect(),
-                agent: baseline.agent,
-                task: baseline.task,
+                agent: baseline.agent.parse().ok()?,
+                task: baseline.task.parse().ok()?,
                 trained_at_unix_ns: baseline.trained_at_unix_ns,
             })
-            .collect())
+        });
+        Ok(known.collect())
     }
 }
 
@@ -89,8 +90,11 @@ fn is_unchanged(
         let teaches_others = !wanted(task) && !sessions.is_empty();
         (makes_one || teaches_others) && !is_known(task, sessions)
     });
-    let newest =
-        answers.iter().filter(|answer| answer.agent == agent).map(|answer| answer.said_unix_ns).max();
+    let newest = answers
+        .iter()
+        .filter(|answer| answer.agent == agent.as_str())
+        .map(|answer| answer.said_unix_ns)
+        .max();
     let oldest = of_agent().map(|known| known.trained_at_unix_ns).min();
     !unknown && newest.zip(oldest).is_none_or(|(newest, oldest)| newest <= oldest)
 }

@@ -256,9 +256,14 @@ fn try_to_become(plan: &Plan, wait: OwnedFd, report: &OwnedFd) -> Result<Infalli
         // The client died, or decided against it.
         std::process::exit(Exit::GuardLost as i32)
     };
-    confine::confine(word.confinement, domain).map_err(of_io)?;
+    if word.confinement != Confinement::default() {
+        if plan.user.change {
+            hold(CapabilitySet::SYS_ADMIN, CapabilitySet::SYS_ADMIN)?;
+        }
+        confine::confine(word.confinement, domain).map_err(of_io)?;
+    }
     if plan.user.change {
-        hold(CapabilitySet::empty())?;
+        hold(CapabilitySet::empty(), CapabilitySet::empty())?;
     }
     Err(execute(plan, &with(&plan.environment, assignments(&word.variables))))
 }
@@ -269,10 +274,13 @@ fn change_user(plan: &Plan) -> Result<(), Errno> {
         let (uid, gid) = (Uid::from_raw(plan.user.uid), Gid::from_raw(plan.user.gid));
         nix::unistd::setgroups(&groups)?;
         nix::unistd::setresgid(gid, gid, gid)?;
-        // Confining it wants to administrate the system once more, and nothing else does.
-        set_keep_capabilities(true).map_err(of_rustix)?;
+        // Confining it wants to administrate the system once more. Until then that lies by, and nothing is done by it.
+        let confines = plan.begins.is_some_and(|offered| offered != Confinement::default());
+        set_keep_capabilities(confines).map_err(of_rustix)?;
         nix::unistd::setresuid(uid, uid, uid)?;
-        hold(CapabilitySet::SYS_ADMIN)?;
+        if confines {
+            hold(CapabilitySet::SYS_ADMIN, CapabilitySet::empty())?;
+        }
     }
     // Rust's runtime ignores it, and an ignored signal stays ignored over execve.
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
@@ -281,12 +289,9 @@ fn change_user(plan: &Plan) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Holds, of these capabilities, those that it has, and no others.
-fn hold(capabilities: CapabilitySet) -> Result<(), Errno> {
-    let held = rustix::thread::capabilities(None).map_err(of_rustix)?;
-    let capabilities = capabilities & held.permitted;
-    let inheritable = CapabilitySet::empty();
-    let sets = CapabilitySets { effective: capabilities, permitted: capabilities, inheritable };
+/// May use these capabilities and no others, and uses, of them, the effective ones.
+fn hold(permitted: CapabilitySet, effective: CapabilitySet) -> Result<(), Errno> {
+    let sets = CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() };
     set_capabilities(None, sets).map_err(of_rustix)
 }
 

@@ -158,7 +158,7 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     rows.extend(report.kept.into_iter().map(|Kept { agent, task, gone }| Row {
         kept: Some(why_kept(gone)),
         error: None,
-        ..Row::without(agent, task, Vec::new(), String::new())
+        ..Row::without(agent.to_string(), task.to_string(), Vec::new(), String::new())
     }));
     if args.json {
         print_line!("{}", serde_json::to_string_pretty(&rows)?);
@@ -177,7 +177,7 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
 /// The baselines that are meant.
 fn known(library: &Library, args: &Args) -> Result<Vec<Known>> {
     let mut known = library.known()?;
-    known.retain(|known| args.agent.as_ref().is_none_or(|agent| agent.as_str() == known.agent));
+    known.retain(|known| args.agent.as_ref().is_none_or(|agent| *agent == known.agent));
     Ok(known)
 }
 

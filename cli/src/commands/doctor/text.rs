@@ -47,10 +47,10 @@ pub(super) fn words(findings: &Findings) -> Vec<String> {
 fn confined(confinement: Confinement) -> &'static str {
     match confinement {
         Confinement { domain: true, .. } => {
-            "a session is confined: it has no io_uring, and reaches into no process outside"
+            "a session that is started by `sudo` has no io_uring, and takes no other process' memory or descriptors"
         }
         Confinement { rings: true, .. } => {
-            "a session has no io_uring; before Linux 6.7, or without Landlock, what it reaches into has happened"
+            "a session that is started by `sudo` has no io_uring; without Landlock (Linux 6.7) it reaches into other processes"
         }
         _ => "a session that is started without `sudo` is not confined, and may use io_uring",
     }
