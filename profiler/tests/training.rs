@@ -178,7 +178,11 @@ fn an_update_makes_what_training_on_everything_makes_and_leaves_the_rest() {
     let made = |report: &Report| -> Vec<String> {
         report.trained.iter().map(|made| format!("{}/{}", made.baseline.agent, made.baseline.task)).collect()
     };
-    let kept = |agent: &str, task: &str, gone| Kept { agent: agent.parse().unwrap(), task: task.parse().unwrap(), gone };
+    let kept = |agent: &str, task: &str, gone| Kept {
+        agent: agent.parse().unwrap(),
+        task: task.parse().unwrap(),
+        gone,
+    };
     let nothing = update(&recording);
     assert_eq!(made(&nothing), <[&str; 0]>::default());
     assert_eq!(
