@@ -131,10 +131,12 @@ fn the_supervisor_has_the_rights_that_it_needs_and_gets_no_others() -> Result<()
         let thread: u32 = thread.file_name().to_str().context("thread")?.parse()?;
         assert_eq!(rights(thread)?, (needed, needed, false), "{thread}");
     }
-    // What runs inside is the user's, as before.
-    let inside = world.user_processes();
-    assert!(!inside.is_empty());
-    for pid in inside {
+    // What runs inside is the user's, as before, once it is the command.
+    let is_command =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n");
+    let inside = || world.user_processes();
+    ensure!(wait_until(SOON, || inside().iter().any(is_command)), "it does not run: {:?}", inside());
+    for pid in inside() {
         assert_eq!(rights(pid)?, (own.0, 0, true), "{pid}");
     }
     client.kill()?;

@@ -8,7 +8,7 @@ use end_to_end::scene::{Scene, is_lsm, rows, tells_changes};
 use end_to_end::{World, wait_until};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, chown};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -278,7 +278,10 @@ fn the_mode_of_a_jewel_is_not_changed_by_a_descriptor() -> Result<()> {
     )?;
     assert_eq!((&summary["denied"], &summary["stopped"]), (&0.into(), &0.into()), "{summary:#}");
     let way = "the mode of `~/.bashrc` is changed by a descriptor that was opened to read it";
+    let mode = || fs::metadata(scene.path(".bashrc")).map(|meta| meta.permissions().mode());
+    let before = mode()?;
     is_kept_from(&scene, &rows([(way, "fchmod", &[&scene.path(".bashrc")])])[0], "a user")?;
+    assert_eq!(mode()?, before, "it has the permissions again that it had");
     Ok(())
 }
 

@@ -269,15 +269,46 @@ fn what_takes_a_place_is_refused_or_the_session_stands_still() -> Result<()> {
 }
 
 /// A session may end with the change itself, before it can stand still: what it changed is put back all the same.
+/// Nothing stands still for it: who did it ends, and the session goes on.
+#[test]
+fn what_was_removed_or_got_other_permissions_is_as_it_was_when_the_session_is_over() -> Result<()> {
+    if can_refuse() || !tells_or_refuses() {
+        return Ok(());
+    }
+    for (step, told) in [
+        ("rm .bashrc", "has what it held"),
+        ("chmod 777 .ssh/id_ed25519", "has the permissions that it had"),
+        ("chmod 4777 .bashrc", "has the permissions that it had"),
+        ("chmod 777 .ssh", "has the permissions that it had"),
+        ("chmod 666 .bashrc; rm .bashrc", "has what it held"),
+    ] {
+        let world = prepared()?;
+        let home = world.home();
+        let jewels = jewels(&home)?;
+        let script = format!("cd '{}'; bash -c '{step}'; echo went on", home.display());
+        let ended = standing::run(&world, "enforce", &[], &script)?;
+        assert_eq!((ended.frozen, ended.said().as_str()), (false, "went on\n"), "{step}: {ended:#?}");
+        assert!(jewels_are(&home, &jewels), "{step}: {:?} {ended:#?}", files(&home)?);
+        assert_eq!(ended.summary["denials"][0]["fate"], "happened-and-stopped", "{step}: {ended:#?}");
+        assert!(ended.summary["notes"].to_string().contains(told), "{step}: {ended:#?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn what_the_last_call_of_a_session_has_changed_is_put_back() -> Result<()> {
     // What is refused changes nothing, whenever it comes: see above.
     if can_refuse() || !tells_or_refuses() {
         return Ok(());
     }
-    for step in
-        ["mv .config .c", "mv .ssh x", "mv prepared/evil .bashrc", "mv prepared/evil .claude/settings.json"]
-    {
+    for step in [
+        "mv .config .c",
+        "mv .ssh x",
+        "mv prepared/evil .bashrc",
+        "mv prepared/evil .claude/settings.json",
+        "rm .bashrc",
+        "chmod 777 .ssh/id_ed25519",
+    ] {
         let world = prepared()?;
         let home = world.home();
         let jewels = jewels(&home)?;

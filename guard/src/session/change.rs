@@ -1,8 +1,8 @@
 //! Changes of a jewel that nothing could refuse beforehand: the tier `tracepoint` learns of them when they have happened.
 //!
-//! What was made is not undone. Who made it is ended, and where the change may be the whole of an attack (something was put
-//! in a jewel's place, or a jewel was given another name), an enforced session is frozen, for its owner to look at. What it
-//! moved or replaced is put back then (`undo`).
+//! Who made it is ended, and where the change may be the whole of an attack (something was put in a jewel's place, or a jewel
+//! was given another name), an enforced session is frozen, for its owner to look at. What it moved or replaced is put back
+//! then, and what it removed, or whose permissions it changed, when it is over (`undo`).
 
 use super::effect::Effect;
 use super::itself::of_its_own;
@@ -47,9 +47,7 @@ impl Live {
             event.decision = event.decision.map(|decision| Decision { enforced: false, ..decision });
             return None;
         }
-        if freeze {
-            self.undo.note(event);
-        }
+        self.undo.note(event);
         let (op, object) = (event.op.name(), event.object.display());
         let told = Told { fate: Fate::Stopped, stage, means, op, object: &object, times: 1 };
         let cause = Cause {

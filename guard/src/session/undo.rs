@@ -51,9 +51,13 @@ impl Undo {
         for object in [Some(&event.object), event.second.as_ref()].into_iter().flatten() {
             let Object::File(file) = object else { continue };
             let path = PathBuf::from(OsStr::from_bytes(&file.path));
-            if self.has(&path) {
-                self.waiting.insert(path);
-            }
+            // By another name it is the same.
+            let is_meant = |kept: &&Kept| {
+                kept.path() == path
+                    || file.origin == Origin::Trusted && file.key.is_some_and(|key| kept.is(key))
+            };
+            let meant = self.kept.iter().filter(is_meant).map(|kept| kept.path().to_owned());
+            self.waiting.extend(meant);
         }
         self.note_planted(event);
     }

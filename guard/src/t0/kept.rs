@@ -5,8 +5,8 @@ use crate::walk::{self, Found, Node};
 use crate::{DenyList, Error};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
-use policy::{Rules, Site};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
+use policy::{Rules, Site, What};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -20,6 +20,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Of what was found by its name, so much is held, and the directories above it: each takes two descriptors.
 const FOUND: usize = 128;
+/// Of what lies in directories that no session may read, as keys do, so much is held.
+const INSIDE: usize = 64;
+const INSIDE_EACH: usize = 16;
 /// Larger files are not copied.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -29,6 +32,8 @@ pub struct Kept {
     path: PathBuf,
     directory: OwnedFd,
     name: BString,
+    /// What lay there when the session began. Who asks for it does not wait for what is being put back.
+    file: FileKey,
     held: Mutex<Held>,
 }
 
@@ -39,6 +44,8 @@ struct Held {
     file: FileKey,
     /// Its permissions when it began to be held.
     mode: u32,
+    /// Its owner and group then.
+    owner: (u32, u32),
 }
 
 /// Holds what lies in a home, the home included, and what was found there by its name: what lies above first.
@@ -71,6 +78,13 @@ pub(crate) fn keep(list: &dyn DenyList, home: &Path, rules: &Rules, found: &[Pat
             there.insert(path.to_owned());
         }
     }
+    let secret = rules.refusals().filter(|refusal| refusal.what.intersects(What::READ));
+    let secret = secret.filter_map(|refusal| match refusal.row.site {
+        Site::Home(path) => std::fs::read_dir(home.join(path)).ok(),
+        _ => None,
+    });
+    let inside = secret.flat_map(|entries| entries.flatten().take(INSIDE_EACH).map(|entry| entry.path()));
+    there.extend(inside.take(INSIDE));
     let mut there: Vec<PathBuf> = there.into_iter().collect();
     there.sort_by_cached_key(|path| (path.components().count(), path.clone()));
     there.into_iter().filter_map(|path| Kept::take(list, path)).collect()
@@ -84,8 +98,8 @@ impl Kept {
             return None;
         };
         let is_kept = node.is_dir() || walk::is(node.identity.mode, libc::S_IFREG);
-        let held = Held { file: node.identity.file, mode: node.identity.mode, node: node.fd };
-        is_kept.then_some(Self { path, directory: directory.fd, name, held: Mutex::new(held) })
+        let (file, held) = (node.identity.file, Held::new(node)?);
+        is_kept.then_some(Self { path, directory: directory.fd, name, file, held: Mutex::new(held) })
     }
 
     /// Where it lay.
@@ -93,13 +107,18 @@ impl Kept {
         &self.path
     }
 
-    /// Puts it back where it lay; what was done, in words. `None`: it lies there. What took its place is put aside first, so
+    /// Whether this file lay there.
+    pub(crate) fn is(&self, file: FileKey) -> bool {
+        self.file == file
+    }
+
+    /// Puts it back where it lay, as it was; what was done, in words. `None`: it lies there, and is. What took its place is put aside first, so
     /// that nothing gets a name that somebody else chose for it.
     pub fn put_back(&self, list: &dyn DenyList) -> Option<Result<String, Error>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let (directory, name) = (self.directory.as_fd(), self.name.as_bstr());
         let aside = match walk::open_below(list, directory, name) {
-            Found::Node(node) if node.identity.file == held.file => return None,
+            Found::Node(node) if node.identity.file == held.file => return self.permit(&held),
             Found::Node(node) => match aside::put(list, directory, name, node.identity.file, &self.path) {
                 Ok(aside) => Some(aside),
                 Err(error) => return Some(Err(error)),
@@ -121,13 +140,27 @@ impl Kept {
         })
     }
 
+    /// Gives it the owner and the permissions that it had.
+    fn permit(&self, held: &Held) -> Option<Result<String, Error>> {
+        let now = match rustix::fs::fstat(&held.node) {
+            Ok(now) => now,
+            Err(e) => return Some(Err(self.wrong(e))),
+        };
+        if (now.st_mode, (now.st_uid, now.st_gid)) == (held.mode, held.owner) {
+            return None;
+        }
+        let told =
+            || format!("`{}` has the permissions that it had when the session began", self.path.display());
+        Some(held.permit().map(|()| told()).map_err(|e| self.wrong(e)))
+    }
+
     fn move_back(&self, list: &dyn DenyList, held: &Held, there: &Elsewhere) -> Result<String, Error> {
         let (from, to) = (there.directory.fd.as_fd(), self.directory.as_fd());
         let (name, own, how) = (there.name.as_bytes(), self.name.as_bytes(), RenameFlags::NOREPLACE);
         rustix::fs::renameat_with(from, name, to, own, how).map_err(|e| self.wrong(e))?;
         match walk::open_below(list, to, self.name.as_bstr()) {
             Found::Node(node) if node.identity.file == held.file => {
-                held.allow_again(&node).map_err(|e| self.wrong(e))?;
+                held.permit().map_err(|e| self.wrong(e))?;
                 Ok(format!("`{}` was moved back from `{}`", self.path.display(), there.path.display()))
             }
             // Somebody outside was quicker: as it was.
@@ -148,19 +181,19 @@ impl Kept {
             rustix::fs::mkdirat(directory, own, Mode::RWXU).map_err(wrong)?;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let made = rustix::fs::openat(directory, own, flags, Mode::empty()).map_err(wrong)?;
-            std::os::unix::fs::fchown(&made, Some(was.st_uid), Some(was.st_gid))
+            std::os::unix::fs::fchown(&made, Some(held.owner.0), Some(held.owner.1))
                 .map_err(|e| Error::file(&self.path, "given to its owner", e))?;
-            rustix::fs::fchmod(&made, Mode::from_raw_mode(was.st_mode)).map_err(wrong)?;
+            rustix::fs::fchmod(&made, Mode::from_raw_mode(held.mode)).map_err(wrong)?;
             let Found::Node(node) = walk::open_below(list, directory, self.name.as_bstr()) else {
                 return Err(wrong(Errno::AGAIN));
             };
-            *held = Held { file: node.identity.file, mode: node.identity.mode, node: node.fd };
+            *held = Held { file: node.identity.file, node: node.fd, ..*held };
             return Ok(format!("`{}` is an empty directory again, as it was", self.path.display()));
         }
         let copy = held.copy(&self.directory).map_err(|e| Error::file(&self.path, "copied", e))?;
         rustix::fs::linkat(CWD, link_to(&copy), directory, own, AtFlags::SYMLINK_FOLLOW).map_err(wrong)?;
         let file = list.identify(copy.as_fd())?.file;
-        *held = Held { node: copy, file, mode: was.st_mode };
+        *held = Held { node: copy, file, ..*held };
         Ok(format!("`{}` has what it held when the session began", self.path.display()))
     }
 
@@ -177,13 +210,18 @@ struct Elsewhere {
 }
 
 impl Held {
-    /// It may have lain in another one's place, and have been put aside there: then nobody may open it.
-    fn allow_again(&self, node: &Node) -> Result<(), Errno> {
-        let permissions = Mode::from_raw_mode(self.mode);
-        if !Mode::from_raw_mode(node.identity.mode).is_empty() || permissions.is_empty() {
-            return Ok(());
-        }
-        rustix::fs::chmodat(CWD, link_to(&node.fd), permissions, AtFlags::empty())
+    fn new(node: Node) -> Option<Self> {
+        let now = rustix::fs::fstat(&node.fd).ok()?;
+        let (mode, owner) = (node.identity.mode, (now.st_uid, now.st_gid));
+        Some(Self { file: node.identity.file, mode, owner, node: node.fd })
+    }
+
+    /// The owner and the permissions that it had: the owner first, since giving a file away takes permissions from it. It may
+    /// also have lain in another one's place, and have been put aside there, so that nobody may open it.
+    fn permit(&self) -> Result<(), Errno> {
+        let (uid, gid) = (Uid::from_raw(self.owner.0), Gid::from_raw(self.owner.1));
+        rustix::fs::chownat(CWD, link_to(&self.node), Some(uid), Some(gid), AtFlags::empty())?;
+        rustix::fs::chmodat(CWD, link_to(&self.node), Mode::from_raw_mode(self.mode), AtFlags::empty())
     }
 
     fn elsewhere(&self, list: &dyn DenyList) -> Option<Elsewhere> {
@@ -213,7 +251,7 @@ impl Held {
         let mut bytes = Vec::new();
         Read::by_ref(&mut old).take(MAX_BYTES).read_to_end(&mut bytes)?;
         new.write_all(&bytes)?;
-        std::os::unix::fs::fchown(&new, Some(meta.uid()), Some(meta.gid()))?;
+        std::os::unix::fs::fchown(&new, Some(self.owner.0), Some(self.owner.1))?;
         let mut names = vec![0; 64 << 10];
         let len = rustix::fs::flistxattr(&old, &mut names)?;
         for name in names[..len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
@@ -221,7 +259,7 @@ impl Held {
             let len = rustix::fs::fgetxattr(&old, name, &mut value)?;
             rustix::fs::fsetxattr(&new, name, &value[..len], XattrFlags::empty())?;
         }
-        rustix::fs::fchmod(&new, Mode::from_raw_mode(meta.mode()))?;
+        rustix::fs::fchmod(&new, Mode::from_raw_mode(self.mode))?;
         let time = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };
         let times = Timestamps {
             last_access: time(meta.atime(), meta.atime_nsec()),
