@@ -176,12 +176,18 @@ impl Rules {
         denied.fold(What::empty(), |all, met| all | self.left_at(met, place))
     }
 
-    /// The rules that refuse all of this at a place, wherever it comes from and whatever it holds: none, if a part is open.
+    /// The rules that refuse all of this at a place to everybody and for good, wherever it comes from and whatever it holds:
+    /// none, if a part is open.
     pub fn holding(&self, place: &Site, what: What) -> Vec<&Rule> {
+        if what.intersects(What::READ) && self.lent_at(place).is_some() {
+            return Vec::new();
+        }
         let met = self.policy().meetings_with(place);
         let surely = |met: &&Meeting<'_>| {
             let is_found = met.is_looked_for() && met.row.site != place;
-            met.row.rule.effect == Effect::Deny && met.row.rule.harmless.is_none() && !is_found
+            let rule = met.row.rule;
+            let always = rule.agents.is_empty() && rule.expires.is_none() && rule.harmless.is_none();
+            rule.effect == Effect::Deny && always && !is_found
         };
         let holding: Vec<_> =
             met.iter().filter(surely).filter(|met| self.left_at(met, place).intersects(what)).collect();

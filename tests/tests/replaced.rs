@@ -268,7 +268,6 @@ fn what_takes_a_place_is_refused_or_the_session_stands_still() -> Result<()> {
     steps.iter().try_for_each(|(step, op)| stands_still(step, op))
 }
 
-/// A session may end with the change itself, before it can stand still: what it changed is put back all the same.
 /// Nothing stands still for it: who did it ends, and the session goes on.
 #[test]
 fn what_was_removed_or_got_other_permissions_is_as_it_was_when_the_session_is_over() -> Result<()> {
@@ -295,6 +294,7 @@ fn what_was_removed_or_got_other_permissions_is_as_it_was_when_the_session_is_ov
     Ok(())
 }
 
+/// A session may end with the change itself, before it can stand still: what it changed is put back all the same.
 #[test]
 fn what_the_last_call_of_a_session_has_changed_is_put_back() -> Result<()> {
     // What is refused changes nothing, whenever it comes: see above.

@@ -4,9 +4,10 @@ use agents::{Agent, First};
 use bstr::{BStr, ByteSlice};
 use event::moved;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Makes what is absent. `variable` has the values of the command's environment. What cannot be made is left to the agent,
@@ -30,8 +31,9 @@ fn make_one<'v>(
     if let Some(above) = path.parent() {
         fs::create_dir_all(above)?;
     }
-    // Whatever lies there stays, a link that leads nowhere as well.
-    File::create_new(path)?.write_all(first.text.as_bytes())
+    // Whatever lies there stays, a link that leads nowhere as well. What an agent keeps may become a secret.
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    file.write_all(first.text.as_bytes()).inspect_err(|_| drop(fs::remove_file(&path)))
 }
 
 /// Where the agent looks for what others have below the home.

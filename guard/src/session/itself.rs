@@ -37,15 +37,26 @@ struct Script {
 }
 
 impl Script {
-    /// Of an interpreter that is given a script, and no option by which it runs something else, or something besides.
+    /// Of an interpreter that is given a script, and no option but those by which it surely runs nothing else.
     fn of(event: &Event) -> Option<Script> {
-        const LOADING: [&str; 8] =
-            ["require", "import", "loader", "eval", "print", "file", "inspect", "test"];
+        const HARMLESS: [&[u8]; 9] = [
+            b"--disable-warning",
+            b"--enable-source-maps",
+            b"--expose-gc",
+            b"--max-old-space-size",
+            b"--max-semi-space-size",
+            b"--no-deprecation",
+            b"--no-warnings",
+            b"--stack-size",
+            b"--use-system-ca",
+        ];
         let Object::Exe(Exe { file, args, .. }) = &event.object else { return None };
         let Program::File(path) = Program::of(args.iter().map(|word| word.as_slice())) else { return None };
         let mut options = args.iter().skip(1).take_while(|word| word.as_slice() != path);
-        let loads = options
-            .any(|word| !word.starts_with(b"--") || LOADING.iter().any(|part| word.contains_str(part)));
+        let name = |word: &[u8]| {
+            word.split(|byte| *byte == b'=').next().is_some_and(|name| HARMLESS.contains(&name))
+        };
+        let loads = options.any(|word| !name(word));
         let is_script = args.first().is_some_and(|first| first.as_slice() != path);
         (is_script && !loads)
             .then(|| Script { interpreter: BString::from(file.path.as_slice()), path: path.into() })

@@ -1,4 +1,5 @@
-//! What is to be put back of what a session has moved or replaced, once it stands still.
+//! What is to be put back of what a session has moved, replaced, removed or given other permissions, once it stands still or
+//! is over.
 
 use crate::DenyList;
 use crate::t0::{Kept, Places, Planted};

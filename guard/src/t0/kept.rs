@@ -80,14 +80,21 @@ pub(crate) fn keep(list: &dyn DenyList, home: &Path, rules: &Rules, found: &[Pat
     }
     let secret = rules.refusals().filter(|refusal| refusal.what.intersects(What::READ));
     let secret = secret.filter_map(|refusal| match refusal.row.site {
-        Site::Home(path) => std::fs::read_dir(home.join(path)).ok(),
+        // A link may lead anywhere.
+        Site::Home(path) => {
+            std::fs::canonicalize(home.join(path)).ok().filter(|path| path.starts_with(&home))
+        }
         _ => None,
     });
+    let secret = secret.filter_map(|directory| std::fs::read_dir(directory).ok());
     let inside = secret.flat_map(|entries| entries.flatten().take(INSIDE_EACH).map(|entry| entry.path()));
     there.extend(inside.take(INSIDE));
     let mut there: Vec<PathBuf> = there.into_iter().collect();
     there.sort_by_cached_key(|path| (path.components().count(), path.clone()));
-    there.into_iter().filter_map(|path| Kept::take(list, path)).collect()
+    let Ok(owner) = std::fs::metadata(&home).map(|meta| meta.uid()) else { return Vec::new() };
+    // Where the home lies is somebody else's. Nothing else of theirs is touched, whatever a link in the home leads to.
+    let is_of_home = |kept: &Kept| kept.owner() == owner && (kept.path == home || kept.is_in_one_of(owner));
+    there.into_iter().filter_map(|path| Kept::take(list, path)).filter(is_of_home).collect()
 }
 
 impl Kept {
@@ -105,6 +112,14 @@ impl Kept {
     /// Where it lay.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn owner(&self) -> u32 {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).owner.0
+    }
+
+    fn is_in_one_of(&self, owner: u32) -> bool {
+        rustix::fs::fstat(&self.directory).is_ok_and(|directory| directory.st_uid == owner)
     }
 
     /// Whether this file lay there.
@@ -273,4 +288,24 @@ impl Held {
 /// The name in `/proc` of an open file.
 fn link_to(fd: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::denylist::fake::Fake;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_a_link_in_the_home_leads_to_is_not_held() {
+        let (home, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(other.path().join("shadow"), "").unwrap();
+        symlink(other.path(), home.path().join(".aws")).unwrap();
+        std::fs::create_dir(home.path().join(".ssh")).unwrap();
+        std::fs::write(home.path().join(".ssh/id"), "").unwrap();
+        let kept = keep(&Fake::default(), home.path(), &Rules::default(), &[]);
+        let home = std::fs::canonicalize(home.path()).unwrap();
+        let below: Vec<&Path> = kept.iter().filter_map(|kept| kept.path().strip_prefix(&home).ok()).collect();
+        assert_eq!(below, ["", ".ssh", ".ssh/id"].map(Path::new));
+    }
 }

@@ -36,17 +36,16 @@ impl Arming<'_> {
     ) -> Result<(), Error> {
         self.path(path, label, walk)?;
         self.place(path, label)?;
-        if label.flags & abi::LABEL_OWN != 0 {
-            // A name has no session of its own. Its place has.
-            return Ok(());
-        }
         let (Some(parent), Some(leaf)) = (path.parent(), path.file_name()) else { return Ok(()) };
         // A replaced file has no mark of its own: its directory's mark covers it. Not so in the system's directories, of
         // which everybody opens files all the time, and where only root replaces any.
         let marked = label.deny & (access::READ | access::WRITE) != 0 && of_user;
         match self.directory(parent, marked) {
-            Some(directory) => self.name(directory, leaf.as_bytes(), label),
-            None => Ok(()),
+            // A name has no session of its own. Its place has.
+            Some(directory) if label.flags & abi::LABEL_OWN == 0 => {
+                self.name(directory, leaf.as_bytes(), label)
+            }
+            _ => Ok(()),
         }
     }
 

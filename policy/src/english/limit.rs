@@ -76,13 +76,13 @@ impl Limit {
     pub fn reason(self) -> &'static str {
         match self {
             Limit::Agent => {
-                "a rule holds for every agent; what one agent does is learned (T1: a baseline is of one agent)"
+                "no sentence names one agent; a rule in TOML does (`agents`), and what one agent does is learned (T1)"
             }
             Limit::Task => {
                 "a rule holds in every task; what belongs to a task is learned (T1: a baseline is of one task)"
             }
             Limit::Host => {
-                "rules know addresses and no names of hosts; which hosts a session reaches is learned (T1)"
+                "no sentence holds the name of a host; a rule in TOML does (`where.host`), and which hosts a session reaches is learned (T1)"
             }
             Limit::Program => {
                 "no rule names a program to be started; which programs a session starts is learned (T1)"
@@ -91,7 +91,7 @@ impl Limit {
             Limit::Count => {
                 "how much and how often is the score's (T2), which learns its limits; none can be set"
             }
-            Limit::Time => "no stage knows hours or days",
+            Limit::Time => "no stage knows hours; a rule in TOML can end on a day (`expires`)",
             Limit::Ask => {
                 "no rule asks: it refuses, or lets go on and tells; the score (T2) stops what is unlikely and asks then"
             }

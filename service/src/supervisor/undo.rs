@@ -1,4 +1,4 @@
-//! Putting back what a session has moved or replaced: in a thread of its own, since it walks the file system, while the
+//! Putting back what a session has changed of jewels: in a thread of its own, since it walks the file system, while the
 //! session stands still, or when it is over.
 
 use super::running::Running;

@@ -82,6 +82,7 @@ fn nothing_of_a_jewel_is_changed() -> Result<()> {
             assert_eq!(fs::read_to_string(scene.path(".bashrc"))?, "plain\n");
         } else if tells_changes(&summary)? {
             // Who changed a jewel by its path where that cannot be refused has changed it, and is stopped.
+            let before = state()?;
             let (_, summary, _) = scene.guarded("enforce", &all[..1])?;
             assert!(summary["t0_hits"].as_u64().is_some_and(|hits| hits > 0), "{summary}");
             assert_eq!(state()?, before, "it has the permissions again that it had: {summary}");
