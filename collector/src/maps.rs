@@ -4,7 +4,7 @@ use crate::Error;
 use crate::strays::Strays;
 use crate::words::Words;
 use abi::{
-    FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, RewriteKey,
+    Connected, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, RewriteKey,
     Session, SocketKey, T1Key, T1NameKey,
 };
 use aya::maps::lpm_trie::{Key, LpmTrie};
@@ -80,6 +80,7 @@ pub(crate) struct Maps {
     pub(crate) ever_inside: Words,
     pub(crate) strays: Words,
     pub(crate) held: Words,
+    pub(crate) loans: Words,
     pub(crate) deadline: Words,
     pub(crate) protected: Table<u32, u32>,
     pub(crate) delegates: Table<u32, u32>,
@@ -88,6 +89,7 @@ pub(crate) struct Maps {
     pub(crate) rewrites: Table<RewriteKey, u32>,
     pub(crate) listeners: Table<SocketKey, u32>,
     pub(crate) own_listeners: Table<u64, Listener>,
+    pub(crate) connected: Table<u64, Connected>,
     pub(crate) names_known: Table<SocketKey, u32>,
     pub(crate) names_bound: Table<SocketKey, u64>,
     pub(crate) local: Table<[u64; 2], u32>,
@@ -112,6 +114,7 @@ impl Maps {
             ever_inside: Words::take(bpf, "EVER_INSIDE", abi::MAX_PIDS / 64)?,
             strays: Strays::take(bpf)?,
             held: Words::take(bpf, "HELD", abi::MAX_SESSIONS)?,
+            loans: Words::take(bpf, "LOANS", abi::MAX_SESSIONS)?,
             deadline: Words::take(bpf, "DEADLINE", abi::DEADLINE_WORDS)?,
             labelled: Words::take(bpf, "LABELLED", abi::LABEL_BITS / 64)?,
             protected: Table::take(bpf, "PROTECTED")?,
@@ -121,6 +124,7 @@ impl Maps {
             rewrites: Table::take(bpf, "REWRITES")?,
             listeners: Table::take(bpf, "LISTENERS")?,
             own_listeners: Table::take(bpf, "OWN_LISTENERS")?,
+            connected: Table::take(bpf, "CONNECTED")?,
             names_known: Table::take(bpf, "NAMES_KNOWN")?,
             names_bound: Table::take(bpf, "NAMES_BOUND")?,
             local: Table::take(bpf, "LOCAL")?,

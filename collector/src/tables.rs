@@ -162,14 +162,20 @@ impl Kernel {
         abi::socket_name(name, policy).map_or(Ok(()), |key| self.maps.names_known.remove(&key))
     }
 
-    /// Forgets whatever listened in a session: its place is to be another one's.
+    /// Forgets whatever listened in a session, whom it was connected to, and the loans that it took: its place is to be another one's.
     ///
     /// # Errors
     /// The map could not be written.
-    pub fn forget_listeners(&self, slot: u32) -> Result<(), Error> {
+    pub fn forget(&self, slot: u32) -> Result<(), Error> {
+        if let Some(loans) = self.maps.loans.word(slot) {
+            loans.store(0, Ordering::SeqCst);
+        }
         let own = &self.maps.own_listeners;
         let of = own.entries().into_iter().filter(|(_, listener)| listener.session == slot);
         let forgotten = of.map(|(inode, _)| own.remove(&inode)).fold(Ok(()), Result::and);
+        let open = &self.maps.connected;
+        let of = open.entries().into_iter().filter(|(_, peer)| peer.session == slot);
+        let forgotten = of.map(|(inode, _)| open.remove(&inode)).fold(forgotten, Result::and);
         let bound = &self.maps.names_bound;
         let of = bound.entries().into_iter().filter(|(key, _)| key[0] >> 32 == u64::from(slot));
         of.map(|(key, _)| bound.remove(&key)).fold(forgotten, Result::and)

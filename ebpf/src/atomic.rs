@@ -22,10 +22,3 @@ pub fn fetch_and(place: *mut u64, bits: u64) -> u64 {
     // SAFETY: as in `fetch_add`.
     unsafe { atomic_and::<u64, u64, { AtomicOrdering::SeqCst }>(place, bits) }
 }
-
-/// Sets bits of a 32-bit value.
-#[inline(always)]
-pub fn or32(place: *mut u32, bits: u32) {
-    // SAFETY: as in `fetch_add`, aligned to 4 bytes.
-    unsafe { atomic_or::<u32, u32, { AtomicOrdering::SeqCst }>(place, bits) };
-}

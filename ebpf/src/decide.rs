@@ -17,10 +17,10 @@ pub use place::{ABOVE_HERE, above};
 use crate::maps::T0;
 use crate::read::Address;
 use crate::task::Inside;
-use crate::{atomic, dentry, hold, offsets, ring, task};
+use crate::{dentry, hold, loan, offsets, ring, task};
 use abi::{
-    LABEL_READABLE, LABEL_SENSITIVE, LABEL_WORKSPACE, REASON_ABOVE, SESSION_T1, STAGE_NONE, STAGE_T0,
-    STAGE_T1, STAGE_T2, STATE_READ_SECRET, T1Key, Verdict, access,
+    LABEL_LOANS, LABEL_READABLE, LABEL_WORKSPACE, REASON_ABOVE, REASON_OPEN, SESSION_T1, STAGE_NONE,
+    STAGE_T0, STAGE_T1, STAGE_T2, T1Key, Verdict, access,
 };
 use label::{may_be_labelled, own};
 use name::refuses_obeyed;
@@ -126,8 +126,8 @@ pub fn object(inside: &Inside, object: Address, access: u32) -> Decision {
     if is_unknown && (access & access::EXEC != 0 || is_private(object.0) == 0) {
         return Decision { stage: STAGE_T1, reason: session.unlabelled_reason };
     }
-    if labels & LABEL_SENSITIVE != 0 && access & access::READ != 0 {
-        set_state(inside, STATE_READ_SECRET);
+    if access & access::READ != 0 && !loan::take(inside, labels & LABEL_LOANS) {
+        return Decision { stage: STAGE_T0, reason: REASON_OPEN };
     }
     ALLOW
 }
@@ -171,11 +171,4 @@ pub extern "C" fn readable(object: u64, access: u64, slot: u64) -> u64 {
         }
         _ => 0,
     }
-}
-
-/// Sets bits of the session's state.
-#[inline(always)]
-pub fn set_state(inside: &Inside, bits: u32) {
-    // SAFETY: points into an array that outlives the program.
-    atomic::or32(unsafe { &raw mut (*inside.session).state }, bits);
 }

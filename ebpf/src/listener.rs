@@ -1,10 +1,10 @@
 //! Who listens: the process behind the socket that an address, a file or a name leads to.
 
-use crate::maps::{DELEGATES, LISTENERS, LOCAL, NAMES_BOUND, NAMES_KNOWN, OWN_LISTENERS};
+use crate::maps::{CONNECTED, DELEGATES, LISTENERS, LOCAL, NAMES_BOUND, NAMES_KNOWN, OWN_LISTENERS};
 use crate::peer::Peer;
 use crate::read::{Address, zeroed};
 use crate::task::{self, Inside};
-use crate::{dentry, offsets};
+use crate::{dentry, loan, offsets};
 use abi::{Listener, SOCKET_FILE, SOCKET_INODE, SOCKET_NAME, SOCKET_WORDS};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::bpf_sock_tuple;
@@ -155,9 +155,7 @@ pub extern "C" fn listens_at(inode: u64) -> u64 {
 #[inline(always)]
 pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> Found {
     let mut found = Found { local: false, inode: 0, pid: 0, own: false, reason: 0 };
-    // SAFETY: the context of this program type, which has the socket.
-    let own =
-        plain(unsafe { core::ptr::read_volatile(&raw const (*ctx.sock_addr).__bindgen_anon_1.sk) }.cast());
+    let own = socket(ctx);
     if peer.kind == SOCK_DGRAM {
         // Whoever is sent to may answer.
         keep(inside, own);
@@ -221,6 +219,13 @@ pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> 
     found
 }
 
+/// The socket that a hook on an address is about.
+#[inline(always)]
+fn socket(ctx: &SockAddrContext) -> Address {
+    // SAFETY: the context of this program type, which has the socket.
+    plain(unsafe { core::ptr::read_volatile(&raw const (*ctx.sock_addr).__bindgen_anon_1.sk) }.cast())
+}
+
 /// Keeps in mind that a socket is a session's own.
 #[inline(always)]
 pub fn keep(inside: &Inside, sk: Address) {
@@ -235,6 +240,17 @@ pub fn forget(ctx: &SockContext) {
     if inode != 0 && unsafe { OWN_LISTENERS.get(inode) }.is_some() {
         let _ = OWN_LISTENERS.remove(inode);
     }
+    // SAFETY: read only.
+    if inode != 0 && unsafe { CONNECTED.get(inode) }.is_some() {
+        let _ = CONNECTED.remove(inode);
+    }
+}
+
+/// Keeps in mind whom the socket connects to that a hook is about, see [`loan::keep`].
+#[inline(always)]
+pub fn keep_peer(ctx: &SockAddrContext, inside: &Inside, peer: &Peer) {
+    let inode = inode(socket(ctx));
+    loan::keep(inode, peer.addr[0], peer.addr[1], u64::from(peer.port), u64::from(inside.slot));
 }
 
 /// See [`keep`].

@@ -1,10 +1,10 @@
 //! The maps. User space writes the deny-list, the programs write members and rings.
 
 use abi::{
-    FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, Listener, MAX_DELEGATES, MAX_ITSELF, MAX_LISTENERS,
-    MAX_LOCAL, MAX_MEMBERS, MAX_NETS, MAX_OWN, MAX_PIDS, MAX_PLACES, MAX_REWRITES, MAX_SESSIONS, MAX_T0,
-    MAX_T0_NAMES, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel, OwnKey,
-    PLANS as PLAN_COUNT, PlaceKey, Plan, RewriteKey, SOCKET_WORDS, Session, Socket, T1Key, T1NameKey,
+    Connected, FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, Listener, MAX_DELEGATES, MAX_ITSELF,
+    MAX_LISTENERS, MAX_LOCAL, MAX_MEMBERS, MAX_NETS, MAX_OWN, MAX_PIDS, MAX_PLACES, MAX_REWRITES,
+    MAX_SESSIONS, MAX_T0, MAX_T0_NAMES, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel,
+    OwnKey, PLANS as PLAN_COUNT, PlaceKey, Plan, RewriteKey, SOCKET_WORDS, Session, Socket, T1Key, T1NameKey,
     Verdict,
 };
 use aya_ebpf::macros::map;
@@ -35,6 +35,9 @@ pub static SESSIONS: Array<Session> = Array::with_max_entries(MAX_SESSIONS, 0);
 /// Why a session is held, by slot; 0: it is not. Apart from `SESSIONS`, which user space writes whole.
 #[map]
 pub static HELD: Array<u64> = Array::with_max_entries(MAX_SESSIONS, MMAPABLE);
+/// The loans of a session, by slot: see [`crate::loan`]. Apart from `SESSIONS` for the same reason.
+#[map]
+pub static LOANS: Array<u64> = Array::with_max_entries(MAX_SESSIONS, MMAPABLE);
 /// The dead man's switch: `DEADLINE_*` words.
 #[map]
 pub static DEADLINE: Array<u64> = Array::with_max_entries(abi::DEADLINE_WORDS, MMAPABLE);
@@ -122,6 +125,9 @@ pub static BEGUN: LruHashMap<u64, Begun> = LruHashMap::with_max_entries(8192, 0)
 /// what is forgotten here is begun anew when it changes something, and the end of what is forgotten then is counted as lost.
 #[map]
 pub static REQUESTS: LruHashMap<u64, Begun> = LruHashMap::with_max_entries(8192, 0);
+/// Whom the sockets of sessions with loans are connected to, by the sockets' inodes.
+#[map]
+pub static CONNECTED: HashMap<u64, Connected> = HashMap::with_max_entries(16_384, NO_PREALLOC);
 /// Sockets of sessions whose packets may name hosts, by cookie. What was not used for longest goes: a name less is known
 /// then, and nothing is opened by that.
 #[map]

@@ -5,8 +5,8 @@ use crate::peer::{NetOperation, Peer, mapped, tell};
 use crate::read::zeros;
 use crate::ring::verdict;
 use crate::task::{self, Inside};
-use crate::{decide, listener, packet, refusal, worker};
-use abi::{MEANS_CGROUP, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};
+use crate::{decide, listener, loan, packet, refusal, worker};
+use abi::{MEANS_CGROUP, REASON_LENT, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_set_retval;
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
@@ -78,12 +78,15 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
         0
     };
     let found = listener::find(ctx, &inside, &peer, bound);
+    // What was learned or lent says nothing of what the session listens at itself, or of loopback where nobody does: another
+    // address of this machine may be translated.
+    let own = found.local && (found.own || found.inode == 0 && listener::is_loopback(peer.addr));
+    if op == op::CONNECT && !own && inside.session().lent != 0 {
+        listener::keep_peer(ctx, &inside, &peer);
+    }
     let decided = if found.reason != 0 {
         verdict(&inside, STAGE_T0, found.reason, MEANS_CGROUP)
     } else {
-        // What was learned says nothing of what the session listens at itself, or of loopback where nobody does: another address of
-        // this machine may be translated.
-        let own = found.local && (found.own || found.inode == 0 && listener::is_loopback(peer.addr));
         decide::address(&inside, peer.addr, peer.port, access::CONNECT, MEANS_CGROUP, own)
     };
     let operation =
@@ -131,6 +134,9 @@ pub fn unhooked(inside: &Inside, means: u8) -> Verdict {
     let session = inside.session();
     if session.restrict & access::CONNECT != 0 {
         return verdict(inside, abi::STAGE_T2, session.restrict_reason, means);
+    }
+    if session.lent != 0 && loan::passes_by(inside.slot) {
+        return verdict(inside, STAGE_T0, REASON_LENT, means);
     }
     if session.flags & abi::SESSION_T1 != 0 && session.unknown_net & access::CONNECT != 0 {
         return verdict(inside, abi::STAGE_T1, session.unknown_net_reason, means);

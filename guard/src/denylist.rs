@@ -81,8 +81,9 @@ pub trait DenyList: Send + Sync {
     fn insert_local(&self, addr: [u8; 16]) -> Result<(), Error>;
     /// Ends that.
     fn remove_local(&self, addr: [u8; 16]) -> Result<(), Error>;
-    /// Forgets whatever listened in a session whose place is to be another one's.
-    fn forget_listeners(&self, slot: u32) -> Result<(), Error>;
+    /// Forgets whatever listened in a session whose place is to be another one's, whom it was connected to, and the loans that it
+    /// took.
+    fn forget(&self, slot: u32) -> Result<(), Error>;
 }
 
 /// Forwards each method to the collector's own of the same name.
@@ -141,7 +142,7 @@ forward! {
     fn remove_listener(socket: &SocketKey) -> ();
     fn insert_local(addr: [u8; 16]) -> ();
     fn remove_local(addr: [u8; 16]) -> ();
-    fn forget_listeners(slot: u32) -> ();
+    fn forget(slot: u32) -> ();
 }
 
 #[cfg(test)]
@@ -190,7 +191,7 @@ pub(crate) mod fake {
         Session {
             segment: 0,
             flags: 0,
-            state: 0,
+            lent: 0,
             policy: 0,
             restrict: 0,
             restrict_reason: 0,
@@ -361,7 +362,7 @@ pub(crate) mod fake {
             self.state().local.remove(&addr);
             Ok(())
         }
-        fn forget_listeners(&self, _: u32) -> Result<(), Error> {
+        fn forget(&self, _: u32) -> Result<(), Error> {
             Ok(())
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::delegates::Delegates;
 use crate::fanotify::{self, Group, Marks};
+use crate::loans::Loans;
 use crate::reason::{Normal, Reasons};
 use crate::session::itself;
 use crate::session::names::{Names, Resolvers};
@@ -121,7 +122,7 @@ impl Guard {
         live.recording = recording;
         live.names = Names::new(Resolvers::here(live.meta.context.resolvers.clone()));
         self.shared.list.set_session(slot, &no_session())?;
-        self.shared.list.forget_listeners(slot)?;
+        self.shared.list.forget(slot)?;
         let context = &live.meta.context;
         let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
         let own_files = itself::own_files(&live.meta.agent, &path(&context.home));
@@ -152,6 +153,19 @@ impl Guard {
             let watched = Whole::start(self.shared.clone(), slot);
             live.whole = Some(watched.map_err(|e| Error::io("a thread could not be started", e))?);
         }
+        live.loans = Loans::arm(&self.shared, &guarded.rules, &live.meta.context.resolvers, hosts::resolve)?;
+        if let Some(hosts) = live.loans.as_ref().and_then(Loans::hosts) {
+            hosts.settle(FIRST_ANSWERS);
+        }
+        live.notes.extend(guarded.rules.loans().map(|rule| {
+            format!(
+                "rule `{}` of `{}` lends {}: who reads it connects to {}, and to what rules or the baseline name, from then on",
+                rule.id,
+                rule.file,
+                rule.is,
+                rule.hosts.join(" and ")
+            )
+        }));
         let opened = guarded.rules.own().filter(|rule| rule.effect == policy::Effect::Allow);
         live.notes.extend(
             opened.map(|rule| format!("rule `{}` of `{}` opens what else is closed", rule.id, rule.file)),
@@ -272,6 +286,7 @@ impl Live {
         if self.is_scored() {
             session.flags |= abi::SESSION_SCORED;
         }
+        session.lent = self.loans.as_ref().map_or(0, |loans| loans.number);
         session.policy = 0;
         if let Some(Armed { policy, only_watches, .. }) = &self.armed {
             if *only_watches {

@@ -20,6 +20,7 @@ mod error;
 pub mod fanotify;
 mod guard;
 pub mod ladder;
+mod loans;
 pub mod magic;
 pub mod reason;
 pub mod rules;

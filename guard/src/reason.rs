@@ -70,6 +70,17 @@ const FIXED: &[(u32, &str)] = &[
          not known: the session stands still until somebody has looked at it",
     ),
     (
+        abi::REASON_LENT,
+        "the session has read a credential that a rule lends (`effect = \"lend\"`): from then on it connects to the hosts that the \
+         credential is for, and to those that rules or the baseline name",
+    ),
+    (
+        abi::REASON_OPEN,
+        "a rule lends the credential (`effect = \"lend\"`), and a connection is open to a host that it is not for, or something \
+         that nothing looks after: what was sent there could carry it. No new one is made from now on; when that one is closed, the \
+         credential can be read. A rule that allows the host (`where.host`) leaves it open",
+    ),
+    (
         abi::REASON_UNTOLD,
         "something got a name, or was opened, by a request through io_uring whose end is kept from being told, so that what it \
          was is not known: no agent session may hide what it changes and opens",
@@ -320,6 +331,12 @@ mod tests {
             assert!(reasons.explain(of_jewel(index)).contains("crown jewel"));
         }
         assert!((jewels().len() as u32) < FIRST_FIXED);
+    }
+
+    #[test]
+    fn each_fixed_reason_has_a_number_of_its_own() {
+        let numbers: std::collections::HashSet<u32> = FIXED.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers.len(), FIXED.len());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod held;
 mod kept;
 mod keys;
 mod lease;
+mod lend;
 mod place;
 mod planted;
 mod search;
@@ -67,6 +68,7 @@ impl Static {
             directories: HashMap::new(),
             readable: Vec::new(),
             public: HashSet::new(),
+            lent: HashMap::new(),
             coverage: Coverage::default(),
         };
         let rows = self.rows(slot, guarded);

@@ -97,7 +97,7 @@ pub fn disarm(list: &dyn DenyList, policy: &Policy) -> Result<(), Error> {
     first
 }
 
-fn net_key(policy: u32, addr: [u8; 16]) -> NetKey {
+pub(crate) fn net_key(policy: u32, addr: [u8; 16]) -> NetKey {
     NetKey { policy: policy.to_be_bytes(), addr }
 }
 

@@ -100,7 +100,7 @@ fn in_a_world(attempts: Vec<Attempt>, own: &Own) -> Result<Vec<Tried>> {
     let interrupts = Interrupts::take()?;
     network::isolate().context("the network of the session cannot be made")?;
     let world = World::create(0)?;
-    let _written = own.written(world.user.id)?;
+    own.lay(world.user.id)?;
     let workspace = world.home().join("projects/tried");
     make_directory(&world, &workspace)?;
     let mut listeners = Vec::new();

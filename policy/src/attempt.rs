@@ -102,7 +102,8 @@ impl Rules {
             let is_socket = refusal.row.rule.what == What::CONNECT;
             let Some(ground) = ground(refusal.row.site, is_socket, &above) else { continue };
             for deed in [Deed::Read, Deed::Change, Deed::Connect] {
-                if refusal.what.intersects(deed.what()) && fits(deed, &ground) {
+                let is_lent = deed == Deed::Read && self.lent_at(refusal.row.site).is_some();
+                if refusal.what.intersects(deed.what()) && fits(deed, &ground) && !is_lent {
                     all.push(attempt(refusal.row, deed, ground.clone(), true));
                 }
                 let Some(near) = neighbour(&ground).filter(|near| fits(deed, near)) else { continue };
@@ -112,13 +113,14 @@ impl Rules {
                 }
             }
         }
-        // What was opened is open.
-        for rule in self.own().filter(|rule| rule.effect == Effect::Allow) {
+        // What was opened or lent is open.
+        for rule in self.own().filter(|rule| matches!(rule.effect, Effect::Allow | Effect::Lend)) {
             for site in &rule.sites {
                 let Some(ground) = ground(site, false, &above) else { continue };
                 let deeds =
                     [Deed::Read, Deed::Change].into_iter().filter(|deed| rule.what.intersects(deed.what()));
-                let open = deeds.filter(|deed| fits(*deed, &ground) && !self.is_closed(&ground, *deed));
+                let is_open = |deed| rule.effect == Effect::Lend || !self.is_closed(&ground, deed);
+                let open = deeds.filter(|deed| fits(*deed, &ground) && is_open(*deed));
                 all.extend(open.map(|deed| attempt(Row { rule, site }, deed, ground.clone(), false)));
             }
         }
@@ -169,7 +171,7 @@ fn ground(site: &Site, is_socket: bool, above: &BTreeSet<&str>) -> Option<Ground
         Site::Repository(path) => Ground::Home(format!("{ELSEWHERE}/{path}")),
         Site::System(path) => Ground::Machine(path.clone()),
         Site::Address(address) => Ground::Address(*address),
-        Site::Runtime(_) | Site::Variable(_) => return None,
+        Site::Runtime(_) | Site::Variable(_) | Site::Host(_) => return None,
     })
 }
 

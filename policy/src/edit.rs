@@ -1,6 +1,6 @@
 //! A file of one's own rules, changed as little as possible: what people wrote there stays as they wrote it.
 
-use crate::rule::{Effect, Kind, Layer, Policy, Rule, Walk, What};
+use crate::rule::{Effect, Layer, Policy, Rule, What};
 use crate::site::Site;
 use toml::Value;
 
@@ -13,6 +13,8 @@ pub struct Said {
     pub what: What,
     /// What comes of it.
     pub effect: Effect,
+    /// What is lent is for these.
+    pub hosts: Vec<String>,
     /// Why.
     pub why: String,
 }
@@ -48,8 +50,12 @@ impl Said {
             format!("where.{kind} = [{}]\n", of_kind.collect::<Vec<_>>().join(", "))
         });
         let what: Vec<String> = self.what.words().map(quoted).collect();
+        let hosts = match self.hosts.iter().map(|host| quoted(host)).collect::<Vec<_>>() {
+            none if none.is_empty() => String::new(),
+            hosts => format!("hosts = [{}]\n", hosts.join(", ")),
+        };
         format!(
-            "[[rule]]\nid = {}\nis = {}\n{}what = [{}]\neffect = {}\nwhy = {}\n",
+            "[[rule]]\nid = {}\nis = {}\n{}what = [{}]\neffect = {}\n{hosts}why = {}\n",
             quoted(id),
             quoted(&self.is()),
             places.collect::<String>(),
@@ -63,22 +69,13 @@ impl Said {
     pub fn rule(&self, layer: Layer) -> Rule {
         Rule {
             id: self.base_id(),
-            layer,
-            file: String::new(),
-            at: 0..0,
             is: self.is(),
             sites: self.sites.clone(),
             what: self.what,
             effect: self.effect,
+            hosts: self.hosts.clone(),
             why: self.why.clone(),
-            source: None,
-            is_final: true,
-            kind: Kind::Other,
-            routine: false,
-            harmless: None,
-            walk: Walk::Whole,
-            frees_names: false,
-            is_replaced: false,
+            ..Rule::empty(layer, "")
         }
     }
 
@@ -145,7 +142,13 @@ mod tests {
 
     fn said(place: &str) -> Said {
         let sites = vec![Site::Home(place.to_owned())];
-        Said { sites, what: What::READ | What::CHANGE, effect: Effect::Deny, why: "a \"reason\"".into() }
+        Said {
+            sites,
+            what: What::READ | What::CHANGE,
+            effect: Effect::Deny,
+            hosts: Vec::new(),
+            why: "a \"reason\"".into(),
+        }
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Listener<'_> {
         }
         let why = if why.len() <= MAX_TEXT { why } else { "said with `wardline policy say`" };
         let why = why.replace(char::is_control, " ");
-        let mut said = Said { sites, what, effect, why };
+        let mut said = Said { sites, what, effect, hosts: Vec::new(), why };
         match effect {
             Effect::Deny => said.sites.retain(|site| {
                 let holding = self.rules.holding(site, what);
@@ -156,13 +156,14 @@ impl Listener<'_> {
                 said.sites.retain(|site| self.rules.refused_at(site).intersects(what));
                 heard.is_open |= said.sites.is_empty();
             }
-            Effect::Watch => {}
+            Effect::Watch | Effect::Lend => {}
         }
         heard.held.dedup();
         for site in &said.sites {
             let (kind, text) = site.key();
             let closed = self.closed(&said, site);
             let limit = match effect {
+                Effect::Deny | Effect::Watch if kind == "host" => Limit::Host,
                 Effect::Deny if self.layer == Layer::User && FOR_ALL_SITES.contains(&kind) => Limit::Everyone,
                 Effect::Watch if !WATCHED_SITES.contains(&kind) || !WATCHED.contains(what) => Limit::Unheld,
                 Effect::Allow if closed.is_some() => Limit::Closed,

@@ -25,6 +25,6 @@ pub use mistake::{Mistake, Mistakes};
 pub use page::page;
 pub use read::{MAX_BYTES, site};
 pub use rule::{Effect, Harmless, Kind, Layer, Policy, Row, Rule, Walk, What};
-pub use rules::{Refusal, Rules, Source, Wrong};
+pub use rules::{MAX_LOANS, Refusal, Rules, Source, Wrong};
 pub use shipped::{SHIPPED, shipped};
 pub use site::{NAME_MAX, Pattern, Site};

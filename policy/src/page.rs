@@ -39,7 +39,8 @@ pub fn page(policy: &Policy) -> String {
         ),
         (
             Effect::Allow,
-            "Left open\n\nThese places hold something, too. Closing them would stop ordinary work.",
+            "Left open\n\nThese places hold something, too. Closing them would stop ordinary work. Hosts are those that a session reaches \
+whatever it was lent.",
         ),
     ] {
         let _ = write!(

@@ -23,9 +23,9 @@ const MAX_MISTAKES: usize = 50;
 pub(crate) const MAX_TEXT: usize = 1_024;
 
 /// What may stand in a rule.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "id", "is", "where", "what", "effect", "why", "source", "final", "kind", "routine", "unless", "walk",
-    "names", "replaced", "agents", "tasks", "expires",
+    "names", "replaced", "hosts", "agents", "tasks", "expires",
 ];
 /// Those that nothing enforces yet.
 const LATER_KEYS: [&str; 3] = ["agents", "tasks", "expires"];
@@ -51,14 +51,18 @@ const SITES: [&str; 18] = [
 ];
 /// What every known agent has of that word in its file.
 const OF_AGENTS: &str = "of-agents";
-const LATER_SITES: [&str; 3] = ["abstract", "host", "program"];
+const LATER_SITES: [&str; 2] = ["abstract", "program"];
 const EFFECTS: [&str; 5] = ["deny", "allow", "watch", "lend", "ask"];
-const LATER_EFFECTS: [&str; 2] = ["lend", "ask"];
+const LATER_EFFECTS: [&str; 1] = ["ask"];
+/// Hosts that one credential is for.
+const MAX_HOSTS: usize = 16;
 
 /// What says how Wardline itself treats a place.
 const SHIPPED_KEYS: [&str; 4] = ["kind", "routine", "names", "replaced"];
 /// Places that are the same for every user: the kernel side has one deny-list for all sessions.
 pub(crate) const FOR_ALL_SITES: [&str; 3] = ["name", "named", "address"];
+/// Places of files that may be lent: below the home.
+const LENT_SITES: [&str; 5] = ["home", "config", "data", "state", "cache"];
 /// Places of files whose changes and reads are told by their paths.
 pub(crate) const WATCHED_SITES: [&str; 8] =
     ["workspace", "repository", "home", "config", "data", "state", "cache", "root"];
@@ -158,6 +162,12 @@ impl Reader<'_> {
         let effect = get("effect").and_then(|value| self.effect(value));
         let what = get("what").and_then(|value| self.what(value));
         let sites = get("where").and_then(|value| self.sites(value, effect));
+        let hosts = self.hosts(get("hosts"), effect, value.span());
+        if let Some(value) = get("what")
+            .filter(|_| effect == Some(Effect::Lend) && what.is_some_and(|what| what != What::READ))
+        {
+            self.wrong(Mistake::new("what is lent is read: `what = \"read\"`", value.span()));
+        }
         let is_final = get("final").is_none_or(|value| self.bool(value));
         let routine = get("routine").is_some_and(|value| self.bool(value));
         let is_replaced = get("replaced").is_some_and(|value| self.bool(value));
@@ -183,6 +193,7 @@ impl Reader<'_> {
             sites: sites?,
             what: what?,
             effect: effect?,
+            hosts,
             why: why?,
             source,
             is_final,
@@ -193,6 +204,39 @@ impl Reader<'_> {
             frees_names,
             is_replaced,
         })
+    }
+
+    /// The hosts that something lent is for.
+    fn hosts(
+        &mut self,
+        value: Option<&Value<'_>>,
+        effect: Option<Effect>,
+        rule: Range<usize>,
+    ) -> Vec<String> {
+        let is_lent = effect == Some(Effect::Lend);
+        let Some(value) = value else {
+            if is_lent {
+                let mistake = Mistake::new("the rule does not say what the credential is for", rule);
+                self.wrong(mistake.help("for example `hosts = [\"registry.example.org\"]`"));
+            }
+            return Vec::new();
+        };
+        if !is_lent {
+            let mistake = Mistake::new("only a rule that lends has hosts", value.span());
+            self.wrong(mistake.help("`where.host` names hosts that an `allow` leaves open"));
+        }
+        let mut hosts = Vec::new();
+        for value in self.list(value) {
+            let Some(text) = self.text(value) else { continue };
+            match text.parse::<IpAddr>().map(|address| address.to_string()).or_else(|_| host(&text)) {
+                Ok(host) => hosts.push(host),
+                Err(why) => self.wrong(Mistake::new(why, value.span())),
+            }
+        }
+        if is_lent && (hosts.is_empty() || hosts.len() > MAX_HOSTS) {
+            self.wrong(Mistake::new(format!("a credential is for 1 to {MAX_HOSTS} hosts"), value.span()));
+        }
+        hosts
     }
 
     /// Tells what is not known, and what is and cannot be enforced.
@@ -314,6 +358,13 @@ impl Reader<'_> {
             if effect == Some(Effect::Watch) && kind != OF_AGENTS && !WATCHED_SITES.contains(&kind) {
                 self.wrong(not_yet(&format!("watch` of `{kind}"), key.span()));
             }
+            if effect == Some(Effect::Lend) && !LENT_SITES.contains(&kind) {
+                self.wrong(not_yet(&format!("lend` of `{kind}"), key.span()));
+            }
+            if kind == "host" && effect.is_some_and(|effect| effect != Effect::Allow) {
+                let mistake = Mistake::new("a host's name closes nothing", key.span());
+                self.wrong(mistake.help("`allow` names hosts that stay open to who was lent a credential"));
+            }
             for value in self.list(value) {
                 let Some(text) = self.text(value) else { continue };
                 if kind == OF_AGENTS {
@@ -390,6 +441,7 @@ pub fn site(kind: &str, text: &str) -> Result<Site, String> {
             let fits = text.bytes().all(fits);
             fits.then(|| Site::Variable(text.into())).ok_or_else(|| "this is no name of a variable".into())
         }
+        "host" => host(text).map(Site::Host),
         _ => text.parse::<IpAddr>().map(Site::Address).map_err(|_| "this is no address".into()),
     }
 }
@@ -400,6 +452,23 @@ fn relative(text: &str) -> Result<String, String> {
     let fits = fits && !text.contains(['*', '~']);
     fits.then(|| text.to_owned())
         .ok_or_else(|| "this is no plain path: no leading `/`, `.`, `..`, `~` or `*`".into())
+}
+
+/// A host's whole name, RFC 1123, 2.1, in lower case.
+fn host(text: &str) -> Result<String, String> {
+    let fits = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte))
+    };
+    let is_name = text.len() <= 253 && text.contains('.') && text.split('.').all(fits);
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_host = (is_name || text == "localhost") && !is_number;
+    is_host
+        .then(|| text.to_owned())
+        .ok_or_else(|| "this is no host: a whole name in lower case, or an address, without a port".into())
 }
 
 /// A name that the kernel side can compare.

@@ -57,6 +57,9 @@ words! {
         Allow = "allow",
         /// It goes on, and is said.
         Watch = "watch",
+        /// It may be read, and is said. From then on the session connects to the hosts that it is for, and to those that rules or
+        /// the baseline name, and to nobody else.
+        Lend = "lend",
     }
 }
 
@@ -127,6 +130,8 @@ pub struct Rule {
     pub what: What,
     /// What comes of it.
     pub effect: Effect,
+    /// What is lent is for these: names, or addresses.
+    pub hosts: Vec<String>,
     /// Why.
     pub why: String,
     /// Where that is documented.
@@ -185,6 +190,30 @@ impl Policy {
 }
 
 impl Rule {
+    /// One that says nothing yet.
+    pub(crate) fn empty(layer: Layer, file: &str) -> Self {
+        Self {
+            id: String::new(),
+            layer,
+            file: file.to_owned(),
+            at: 0..0,
+            is: String::new(),
+            sites: Vec::new(),
+            what: What::empty(),
+            effect: Effect::Deny,
+            hosts: Vec::new(),
+            why: String::new(),
+            source: None,
+            is_final: true,
+            kind: Kind::Other,
+            routine: false,
+            harmless: None,
+            walk: Walk::Whole,
+            frees_names: false,
+            is_replaced: false,
+        }
+    }
+
     /// What no session may do there, as a verb.
     pub fn verb(&self) -> &'static str {
         self.what.verb()

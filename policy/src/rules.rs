@@ -12,6 +12,9 @@ use crate::site::Site;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+/// Rules of a session that may lend: the kernel side keeps a bit for each.
+pub const MAX_LOANS: usize = 16;
+
 /// A file of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -78,10 +81,14 @@ impl Rules {
         let rules: Vec<Rule> = shipped().rules.iter().cloned().chain(own).collect();
         let rules = Self { policy: Cow::Owned(Policy { rules }) };
         let own = || rules.policy.rules.iter().filter(|rule| rule.layer != Layer::Shipped);
-        for rule in own().filter(|rule| rule.effect == Effect::Allow) {
+        for rule in own().filter(|rule| matches!(rule.effect, Effect::Allow | Effect::Lend)) {
             let vain = rule.sites.iter().filter_map(|site| rules.in_vain(Row { rule, site }));
             wrong.extend(vain.map(|mistake| (rule.clone(), mistake)));
         }
+        wrong.extend(own().filter(|rule| rule.effect == Effect::Lend).skip(MAX_LOANS).map(|rule| {
+            let message = format!("at most {MAX_LOANS} rules may lend something");
+            (rule.clone(), Mistake::new(message, rule.at.clone()))
+        }));
         if wrong.is_empty() { Ok(rules) } else { Err(Wrong::of(wrong, sources)) }
     }
 
@@ -93,6 +100,17 @@ impl Rules {
     /// The rules of one's own.
     pub fn own(&self) -> impl Iterator<Item = &Rule> {
         self.policy.rules.iter().filter(|rule| rule.layer != Layer::Shipped)
+    }
+
+    /// The rules that lend, in the order in which their loans are numbered.
+    pub fn loans(&self) -> impl Iterator<Item = &Rule> {
+        self.policy.rules.iter().filter(|rule| rule.effect == Effect::Lend).take(MAX_LOANS)
+    }
+
+    /// What is lent at a place, and by which rule.
+    pub fn lent_at(&self, place: &Site) -> Option<&Rule> {
+        let met = self.policy().meetings_with(place);
+        met.iter().find(|met| met.row.rule.effect == Effect::Lend).map(|met| met.row.rule)
     }
 
     /// What is refused, a row a site.
@@ -145,7 +163,7 @@ impl Rules {
 
     /// Why a rule that is to come upon these would not hold, if it would not.
     pub fn would_not_hold(&self, rule: &Rule) -> Option<Mistake> {
-        if rule.effect != Effect::Allow {
+        if !matches!(rule.effect, Effect::Allow | Effect::Lend) {
             return None;
         }
         rule.sites.iter().find_map(|site| self.in_vain(Row { rule, site }))
@@ -171,9 +189,11 @@ impl Rules {
             let left = self.left_at(met, allow.site);
             // A later layer may close what this one opens.
             let is_earlier = met.row.rule.layer <= allow.rule.layer;
+            // What is lent is lent by itself, also out of what is closed as a whole; but a name is closed wherever it is.
+            let is_lent = allow.rule.effect == Effect::Lend && !matches!(met.row.site, Site::Name(_));
             let is_taken_back = met.row.rule.layer < allow.rule.layer
                 && !met.row.rule.is_final
-                && (met.row.site == allow.site || met.is_looked_for());
+                && (met.row.site == allow.site || met.is_looked_for() || is_lent);
             is_earlier
                 && !is_taken_back
                 && met.row.rule.effect == Effect::Deny

@@ -36,6 +36,7 @@ files! {
     "system.toml",
     "sockets.toml",
     "metadata.toml",
+    "hosts.toml",
     "own.toml",
 }
 

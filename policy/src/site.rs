@@ -28,6 +28,8 @@ pub enum Site {
     Runtime(String),
     /// A unix socket that this environment variable of the session names.
     Variable(String),
+    /// A host, by its name: of rules that leave it open to who was lent something.
+    Host(String),
     /// An address.
     Address(IpAddr),
 }
@@ -115,6 +117,7 @@ impl Site {
             Site::Workspace(path) => ("workspace", path.clone()),
             Site::Runtime(path) => ("runtime", path.clone()),
             Site::Variable(name) => ("variable", name.clone()),
+            Site::Host(name) => ("host", name.clone()),
             Site::Address(address) => ("address", address.to_string()),
         }
     }

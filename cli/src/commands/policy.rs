@@ -23,7 +23,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The rules hold in every session from its first instruction on, whatever was learned. Rules of one's own come upon the shipped ones: \
-root's for everybody, in `/etc/wardline/policy.d/*.toml`, and each user's, in `/etc/wardline/users/UID.toml`, which `allow` and `deny` write. Any rule that denies refuses; one that allows \
+root's for everybody, in `/etc/wardline/policy.d/*.toml`, and each user's, in `/etc/wardline/users/UID.toml`, which `allow`, `lend` and `deny` write. Any rule that denies refuses; one that allows \
 takes back what an earlier layer refuses at exactly its place and does not call final. A mistake in such a file stops the start of every session (exit code 122).\n\nExamples:\n  wardline policy list\n  wardline policy show ssh\n  wardline policy explain ~/.netrc\n  wardline policy explain 169.254.169.254\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy deny ~/customers\n  wardline policy check rules.toml"
 )]
 pub struct Args {
@@ -97,6 +97,11 @@ which words no rule holds, why, and what comes near. Exit code 120 says that som
         after_help = "Without `--what`, reading. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy allow ~/.vimrc --what change"
     )]
     Allow(own::PlaceArgs),
+    /// Lend a credential to your own sessions: whoever reads it connects to the hosts that it is for, from then on
+    #[command(
+        after_help = "From the first read on, the session connects to these hosts, and to those that rules (`where.host` and `where.address` of one that allows) or its baseline name, and to nobody else. What is lent later narrows it further. A task whose baseline never used the credential is refused it. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy lend ~/.npmrc --host registry.npmjs.org\n  sudo wardline policy lend ~/.config/gh --host api.github.com --host github.com"
+    )]
+    Lend(own::LendArgs),
     /// Close a place of yours in your own sessions
     #[command(
         after_help = "Without `--what`, everything. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy deny ~/customers\n  sudo wardline policy deny ~/.config/app --what change"
@@ -128,6 +133,7 @@ struct Shown<'r> {
     effect: &'static str,
     no_session_may: Option<&'static str>,
     r#where: Vec<String>,
+    hosts: &'r [String],
     why: &'r str,
     source: Option<&'r str>,
     r#final: bool,
@@ -143,6 +149,7 @@ impl<'r> From<&'r Rule> for Shown<'r> {
             effect: rule.effect.word(),
             no_session_may: (rule.effect == Effect::Deny).then(|| rule.verb()),
             r#where: rule.sites.iter().map(ToString::to_string).collect(),
+            hosts: &rule.hosts,
             why: &rule.why,
             source: rule.source.as_deref(),
             r#final: rule.is_final,
@@ -175,7 +182,10 @@ struct Wrong<'m> {
 impl Args {
     /// Whether it changes what root obeys.
     pub fn writes(&self) -> bool {
-        matches!(self.verb, Verb::Allow(_) | Verb::Deny(_) | Verb::Forget(_) | Verb::Say(_) | Verb::Edit(_))
+        matches!(
+            self.verb,
+            Verb::Allow(_) | Verb::Lend(_) | Verb::Deny(_) | Verb::Forget(_) | Verb::Say(_) | Verb::Edit(_)
+        )
     }
 }
 
@@ -184,6 +194,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     match &args.verb {
         Verb::Allow(args) => own::add(state, Effect::Allow, args),
         Verb::Deny(args) => own::add(state, Effect::Deny, args),
+        Verb::Lend(args) => own::lend(state, args),
         Verb::Forget(args) => own::forget(state, args),
         Verb::Say(args) => say::run(state, args),
         Verb::Diff { json } => diff::run(*json),
@@ -222,6 +233,7 @@ fn list(json: bool) -> Result<ExitCode> {
             Effect::Deny => rule.verb(),
             Effect::Watch => "(told)",
             Effect::Allow => "(left open)",
+            Effect::Lend => "(lent)",
         };
         table.add_row([&*rule.id, verb, &some_places(rule), rule.layer.word(), &rule.why]);
     }
@@ -341,7 +353,7 @@ fn met<'r>(rules: &'r Rules, site: &Site) -> Vec<Met<'r>> {
         site: met.row.site.to_string(),
         refused: match met.row.rule.effect {
             Effect::Deny => rules.left_at(met, site).words().collect(),
-            Effect::Allow | Effect::Watch => Vec::new(),
+            Effect::Allow | Effect::Watch | Effect::Lend => Vec::new(),
         },
         rule: met.row.rule.into(),
     });
@@ -361,8 +373,16 @@ fn explained(place: &str, rules: &Rules, site: &Site) -> String {
     let met = rules.policy().meetings_with(site);
     let left = |met: &Meeting<'_>| match met.row.rule.effect {
         Effect::Deny => rules.left_at(met, site),
-        Effect::Allow | Effect::Watch => What::empty(),
+        Effect::Allow | Effect::Watch | Effect::Lend => What::empty(),
     };
+    // What is lent may be read, whatever else closes it.
+    if let Some(rule) = rules.lent_at(site) {
+        let Rule { id, hosts, why, .. } = rule;
+        return format!(
+            "`{place}` is lent (`{id}`) for {}: who reads it connects there, and to what rules or the baseline name, from then on: {why}",
+            hosts.join(" and ")
+        );
+    }
     let Some(first) = met.iter().find(|met| !left(met).is_empty()).or(met.first()) else {
         return format!("no rule meets `{place}`: what was learned decides");
     };
@@ -377,6 +397,7 @@ fn explained(place: &str, rules: &Rules, site: &Site) -> String {
         (_, Effect::Deny) => format!("`{place}` is open: what rule `{id}` refuses is taken back"),
         (_, Effect::Watch) => format!("`{place}` is open, and what is done there is told (`{id}`): {why}"),
         (_, Effect::Allow) => format!("`{place}` is left open (`{id}`): {why}"),
+        (_, Effect::Lend) => format!("`{place}` is lent (`{id}`): {why}"),
     };
     for other in met.iter().filter(|other| *other != first) {
         let Rule { id, file, layer, what, .. } = other.row.rule;
@@ -386,6 +407,7 @@ fn explained(place: &str, rules: &Rules, site: &Site) -> String {
             (left, Effect::Deny) => format!("closed to {}; the rest is taken back", left.verb()),
             (_, Effect::Watch) => "told".to_owned(),
             (_, Effect::Allow) => "left open".to_owned(),
+            (_, Effect::Lend) => "lent".to_owned(),
         };
         let from = if *layer == Layer::Shipped { String::new() } else { format!(" of `{file}`") };
         words.push_str(&format!("\n  also: {} {} (`{id}`{from}): {effect}", how(other.way), other.row.site));

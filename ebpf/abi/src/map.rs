@@ -73,27 +73,30 @@ pub const SESSION_STANDS: u32 = 1 << 4;
 /// `Session::flags`: abstract unix sockets that the baseline does not know are refused.
 pub const SESSION_NAMES: u32 = 1 << 5;
 
-/// State bit: content of a sensitive file was read.
-pub const STATE_READ_SECRET: u32 = 1 << 0;
-/// State bit: a destination outside the baseline was reached.
-pub const STATE_NEW_HOST: u32 = 1 << 1;
-/// State bit: an executable file was written.
-pub const STATE_WROTE_EXEC: u32 = 1 << 2;
+/// Loans that a session can have.
+pub const MAX_LOANS: u32 = 16;
+/// The first loan, in `Label::flags` and in the words of `LOANS`: a bit each.
+const FIRST_LOAN: u32 = 8;
+/// `Label::flags`: a T0 label of what is lent to the session which has it. Whoever reads it takes the loan.
+pub const LABEL_LOANS: u32 = ((1 << MAX_LOANS) - 1) << FIRST_LOAN;
 
-/// `Label::flags`: a T0 label that refuses nothing by itself but sets [`STATE_READ_SECRET`] when it is read.
-pub const LABEL_SENSITIVE: u32 = 1 << 0;
+/// The bit of a loan, by its number.
+pub const fn loan(number: u32) -> u32 {
+    (1 << (FIRST_LOAN + number)) & LABEL_LOANS
+}
+
 /// `Label::flags`: a T0 label of a workspace's root: below it, names that matter in any directory do not.
 pub const LABEL_WORKSPACE: u32 = 1 << 1;
 
 /// `Label::flags`: a T0 label of what may be read itself, whatever its label, its name and what it lies in refuse: it holds
-/// no secret now. What lies below it may not.
+/// no secret now, or is lent. What lies below it may not.
 pub const LABEL_READABLE: u32 = 1 << 2;
 /// `Label::flags`: a T0 label that refuses to the session which has it, and to nobody else: what it found by name outside its
 /// workspaces may be another session's own.
 pub const LABEL_OWN: u32 = 1 << 6;
 /// `Label::flags` that hold for one session alone. Everybody's map says with them that some session has such a label; `OWN`
 /// says whose it is, and what it refuses.
-pub const LABEL_OF_ONE: u32 = LABEL_WORKSPACE | LABEL_READABLE | LABEL_OWN;
+pub const LABEL_OF_ONE: u32 = LABEL_WORKSPACE | LABEL_READABLE | LABEL_OWN | LABEL_LOANS;
 /// `T1NameKey::kind`: the name as it is.
 pub const NAME_EXACT: u32 = 0;
 /// `T1NameKey::kind`: every name that has this [pattern](crate::pattern).
@@ -135,6 +138,10 @@ pub const REASON_TYPED: u32 = 0xff00_0006;
 pub const REASON_SHARED: u32 = 0xff00_0008;
 /// Reason for which the kernel side has a session stand still: something was changed that nothing could refuse.
 pub const REASON_CHANGED: u32 = 0xff00_0009;
+/// Reason of a refusal to connect to who is none of those that a credential was lent for.
+pub const REASON_LENT: u32 = 0xff00_000c;
+/// Reason of a refusal to lend while a connection to somebody else is open.
+pub const REASON_OPEN: u32 = 0xff00_000b;
 /// Reason of what is decided of a request through io_uring whose end is not told.
 pub const REASON_UNTOLD: u32 = 0xff00_0007;
 /// Reason of a refusal that no label made: a terminal of somebody outside the session.
@@ -246,8 +253,8 @@ wire! {
         pub segment: u32,
         /// `SESSION_*` bits.
         pub flags: u32,
-        /// `STATE_*` bits, set by the kernel side with an atomic or.
-        pub state: u32,
+        /// First half of the keys of `NETS` for the hosts that loans are for; 0 where nothing is lent.
+        pub lent: u32,
         /// First half of the keys of `T1`, `NETS`; 0 where no baseline is armed.
         pub policy: u32,
         /// Access bits that T2 has taken away from the whole session.
@@ -272,6 +279,16 @@ wire! {
         pub reason: u32,
         /// `LABEL_*` bits.
         pub flags: u32,
+    }
+
+    /// Whom a socket is connected to; the value of `CONNECTED`.
+    pub struct Connected: 24 {
+        /// IPv4 is v4-mapped.
+        pub addr: [u64; 2],
+        /// Index into `SESSIONS`.
+        pub session: u32,
+        /// Port in host byte order.
+        pub port: u32,
     }
 
     /// A socket of a session; the value of `SOCKETS`, whose key is the socket's cookie.
@@ -351,7 +368,7 @@ wire! {
 
     /// Value of `NETS`.
     pub struct NetLabel: 28 {
-        /// Access bits that are refused.
+        /// Access bits that are refused; of the hosts that loans are for, the loans that are for others.
         pub deny: u32,
         /// Reason.
         pub reason: u32,

@@ -160,7 +160,8 @@ pub extern "C" fn walk(object: u64, access: u64, t0_access: u64, asking: u64, ar
     if walk.flags & T0_FOUND != 0 {
         return u64::from(walk.reason) | BY_T0;
     }
-    let flags = u64::from(walk.flags & 0xff) << 40;
+    // `LABEL_*` bits, loans among them, and none of the walk's own.
+    let flags = u64::from(walk.flags & 0x00ff_ffff) << 40;
     if walk.t1_dir != 0 {
         walk.reason = refuses_name(walk.t1_dir, walk.t1_below, asking & 0xffff_ffff) as u32;
     }

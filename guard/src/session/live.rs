@@ -18,6 +18,7 @@ use super::whole::Whole;
 use crate::delegates::Watch;
 use crate::fanotify::Marks;
 use crate::ladder::Step;
+use crate::loans::Loans;
 use crate::shared::Shared;
 use crate::{cgroup::Cgroup, t0, t1};
 use event::{Class, Op, Segment, SessionMeta, Tokeniser};
@@ -42,6 +43,7 @@ pub struct Live {
     pub(crate) recording: Option<Recording>,
     pub(crate) jewels: Option<Marks>,
     pub(crate) armed: Option<Armed>,
+    pub(crate) loans: Option<Loans>,
     pub(crate) coverage: t0::Coverage,
     pub(crate) undo: Undo,
     pub(crate) watched: Watched,
@@ -105,6 +107,7 @@ impl Live {
             recording: None,
             jewels: None,
             armed: None,
+            loans: None,
             coverage: t0::Coverage::default(),
             undo: Undo::default(),
             watched: Watched::default(),

@@ -2,6 +2,7 @@
 
 use super::effect::Effect;
 use super::live::Live;
+use crate::loans::Loans;
 use crate::t1;
 use bstr::ByteSlice;
 use collector::Dns;
@@ -77,10 +78,9 @@ impl Live {
 
     /// Takes in a DNS message of the session.
     pub fn hear(&mut self, dns: &Dns) {
-        if let Some(name) = self.names.hear(dns)
-            && let Some(hosts) = self.hosts()
-        {
-            hosts.want(&name);
+        if let Some(name) = self.names.hear(dns) {
+            let loans = self.loans.as_ref().and_then(Loans::hosts);
+            self.hosts().into_iter().chain(loans).for_each(|hosts| hosts.want(&name));
         }
     }
 
@@ -101,8 +101,9 @@ impl Live {
                 let hosts = self.armed.as_ref().and_then(|armed| armed.hosts.as_ref());
                 let resolved = |name: &str| hosts.is_some_and(|hosts| hosts.is_resolved(name, address.ip));
                 *host = self.names.host(address.ip, resolved);
-                if let (Some(hosts), Some(host), Some(_)) = (hosts, host, event.decision) {
-                    hosts.want(&host.name);
+                let loans = self.loans.as_ref().and_then(Loans::hosts);
+                if let (Some(host), Some(_)) = (host, event.decision) {
+                    hosts.into_iter().chain(loans).for_each(|hosts| hosts.want(&host.name));
                 }
             }
             _ => {}

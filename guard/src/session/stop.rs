@@ -145,7 +145,7 @@ pub(crate) fn no_session() -> Session {
     Session {
         segment: 0,
         flags: 0,
-        state: 0,
+        lent: 0,
         policy: 0,
         restrict: 0,
         restrict_reason: 0,

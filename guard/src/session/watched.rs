@@ -1,4 +1,4 @@
-//! What people want to be told of: rules whose effect is `watch`. Nothing is refused for them, so that what the session says of
+//! What people want to be told of: rules whose effect is `watch`, and what is lent. Nothing is refused for them, so that what the session says of
 //! itself is enough to tell.
 
 use bstr::{BStr, BString, ByteSlice};
@@ -31,7 +31,8 @@ impl Watched {
     /// Those of a session's rules; `repositories` are the other ones in its home.
     pub(crate) fn of(rules: &Rules, context: &Context, repositories: &[PathBuf]) -> Self {
         let mut watched = Self::default();
-        for row in rules.policy().rows().filter(|row| row.rule.effect == Effect::Watch) {
+        for row in rules.policy().rows().filter(|row| matches!(row.rule.effect, Effect::Watch | Effect::Lend))
+        {
             let below: Vec<(&BStr, &str)> = match row.site {
                 Site::Home(path) => vec![(context.home.as_bstr(), path)],
                 Site::System(path) => vec![(b"".as_bstr(), &path[1..])],

@@ -47,6 +47,8 @@ pub(super) struct Arming<'a> {
     pub(super) readable: Vec<Readable>,
     /// What may be read of the directory of ssh.
     pub(super) public: HashSet<FileKey>,
+    /// What is lent, and the flags of its labels.
+    pub(super) lent: HashMap<FileKey, u32>,
     pub(super) coverage: Coverage,
 }
 
@@ -84,6 +86,7 @@ impl Arming<'_> {
             }
         }
         self.public_files(guarded)?;
+        self.lend(guarded)?;
         for armed in rows {
             self.row(armed, guarded)?;
         }
@@ -186,8 +189,8 @@ impl Arming<'_> {
                 None => Ok(()),
             },
             Site::Address(ip) => forms(*ip).try_for_each(|form| self.hold(Key::Net(form), label)),
-            // Looked for when every place has its label: see `search.rs`.
-            Site::Pattern(_) | Site::Repository(_) => Ok(()),
+            // Looked for when every place has its label: see `search.rs`. A host's name closes nothing.
+            Site::Pattern(_) | Site::Repository(_) | Site::Host(_) => Ok(()),
         }
     }
 

@@ -4,8 +4,8 @@
 
 use crate::{DenyList, Error};
 use abi::{
-    FileKey, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey, NetLabel, PlaceKey, RewriteKey,
-    access,
+    FileKey, LABEL_LOANS, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey, NetLabel,
+    PlaceKey, RewriteKey, access,
 };
 use std::collections::HashMap;
 
@@ -98,7 +98,8 @@ fn merged(labels: impl Iterator<Item = Label>) -> Option<Label> {
     let closes = |label: &Label| label.deny & access::READ != 0 && label.flags & LABEL_READABLE == 0;
     labels.reduce(|merged, label| {
         let mut flags = merged.flags | label.flags;
-        if closes(&merged) || closes(&label) {
+        // What is lent stays so: each session's own label says whether it is lent to it.
+        if (closes(&merged) || closes(&label)) && flags & LABEL_LOANS == 0 {
             flags &= !LABEL_READABLE;
         }
         if label.deny == 0 && merged.deny != 0 {
@@ -188,6 +189,16 @@ mod tests {
         let own_flags = |labels: &[(u32, Label)]| own(labels, 1).map(|label| label.flags);
         assert_eq!(own_flags(&[(1, readable), (2, found)]), Some(readable.flags));
         assert_eq!(own_flags(&[(1, readable), (1, found)]), Some(LABEL_OWN));
+    }
+
+    #[test]
+    fn what_is_lent_to_one_session_is_closed_to_another() {
+        let lent = Label { deny: access::ALL, reason: 1, flags: LABEL_READABLE | abi::loan(3) };
+        let closed = Label { flags: 0, ..lent };
+        let labels = [(1, lent), (2, closed)];
+        assert_eq!(shared(&labels), lent, "the kernel side asks whose it is");
+        assert_eq!(own(&labels, 1), Some(Label { flags: lent.flags, ..plain(0, 0) }));
+        assert_eq!(own(&labels, 2), None);
     }
 
     #[test]

@@ -305,8 +305,9 @@ impl Arming<'_> {
         let file = node.identity.file;
         let readable =
             self.public.contains(&file) || self.readable.iter().any(|readable| readable.file == file);
-        let open = Label { flags: label.flags | abi::LABEL_READABLE, ..*label };
-        let label = if readable { &open } else { label };
+        let lent = self.lent.get(&file).copied().unwrap_or_default();
+        let open = if readable { abi::LABEL_READABLE | lent } else { lent };
+        let label = &Label { flags: label.flags | open, ..*label };
         self.coverage.labels += usize::from(!self.is_held(key));
         self.coverage.hard_linked += usize::from(!node.is_dir() && node.identity.nlink > 1);
         self.hold(key, label)?;
@@ -354,7 +355,7 @@ impl Arming<'_> {
         Ok(())
     }
 
-    fn mark(&mut self, node: &Node) {
+    pub(super) fn mark(&mut self, node: &Node) {
         if let Some(marks) = self.marks
             && !node.is_link()
             && !node.is_socket()

@@ -1,24 +1,21 @@
-//! Destinations that a baseline knows by name. The supervisor resolves the names itself, when the policy is armed and
-//! now and then while it is, and opens what it finds at the ports that were learned. What the session was told opens
-//! nothing: it is only a reason to ask again.
+//! Destinations that a baseline or a loan knows by name. The supervisor resolves the names itself, when the policy is armed and
+//! now and then while it is, and opens what it finds, of a baseline's at the ports that were learned. What the session was told
+//! opens nothing: it is only a reason to ask again.
 //!
-//! A name's answers are its owner's, so that they open public addresses only: a name that turns to the private network,
+//! A learned name's answers are its owner's, so that they open public addresses only: a name that turns to the private network,
 //! or to this machine, opens nothing there. What was opened stays open as long as the policy, since programs keep answers,
 //! too.
 
 mod known;
 mod public;
 
-use super::network::{self, covered};
+use super::network::covered;
 use super::{Policy, net_key};
 use crate::DenyList;
 use crate::t0::mapped;
 use abi::NetLabel;
-use bstr::BString;
-use event::{Place, Reach};
-use known::learned;
-use models::{Baseline, DENIAL_BUDGET_BITS};
-use public::is_public;
+use known::Known;
+use models::Baseline;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -43,8 +40,11 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Finds the addresses of a name.
 pub(crate) type Resolve = fn(&str) -> io::Result<Vec<IpAddr>>;
 
-/// Asks the configured resolvers, as every program here does. A name is whole: no search list is tried.
+/// Asks the configured resolvers, as every program here does. A name is whole: no search list is tried. An address is its own.
 pub(crate) fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
+    if let Ok(address) = name.parse() {
+        return Ok(vec![address]);
+    }
     let found = (format!("{name}."), 0u16).to_socket_addrs()?;
     let distinct: BTreeSet<IpAddr> = found.map(|address| address.ip().to_canonical()).collect();
     Ok(distinct.into_iter().collect())
@@ -61,8 +61,7 @@ struct Shared {
     number: u32,
     /// What the policy opens by address.
     nets: BTreeMap<(u32, [u8; 16]), NetLabel>,
-    baseline: Arc<Baseline>,
-    ports: Vec<u16>,
+    known: Known,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -107,23 +106,36 @@ impl Hosts {
         baseline: Arc<Baseline>,
         resolve: Resolve,
     ) -> io::Result<Option<Self>> {
-        let (names, ports) = learned(&baseline.models.novelty);
-        if ports.is_empty() {
-            return Ok(None);
-        }
-        let state = State { queue: names.into_iter().take(ARMED_MAX).collect(), ..State::default() };
-        let shared = Arc::new(Shared {
-            list,
-            number: policy.number,
-            nets: policy.nets.iter().map(|(bits, addr, label)| ((*bits, *addr), *label)).collect(),
-            baseline,
-            ports,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        });
+        let Some((known, names)) = Known::learned(baseline) else { return Ok(None) };
+        let nets = policy.nets.iter().map(|(bits, addr, label)| ((*bits, *addr), *label)).collect();
+        Self::resolving(list, policy.number, nets, known, names, resolve).map(Some)
+    }
+
+    /// Starts to resolve the hosts of loans, each with the loans that it is for, under the number of a policy.
+    pub(crate) fn lending(
+        list: Arc<dyn DenyList>,
+        number: u32,
+        hosts: BTreeMap<String, u32>,
+        resolve: Resolve,
+    ) -> io::Result<Self> {
+        let names = hosts.keys().cloned().collect();
+        Self::resolving(list, number, BTreeMap::new(), Known::Loans(hosts), names, resolve)
+    }
+
+    fn resolving(
+        list: Arc<dyn DenyList>,
+        number: u32,
+        nets: BTreeMap<(u32, [u8; 16]), NetLabel>,
+        known: Known,
+        names: Vec<String>,
+        resolve: Resolve,
+    ) -> io::Result<Self> {
+        let queue = names.into_iter().take(ARMED_MAX).collect();
+        let state = Mutex::new(State { queue, ..State::default() });
+        let shared = Arc::new(Shared { list, number, nets, known, state, changed: Condvar::new() });
         let weak = Arc::downgrade(&shared);
         std::thread::Builder::new().name("names".into()).spawn(move || run(&weak, resolve))?;
-        Ok(Some(Self { shared }))
+        Ok(Self { shared })
     }
 
     /// Waits until every name was resolved that waits for it, but no longer than this.
@@ -141,7 +153,7 @@ impl Hosts {
         if lately || full || state.queue.iter().any(|waits| waits == name) {
             return;
         }
-        if self.shared.ports_of(name).next().is_some() {
+        if self.shared.known.has(name) {
             state.queue.push_back(name.to_owned());
             self.shared.changed.notify_all();
         }
@@ -239,40 +251,25 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Ports at which a name may be reached.
-    fn ports_of(&self, name: &str) -> impl Iterator<Item = u16> {
-        let host: Vec<BString> =
-            std::iter::once("$host").chain(name.rsplit('.')).map(BString::from).collect();
-        self.ports.iter().copied().filter(move |port| {
-            let components = host.iter().cloned().chain([format!(":{port}").into()]).collect();
-            let place = Place { reach: Reach::Connect, components };
-            self.baseline.models.novelty.first_touch_bits(&place) < DENIAL_BUDGET_BITS
-        })
-    }
-
     fn open(&self, state: &mut State, name: &str, ip: IpAddr) {
         let full = state.opened.len() >= OPENED_MAX && !state.opened.contains_key(&ip);
-        if full || !is_public(ip) {
+        if full || !self.known.may_be_at(ip) {
             return;
         }
         let opened = state.opened.entry(ip).or_default();
-        opened.names.insert(name.to_owned());
+        let is_new = opened.names.insert(name.to_owned());
         let before = opened.ports.len();
-        for port in self.ports_of(name) {
+        for port in self.known.ports_of(name) {
             if !opened.ports.contains(&port) {
                 opened.ports.push(port);
             }
         }
         let addr = mapped(ip);
-        if opened.ports.len() == before || covered(&self.nets, addr) {
+        if !is_new && opened.ports.len() == before || covered(&self.nets, addr) {
             return;
         }
-        // What the policy opens by address comes first, then what was open before.
-        let by_address = self.nets.get(&(128, addr)).map(|label| label.ports).unwrap_or_default();
-        let mut ports: Vec<u16> = by_address.into_iter().filter(|port| *port != 0).collect();
-        let more: Vec<u16> = opened.ports.iter().copied().filter(|port| !ports.contains(port)).collect();
-        ports.extend(more);
-        let written = self.list.insert_net(128, net_key(self.number, addr), &network::label(&ports));
+        let label = self.known.label(&opened.names, &opened.ports, self.nets.get(&(128, addr)));
+        let written = self.list.insert_net(128, net_key(self.number, addr), &label);
         if let Err(error) = written {
             tracing::error!(name, %ip, %error, "an address that was resolved could not be opened");
             state.opened.remove(&ip);

@@ -1,12 +1,17 @@
 //! Rules of one's own, as those of the throw-away user while they are tried.
 
 use anyhow::{Context, Result, anyhow, ensure};
+use nix::sched::{CloneFlags, unshare};
 use policy::{Layer, Policy, Rules, Site, Source};
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// Where rules of one's own are.
+const OF_ALL: &str = "/etc/wardline";
+/// Where this machine's are.
+const OF_MACHINE: &str = "/etc/wardline/policy.d";
 /// Where each user's rules are: a file `UID.toml`.
 const OF_USERS: &str = "/etc/wardline/users";
 
@@ -18,15 +23,15 @@ pub struct Own {
     pub untried: Vec<String>,
     /// What is written for the throw-away user.
     text: String,
+    /// This machine's files.
+    machine: Vec<(PathBuf, String)>,
 }
-
-/// A file that goes away again.
-pub struct Written(Option<PathBuf>);
 
 impl Own {
     /// From files of this machine and of a user.
     pub fn read(files: &[PathBuf]) -> Result<Self> {
         let (mut sources, mut untried, mut own) = (Vec::new(), Vec::new(), String::new());
+        let mut machine = Vec::new();
         for path in files {
             let file = path.display().to_string();
             let mut text = fs::read_to_string(path).with_context(|| format!("`{file}` could not be read"))?;
@@ -35,34 +40,36 @@ impl Own {
             if is_users {
                 untried = without_others(&file, &mut text)?;
                 own.clone_from(&text);
+            } else if path.parent() == Some(Path::new(OF_MACHINE)) {
+                machine.push((path.clone(), text.clone()));
             }
             sources.push(Source { layer, file, text });
         }
         let rules = Rules::read(&sources).map_err(|wrong| anyhow!("{wrong}"))?;
-        Ok(Self { rules, untried, text: own })
+        Ok(Self { rules, untried, text: own, machine })
     }
 
-    /// Puts the user's rules where sessions of the throw-away user look for them.
-    pub fn written(&self, uid: u32) -> Result<Written> {
+    /// Puts the user's rules where sessions of the throw-away user look for them, beside this machine's: in a directory that
+    /// nobody but this thread and what it starts sees, and that is gone with them.
+    pub fn lay(&self, uid: u32) -> Result<()> {
         if self.text.is_empty() {
-            return Ok(Written(None));
+            return Ok(());
         }
-        let path = Path::new(OF_USERS).join(format!("{uid}.toml"));
-        DirBuilder::new().recursive(true).mode(0o755).create(OF_USERS)?;
-        // Nobody has this number, so that what lies there was left by such a test which was killed.
-        let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&path);
-        let mut opened = opened.with_context(|| format!("`{}` could not be made", path.display()))?;
-        let written = Written(Some(path));
-        opened.write_all(self.text.as_bytes())?;
-        Ok(written)
-    }
-}
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            let _ = fs::remove_file(path);
+        let covered = || format!("`{OF_ALL}` cannot be covered");
+        unshare(CloneFlags::CLONE_NEWNS).with_context(covered)?;
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+            .with_context(covered)?;
+        mount("rules", OF_ALL, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=0755")
+            .with_context(covered)?;
+        let own = (Path::new(OF_USERS).join(format!("{uid}.toml")), self.text.clone());
+        for (path, text) in self.machine.iter().chain([&own]) {
+            let written = || format!("`{}` could not be written", path.display());
+            let directory = path.parent().context("a file of rules has a directory")?;
+            DirBuilder::new().recursive(true).mode(0o755).create(directory).with_context(written)?;
+            fs::write(path, text).with_context(written)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o644)).with_context(written)?;
         }
+        Ok(())
     }
 }
 

@@ -96,7 +96,7 @@ impl Limit {
                 "no rule asks: it refuses, or lets go on and tells; the score (T2) stops what is unlikely and asks then"
             }
             Limit::Lend => {
-                "no rule opens a place for one program, host or purpose: it is open, or it is closed"
+                "no sentence opens a place for one program, host or purpose; `wardline policy lend PLACE --host HOST` lends a credential for its hosts"
             }
             Limit::Flow => {
                 "where content goes once it was read is not seen; a rule can refuse that it is read"

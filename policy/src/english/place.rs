@@ -90,6 +90,7 @@ impl Around<'_> {
     pub fn places(&self, tokens: &[Token]) -> Option<(Places, usize)> {
         self.kind(tokens)
             .or_else(|| self.variable(tokens))
+            .or_else(|| self.host(tokens))
             .or_else(|| self.called(tokens))
             .or_else(|| self.named(tokens))
     }
@@ -108,6 +109,12 @@ impl Around<'_> {
         let name = tokens.get(before)?.name()?.strip_prefix('$')?;
         let after = begins(tokens.get(before + 1..)?, "names")?;
         Some((one(site("variable", name)), before + 1 + after))
+    }
+
+    /// `the host called X`
+    fn host(&self, tokens: &[Token]) -> Option<(Places, usize)> {
+        let before = begins(tokens, "the host called")?;
+        Some((one(site("host", tokens.get(before)?.name()?)), before + 1))
     }
 
     /// `a file called X`, with or without `in the home`.

@@ -4,39 +4,29 @@ use super::clause::{Clause, clauses};
 use super::place::Around;
 use super::token::sentences;
 use super::voice::{
-    DIRECTORIES, FREES_NAMES, HARMLESS, ID, IS, KINDS, NOT_FINAL, REPLACED, ROUTINE, SOURCE, WHY,
+    DIRECTORIES, FREES_NAMES, HARMLESS, HOST, ID, IS, KINDS, NOT_FINAL, ON_LOAN, REPLACED, ROUTINE, SOURCE,
+    WHY,
 };
-use crate::rule::{Kind, Layer, Policy, Rule, Walk};
+use crate::rule::{Effect, Layer, Policy, Rule, Walk};
 use std::path::Path;
 
 /// The rule of a layer that a text says, if it says one and nothing else.
 pub fn read(layer: Layer, file: &str, text: &str) -> Option<Rule> {
     let mut lines = text.lines();
-    let first = sentences(lines.next()?);
+    let line = lines.next()?;
+    let lent = line.strip_prefix(ON_LOAN);
+    let first = sentences(lent.unwrap_or(line));
     let [sentence] = &first[..] else { return None };
     let around = Around { policy: &Policy::default(), home: Path::new("") };
     let all = clauses(sentence, around);
     let [clause @ Clause { limits, .. }] = &all[..] else { return None };
     let (effect, what, sites) = clause.rule().filter(|_| limits.is_empty())?;
-    let mut rule = Rule {
-        id: String::new(),
-        layer,
-        file: file.to_owned(),
-        at: 0..0,
-        is: String::new(),
-        sites,
-        what,
-        effect,
-        why: String::new(),
-        source: None,
-        is_final: true,
-        kind: Kind::Other,
-        routine: false,
-        harmless: None,
-        walk: Walk::Whole,
-        frees_names: false,
-        is_replaced: false,
+    let effect = match (lent, effect) {
+        (Some(_), Effect::Allow) => Effect::Lend,
+        (None, effect) => effect,
+        _ => return None,
     };
+    let mut rule = Rule { sites, what, effect, ..Rule::empty(layer, file) };
     for line in lines {
         attribute(&mut rule, line)?;
     }
@@ -53,6 +43,8 @@ fn attribute(rule: &mut Rule, line: &str) -> Option<()> {
     }
     if let Some(source) = line.strip_prefix(SOURCE) {
         rule.source = Some(source.to_owned());
+    } else if let Some(host) = line.strip_prefix(HOST) {
+        rule.hosts.push(host.to_owned());
     } else if let Some((kind, _)) = KINDS.iter().find(|(_, of)| *of == line) {
         rule.kind = *kind;
     } else if let Some((harmless, _)) = HARMLESS.iter().find(|(_, of)| *of == line) {
@@ -73,7 +65,7 @@ fn attribute(rule: &mut Rule, line: &str) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::{Effect, Harmless, What};
+    use crate::rule::{Harmless, Kind, What};
     use crate::shipped;
     use crate::site::{Pattern, Site};
     use proptest::prelude::*;
@@ -101,6 +93,11 @@ mod tests {
         "[^\\p{C}/*~]{1,9}".prop_filter("a plain name", |name| crate::read::site("name", name).is_ok())
     }
 
+    fn host() -> impl Strategy<Value = String> {
+        "[a-z0-9]{1,8}(\\.[a-z0-9]{1,8}){1,3}"
+            .prop_filter("a name", |host| crate::read::site("host", host).is_ok())
+    }
+
     fn a_site() -> impl Strategy<Value = Site> {
         prop_oneof![
             path().prop_map(Site::Home),
@@ -114,6 +111,7 @@ mod tests {
             path().prop_map(Site::Runtime),
             "[A-Za-z0-9_]{1,9}".prop_map(Site::Variable),
             any::<std::net::IpAddr>().prop_map(Site::Address),
+            host().prop_map(Site::Host),
         ]
     }
 
@@ -139,6 +137,7 @@ mod tests {
             sites in sites(),
             what in (1_u8..32).prop_map(What::from_bits_truncate),
             effect in one_of(Effect::ALL),
+            hosts in prop::collection::vec(host(), 0..3),
             (is, why, source) in (text(), text(), prop::option::of(text())),
             id in "[a-z0-9-]{1,9}",
             (is_final, routine, frees_names, is_replaced) in any::<(bool, bool, bool, bool)>(),
@@ -147,7 +146,7 @@ mod tests {
             walk in one_of(Walk::ALL),
         ) -> Rule {
             Rule {
-                id, layer: Layer::User, file: "own.toml".into(), at: 0..0, is, sites, what, effect, why, source, is_final, kind,
+                id, layer: Layer::User, file: "own.toml".into(), at: 0..0, is, sites, what, effect, hosts, why, source, is_final, kind,
                 routine, harmless, walk, frees_names, is_replaced,
             }
         }

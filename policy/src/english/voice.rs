@@ -28,6 +28,7 @@ impl Rule {
             format!("{IS}{}", self.is),
             format!("{WHY}{}", self.why),
         ];
+        lines.extend(self.hosts.iter().map(|host| format!("{HOST}{host}")));
         lines.extend(self.source.iter().map(|source| format!("{SOURCE}{source}")));
         let flags = [
             (!self.is_final, NOT_FINAL),
@@ -50,6 +51,8 @@ impl Rule {
 pub(super) const ID: &str = "Its name: ";
 pub(super) const IS: &str = "What lies there: ";
 pub(super) const WHY: &str = "Why: ";
+pub(super) const ON_LOAN: &str = "On loan: ";
+pub(super) const HOST: &str = "It is for the host: ";
 pub(super) const SOURCE: &str = "Source: ";
 pub(super) const NOT_FINAL: &str = "It may be taken back.";
 pub(super) const ROUTINE: &str = "Tools look there whenever they run.";
@@ -81,8 +84,9 @@ pub fn sentence(effect: Effect, what: What, sites: &[Site]) -> String {
         Effect::Deny => {
             format!("No agent session may {} {places}.", listed(verbs.iter().map(|(_, verb, _)| verb)))
         }
-        Effect::Allow => {
-            format!("Agent sessions may {} {places}.", listed(verbs.iter().map(|(_, verb, _)| verb)))
+        Effect::Allow | Effect::Lend => {
+            let on_loan = if effect == Effect::Lend { ON_LOAN } else { "" };
+            format!("{on_loan}Agent sessions may {} {places}.", listed(verbs.iter().map(|(_, verb, _)| verb)))
         }
         Effect::Watch => {
             format!(
@@ -123,6 +127,7 @@ impl std::fmt::Display for Site {
             Site::Workspace(path) => write!(f, "{} in the workspace", quoted(path)),
             Site::Runtime(path) => write!(f, "{} in the user's runtime directory", quoted(path)),
             Site::Variable(name) => write!(f, "the socket that {} names", quoted(&format!("${name}"))),
+            Site::Host(name) => write!(f, "the host called {}", quoted(name)),
             Site::Address(address) => f.write_str(&quoted(&address.to_string())),
         }
     }

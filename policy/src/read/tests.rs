@@ -22,8 +22,16 @@ fn a_mistake_has_its_place_and_the_nearest_word() {
         (("where.home", "whre.home"), "`whre` is no key of a rule", (4, 1)),
         (("where.home", "where.hoem"), "`hoem` is no kind of place", (4, 7)),
         (("\"read\"", "\"raed\""), "`raed` is no operation", (5, 8)),
-        (("\"deny\"", "\"lend\""), "`lend` cannot be enforced yet", (6, 10)),
-        (("where.home = [\".x\"]", "where.host = \"a.example\""), "`host` cannot be enforced yet", (4, 7)),
+        (("\"deny\"", "\"ask\""), "`ask` cannot be enforced yet", (6, 10)),
+        (("where.home = [\".x\"]", "where.host = \"a.example\""), "a host's name closes nothing", (4, 7)),
+        (("\"deny\"", "\"lend\""), "the rule does not say what the credential is for", (1, 1)),
+        (("\"deny\"", "\"deny\"\nhosts = \"a.example\""), "only a rule that lends has hosts", (7, 9)),
+        (
+            ("\"deny\"", "\"lend\"\nhosts = \"https://a.example\""),
+            "this is no host: a whole name in lower case, or an address, without a port",
+            (7, 9),
+        ),
+        (("\"deny\"", "\"lend\"\nhosts = []"), "a credential is for 1 to 16 hosts", (7, 9)),
         (("why", "agents = [\"codex\"]\nwhy"), "`agents` cannot be enforced yet", (7, 1)),
         (
             ("where.home = [\".x\"]", "where.of-agents = \"settings\""),
@@ -52,6 +60,33 @@ fn a_shipped_rule_holds_for_what_agents_files_say() {
     assert!(sites.contains(&Site::Home(".claude/.credentials.json".into())), "{sites:?}");
     let wrong = read("jokes").unwrap_err().mistakes;
     assert!(wrong.iter().any(|wrong| wrong.message == "no agent has places called `jokes`"), "{wrong:?}");
+}
+
+#[test]
+fn what_is_lent_is_read_for_its_hosts_and_lies_in_the_home() {
+    let lent =
+        RULE.replace("\"deny\"", "\"lend\"\nhosts = [\"a.example.org\", \"2001:DB8::1\", \"localhost\"]");
+    let policy = Policy::read(Layer::User, "x.toml", &lent).unwrap();
+    let rule = policy.rule("x").unwrap();
+    assert_eq!(
+        (rule.effect, &rule.hosts[..]),
+        (Effect::Lend, &["a.example.org", "2001:db8::1", "localhost"].map(String::from)[..])
+    );
+    for (change, message) in [
+        (("\"read\"", "\"everything\""), "what is lent is read: `what = \"read\"`"),
+        (("where.home = [\".x\"]", "where.root = \"/x\""), "`lend` of `root` cannot be enforced yet"),
+        (
+            ("a.example.org", "a.example.org:443"),
+            "this is no host: a whole name in lower case, or an address, without a port",
+        ),
+        (
+            ("a.example.org", "*.example.org"),
+            "this is no host: a whole name in lower case, or an address, without a port",
+        ),
+    ] {
+        let found = wrong(&lent.replacen(change.0, change.1, 1));
+        assert_eq!(found.first().map(|one| &*one.0), Some(message), "{change:?}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::attempt::{Deed, Ground};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -40,6 +41,37 @@ fn what_is_not_final_is_taken_back_for_its_user_and_nothing_else() {
             .zip(&others)
             .all(|(a, b)| (a.row.site, a.what, a.shipped) == (b.row.site, b.what, b.shipped))
     );
+}
+
+#[test]
+fn what_is_lent_stays_closed_to_be_changed_and_to_what_takes_its_place() {
+    let lend = |site: &str| user(rule("x", site, "read", "lend", "hosts = \"a.example.org\""));
+    for site in [".npmrc", ".config/gh", ".config/gh/hosts.yml"] {
+        let rules = lend(&format!("home = \"{site}\"")).unwrap();
+        assert_eq!(rules.lent_at(&home(site)).map(|rule| &*rule.id), Some("x"), "{site}");
+        assert_eq!(
+            rules.refusals().count(),
+            Rules::default().refusals().count(),
+            "{site}: nothing is taken back"
+        );
+        // To read it succeeds, and to change it is still refused.
+        let tried = rules.attempts();
+        let at =
+            |deed| tried.iter().filter(move |of| of.ground == Ground::Home(site.into()) && of.deed == deed);
+        assert!(at(Deed::Read).all(|of| !of.refused) && at(Deed::Read).count() > 0, "{site}");
+        assert!(at(Deed::Change).all(|of| of.refused), "{site}");
+    }
+    for (site, help) in
+        [(".ssh/config", "is final"), (".ssh", "`ssh` is final"), ("backup/id_rsa", "is final")]
+    {
+        let wrong = lend(&format!("home = \"{site}\"")).unwrap_err().to_string();
+        assert!(wrong.contains(help), "{site}: {wrong}");
+    }
+    let many = (0..=MAX_LOANS).map(|at| {
+        rule(&format!("l{at:02}"), &format!("home = \"l{at}\""), "read", "lend", "hosts = \"a.example.org\"")
+    });
+    let wrong = user(many.collect()).unwrap_err().to_string();
+    assert!(wrong.contains("at most 16 rules may lend something"), "{wrong}");
 }
 
 #[test]

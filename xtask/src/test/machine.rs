@@ -24,7 +24,7 @@ pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(2700), memory_
 
 /// Tests that run in the machines: what the tier decides. The others prove the same on the host, and emulation is twenty
 /// times slower.
-const TESTS: [&str; 14] = [
+const TESTS: [&str; 15] = [
     "boundaries",
     "hiding",
     "bypasses",
@@ -33,6 +33,7 @@ const TESTS: [&str; 14] = [
     "delegates",
     "jewels",
     "lineage",
+    "loans",
     "members",
     "operations",
     "replaced",

@@ -51,6 +51,7 @@ fn changes(rules: &Rules, rule: &Rule) -> Vec<Change> {
                 let left = rules.left(Row { rule, site });
                 if left.is_empty() { ("(taken back)", rule.what) } else { ("+", left) }
             }
+            Effect::Lend => ("-", rule.what),
             Effect::Allow => {
                 let open = rule.what - rules.refused_at(site);
                 if open.is_empty() { ("(closed again)", rule.what) } else { ("-", open) }

@@ -1,4 +1,4 @@
-//! `wardline policy allow`, `deny`, `forget`, `edit`: a user's own rules, in a file that root alone can write: no session can.
+//! `wardline policy allow`, `lend`, `deny`, `forget`, `edit`: a user's own rules, in a file that root alone can write: no session can.
 
 use crate::client::connect;
 use anyhow::{Context, Result};
@@ -24,6 +24,22 @@ pub struct PlaceArgs {
     /// `read`, `write`, `change`, `connect`, `listen` or `everything`; several with commas
     #[arg(long, value_delimiter = ',', value_name = "WHAT")]
     what: Vec<String>,
+    /// Why: it is shown with what it does
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    /// Whose sessions
+    #[command(flatten)]
+    user: UserArgs,
+}
+
+/// What is to be lent.
+#[derive(Debug, clap::Args)]
+pub struct LendArgs {
+    /// A path in the home
+    place: String,
+    /// A host that it is for: a whole name, or an address; several times
+    #[arg(long = "host", value_name = "HOST", required = true)]
+    hosts: Vec<String>,
     /// Why: it is shown with what it does
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
@@ -143,6 +159,20 @@ impl Own {
     }
 }
 
+impl Own {
+    /// Writes a rule behind those that are there.
+    fn say(&self, said: &Said, done: &str, place: &str) -> Result<ExitCode> {
+        let (text, id) = said.added_to(&self.text, &self.there);
+        self.write(&text)?;
+        print_line!(
+            "{done} `{place}` in sessions of user {} that begin from now on: rule `{id}` in `{}`; `sudo wardline policy forget {id}` takes it back",
+            self.uid,
+            self.path.display()
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 /// What a file of rules holds; nothing, if it is not there.
 fn text_of(path: &Path) -> Result<String> {
     match fs::read_to_string(path) {
@@ -174,17 +204,17 @@ pub fn add(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> 
         return Err(Exit::Usage.error(format!("nothing was written: {hint}")));
     }
     let why = args.why.clone().unwrap_or_else(|| format!("said with `wardline policy {}`", effect.word()));
-    let said = Said { sites: vec![site], what, effect, why };
-    let (text, id) = said.added_to(&own.text, &own.there);
-    own.write(&text)?;
     let done = if effect == Effect::Allow { "opened" } else { "closed" };
-    print_line!(
-        "{done} `{}` in sessions of user {} that begin from now on: rule `{id}` in `{}`; `sudo wardline policy forget {id}` takes it back",
-        args.place,
-        own.uid,
-        own.path.display()
-    );
-    Ok(ExitCode::SUCCESS)
+    own.say(&Said { sites: vec![site], what, effect, hosts: Vec::new(), why }, done, &args.place)
+}
+
+/// Adds a rule that lends a place.
+pub fn lend(state: &State, args: &LendArgs) -> Result<ExitCode> {
+    let own = Own::open(state, &args.user)?;
+    let sites = vec![site_of(&args.place, &own.home)?];
+    let why = args.why.clone().unwrap_or_else(|| "said with `wardline policy lend`".to_owned());
+    let said = Said { sites, what: What::READ, effect: Effect::Lend, hosts: args.hosts.clone(), why };
+    own.say(&said, "lends", &args.place)
 }
 
 /// Takes a rule back.
@@ -215,7 +245,10 @@ pub fn forget(state: &State, args: &RuleArgs) -> Result<ExitCode> {
 pub fn edit(state: &State, user: &UserArgs) -> Result<ExitCode> {
     let own = Own::open(state, user)?;
     let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".into());
-    let copy = tempfile::Builder::new().prefix("wardline-rules-").suffix(".toml").tempfile()?;
+    // Beside the file, where nobody but root puts anything.
+    let directory = own.path.parent().context("the file has no directory")?;
+    DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
+    let copy = tempfile::Builder::new().prefix(".edited-").suffix(".toml").tempfile_in(directory)?;
     fs::write(copy.path(), &own.text)?;
     let mut words = editor.split_whitespace();
     let program = words.next().context("`$EDITOR` is empty")?;

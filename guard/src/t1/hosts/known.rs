@@ -1,12 +1,83 @@
-//! What a baseline knows by name.
+//! What is known by name: destinations of a baseline, or hosts of loans.
 
-use bstr::{BStr, ByteSlice};
-use event::Reach;
-use models::Novelty;
+use super::public::is_public;
+use crate::t1::network;
+use abi::{LABEL_LOANS, NetLabel};
+use bstr::{BStr, BString, ByteSlice};
+use event::{Place, Reach};
+use models::{Baseline, DENIAL_BUDGET_BITS, Novelty};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Ports that names were reached at, of all names together.
 const PORTS_MAX: usize = 64;
+
+/// Who is known.
+pub(super) enum Known {
+    /// To a baseline, at the ports of this list that it learned with the name.
+    Baseline(Arc<Baseline>, Vec<u16>),
+    /// To loans, a bit each, at every port.
+    Loans(BTreeMap<String, u32>),
+}
+
+impl Known {
+    /// What a baseline knows, and the names in the order in which they are resolved; `None` where it knows none.
+    pub(super) fn learned(baseline: Arc<Baseline>) -> Option<(Self, Vec<String>)> {
+        let (names, ports) = learned(&baseline.models.novelty);
+        (!ports.is_empty()).then_some((Known::Baseline(baseline, ports), names))
+    }
+
+    /// Whether a name is known.
+    pub(super) fn has(&self, name: &str) -> bool {
+        match self {
+            Known::Baseline(..) => !self.ports_of(name).is_empty(),
+            Known::Loans(hosts) => hosts.contains_key(name),
+        }
+    }
+
+    /// Ports at which a name may be reached; of a loan's, none is told apart.
+    pub(super) fn ports_of(&self, name: &str) -> Vec<u16> {
+        let Known::Baseline(baseline, ports) = self else { return Vec::new() };
+        let host: Vec<BString> =
+            std::iter::once("$host").chain(name.rsplit('.')).map(BString::from).collect();
+        let is_known = |port: &u16| {
+            let components = host.iter().cloned().chain([format!(":{port}").into()]).collect();
+            let place = Place { reach: Reach::Connect, components };
+            baseline.models.novelty.first_touch_bits(&place) < DENIAL_BUDGET_BITS
+        };
+        ports.iter().copied().filter(is_known).collect()
+    }
+
+    /// Whether an answer is believed. Who wrote a rule knows the host, which may be of a private network.
+    pub(super) fn may_be_at(&self, ip: IpAddr) -> bool {
+        matches!(self, Known::Loans(_)) || is_public(ip)
+    }
+
+    /// The label of an address that was found for some names, at the ports that are known; `by_address`: what the policy opens
+    /// there besides.
+    pub(super) fn label(
+        &self,
+        names: &BTreeSet<String>,
+        known: &[u16],
+        by_address: Option<&NetLabel>,
+    ) -> NetLabel {
+        match self {
+            Known::Baseline(..) => {
+                // What the policy opens by address comes first, then what was open before.
+                let by_address = by_address.map(|label| label.ports).unwrap_or_default();
+                let mut ports: Vec<u16> = by_address.into_iter().filter(|port| *port != 0).collect();
+                let more: Vec<u16> = known.iter().copied().filter(|port| !ports.contains(port)).collect();
+                ports.extend(more);
+                network::label(&ports)
+            }
+            Known::Loans(hosts) => {
+                let loans = names.iter().filter_map(|name| hosts.get(name)).fold(0, |all, of| all | of);
+                NetLabel { deny: LABEL_LOANS & !loans, ..network::label(&[]) }
+            }
+        }
+    }
+}
 
 /// The names that a baseline knows, those that most sessions reached first; and the ports at which any name was.
 pub(super) fn learned(novelty: &Novelty) -> (Vec<String>, Vec<u16>) {

@@ -2,6 +2,10 @@
 
 use super::*;
 use crate::denylist::fake::Fake;
+use crate::t1::network;
+use abi::{LABEL_LOANS, loan};
+use bstr::BString;
+use event::{Place, Reach};
 use models::{Models, Novelty};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -136,4 +140,21 @@ fn a_name_that_is_always_wanted_does_not_keep_the_others_waiting() {
     assert_eq!(state.due(now), Err(EVERY - AGAIN));
     state.queue.push_back("busy.example.org".into());
     assert_eq!(state.due(now), Ok("busy.example.org".into()));
+}
+
+#[test]
+fn a_host_of_loans_is_open_to_those_that_it_is_for_wherever_it_is() {
+    let list = Arc::new(Fake::default());
+    let of =
+        BTreeMap::from([("api.example.org".to_owned(), loan(0)), ("www.example.org".to_owned(), loan(1))]);
+    let hosts = Hosts::lending(list.clone(), 7, of, answers).unwrap();
+    hosts.settle(LIMIT);
+    let refused =
+        |text: &str| list.state().nets.get(&(128, net_key(7, mapped(ip(text))))).map(|label| label.deny);
+    assert_eq!(refused("203.0.113.7"), Some(LABEL_LOANS & !(loan(0) | loan(1))), "both are there");
+    assert_eq!(refused("203.0.113.8"), Some(LABEL_LOANS & !loan(1)));
+    assert_eq!(refused("10.0.0.5"), Some(LABEL_LOANS & !loan(0)));
+    assert_eq!(refused("203.0.113.9"), None);
+    drop(hosts);
+    assert!(list.state().nets.is_empty());
 }
