@@ -4,8 +4,8 @@ use crate::Error;
 use crate::strays::Strays;
 use crate::words::Words;
 use abi::{
-    Connected, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, RewriteKey,
-    Session, SocketKey, T1Key, T1NameKey,
+    Connected, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, OwnKey, PlaceKey,
+    RewriteKey, Session, SocketKey, T1Key, T1NameKey,
 };
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, MapError};

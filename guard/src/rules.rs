@@ -9,6 +9,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Where root puts rules for all users: files `*.toml`.
 pub const OF_MACHINE: &str = "/etc/wardline/policy.d";
@@ -19,6 +20,10 @@ pub const OF_USERS: &str = "/etc/wardline/users";
 const ROOT: u32 = 0;
 /// Files that are read.
 const MAX_FILES: usize = 10_000;
+/// Sets of files whose rules are kept, read: those of so many users.
+const MAX_KEPT: usize = 16;
+/// What files of rules say, the one that was asked for last at the end.
+static KEPT: Mutex<Vec<(Vec<Source>, Rules)>> = Mutex::new(Vec::new());
 
 /// Why no session begins under these rules.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +55,23 @@ pub enum Trouble {
 pub fn of_session(uid: u32) -> Result<Rules, Trouble> {
     let mut sources = of_machine()?;
     sources.extend(of_user(uid)?);
-    Ok(Rules::read(&sources)?)
+    Ok(of_sources(sources)?)
+}
+
+/// What files say: read once, as long as they hold the same.
+fn of_sources(sources: Vec<Source>) -> Result<Rules, Wrong> {
+    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = kept().extract_if(.., |(of, _)| *of == sources).next();
+    let rules = match known {
+        Some((_, rules)) => rules,
+        None => Rules::read(&sources)?,
+    };
+    let mut kept = kept();
+    if kept.len() >= MAX_KEPT {
+        kept.remove(0);
+    }
+    kept.push((sources, rules.clone()));
+    Ok(rules)
 }
 
 /// Those of this machine.

@@ -65,6 +65,8 @@ impl Static {
             uid: guarded.uid,
             untouchable: HashSet::new(),
             entries: HashMap::new(),
+            owned: HashMap::new(),
+            above: HashSet::new(),
             directories: HashMap::new(),
             readable: Vec::new(),
             public: HashSet::new(),

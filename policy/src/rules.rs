@@ -9,8 +9,8 @@ use crate::mistake::{Mistake, Mistakes};
 use crate::rule::{Effect, Layer, Policy, Row, Rule, What};
 use crate::shipped::shipped;
 use crate::site::Site;
-use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Rules of a session that may lend: the kernel side keeps a bit for each.
 pub const MAX_LOANS: usize = 16;
@@ -41,17 +41,19 @@ pub struct Refusal<'p> {
     pub shipped: Option<usize>,
 }
 
-/// The rules of a session.
+/// The rules of a session. To copy them costs nothing: sessions under the same files share them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// The shipped rules first, in their order; then by layer and id.
-    policy: Cow<'static, Policy>,
+    policy: Arc<Policy>,
+    /// Which of them are one's own and allow: each refusal asks them.
+    allows: Arc<[usize]>,
 }
 
 /// The shipped ones alone.
 impl Default for Rules {
     fn default() -> Self {
-        Self { policy: Cow::Borrowed(shipped()) }
+        Self { policy: shipped().clone(), allows: Arc::default() }
     }
 }
 
@@ -79,7 +81,11 @@ impl Rules {
         });
         let mut wrong: Vec<(Rule, Mistake)> = twice.collect();
         let rules: Vec<Rule> = shipped().rules.iter().cloned().chain(own).collect();
-        let rules = Self { policy: Cow::Owned(Policy { rules }) };
+        let allows = |(index, rule): (usize, &Rule)| {
+            (rule.layer != Layer::Shipped && rule.effect == Effect::Allow).then_some(index)
+        };
+        let allows = rules.iter().enumerate().filter_map(allows).collect();
+        let rules = Self { policy: Arc::new(Policy { rules }), allows };
         let own = || rules.policy.rules.iter().filter(|rule| rule.layer != Layer::Shipped);
         for rule in own().filter(|rule| matches!(rule.effect, Effect::Allow | Effect::Lend)) {
             let vain = rule.sites.iter().filter_map(|site| rules.in_vain(Row { rule, site }));
@@ -170,12 +176,9 @@ impl Rules {
     }
 
     fn taken_back(&self, row: Row<'_>, site: &Site) -> What {
-        let allows = self.own().filter(|own| {
-            own.effect == Effect::Allow
-                && own.layer > row.rule.layer
-                && !row.rule.is_final
-                && own.sites.contains(site)
-        });
+        let allows = self.allows.iter().map(|&index| &self.policy.rules[index]);
+        let allows =
+            allows.filter(|own| own.layer > row.rule.layer && !row.rule.is_final && own.sites.contains(site));
         allows.fold(row.rule.what, |left, own| left - own.what)
     }
 

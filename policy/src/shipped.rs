@@ -1,7 +1,7 @@
 //! The shipped policy.
 
 use crate::{Layer, Policy};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// Declares the files, so that each is named once.
 macro_rules! files {
@@ -41,13 +41,13 @@ files! {
 }
 
 /// What is wrong with the files is told by a test; what could not be read there would be missing here.
-static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     let parts = SHIPPED.iter().filter_map(|(file, text)| Policy::read(Layer::Shipped, file, text).ok());
-    Policy { rules: parts.flat_map(|part| part.rules).collect() }
+    Arc::new(Policy { rules: parts.flat_map(|part| part.rules).collect() })
 });
 
 /// The rules that are compiled in.
-pub fn shipped() -> &'static Policy {
+pub fn shipped() -> &'static Arc<Policy> {
     &POLICY
 }
 

@@ -30,6 +30,10 @@ impl Arming<'_> {
         }
         if !is_socket {
             for path in path.ancestors().skip(1) {
+                // Many jewels lie in one directory.
+                if !self.above.insert((path.to_owned(), session)) {
+                    break;
+                }
                 self.above(path, session, LINKS)?;
             }
         }

@@ -41,6 +41,10 @@ pub(super) struct Arming<'a> {
     pub(super) untouchable: HashSet<FileKey>,
     /// What was found on the way to jewels.
     pub(super) entries: HashMap<PathBuf, Option<Entry>>,
+    /// Whether directories in which a user's own rules close something are the user's; `None`: they are not there.
+    pub(super) owned: HashMap<PathBuf, Option<bool>>,
+    /// Directories that are closed, with all above them, to be moved, removed or replaced, by session.
+    pub(super) above: HashSet<(PathBuf, u32)>,
     /// Directories in which jewels lie, and whether they have a mark; `None`: none is there.
     pub(super) directories: HashMap<PathBuf, (Option<FileKey>, bool)>,
     /// What may be read for now.
@@ -206,14 +210,32 @@ impl Arming<'_> {
     }
 
     /// A user's own rule closes what is the user's: others have sessions, too, and all have one deny-list.
-    pub(super) fn check_own(&self, row: Row<'_>, path: &Path) -> Result<(), Error> {
+    pub(super) fn check_own(&mut self, row: Row<'_>, path: &Path) -> Result<(), Error> {
         if row.rule.layer != Layer::User {
             return Ok(());
         }
-        let found = path.ancestors().map(|path| walk::open(self.list, path));
-        match found.into_iter().find(|found| !matches!(found, walk::Found::Missing)) {
-            Some(walk::Found::Node(node)) if node.identity.uid == self.uid => Ok(()),
+        let own = self.owns(path).or_else(|| {
+            path.ancestors().skip(1).find_map(|directory| {
+                if let Some(known) = self.owned.get(directory) {
+                    return *known;
+                }
+                let own = self.owns(directory);
+                self.owned.insert(directory.to_owned(), own);
+                own
+            })
+        });
+        match own {
+            Some(true) => Ok(()),
             _ => Err(Error::NotOwn { rule: row.rule.id.clone(), path: path.to_owned() }),
+        }
+    }
+
+    /// Whether what a path leads to is the user's; `None`: nothing is there.
+    fn owns(&self, path: &Path) -> Option<bool> {
+        match walk::open(self.list, path) {
+            walk::Found::Node(node) => Some(node.identity.uid == self.uid),
+            walk::Found::Missing => None,
+            walk::Found::Unreadable(_) => Some(false),
         }
     }
 

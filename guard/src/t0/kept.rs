@@ -8,7 +8,7 @@ use bstr::{BString, ByteSlice};
 use policy::{Rules, Site};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -52,15 +52,28 @@ pub(crate) fn keep(list: &dyn DenyList, home: &Path, rules: &Rules, found: &[Pat
         _ => None,
     });
     let found = found.iter().take(FOUND).filter_map(|path| Some(home.join(path.strip_prefix(named).ok()?)));
-    let paths: BTreeSet<(usize, PathBuf)> = jewels
-        .chain(found)
-        .flat_map(|jewel| jewel.ancestors().map(Path::to_owned).collect::<Vec<_>>())
-        .filter(|path| path.starts_with(&home))
-        .map(|path| (path.components().count(), path))
-        .collect();
-    // Most are not there, and asking the kernel side of each costs more.
-    let there = paths.into_iter().map(|(_, path)| path).filter(|path| path.symlink_metadata().is_ok());
-    there.filter_map(|path| Kept::take(list, path)).collect()
+    // Most are not there, nor what they would lie in, and asking the kernel side of each costs more.
+    let (mut there, mut missing) = (HashSet::new(), HashSet::new());
+    for jewel in jewels.chain(found).filter(|jewel| jewel.starts_with(&home)) {
+        let mut ways: Vec<&Path> = jewel.ancestors().take_while(|path| path.starts_with(&home)).collect();
+        ways.reverse();
+        for path in ways {
+            if missing.contains(path) {
+                break;
+            }
+            if there.contains(path) {
+                continue;
+            }
+            if path.symlink_metadata().is_err() {
+                missing.insert(path.to_owned());
+                break;
+            }
+            there.insert(path.to_owned());
+        }
+    }
+    let mut there: Vec<PathBuf> = there.into_iter().collect();
+    there.sort_by_cached_key(|path| (path.components().count(), path.clone()));
+    there.into_iter().filter_map(|path| Kept::take(list, path)).collect()
 }
 
 impl Kept {
