@@ -1,7 +1,7 @@
 //! Rules of one's own, read when a session begins: from files that nobody but root can have written. A user's are no files of
 //! the home: where nothing refuses a rename, a session could put others in their place.
 
-use policy::{Layer, MAX_BYTES, Rules, Source, Wrong};
+use policy::{Day, Layer, MAX_BYTES, Rules, Source, Wrong};
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where root puts rules for all users: files `*.toml`.
 pub const OF_MACHINE: &str = "/etc/wardline/policy.d";
@@ -51,8 +52,14 @@ pub enum Trouble {
     },
 }
 
-/// The rules of a user's sessions.
-pub fn of_session(uid: u32) -> Result<Rules, Trouble> {
+/// The rules of a session of a user's that begins now, with its agent.
+pub fn of_session(uid: u32, agent: &str) -> Result<Rules, Trouble> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(of_sessions(uid)?.of_session(agent, Day::at(now.as_secs())))
+}
+
+/// The rules of all of a user's sessions.
+pub fn of_sessions(uid: u32) -> Result<Rules, Trouble> {
     let mut sources = of_machine()?;
     sources.extend(of_user(uid)?);
     Ok(of_sources(sources)?)

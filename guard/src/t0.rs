@@ -117,7 +117,10 @@ impl Static {
         let armed = guarded.rules.refusals().map(|refusal| {
             let number =
                 refusal.shipped.map_or_else(|| self.reasons.of_own(slot, &refusal), reason::of_jewel);
-            Armed { row: refusal.row, label: plain(access(refusal.what).bits(), number) }
+            // Sessions of other agents have the same deny-list.
+            let flags = if refusal.row.rule.agents.is_empty() { 0 } else { abi::LABEL_OWN };
+            let label = abi::Label { flags, ..plain(access(refusal.what).bits(), number) };
+            Armed { row: refusal.row, label }
         });
         armed.collect()
     }

@@ -9,7 +9,7 @@ use attempt::{Came, Task};
 use command::{Exit, print_line, table};
 use datasets::{World, network};
 use own::Own;
-use policy::{Attempt, Ground};
+use policy::{Attempt, Day, Ground};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,6 +18,7 @@ use std::os::unix::fs::{PermissionsExt, lchown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The world's user's own agent.
 const AGENT: &str = "policy-test";
@@ -81,7 +82,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !nix::unistd::Uid::effective().is_root() {
         return Err(Exit::CannotProtect.error("sessions need root: use `sudo wardline policy test`"));
     }
-    let mut attempts = rules.attempts();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let here = rules.of_session(AGENT, Day::at(now.as_secs()));
+    let mut attempts = here.attempts();
     attempts.retain(|attempt| ids.is_empty() || ids.contains(&attempt.rule));
     let tried = in_a_world(attempts, &own)?;
     let is_right = tried.iter().all(|tried| tried.is_right);
@@ -91,6 +94,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         print_line!("{}", in_words(&tried));
         for id in own.untried.iter().filter(|id| ids.is_empty() || ids.contains(id)) {
             print_line!("not tried: `{id}` is about places that a throw-away user does not own");
+        }
+        let elsewhere = rules.own().map(|rule| &rule.id).filter(|id| here.own().all(|rule| rule.id != **id));
+        for id in elsewhere.filter(|id| ids.is_empty() || ids.contains(id)) {
+            print_line!("not tried: `{id}` is for sessions of other agents, or of another time");
         }
     }
     Ok(if is_right { ExitCode::SUCCESS } else { Exit::Broken.into() })

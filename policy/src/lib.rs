@@ -2,10 +2,11 @@
 //!
 //! A [`Rule`] says where, what, with which effect, and why. Rules are TOML ([`Policy::read`]); the shipped ones are the
 //! files in `policy/shipped`, compiled in and parsed once ([`shipped`]); a machine's and a user's own come upon them
-//! ([`Rules`]). Nothing here knows a kernel or a file system: the
-//! first stage arms what the rules say, and object classes, explanations and documents read them.
+//! ([`Rules`]). Nothing here knows a kernel, a file system or a clock: the first stage arms what the rules say, and object classes,
+//! explanations and documents read them.
 
 mod attempt;
+mod day;
 mod edit;
 mod english;
 mod meet;
@@ -18,6 +19,7 @@ mod shipped;
 mod site;
 
 pub use attempt::{Attempt, Deed, Ground};
+pub use day::Day;
 pub use edit::Said;
 pub use english::{Heard, Limit, Listener, MAX_HEARD, hear, read as read_english, sentence, word_like};
 pub use meet::{Meeting, Secrets, Way, copied_from};

@@ -1,6 +1,7 @@
 //! Rules from TOML. Every key and word that is not known is a mistake with its place, and so is what is known and cannot be
 //! enforced: nothing is passed over.
 
+use crate::day::Day;
 use crate::mistake::{Mistake, Mistakes};
 use crate::rule::{Effect, Harmless, Kind, Layer, Policy, Rule, Walk, What};
 use crate::site::{NAME_MAX, Pattern, Site};
@@ -28,7 +29,7 @@ const KEYS: [&str; 18] = [
     "names", "replaced", "hosts", "agents", "tasks", "expires",
 ];
 /// Those that nothing enforces yet.
-const LATER_KEYS: [&str; 3] = ["agents", "tasks", "expires"];
+const LATER_KEYS: [&str; 1] = ["tasks"];
 const SITES: [&str; 18] = [
     "workspace",
     "home",
@@ -63,6 +64,10 @@ const SHIPPED_KEYS: [&str; 4] = ["kind", "routine", "names", "replaced"];
 pub(crate) const FOR_ALL_SITES: [&str; 3] = ["name", "named", "address"];
 /// Places of files that may be lent: below the home.
 const LENT_SITES: [&str; 5] = ["home", "config", "data", "state", "cache"];
+/// Places that can be closed to sessions of one agent alone: those of files with a path of their own.
+const SOME_AGENTS_SITES: [&str; 7] = ["workspace", "home", "config", "data", "state", "cache", "root"];
+/// Agents that one rule is for.
+const MAX_AGENTS: usize = 64;
 /// Places of files whose changes and reads are told by their paths.
 pub(crate) const WATCHED_SITES: [&str; 8] =
     ["workspace", "repository", "home", "config", "data", "state", "cache", "root"];
@@ -161,7 +166,9 @@ impl Reader<'_> {
         let (is, why, source) = (text(self, "is"), text(self, "why"), text(self, "source"));
         let effect = get("effect").and_then(|value| self.effect(value));
         let what = get("what").and_then(|value| self.what(value));
-        let sites = get("where").and_then(|value| self.sites(value, effect));
+        let agents = get("agents").map(|value| self.agents(value, effect)).unwrap_or_default();
+        let expires = get("expires").and_then(|value| self.day(value));
+        let sites = get("where").and_then(|value| self.sites(value, effect, !agents.is_empty()));
         let hosts = self.hosts(get("hosts"), effect, value.span());
         if let Some(value) = get("what")
             .filter(|_| effect == Some(Effect::Lend) && what.is_some_and(|what| what != What::READ))
@@ -194,6 +201,8 @@ impl Reader<'_> {
             what: what?,
             effect: effect?,
             hosts,
+            agents,
+            expires,
             why: why?,
             source,
             is_final,
@@ -237,6 +246,49 @@ impl Reader<'_> {
             self.wrong(Mistake::new(format!("a credential is for 1 to {MAX_HOSTS} hosts"), value.span()));
         }
         hosts
+    }
+
+    /// The agents whose sessions alone have the rule.
+    fn agents(&mut self, value: &Value<'_>, effect: Option<Effect>) -> Vec<String> {
+        if self.layer == Layer::Shipped {
+            self.wrong(Mistake::new("only a rule of one's own is for some agents", value.span()));
+        }
+        if effect == Some(Effect::Allow) {
+            // What a session of another agent closes at the same time would be closed to this one.
+            let mistake = Mistake::new("what is allowed is allowed to all agents", value.span());
+            self.wrong(mistake.help("`lend` opens a credential to sessions of some agents alone"));
+        }
+        let mut agents = Vec::new();
+        for value in self.list(value) {
+            let Some(text) = self.text(value) else { continue };
+            let fits =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+            if text.bytes().all(fits) {
+                agents.push(text);
+            } else {
+                let mistake = Mistake::new("this is no name of an agent", value.span());
+                self.wrong(mistake.help("for example `agents = [\"codex\"]`, as `--agent` says it"));
+            }
+        }
+        if agents.is_empty() || agents.len() > MAX_AGENTS {
+            self.wrong(Mistake::new(
+                format!("a rule is for 1 to {MAX_AGENTS} agents, or for all"),
+                value.span(),
+            ));
+        }
+        agents
+    }
+
+    fn day(&mut self, value: &Value<'_>) -> Option<Day> {
+        let text = self.text(value)?;
+        let day = Day::read(&text);
+        if day.is_none() {
+            let mistake = Mistake::new("this is no day", value.span());
+            self.wrong(mistake.help(
+                "for example `expires = \"2027-01-31\"`: the last day on which sessions begin with the rule",
+            ));
+        }
+        day
     }
 
     /// Tells what is not known, and what is and cannot be enforced.
@@ -330,7 +382,7 @@ impl Reader<'_> {
         (!all.is_empty()).then_some(all)
     }
 
-    fn sites(&mut self, value: &Value<'_>, effect: Option<Effect>) -> Option<Vec<Site>> {
+    fn sites(&mut self, value: &Value<'_>, effect: Option<Effect>, of_some: bool) -> Option<Vec<Site>> {
         let Some(table) = value.get_ref().as_table() else {
             let mistake = Mistake::new("`where` has a key for each kind of place", value.span());
             self.wrong(mistake.help("for example `where.home = [\".ssh\"]`"));
@@ -354,6 +406,10 @@ impl Reader<'_> {
             if kind == OF_AGENTS && self.layer != Layer::Shipped {
                 self.wrong(Mistake::new("only a rule that Wardline brings along has this", key.span()));
                 continue;
+            }
+            if of_some && effect == Some(Effect::Deny) && !SOME_AGENTS_SITES.contains(&kind) {
+                let mistake = Mistake::new(format!("`{kind}` would be closed to all agents"), key.span());
+                self.wrong(mistake.help("a path can be closed to some agents alone"));
             }
             if effect == Some(Effect::Watch) && kind != OF_AGENTS && !WATCHED_SITES.contains(&kind) {
                 self.wrong(not_yet(&format!("watch` of `{kind}"), key.span()));

@@ -1,6 +1,6 @@
 //! A rule, and what stands in it.
 
-use crate::Site;
+use crate::{Day, Site};
 use std::ops::Range;
 
 bitflags::bitflags! {
@@ -132,6 +132,10 @@ pub struct Rule {
     pub effect: Effect,
     /// What is lent is for these: names, or addresses.
     pub hosts: Vec<String>,
+    /// It holds in sessions of these agents alone; none: in all.
+    pub agents: Vec<String>,
+    /// The last day on which sessions begin with it.
+    pub expires: Option<Day>,
     /// Why.
     pub why: String,
     /// Where that is documented.
@@ -202,6 +206,8 @@ impl Rule {
             what: What::empty(),
             effect: Effect::Deny,
             hosts: Vec::new(),
+            agents: Vec::new(),
+            expires: None,
             why: String::new(),
             source: None,
             is_final: true,
@@ -212,6 +218,12 @@ impl Rule {
             frees_names: false,
             is_replaced: false,
         }
+    }
+
+    /// Whether sessions of an agent that begin on a day have it.
+    pub fn is_for(&self, agent: &str, day: Day) -> bool {
+        let is_agents = self.agents.is_empty() || self.agents.iter().any(|of| of == agent);
+        is_agents && self.expires.is_none_or(|last| day <= last)
     }
 
     /// What no session may do there, as a verb.

@@ -4,6 +4,7 @@
 //! what they close by a pattern or as a copy; never what is final, and never a part of what is closed as a whole: such a
 //! rule is a mistake, since it would not hold. Neither the order of files nor that of rules in them means anything.
 
+use crate::day::Day;
 use crate::meet::Meeting;
 use crate::mistake::{Mistake, Mistakes};
 use crate::rule::{Effect, Layer, Policy, Row, Rule, What};
@@ -81,11 +82,7 @@ impl Rules {
         });
         let mut wrong: Vec<(Rule, Mistake)> = twice.collect();
         let rules: Vec<Rule> = shipped().rules.iter().cloned().chain(own).collect();
-        let allows = |(index, rule): (usize, &Rule)| {
-            (rule.layer != Layer::Shipped && rule.effect == Effect::Allow).then_some(index)
-        };
-        let allows = rules.iter().enumerate().filter_map(allows).collect();
-        let rules = Self { policy: Arc::new(Policy { rules }), allows };
+        let rules = Self::of(rules);
         let own = || rules.policy.rules.iter().filter(|rule| rule.layer != Layer::Shipped);
         for rule in own().filter(|rule| matches!(rule.effect, Effect::Allow | Effect::Lend)) {
             let vain = rule.sites.iter().filter_map(|site| rules.in_vain(Row { rule, site }));
@@ -96,6 +93,31 @@ impl Rules {
             (rule.clone(), Mistake::new(message, rule.at.clone()))
         }));
         if wrong.is_empty() { Ok(rules) } else { Err(Wrong::of(wrong, sources)) }
+    }
+
+    fn of(rules: Vec<Rule>) -> Self {
+        let allows = |(index, rule): (usize, &Rule)| {
+            (rule.layer != Layer::Shipped && rule.effect == Effect::Allow).then_some(index)
+        };
+        let allows = rules.iter().enumerate().filter_map(allows).collect();
+        Self { policy: Arc::new(Policy { rules }), allows }
+    }
+
+    /// Those that sessions of an agent have which begin on a day.
+    pub fn of_session(&self, agent: &str, day: Day) -> Self {
+        self.only(|rule| rule.is_for(agent, day))
+    }
+
+    /// The same, and nothing is lent.
+    pub fn lending_nothing(&self) -> Self {
+        self.only(|rule| rule.effect != Effect::Lend)
+    }
+
+    fn only(&self, holds: impl Fn(&Rule) -> bool) -> Self {
+        if self.policy.rules.iter().all(&holds) {
+            return self.clone();
+        }
+        Self::of(self.policy.rules.iter().filter(|rule| holds(rule)).cloned().collect())
     }
 
     /// Every rule.

@@ -36,6 +36,10 @@ impl Arming<'_> {
     ) -> Result<(), Error> {
         self.path(path, label, walk)?;
         self.place(path, label)?;
+        if label.flags & abi::LABEL_OWN != 0 {
+            // A name has no session of its own. Its place has.
+            return Ok(());
+        }
         let (Some(parent), Some(leaf)) = (path.parent(), path.file_name()) else { return Ok(()) };
         // A replaced file has no mark of its own: its directory's mark covers it. Not so in the system's directories, of
         // which everybody opens files all the time, and where only root replaces any.

@@ -9,7 +9,7 @@ use event::Access;
 use policy::{Layer, Rules};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
 mod search;
@@ -193,6 +193,29 @@ fn what_lies_above_a_jewel_keeps_its_place() {
     assert!(named(".tool") && !named("tool") && !named(".config"));
     stage.release(1).unwrap();
     assert!(home.list.state().places.is_empty());
+}
+
+#[test]
+fn what_is_closed_to_one_agent_is_open_to_sessions_of_others() {
+    let home = Home::new();
+    home.write("customers/list");
+    let uid = fs::metadata(home.path("")).unwrap().uid();
+    let text = "[[rule]]\nid = \"x\"\nis = \"x\"\nwhere.home = \"customers\"\nwhat = \"read\"\neffect = \"deny\"\nagents = \"codex\"\nwhy = \"x\"\n";
+    let source = policy::Source { layer: Layer::User, file: "x".into(), text: text.into() };
+    let rules = Rules::read(&[source]).unwrap();
+    let of =
+        |agent: &str| Guarded { uid, rules: rules.of_session(agent, policy::Day::at(0)), ..home.guarded() };
+    let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
+    stage.arm(1, &of("codex"), None).unwrap();
+    stage.arm(2, &of("claude-code"), None).unwrap();
+    let file = key_of(&home.path("customers/list"));
+    let own = |slot| home.list.state().own.get(&(slot, file)).map(|label| label.deny);
+    assert_eq!((own(1), own(2)), (Some(access::READ), None));
+    assert_eq!(home.label("customers/list").map(|label| label.deny), Some(0), "for everybody else");
+    assert_eq!(home.name(key_of(&home.path("")), "customers"), None);
+    stage.release(1).unwrap();
+    assert_eq!(home.label("customers/list"), None);
+    stage.release(2).unwrap();
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn loopback(local: &[Region<'_>], asks_here: bool) -> Vec<(u32, [u8; 16], NetLab
 }
 
 /// A label that refuses nothing at these ports; at no port where there are none, or more than it has room for.
-pub(in crate::t1) fn label(open: &[u16]) -> NetLabel {
+pub(crate) fn label(open: &[u16]) -> NetLabel {
     let mut ports = [0; PORTS];
     if let Some(room) = ports.get_mut(..open.len()) {
         room.copy_from_slice(open);

@@ -4,9 +4,10 @@ use super::clause::{Clause, clauses};
 use super::place::Around;
 use super::token::sentences;
 use super::voice::{
-    DIRECTORIES, FREES_NAMES, HARMLESS, HOST, ID, IS, KINDS, NOT_FINAL, ON_LOAN, REPLACED, ROUTINE, SOURCE,
-    WHY,
+    AGENT, DIRECTORIES, EXPIRES, FREES_NAMES, HARMLESS, HOST, ID, IS, KINDS, NOT_FINAL, ON_LOAN, REPLACED,
+    ROUTINE, SOURCE, WHY,
 };
+use crate::day::Day;
 use crate::rule::{Effect, Layer, Policy, Rule, Walk};
 use std::path::Path;
 
@@ -45,6 +46,10 @@ fn attribute(rule: &mut Rule, line: &str) -> Option<()> {
         rule.source = Some(source.to_owned());
     } else if let Some(host) = line.strip_prefix(HOST) {
         rule.hosts.push(host.to_owned());
+    } else if let Some(agent) = line.strip_prefix(AGENT) {
+        rule.agents.push(agent.to_owned());
+    } else if let Some(day) = line.strip_prefix(EXPIRES) {
+        rule.expires = Some(Day::read(day)?);
     } else if let Some((kind, _)) = KINDS.iter().find(|(_, of)| *of == line) {
         rule.kind = *kind;
     } else if let Some((harmless, _)) = HARMLESS.iter().find(|(_, of)| *of == line) {
@@ -98,6 +103,12 @@ mod tests {
             .prop_filter("a name", |host| crate::read::site("host", host).is_ok())
     }
 
+    fn day() -> impl Strategy<Value = Day> {
+        (1970..=9999, 1..=12, 1..=28).prop_filter_map("a day", |(year, month, day)| {
+            Day::read(&format!("{year:04}-{month:02}-{day:02}"))
+        })
+    }
+
     fn a_site() -> impl Strategy<Value = Site> {
         prop_oneof![
             path().prop_map(Site::Home),
@@ -138,6 +149,7 @@ mod tests {
             what in (1_u8..32).prop_map(What::from_bits_truncate),
             effect in one_of(Effect::ALL),
             hosts in prop::collection::vec(host(), 0..3),
+            (agents, expires) in (prop::collection::vec("[a-z0-9._-]{1,9}", 0..3), prop::option::of(day())),
             (is, why, source) in (text(), text(), prop::option::of(text())),
             id in "[a-z0-9-]{1,9}",
             (is_final, routine, frees_names, is_replaced) in any::<(bool, bool, bool, bool)>(),
@@ -146,7 +158,7 @@ mod tests {
             walk in one_of(Walk::ALL),
         ) -> Rule {
             Rule {
-                id, layer: Layer::User, file: "own.toml".into(), at: 0..0, is, sites, what, effect, hosts, why, source, is_final, kind,
+                id, layer: Layer::User, file: "own.toml".into(), at: 0..0, is, sites, what, effect, hosts, agents, expires, why, source, is_final, kind,
                 routine, harmless, walk, frees_names, is_replaced,
             }
         }

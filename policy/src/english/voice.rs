@@ -29,6 +29,8 @@ impl Rule {
             format!("{WHY}{}", self.why),
         ];
         lines.extend(self.hosts.iter().map(|host| format!("{HOST}{host}")));
+        lines.extend(self.agents.iter().map(|agent| format!("{AGENT}{agent}")));
+        lines.extend(self.expires.iter().map(|day| format!("{EXPIRES}{day}")));
         lines.extend(self.source.iter().map(|source| format!("{SOURCE}{source}")));
         let flags = [
             (!self.is_final, NOT_FINAL),
@@ -53,6 +55,8 @@ pub(super) const IS: &str = "What lies there: ";
 pub(super) const WHY: &str = "Why: ";
 pub(super) const ON_LOAN: &str = "On loan: ";
 pub(super) const HOST: &str = "It is for the host: ";
+pub(super) const AGENT: &str = "It holds in sessions of the agent: ";
+pub(super) const EXPIRES: &str = "The last day on which sessions begin with it: ";
 pub(super) const SOURCE: &str = "Source: ";
 pub(super) const NOT_FINAL: &str = "It may be taken back.";
 pub(super) const ROUTINE: &str = "Tools look there whenever they run.";

@@ -158,6 +158,33 @@ fn of_rules(rules: &[(bool, String, String, &str)], order: &[usize], files: usiz
     Rules::read(&sources)
 }
 
+#[test]
+fn a_rule_is_for_its_agents_until_its_last_day() {
+    let rule = |id: &str, more: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\nis = \"x\"\nwhere.home = \"{id}\"\nwhat = \"read\"\neffect = \"deny\"\n{more}\nwhy = \"x\"\n"
+        )
+    };
+    let text = [
+        rule("all", ""),
+        rule("codex", "agents = \"codex\""),
+        rule("both", "agents = [\"codex\", \"claude-code\"]"),
+        rule("ends", "expires = \"2027-01-31\""),
+    ];
+    let source = Source { layer: Layer::User, file: "own.toml".into(), text: text.concat() };
+    let rules = Rules::read(&[source]).unwrap();
+    let of = |agent: &str, day: &str| {
+        let rules = rules.of_session(agent, Day::read(day).unwrap());
+        rules.own().map(|rule| rule.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("codex", "2027-01-31"), ["all", "both", "codex", "ends"]);
+    assert_eq!(of("codex", "2027-02-01"), ["all", "both", "codex"]);
+    assert_eq!(of("claude-code", "2026-01-01"), ["all", "both", "ends"]);
+    assert_eq!(of("gemini-cli", "2030-01-01"), ["all"]);
+    let later = Day::read("2030-01-01").unwrap();
+    assert_eq!(Rules::default().of_session("codex", later), Rules::default());
+}
+
 type Refused<'r> = Vec<(&'r Site, What, &'r str)>;
 
 fn all_refused(rules: &Rules) -> Refused<'_> {

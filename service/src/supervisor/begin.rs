@@ -161,8 +161,10 @@ struct Opened {
 }
 
 fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) -> Result<Opened, Refused> {
-    let rules = guard::rules::of_session(begin.uid)
+    let rules = guard::rules::of_session(begin.uid, begin.agent.as_str())
         .map_err(|trouble| Refused::new(Why::Policy, trouble.to_string()))?;
+    // Whom processes are connected to that run already, nobody knows.
+    let rules = if begin.attach { rules.lending_nothing() } else { rules };
     let baseline = match begin.mode {
         Mode::Record => None,
         _ => shared.baseline(begin.uid, begin.agent.as_str(), &begin.task, None)?,

@@ -8,5 +8,5 @@ use policy::Rules;
 /// The rules under which a session would begin from here.
 pub fn here() -> Result<Rules> {
     let user = user::here()?;
-    rules::of_session(user.uid).map_err(|trouble| Exit::Refused.error(trouble.to_string()))
+    rules::of_sessions(user.uid).map_err(|trouble| Exit::Refused.error(trouble.to_string()))
 }

@@ -194,7 +194,7 @@ pub fn add(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> 
         // The least that can be meant.
         what = if effect == Effect::Allow { What::READ } else { What::EVERYTHING };
     }
-    let before = rules::of_session(own.uid)?;
+    let before = rules::of_sessions(own.uid)?;
     let refused = before.refused_at(&site);
     if effect == Effect::Allow && !refused.intersects(what) {
         let hint = match refused.words().collect::<Vec<_>>() {

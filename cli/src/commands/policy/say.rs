@@ -49,7 +49,7 @@ struct Why<'h> {
 /// Hears, shows, and writes after a yes.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let own = Own::read(&args.user)?;
-    let there = rules::of_session(own.uid)?;
+    let there = rules::of_sessions(own.uid)?;
     let text = args.words.join(" ");
     let heard = policy::hear(&text, Listener { rules: &there, layer: Layer::User, home: &own.home });
     if heard.is_empty() {
