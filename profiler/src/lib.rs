@@ -11,6 +11,7 @@ mod library;
 mod screen;
 mod session;
 mod training;
+mod update;
 
 pub use answers::{Answer, Says, is_answered};
 pub use corpus::{Recorded, workspace};
@@ -19,3 +20,4 @@ pub use library::{Entry, Library};
 pub use screen::{LOSS_SHARE_MAX, reason_to_leave_out};
 pub use session::{Reading, replay};
 pub use training::{Filter, Options, Refused, Report, Trained, Untasked, train};
+pub use update::{Kept, Known};

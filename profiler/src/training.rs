@@ -3,6 +3,7 @@
 use crate::answers::{Answer, decided, is_reviewed};
 use crate::corpus::Recorded;
 use crate::screen::{REFUSED, reason_to_leave_out};
+use crate::update::{self, Kept, Known};
 use crate::{Error, library};
 use event::{AgentName, TaskName};
 use models::train::{self as trainer, Others, TrainError};
@@ -23,6 +24,8 @@ pub struct Filter {
     pub calibrate: Vec<i64>,
     /// What was answered to refusals: a session teaches once all that was refused in it is allowed.
     pub answers: Vec<Answer>,
+    /// Baselines that are there: those that would come out as they are stay.
+    pub known: Vec<Known>,
 }
 
 impl Filter {
@@ -81,6 +84,8 @@ pub struct Report {
     pub refused: Vec<Refused>,
     /// Recordings of which nobody said the task.
     pub untasked: Vec<Untasked>,
+    /// Baselines that stay as they are.
+    pub kept: Vec<Kept>,
 }
 
 /// Recordings of an agent of which nobody said the task: they teach its tasks where it keeps its files, and no baseline is
@@ -99,6 +104,9 @@ struct Group<'s> {
     usable: Vec<(&'s Session, Vec<u32>)>,
     left_out: Vec<(i64, String)>,
 }
+
+/// Sessions by agent and task.
+type Groups<'s> = BTreeMap<(String, String), Group<'s>>;
 
 /// Trains a baseline for every agent and task that the filter lets through. `progress` is told the agent, the task, and
 /// how far it is. An agent and task with too few sessions is refused and does not stop the others; a store that cannot
@@ -136,11 +144,19 @@ pub fn train(
         let task = filter.task.clone().map_or_else(|| "any task".to_owned(), String::from);
         return Err(Error::NoSessions { agent, task });
     }
-    let taught = taught(reader, &groups, wanted)?;
-    let mut report = Report { untasked, ..Report::default() };
+    let stored = sessions.iter().map(|session| session.id.0).collect();
+    let teaching = groups.iter().map(|(key, group)| {
+        let sessions = group.usable.iter().map(|(session, _)| session.id.0);
+        (key.clone(), sessions.collect())
+    });
+    let kept = update::kept(&filter.known, &teaching.collect(), &stored, &filter.answers, wanted);
+    let stays = |agent: &str, task: &str| kept.iter().any(|kept| kept.agent == agent && kept.task == task);
+    let is_made = |agent: &str, task: &str| wanted(task) && !stays(agent, task);
+    let taught = taught(reader, &groups, is_made)?;
+    let mut report = Report { untasked, kept: kept.clone(), ..Report::default() };
     for (key, group) in groups {
         let (agent, task) = &key;
-        if !wanted(task) {
+        if !is_made(agent, task) {
             continue;
         }
         let others = taught.iter().filter(|((of, other), _)| of == agent && other != task);
@@ -164,15 +180,15 @@ pub fn train(
     Ok(report)
 }
 
-/// What each task teaches its agent's other tasks, where one of those is wanted.
+/// What each task teaches its agent's other tasks, where one of those is made.
 fn taught(
     reader: &Reader,
-    groups: &BTreeMap<(String, String), Group<'_>>,
-    wanted: impl Fn(&str) -> bool,
+    groups: &Groups<'_>,
+    is_made: impl Fn(&str, &str) -> bool,
 ) -> Result<BTreeMap<(String, String), Others>, Error> {
     let mut all = BTreeMap::new();
     for (key, group) in groups {
-        if !groups.keys().any(|(agent, task)| *agent == key.0 && *task != key.1 && wanted(task)) {
+        if !groups.keys().any(|(agent, task)| *agent == key.0 && *task != key.1 && is_made(agent, task)) {
             continue;
         }
         all.insert(key.clone(), Others::learn(&Recorded::new(reader, group.usable.clone()))?);
@@ -188,8 +204,8 @@ fn group<'s>(
     filter: &Filter,
     now: i64,
     takes: impl Fn(&Filter, i64) -> bool,
-) -> Result<BTreeMap<(String, String), Group<'s>>, Error> {
-    let mut groups: BTreeMap<(String, String), Group<'s>> = BTreeMap::new();
+) -> Result<Groups<'s>, Error> {
+    let mut groups: Groups<'s> = BTreeMap::new();
     for session in sessions {
         if !takes(filter, session.id.0)
             || filter.agent.as_ref().is_some_and(|agent| agent.as_str() != session.meta.agent)

@@ -4,7 +4,8 @@
 
 mod recording;
 
-use profiler::{Error, Filter, Library, Options, Report, train};
+use models::encode;
+use profiler::{Answer, Error, Filter, Kept, Library, Options, Report, Says, train};
 use recording::{Kind, Recording};
 use store::Reader;
 
@@ -156,4 +157,63 @@ fn a_trained_baseline_comes_back_from_the_library_unchanged_and_training_is_dete
     let library = Library::new(directory.path());
     library.save(&a).unwrap();
     assert_eq!(library.load("codex", "edit").unwrap(), a);
+}
+
+#[test]
+fn an_update_makes_what_training_on_everything_makes_and_leaves_the_rest() {
+    let mut recording = Recording::new();
+    for n in 0..4 {
+        recording.session("codex", &["edit"], Kind::Clean, n);
+        recording.session("codex", &["summarize"], Kind::Clean, 100 + n);
+        recording.session("aider", &["edit"], Kind::Clean, 200 + n);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let library = Library::new(directory.path());
+    for trained in report(&recording, &Filter::default()).unwrap().trained {
+        library.save(&trained.baseline).unwrap();
+    }
+    let update = |recording: &Recording| {
+        report(recording, &Filter { known: library.known().unwrap(), ..Filter::default() }).unwrap()
+    };
+    let made = |report: &Report| -> Vec<String> {
+        report.trained.iter().map(|made| format!("{}/{}", made.baseline.agent, made.baseline.task)).collect()
+    };
+    let kept = |agent: &str, task: &str, gone| Kept { agent: agent.into(), task: task.into(), gone };
+    let nothing = update(&recording);
+    assert_eq!(made(&nothing), <[&str; 0]>::default());
+    assert_eq!(
+        nothing.kept,
+        [kept("aider", "edit", 0), kept("codex", "edit", 0), kept("codex", "summarize", 0)]
+    );
+    // A further session changes its own baseline and the one that leans on it.
+    recording.session("codex", &["edit"], Kind::Clean, 9);
+    recording.session("aider", &["edit"], Kind::MetT0, 300);
+    let updated = update(&recording);
+    assert_eq!(made(&updated), ["codex/edit", "codex/summarize"]);
+    assert_eq!(updated.kept, [kept("aider", "edit", 0)]);
+    let all = report(&recording, &Filter::default()).unwrap();
+    for (updated, afresh) in updated.trained.iter().zip(&all.trained[1..]) {
+        let bytes = [updated, afresh].map(|made| encode(&made.baseline, &[7; 32], 1).unwrap());
+        assert!(bytes[0] == bytes[1], "{}", afresh.baseline.task);
+    }
+    assert_eq!((updated.trained[0].used.len(), updated.trained[1].used.len()), (5, 4));
+    // So does what was answered since.
+    let answer = Answer {
+        number: 1,
+        agent: "aider".into(),
+        session: 1,
+        said_unix_ns: 6,
+        about: "open ~/x".into(),
+        says: Says::Always,
+        places: Vec::new(),
+    };
+    let known = library.known().unwrap();
+    let answered = Filter { known: known.clone(), answers: vec![answer], ..Filter::default() };
+    assert!(made(&report(&recording, &answered).unwrap()).contains(&"aider/edit".to_owned()));
+    // What only a baseline remembers is not taken from it.
+    let mut known = known;
+    known[1].used.insert(99);
+    let gone = report(&recording, &Filter { known, ..Filter::default() }).unwrap();
+    assert_eq!(gone.kept, [kept("aider", "edit", 0), kept("codex", "edit", 1)]);
+    assert_eq!(made(&gone), ["codex/summarize"]);
 }

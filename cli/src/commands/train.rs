@@ -10,7 +10,7 @@ use event::{AgentName, TaskName, UNKNOWN_TASK};
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{State, Trial};
 use nix::unistd::Uid;
-use profiler::{Filter, Library, Options, Untasked};
+use profiler::{Filter, Kept, Known, Library, Options, Untasked};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 #[command(
     after_help = "A baseline needs at least three usable sessions of its agent and task, and ten or more make a good one. Sessions that \
 met a crown jewel, were alerted on, lost records or never ended do not train, nor does one in which something was refused that \
-nobody has allowed with `review` or `allow`.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit\n  sudo wardline train --agent codex --calibrate 12 --calibrate 13 --calibrate 14"
+nobody has allowed with `review` or `allow`.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit\n  sudo wardline train --update                 what further sessions and answers change\n  sudo wardline train --agent codex --calibrate 12 --calibrate 13 --calibrate 14"
 )]
 pub struct Args {
     /// Only this agent
@@ -28,6 +28,9 @@ pub struct Args {
     /// Only this task; `unknown` for recordings of which none was said, of which no baseline is made otherwise
     #[arg(long)]
     pub task: Option<TaskName>,
+    /// Only what has changed since it was made: baselines of agents with further sessions or answers
+    #[arg(long, conflicts_with_all = ["sessions", "calibrate"])]
+    pub update: bool,
     /// Only this session, by its number; may be given more than once
     #[arg(long = "session", value_name = "ID")]
     pub sessions: Vec<i64>,
@@ -57,6 +60,9 @@ struct Row {
     state: Option<State>,
     trial: Option<Trial>,
     path: Option<String>,
+    /// Why it stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -76,6 +82,7 @@ impl Row {
             state: None,
             trial: None,
             path: None,
+            kept: None,
             error: Some(why),
         }
     }
@@ -101,6 +108,7 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
         sessions: args.sessions.clone(),
         calibrate: args.calibrate.clone(),
         answers: library.answers()?,
+        known: if args.update { known(&library, args)? } else { Vec::new() },
     };
     let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
     let bar = bar();
@@ -129,6 +137,7 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
             state: Some(state_of),
             trial: Some(trained.baseline.trial),
             path: Some(path.display().to_string()),
+            kept: None,
             error: None,
         });
     }
@@ -140,6 +149,12 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
         let why = trial::untasked(&agent, sessions);
         Row::without(agent, UNKNOWN_TASK.to_owned(), Vec::new(), why)
     }));
+    let kept = report.kept.len();
+    rows.extend(report.kept.into_iter().map(|Kept { agent, task, gone }| Row {
+        kept: Some(why_kept(gone)),
+        error: None,
+        ..Row::without(agent, task, Vec::new(), String::new())
+    }));
     if args.json {
         print_line!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
@@ -147,11 +162,29 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
             print_line!("{}", text(row));
         }
     }
-    if made == 0 {
+    if made + kept == 0 {
         let why = rows.iter().filter_map(|row| row.error.clone()).collect::<Vec<_>>().join("; ");
         return Err(Exit::Failed.error(format!("no baseline was made: {why}")));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The baselines that are meant.
+fn known(library: &Library, args: &Args) -> Result<Vec<Known>> {
+    let mut known = library.known()?;
+    known.retain(|known| args.agent.as_ref().is_none_or(|agent| agent.as_str() == known.agent));
+    Ok(known)
+}
+
+/// Why a baseline stays as it is.
+fn why_kept(gone: usize) -> String {
+    match gone {
+        0 => "nothing that teaches it has changed since".to_owned(),
+        gone => format!(
+            "{} that taught it are recorded no longer: `wardline train` without `--update` makes it of those that are",
+            count(gone as u64, "session")
+        ),
+    }
 }
 
 fn left_out(left_out: Vec<(i64, String)>) -> Vec<LeftOut> {
@@ -168,6 +201,9 @@ fn bar() -> ProgressBar {
 }
 
 fn text(row: &Row) -> String {
+    if let Some(why) = &row.kept {
+        return format!("{}/{}: stays as it is: {why}", row.agent, row.task);
+    }
     let mut out = match &row.error {
         None => format!(
             "{}/{}: learned from {} ({})",
@@ -217,6 +253,7 @@ mod tests {
             state: Some(State::Enforcing),
             trial: Some(Trial { by_workspace: true, sessions: 12, ..Trial::default() }),
             path: Some("/x/edit.baseline".into()),
+            kept: None,
             error: None,
         };
         insta::assert_snapshot!(text(&row));
