@@ -1,5 +1,6 @@
 //! How a session is armed.
 
+use crate::asked;
 use crate::delegates::Delegates;
 use crate::fanotify::{self, Group, Marks};
 use crate::loans::Loans;
@@ -129,7 +130,7 @@ impl Guard {
         let guarded = t0::Guarded {
             uid: context.uid,
             home: path(&context.home),
-            rules,
+            rules: asked::answered(&rules, mode, baseline.as_deref()),
             workspaces: context.workspaces.iter().map(path).collect(),
             variables,
             force,

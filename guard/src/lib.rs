@@ -9,8 +9,9 @@
 //! for a session, is not known here.
 //!
 //! Must never decide by a name that the guarded side can choose (`comm`, argv, a path string), never let a baseline or a
-//! tag touch the first stage, never arm half a policy, and never call something guarded that was not shown to be.
+//! tag touch the first stage but where a rule asks ([`asked`]), never arm half a policy, and never call something guarded that was not shown to be.
 
+mod asked;
 pub mod canary;
 pub mod cgroup;
 pub mod child;

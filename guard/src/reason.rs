@@ -6,7 +6,7 @@
 use event::Access;
 use event::helper::Work;
 use event::jewel::{Jewel, jewels};
-use policy::{Refusal, Row};
+use policy::{Effect, Refusal, Row, Site, What};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -201,8 +201,16 @@ impl Reasons {
         let Row { rule, site } = refusal.row;
         let (id, file, is) = (&rule.id, &rule.file, &rule.is);
         let verb = refusal.what.verb();
-        let text =
-            format!("{site} is closed by rule `{id}` of `{file}` ({is}): no agent session may {verb} it");
+        let text = match rule.effect {
+            Effect::Ask => format!(
+                "{site} is asked about (rule `{id}`, {is}): no baseline of this task saw it {verb} it; \
+                 {} opens it, and so does a baseline of sessions that do so",
+                what_opens(site, refusal.what)
+            ),
+            _ => {
+                format!("{site} is closed by rule `{id}` of `{file}` ({is}): no agent session may {verb} it")
+            }
+        };
         self.allocate(OWN_RULES | slot, &text)
     }
 
@@ -314,6 +322,17 @@ impl Normal {
 /// What the session did that let its score cross the threshold.
 pub fn score_crossed(explanations: &[String]) -> String {
     format!("what the session does is unlike normal sessions: {}", explanations.join("; "))
+}
+
+/// The command that opens what a rule asks about.
+fn what_opens(site: &Site, what: What) -> String {
+    let (place, options) = match site {
+        Site::Home(path) => (format!("~/{path}"), ""),
+        Site::Workspace(path) => (path.clone(), " --in-workspace"),
+        site => return format!("a rule that allows {site}"),
+    };
+    let what = what.words().collect::<Vec<_>>().join(",");
+    format!("`sudo wardline policy allow {place}{options} --what {what}`")
 }
 
 #[cfg(test)]

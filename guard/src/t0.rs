@@ -1,6 +1,6 @@
 //! The first stage: crown jewels become labels of the kernel's static deny-list, before a session's first instruction.
 //!
-//! Nothing that was learned, and no tag, reaches this file. What a label could not be put on is always said.
+//! Nothing that was learned, and no tag, reaches this file: what rules ask is answered before (`asked.rs`). What a label could not be put on is always said.
 
 mod above;
 mod arming;
@@ -26,6 +26,7 @@ use event::jewel::access;
 pub(crate) use forms::mapped;
 pub use guarded::{Coverage, Guarded, KeyFiles, Own, OwnFile};
 use held::{Held, Key, plain};
+use policy::Effect;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -117,8 +118,10 @@ impl Static {
         let armed = guarded.rules.refusals().map(|refusal| {
             let number =
                 refusal.shipped.map_or_else(|| self.reasons.of_own(slot, &refusal), reason::of_jewel);
-            // Sessions of other agents have the same deny-list.
-            let flags = if refusal.row.rule.agents.is_empty() { 0 } else { abi::LABEL_OWN };
+            // Sessions of other agents, or of tasks that answer otherwise, have the same deny-list.
+            let rule = refusal.row.rule;
+            let is_all = rule.agents.is_empty() && rule.effect != Effect::Ask;
+            let flags = if is_all { 0 } else { abi::LABEL_OWN };
             let label = abi::Label { flags, ..plain(access(refusal.what).bits(), number) };
             Armed { row: refusal.row, label }
         });

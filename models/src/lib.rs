@@ -43,7 +43,7 @@ pub use allowed::Allowed;
 pub use baseline::{Baseline, Provenance, SESSIONS_MIN, State, Unfit};
 pub use format::{Expected, FormatError, decode, encode};
 pub use learned::{ACTION_ORDER, Background, Models, SYSCALL_ORDER, TOKEN_ORDER};
-pub use novelty::{DENIAL_BUDGET_BITS, Novelty, Region};
+pub use novelty::{DENIAL_BUDGET_BITS, KNOWN_SESSIONS, Novelty, Region};
 pub use region::is_hub;
 pub use score::{ChannelScore, Score};
 pub use scorer::Scorer;

@@ -135,8 +135,8 @@ impl Rules {
             Ground::Address(address) => Site::Address(*address),
         };
         let met = self.policy().meetings_with(&site);
-        let denied = met.iter().filter(|met| met.row.rule.effect == Effect::Deny);
-        denied.into_iter().any(|met| self.left_at(met, &site).intersects(deed.what()))
+        let refused = met.iter().filter(|met| met.row.rule.effect.refuses());
+        refused.into_iter().any(|met| self.left_at(met, &site).intersects(deed.what()))
     }
 }
 

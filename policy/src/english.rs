@@ -156,7 +156,7 @@ impl Listener<'_> {
                 said.sites.retain(|site| self.rules.refused_at(site).intersects(what));
                 heard.is_open |= said.sites.is_empty();
             }
-            Effect::Watch | Effect::Lend => {}
+            Effect::Watch | Effect::Lend | Effect::Ask => {}
         }
         heard.held.dedup();
         for site in &said.sites {

@@ -1,6 +1,6 @@
 //! Which rules meet a place.
 
-use crate::rule::{Effect, Policy, Row, What};
+use crate::rule::{Policy, Row, What};
 use crate::site::{Pattern, Site};
 use std::collections::HashSet;
 
@@ -144,7 +144,7 @@ impl Policy {
         let met = self.rows().filter_map(|row| meets(row.site).map(|(way, far)| (Meeting { row, way }, far)));
         let mut met: Vec<_> = met.collect();
         met.sort_by(|(a, a_far), (b, b_far)| {
-            let allows = |of: &Meeting<'_>| of.row.rule.effect != Effect::Deny;
+            let allows = |of: &Meeting<'_>| !of.row.rule.effect.refuses();
             // Not by where a rule stands in its file.
             (allows(a), a.way, a_far, &a.row.rule.id).cmp(&(allows(b), b.way, b_far, &b.row.rule.id))
         });

@@ -34,6 +34,11 @@ pub fn page(policy: &Policy) -> String {
     for (effect, head) in [
         (Effect::Deny, "Closed"),
         (
+            Effect::Ask,
+            "Asked about\n\nTasks change these places where that is their work. A session does if its baseline saw its task do so in several \
+sessions, or if a rule of one's own allows it. To record, they are open.",
+        ),
+        (
             Effect::Watch,
             "Told\n\nWhat is done there goes on, and each session says once that it was done: in its summary, and in `wardline show`.",
         ),

@@ -53,8 +53,6 @@ const SITES: [&str; 18] = [
 /// What every known agent has of that word in its file.
 const OF_AGENTS: &str = "of-agents";
 const LATER_SITES: [&str; 2] = ["abstract", "program"];
-const EFFECTS: [&str; 5] = ["deny", "allow", "watch", "lend", "ask"];
-const LATER_EFFECTS: [&str; 1] = ["ask"];
 /// Hosts that one credential is for.
 const MAX_HOSTS: usize = 16;
 
@@ -64,6 +62,10 @@ const SHIPPED_KEYS: [&str; 4] = ["kind", "routine", "names", "replaced"];
 pub(crate) const FOR_ALL_SITES: [&str; 3] = ["name", "named", "address"];
 /// Places of files that may be lent: below the home.
 const LENT_SITES: [&str; 5] = ["home", "config", "data", "state", "cache"];
+/// Places that may be asked about: a baseline knows changes there by their paths.
+const ASKED_SITES: [&str; 6] = ["workspace", "home", "config", "data", "state", "cache"];
+/// What may be asked about.
+const ASKED: What = What::CHANGE.union(What::WRITE);
 /// Places that can be closed to sessions of one agent alone: those of files with a path of their own.
 const SOME_AGENTS_SITES: [&str; 7] = ["workspace", "home", "config", "data", "state", "cache", "root"];
 /// Agents that one rule is for.
@@ -164,7 +166,7 @@ impl Reader<'_> {
             fits
         });
         let (is, why, source) = (text(self, "is"), text(self, "why"), text(self, "source"));
-        let effect = get("effect").and_then(|value| self.effect(value));
+        let effect = get("effect").and_then(|value| self.word(value, "effect", Effect::ALL, Effect::word));
         let what = get("what").and_then(|value| self.what(value));
         let agents = get("agents").map(|value| self.agents(value, effect)).unwrap_or_default();
         let expires = get("expires").and_then(|value| self.day(value));
@@ -175,7 +177,16 @@ impl Reader<'_> {
         {
             self.wrong(Mistake::new("what is lent is read: `what = \"read\"`", value.span()));
         }
-        let is_final = get("final").is_none_or(|value| self.bool(value));
+        if let Some(value) = get("what")
+            .filter(|_| effect == Some(Effect::Ask) && what.is_some_and(|what| !ASKED.contains(what)))
+        {
+            self.wrong(Mistake::new("what is asked about is a change: `what = \"change\"`", value.span()));
+        }
+        let is_final = get("final").map(|value| (value, self.bool(value)));
+        if let Some((value, true)) = is_final.filter(|_| effect == Some(Effect::Ask)) {
+            self.wrong(Mistake::new("what is asked is answered: it is never final", value.span()));
+        }
+        let is_final = is_final.map_or(effect != Some(Effect::Ask), |(_, is_final)| is_final);
         let routine = get("routine").is_some_and(|value| self.bool(value));
         let is_replaced = get("replaced").is_some_and(|value| self.bool(value));
         let frees_names = get("names").is_some_and(|value| self.bool(value));
@@ -339,19 +350,6 @@ impl Reader<'_> {
         found
     }
 
-    fn effect(&mut self, value: &Value<'_>) -> Option<Effect> {
-        let text = self.text(value)?;
-        if LATER_EFFECTS.contains(&&*text) {
-            self.wrong(not_yet(&text, value.span()));
-            return None;
-        }
-        let found = Effect::ALL.iter().copied().find(|effect| effect.word() == text);
-        if found.is_none() {
-            self.wrong(Mistake::unknown("effect", &text, &EFFECTS, value.span()));
-        }
-        found
-    }
-
     fn list<'v>(&mut self, value: &'v Value<'v>) -> &'v [Value<'v>] {
         match value.get_ref() {
             DeValue::String(_) => std::slice::from_ref(value),
@@ -416,6 +414,9 @@ impl Reader<'_> {
             }
             if effect == Some(Effect::Lend) && !LENT_SITES.contains(&kind) {
                 self.wrong(not_yet(&format!("lend` of `{kind}"), key.span()));
+            }
+            if effect == Some(Effect::Ask) && !ASKED_SITES.contains(&kind) {
+                self.wrong(not_yet(&format!("ask` of `{kind}"), key.span()));
             }
             if kind == "host" && effect.is_some_and(|effect| effect != Effect::Allow) {
                 let mistake = Mistake::new("a host's name closes nothing", key.span());

@@ -60,6 +60,15 @@ words! {
         /// It may be read, and is said. From then on the session connects to the hosts that it is for, and to those that rules or
         /// the baseline name, and to nobody else.
         Lend = "lend",
+        /// It is refused, unless the session's baseline saw its task do so, or a person allows it.
+        Ask = "ask",
+    }
+}
+
+impl Effect {
+    /// Whether it closes a place, by itself or until it is answered.
+    pub fn refuses(self) -> bool {
+        matches!(self, Effect::Deny | Effect::Ask)
     }
 }
 
@@ -182,7 +191,7 @@ impl Policy {
         self.rules.iter().find(|rule| rule.id == id)
     }
 
-    /// What is refused, a row a site.
+    /// What is refused whatever was learned, a row a site.
     pub fn denied(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows().filter(|row| row.rule.effect == Effect::Deny)
     }

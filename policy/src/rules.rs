@@ -38,7 +38,7 @@ pub struct Refusal<'p> {
     pub row: Row<'p>,
     /// What is refused: less than the rule says where something was taken back.
     pub what: What,
-    /// Which of the shipped rows it is.
+    /// Which of the shipped rows it is that are refused whatever was learned.
     pub shipped: Option<usize>,
 }
 
@@ -113,6 +113,20 @@ impl Rules {
         self.only(|rule| rule.effect != Effect::Lend)
     }
 
+    /// Those that are left when what they ask is answered: a place that is open no rule asks about any more.
+    pub fn answered(&self, is_open: impl Fn(Row<'_>) -> bool) -> Self {
+        let asks = |rule: &Rule| rule.effect == Effect::Ask;
+        let answered = |rule: &Rule| {
+            let mut rule = rule.clone();
+            if asks(&rule) {
+                let left = rule.sites.iter().filter(|site| !is_open(Row { rule: &rule, site }));
+                rule.sites = left.cloned().collect();
+            }
+            (!rule.sites.is_empty()).then_some(rule)
+        };
+        Self::of(self.policy.rules.iter().filter_map(answered).collect())
+    }
+
     fn only(&self, holds: impl Fn(&Rule) -> bool) -> Self {
         if self.policy.rules.iter().all(&holds) {
             return self.clone();
@@ -143,12 +157,14 @@ impl Rules {
 
     /// What is refused, a row a site.
     pub fn refusals(&self) -> impl Iterator<Item = Refusal<'_>> {
-        let denied = self.policy.denied().enumerate().map(|(index, row)| Refusal {
+        let denied = self.policy.denied().enumerate().map(|(index, row)| (row, Some(index)));
+        let asked = self.policy.rows().filter(|row| row.rule.effect == Effect::Ask).map(|row| (row, None));
+        let refused = denied.chain(asked).map(|(row, index)| Refusal {
             row,
             what: self.left(row),
-            shipped: (row.rule.layer == Layer::Shipped).then_some(index),
+            shipped: index.filter(|_| row.rule.layer == Layer::Shipped),
         });
-        denied.filter(|refusal| !refusal.what.is_empty())
+        refused.filter(|refusal| !refusal.what.is_empty())
     }
 
     /// What a row refuses that was not taken back.
@@ -172,8 +188,8 @@ impl Rules {
     /// What is refused at a place.
     pub fn refused_at(&self, place: &Site) -> What {
         let met = self.policy().meetings_with(place);
-        let denied = met.iter().filter(|met| met.row.rule.effect == Effect::Deny);
-        denied.fold(What::empty(), |all, met| all | self.left_at(met, place))
+        let refused = met.iter().filter(|met| met.row.rule.effect.refuses());
+        refused.fold(What::empty(), |all, met| all | self.left_at(met, place))
     }
 
     /// The rules that refuse all of this at a place, wherever it comes from and whatever it holds: none, if a part is open.
@@ -219,10 +235,7 @@ impl Rules {
             let is_taken_back = met.row.rule.layer < allow.rule.layer
                 && !met.row.rule.is_final
                 && (met.row.site == allow.site || met.is_looked_for() || is_lent);
-            is_earlier
-                && !is_taken_back
-                && met.row.rule.effect == Effect::Deny
-                && left.intersects(allow.rule.what)
+            is_earlier && !is_taken_back && met.row.rule.effect.refuses() && left.intersects(allow.rule.what)
         })?;
         let Row { rule, site } = closed.row;
         let message = format!("{} stays closed by rule `{}`", allow.site, rule.id);

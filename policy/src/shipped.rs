@@ -107,7 +107,7 @@ mod tests {
             let closed = shipped().meetings_in_home(path.as_bytes());
             let closed = closed
                 .iter()
-                .find(|of| of.row.rule.effect == Effect::Deny && of.row.rule.what.intersects(row.rule.what));
+                .find(|of| of.row.rule.effect.refuses() && of.row.rule.what.intersects(row.rule.what));
             assert_eq!(closed.map(|of| &of.row.rule.id), None, "{path}");
         }
         assert!(count > 5);

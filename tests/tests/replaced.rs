@@ -323,7 +323,7 @@ fn a_place_stays_closed_when_its_directory_was_moved() -> Result<()> {
 fn ordinary_life_moves_what_it_wants() -> Result<()> {
     let world = prepared()?;
     let steps = [
-        "mkdir -p .config/new/deep .docker/cli .cargo/bin .local/share/new",
+        "mkdir -p .config/new/deep .docker/cli .local/share/new",
         "mv .config/new .config/newer",
         "rm -rf .config/newer",
         "mv .cache/a .cache/b",

@@ -238,6 +238,7 @@ fn list(json: bool) -> Result<ExitCode> {
             Effect::Watch => "(told)",
             Effect::Allow => "(left open)",
             Effect::Lend => "(lent)",
+            Effect::Ask => "(asked about)",
         };
         table.add_row([&*rule.id, verb, &some_places(rule), rule.layer.word(), &rule.why]);
     }
@@ -356,7 +357,7 @@ fn met<'r>(rules: &'r Rules, site: &Site) -> Vec<Met<'r>> {
         how: how(met.way),
         site: met.row.site.to_string(),
         refused: match met.row.rule.effect {
-            Effect::Deny => rules.left_at(met, site).words().collect(),
+            Effect::Deny | Effect::Ask => rules.left_at(met, site).words().collect(),
             Effect::Allow | Effect::Watch | Effect::Lend => Vec::new(),
         },
         rule: met.row.rule.into(),
@@ -376,7 +377,7 @@ fn how(way: Way) -> &'static str {
 fn explained(place: &str, rules: &Rules, site: &Site) -> String {
     let met = rules.policy().meetings_with(site);
     let left = |met: &Meeting<'_>| match met.row.rule.effect {
-        Effect::Deny => rules.left_at(met, site),
+        Effect::Deny | Effect::Ask => rules.left_at(met, site),
         Effect::Allow | Effect::Watch | Effect::Lend => What::empty(),
     };
     // What is lent may be read, whatever else closes it.
@@ -398,7 +399,15 @@ fn explained(place: &str, rules: &Rules, site: &Site) -> String {
             how(first.way),
             first.row.site
         ),
-        (_, Effect::Deny) => format!("`{place}` is open: what rule `{id}` refuses is taken back"),
+        (what, Effect::Ask) if !what.is_empty() => format!(
+            "an agent session may {} `{place}` if its baseline saw its task do so: {} {} (`{id}`, {is}): {why}",
+            what.verb(),
+            how(first.way),
+            first.row.site
+        ),
+        (_, Effect::Deny | Effect::Ask) => {
+            format!("`{place}` is open: what rule `{id}` refuses is taken back")
+        }
         (_, Effect::Watch) => format!("`{place}` is open, and what is done there is told (`{id}`): {why}"),
         (_, Effect::Allow) => format!("`{place}` is left open (`{id}`): {why}"),
         (_, Effect::Lend) => format!("`{place}` is lent (`{id}`): {why}"),
@@ -406,9 +415,14 @@ fn explained(place: &str, rules: &Rules, site: &Site) -> String {
     for other in met.iter().filter(|other| *other != first) {
         let Rule { id, file, layer, what, .. } = other.row.rule;
         let effect = match (left(other), other.row.rule.effect) {
+            (left, Effect::Ask) if !left.is_empty() => {
+                format!("asked about before it may {} it", left.verb())
+            }
             (left, Effect::Deny) if left == *what => format!("closed to {}", what.verb()),
-            (left, Effect::Deny) if left.is_empty() => "taken back".to_owned(),
-            (left, Effect::Deny) => format!("closed to {}; the rest is taken back", left.verb()),
+            (left, Effect::Deny | Effect::Ask) if left.is_empty() => "taken back".to_owned(),
+            (left, Effect::Deny | Effect::Ask) => {
+                format!("closed to {}; the rest is taken back", left.verb())
+            }
             (_, Effect::Watch) => "told".to_owned(),
             (_, Effect::Allow) => "left open".to_owned(),
             (_, Effect::Lend) => "lent".to_owned(),

@@ -59,7 +59,7 @@ impl Places {
     fn closes(&self, met: &[Meeting<'_>], place: Option<&Site>) -> bool {
         met.iter().any(|met| {
             let left = place.map_or_else(|| self.rules.left(met.row), |place| self.rules.left_at(met, place));
-            met.row.rule.effect == Effect::Deny && left.contains(What::CHANGE)
+            met.row.rule.effect.refuses() && left.contains(What::CHANGE)
         })
     }
 

@@ -5,7 +5,7 @@ use super::place::Around;
 use super::token::sentences;
 use super::voice::{
     AGENT, DIRECTORIES, EXPIRES, FREES_NAMES, HARMLESS, HOST, ID, IS, KINDS, NOT_FINAL, ON_LOAN, REPLACED,
-    ROUTINE, SOURCE, WHY,
+    ROUTINE, SOURCE, UNLESS_LEARNED, WHY,
 };
 use crate::day::Day;
 use crate::rule::{Effect, Layer, Policy, Rule, Walk};
@@ -15,16 +15,17 @@ use std::path::Path;
 pub fn read(layer: Layer, file: &str, text: &str) -> Option<Rule> {
     let mut lines = text.lines();
     let line = lines.next()?;
-    let lent = line.strip_prefix(ON_LOAN);
-    let first = sentences(lent.unwrap_or(line));
+    let (lent, asked) = (line.strip_prefix(ON_LOAN), line.strip_prefix(UNLESS_LEARNED));
+    let first = sentences(lent.or(asked).unwrap_or(line));
     let [sentence] = &first[..] else { return None };
     let around = Around { policy: &Policy::default(), home: Path::new("") };
     let all = clauses(sentence, around);
     let [clause @ Clause { limits, .. }] = &all[..] else { return None };
     let (effect, what, sites) = clause.rule().filter(|_| limits.is_empty())?;
-    let effect = match (lent, effect) {
-        (Some(_), Effect::Allow) => Effect::Lend,
-        (None, effect) => effect,
+    let effect = match (lent, asked, effect) {
+        (Some(_), None, Effect::Allow) => Effect::Lend,
+        (None, Some(_), Effect::Deny) => Effect::Ask,
+        (None, None, effect) => effect,
         _ => return None,
     };
     let mut rule = Rule { sites, what, effect, ..Rule::empty(layer, file) };

@@ -54,6 +54,7 @@ pub(super) const ID: &str = "Its name: ";
 pub(super) const IS: &str = "What lies there: ";
 pub(super) const WHY: &str = "Why: ";
 pub(super) const ON_LOAN: &str = "On loan: ";
+pub(super) const UNLESS_LEARNED: &str = "Unless its task does so: ";
 pub(super) const HOST: &str = "It is for the host: ";
 pub(super) const AGENT: &str = "It holds in sessions of the agent: ";
 pub(super) const EXPIRES: &str = "The last day on which sessions begin with it: ";
@@ -85,8 +86,12 @@ pub fn sentence(effect: Effect, what: What, sites: &[Site]) -> String {
         })
         .collect();
     match effect {
-        Effect::Deny => {
-            format!("No agent session may {} {places}.", listed(verbs.iter().map(|(_, verb, _)| verb)))
+        Effect::Deny | Effect::Ask => {
+            let unless = if effect == Effect::Ask { UNLESS_LEARNED } else { "" };
+            format!(
+                "{unless}No agent session may {} {places}.",
+                listed(verbs.iter().map(|(_, verb, _)| verb))
+            )
         }
         Effect::Allow | Effect::Lend => {
             let on_loan = if effect == Effect::Lend { ON_LOAN } else { "" };

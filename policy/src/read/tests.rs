@@ -22,7 +22,20 @@ fn a_mistake_has_its_place_and_the_nearest_word() {
         (("where.home", "whre.home"), "`whre` is no key of a rule", (4, 1)),
         (("where.home", "where.hoem"), "`hoem` is no kind of place", (4, 7)),
         (("\"read\"", "\"raed\""), "`raed` is no operation", (5, 8)),
-        (("\"deny\"", "\"ask\""), "`ask` cannot be enforced yet", (6, 10)),
+        (("\"deny\"", "\"ask\""), "what is asked about is a change: `what = \"change\"`", (5, 8)),
+        (
+            ("\"read\"\neffect = \"deny\"", "\"change\"\neffect = \"ask\"\nfinal = true"),
+            "what is asked is answered: it is never final",
+            (7, 9),
+        ),
+        (
+            (
+                "where.home = [\".x\"]\nwhat = \"read\"\neffect = \"deny\"",
+                "where.root = \"/x\"\nwhat = \"change\"\neffect = \"ask\"",
+            ),
+            "`ask` of `root` cannot be enforced yet",
+            (4, 7),
+        ),
         (("where.home = [\".x\"]", "where.host = \"a.example\""), "a host's name closes nothing", (4, 7)),
         (("\"deny\"", "\"lend\""), "the rule does not say what the credential is for", (1, 1)),
         (("\"deny\"", "\"deny\"\nhosts = \"a.example\""), "only a rule that lends has hosts", (7, 9)),

@@ -75,6 +75,29 @@ fn what_is_lent_stays_closed_to_be_changed_and_to_what_takes_its_place() {
 }
 
 #[test]
+fn what_is_asked_about_is_refused_until_it_is_answered_or_allowed() {
+    let (bin, hooks) = (home(".local/bin"), Site::Workspace(".husky".into()));
+    let rules = Rules::default();
+    assert_eq!((rules.refused_at(&bin), rules.refused_at(&hooks)), (What::CHANGE, What::WRITE));
+    assert_eq!(rules.refused_at(&home(".local/bin/tool")), What::CHANGE);
+    let asked = |rules: &Rules| rules.refusals().filter(|of| of.row.rule.effect == Effect::Ask).count();
+    assert!(rules.refusals().all(|of| of.shipped.is_some() == (of.row.rule.effect == Effect::Deny)));
+    // One answer opens one place, and nothing that is denied.
+    let answered = rules.answered(|row| *row.site == bin || *row.site == home(".ssh"));
+    assert_eq!(asked(&answered) + 1, asked(&rules));
+    assert_eq!((answered.refused_at(&bin), answered.refused_at(&hooks)), (What::empty(), What::WRITE));
+    assert_eq!(answered.refused_at(&home(".ssh")), rules.refused_at(&home(".ssh")));
+    let numbers = |rules: &Rules| rules.refusals().filter_map(|of| of.shipped).collect::<Vec<_>>();
+    assert_eq!(numbers(&answered), numbers(&rules), "a reason's number is its row's");
+    assert_eq!(asked(&rules.answered(|_| true)), 0);
+    // So does a user, at exactly its place.
+    let allowed = user(rule("x", "home = \".local/bin\"", "change", "allow", "")).unwrap();
+    assert_eq!(allowed.refused_at(&bin), What::empty());
+    let wrong = user(rule("x", "home = \".local/bin/tool\"", "change", "allow", "")).unwrap_err().to_string();
+    assert!(wrong.contains("allow that, too, or leave it closed"), "{wrong}");
+}
+
+#[test]
 fn what_would_not_hold_is_a_mistake() {
     for (site, help) in [
         ("home = [\".ssh\"]", "`ssh` is final"),

@@ -47,7 +47,7 @@ fn changes(rules: &Rules, rule: &Rule) -> Vec<Change> {
     for site in &rule.sites {
         let (change, what) = match rule.effect {
             Effect::Watch => ("+", rule.what),
-            Effect::Deny => {
+            Effect::Deny | Effect::Ask => {
                 let left = rules.left(Row { rule, site });
                 if left.is_empty() { ("(taken back)", rule.what) } else { ("+", left) }
             }

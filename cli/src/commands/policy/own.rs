@@ -21,6 +21,9 @@ use std::process::{Command, ExitCode};
 pub struct PlaceArgs {
     /// A path
     place: String,
+    /// The path is one in the workspace of each session
+    #[arg(long)]
+    in_workspace: bool,
     /// `read`, `write`, `change`, `connect`, `listen` or `everything`; several with commas
     #[arg(long, value_delimiter = ',', value_name = "WHAT")]
     what: Vec<String>,
@@ -109,7 +112,7 @@ impl Own {
 
     /// A rule of the user closes what is the user's: with another one no session would start.
     fn check_owners(&self, rules: &Rules) -> Result<()> {
-        let own = rules.own().filter(|rule| rule.layer == Layer::User && rule.effect == Effect::Deny);
+        let own = rules.own().filter(|rule| rule.layer == Layer::User && rule.effect.refuses());
         for (rule, site) in own.flat_map(|rule| rule.sites.iter().map(move |site| (rule, site))) {
             let path = match site {
                 Site::Home(path) => self.home.join(path),
@@ -184,7 +187,12 @@ fn text_of(path: &Path) -> Result<String> {
 /// Adds a rule for a place.
 pub fn add(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> {
     let own = Own::open(state, &args.user)?;
-    let site = site_of(&args.place, &own.home)?;
+    let site = if args.in_workspace {
+        policy::site("workspace", &args.place)
+            .map_err(|why| Exit::Usage.error(format!("`{}`: {why}", args.place)))?
+    } else {
+        site_of(&args.place, &own.home)?
+    };
     let mut what = args.what.iter().try_fold(What::empty(), |all, word| {
         let known = What::WORDS.map(|(word, _)| format!("`{word}`")).join(", ");
         let what = What::of(word).ok_or_else(|| Exit::Usage.error(format!("`{word}` is none of {known}")))?;
