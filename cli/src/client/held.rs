@@ -187,7 +187,10 @@ impl Held {
         }
         let mut rest = [0; 4];
         self.failure.read_exact(&mut rest)?;
-        bail!("the user could not be changed: {}", Errno::from_raw(i32::from_le_bytes(rest)).desc())
+        bail!(
+            "the command's user could not be set, or what confines it not be made: {}",
+            Errno::from_raw(i32::from_le_bytes(rest)).desc()
+        )
     }
 
     /// The file that the command was found to be, links followed.

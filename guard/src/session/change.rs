@@ -47,7 +47,7 @@ impl Live {
             event.decision = event.decision.map(|decision| Decision { enforced: false, ..decision });
             return None;
         }
-        self.undo.note(event);
+        self.undo.note(event, freeze);
         let (op, object) = (event.op.name(), event.object.display());
         let told = Told { fate: Fate::Stopped, stage, means, op, object: &object, times: 1 };
         let cause = Cause {

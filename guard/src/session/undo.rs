@@ -5,7 +5,7 @@ use crate::DenyList;
 use crate::t0::{Kept, Places, Planted};
 use abi::FileKey;
 use event::{Event, Object, Op, Origin};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ const PLANTED_MAX: usize = 1 << 16;
 pub(crate) struct Undo {
     pub(super) kept: Arc<Vec<Kept>>,
     pub(super) places: Option<Places>,
-    pub(super) waiting: BTreeSet<PathBuf>,
+    /// Whether something of the session's may lie there now.
+    pub(super) waiting: BTreeMap<PathBuf, bool>,
     pub(super) planted: HashMap<PathBuf, (FileKey, Option<PathBuf>)>,
     /// Things that found no room among them.
     pub(super) left_out: u64,
@@ -35,8 +36,9 @@ pub struct Batch {
     pub list: Arc<dyn DenyList>,
     /// Everything that is kept.
     pub kept: Arc<Vec<Kept>>,
-    /// What lay at these paths.
-    pub paths: BTreeSet<PathBuf>,
+    /// What lay at these paths, and whether something of the session's may lie there now: what nobody inside put there is
+    /// somebody else's, and stays.
+    pub paths: BTreeMap<PathBuf, bool>,
     /// What was put where nothing was: to be put aside when the rest is back.
     pub planted: Vec<Planted>,
 }
@@ -48,7 +50,7 @@ impl Undo {
     }
 
     /// An operation has changed what lies at its paths. What somebody outside changes stays.
-    pub(super) fn note(&mut self, event: &Event) {
+    pub(super) fn note(&mut self, event: &Event, takes_a_place: bool) {
         for object in [Some(&event.object), event.second.as_ref()].into_iter().flatten() {
             let Object::File(file) = object else { continue };
             let path = PathBuf::from(OsStr::from_bytes(&file.path));
@@ -58,7 +60,9 @@ impl Undo {
                     || file.origin == Origin::Trusted && file.key.is_some_and(|key| kept.is(key))
             };
             let meant = self.kept.iter().filter(is_meant).map(|kept| kept.path().to_owned());
-            self.waiting.extend(meant);
+            for path in meant {
+                *self.waiting.entry(path).or_default() |= takes_a_place;
+            }
         }
         self.note_planted(event);
     }
@@ -118,7 +122,7 @@ mod tests {
         let mut undo = Undo::keeping(Vec::new(), Some(Places::at("/home/u")));
         let mut create = |number: usize| {
             let path = format!("/home/u/.config/autostart/{number}");
-            undo.note(&event(Op::Create, file(&path, number as u64 + 1), None));
+            undo.note(&event(Op::Create, file(&path, number as u64 + 1), None), true);
             undo.left_out
         };
         assert_eq!((0..PLANTED_MAX).map(&mut create).last(), Some(0));
@@ -133,7 +137,7 @@ mod tests {
         let mut undo = Undo::keeping(Vec::new(), Some(Places::at("/home/u")));
         let places = ["/home/u/code", "/home/u/.config/systemd"];
         for (place, to) in places.into_iter().zip(["/home/u/.docker", "/home/u/.config/autostart"]) {
-            undo.note(&event(Op::Rename, file(place, 7), Some(file(to, 7))));
+            undo.note(&event(Op::Rename, file(place, 7), Some(file(to, 7))), true);
         }
         let from = |path: &str| undo.planted[Path::new(path)].1.as_deref();
         assert_eq!(from("/home/u/.docker"), Some(Path::new("/home/u/code")));

@@ -127,13 +127,15 @@ impl Kept {
         self.file == file
     }
 
-    /// Puts it back where it lay, as it was; what was done, in words. `None`: it lies there, and is. What took its place is put aside first, so
+    /// Puts it back where it lay, as it was; what was done, in words. `None`: it lies there, and is, or something does that the
+    /// session has not put there (`is_taken`). What took its place is put aside first, so
     /// that nothing gets a name that somebody else chose for it.
-    pub fn put_back(&self, list: &dyn DenyList) -> Option<Result<String, Error>> {
+    pub fn put_back(&self, list: &dyn DenyList, is_taken: bool) -> Option<Result<String, Error>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let (directory, name) = (self.directory.as_fd(), self.name.as_bstr());
         let aside = match walk::open_below(list, directory, name) {
             Found::Node(node) if node.identity.file == held.file => return self.permit(&held),
+            Found::Node(_) if !is_taken => return None,
             Found::Node(node) => match aside::put(list, directory, name, node.identity.file, &self.path) {
                 Ok(aside) => Some(aside),
                 Err(error) => return Some(Err(error)),

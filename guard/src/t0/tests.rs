@@ -334,7 +334,7 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
     fs::set_permissions(home.path(".bashrc"), fs::Permissions::from_mode(0o640)).unwrap();
     let kept = keep(&*home.list, &home.path(""), &Rules::default(), &[]);
     let put_back = || -> Vec<String> {
-        kept.iter().filter_map(|kept| kept.put_back(&*home.list)).map(|done| done.unwrap()).collect()
+        kept.iter().filter_map(|kept| kept.put_back(&*home.list, true)).map(|done| done.unwrap()).collect()
     };
     assert_eq!(put_back(), [""; 0]);
     // Into a place that is free, and into one that is taken.
@@ -355,7 +355,7 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
     home.write("prepared/evil");
     let empty = keep(&*home.list, &home.path(""), &Rules::default(), &[]);
     fs::rename(home.path("prepared"), home.path(".config/autostart")).unwrap();
-    let told: Vec<_> = empty.iter().filter_map(|kept| kept.put_back(&*home.list)).collect();
+    let told: Vec<_> = empty.iter().filter_map(|kept| kept.put_back(&*home.list, true)).collect();
     assert!(told.len() == 1 && told[0].as_ref().unwrap().contains("is an empty directory again"), "{told:?}");
     assert_eq!(fs::read_dir(home.path(".config/autostart")).unwrap().count(), 0);
     for time in 0..2 {
@@ -371,6 +371,22 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
     assert!(put_back()[0].contains("was moved back"));
     assert!(home.path(".bashrc").exists());
     assert_eq!(put_back(), [""; 0]);
+}
+
+/// Its user may have written the file anew by then.
+#[test]
+fn what_somebody_outside_put_in_the_place_of_a_removed_jewel_stays() {
+    let home = Home::new();
+    home.write(".bashrc");
+    let kept = keep(&*home.list, &home.path(""), &Rules::default(), &[]);
+    let put_back = || kept.iter().filter_map(|kept| kept.put_back(&*home.list, false)).count();
+    fs::remove_file(home.path(".bashrc")).unwrap();
+    fs::write(home.path("new"), "new").unwrap();
+    fs::rename(home.path("new"), home.path(".bashrc")).unwrap();
+    assert_eq!((put_back(), asides(&home)), (0, 0));
+    assert_eq!(fs::read_to_string(home.path(".bashrc")).unwrap(), "new");
+    fs::remove_file(home.path(".bashrc")).unwrap();
+    assert_eq!(put_back(), 1);
 }
 
 /// Each of them is what took the other one's place, and nobody's to put aside for good.
@@ -393,7 +409,7 @@ fn two_jewels_that_changed_places_are_back_and_may_be_read() {
     }
     assert_ne!(are(), before);
     for kept in &kept {
-        kept.put_back(&*home.list).transpose().unwrap();
+        kept.put_back(&*home.list, true).transpose().unwrap();
     }
     assert_eq!((are(), asides(&home)), (before, 0));
 }

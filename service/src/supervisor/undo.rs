@@ -65,9 +65,10 @@ fn tell_left_out(running: &Running) {
 
 fn put_back(running: &Running) {
     while let Some(Batch { list, kept, paths, planted }) = running.with(|live| live.take_undo()).flatten() {
-        let changed = kept.iter().filter(|one| paths.contains(one.path()));
-        let done =
-            changed.map(|one| one.put_back(&*list)).chain(planted.iter().map(|one| one.take_away(&*list)));
+        let changed = kept.iter().filter_map(|one| Some((one, *paths.get(one.path())?)));
+        let done = changed
+            .map(|(one, is_taken)| one.put_back(&*list, is_taken))
+            .chain(planted.iter().map(|one| one.take_away(&*list)));
         for done in done.flatten() {
             let told =
                 done.unwrap_or_else(|error| format!("what the session changed stays as it is: {error}"));
