@@ -39,6 +39,7 @@ mod sequence;
 mod strays;
 mod tables;
 pub mod tls;
+mod verify;
 mod words;
 
 pub use error::Error;

@@ -11,10 +11,11 @@ use crate::programs::{
     TRACEPOINTS_MORE, lsm_program, program,
 };
 use crate::strays::Strays;
+use crate::verify::verify;
 use crate::{Error, Offsets, Reader, plan, prototype, requests};
 use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
-use aya::programs::{Lsm, Program, ProgramError, RawTracePoint};
+use aya::programs::{Program, ProgramError, RawTracePoint};
 use aya::{Ebpf, EbpfLoader};
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use std::collections::HashMap;
@@ -31,7 +32,7 @@ const OBJECT_MAX: usize = 16 << 20;
 const OBJECT_VARIABLE: &str = "WARDLINE_BPF_OBJECT";
 
 /// The prebuilt kernel programs.
-fn prebuilt() -> Result<Vec<u8>, Error> {
+pub(crate) fn prebuilt() -> Result<Vec<u8>, Error> {
     decompress_to_vec_with_limit(OBJECT, OBJECT_MAX)
         .map_err(|error| Error::Object("(the prebuilt one)".into(), std::io::Error::other(error.to_string())))
 }
@@ -122,18 +123,36 @@ fn open(object: &[u8], offsets: &Offsets, facts: &Facts, tier: Tier) -> Result<E
 /// Loads the programs of the LSM hooks; with why each that is missing is missing.
 fn load_hooks(bpf: &mut Ebpf, facts: &Facts) -> Result<Vec<Attached>, Error> {
     let types = aya::Btf::from_sys_fs().map_err(|error| Error::Btf(error.to_string()))?;
-    let mut hooks = Vec::new();
-    for name in LSM.iter().chain(LSM_MORE).copied() {
+    let hooks: Vec<(&str, &str)> =
+        LSM.iter().chain(LSM_MORE).map(|hook| (lsm_program(hook, facts.setattr_idmap), *hook)).collect();
+    let fitting = hooks.iter().filter(|(_, hook)| !facts.misfits.contains_key(hook));
+    let programs: Vec<&str> = fitting.map(|(program, _)| *program).collect();
+    let mut said = verify(bpf, &programs, |name, program| match program {
+        Program::Lsm(program) => {
+            let hook = hooks.iter().find(|(of, _)| *of == name).map_or(name, |(_, hook)| *hook);
+            program.load(hook, &types)
+        }
+        _ => Err(ProgramError::UnexpectedProgramType),
+    });
+    let attached = hooks.into_iter().map(|(program, name)| {
         let error = match facts.misfits.get(name) {
             Some(why) => Some(why.clone()),
-            None => {
-                let program: &mut Lsm = program(bpf, lsm_program(name, facts.setattr_idmap))?;
-                again(|| program.load(name, &types)).as_ref().err().map(reason)
-            }
+            None => said.remove(program).ok_or(Error::Incomplete(program))?.as_ref().err().map(reason),
         };
-        hooks.push(Attached { name: name.to_owned(), hook: format!("lsm/{name}"), error });
+        Ok(Attached { name: name.to_owned(), hook: format!("lsm/{name}"), error })
+    });
+    attached.collect()
+}
+
+/// Loads a program that no hook's types are needed for.
+fn load_plain(_: &str, program: &mut Program) -> Result<(), ProgramError> {
+    match program {
+        Program::RawTracePoint(program) => program.load(),
+        Program::CgroupSockAddr(program) => program.load(),
+        Program::CgroupSock(program) => program.load(),
+        Program::CgroupSkb(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
     }
-    Ok(hooks)
 }
 
 impl Kernel {
@@ -177,37 +196,24 @@ impl Kernel {
         tier: Tier,
         hooks: Vec<Attached>,
     ) -> Result<(Kernel, Reader), Error> {
-        let mut programs = Vec::new();
-        let mut note = |name: &str, hook: String, loaded: Result<(), ProgramError>, needed: bool| {
-            let error = loaded.as_ref().err().map(reason);
-            programs.push(Attached { name: name.to_owned(), hook, error });
-            match loaded {
-                Err(source) if needed => {
-                    Err(Error::Program { name: name.to_owned(), what: "loaded", source: Box::new(source) })
-                }
-                _ => Ok(()),
-            }
-        };
+        let called = FORMS.iter().map(|(name, form)| (*name, ends_in(*form).to_owned(), true));
+        let asked = QUESTIONS.iter().map(|name| (*name, "on request".to_owned(), true));
         let more = TRACEPOINTS_MORE.iter().filter(|(name, _)| facts.wants(name, tier));
-        let called = FORMS.iter().map(|(name, form)| (*name, ends_in(*form)));
-        let asked = QUESTIONS.iter().map(|name| (*name, "on request"));
-        for (name, hook) in TRACEPOINTS.iter().copied().chain(called).chain(asked) {
-            let program: &mut RawTracePoint = program(&mut bpf, name)?;
-            note(name, hook.to_owned(), again(|| program.load()), true)?;
-        }
-        for (name, hooks) in more {
-            let program: &mut RawTracePoint = program(&mut bpf, name)?;
-            // The others rely on it, where the kernel has its place.
-            note(name, hooks.join(" "), again(|| program.load()), *name == DATA_READY)?;
-        }
-        for (name, hook) in CGROUPS.iter().copied() {
-            let loaded = match bpf.program_mut(name) {
-                Some(Program::CgroupSockAddr(program)) => again(|| program.load()),
-                Some(Program::CgroupSock(program)) => again(|| program.load()),
-                Some(Program::CgroupSkb(program)) => again(|| program.load()),
-                _ => return Err(Error::Incomplete(name)),
-            };
-            note(name, hook.to_owned(), loaded, false)?;
+        // The others rely on what says that something has come, where the kernel has its place.
+        let more = more.map(|(name, hooks)| (*name, hooks.join(" "), *name == DATA_READY));
+        let needed = TRACEPOINTS.iter().map(|(name, hook)| (*name, (*hook).to_owned(), true));
+        let cgroups = CGROUPS.iter().map(|(name, hook)| (*name, (*hook).to_owned(), false));
+        let wanted: Vec<_> = needed.chain(called).chain(asked).chain(more).chain(cgroups).collect();
+        let names: Vec<_> = wanted.iter().map(|(name, ..)| *name).collect();
+        let mut said = verify(&mut bpf, &names, load_plain);
+        let mut programs = Vec::new();
+        for (name, hook, needed) in wanted {
+            let loaded = said.remove(name).ok_or(Error::Incomplete(name))?;
+            programs.push(Attached { name: name.to_owned(), hook, error: loaded.as_ref().err().map(reason) });
+            if let (Err(source), true) = (loaded, needed) {
+                let source = Box::new(source);
+                return Err(Error::Program { name: name.to_owned(), what: "loaded", source });
+            }
         }
         programs.extend(hooks);
         let members = match bpf.map("MEMBERS") {
@@ -245,23 +251,6 @@ impl Kernel {
 /// The tracepoint from which the program for a form goes on.
 fn ends_in(form: u8) -> &'static str {
     if form < abi::form::REQUEST_OPEN { "sys_exit" } else { "io_uring_complete" }
-}
-
-/// Loads a program once more where a signal came while the verifier looked at it (`EAGAIN`).
-fn again(mut load: impl FnMut() -> Result<(), ProgramError>) -> Result<(), ProgramError> {
-    const TIMES: usize = 20;
-    let interrupted = |error: &ProgramError| {
-        matches!(error, ProgramError::LoadError { io_error, .. }
-            if io_error.raw_os_error() == Some(libc::EAGAIN))
-    };
-    let mut loaded = load();
-    for _ in 1..TIMES {
-        match &loaded {
-            Err(error) if interrupted(error) => loaded = load(),
-            _ => break,
-        }
-    }
-    loaded
 }
 
 /// Why a program did not load: the kernel's errno, and the verifier's last words where it spoke.
