@@ -1,20 +1,22 @@
 //! Everything that must hold before a change goes in: `cargo xtask test`.
 //!
-//! Steps run one after the other, each under its own header, the machines at the end beside each other, and a table says
-//! what became of them. What cannot run here says what it needed and counts as skipped; where `CI=true`, skipped is failed.
+//! Steps run one after the other, each under its own header, the machines at the end beside each other and beside the tests
+//! on this machine's kernel, and a table says what became of them. What cannot run here says what it needed and counts as skipped; where `CI=true`, skipped is failed.
 
 pub mod context;
+mod kernel;
 pub mod machine;
 mod spelling;
 pub mod step;
 pub mod tally;
 
-use std::{env, time::Instant};
+use std::{env, thread, time::Instant};
 
 use clap::Args;
 
 use crate::bypasses::Seen;
 use context::Context;
+use kernel::Host;
 use step::Step;
 use tally::{Result, Tally};
 
@@ -52,8 +54,7 @@ pub fn run(arguments: &Test) -> anyhow::Result<i32> {
     let chosen = Step::ALL.into_iter().filter(|step| {
         (arguments.only.is_empty() || arguments.only.contains(step)) && !arguments.skip.contains(step)
     });
-    let (machines, here): (Vec<Step>, Vec<Step>) = chosen.partition(|step| step.series().is_some());
-    let header = |step: Step| println!("\n======== {}: {}", step.name(), step.purpose());
+    let (on_a_kernel, here): (Vec<Step>, Vec<Step>) = chosen.partition(|step| step.needs_a_kernel());
     let mut context = Context::new()?;
     let mut rows = Vec::new();
     for step in here {
@@ -62,16 +63,44 @@ pub fn run(arguments: &Test) -> anyhow::Result<i32> {
         let tally = step.run(&mut context);
         rows.push(Row::told(step, tally, started.elapsed().as_secs_f32()));
     }
-    machines.iter().for_each(|step| header(*step));
-    let series: Vec<_> = machines.iter().filter_map(|step| step.series()).collect();
-    let ended = machines.into_iter().zip(machine::run(&context, &series));
-    rows.extend(ended.map(|(step, (tally, seconds))| Row::told(step, tally, seconds)));
+    rows.extend(on_kernels(&context, &on_a_kernel));
     rows.extend(page(&rows));
     let strict = env::var("CI").is_ok_and(|value| value == "true" || value == "1");
     print!("{}", table(&rows, begun.elapsed().as_secs_f32(), strict));
     let worst = rows.iter().map(|row| row.tally.result()).max().unwrap_or(Result::Passed);
     let bad = worst == Result::Failed || (strict && rows.iter().any(|row| row.tally.skipped > 0));
     Ok(i32::from(bad))
+}
+
+fn header(step: Step) {
+    println!("\n======== {}: {}", step.name(), step.purpose());
+}
+
+/// Runs the steps that need a kernel: the machines beside each other, and beside what of the tests on this machine's kernel does
+/// not need the processors for itself.
+fn on_kernels(context: &Context, steps: &[Step]) -> Vec<Row> {
+    let (machines, here): (Vec<Step>, Vec<Step>) = steps.iter().partition(|step| step.series().is_some());
+    let host = here.first().map(|step| {
+        header(*step);
+        let mut host = Host::prepare(context)?;
+        host.alone();
+        Ok(host)
+    });
+    machines.iter().for_each(|step| header(*step));
+    let series: Vec<_> = machines.iter().filter_map(|step| step.series()).collect();
+    let (host, ended) = thread::scope(|scope| {
+        let host = scope.spawn(|| match host? {
+            Ok(mut host) => {
+                host.others();
+                Some(host.ended())
+            }
+            Err(tally) => Some((tally, 0.0)),
+        });
+        let ended = machine::run(context, &series);
+        (host.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), ended)
+    });
+    let all = here.into_iter().zip(host).chain(machines.into_iter().zip(ended));
+    all.map(|(step, (tally, seconds))| Row::told(step, tally, seconds)).collect()
 }
 
 /// The page of ways round the guard, where all of the steps ran that write it.

@@ -99,7 +99,12 @@ impl Step {
         }
     }
 
-    /// Runs it, where it runs here.
+    /// Whether it needs a kernel that takes the programs.
+    pub fn needs_a_kernel(self) -> bool {
+        self == Step::Host || self.series().is_some()
+    }
+
+    /// Runs it, where it needs none.
     pub fn run(self, context: &mut Context) -> Tally {
         let ran = match self {
             Step::Format => format(context),
@@ -116,9 +121,8 @@ impl Step {
             Step::Unit => unit(context),
             Step::Objects => objects(context),
             Step::Binary => binary(context),
-            Step::Host => on_host(context),
-            Step::Vm6_12 | Step::Vm6_1 | Step::Page => {
-                unreachable!("it follows from the others, or runs beside them")
+            Step::Host | Step::Vm6_12 | Step::Vm6_1 | Step::Page => {
+                unreachable!("it follows from the others, or runs beside others")
             }
         };
         ran.unwrap_or_else(|error| Tally::failed(format!("{error:#}")))
@@ -138,7 +142,7 @@ fn quiet(command: &mut Command) -> Result<Tally> {
 }
 
 /// A command that prints what became of its tests.
-fn counted(command: &mut Command) -> Result<Tally> {
+pub fn counted(command: &mut Command) -> Result<Tally> {
     let mut tally = Tally::default();
     let status = host::stream(command, |line| tally.see(line))?;
     let problem = (!status.success()).then(|| format!("`{}` failed: {status}", host::shown(command)));
@@ -196,46 +200,4 @@ fn objects(context: &mut Context) -> Result<Tally> {
             "rebuilding needs Debian's toolchain: run `cargo xtask ebpf setup` as root on Debian",
         ),
     })
-}
-
-fn on_host(context: &Context) -> Result<Tally> {
-    if !host::is_root() {
-        return Ok(Tally::skipped(
-            "loading kernel programs needs root: run `sudo -E cargo xtask test --only host`",
-        ));
-    }
-    let Some(wardline) = context.wardline() else { return Ok(Tally::skipped(NOT_BUILT)) };
-    let needed = [
-        ("chromium", "chromium"),
-        ("mkfs.btrfs", "btrfs-progs"),
-        ("sudo", "sudo"),
-        ("useradd", "passwd"),
-        ("sshd", "openssh-server"),
-        ("gpg", "gnupg"),
-        ("rsync", "rsync"),
-    ];
-    for (program, package) in needed {
-        if let Some(reason) = installed(program, package) {
-            println!("{reason}");
-        }
-    }
-    let rebuilt = context.rebuilt.clone().unwrap_or_default();
-    let mut tally = Tally::default();
-    for environment in context.environments(&rebuilt.to_string_lossy()) {
-        let mut command = cargo(context);
-        command.args(["test", "--release", "--locked", "--no-fail-fast", "--package", KERNEL_TESTS]);
-        // One at a time: they share the kernel's programs. What a passing test printed says what it skipped.
-        command.args(["--", "--test-threads=1", "--show-output"]);
-        command.env("WARDLINE_BIN", &wardline).envs(environment);
-        tally.add(&counted(&mut command)?);
-    }
-    Ok(tally)
-}
-
-/// Installs a program that a test needs; why it is not there. The test then says that it skipped.
-fn installed(program: &str, package: &str) -> Option<String> {
-    if host::find(program).is_some() {
-        return None;
-    }
-    host::apt_install(&[package]).err().map(|error| format!("no {program}: {error:#}"))
 }
