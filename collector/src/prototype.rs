@@ -94,6 +94,7 @@ pub(crate) fn misfit(btf: &Btf, program: &str, hook: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::programs::{LSM, LSM_MORE, lsm_program};
+    use std::collections::BTreeSet;
 
     /// Type information with structures and with hooks, whose parameters are `(name, structure)`; no structure: a number.
     fn made_up(hooks: &[(&str, &[(&str, &str)])]) -> Btf {
@@ -202,5 +203,24 @@ mod tests {
         assert_eq!(misfit(&old, SETATTR_WITHOUT_IDMAP, SETATTR), None);
         assert!(misfit(&old, SETATTR, SETATTR).is_some());
         assert!(misfit(&new, SETATTR_WITHOUT_IDMAP, SETATTR).is_some());
+    }
+
+    /// One that is in the object and in no table is loaded by nobody; one in the tables alone is found missing by users.
+    #[test]
+    fn each_hook_of_the_object_is_named_and_says_what_it_reads() {
+        let object = aya_obj::Object::parse(&crate::load::prebuilt().unwrap()).unwrap();
+        let is_hook =
+            |program: &aya_obj::Program| matches!(program.section, aya_obj::ProgramSection::Lsm { .. });
+        let built: BTreeSet<&str> = object
+            .programs
+            .iter()
+            .filter(|(_, program)| is_hook(program))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let named: BTreeSet<&str> =
+            LSM.iter().chain(LSM_MORE).copied().chain([SETATTR_WITHOUT_IDMAP]).collect();
+        let read: BTreeSet<&str> = READ.iter().map(|(name, _)| *name).collect();
+        assert_eq!(built, named);
+        assert_eq!(named, read);
     }
 }

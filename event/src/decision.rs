@@ -24,7 +24,7 @@ impl Stage {
     }
 }
 
-/// Declares every means once: its number in a record of the kernel side, its name as users see it, and what became of an
+/// Declares the means: its number in a record of the kernel side, its name as users see it, and what became of an
 /// operation that it stopped.
 macro_rules! means {
     ($($(#[$meta:meta])* $means:ident = $number:path, $name:literal, $fate:ident;)*) => {
@@ -191,6 +191,14 @@ mod tests {
             assert_eq!(decision(true).fate() == Fate::Refused, !stopped, "{means:?}");
             assert_eq!(decision(false).fate(), Fate::Happened);
         }
+    }
+
+    #[test]
+    fn a_means_has_one_name() -> serde_json::Result<()> {
+        for &means in Means::ALL {
+            assert_eq!(serde_json::to_value(means)?, means.name());
+        }
+        Ok(())
     }
 
     #[test]
