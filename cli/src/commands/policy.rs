@@ -1,6 +1,7 @@
 //! `wardline policy`: the rules that hold, which of them meet a place, and rules of one's own.
 
 mod diff;
+mod explain;
 mod here;
 mod own;
 mod say;
@@ -12,7 +13,7 @@ use command::user::UserArgs;
 use command::{Exit, State, table, user};
 use guard::rules;
 use here::here;
-use policy::{Effect, Layer, Meeting, Rule, Rules, Site, Source, Way, What};
+use policy::{Effect, Layer, Rule, Rules, Source};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
@@ -56,19 +57,7 @@ pub enum Verb {
         after_help = "A path need not be there. Where it leads somewhere else by links, both places are explained. The rules come in this order: those that refuse before those that allow; \
 of these the rule of the place itself, then of its name, then of what it lies in, nearest first. Any that refuses holds.\n\nExamples:\n  wardline policy explain ~/.config/gh/hosts.yml\n  wardline policy explain --workspace . .vscode/tasks.json\n  wardline policy explain 169.254.169.254"
     )]
-    Explain {
-        /// A path, or an address
-        place: String,
-        /// The home that it is in, if it is not yours
-        #[arg(long, value_name = "DIR")]
-        home: Option<PathBuf>,
-        /// The session's workspace
-        #[arg(long, value_name = "DIR")]
-        workspace: Option<PathBuf>,
-        /// One JSON array
-        #[arg(long)]
-        json: bool,
-    },
+    Explain(explain::Args),
     /// Try each rule on this machine, in a session of a throw-away home: what it closes must be refused, and what lies beside go
     /// on
     #[command(
@@ -163,17 +152,6 @@ impl<'r> From<&'r Rule> for Shown<'r> {
     }
 }
 
-/// A rule that meets a place, for scripts.
-#[derive(Debug, Serialize)]
-struct Met<'r> {
-    how: &'static str,
-    site: String,
-    /// What is left of what it refuses.
-    refused: Vec<&'static str>,
-    #[serde(flatten)]
-    rule: Shown<'r>,
-}
-
 /// A mistake, for scripts.
 #[derive(Debug, Serialize)]
 struct Wrong<'m> {
@@ -206,9 +184,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         Verb::Test(args) => test(state, args),
         Verb::List { json } => list(*json),
         Verb::Show { id, json } => show(id, *json),
-        Verb::Explain { place, home, workspace, json } => {
-            explain(place, home.as_deref(), workspace.as_deref(), *json)
-        }
+        Verb::Explain(args) => explain::run(args),
         Verb::Check { file, json } => check(file, *json),
     }
 }
@@ -225,24 +201,38 @@ fn test(state: &State, args: &demo::Args) -> Result<ExitCode> {
 
 fn list(json: bool) -> Result<ExitCode> {
     let rules = here()?;
-    let rules = rules.policy().rules();
+    let all = || rules.policy().rules().iter().chain(rules.expired());
     if json {
-        let rules: Vec<Shown<'_>> = rules.iter().map(Shown::from).collect();
+        let rules: Vec<Shown<'_>> = all().map(Shown::from).collect();
         print_line!("{}", serde_json::to_string_pretty(&rules)?);
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = table::table(&["rule", "no session may", "where", "from", "why"]);
-    for rule in rules {
+    for rule in all() {
         let verb = match rule.effect {
             Effect::Deny => rule.verb(),
             Effect::Watch => "(told)",
             Effect::Allow => "(left open)",
             Effect::Lend => "(lent)",
         };
-        table.add_row([&*rule.id, verb, &some_places(rule), rule.layer.word(), &rule.why]);
+        let verb = verb.to_owned() + &limits(rule);
+        table.add_row([&*rule.id, &verb, &some_places(rule), rule.layer.word(), &rule.why]);
     }
     print_line!("{}", table::plain(&table));
     Ok(ExitCode::SUCCESS)
+}
+
+/// In whose sessions a rule holds, where not in all of them, and how long.
+fn limits(rule: &Rule) -> String {
+    let mut words = match &*rule.agents {
+        [] => String::new(),
+        agents => format!(", for {} alone", agents.join(" and ")),
+    };
+    if let Some(day) = rule.expires {
+        let until = if rule.has_expired(rules::today()) { "expired after" } else { "until" };
+        words.push_str(&format!(", {until} {day}"));
+    }
+    words
 }
 
 /// The first places of a rule, and how many more it has.
@@ -258,7 +248,8 @@ fn some_places(rule: &Rule) -> String {
 
 fn show(id: &str, json: bool) -> Result<ExitCode> {
     let rules = here()?;
-    let rules: Vec<&Rule> = rules.policy().rules().iter().filter(|rule| rule.id == id).collect();
+    let all = rules.policy().rules().iter().chain(rules.expired());
+    let rules: Vec<&Rule> = all.filter(|rule| rule.id == id).collect();
     if rules.is_empty() {
         return Err(Exit::Usage.error(format!("there is no rule `{id}`: `wardline policy list` has them")));
     }
@@ -276,149 +267,6 @@ fn in_words(rule: &Rule) -> String {
     format!("{}\nFrom: `{}` ({}{last})", rule.in_english(), rule.file, rule.layer.word())
 }
 
-/// Whose places are asked for.
-struct Around {
-    uid: u32,
-    home: PathBuf,
-    workspace: Option<PathBuf>,
-}
-
-impl Around {
-    /// What was named, as a rule would name it. Where its path leads somewhere else, that as well.
-    fn sites(&self, place: &str) -> Result<Vec<(String, Site)>> {
-        if let Ok(address) = place.parse() {
-            return Ok(vec![(place.to_owned(), Site::Address(address))]);
-        }
-        let in_home = place.strip_prefix("~/").map(|rest| self.home.join(rest));
-        let path = in_home.unwrap_or_else(|| place.into());
-        let path = std::path::absolute(path).context("there is no current directory")?;
-        let mut sites = vec![(place.to_owned(), self.site(&path))];
-        let leads_to = resolved(&path);
-        let there = self.resolved().site(&leads_to);
-        if sites.iter().all(|(_, site)| *site != there) {
-            sites.push((leads_to.display().to_string(), there));
-        }
-        Ok(sites)
-    }
-
-    fn site(&self, path: &Path) -> Site {
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let below = |directory: &Path| path.strip_prefix(directory).ok().map(text);
-        let runtime = Path::new("/run/user").join(self.uid.to_string());
-        let in_workspace = self.workspace.as_deref().and_then(below).map(Site::Workspace);
-        let in_runtime = || below(&runtime).map(Site::Runtime);
-        let in_home = || below(&self.home).map(Site::Home);
-        in_workspace.or_else(in_runtime).or_else(in_home).unwrap_or_else(|| Site::System(text(path)))
-    }
-
-    /// As the kernel names it.
-    fn resolved(&self) -> Self {
-        let workspace = self.workspace.as_deref().map(resolved);
-        Self { uid: self.uid, home: resolved(&self.home), workspace }
-    }
-}
-
-/// Where a path leads: through the links in as much of it as is there.
-fn resolved(path: &Path) -> PathBuf {
-    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    there.map_or_else(
-        || path.to_owned(),
-        |(above, real)| match path.strip_prefix(above) {
-            Ok(rest) if rest != Path::new("") => real.join(rest),
-            _ => real,
-        },
-    )
-}
-
-fn explain(place: &str, home: Option<&Path>, workspace: Option<&Path>, json: bool) -> Result<ExitCode> {
-    let user = user::here()?;
-    let rules = here()?;
-    let absolute = |path: &Path| std::path::absolute(path).context("there is no current directory");
-    let around = Around {
-        uid: user.uid,
-        home: absolute(home.unwrap_or(&user.home))?,
-        workspace: workspace.map(absolute).transpose()?,
-    };
-    let sites = around.sites(place)?;
-    if json {
-        let met: Vec<Met<'_>> = sites.iter().flat_map(|(_, site)| met(&rules, site)).collect();
-        print_line!("{}", serde_json::to_string_pretty(&met)?);
-    } else {
-        let words = sites.iter().map(|(place, site)| explained(place, &rules, site));
-        print_line!("{}", words.collect::<Vec<_>>().join("\nit leads to another place: "));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn met<'r>(rules: &'r Rules, site: &Site) -> Vec<Met<'r>> {
-    let met = rules.policy().meetings_with(site);
-    let shown = met.iter().map(|met| Met {
-        how: how(met.way),
-        site: met.row.site.to_string(),
-        refused: match met.row.rule.effect {
-            Effect::Deny => rules.left_at(met, site).words().collect(),
-            Effect::Allow | Effect::Watch | Effect::Lend => Vec::new(),
-        },
-        rule: met.row.rule.into(),
-    });
-    shown.collect()
-}
-
-fn how(way: Way) -> &'static str {
-    match way {
-        Way::Itself => "it is",
-        Way::Named => "it has the name of",
-        Way::Below => "it lies in",
-        Way::Copy => "it is a copy of",
-    }
-}
-
-fn explained(place: &str, rules: &Rules, site: &Site) -> String {
-    let met = rules.policy().meetings_with(site);
-    let left = |met: &Meeting<'_>| match met.row.rule.effect {
-        Effect::Deny => rules.left_at(met, site),
-        Effect::Allow | Effect::Watch | Effect::Lend => What::empty(),
-    };
-    // What is lent may be read, whatever else closes it.
-    if let Some(rule) = rules.lent_at(site) {
-        let Rule { id, hosts, why, .. } = rule;
-        return format!(
-            "`{place}` is lent (`{id}`) for {}: who reads it connects there, and to what rules or the baseline name, from then on: {why}",
-            hosts.join(" and ")
-        );
-    }
-    let Some(first) = met.iter().find(|met| !left(met).is_empty()).or(met.first()) else {
-        return format!("no rule meets `{place}`: what was learned decides");
-    };
-    let Rule { id, is, why, .. } = first.row.rule;
-    let mut words = match (left(first), first.row.rule.effect) {
-        (what, Effect::Deny) if !what.is_empty() => format!(
-            "no agent session may {} `{place}`: {} {} (`{id}`, {is}): {why}",
-            what.verb(),
-            how(first.way),
-            first.row.site
-        ),
-        (_, Effect::Deny) => format!("`{place}` is open: what rule `{id}` refuses is taken back"),
-        (_, Effect::Watch) => format!("`{place}` is open, and what is done there is told (`{id}`): {why}"),
-        (_, Effect::Allow) => format!("`{place}` is left open (`{id}`): {why}"),
-        (_, Effect::Lend) => format!("`{place}` is lent (`{id}`): {why}"),
-    };
-    for other in met.iter().filter(|other| *other != first) {
-        let Rule { id, file, layer, what, .. } = other.row.rule;
-        let effect = match (left(other), other.row.rule.effect) {
-            (left, Effect::Deny) if left == *what => format!("closed to {}", what.verb()),
-            (left, Effect::Deny) if left.is_empty() => "taken back".to_owned(),
-            (left, Effect::Deny) => format!("closed to {}; the rest is taken back", left.verb()),
-            (_, Effect::Watch) => "told".to_owned(),
-            (_, Effect::Allow) => "left open".to_owned(),
-            (_, Effect::Lend) => "lent".to_owned(),
-        };
-        let from = if *layer == Layer::Shipped { String::new() } else { format!(" of `{file}`") };
-        words.push_str(&format!("\n  also: {} {} (`{id}`{from}): {effect}", how(other.way), other.row.site));
-    }
-    words
-}
-
 fn check(file: &Path, json: bool) -> Result<ExitCode> {
     let name = file.display().to_string();
     let mut text = String::new();
@@ -433,7 +281,7 @@ fn check(file: &Path, json: bool) -> Result<ExitCode> {
     let mut sources = rules::of_machine().unwrap_or_default();
     sources.retain(|other| Path::new(&other.file) != file);
     sources.push(Source { layer, file: name.clone(), text });
-    let read = Rules::read(&sources);
+    let read = Rules::read(&sources, rules::today());
     if json {
         let wrong = read.as_ref().err();
         let wrong: Vec<Wrong<'_>> = wrong
@@ -465,31 +313,6 @@ fn check(file: &Path, json: bool) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn said(place: &str) -> String {
-        let around = Around { uid: 1000, home: "/home/u".into(), workspace: Some("/home/u/app".into()) };
-        let sites = around.sites(place).unwrap();
-        let words = sites.iter().map(|(place, site)| explained(place, &Rules::default(), site));
-        words.collect::<Vec<_>>().join("\n")
-    }
-
-    #[test]
-    fn a_place_is_explained() {
-        let places = [
-            "~/.ssh/config",
-            "~/.netrc.bak",
-            "/etc/shadow",
-            "~/notes.txt",
-            "~/.local/bin/x",
-            "/home/u/app/.vscode/tasks.json",
-            "169.254.169.254",
-            "~/other/.git/hooks/pre-commit",
-            "~/.cargo/registry/src/x/tests/id_rsa",
-            "/home/u/app/AGENTS.md",
-            "/run/user/1000/bus",
-        ];
-        insta::assert_snapshot!(places.map(said).join("\n\n"));
-    }
 
     #[test]
     fn a_rule_is_shown() {

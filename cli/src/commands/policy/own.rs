@@ -104,7 +104,8 @@ impl Own {
         let mut sources = rules::of_machine()?;
         let file = self.path.display().to_string();
         sources.push(policy::Source { layer: Layer::User, file, text: text.into() });
-        Rules::read(&sources).map_err(|wrong| Exit::Refused.error(format!("nothing was written: {wrong}")))
+        Rules::read(&sources, rules::today())
+            .map_err(|wrong| Exit::Refused.error(format!("nothing was written: {wrong}")))
     }
 
     /// A rule of the user closes what is the user's: with another one no session would start.
