@@ -54,11 +54,6 @@ pub enum Trouble {
     },
 }
 
-/// The rules of a session of a user's that begins now, with its agent.
-pub fn of_session(uid: u32, agent: &str) -> Result<Rules, Trouble> {
-    Ok(of_sessions(uid)?.of_session(agent))
-}
-
 /// The day on which rules are read.
 pub fn today() -> Day {
     Day::at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
@@ -66,13 +61,18 @@ pub fn today() -> Day {
 
 /// The rules of all of a user's sessions that begin now.
 pub fn of_sessions(uid: u32) -> Result<Rules, Trouble> {
+    Ok(of_sources(sources_of(uid)?)?)
+}
+
+/// The files of a user's sessions.
+pub(crate) fn sources_of(uid: u32) -> Result<Vec<Source>, Trouble> {
     let mut sources = of_machine()?;
     sources.extend(of_user(uid)?);
-    Ok(of_sources(sources)?)
+    Ok(sources)
 }
 
 /// What files say: read once a day, as long as they hold the same.
-fn of_sources(sources: Vec<Source>) -> Result<Rules, Wrong> {
+pub(crate) fn of_sources(sources: Vec<Source>) -> Result<Rules, Wrong> {
     let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let asked = (sources, today());
     let known = kept().extract_if(.., |(of, _)| *of == asked).next();
@@ -126,6 +126,13 @@ pub fn of_user(uid: u32) -> Result<Option<Source>, Trouble> {
     let path = file_of(uid);
     let opened = open(Path::new("/"), &path, ROOT, OFlags::empty())?;
     opened.map(|file| source(Layer::User, path, file)).transpose()
+}
+
+/// What a file of root's holds, if it is there.
+pub(crate) fn text_of(path: &Path) -> Result<Option<String>, Trouble> {
+    let opened = open(Path::new("/"), path, ROOT, OFlags::empty())?;
+    let read = opened.map(|file| source(Layer::User, path.to_owned(), file)).transpose()?;
+    Ok(read.map(|source| source.text))
 }
 
 /// Opens what lies below a directory if nobody but its owner and root can have put it there. Links are not followed: where

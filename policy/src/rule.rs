@@ -72,6 +72,8 @@ words! {
         Machine = "machine",
         /// The session's user's own.
         User = "user",
+        /// The workspace's, which came with it: it closes and tells, and opens nothing.
+        Repository = "repository",
     }
 }
 

@@ -78,6 +78,8 @@ impl Rules {
         }
         own.sort_by(|a, b| (a.layer, &a.id, &a.file).cmp(&(b.layer, &b.id, &b.file)));
         let twice = own.windows(2).filter(|two| (two[0].layer, &two[0].id) == (two[1].layer, &two[1].id));
+        // Repositories know nothing of each other.
+        let twice = twice.filter(|two| two[0].layer != Layer::Repository);
         let twice = twice.map(|two| {
             let message = format!("`{}` has a rule `{}`, too", two[0].file, two[0].id);
             (two[1].clone(), Mistake::new(message, two[1].at.clone()))

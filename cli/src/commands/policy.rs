@@ -5,13 +5,14 @@ mod explain;
 mod here;
 mod own;
 mod say;
+mod trust;
 
 use super::demo;
 use anyhow::{Context, Result};
 use command::print_line;
 use command::user::UserArgs;
 use command::{Exit, State, table, user};
-use guard::rules;
+use guard::{repository, rules};
 use here::here;
 use policy::{Effect, Layer, Rule, Rules, Source};
 use serde::Serialize;
@@ -96,6 +97,11 @@ which words no rule holds, why, and what comes near. Exit code 120 says that som
         after_help = "Without `--what`, everything. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy deny ~/customers\n  sudo wardline policy deny ~/.config/app --what change"
     )]
     Deny(own::PlaceArgs),
+    /// Obey the rules that came with a repository: they are shown, and count after a yes, as they are
+    #[command(
+        after_help = "`.wardline.toml` at the top of a workspace has rules about what lies in it. They close and tell, and open nothing. A session says at its start that such a file is there and what it would say, and does not obey it; once it is believed it is obeyed, and no session changes it. A file that was changed is not believed any more.\n\nExamples:\n  sudo wardline policy trust\n  sudo wardline policy trust ~/src/app --yes\n  sudo wardline policy trust ~/src/app --forget"
+    )]
+    Trust(trust::Args),
     /// Take a rule of your own back
     #[command(
         after_help = "Examples:\n  sudo wardline policy forget allow-npmrc\n  sudo wardline policy forget ~/.npmrc"
@@ -166,7 +172,13 @@ impl Args {
     pub fn writes(&self) -> bool {
         matches!(
             self.verb,
-            Verb::Allow(_) | Verb::Lend(_) | Verb::Deny(_) | Verb::Forget(_) | Verb::Say(_) | Verb::Edit(_)
+            Verb::Allow(_)
+                | Verb::Lend(_)
+                | Verb::Deny(_)
+                | Verb::Forget(_)
+                | Verb::Say(_)
+                | Verb::Edit(_)
+                | Verb::Trust(_)
         )
     }
 }
@@ -179,6 +191,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         Verb::Lend(args) => own::lend(state, args),
         Verb::Forget(args) => own::forget(state, args),
         Verb::Say(args) => say::run(state, args),
+        Verb::Trust(args) => trust::run(state, args),
         Verb::Diff { json } => diff::run(*json),
         Verb::Edit(user) => own::edit(state, user),
         Verb::Test(args) => test(state, args),
@@ -277,7 +290,11 @@ fn check(file: &Path, json: bool) -> Result<ExitCode> {
         .with_context(|| format!("`{name}` could not be read"))?;
     // As it would be read at a start: beside what is there already, which it may be, or may contradict.
     let is_users = file.parent().is_some_and(|above| above.ends_with("wardline/users"));
-    let layer = if is_users { Layer::User } else { Layer::Machine };
+    let layer = match file.file_name() {
+        Some(name) if name == repository::NAME => Layer::Repository,
+        _ if is_users => Layer::User,
+        _ => Layer::Machine,
+    };
     let mut sources = rules::of_machine().unwrap_or_default();
     sources.retain(|other| Path::new(&other.file) != file);
     sources.push(Source { layer, file: name.clone(), text });

@@ -1,6 +1,6 @@
 //! `wardline policy explain`: which rules meet a place, and which of them speaks.
 
-use super::here::here;
+use super::here::here_in;
 use super::{Shown, limits};
 use anyhow::{Context, Result};
 use command::{print_line, user};
@@ -43,17 +43,16 @@ struct Met<'r> {
 /// Explains it.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let user = user::here()?;
-    let rules = here()?;
+    let absolute = |path: &Path| std::path::absolute(path).context("there is no current directory");
+    let workspace = args.workspace.as_deref().map(absolute).transpose()?;
+    let workspaces: Vec<PathBuf> = workspace.iter().map(|workspace| resolved(workspace)).collect();
+    let (rules, notes) = here_in(&workspaces)?;
     let rules = match &args.agent {
         Some(agent) => rules.of_session(agent.as_str()),
         None => rules,
     };
-    let absolute = |path: &Path| std::path::absolute(path).context("there is no current directory");
-    let around = Around {
-        uid: user.uid,
-        home: absolute(args.home.as_deref().unwrap_or(&user.home))?,
-        workspace: args.workspace.as_deref().map(absolute).transpose()?,
-    };
+    let around =
+        Around { uid: user.uid, home: absolute(args.home.as_deref().unwrap_or(&user.home))?, workspace };
     let sites = around.sites(&args.place)?;
     if args.json {
         let met: Vec<Met<'_>> = sites.iter().flat_map(|(_, site)| met(&rules, site)).collect();
@@ -61,6 +60,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     } else {
         let words = sites.iter().map(|(place, site)| explained(place, &rules, site));
         print_line!("{}", words.collect::<Vec<_>>().join("\nit leads to another place: "));
+        for note in notes {
+            print_line!("{note}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

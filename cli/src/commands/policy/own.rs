@@ -8,7 +8,7 @@ use command::{Exit, State};
 use guard::rules;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Uid;
-use policy::{Effect, Layer, Policy, Rules, Said, Site, What};
+use policy::{Effect, Layer, Policy, Rules, Said, Site, Source, What};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
@@ -102,8 +102,7 @@ impl Own {
     /// The rules of this machine, and a text as the user's.
     pub fn with(&self, text: &str) -> Result<Rules> {
         let mut sources = rules::of_machine()?;
-        let file = self.path.display().to_string();
-        sources.push(policy::Source { layer: Layer::User, file, text: text.into() });
+        sources.push(Source { layer: Layer::User, file: self.path.display().to_string(), text: text.into() });
         Rules::read(&sources, rules::today())
             .map_err(|wrong| Exit::Refused.error(format!("nothing was written: {wrong}")))
     }
@@ -131,33 +130,37 @@ impl Own {
         Ok(())
     }
 
-    /// Nobody else writes meanwhile.
-    fn lock(&self) -> Result<Flock<File>> {
-        let directory = self.path.parent().context("the file has no directory")?;
-        let failed = || format!("`{}` cannot be locked", directory.display());
-        DirBuilder::new().recursive(true).mode(0o755).create(directory).with_context(failed)?;
-        let opened = File::open(directory).with_context(failed)?;
-        Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, error)| error).with_context(failed)
-    }
-
     /// Puts a text in the place of what is there, if sessions would begin under it.
     pub fn write(&self, text: &str) -> Result<()> {
         self.check_owners(&self.with(text)?)?;
-        let lock = self.lock()?;
-        // What was written meanwhile is not lost: it may have closed something.
-        if text_of(&self.path)? != self.text {
-            let changed = format!("nothing was written: `{}` was changed meanwhile", self.path.display());
-            return Err(Exit::Failed.error(changed));
-        }
-        let directory = self.path.parent().context("the file has no directory")?;
-        let failed = || format!("`{}` could not be written", self.path.display());
-        let mut file = tempfile::NamedTempFile::new_in(directory).with_context(failed)?;
-        file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(failed)?;
-        file.persist(&self.path).map_err(|error| error.error).with_context(failed)?;
-        drop(lock);
-        Ok(())
+        put(&self.path, &self.text, text)
     }
+}
+
+/// Nobody else writes below a directory meanwhile.
+fn lock(directory: &Path) -> Result<Flock<File>> {
+    let failed = || format!("`{}` cannot be locked", directory.display());
+    DirBuilder::new().recursive(true).mode(0o755).create(directory).with_context(failed)?;
+    let opened = File::open(directory).with_context(failed)?;
+    Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, error)| error).with_context(failed)
+}
+
+/// Puts a text in the place of what a file of root's holds, if that is still what was read.
+pub(super) fn put(path: &Path, before: &str, text: &str) -> Result<()> {
+    let directory = path.parent().context("the file has no directory")?;
+    let lock = lock(directory)?;
+    // What was written meanwhile is not lost: it may have closed something.
+    if text_of(path)? != before {
+        let changed = format!("nothing was written: `{}` was changed meanwhile", path.display());
+        return Err(Exit::Failed.error(changed));
+    }
+    let failed = || format!("`{}` could not be written", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(directory).with_context(failed)?;
+    file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(failed)?;
+    file.persist(path).map_err(|error| error.error).with_context(failed)?;
+    drop(lock);
+    Ok(())
 }
 
 impl Own {
@@ -174,8 +177,8 @@ impl Own {
     }
 }
 
-/// What a file of rules holds; nothing, if it is not there.
-fn text_of(path: &Path) -> Result<String> {
+/// What a file of root's holds; nothing, if it is not there.
+pub(super) fn text_of(path: &Path) -> Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
         text => text.with_context(|| format!("`{}` could not be read", path.display())),
