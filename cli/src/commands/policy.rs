@@ -96,7 +96,7 @@ which words no rule holds, why, and what comes near. Exit code 120 says that som
     #[command(
         after_help = "Without `--what`, everything. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy deny ~/customers\n  sudo wardline policy deny ~/.config/app --what change"
     )]
-    Deny(own::PlaceArgs),
+    Deny(own::DenyArgs),
     /// Obey the rules that came with a repository: they are shown, and count after a yes, as they are
     #[command(
         after_help = "`.wardline.toml` at the top of a workspace has rules about what lies in it. They close and tell, and open nothing. A session says at its start that such a file is there and what it would say, and does not obey it; once it is believed it is obeyed, and no session changes it. A file that was changed is not believed any more.\n\nExamples:\n  sudo wardline policy trust\n  sudo wardline policy trust ~/src/app --yes\n  sudo wardline policy trust ~/src/app --forget"
@@ -186,8 +186,8 @@ impl Args {
 /// Does what was asked.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     match &args.verb {
-        Verb::Allow(args) => own::add(state, Effect::Allow, args),
-        Verb::Deny(args) => own::add(state, Effect::Deny, args),
+        Verb::Allow(args) => own::allow(state, args),
+        Verb::Deny(args) => own::deny(state, args),
         Verb::Lend(args) => own::lend(state, args),
         Verb::Forget(args) => own::forget(state, args),
         Verb::Say(args) => say::run(state, args),

@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use command::print_line;
 use command::user::UserArgs;
 use command::{Exit, State};
+use event::AgentName;
 use guard::rules;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Uid;
@@ -32,6 +33,17 @@ pub struct PlaceArgs {
     user: UserArgs,
 }
 
+/// What was closed.
+#[derive(Debug, clap::Args)]
+pub struct DenyArgs {
+    /// The place
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// In whose sessions alone, as `wardline show` names it; several times
+    #[arg(long = "agent", value_name = "AGENT")]
+    agents: Vec<AgentName>,
+}
+
 /// What is to be lent.
 #[derive(Debug, clap::Args)]
 pub struct LendArgs {
@@ -40,6 +52,9 @@ pub struct LendArgs {
     /// A host that it is for: a whole name, or an address; several times
     #[arg(long = "host", value_name = "HOST", required = true)]
     hosts: Vec<String>,
+    /// To whose sessions alone, as `wardline show` names it; several times
+    #[arg(long = "agent", value_name = "AGENT")]
+    agents: Vec<AgentName>,
     /// Why: it is shown with what it does
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
@@ -168,8 +183,12 @@ impl Own {
     fn say(&self, said: &Said, done: &str, place: &str) -> Result<ExitCode> {
         let (text, id) = said.added_to(&self.text, &self.there);
         self.write(&text)?;
+        let with = match &*said.agents {
+            [] => String::new(),
+            agents => format!(" with {}", agents.join(" and ")),
+        };
         print_line!(
-            "{done} `{place}` in sessions of user {} that begin from now on: rule `{id}` in `{}`; `sudo wardline policy forget {id}` takes it back",
+            "{done} `{place}` in sessions of user {}{with} that begin from now on: rule `{id}` in `{}`; `sudo wardline policy forget {id}` takes it back",
             self.uid,
             self.path.display()
         );
@@ -185,8 +204,22 @@ pub(super) fn text_of(path: &Path) -> Result<String> {
     }
 }
 
+/// Opens a place.
+pub fn allow(state: &State, args: &PlaceArgs) -> Result<ExitCode> {
+    add(state, Effect::Allow, args, &[])
+}
+
+/// Closes a place.
+pub fn deny(state: &State, args: &DenyArgs) -> Result<ExitCode> {
+    add(state, Effect::Deny, &args.place, &args.agents)
+}
+
+fn names(agents: &[AgentName]) -> Vec<String> {
+    agents.iter().map(ToString::to_string).collect()
+}
+
 /// Adds a rule for a place.
-pub fn add(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> {
+fn add(state: &State, effect: Effect, args: &PlaceArgs, agents: &[AgentName]) -> Result<ExitCode> {
     let own = Own::open(state, &args.user)?;
     let site = site_of(&args.place, &own.home)?;
     let mut what = args.what.iter().try_fold(What::empty(), |all, word| {
@@ -209,7 +242,8 @@ pub fn add(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> 
     }
     let why = args.why.clone().unwrap_or_else(|| format!("said with `wardline policy {}`", effect.word()));
     let done = if effect == Effect::Allow { "opened" } else { "closed" };
-    own.say(&Said { sites: vec![site], what, effect, hosts: Vec::new(), why }, done, &args.place)
+    let said = Said { sites: vec![site], what, effect, hosts: Vec::new(), agents: names(agents), why };
+    own.say(&said, done, &args.place)
 }
 
 /// Adds a rule that lends a place.
@@ -217,7 +251,8 @@ pub fn lend(state: &State, args: &LendArgs) -> Result<ExitCode> {
     let own = Own::open(state, &args.user)?;
     let sites = vec![site_of(&args.place, &own.home)?];
     let why = args.why.clone().unwrap_or_else(|| "said with `wardline policy lend`".to_owned());
-    let said = Said { sites, what: What::READ, effect: Effect::Lend, hosts: args.hosts.clone(), why };
+    let (hosts, agents) = (args.hosts.clone(), names(&args.agents));
+    let said = Said { sites, what: What::READ, effect: Effect::Lend, hosts, agents, why };
     own.say(&said, "lends", &args.place)
 }
 
