@@ -5,6 +5,7 @@ mod explain;
 mod here;
 mod own;
 mod say;
+mod shown;
 mod trust;
 
 use super::demo;
@@ -16,6 +17,7 @@ use guard::{repository, rules};
 use here::here;
 use policy::{Effect, Layer, Rule, Rules, Source};
 use serde::Serialize;
+use shown::{Shown, limits};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -120,44 +122,6 @@ which words no rule holds, why, and what comes near. Exit code 120 says that som
     },
 }
 
-/// A rule, for scripts.
-#[derive(Debug, Serialize)]
-struct Shown<'r> {
-    id: &'r str,
-    is: &'r str,
-    effect: &'static str,
-    no_session_may: Option<&'static str>,
-    r#where: Vec<String>,
-    hosts: &'r [String],
-    agents: &'r [String],
-    expires: Option<String>,
-    why: &'r str,
-    source: Option<&'r str>,
-    r#final: bool,
-    from: &'static str,
-    file: &'r str,
-}
-
-impl<'r> From<&'r Rule> for Shown<'r> {
-    fn from(rule: &'r Rule) -> Self {
-        Self {
-            id: &rule.id,
-            is: &rule.is,
-            effect: rule.effect.word(),
-            no_session_may: (rule.effect == Effect::Deny).then(|| rule.verb()),
-            r#where: rule.sites.iter().map(ToString::to_string).collect(),
-            hosts: &rule.hosts,
-            agents: &rule.agents,
-            expires: rule.expires.map(|day| day.to_string()),
-            why: &rule.why,
-            source: rule.source.as_deref(),
-            r#final: rule.is_final,
-            from: rule.layer.word(),
-            file: &rule.file,
-        }
-    }
-}
-
 /// A mistake, for scripts.
 #[derive(Debug, Serialize)]
 struct Wrong<'m> {
@@ -233,19 +197,6 @@ fn list(json: bool) -> Result<ExitCode> {
     }
     print_line!("{}", table::plain(&table));
     Ok(ExitCode::SUCCESS)
-}
-
-/// In whose sessions a rule holds, where not in all of them, and how long.
-fn limits(rule: &Rule) -> String {
-    let mut words = match &*rule.agents {
-        [] => String::new(),
-        agents => format!(", for {} alone", agents.join(" and ")),
-    };
-    if let Some(day) = rule.expires {
-        let until = if rule.has_expired(rules::today()) { "expired after" } else { "until" };
-        words.push_str(&format!(", {until} {day}"));
-    }
-    words
 }
 
 /// The first places of a rule, and how many more it has.

@@ -1,7 +1,7 @@
 //! `wardline policy explain`: which rules meet a place, and which of them speaks.
 
 use super::here::here_in;
-use super::{Shown, limits};
+use super::shown::{Shown, limits};
 use anyhow::{Context, Result};
 use command::{print_line, user};
 use event::AgentName;
