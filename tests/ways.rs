@@ -43,6 +43,7 @@ pub(crate) fn read(verb: &str, arguments: &[&str]) -> Option<io::Result<()>> {
         ("read-32", [_]) => open_narrow(&text, is_secret),
         ("read-changing", [_]) => changing(of),
         ("read-of-child", [_]) => of_child(of),
+        ("read-corked", [to, _]) => corked(to, of),
         ("read-in-namespace", [how, _]) => in_namespace(how, Path::new(of)),
         _ => return None,
     })
@@ -80,6 +81,16 @@ fn changing(of: &str) -> io::Result<()> {
         over.store(true, Ordering::Relaxed);
         if read { Ok(()) } else { Err(refused.unwrap_or_else(|| io::ErrorKind::NotFound.into())) }
     })
+}
+
+/// Reads it while a datagram to somebody waits in its socket, and adds it to that one: no hook on an address is asked again.
+fn corked(to: &str, of: &str) -> io::Result<()> {
+    let to: SocketAddr = to.parse().map_err(Error::other)?;
+    let socket = UdpSocket::bind((if to.is_ipv4() { "0.0.0.0" } else { "::" }, 0))?;
+    rustix::net::sendto(&socket, b"before ", rustix::net::SendFlags::MORE, &to)?;
+    let content = fs::read(of)?;
+    rustix::net::sendto(&socket, &content, rustix::net::SendFlags::empty(), &to)?;
+    is_secret(File::open(of)?)
 }
 
 /// Through the root directory of a process of its own.

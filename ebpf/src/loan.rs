@@ -119,6 +119,12 @@ pub fn closes(inside: &Inside, addr: [u64; 2], port: u16) -> bool {
     loans != 0 && is_for(addr[0], addr[1], u64::from(port), policies(inside.session()), loans) == 0
 }
 
+/// Whether some loan of a session's is not for who is at an address.
+#[inline(always)]
+pub fn narrows(inside: &Inside, addr: [u64; 2], port: u16) -> bool {
+    is_for(addr[0], addr[1], u64::from(port), policies(inside.session()), u64::from(LABEL_LOANS)) == 0
+}
+
 /// The first halves of the keys of `NETS`, of a session's loans in the upper half and of its baseline in the lower; 0 for none.
 #[inline(always)]
 fn policies(session: &Session) -> u64 {

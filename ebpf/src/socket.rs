@@ -81,7 +81,11 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
     // What was learned or lent says nothing of what the session listens at itself, or of loopback where nobody does: another
     // address of this machine may be translated.
     let own = found.local && (found.own || found.inode == 0 && listener::is_loopback(peer.addr));
-    if op == op::CONNECT && !own && inside.session().lent != 0 {
+    // A datagram may wait in its socket, and what is added to it goes where that went, with no question.
+    if !own
+        && inside.session().lent != 0
+        && (op == op::CONNECT || loan::narrows(&inside, peer.addr, peer.port))
+    {
         listener::keep_peer(ctx, &inside, &peer);
     }
     let decided = if found.reason != 0 {

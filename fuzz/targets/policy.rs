@@ -1,11 +1,21 @@
-//! Any file of rules.
+//! Any file of rules, as this machine's and as a repository's.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    match policy::Policy::read(policy::Layer::Machine, "fuzz.toml", text) {
+    read(policy::Layer::Machine, text);
+    read(policy::Layer::Repository, text);
+});
+
+fn read(layer: policy::Layer, text: &str) {
+    match policy::Policy::read(layer, "fuzz.toml", text) {
         Ok(policy) => {
+            if layer == policy::Layer::Repository {
+                let closes =
+                    |rule: &policy::Rule| matches!(rule.effect, policy::Effect::Deny | policy::Effect::Watch);
+                assert!(policy.rules().iter().all(closes), "{text}");
+            }
             for row in policy.rows() {
                 assert!(!row.site.to_string().is_empty());
             }
@@ -21,4 +31,4 @@ fuzz_target!(|text: &str| {
             wrong.render();
         }
     }
-});
+}

@@ -24,6 +24,7 @@ pub mod ladder;
 mod loans;
 pub mod magic;
 pub mod reason;
+pub mod repository;
 pub mod rules;
 pub mod session;
 mod shared;

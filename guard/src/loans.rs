@@ -109,7 +109,7 @@ mod tests {
             rule("c", "host = \"c.example.org\"\nwhat = \"connect\"", "allow", ""),
         ];
         let source = Source { layer: Layer::User, file: "own.toml".into(), text: text.concat() };
-        let rules = Rules::read(&[source]).unwrap();
+        let rules = Rules::read(&[source], policy::Day::at(0)).unwrap();
         let hosts = hosts(&rules);
         assert_eq!(hosts["a.example.org"], loan(0) | loan(1));
         assert_eq!(hosts["192.0.2.1"], loan(0));

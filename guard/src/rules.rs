@@ -23,8 +23,10 @@ const ROOT: u32 = 0;
 const MAX_FILES: usize = 10_000;
 /// Sets of files whose rules are kept, read: those of so many users.
 const MAX_KEPT: usize = 16;
+/// Files, and the day on which they are read.
+type Asked = (Vec<Source>, Day);
 /// What files of rules say, the one that was asked for last at the end.
-static KEPT: Mutex<Vec<(Vec<Source>, Rules)>> = Mutex::new(Vec::new());
+static KEPT: Mutex<Vec<(Asked, Rules)>> = Mutex::new(Vec::new());
 
 /// Why no session begins under these rules.
 #[derive(Debug, thiserror::Error)]
@@ -52,32 +54,37 @@ pub enum Trouble {
     },
 }
 
-/// The rules of a session of a user's that begins now, with its agent.
-pub fn of_session(uid: u32, agent: &str) -> Result<Rules, Trouble> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(of_sessions(uid)?.of_session(agent, Day::at(now.as_secs())))
+/// The day on which rules are read.
+pub fn today() -> Day {
+    Day::at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
-/// The rules of all of a user's sessions.
+/// The rules of all of a user's sessions that begin now.
 pub fn of_sessions(uid: u32) -> Result<Rules, Trouble> {
+    Ok(of_sources(sources_of(uid)?)?)
+}
+
+/// The files of a user's sessions.
+pub(crate) fn sources_of(uid: u32) -> Result<Vec<Source>, Trouble> {
     let mut sources = of_machine()?;
     sources.extend(of_user(uid)?);
-    Ok(of_sources(sources)?)
+    Ok(sources)
 }
 
-/// What files say: read once, as long as they hold the same.
-fn of_sources(sources: Vec<Source>) -> Result<Rules, Wrong> {
+/// What files say: read once a day, as long as they hold the same.
+pub(crate) fn of_sources(sources: Vec<Source>) -> Result<Rules, Wrong> {
     let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = kept().extract_if(.., |(of, _)| *of == sources).next();
+    let asked = (sources, today());
+    let known = kept().extract_if(.., |(of, _)| *of == asked).next();
     let rules = match known {
         Some((_, rules)) => rules,
-        None => Rules::read(&sources)?,
+        None => Rules::read(&asked.0, asked.1)?,
     };
     let mut kept = kept();
     if kept.len() >= MAX_KEPT {
         kept.remove(0);
     }
-    kept.push((sources, rules.clone()));
+    kept.push((asked, rules.clone()));
     Ok(rules)
 }
 
@@ -119,6 +126,13 @@ pub fn of_user(uid: u32) -> Result<Option<Source>, Trouble> {
     let path = file_of(uid);
     let opened = open(Path::new("/"), &path, ROOT, OFlags::empty())?;
     opened.map(|file| source(Layer::User, path, file)).transpose()
+}
+
+/// What a file of root's holds, if it is there.
+pub(crate) fn text_of(path: &Path) -> Result<Option<String>, Trouble> {
+    let opened = open(Path::new("/"), path, ROOT, OFlags::empty())?;
+    let read = opened.map(|file| source(Layer::User, path.to_owned(), file)).transpose()?;
+    Ok(read.map(|source| source.text))
 }
 
 /// Opens what lies below a directory if nobody but its owner and root can have put it there. Links are not followed: where

@@ -9,7 +9,7 @@ use attempt::{Came, Task};
 use command::{Exit, print_line, table};
 use datasets::{World, network};
 use own::Own;
-use policy::{Attempt, Day, Ground};
+use policy::{Attempt, Ground};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,7 +18,6 @@ use std::os::unix::fs::{PermissionsExt, lchown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The world's user's own agent.
 const AGENT: &str = "policy-test";
@@ -73,7 +72,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let own = Own::read(&args.with)?;
     let rules = &own.rules;
     for id in ids {
-        if rules.policy().rule(id).is_none() {
+        let has_expired = rules.expired().iter().any(|rule| rule.id == *id);
+        if rules.policy().rule(id).is_none() && !has_expired {
             return Err(
                 Exit::Usage.error(format!("there is no rule `{id}`: `wardline policy list` has them"))
             );
@@ -82,8 +82,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !nix::unistd::Uid::effective().is_root() {
         return Err(Exit::CannotProtect.error("sessions need root: use `sudo wardline policy test`"));
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let here = rules.of_session(AGENT, Day::at(now.as_secs()));
+    let here = rules.of_session(AGENT);
     let mut attempts = here.attempts();
     attempts.retain(|attempt| ids.is_empty() || ids.contains(&attempt.rule));
     let tried = in_a_world(attempts, &own)?;
@@ -96,8 +95,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             print_line!("not tried: `{id}` is about places that a throw-away user does not own");
         }
         let elsewhere = rules.own().map(|rule| &rule.id).filter(|id| here.own().all(|rule| rule.id != **id));
+        for rule in rules.expired().iter().filter(|rule| ids.is_empty() || ids.contains(&rule.id)) {
+            print_line!("not tried: `{}` has expired", rule.id);
+        }
         for id in elsewhere.filter(|id| ids.is_empty() || ids.contains(id)) {
-            print_line!("not tried: `{id}` is for sessions of other agents, or of another time");
+            print_line!("not tried: `{id}` is for sessions of other agents");
         }
     }
     Ok(if is_right { ExitCode::SUCCESS } else { Exit::Broken.into() })

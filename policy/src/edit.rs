@@ -15,6 +15,8 @@ pub struct Said {
     pub effect: Effect,
     /// What is lent is for these.
     pub hosts: Vec<String>,
+    /// In sessions of these agents alone; none: in all.
+    pub agents: Vec<String>,
     /// Why.
     pub why: String,
 }
@@ -50,12 +52,14 @@ impl Said {
             format!("where.{kind} = [{}]\n", of_kind.collect::<Vec<_>>().join(", "))
         });
         let what: Vec<String> = self.what.words().map(quoted).collect();
-        let hosts = match self.hosts.iter().map(|host| quoted(host)).collect::<Vec<_>>() {
-            none if none.is_empty() => String::new(),
-            hosts => format!("hosts = [{}]\n", hosts.join(", ")),
-        };
+        let list =
+            |key: &str, texts: &[String]| match texts.iter().map(|text| quoted(text)).collect::<Vec<_>>() {
+                none if none.is_empty() => String::new(),
+                texts => format!("{key} = [{}]\n", texts.join(", ")),
+            };
+        let (hosts, agents) = (list("hosts", &self.hosts), list("agents", &self.agents));
         format!(
-            "[[rule]]\nid = {}\nis = {}\n{}what = [{}]\neffect = {}\n{hosts}why = {}\n",
+            "[[rule]]\nid = {}\nis = {}\n{}what = [{}]\neffect = {}\n{hosts}{agents}why = {}\n",
             quoted(id),
             quoted(&self.is()),
             places.collect::<String>(),
@@ -74,6 +78,7 @@ impl Said {
             what: self.what,
             effect: self.effect,
             hosts: self.hosts.clone(),
+            agents: self.agents.clone(),
             why: self.why.clone(),
             ..Rule::empty(layer, "")
         }
@@ -147,6 +152,7 @@ mod tests {
             what: What::READ | What::CHANGE,
             effect: Effect::Deny,
             hosts: Vec::new(),
+            agents: vec!["codex".into()],
             why: "a \"reason\"".into(),
         }
     }
@@ -158,6 +164,7 @@ mod tests {
         let policy = read(&one);
         let rule = &policy.rules()[0];
         assert_eq!((&*rule.why, rule.what), ("a \"reason\"", What::READ | What::CHANGE));
+        assert_eq!(rule.agents, ["codex"]);
         assert_eq!(rule.sites, [Site::Home("a b/C.\"x\"".into())]);
         let (two, other) = said("a b/C.\"x\"").added_to(&one, &read(&one));
         assert_eq!(other, "deny-a-b-c-x-2");

@@ -25,7 +25,7 @@ pub use english::{Heard, Limit, Listener, MAX_HEARD, hear, read as read_english,
 pub use meet::{Meeting, Secrets, Way, copied_from};
 pub use mistake::{Mistake, Mistakes};
 pub use page::page;
-pub use read::{MAX_BYTES, site};
+pub use read::{MAX_BYTES, MAX_BYTES_OF_REPOSITORY, site};
 pub use rule::{Effect, Harmless, Kind, Layer, Policy, Row, Rule, Walk, What};
 pub use rules::{MAX_LOANS, Refusal, Rules, Source, Wrong};
 pub use shipped::{SHIPPED, shipped};

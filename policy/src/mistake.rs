@@ -1,7 +1,7 @@
 //! What is wrong with a file of rules, and where.
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Diagnostic)]
@@ -30,13 +30,40 @@ pub struct Mistakes {
     pub mistakes: Vec<Mistake>,
 }
 
+/// Whether a character is seen where it stands: with others a text looks like another one than it is.
+pub(crate) fn is_seen(c: char) -> bool {
+    const UNSEEN: [RangeInclusive<char>; 10] = [
+        '\u{ad}'..='\u{ad}',
+        '\u{61c}'..='\u{61c}',
+        '\u{180e}'..='\u{180e}',
+        '\u{200b}'..='\u{200f}',
+        '\u{2028}'..='\u{202e}',
+        '\u{2060}'..='\u{206f}',
+        '\u{feff}'..='\u{feff}',
+        '\u{fff9}'..='\u{fffb}',
+        '\u{1d173}'..='\u{1d17a}',
+        '\u{e0000}'..='\u{e007f}',
+    ];
+    !c.is_control() && !UNSEEN.iter().any(|unseen| unseen.contains(&c))
+}
+
+/// A text of others as it may be shown: as long as it was, so that places in it stay the same.
+fn shown(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if is_seen(c) => c.to_string(),
+        c => "?".repeat(c.len_utf8()),
+    };
+    text.chars().map(shown).collect()
+}
+
 fn count(of: usize) -> String {
     if of == 1 { "one mistake".into() } else { format!("{of} mistakes") }
 }
 
 impl Mistake {
     pub(crate) fn new(message: impl Into<String>, at: Range<usize>) -> Self {
-        Self { message: message.into(), at: (at.start, at.len()).into(), help: None }
+        Self { message: shown(&message.into()), at: (at.start, at.len()).into(), help: None }
     }
 
     pub(crate) fn help(self, help: impl Into<String>) -> Self {
@@ -70,7 +97,7 @@ pub(crate) fn most_like<'k>(word: &str, known: &[&'k str], alike: f64) -> Option
 
 impl Mistakes {
     pub(crate) fn new(file: &str, text: &str, mistakes: Vec<Mistake>) -> Self {
-        Self { file: file.into(), source_code: NamedSource::new(file, text.into()), mistakes }
+        Self { file: shown(file), source_code: NamedSource::new(shown(file), shown(text)), mistakes }
     }
 
     /// Line and column of a mistake, from 1.

@@ -2,7 +2,7 @@
 //! enforced: nothing is passed over.
 
 use crate::day::Day;
-use crate::mistake::{Mistake, Mistakes};
+use crate::mistake::{Mistake, Mistakes, is_seen};
 use crate::rule::{Effect, Harmless, Kind, Layer, Policy, Rule, Walk, What};
 use crate::site::{NAME_MAX, Pattern, Site};
 use agents::Agent;
@@ -14,8 +14,12 @@ use toml::de::{DeTable, DeValue};
 
 /// Larger files are no policy.
 pub const MAX_BYTES: usize = 1 << 20;
+/// Larger files of a repository are none: somebody reads all of it before it counts.
+pub const MAX_BYTES_OF_REPOSITORY: usize = 1 << 16;
 /// Rules of one file.
 const MAX_RULES: usize = 10_000;
+/// Places of a repository's rules.
+const MAX_ROWS_OF_REPOSITORY: usize = 100;
 /// Places of one rule.
 pub(crate) const MAX_SITES: usize = 1_000;
 /// Mistakes that are told of one file.
@@ -79,8 +83,9 @@ impl Policy {
     /// The rules in a file of a layer; `file` is its name, for people.
     pub fn read(layer: Layer, file: &str, text: &str) -> Result<Policy, Mistakes> {
         let mut reader = Reader { layer, file, mistakes: Vec::new() };
-        if text.len() > MAX_BYTES {
-            reader.wrong(Mistake::new(format!("the file has more than {MAX_BYTES} bytes"), 0..0));
+        let max = if layer == Layer::Repository { MAX_BYTES_OF_REPOSITORY } else { MAX_BYTES };
+        if text.len() > max {
+            reader.wrong(Mistake::new(format!("the file has more than {max} bytes"), 0..0));
             return Err(Mistakes::new(file, "", reader.mistakes));
         }
         let policy = reader.policy(text);
@@ -138,6 +143,10 @@ impl Reader<'_> {
                     policy.rules.push(rule);
                 }
             }
+        }
+        if self.layer == Layer::Repository && policy.rows().count() > MAX_ROWS_OF_REPOSITORY {
+            let message = format!("a repository's rules have at most {MAX_ROWS_OF_REPOSITORY} places");
+            self.wrong(Mistake::new(message, 0..0));
         }
         Some(policy)
     }
@@ -310,8 +319,8 @@ impl Reader<'_> {
             self.wrong(Mistake::new("this should be a text in quotes", value.span()));
             return None;
         };
-        if text.trim().is_empty() || text.len() > MAX_TEXT || text.chars().any(char::is_control) {
-            let message = format!("a text has 1 to {MAX_TEXT} bytes on one line");
+        if text.trim().is_empty() || text.len() > MAX_TEXT || !text.chars().all(is_seen) {
+            let message = format!("a text has 1 to {MAX_TEXT} bytes on one line, all of which are seen");
             self.wrong(Mistake::new(message, value.span()));
             return None;
         }
@@ -350,6 +359,10 @@ impl Reader<'_> {
         let found = Effect::ALL.iter().copied().find(|effect| effect.word() == text);
         if found.is_none() {
             self.wrong(Mistake::unknown("effect", &text, &EFFECTS, value.span()));
+        }
+        if self.layer == Layer::Repository && matches!(found, Some(Effect::Allow | Effect::Lend)) {
+            let mistake = Mistake::new("a repository's rules open nothing", value.span());
+            self.wrong(mistake.help("`deny` or `watch`; a user opens a place with `wardline policy allow`"));
         }
         found
     }
@@ -404,6 +417,10 @@ impl Reader<'_> {
                 let mistake =
                     Mistake::new(format!("`{kind}` would hold in other users' sessions, too"), key.span());
                 self.wrong(mistake.help("root may put such a rule into `/etc/wardline/policy.d`"));
+            }
+            if self.layer == Layer::Repository && kind != "workspace" {
+                let mistake = Mistake::new(format!("`{kind}` is not the repository's"), key.span());
+                self.wrong(mistake.help("a repository's rules are about what lies in it: `where.workspace`"));
             }
             if kind == OF_AGENTS && self.layer != Layer::Shipped {
                 self.wrong(Mistake::new("only a rule that Wardline brings along has this", key.span()));

@@ -72,6 +72,8 @@ words! {
         Machine = "machine",
         /// The session's user's own.
         User = "user",
+        /// The workspace's, which came with it: it closes and tells, and opens nothing.
+        Repository = "repository",
     }
 }
 
@@ -223,10 +225,14 @@ impl Rule {
         }
     }
 
-    /// Whether sessions of an agent that begin on a day have it.
-    pub fn is_for(&self, agent: &str, day: Day) -> bool {
-        let is_agents = self.agents.is_empty() || self.agents.iter().any(|of| of == agent);
-        is_agents && self.expires.is_none_or(|last| day <= last)
+    /// Whether sessions of an agent have it.
+    pub fn is_for(&self, agent: &str) -> bool {
+        self.agents.is_empty() || self.agents.iter().any(|of| of == agent)
+    }
+
+    /// Whether its last day is over on another one.
+    pub fn has_expired(&self, today: Day) -> bool {
+        self.expires.is_some_and(|last| last < today)
     }
 
     /// What no session may do there, as a verb.

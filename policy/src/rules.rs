@@ -49,18 +49,20 @@ pub struct Rules {
     policy: Arc<Policy>,
     /// Which of them are one's own and allow: each refusal asks them.
     allows: Arc<[usize]>,
+    /// Those of one's own whose last day is over: they say nothing any more.
+    expired: Arc<[Rule]>,
 }
 
 /// The shipped ones alone.
 impl Default for Rules {
     fn default() -> Self {
-        Self { policy: shipped().clone(), allows: Arc::default() }
+        Self { policy: shipped().clone(), allows: Arc::default(), expired: Arc::default() }
     }
 }
 
 impl Rules {
-    /// The shipped rules, with those of files upon them.
-    pub fn read(sources: &[Source]) -> Result<Self, Wrong> {
+    /// The shipped rules, with those of files upon them that have not expired on a day.
+    pub fn read(sources: &[Source], today: Day) -> Result<Self, Wrong> {
         let (mut own, mut wrong) = (Vec::new(), Vec::new());
         for source in sources {
             match Policy::read(source.layer, &source.file, &source.text) {
@@ -76,13 +78,17 @@ impl Rules {
         }
         own.sort_by(|a, b| (a.layer, &a.id, &a.file).cmp(&(b.layer, &b.id, &b.file)));
         let twice = own.windows(2).filter(|two| (two[0].layer, &two[0].id) == (two[1].layer, &two[1].id));
+        // Repositories know nothing of each other.
+        let twice = twice.filter(|two| two[0].layer != Layer::Repository);
         let twice = twice.map(|two| {
             let message = format!("`{}` has a rule `{}`, too", two[0].file, two[0].id);
             (two[1].clone(), Mistake::new(message, two[1].at.clone()))
         });
         let mut wrong: Vec<(Rule, Mistake)> = twice.collect();
+        let (expired, own): (Vec<Rule>, Vec<Rule>) =
+            own.into_iter().partition(|rule| rule.has_expired(today));
         let rules: Vec<Rule> = shipped().rules.iter().cloned().chain(own).collect();
-        let rules = Self::of(rules);
+        let rules = Self { expired: expired.into(), ..Self::of(rules) };
         let own = || rules.policy.rules.iter().filter(|rule| rule.layer != Layer::Shipped);
         for rule in own().filter(|rule| matches!(rule.effect, Effect::Allow | Effect::Lend)) {
             let vain = rule.sites.iter().filter_map(|site| rules.in_vain(Row { rule, site }));
@@ -100,12 +106,12 @@ impl Rules {
             (rule.layer != Layer::Shipped && rule.effect == Effect::Allow).then_some(index)
         };
         let allows = rules.iter().enumerate().filter_map(allows).collect();
-        Self { policy: Arc::new(Policy { rules }), allows }
+        Self { policy: Arc::new(Policy { rules }), allows, expired: Arc::default() }
     }
 
-    /// Those that sessions of an agent have which begin on a day.
-    pub fn of_session(&self, agent: &str, day: Day) -> Self {
-        self.only(|rule| rule.is_for(agent, day))
+    /// Those that sessions of an agent have.
+    pub fn of_session(&self, agent: &str) -> Self {
+        self.only(|rule| rule.is_for(agent))
     }
 
     /// The same, and nothing is lent.
@@ -125,6 +131,11 @@ impl Rules {
         &self.policy
     }
 
+    /// The rules of one's own that have expired.
+    pub fn expired(&self) -> &[Rule] {
+        &self.expired
+    }
+
     /// The rules of one's own.
     pub fn own(&self) -> impl Iterator<Item = &Rule> {
         self.policy.rules.iter().filter(|rule| rule.layer != Layer::Shipped)
@@ -137,8 +148,13 @@ impl Rules {
 
     /// What is lent at a place, and by which rule.
     pub fn lent_at(&self, place: &Site) -> Option<&Rule> {
+        self.loan_at(place).map(|met| met.row.rule)
+    }
+
+    /// The rule that lends what lies at a place, and how it meets it.
+    pub fn loan_at(&self, place: &Site) -> Option<Meeting<'_>> {
         let met = self.policy().meetings_with(place);
-        met.iter().find(|met| met.row.rule.effect == Effect::Lend).map(|met| met.row.rule)
+        met.into_iter().find(|met| met.row.rule.effect == Effect::Lend)
     }
 
     /// What is refused, a row a site.

@@ -2,14 +2,17 @@
 //! connection to somebody else is open. The kernel decides.
 
 use anyhow::{Context, Result, ensure};
-use end_to_end::World;
+use end_to_end::attempt::{self, Attempt, SECRET};
 use end_to_end::internet::{HOSTS, Internet, PORT};
+use end_to_end::{World, wait_until};
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use serde_json::Value;
 use std::fs;
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -17,6 +20,12 @@ const OWN: &str = "/etc/wardline";
 const TOKEN: &str = "//registry.example.org/:_authToken=TOKEN\n";
 /// The port of one who writes down what it is sent.
 const WRITES: u16 = 9000;
+
+/// The program that makes attempts: this one.
+#[test]
+fn attempts() -> Result<()> {
+    attempt::serve()
+}
 
 /// Runs a test in a thread of its own, which its network and its rules then belong to.
 fn apart(test: impl FnOnce(&World) -> Result<()> + Send + 'static) -> Result<()> {
@@ -146,6 +155,74 @@ fn a_directory_is_lent_as_it_is_there() -> Result<()> {
             reached([true; 4])
         );
         assert_eq!(String::from_utf8_lossy(&output.stdout), wanted, "{output:?}");
+        Ok(())
+    })
+}
+
+/// A datagram that waits in its socket goes where it was sent first, whatever is added to it: what was sent before the read of a
+/// loan counts as a connection.
+#[test]
+fn a_datagram_that_waits_takes_nothing_along_that_was_lent() -> Result<()> {
+    apart(|world| {
+        world.write(&world.home().join(".pypirc"), SECRET)?;
+        lend(world, "~/.pypirc", &["registry.example.org"])?;
+        let outside = UdpSocket::bind((HOSTS[1], WRITES))?;
+        outside.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let program = world.path().join("program");
+        fs::copy(std::env::current_exe()?, &program)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        let (file, to) =
+            (world.home().join(".pypirc").display().to_string(), outside.local_addr()?.to_string());
+        let attempts = [
+            Attempt::new("corked", "read-corked", [&to, &file]),
+            // The socket is closed.
+            Attempt::new("read", "read", [&file]),
+            Attempt::new("later", "read-corked", [&to, &file]),
+        ];
+        let mut command = world.wardline(world.session("enforce", &["--quiet"]));
+        attempt::make(&mut command, &program, world.path(), &attempts)?;
+        let output = command.output()?;
+        let came = attempt::outcomes(&output);
+        let wanted = [("corked", libc::EPERM), ("later", libc::EPERM), ("read", 0)];
+        assert_eq!(came, wanted.map(|(name, errno)| (name.to_owned(), errno)).into(), "{output:?}");
+        let got = outside.recv(&mut [0; 64]).map_err(|error| error.kind());
+        ensure!(got == Err(std::io::ErrorKind::WouldBlock), "{got:?}");
+        Ok(())
+    })
+}
+
+/// What another session closes, which began earlier or later, is still listed where it is lent.
+#[test]
+fn a_directory_that_is_lent_is_listed_beside_a_session_that_may_not() -> Result<()> {
+    apart(|world| {
+        lend(world, "~/.config/gh", &["registry.example.org"])?;
+        let own = format!("{OWN}/users/{}.toml", world.user.id);
+        let text = fs::read_to_string(&own)? + "agents = [\"test-agent\"]\n";
+        fs::write(&own, text)?;
+        let list = "ls ~/.config/gh && cat ~/.config/gh/hosts.yml";
+        let (ready, go) = (world.workspace().join("ready"), world.workspace().join("go"));
+        let script = format!("{list}; touch ready; until [ -e go ]; do sleep 0.05; done; {list}");
+        let begin = |agent: &str, script: &str| {
+            let mut args = world.session("enforce", &["--quiet"]);
+            args.iter_mut().filter(|word| *word == "test-agent").for_each(|word| *word = agent.to_owned());
+            args.extend(["bash", "-c", script].map(str::to_owned));
+            world.wardline(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        };
+        for (first, second) in [("test-agent", "other-agent"), ("other-agent", "test-agent")] {
+            let earlier = begin(first, &script)?;
+            ensure!(wait_until(Duration::from_secs(120), || ready.exists()), "{first} does not run");
+            let later = begin(second, list)?.wait_with_output()?;
+            fs::write(&go, "")?;
+            let earlier = earlier.wait_with_output()?;
+            let once = "hosts.yml\ntoken\n";
+            let wanted = |agent: &str, times: usize| {
+                if agent == "test-agent" { once.repeat(times) } else { String::new() }
+            };
+            assert_eq!(String::from_utf8_lossy(&earlier.stdout), wanted(first, 2), "{earlier:?}");
+            assert_eq!(String::from_utf8_lossy(&later.stdout), wanted(second, 1), "{later:?}");
+            fs::remove_file(&ready)?;
+            fs::remove_file(&go)?;
+        }
         Ok(())
     })
 }

@@ -222,3 +222,66 @@ fn the_machines_rules_bind_every_user() -> Result<()> {
     assert_eq!(output.status.code(), REFUSED, "{output:?}");
     Ok(())
 }
+
+/// Rules that came with a repository: shown and not obeyed, until somebody outside says so of exactly this text.
+#[test]
+fn a_repositorys_rules_count_when_they_are_believed_as_they_are() -> Result<()> {
+    let world = world()?;
+    let file = world.workspace().join(".wardline.toml");
+    let own = |effect: &str| rule("env", ".env", "read", effect).replace("where.home", "where.workspace");
+    world.write(&world.workspace().join(".env"), "KEY\n")?;
+    world.write(&file, own("deny"))?;
+    let session = |script: &str| {
+        let output = world.run_script("enforce", &[], script)?;
+        Ok::<_, anyhow::Error>((said(&output), output.status.code()))
+    };
+    let trust = |more: &[&str]| {
+        let mut command = world.wardline(["policy", "trust"]);
+        let user = format!("{0}:{0}", world.user.id);
+        command.args(more).args(["--user", &user, "--home"]).arg(world.home()).output()
+    };
+    let would = "it would say \"No agent session may read `.env` in the workspace.\"";
+
+    let ((out, told), _) = session("cat .env")?;
+    ensure!(out == "KEY\n" && told.contains(would), "{out} {told}");
+    // Shown, and not written without a yes.
+    let output = trust(&[])?;
+    ensure!(said(&output).0.contains("No agent session may read `.env` in the workspace."), "{output:?}");
+    ensure!(said(&output).0.contains("nothing was written"), "{output:?}");
+    ensure!(session("cat .env")?.0.0 == "KEY\n");
+
+    let output = trust(&["--yes"])?;
+    ensure!(output.status.success(), "{output:?}");
+    let program = world.program()?.display().to_string();
+    let state = world.state().display().to_string();
+    let script = format!(
+        "cat .env; cat .wardline.toml > /dev/null && echo seen; echo >> .wardline.toml && echo changed
+         mv .env other; cat other; mv other .env
+         {program} --state-dir {state} policy trust --forget; echo \"status $?\""
+    );
+    let ((out, told), _) = session(&script)?;
+    assert_eq!(out, "seen\nstatus 122\n", "{told}");
+    ensure!(told.contains("a session has no say in how it is guarded"), "{told}");
+
+    // Whoever changes it is not believed for what it was.
+    world.write(&file, own("deny") + "# more\n")?;
+    let ((out, told), _) = session("cat .env")?;
+    ensure!(out == "KEY\n" && told.contains("it was changed since") && told.contains(would), "{told}");
+    world.write(&file, own("deny"))?;
+    ensure!(session("cat .env")?.0.0.is_empty());
+    ensure!(trust(&["--forget"])?.status.success());
+    ensure!(session("cat .env")?.0.0 == "KEY\n");
+
+    // What opens something is no rule of a repository's, and stops nobody.
+    world.write(&file, own("allow"))?;
+    let output = trust(&["--yes"])?;
+    assert_eq!(output.status.code(), Some(125), "{output:?}");
+    let name = file.display();
+    ensure!(said(&output).1.contains("a repository's rules open nothing"), "{output:?}");
+    let ((out, told), code) = session("echo started")?;
+    assert_eq!((&*out, code), ("started\n", Some(0)), "{told}");
+    ensure!(told.contains(&format!("`{name}` is not obeyed, since it holds no rules:6:10: ")), "{told}");
+    let output = world.run(["policy", "check", ".wardline.toml"])?;
+    ensure!(output.status.code() == Some(125), "{output:?}");
+    Ok(())
+}

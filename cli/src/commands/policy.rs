@@ -1,19 +1,23 @@
 //! `wardline policy`: the rules that hold, which of them meet a place, and rules of one's own.
 
 mod diff;
+mod explain;
 mod here;
 mod own;
 mod say;
+mod shown;
+mod trust;
 
 use super::demo;
 use anyhow::{Context, Result};
 use command::print_line;
 use command::user::UserArgs;
 use command::{Exit, State, table, user};
-use guard::rules;
+use guard::{repository, rules};
 use here::here;
-use policy::{Effect, Layer, Meeting, Rule, Rules, Site, Source, Way, What};
+use policy::{Effect, Layer, Rule, Rules, Source};
 use serde::Serialize;
+use shown::{Shown, limits};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -56,19 +60,7 @@ pub enum Verb {
         after_help = "A path need not be there. Where it leads somewhere else by links, both places are explained. The rules come in this order: those that refuse before those that allow; \
 of these the rule of the place itself, then of its name, then of what it lies in, nearest first. Any that refuses holds.\n\nExamples:\n  wardline policy explain ~/.config/gh/hosts.yml\n  wardline policy explain --workspace . .vscode/tasks.json\n  wardline policy explain 169.254.169.254"
     )]
-    Explain {
-        /// A path, or an address
-        place: String,
-        /// The home that it is in, if it is not yours
-        #[arg(long, value_name = "DIR")]
-        home: Option<PathBuf>,
-        /// The session's workspace
-        #[arg(long, value_name = "DIR")]
-        workspace: Option<PathBuf>,
-        /// One JSON array
-        #[arg(long)]
-        json: bool,
-    },
+    Explain(explain::Args),
     /// Try each rule on this machine, in a session of a throw-away home: what it closes must be refused, and what lies beside go
     /// on
     #[command(
@@ -106,7 +98,12 @@ which words no rule holds, why, and what comes near. Exit code 120 says that som
     #[command(
         after_help = "Without `--what`, everything. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy deny ~/customers\n  sudo wardline policy deny ~/.config/app --what change"
     )]
-    Deny(own::PlaceArgs),
+    Deny(own::DenyArgs),
+    /// Obey the rules that came with a repository: they are shown, and count after a yes, as they are
+    #[command(
+        after_help = "`.wardline.toml` at the top of a workspace has rules about what lies in it. They close and tell, and open nothing. A session says at its start that such a file is there and what it would say, and does not obey it; once it is believed it is obeyed, and no session changes it. A file that was changed is not believed any more.\n\nExamples:\n  sudo wardline policy trust\n  sudo wardline policy trust ~/src/app --yes\n  sudo wardline policy trust ~/src/app --forget"
+    )]
+    Trust(trust::Args),
     /// Take a rule of your own back
     #[command(
         after_help = "Examples:\n  sudo wardline policy forget allow-npmrc\n  sudo wardline policy forget ~/.npmrc"
@@ -125,55 +122,6 @@ which words no rule holds, why, and what comes near. Exit code 120 says that som
     },
 }
 
-/// A rule, for scripts.
-#[derive(Debug, Serialize)]
-struct Shown<'r> {
-    id: &'r str,
-    is: &'r str,
-    effect: &'static str,
-    no_session_may: Option<&'static str>,
-    r#where: Vec<String>,
-    hosts: &'r [String],
-    agents: &'r [String],
-    expires: Option<String>,
-    why: &'r str,
-    source: Option<&'r str>,
-    r#final: bool,
-    from: &'static str,
-    file: &'r str,
-}
-
-impl<'r> From<&'r Rule> for Shown<'r> {
-    fn from(rule: &'r Rule) -> Self {
-        Self {
-            id: &rule.id,
-            is: &rule.is,
-            effect: rule.effect.word(),
-            no_session_may: (rule.effect == Effect::Deny).then(|| rule.verb()),
-            r#where: rule.sites.iter().map(ToString::to_string).collect(),
-            hosts: &rule.hosts,
-            agents: &rule.agents,
-            expires: rule.expires.map(|day| day.to_string()),
-            why: &rule.why,
-            source: rule.source.as_deref(),
-            r#final: rule.is_final,
-            from: rule.layer.word(),
-            file: &rule.file,
-        }
-    }
-}
-
-/// A rule that meets a place, for scripts.
-#[derive(Debug, Serialize)]
-struct Met<'r> {
-    how: &'static str,
-    site: String,
-    /// What is left of what it refuses.
-    refused: Vec<&'static str>,
-    #[serde(flatten)]
-    rule: Shown<'r>,
-}
-
 /// A mistake, for scripts.
 #[derive(Debug, Serialize)]
 struct Wrong<'m> {
@@ -188,7 +136,13 @@ impl Args {
     pub fn writes(&self) -> bool {
         matches!(
             self.verb,
-            Verb::Allow(_) | Verb::Lend(_) | Verb::Deny(_) | Verb::Forget(_) | Verb::Say(_) | Verb::Edit(_)
+            Verb::Allow(_)
+                | Verb::Lend(_)
+                | Verb::Deny(_)
+                | Verb::Forget(_)
+                | Verb::Say(_)
+                | Verb::Edit(_)
+                | Verb::Trust(_)
         )
     }
 }
@@ -196,19 +150,18 @@ impl Args {
 /// Does what was asked.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     match &args.verb {
-        Verb::Allow(args) => own::add(state, Effect::Allow, args),
-        Verb::Deny(args) => own::add(state, Effect::Deny, args),
+        Verb::Allow(args) => own::allow(state, args),
+        Verb::Deny(args) => own::deny(state, args),
         Verb::Lend(args) => own::lend(state, args),
         Verb::Forget(args) => own::forget(state, args),
         Verb::Say(args) => say::run(state, args),
+        Verb::Trust(args) => trust::run(state, args),
         Verb::Diff { json } => diff::run(*json),
         Verb::Edit(user) => own::edit(state, user),
         Verb::Test(args) => test(state, args),
         Verb::List { json } => list(*json),
         Verb::Show { id, json } => show(id, *json),
-        Verb::Explain { place, home, workspace, json } => {
-            explain(place, home.as_deref(), workspace.as_deref(), *json)
-        }
+        Verb::Explain(args) => explain::run(args),
         Verb::Check { file, json } => check(file, *json),
     }
 }
@@ -225,21 +178,22 @@ fn test(state: &State, args: &demo::Args) -> Result<ExitCode> {
 
 fn list(json: bool) -> Result<ExitCode> {
     let rules = here()?;
-    let rules = rules.policy().rules();
+    let all = || rules.policy().rules().iter().chain(rules.expired());
     if json {
-        let rules: Vec<Shown<'_>> = rules.iter().map(Shown::from).collect();
+        let rules: Vec<Shown<'_>> = all().map(Shown::from).collect();
         print_line!("{}", serde_json::to_string_pretty(&rules)?);
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = table::table(&["rule", "no session may", "where", "from", "why"]);
-    for rule in rules {
+    for rule in all() {
         let verb = match rule.effect {
             Effect::Deny => rule.verb(),
             Effect::Watch => "(told)",
             Effect::Allow => "(left open)",
             Effect::Lend => "(lent)",
         };
-        table.add_row([&*rule.id, verb, &some_places(rule), rule.layer.word(), &rule.why]);
+        let verb = verb.to_owned() + &limits(rule);
+        table.add_row([&*rule.id, &verb, &some_places(rule), rule.layer.word(), &rule.why]);
     }
     print_line!("{}", table::plain(&table));
     Ok(ExitCode::SUCCESS)
@@ -258,7 +212,8 @@ fn some_places(rule: &Rule) -> String {
 
 fn show(id: &str, json: bool) -> Result<ExitCode> {
     let rules = here()?;
-    let rules: Vec<&Rule> = rules.policy().rules().iter().filter(|rule| rule.id == id).collect();
+    let all = rules.policy().rules().iter().chain(rules.expired());
+    let rules: Vec<&Rule> = all.filter(|rule| rule.id == id).collect();
     if rules.is_empty() {
         return Err(Exit::Usage.error(format!("there is no rule `{id}`: `wardline policy list` has them")));
     }
@@ -276,149 +231,6 @@ fn in_words(rule: &Rule) -> String {
     format!("{}\nFrom: `{}` ({}{last})", rule.in_english(), rule.file, rule.layer.word())
 }
 
-/// Whose places are asked for.
-struct Around {
-    uid: u32,
-    home: PathBuf,
-    workspace: Option<PathBuf>,
-}
-
-impl Around {
-    /// What was named, as a rule would name it. Where its path leads somewhere else, that as well.
-    fn sites(&self, place: &str) -> Result<Vec<(String, Site)>> {
-        if let Ok(address) = place.parse() {
-            return Ok(vec![(place.to_owned(), Site::Address(address))]);
-        }
-        let in_home = place.strip_prefix("~/").map(|rest| self.home.join(rest));
-        let path = in_home.unwrap_or_else(|| place.into());
-        let path = std::path::absolute(path).context("there is no current directory")?;
-        let mut sites = vec![(place.to_owned(), self.site(&path))];
-        let leads_to = resolved(&path);
-        let there = self.resolved().site(&leads_to);
-        if sites.iter().all(|(_, site)| *site != there) {
-            sites.push((leads_to.display().to_string(), there));
-        }
-        Ok(sites)
-    }
-
-    fn site(&self, path: &Path) -> Site {
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let below = |directory: &Path| path.strip_prefix(directory).ok().map(text);
-        let runtime = Path::new("/run/user").join(self.uid.to_string());
-        let in_workspace = self.workspace.as_deref().and_then(below).map(Site::Workspace);
-        let in_runtime = || below(&runtime).map(Site::Runtime);
-        let in_home = || below(&self.home).map(Site::Home);
-        in_workspace.or_else(in_runtime).or_else(in_home).unwrap_or_else(|| Site::System(text(path)))
-    }
-
-    /// As the kernel names it.
-    fn resolved(&self) -> Self {
-        let workspace = self.workspace.as_deref().map(resolved);
-        Self { uid: self.uid, home: resolved(&self.home), workspace }
-    }
-}
-
-/// Where a path leads: through the links in as much of it as is there.
-fn resolved(path: &Path) -> PathBuf {
-    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    there.map_or_else(
-        || path.to_owned(),
-        |(above, real)| match path.strip_prefix(above) {
-            Ok(rest) if rest != Path::new("") => real.join(rest),
-            _ => real,
-        },
-    )
-}
-
-fn explain(place: &str, home: Option<&Path>, workspace: Option<&Path>, json: bool) -> Result<ExitCode> {
-    let user = user::here()?;
-    let rules = here()?;
-    let absolute = |path: &Path| std::path::absolute(path).context("there is no current directory");
-    let around = Around {
-        uid: user.uid,
-        home: absolute(home.unwrap_or(&user.home))?,
-        workspace: workspace.map(absolute).transpose()?,
-    };
-    let sites = around.sites(place)?;
-    if json {
-        let met: Vec<Met<'_>> = sites.iter().flat_map(|(_, site)| met(&rules, site)).collect();
-        print_line!("{}", serde_json::to_string_pretty(&met)?);
-    } else {
-        let words = sites.iter().map(|(place, site)| explained(place, &rules, site));
-        print_line!("{}", words.collect::<Vec<_>>().join("\nit leads to another place: "));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn met<'r>(rules: &'r Rules, site: &Site) -> Vec<Met<'r>> {
-    let met = rules.policy().meetings_with(site);
-    let shown = met.iter().map(|met| Met {
-        how: how(met.way),
-        site: met.row.site.to_string(),
-        refused: match met.row.rule.effect {
-            Effect::Deny => rules.left_at(met, site).words().collect(),
-            Effect::Allow | Effect::Watch | Effect::Lend => Vec::new(),
-        },
-        rule: met.row.rule.into(),
-    });
-    shown.collect()
-}
-
-fn how(way: Way) -> &'static str {
-    match way {
-        Way::Itself => "it is",
-        Way::Named => "it has the name of",
-        Way::Below => "it lies in",
-        Way::Copy => "it is a copy of",
-    }
-}
-
-fn explained(place: &str, rules: &Rules, site: &Site) -> String {
-    let met = rules.policy().meetings_with(site);
-    let left = |met: &Meeting<'_>| match met.row.rule.effect {
-        Effect::Deny => rules.left_at(met, site),
-        Effect::Allow | Effect::Watch | Effect::Lend => What::empty(),
-    };
-    // What is lent may be read, whatever else closes it.
-    if let Some(rule) = rules.lent_at(site) {
-        let Rule { id, hosts, why, .. } = rule;
-        return format!(
-            "`{place}` is lent (`{id}`) for {}: who reads it connects there, and to what rules or the baseline name, from then on: {why}",
-            hosts.join(" and ")
-        );
-    }
-    let Some(first) = met.iter().find(|met| !left(met).is_empty()).or(met.first()) else {
-        return format!("no rule meets `{place}`: what was learned decides");
-    };
-    let Rule { id, is, why, .. } = first.row.rule;
-    let mut words = match (left(first), first.row.rule.effect) {
-        (what, Effect::Deny) if !what.is_empty() => format!(
-            "no agent session may {} `{place}`: {} {} (`{id}`, {is}): {why}",
-            what.verb(),
-            how(first.way),
-            first.row.site
-        ),
-        (_, Effect::Deny) => format!("`{place}` is open: what rule `{id}` refuses is taken back"),
-        (_, Effect::Watch) => format!("`{place}` is open, and what is done there is told (`{id}`): {why}"),
-        (_, Effect::Allow) => format!("`{place}` is left open (`{id}`): {why}"),
-        (_, Effect::Lend) => format!("`{place}` is lent (`{id}`): {why}"),
-    };
-    for other in met.iter().filter(|other| *other != first) {
-        let Rule { id, file, layer, what, .. } = other.row.rule;
-        let effect = match (left(other), other.row.rule.effect) {
-            (left, Effect::Deny) if left == *what => format!("closed to {}", what.verb()),
-            (left, Effect::Deny) if left.is_empty() => "taken back".to_owned(),
-            (left, Effect::Deny) => format!("closed to {}; the rest is taken back", left.verb()),
-            (_, Effect::Watch) => "told".to_owned(),
-            (_, Effect::Allow) => "left open".to_owned(),
-            (_, Effect::Lend) => "lent".to_owned(),
-        };
-        let from = if *layer == Layer::Shipped { String::new() } else { format!(" of `{file}`") };
-        words.push_str(&format!("\n  also: {} {} (`{id}`{from}): {effect}", how(other.way), other.row.site));
-    }
-    words
-}
-
 fn check(file: &Path, json: bool) -> Result<ExitCode> {
     let name = file.display().to_string();
     let mut text = String::new();
@@ -429,11 +241,15 @@ fn check(file: &Path, json: bool) -> Result<ExitCode> {
         .with_context(|| format!("`{name}` could not be read"))?;
     // As it would be read at a start: beside what is there already, which it may be, or may contradict.
     let is_users = file.parent().is_some_and(|above| above.ends_with("wardline/users"));
-    let layer = if is_users { Layer::User } else { Layer::Machine };
+    let layer = match file.file_name() {
+        Some(name) if name == repository::NAME => Layer::Repository,
+        _ if is_users => Layer::User,
+        _ => Layer::Machine,
+    };
     let mut sources = rules::of_machine().unwrap_or_default();
     sources.retain(|other| Path::new(&other.file) != file);
     sources.push(Source { layer, file: name.clone(), text });
-    let read = Rules::read(&sources);
+    let read = Rules::read(&sources, rules::today());
     if json {
         let wrong = read.as_ref().err();
         let wrong: Vec<Wrong<'_>> = wrong
@@ -465,31 +281,6 @@ fn check(file: &Path, json: bool) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn said(place: &str) -> String {
-        let around = Around { uid: 1000, home: "/home/u".into(), workspace: Some("/home/u/app".into()) };
-        let sites = around.sites(place).unwrap();
-        let words = sites.iter().map(|(place, site)| explained(place, &Rules::default(), site));
-        words.collect::<Vec<_>>().join("\n")
-    }
-
-    #[test]
-    fn a_place_is_explained() {
-        let places = [
-            "~/.ssh/config",
-            "~/.netrc.bak",
-            "/etc/shadow",
-            "~/notes.txt",
-            "~/.local/bin/x",
-            "/home/u/app/.vscode/tasks.json",
-            "169.254.169.254",
-            "~/other/.git/hooks/pre-commit",
-            "~/.cargo/registry/src/x/tests/id_rsa",
-            "/home/u/app/AGENTS.md",
-            "/run/user/1000/bus",
-        ];
-        insta::assert_snapshot!(places.map(said).join("\n\n"));
-    }
 
     #[test]
     fn a_rule_is_shown() {

@@ -209,9 +209,9 @@ impl Arming<'_> {
         std::iter::once(home).chain(others).collect()
     }
 
-    /// A user's own rule closes what is the user's: others have sessions, too, and all have one deny-list.
+    /// A user's own rule, or a repository's, closes what is the user's: others have sessions, too, and all have one deny-list.
     pub(super) fn check_own(&mut self, row: Row<'_>, path: &Path) -> Result<(), Error> {
-        if row.rule.layer != Layer::User {
+        if row.rule.layer < Layer::User {
             return Ok(());
         }
         let own = self.owns(path).or_else(|| {

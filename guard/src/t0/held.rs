@@ -40,9 +40,11 @@ impl Held {
             return Ok(());
         }
         labels.push((slot, *label));
-        let written = write(list, key, &shared(labels)).and_then(|()| match label.flags & LABEL_OF_ONE {
-            0 => Ok(()),
-            _ => write_own(list, key, slot, labels),
+        // A label of another kind may close what an exception of the session's had opened.
+        let has_own = own(labels, slot).is_some();
+        let written = write(list, key, &shared(labels)).and_then(|()| match has_own {
+            false => Ok(()),
+            true => write_own(list, key, slot, labels),
         });
         written.inspect_err(|_| {
             labels.pop();
@@ -81,13 +83,23 @@ fn shared(labels: &[(u32, Label)]) -> Label {
         0 => *label,
         _ => Label { flags: label.flags, ..plain(0, 0) },
     });
-    merged(all).unwrap_or(plain(0, 0))
+    let all = merged(all).unwrap_or(plain(0, 0));
+    // Whether it may be read, the kernel side asks a session's own label, where one of them may.
+    let readable = labels.iter().fold(0, |flags, &(slot, _)| flags | readable(labels, slot));
+    Label { flags: all.flags & !LABEL_READABLE | readable, ..all }
+}
+
+/// [`LABEL_READABLE`] where all labels of a session together leave that open; 0: they do not.
+fn readable(labels: &[(u32, Label)], slot: u32) -> u32 {
+    let of_slot = labels.iter().filter(|(owner, _)| *owner == slot);
+    merged(of_slot.map(|(_, label)| *label)).map_or(0, |merged| merged.flags & LABEL_READABLE)
 }
 
 /// What the labels of a session say to it alone; `None`: nothing.
 fn own(labels: &[(u32, Label)], slot: u32) -> Option<Label> {
     let of_one = labels.iter().filter(|(owner, label)| *owner == slot && label.flags & LABEL_OF_ONE != 0);
     let own = merged(of_one.map(|(_, label)| *label))?;
+    let own = Label { flags: own.flags & !LABEL_READABLE | readable(labels, slot), ..own };
     // What it refuses to everybody, everybody's map says.
     let is_own = own.flags & LABEL_OWN != 0;
     Some(if is_own { own } else { Label { flags: own.flags, ..plain(0, 0) } })
@@ -207,6 +219,28 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_is_lent_is_listed_though_another_session_closes_it() {
+        let closed = Label { deny: access::ALL, reason: 1, flags: 0 };
+        let listed = Label { flags: LABEL_READABLE, ..closed };
+        let labels = [(1, listed), (2, closed)];
+        assert_eq!(shared(&labels), listed, "the kernel side asks whose it is");
+        assert_eq!(own(&labels, 1), Some(Label { flags: LABEL_READABLE, ..plain(0, 0) }));
+        assert_eq!(own(&labels, 2), None);
+
+        let (list, mut held) = (Fake::default(), Held::default());
+        let file = FileKey { ino: 7, dev: 1, generation: 0 };
+        let flags = |slot: u32| list.state().own.get(&(slot, file)).map(|label| label.flags);
+        for (slot, label) in labels {
+            held.add(&list, slot, Key::File(file), &label).unwrap();
+        }
+        assert_eq!((flags(1), flags(2)), (Some(LABEL_READABLE), None));
+        // What its own session closes later is closed to it as well.
+        held.add(&list, 1, Key::File(file), &closed).unwrap();
+        let label = list.state().t0[&file];
+        assert_eq!((label, flags(1)), (closed, Some(0)));
+    }
+
+    #[test]
     fn what_a_session_excepts_is_its_own() {
         let (list, mut held) = (Fake::default(), Held::default());
         let file = FileKey { ino: 7, dev: 1, generation: 0 };
@@ -237,18 +271,24 @@ mod tests {
     }
 
     #[test]
-    fn what_one_session_may_read_and_another_may_not_is_closed() {
+    fn what_one_session_may_read_is_closed_to_another_that_may_not() {
         let closed = Label { deny: access::ALL, reason: 1, flags: 0 };
         let open = Label { flags: LABEL_READABLE, ..closed };
         let unchanged = Label { deny: access::MODIFY, ..closed };
-        for (labels, merged_to) in [
-            ([open, closed], closed),
-            ([closed, open], closed),
-            ([open, unchanged], open),
-            ([unchanged, open], open),
-            ([open, open], open),
+        for (labels, may) in [
+            ([open, closed], [true, false]),
+            ([closed, open], [false, true]),
+            ([open, unchanged], [true, false]),
+            ([open, open], [true, true]),
         ] {
-            assert_eq!(shared(&[(1, labels[0]), (2, labels[1])]), merged_to);
+            let labels = [(1, labels[0]), (2, labels[1])];
+            assert_eq!(shared(&labels), open, "the kernel side asks whose it is");
+            let reads = |slot| own(&labels, slot).is_some_and(|label| label.flags & LABEL_READABLE != 0);
+            assert_eq!([1, 2].map(reads), may);
+            // Of one session both hold.
+            let of_one = labels.map(|(_, label)| (1, label));
+            let is_open = labels.iter().all(|(_, label)| *label != closed);
+            assert_eq!(shared(&of_one), if is_open { open } else { closed });
         }
     }
 }

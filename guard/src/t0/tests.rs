@@ -180,7 +180,7 @@ fn what_lies_above_a_jewel_keeps_its_place() {
     symlink("dotfiles/config", home.path(".config")).unwrap();
     let named = "[[rule]]\nid = \"x\"\nis = \"x\"\nwhere.named = [\".tool/hooks\", \"tool/hooks\"]\nwhat = \"change\"\neffect = \"deny\"\nwhy = \"x\"\n";
     let source = policy::Source { layer: Layer::Machine, file: "x".into(), text: named.into() };
-    let guarded = Guarded { rules: Rules::read(&[source]).unwrap(), ..home.guarded() };
+    let guarded = Guarded { rules: Rules::read(&[source], policy::Day::at(0)).unwrap(), ..home.guarded() };
     let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
     stage.arm(1, &guarded, None).unwrap();
     let above = |path: &str| home.place(path).is_some_and(|label| label.flags == abi::LABEL_ABOVE);
@@ -217,9 +217,8 @@ fn what_is_closed_to_one_agent_is_open_to_sessions_of_others() {
     let uid = fs::metadata(home.path("")).unwrap().uid();
     let text = "[[rule]]\nid = \"x\"\nis = \"x\"\nwhere.home = \"customers\"\nwhat = \"read\"\neffect = \"deny\"\nagents = \"codex\"\nwhy = \"x\"\n";
     let source = policy::Source { layer: Layer::User, file: "x".into(), text: text.into() };
-    let rules = Rules::read(&[source]).unwrap();
-    let of =
-        |agent: &str| Guarded { uid, rules: rules.of_session(agent, policy::Day::at(0)), ..home.guarded() };
+    let rules = Rules::read(&[source], policy::Day::at(0)).unwrap();
+    let of = |agent: &str| Guarded { uid, rules: rules.of_session(agent), ..home.guarded() };
     let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
     stage.arm(1, &of("codex"), None).unwrap();
     stage.arm(2, &of("claude-code"), None).unwrap();

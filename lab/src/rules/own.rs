@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, unshare};
-use policy::{Layer, Policy, Rules, Site, Source};
+use policy::{Day, Layer, Policy, Rules, Site, Source};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where rules of one's own are.
 const OF_ALL: &str = "/etc/wardline";
@@ -45,7 +46,9 @@ impl Own {
             }
             sources.push(Source { layer, file, text });
         }
-        let rules = Rules::read(&sources).map_err(|wrong| anyhow!("{wrong}"))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let today = Day::at(now.as_secs());
+        let rules = Rules::read(&sources, today).map_err(|wrong| anyhow!("{wrong}"))?;
         Ok(Self { rules, untried, text: own, machine })
     }
 

@@ -304,7 +304,7 @@ proptest! {
             for said in &heard.rules {
                 let toml = said.toml("x");
                 let file = crate::Source { layer: Layer::User, file: "own.toml".into(), text: toml.clone() };
-                let read_rules = Rules::read(&[file]);
+                let read_rules = Rules::read(&[file], crate::Day::at(0));
                 prop_assert!(read_rules.is_ok(), "{}\n{}", text, toml);
                 let again = hear(&sentence(said.effect, said.what, &said.sites), listener(&rules));
                 prop_assert_eq!(of(&again), vec![(said.effect, said.what, said.sites.clone())], "{}", text);

@@ -60,6 +60,36 @@ fn a_mistake_has_its_place_and_the_nearest_word() {
 }
 
 #[test]
+fn a_repositorys_rules_close_what_lies_in_it_and_nothing_else() {
+    const OWN: &str = "[[rule]]\nid = \"x\"\nis = \"key\"\nwhere.workspace = [\".env\"]\nwhat = \"read\"\neffect = \"deny\"\nwhy = \"because\"\n";
+    let read = |text: &str| Policy::read(Layer::Repository, ".wardline.toml", text);
+    assert!(read(OWN).is_ok() && read(&OWN.replace("deny", "watch")).is_ok());
+    for (change, message, place) in [
+        (("\"deny\"", "\"allow\""), "a repository's rules open nothing", (6, 10)),
+        (("\"deny\"", "\"lend\"\nhosts = \"a.example\""), "a repository's rules open nothing", (6, 10)),
+        (("where.workspace", "where.home"), "`home` is not the repository's", (4, 7)),
+        (("where.workspace", "where.root"), "`root` is not the repository's", (4, 7)),
+        (("where.workspace", "where.name"), "`name` is not the repository's", (4, 7)),
+        (("because", "\\u001b[2J"), "a text has 1 to 1024 bytes on one line, all of which are seen", (7, 7)),
+        (
+            ("because", "\u{202e}esuaceb"),
+            "a text has 1 to 1024 bytes on one line, all of which are seen",
+            (7, 7),
+        ),
+        (("why", "\"\\u001b\" = 1\nwhy"), "`?` is no key of a rule", (7, 1)),
+    ] {
+        let wrong = read(&OWN.replacen(change.0, change.1, 1)).unwrap_err();
+        let told: Vec<_> = wrong.mistakes.iter().map(|one| (&*one.message, wrong.position(one))).collect();
+        assert!(told.contains(&(message, place)), "{change:?}: {told:?}");
+        assert!(!wrong.render().contains(['\u{1b}', '\u{202e}']), "{change:?}");
+    }
+    let many = (0..101).map(|at| OWN.replace("\"x\"", &format!("\"x{at}\""))).collect::<String>();
+    assert!(read(&many).unwrap_err().to_string().contains("one mistake"));
+    let long = format!("#{}\n{OWN}", "x".repeat(MAX_BYTES_OF_REPOSITORY));
+    assert_eq!(read(&long).unwrap_err().mistakes[0].message, "the file has more than 65536 bytes");
+}
+
+#[test]
 fn a_shipped_rule_holds_for_what_agents_files_say() {
     let rule =
         |word: &str| RULE.replacen("where.home = [\".x\"]", &format!("where.of-agents = \"{word}\""), 1);

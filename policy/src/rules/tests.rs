@@ -14,7 +14,11 @@ fn source(layer: Layer, file: &str, text: String) -> Source {
 }
 
 fn user(text: String) -> Result<Rules, Wrong> {
-    Rules::read(&[source(Layer::User, "own.toml", text)])
+    Rules::read(&[source(Layer::User, "own.toml", text)], today())
+}
+
+fn today() -> Day {
+    Day::at(0)
 }
 
 /// What is refused at a site.
@@ -107,7 +111,7 @@ fn what_the_machine_closes_is_final_unless_it_says_otherwise() {
         let machine = rule("company", "home = [\"customers\"]", "everything", "deny", more);
         let own = rule("mine", "home = [\"customers\"]", "everything", "allow", "");
         let sources = [source(Layer::Machine, "m.toml", machine), source(Layer::User, "own.toml", own)];
-        assert_eq!(Rules::read(&sources).is_ok(), is_open, "{more}");
+        assert_eq!(Rules::read(&sources, today()).is_ok(), is_open, "{more}");
     }
     let wrong = user(rule("x", "name = [\"secret\"]", "read", "deny", "")).unwrap_err().to_string();
     assert!(wrong.starts_with("own.toml:4:7: `name` would hold in other users' sessions, too"), "{wrong}");
@@ -119,9 +123,12 @@ fn what_the_machine_closes_is_final_unless_it_says_otherwise() {
 fn an_id_stands_for_one_rule_of_a_layer() {
     let same = || rule("x", "home = [\"x\"]", "read", "deny", "");
     let two = [source(Layer::Machine, "a.toml", same()), source(Layer::Machine, "b.toml", same())];
-    assert_eq!(Rules::read(&two).unwrap_err().to_string(), "b.toml:1:1: `a.toml` has a rule `x`, too");
+    assert_eq!(
+        Rules::read(&two, today()).unwrap_err().to_string(),
+        "b.toml:1:1: `a.toml` has a rule `x`, too"
+    );
     let two = [source(Layer::Machine, "a.toml", same()), source(Layer::User, "b.toml", same())];
-    assert_eq!(Rules::read(&two).unwrap().own().count(), 2);
+    assert_eq!(Rules::read(&two, today()).unwrap().own().count(), 2);
 }
 
 /// Rules that may stand together or not.
@@ -155,7 +162,7 @@ fn of_rules(rules: &[(bool, String, String, &str)], order: &[usize], files: usiz
         sources[file].text.push_str(&text.replace("ID", &format!("r{number}")));
     }
     sources.rotate_left(order.first().copied().unwrap_or_default() % (2 * files));
-    Rules::read(&sources)
+    Rules::read(&sources, today())
 }
 
 #[test]
@@ -172,17 +179,38 @@ fn a_rule_is_for_its_agents_until_its_last_day() {
         rule("ends", "expires = \"2027-01-31\""),
     ];
     let source = Source { layer: Layer::User, file: "own.toml".into(), text: text.concat() };
-    let rules = Rules::read(&[source]).unwrap();
     let of = |agent: &str, day: &str| {
-        let rules = rules.of_session(agent, Day::read(day).unwrap());
+        let rules = Rules::read(std::slice::from_ref(&source), Day::read(day).unwrap()).unwrap();
+        let rules = rules.of_session(agent);
         rules.own().map(|rule| rule.id.clone()).collect::<Vec<_>>()
     };
     assert_eq!(of("codex", "2027-01-31"), ["all", "both", "codex", "ends"]);
     assert_eq!(of("codex", "2027-02-01"), ["all", "both", "codex"]);
     assert_eq!(of("claude-code", "2026-01-01"), ["all", "both", "ends"]);
     assert_eq!(of("gemini-cli", "2030-01-01"), ["all"]);
-    let later = Day::read("2030-01-01").unwrap();
-    assert_eq!(Rules::default().of_session("codex", later), Rules::default());
+    assert_eq!(Rules::default().of_session("codex"), Rules::default());
+}
+
+#[test]
+fn what_has_expired_neither_opens_nor_stands_in_the_way() {
+    let ends =
+        |id: &str, effect: &str| rule(id, "home = [\".npmrc\"]", "read", effect, "expires = \"2027-01-31\"");
+    let allow = rule("later", "home = [\".npmrc\"]", "read", "allow", "");
+    let read = |text: String, day: &str| {
+        Rules::read(&[source(Layer::User, "own.toml", text)], Day::read(day).unwrap())
+    };
+    let rules = read(ends("x", "allow"), "2027-02-01").unwrap();
+    assert!(rules.refused_at(&home(".npmrc")).contains(What::READ));
+    assert_eq!(rules.expired().iter().map(|rule| &*rule.id).collect::<Vec<_>>(), ["x"]);
+    let both = ends("x", "deny") + &allow;
+    let wrong = read(both.clone(), "2027-01-31").unwrap_err().to_string();
+    assert!(wrong.contains("take `x` out of `own.toml`"), "{wrong}");
+    let rules = read(both, "2027-02-01").unwrap();
+    assert!(!rules.refused_at(&home(".npmrc")).contains(What::READ));
+    // Its id stays its own.
+    let files =
+        [source(Layer::User, "a.toml", ends("x", "deny")), source(Layer::User, "b.toml", ends("x", "deny"))];
+    assert!(Rules::read(&files, Day::read("2028-01-01").unwrap()).is_err());
 }
 
 type Refused<'r> = Vec<(&'r Site, What, &'r str)>;

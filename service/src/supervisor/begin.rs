@@ -16,10 +16,12 @@ use bstr::BString;
 use event::{Context, SessionMeta};
 use guard::cgroup::Cgroup;
 use guard::session::{Recording, names};
-use guard::{Opening, canary};
+use guard::{Opening, canary, repository};
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sys::clock::boot_ns;
@@ -161,8 +163,14 @@ struct Opened {
 }
 
 fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) -> Result<Opened, Refused> {
-    let rules = guard::rules::of_session(begin.uid, begin.agent.as_str())
-        .map_err(|trouble| Refused::new(Why::Policy, trouble.to_string()))?;
+    let (uid, agent) = (begin.uid, begin.agent.clone());
+    let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
+    let workspaces: Vec<PathBuf> = begin.workspaces.iter().map(path).collect();
+    let read = move || {
+        repository::of_session(uid, agent.as_str(), &workspaces)
+            .map_err(|trouble| Refused::new(Why::Policy, trouble.to_string()))
+    };
+    let (rules, mut notes) = shared.armer.look(begin.uid, read)?;
     // Whom processes are connected to that run already, nobody knows.
     let rules = if begin.attach { rules.lending_nothing() } else { rules };
     let baseline = match begin.mode {
@@ -174,7 +182,6 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
     let meta = meta(lease, begin, &command);
     let teller = shared.tellers.of(begin.uid, &shared.setup, &shared.starter, &lease.kernel)?;
     let number = teller.begin(meta.clone()).map_err(unwritable)?;
-    let mut notes = Vec::new();
     let (broker, key_files) = keys::open(shared, lease, slot, begin, &mut notes);
     let cgroup = match Cgroup::create(&format!("{}{}-{number}", cgroup_prefix(), begin.uid)) {
         Ok(cgroup) => Some(cgroup),

@@ -75,7 +75,7 @@ mod tests {
         let text = "[[rule]]\nid = \"a\"\nis = \"x\"\nwhere.home = [\".npmrc\"]\nwhat = \"read\"\neffect = \"allow\"\nwhy = \"w\"\n\
                     [[rule]]\nid = \"b\"\nis = \"x\"\nwhere.home = [\"x\", \"y\"]\nwhat = \"everything\"\neffect = \"deny\"\nwhy = \"w\"\n";
         let source = Source { layer: Layer::User, file: "own.toml".into(), text: text.into() };
-        let rules = Rules::read(&[source]).unwrap();
+        let rules = Rules::read(&[source], policy::Day::at(0)).unwrap();
         let changes: Vec<_> = rules.own().flat_map(|rule| changes(&rules, rule)).collect();
         let words: Vec<_> = changes.iter().map(|of| format!("{} {}", of.change, of.sentence)).collect();
         assert_eq!(

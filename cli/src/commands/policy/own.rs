@@ -5,10 +5,11 @@ use anyhow::{Context, Result};
 use command::print_line;
 use command::user::UserArgs;
 use command::{Exit, State};
+use event::AgentName;
 use guard::rules;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Uid;
-use policy::{Effect, Layer, Policy, Rules, Said, Site, What};
+use policy::{Effect, Layer, Policy, Rules, Said, Site, Source, What};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
@@ -32,6 +33,17 @@ pub struct PlaceArgs {
     user: UserArgs,
 }
 
+/// What was closed.
+#[derive(Debug, clap::Args)]
+pub struct DenyArgs {
+    /// The place
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// In whose sessions alone, as `wardline show` names it; several times
+    #[arg(long = "agent", value_name = "AGENT")]
+    agents: Vec<AgentName>,
+}
+
 /// What is to be lent.
 #[derive(Debug, clap::Args)]
 pub struct LendArgs {
@@ -40,6 +52,9 @@ pub struct LendArgs {
     /// A host that it is for: a whole name, or an address; several times
     #[arg(long = "host", value_name = "HOST", required = true)]
     hosts: Vec<String>,
+    /// To whose sessions alone, as `wardline show` names it; several times
+    #[arg(long = "agent", value_name = "AGENT")]
+    agents: Vec<AgentName>,
     /// Why: it is shown with what it does
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
@@ -102,9 +117,9 @@ impl Own {
     /// The rules of this machine, and a text as the user's.
     pub fn with(&self, text: &str) -> Result<Rules> {
         let mut sources = rules::of_machine()?;
-        let file = self.path.display().to_string();
-        sources.push(policy::Source { layer: Layer::User, file, text: text.into() });
-        Rules::read(&sources).map_err(|wrong| Exit::Refused.error(format!("nothing was written: {wrong}")))
+        sources.push(Source { layer: Layer::User, file: self.path.display().to_string(), text: text.into() });
+        Rules::read(&sources, rules::today())
+            .map_err(|wrong| Exit::Refused.error(format!("nothing was written: {wrong}")))
     }
 
     /// A rule of the user closes what is the user's: with another one no session would start.
@@ -130,33 +145,37 @@ impl Own {
         Ok(())
     }
 
-    /// Nobody else writes meanwhile.
-    fn lock(&self) -> Result<Flock<File>> {
-        let directory = self.path.parent().context("the file has no directory")?;
-        let failed = || format!("`{}` cannot be locked", directory.display());
-        DirBuilder::new().recursive(true).mode(0o755).create(directory).with_context(failed)?;
-        let opened = File::open(directory).with_context(failed)?;
-        Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, error)| error).with_context(failed)
-    }
-
     /// Puts a text in the place of what is there, if sessions would begin under it.
     pub fn write(&self, text: &str) -> Result<()> {
         self.check_owners(&self.with(text)?)?;
-        let lock = self.lock()?;
-        // What was written meanwhile is not lost: it may have closed something.
-        if text_of(&self.path)? != self.text {
-            let changed = format!("nothing was written: `{}` was changed meanwhile", self.path.display());
-            return Err(Exit::Failed.error(changed));
-        }
-        let directory = self.path.parent().context("the file has no directory")?;
-        let failed = || format!("`{}` could not be written", self.path.display());
-        let mut file = tempfile::NamedTempFile::new_in(directory).with_context(failed)?;
-        file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(failed)?;
-        file.persist(&self.path).map_err(|error| error.error).with_context(failed)?;
-        drop(lock);
-        Ok(())
+        put(&self.path, &self.text, text)
     }
+}
+
+/// Nobody else writes below a directory meanwhile.
+fn lock(directory: &Path) -> Result<Flock<File>> {
+    let failed = || format!("`{}` cannot be locked", directory.display());
+    DirBuilder::new().recursive(true).mode(0o755).create(directory).with_context(failed)?;
+    let opened = File::open(directory).with_context(failed)?;
+    Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, error)| error).with_context(failed)
+}
+
+/// Puts a text in the place of what a file of root's holds, if that is still what was read.
+pub(super) fn put(path: &Path, before: &str, text: &str) -> Result<()> {
+    let directory = path.parent().context("the file has no directory")?;
+    let lock = lock(directory)?;
+    // What was written meanwhile is not lost: it may have closed something.
+    if text_of(path)? != before {
+        let changed = format!("nothing was written: `{}` was changed meanwhile", path.display());
+        return Err(Exit::Failed.error(changed));
+    }
+    let failed = || format!("`{}` could not be written", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(directory).with_context(failed)?;
+    file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(failed)?;
+    file.persist(path).map_err(|error| error.error).with_context(failed)?;
+    drop(lock);
+    Ok(())
 }
 
 impl Own {
@@ -164,8 +183,12 @@ impl Own {
     fn say(&self, said: &Said, done: &str, place: &str) -> Result<ExitCode> {
         let (text, id) = said.added_to(&self.text, &self.there);
         self.write(&text)?;
+        let with = match &*said.agents {
+            [] => String::new(),
+            agents => format!(" with {}", agents.join(" and ")),
+        };
         print_line!(
-            "{done} `{place}` in sessions of user {} that begin from now on: rule `{id}` in `{}`; `sudo wardline policy forget {id}` takes it back",
+            "{done} `{place}` in sessions of user {}{with} that begin from now on: rule `{id}` in `{}`; `sudo wardline policy forget {id}` takes it back",
             self.uid,
             self.path.display()
         );
@@ -173,16 +196,30 @@ impl Own {
     }
 }
 
-/// What a file of rules holds; nothing, if it is not there.
-fn text_of(path: &Path) -> Result<String> {
+/// What a file of root's holds; nothing, if it is not there.
+pub(super) fn text_of(path: &Path) -> Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
         text => text.with_context(|| format!("`{}` could not be read", path.display())),
     }
 }
 
+/// Opens a place.
+pub fn allow(state: &State, args: &PlaceArgs) -> Result<ExitCode> {
+    add(state, Effect::Allow, args, &[])
+}
+
+/// Closes a place.
+pub fn deny(state: &State, args: &DenyArgs) -> Result<ExitCode> {
+    add(state, Effect::Deny, &args.place, &args.agents)
+}
+
+fn names(agents: &[AgentName]) -> Vec<String> {
+    agents.iter().map(ToString::to_string).collect()
+}
+
 /// Adds a rule for a place.
-pub fn add(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> {
+fn add(state: &State, effect: Effect, args: &PlaceArgs, agents: &[AgentName]) -> Result<ExitCode> {
     let own = Own::open(state, &args.user)?;
     let site = site_of(&args.place, &own.home)?;
     let mut what = args.what.iter().try_fold(What::empty(), |all, word| {
@@ -205,7 +242,8 @@ pub fn add(state: &State, effect: Effect, args: &PlaceArgs) -> Result<ExitCode> 
     }
     let why = args.why.clone().unwrap_or_else(|| format!("said with `wardline policy {}`", effect.word()));
     let done = if effect == Effect::Allow { "opened" } else { "closed" };
-    own.say(&Said { sites: vec![site], what, effect, hosts: Vec::new(), why }, done, &args.place)
+    let said = Said { sites: vec![site], what, effect, hosts: Vec::new(), agents: names(agents), why };
+    own.say(&said, done, &args.place)
 }
 
 /// Adds a rule that lends a place.
@@ -213,7 +251,8 @@ pub fn lend(state: &State, args: &LendArgs) -> Result<ExitCode> {
     let own = Own::open(state, &args.user)?;
     let sites = vec![site_of(&args.place, &own.home)?];
     let why = args.why.clone().unwrap_or_else(|| "said with `wardline policy lend`".to_owned());
-    let said = Said { sites, what: What::READ, effect: Effect::Lend, hosts: args.hosts.clone(), why };
+    let (hosts, agents) = (args.hosts.clone(), names(&args.agents));
+    let said = Said { sites, what: What::READ, effect: Effect::Lend, hosts, agents, why };
     own.say(&said, "lends", &args.place)
 }
 
