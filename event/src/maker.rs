@@ -5,7 +5,7 @@
 //! same program once more). A script starts the agent's program first, and one of a shell does its work by the programs that it
 //! starts: these are the agent itself, too, and what they start is not.
 
-use crate::{Event, Object, Op};
+use crate::{Event, Object, Op, Outcome};
 use agents::{Agent, is_shell};
 use bstr::BString;
 use std::collections::HashMap;
@@ -42,7 +42,8 @@ impl Makers {
         }
         match event.op {
             Op::Fork => self.made(event),
-            Op::Exec => self.started(event),
+            // Who looks for a program in PATH tries each directory.
+            Op::Exec if !matches!(event.outcome, Outcome::Failed(_)) => self.started(event),
             Op::Exit if event.tid == event.pid => {
                 self.itself.remove(&event.pid);
             }
@@ -132,6 +133,16 @@ mod tests {
         ];
         assert_eq!(itself(&events), [1, 4, 5]);
         assert_eq!(itself(&[&events[..], &[event(4, Op::Exit, Object::None)]].concat()), [1, 5]);
+    }
+
+    #[test]
+    fn who_looks_for_a_program_in_vain_is_what_it_was() {
+        let looked = |pid, path| Event { outcome: Outcome::Failed(2), ..exec(pid, path, None) };
+        let start = [exec(1, "/usr/bin/node", Some("/opt/tool")), fork(1, 2), looked(2, "/h/bin/inner")];
+        assert_eq!(itself(&[&start[..], &[exec(2, "/usr/bin/inner", None)]].concat()), [1, 2]);
+        let native = [exec(1, "/opt/tool", None), fork(1, 2), looked(2, "/h/bin/ls")];
+        assert_eq!(itself(&native), [1, 2]);
+        assert_eq!(itself(&[&native[..], &[exec(2, "/usr/bin/ls", None)]].concat()), [1]);
     }
 
     #[test]

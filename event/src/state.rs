@@ -9,6 +9,7 @@
 //! seen to make something ([`Makers`](crate::maker::Makers)). Each is taught as a place below [`KEPT`].
 
 use crate::{Reach, jewel};
+use agents::Agent;
 use bstr::{BStr, BString, ByteSlice};
 use std::collections::BTreeSet;
 
@@ -123,6 +124,7 @@ pub fn is_obeyed(name: &[u8], directory: &[u8]) -> bool {
     let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending.as_bytes()));
     let is_configuration = |stem| is(CONFIGURATION, stem) || stem == plain(directory);
     is(OBEYED, name)
+        || installed(directory).any(|installed| installed.as_bytes() == name)
         || is(OBEYED_FILES, name)
         || is(CONFIGURATION, name)
         || stem.is_some_and(is_configuration)
@@ -133,8 +135,17 @@ pub fn obeyed(directory: &[u8]) -> impl Iterator<Item = BString> {
     let stems = CONFIGURATION.iter().map(|stem| stem.as_bytes()).chain([plain(directory)]);
     let configuration =
         stems.flat_map(|stem| ENDINGS.iter().map(move |ending| [stem, ending.as_bytes()].concat().into()));
-    let whole = [OBEYED, OBEYED_FILES, CONFIGURATION].into_iter().flatten();
-    whole.map(|name| BString::from(*name)).chain(configuration)
+    let whole = [OBEYED, OBEYED_FILES, CONFIGURATION].into_iter().flatten().copied();
+    whole.chain(installed(directory)).map(BString::from).chain(configuration)
+}
+
+/// Where an agent's installer keeps its programs in the state of this name: programs outside the session run them.
+fn installed(directory: &[u8]) -> impl Iterator<Item = &'static str> {
+    let installs = Agent::all().iter().flat_map(|agent| &agent.installs);
+    installs.filter_map(move |path| {
+        let (above, name) = path.rsplit_once('/')?;
+        (above.rsplit('/').next()?.as_bytes() == directory).then_some(name)
+    })
 }
 
 fn plain(directory: &[u8]) -> &[u8] {
@@ -281,6 +292,24 @@ mod tests {
         }
         assert!(obeyed(b".tool").any(|name| name == "tool.json"));
         assert!(!is_obeyed(b"sessions", b".tool") && !is_obeyed(b"cache.db", b".tool"));
+    }
+
+    #[test]
+    fn where_an_agent_is_installed_in_its_state_is_obeyed_there_alone() {
+        for agent in Agent::all() {
+            for path in &agent.installs {
+                let (above, name) = path.rsplit_once('/').unwrap();
+                let directory = above.rsplit('/').next().unwrap().as_bytes();
+                assert!(is_obeyed(name.as_bytes(), directory), "{path}");
+                assert!(obeyed(directory).any(|obeyed| obeyed == name), "{path}");
+            }
+        }
+        let closes = |directory: &str, path: &str| {
+            let state: State = [components(directory)].into_iter().collect();
+            state.closes(Reach::Create, &path.split('/').map(BStr::new).collect::<Vec<_>>())
+        };
+        assert!(closes("$home/.cache/copilot", "$home/.cache/copilot/pkg/linux-x64/1.0.2/index.js"));
+        assert!(!closes("$home/.cache/tool", "$home/.cache/tool/pkg/index.js"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use store::{Reader, Session};
 /// Bytes of the file.
 const BYTES_MAX: usize = 4 << 20;
 
-/// Answers that are kept.
+/// Answers that are kept, and as many of those that were taken back.
 const ANSWERS_MAX: usize = 512;
 
 /// What was answered.
@@ -49,17 +49,37 @@ pub struct Answer {
     pub says: Says,
     /// What it is about, or opens.
     pub places: Vec<Allowed>,
+    /// When it was taken back, ns since 1970: it opens nothing any more, and is kept so that what it opened is not taught.
+    #[serde(default)]
+    pub taken_back_unix_ns: Option<i64>,
 }
 
 impl Answer {
     /// Whether it opens its places in a session, at a time in ns since 1970.
     pub fn opens_in(&self, session: Option<i64>, now: i64) -> bool {
-        match self.says {
-            Says::Always => true,
-            Says::Until(end) => now < end,
-            Says::Session => session == Some(self.session),
-            Says::No => false,
-        }
+        self.stands()
+            && match self.says {
+                Says::Always => true,
+                Says::Until(end) => now < end,
+                Says::Session => session == Some(self.session),
+                Says::No => false,
+            }
+    }
+
+    /// Whether nobody has taken it back.
+    fn stands(&self) -> bool {
+        self.taken_back_unix_ns.is_none()
+    }
+
+    /// When it was last changed, ns since 1970.
+    pub(crate) fn changed_unix_ns(&self) -> i64 {
+        self.taken_back_unix_ns.unwrap_or(self.said_unix_ns)
+    }
+
+    /// Takes it back; whether something must remember it.
+    fn take_back(&mut self, now: i64) -> bool {
+        self.taken_back_unix_ns = Some(now);
+        self.says != Says::No
     }
 }
 
@@ -71,13 +91,23 @@ pub(crate) fn allowed(answers: &[Answer], agent: &str, session: Option<i64>, now
 
 /// What a person allowed an agent at any time: that it is refused later is what was said.
 pub(crate) fn decided(answers: &[Answer], agent: &str) -> Vec<Allowed> {
-    let of_agent = answers.iter().filter(|answer| answer.agent == agent && answer.says != Says::No);
-    of_agent.flat_map(|answer| answer.places.iter().cloned()).collect()
+    let opened = |answer: &&Answer| answer.agent == agent && answer.stands() && answer.says != Says::No;
+    answers.iter().filter(opened).flat_map(|answer| answer.places.iter().cloned()).collect()
+}
+
+/// What an agent was allowed and is no more, since that was taken back.
+pub(crate) fn taken_back(answers: &[Answer], agent: &str) -> Vec<Allowed> {
+    let decided = decided(answers, agent);
+    let of_agent = answers.iter().filter(|answer| answer.agent == agent && !answer.stands());
+    let places = of_agent.flat_map(|answer| answer.places.iter().cloned());
+    places.filter(|place| !decided.iter().any(|decided| decided.covers(place))).collect()
 }
 
 /// Whether somebody answered to what was refused in a session, and is not to be asked again.
 pub fn is_answered(answers: &[Answer], session: &Session, opens: &[Allowed], now: i64) -> bool {
-    let counts = |answer: &Answer| answer.says == Says::No || answer.opens_in(Some(session.id.0), now);
+    let counts = |answer: &Answer| {
+        answer.stands() && (answer.says == Says::No || answer.opens_in(Some(session.id.0), now))
+    };
     covers(answers, session, opens, counts)
 }
 
@@ -125,8 +155,15 @@ impl Library {
         self.root().join("answers")
     }
 
-    /// Everything that was answered.
+    /// Everything that was answered and was not taken back.
     pub fn answers(&self) -> Result<Vec<Answer>, Error> {
+        let mut answers = self.ever_answered()?;
+        answers.retain(Answer::stands);
+        Ok(answers)
+    }
+
+    /// The same with what was taken back: what training is to know.
+    pub fn ever_answered(&self) -> Result<Vec<Answer>, Error> {
         read(&self.answers_path())
     }
 
@@ -135,13 +172,17 @@ impl Library {
         Ok(allowed(&self.answers()?, agent, session, now))
     }
 
-    /// Keeps an answer in the place of the one that was given to the same, and gives it its number.
+    /// Keeps an answer in the place of the one that was given to the same, and gives it its number. One that says no takes the
+    /// other back.
     pub fn answer(&self, mut answer: Answer) -> Result<Answer, Error> {
         check_agent(&answer.agent)?;
         let _lock = file::lock(self.root())?;
-        let mut answers = self.answers()?;
-        answers.retain(|other| other.agent != answer.agent || other.places != answer.places);
-        if answers.len() >= ANSWERS_MAX {
+        let mut answers = self.ever_answered()?;
+        answers.retain_mut(|other| {
+            let is_other = other.agent != answer.agent || other.places != answer.places;
+            is_other || answer.says == Says::No && other.take_back(answer.said_unix_ns)
+        });
+        if answers.iter().filter(|answer| answer.stands()).count() >= ANSWERS_MAX {
             return Err(Error::Unsafe {
                 path: self.answers_path(),
                 problem: "full: `wardline forget` makes room",
@@ -149,23 +190,32 @@ impl Library {
         }
         answer.number = answers.iter().map(|answer| answer.number).max().unwrap_or(0) + 1;
         answers.push(answer.clone());
-        self.write_answers(&answers)?;
+        self.write_answers(answers)?;
         Ok(answer)
     }
 
-    /// Takes an answer back; `None` where there is none of that number.
-    pub fn forget(&self, number: u64) -> Result<Option<Answer>, Error> {
+    /// Takes an answer back at a time in ns since 1970; `None` where there is none of that number.
+    pub fn forget(&self, number: u64, now: i64) -> Result<Option<Answer>, Error> {
         let _lock = file::lock(self.root())?;
-        let mut answers = self.answers()?;
-        let Some(at) = answers.iter().position(|answer| answer.number == number) else { return Ok(None) };
-        let forgotten = answers.remove(at);
-        self.write_answers(&answers)?;
-        Ok(Some(forgotten))
+        let mut answers = self.ever_answered()?;
+        let found = answers.iter().position(|answer| answer.number == number && answer.stands());
+        let Some(mut forgotten) = found.map(|at| answers.remove(at)) else { return Ok(None) };
+        let answered = forgotten.clone();
+        if forgotten.take_back(now) {
+            answers.push(forgotten);
+        }
+        self.write_answers(answers)?;
+        Ok(Some(answered))
     }
 
-    fn write_answers(&self, answers: &[Answer]) -> Result<(), Error> {
+    /// Of those that were taken back the last are remembered.
+    fn write_answers(&self, mut answers: Vec<Answer>) -> Result<(), Error> {
         let path = self.answers_path();
-        let bytes = rmp_serde::to_vec_named(answers);
+        answers.sort_by_key(|answer| (answer.taken_back_unix_ns, answer.number));
+        let standing = answers.iter().filter(|answer| answer.stands()).count();
+        let past = answers.len().saturating_sub(standing + ANSWERS_MAX);
+        answers.drain(standing..standing + past);
+        let bytes = rmp_serde::to_vec_named(&answers);
         let bytes =
             bytes.map_err(|_| Error::Unsafe { path: path.clone(), problem: "not to be written down" })?;
         if bytes.len() > BYTES_MAX {
@@ -197,6 +247,7 @@ mod tests {
             about: format!("open ~/{name}"),
             says,
             places: vec![Allowed { place, below: false }],
+            taken_back_unix_ns: None,
         }
     }
 
@@ -221,6 +272,23 @@ mod tests {
     }
 
     #[test]
+    fn as_many_are_remembered_that_were_taken_back_as_are_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let library = Library::new(directory.path());
+        let made: Vec<Answer> = (0..2 * ANSWERS_MAX as u64)
+            .map(|number| Answer {
+                number,
+                taken_back_unix_ns: (number > 2).then_some(NOW + number as i64),
+                ..answer("codex", &number.to_string(), Says::Always)
+            })
+            .collect();
+        library.write_answers(made).unwrap();
+        let kept: Vec<u64> = library.ever_answered().unwrap().iter().map(|answer| answer.number).collect();
+        let last = ANSWERS_MAX as u64..2 * ANSWERS_MAX as u64;
+        assert_eq!(kept, (0..3).chain(last).collect::<Vec<u64>>());
+    }
+
+    #[test]
     fn the_last_answer_to_the_same_counts_and_each_can_be_taken_back() {
         let directory = tempfile::tempdir().unwrap();
         let library = Library::new(directory.path());
@@ -230,9 +298,16 @@ mod tests {
         });
         assert_eq!(numbers, [1, 2, 3]);
         assert_eq!(library.answers().unwrap().len(), 2);
-        assert_eq!(library.forget(1).unwrap(), None);
-        assert_eq!(library.forget(2).unwrap().map(|answer| answer.about), Some("open ~/b".into()));
+        assert_eq!(library.forget(1, NOW).unwrap(), None);
+        assert_eq!(library.forget(2, NOW).unwrap().map(|answer| answer.about), Some("open ~/b".into()));
         assert_eq!(library.allowed("codex", None, NOW).unwrap(), []);
+        assert_eq!(taken_back(&library.ever_answered().unwrap(), "codex").len(), 1);
+        library.answer(answer("codex", "b", Says::Until(2_000))).unwrap();
+        assert_eq!(taken_back(&library.ever_answered().unwrap(), "codex"), [], "it was allowed again");
+        library.answer(answer("codex", "b", Says::No)).unwrap();
+        let ever = library.ever_answered().unwrap();
+        assert_eq!((taken_back(&ever, "codex").len(), taken_back(&ever, "aider").len()), (1, 0));
+        assert_eq!((decided(&ever, "codex"), library.answers().unwrap().len()), (vec![], 2));
         let malformed = library.answers_path();
         file::replace(&malformed, b"\xc1").unwrap();
         assert!(library.answers().unwrap_err().to_string().contains("malformed"));

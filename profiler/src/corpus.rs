@@ -1,6 +1,8 @@
 //! Segments of one task as a corpus to train on.
 
 use crate::session::{Reading, replay};
+use event::Step;
+use models::Allowed;
 use models::corpus::{Corpus, Item};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
@@ -10,14 +12,31 @@ use store::{Reader, Session};
 pub struct Recorded<'s> {
     reader: &'s Reader,
     sessions: Vec<(&'s Session, Vec<u32>)>,
+    taken_back: Vec<Allowed>,
 }
 
 impl<'s> Recorded<'s> {
     /// The segments with this number of each session, as one stretch of work.
     pub fn new(reader: &'s Reader, sessions: Vec<(&'s Session, Vec<u32>)>) -> Self {
-        Self { reader, sessions }
+        Self { reader, sessions, taken_back: Vec::new() }
+    }
+
+    /// The same, without what sessions that were held to a baseline did where they were allowed to, and are no more: that they
+    /// did it shows that it was allowed, and not that it is normal. What somebody recorded is.
+    pub fn without(self, taken_back: Vec<Allowed>) -> Self {
+        Self { taken_back, ..self }
+    }
+
+    fn is_taken_back(&self, session: &Session, step: &Step) -> bool {
+        let covers = |allowed: &Allowed| {
+            step.taught().any(|place| allowed.covers(&Allowed { place: place.clone(), below: false }))
+        };
+        session.meta.mode != RECORD && self.taken_back.iter().any(covers)
     }
 }
+
+/// The mode of a session that is held to no baseline.
+const RECORD: &str = "record";
 
 /// A number that tells the workspace of a session from others.
 pub fn workspace(session: &Session) -> u64 {
@@ -42,6 +61,7 @@ impl Corpus for Recorded<'_> {
         replay(self.reader, session, &mut |segment, reading| {
             if segments.contains(&segment) {
                 match reading {
+                    Reading::Step(step) if self.is_taken_back(session, step) => {}
                     Reading::Step(step) => sink(Item::Step(step)),
                     // It is nothing that the agent normally does.
                     Reading::Refused(_) => {}

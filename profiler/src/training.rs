@@ -1,7 +1,7 @@
 //! From a store to baselines: one for each agent and task that has enough sessions.
 
 use crate::Error;
-use crate::answers::{Answer, decided, is_reviewed};
+use crate::answers::{Answer, decided, is_reviewed, taken_back};
 use crate::corpus::Recorded;
 use crate::screen::{REFUSED, reason_to_leave_out};
 use crate::update::{self, Kept, Known};
@@ -22,10 +22,13 @@ pub struct Filter {
     pub sessions: Vec<i64>,
     /// Sessions that teach nothing, and calibrate beside those that are held out in turn.
     pub calibrate: Vec<i64>,
-    /// What was answered to refusals: a session teaches once all that was refused in it is allowed.
+    /// What was ever answered to refusals: a session teaches once all that was refused in it is allowed, and nothing that was
+    /// taken back.
     pub answers: Vec<Answer>,
-    /// Baselines that are there: those that would come out as they are stay.
+    /// Baselines that are there.
     pub known: Vec<Known>,
+    /// Those that would come out as they are stay.
+    pub update: bool,
 }
 
 impl Filter {
@@ -86,6 +89,8 @@ pub struct Report {
     pub untasked: Vec<Untasked>,
     /// Baselines that stay as they are.
     pub kept: Vec<Kept>,
+    /// Baselines that were taught by what was taken back since, and of which none can be made without it: they must go.
+    pub outdated: Vec<(AgentName, TaskName)>,
 }
 
 /// Recordings of an agent of which nobody said the task: they teach its tasks where it keeps its files, and no baseline is
@@ -133,8 +138,9 @@ pub fn train(
             sessions: group.usable.len() + group.left_out.len(),
         })
         .collect();
-    if !groups.keys().any(|(_, task)| wanted(task)) && !untasked.is_empty() {
-        return Ok(Report { untasked, ..Report::default() });
+    let outdated = outdated(filter, &wanted);
+    if !groups.keys().any(|(_, task)| wanted(task)) && !(untasked.is_empty() && outdated.is_empty()) {
+        return Ok(Report { untasked, outdated, ..Report::default() });
     }
     if !groups.keys().any(|(_, task)| wanted(task)) {
         let agent = filter.agent.clone().map_or_else(|| "any agent".to_owned(), String::from);
@@ -146,13 +152,14 @@ pub fn train(
         let sessions = group.usable.iter().map(|(session, _)| session.id.0);
         (key.clone(), sessions.collect())
     });
-    let kept = update::kept(&filter.known, &teaching.collect(), &stored, &filter.answers, wanted);
+    let known = if filter.update { filter.known.as_slice() } else { &[] };
+    let kept = update::kept(known, &teaching.collect(), &stored, &filter.answers, wanted);
     let stays = |agent: &AgentName, task: &TaskName| {
         kept.iter().any(|kept| kept.agent == *agent && kept.task == *task)
     };
     let is_made = |agent: &AgentName, task: &TaskName| wanted(task) && !stays(agent, task);
-    let taught = taught(reader, &groups, is_made)?;
-    let mut report = Report { untasked, kept: kept.clone(), ..Report::default() };
+    let taught = taught(reader, &groups, &filter.answers, is_made)?;
+    let mut report = Report { untasked, kept: kept.clone(), outdated, ..Report::default() };
     for (key, group) in groups {
         let (agent, task) = &key;
         if !is_made(agent, task) {
@@ -164,12 +171,20 @@ pub fn train(
             sessions.iter().filter(|session| session.meta.agent == *agent).map(|session| session.id.0).min();
         let first_run = group.usable.iter().position(|(session, _)| Some(session.id.0) == first);
         let mut told = |step| progress(agent, task, step);
-        let taught = Taught { others, first_run, allowed: decided(&filter.answers, agent.as_str()) };
+        let taught = Taught {
+            others,
+            first_run,
+            allowed: decided(&filter.answers, agent.as_str()),
+            taken_back: taken_back(&filter.answers, agent.as_str()),
+        };
         let made = train_one(reader, &key, &group, taught, options, &mut told)
             .and_then(|trained| calibrate(reader, trained, calibrating.get(&key)));
         let (agent, task) = key;
         match made {
-            Ok(trained) => report.trained.push(trained),
+            Ok(trained) => {
+                report.outdated.retain(|outdated| *outdated != (agent.clone(), task.clone()));
+                report.trained.push(trained);
+            }
             Err(error @ Error::Train(TrainError::TooFewSessions { .. })) => {
                 report.refused.push(Refused { agent, task, left_out: group.left_out, error });
             }
@@ -179,10 +194,21 @@ pub fn train(
     Ok(report)
 }
 
+/// Baselines that were taught by what was taken back since, until they are made again. Where a person chose the sessions, too few
+/// of them say nothing of the others.
+fn outdated(filter: &Filter, wanted: impl Fn(&TaskName) -> bool) -> Vec<Key> {
+    let chosen = !filter.sessions.is_empty() || !filter.calibrate.is_empty();
+    let is_outdated =
+        |known: &&Known| !chosen && wanted(&known.task) && update::was_taken_back(known, &filter.answers);
+    let outdated = filter.known.iter().filter(is_outdated);
+    outdated.map(|known| (known.agent.clone(), known.task.clone())).collect()
+}
+
 /// What each task teaches its agent's other tasks, where one of those is made.
 fn taught(
     reader: &Reader,
     groups: &Groups<'_>,
+    answers: &[Answer],
     is_made: impl Fn(&AgentName, &TaskName) -> bool,
 ) -> Result<BTreeMap<Key, Others>, Error> {
     let mut all = BTreeMap::new();
@@ -190,7 +216,9 @@ fn taught(
         if !groups.keys().any(|(agent, task)| *agent == key.0 && *task != key.1 && is_made(agent, task)) {
             continue;
         }
-        all.insert(key.clone(), Others::learn(&Recorded::new(reader, group.usable.clone()))?);
+        let recorded = Recorded::new(reader, group.usable.clone());
+        let recorded = recorded.without(taken_back(answers, key.0.as_str()));
+        all.insert(key.clone(), Others::learn(&recorded)?);
     }
     Ok(all)
 }
@@ -240,13 +268,15 @@ struct Taught {
     first_run: Option<usize>,
     /// What its user allowed it, if only for a time.
     allowed: Vec<Allowed>,
+    /// What its user allowed it once.
+    taken_back: Vec<Allowed>,
 }
 
 fn train_one(
     reader: &Reader,
     (agent, task): &Key,
     group: &Group<'_>,
-    Taught { others, first_run, allowed }: Taught,
+    Taught { others, first_run, allowed, taken_back }: Taught,
     options: Options,
     progress: &mut dyn FnMut(trainer::Progress),
 ) -> Result<Trained, Error> {
@@ -265,7 +295,7 @@ fn train_one(
         "tracepoint"
     };
     let baseline = trainer::train(
-        &Recorded::new(reader, group.usable.clone()),
+        &Recorded::new(reader, group.usable.clone()).without(taken_back),
         trainer::Options {
             agent: agent.to_string(),
             task: task.to_string(),

@@ -1,7 +1,8 @@
 //! What a further training would leave as it is: `wardline train --update` makes only the baselines that it would change, each of
 //! all the sessions that teach it, as a training of everything does.
 //!
-//! A baseline leans on the other tasks of its agent, so that a session of one of them changes it as well.
+//! A baseline leans on the other tasks of its agent, so that a session of one of them changes it as well. One that was taught by
+//! what its user has taken back since never stays: where too few sessions are left to make it of, it goes.
 
 use crate::{Answer, Error, Library};
 use event::{AgentName, TaskName};
@@ -53,7 +54,7 @@ impl Library {
 }
 
 /// Which of the known baselines of wanted tasks stay: those of agents of which nothing changed, and those that taking further
-/// sessions would rob of some that only they remember.
+/// sessions would rob of some that only they remember, where nothing was taken back since they were made.
 pub(crate) fn kept(
     known: &[Known],
     teaching: &Teaching,
@@ -62,14 +63,13 @@ pub(crate) fn kept(
     wanted: impl Fn(&TaskName) -> bool,
 ) -> Vec<Kept> {
     let wanted_of = |known: &&Known| wanted(&known.task);
-    let kept = known.iter().filter(wanted_of).filter_map(|baseline| {
-        let gone = baseline.used.difference(stored).count();
-        (gone > 0 || is_unchanged(&baseline.agent, known, teaching, answers, &wanted)).then(|| Kept {
-            agent: baseline.agent.clone(),
-            task: baseline.task.clone(),
-            gone,
-        })
-    });
+    let kept =
+        known.iter().filter(wanted_of).filter_map(|baseline| {
+            let gone = baseline.used.difference(stored).count();
+            let is_remembering = gone > 0 && !was_taken_back(baseline, answers);
+            (is_remembering || is_unchanged(&baseline.agent, known, teaching, answers, &wanted))
+                .then(|| Kept { agent: baseline.agent.clone(), task: baseline.task.clone(), gone })
+        });
     kept.collect()
 }
 
@@ -90,11 +90,16 @@ fn is_unchanged(
         let teaches_others = !wanted(task) && !sessions.is_empty();
         (makes_one || teaches_others) && !is_known(task, sessions)
     });
-    let newest = answers
-        .iter()
-        .filter(|answer| answer.agent == agent.as_str())
-        .map(|answer| answer.said_unix_ns)
-        .max();
+    let newest =
+        answers.iter().filter(|answer| answer.agent == agent.as_str()).map(Answer::changed_unix_ns).max();
     let oldest = of_agent().map(|known| known.trained_at_unix_ns).min();
     !unknown && newest.zip(oldest).is_none_or(|(newest, oldest)| newest <= oldest)
+}
+
+/// Whether something that a baseline may have been taught by was taken back since it was made.
+pub(crate) fn was_taken_back(baseline: &Known, answers: &[Answer]) -> bool {
+    answers.iter().any(|answer| {
+        answer.agent == baseline.agent.as_str()
+            && answer.taken_back_unix_ns.is_some_and(|taken_back| taken_back > baseline.trained_at_unix_ns)
+    })
 }

@@ -173,7 +173,8 @@ fn an_update_makes_what_training_on_everything_makes_and_leaves_the_rest() {
         library.save(&trained.baseline).unwrap();
     }
     let update = |recording: &Recording| {
-        report(recording, &Filter { known: library.known().unwrap(), ..Filter::default() }).unwrap()
+        let known = library.known().unwrap();
+        report(recording, &Filter { known, update: true, ..Filter::default() }).unwrap()
     };
     let made = |report: &Report| -> Vec<String> {
         report.trained.iter().map(|made| format!("{}/{}", made.baseline.agent, made.baseline.task)).collect()
@@ -202,22 +203,94 @@ fn an_update_makes_what_training_on_everything_makes_and_leaves_the_rest() {
     }
     assert_eq!((updated.trained[0].used.len(), updated.trained[1].used.len()), (5, 4));
     // So does what was answered since.
-    let answer = Answer {
-        number: 1,
-        agent: "aider".into(),
-        session: 1,
-        said_unix_ns: 6,
-        about: "open ~/x".into(),
-        says: Says::Always,
-        places: Vec::new(),
-    };
+    let newer = Answer { said_unix_ns: 6, ..answer("aider", "x") };
     let known = library.known().unwrap();
-    let answered = Filter { known: known.clone(), answers: vec![answer], ..Filter::default() };
+    let answered = Filter { known: known.clone(), answers: vec![newer], update: true, ..Filter::default() };
     assert!(made(&report(&recording, &answered).unwrap()).contains(&"aider/edit".to_owned()));
     // What only a baseline remembers is not taken from it.
     let mut known = known;
     known[1].used.insert(99);
-    let gone = report(&recording, &Filter { known, ..Filter::default() }).unwrap();
+    let filter = Filter { known, update: true, ..Filter::default() };
+    let gone = report(&recording, &filter).unwrap();
     assert_eq!(gone.kept, [kept("aider", "edit", 0), kept("codex", "edit", 1)]);
     assert_eq!(made(&gone), ["codex/summarize"]);
+    // Unless something was taken back, which it may have been taught by.
+    let forgotten = Answer { taken_back_unix_ns: Some(6), ..answer("codex", "x") };
+    let forgot = report(&recording, &Filter { answers: vec![forgotten], ..filter }).unwrap();
+    assert_eq!(forgot.kept, [kept("aider", "edit", 0)]);
+    assert_eq!(made(&forgot), ["codex/edit", "codex/summarize"]);
+}
+
+/// That something below the home may be made and changed, said before anything is trained.
+fn answer(agent: &str, name: &str) -> Answer {
+    let components = ["$home".into(), name.into()];
+    let place = |reach| event::Place { reach, components: components.clone().into() };
+    let allowed = |reach| models::Allowed { place: place(reach), below: false };
+    Answer {
+        number: 1,
+        agent: agent.into(),
+        session: 1,
+        said_unix_ns: 1,
+        about: format!("open ~/{name}"),
+        says: Says::Always,
+        places: [event::Reach::Create, event::Reach::Write].map(allowed).into(),
+        taken_back_unix_ns: None,
+    }
+}
+
+#[test]
+fn what_was_taken_back_is_taught_no_more_and_what_was_recorded_is() {
+    let opens = |recorded: usize, answer: &Answer| {
+        let mut recording = Recording::new();
+        for n in 0..4 {
+            recording.session("codex", &["edit"], Kind::Clean, n);
+            recording.guarded("codex", "edit", "/home/u/.toolrc", 10 + n);
+        }
+        for n in 0..recorded as u64 {
+            recording.changed("codex", "edit", "/home/u/.toolrc", 20 + n);
+        }
+        let filter = Filter { answers: vec![answer.clone()], ..Filter::default() };
+        let made = report(&recording, &filter).unwrap().trained.remove(0);
+        assert_eq!(made.used.len(), 8 + recorded, "the rest of those sessions teaches");
+        let names = ["$home", ".toolrc"].map(|name| name.into());
+        let place = event::Place { reach: event::Reach::Write, components: names.into() };
+        made.baseline.models.novelty.first_touch_bits(&place) < models::DENIAL_BUDGET_BITS
+    };
+    let allowed = answer("codex", ".toolrc");
+    let forgotten = Answer { taken_back_unix_ns: Some(3), ..allowed.clone() };
+    assert!(opens(0, &allowed), "what was allowed and done is learned");
+    assert!(!opens(0, &forgotten));
+    assert!(opens(2, &forgotten), "two recordings of it say that it is normal");
+    assert!(opens(0, &Answer { agent: "aider".into(), ..forgotten }), "another agent's");
+}
+
+#[test]
+fn a_baseline_of_too_few_sessions_that_was_taught_by_what_was_taken_back_is_outdated() {
+    let mut recording = Recording::new();
+    for n in 0..2 {
+        recording.session("codex", &["edit"], Kind::Clean, n);
+    }
+    recording.session("codex", &["edit"], Kind::MetT0, 9);
+    let known = vec![profiler::Known {
+        agent: "codex".parse().unwrap(),
+        task: "edit".parse().unwrap(),
+        used: [1, 2, 3].into(),
+        trained_at_unix_ns: 2,
+    }];
+    let outdated = |taken_back, filter: &Filter| {
+        let answers = vec![Answer { taken_back_unix_ns: taken_back, ..answer("codex", "x") }];
+        let report = report(&recording, &Filter { answers, known: known.clone(), ..filter.clone() }).unwrap();
+        let stays = filter.update && taken_back != Some(3);
+        assert_eq!((report.trained.len(), report.kept.len()), (0, usize::from(stays)));
+        report.outdated
+    };
+    let gone = [("codex".parse().unwrap(), "edit".parse().unwrap())];
+    for update in [true, false] {
+        let filter = Filter { update, ..Filter::default() };
+        assert_eq!(outdated(Some(3), &filter), gone);
+        assert_eq!(outdated(Some(1), &filter), [], "before it was made");
+        assert_eq!(outdated(None, &filter), []);
+    }
+    let chosen = Filter { sessions: vec![1], ..Filter::default() };
+    assert_eq!(outdated(Some(3), &chosen), []);
 }

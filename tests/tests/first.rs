@@ -113,6 +113,97 @@ fn nothing_is_made_for_a_command_that_is_nowhere() -> Result<()> {
     Ok(())
 }
 
+/// Claude Code, as far as it replaces its own settings a while after it began, itself.
+const REPLACES: &str = "#!/bin/bash\nwhile [ $SECONDS -lt 3 ]; do :; done\n\
+    printf '{\"own\": 1}' > ~/.claude.json.tmp.1 && exec mv ~/.claude.json.tmp.1 ~/.claude.json\n";
+
+/// However the user has it started, it is the agent, and has what it makes first and replaces later.
+#[test]
+fn an_agent_that_something_else_starts_is_the_agent() -> Result<()> {
+    // `mine` asks another program for something before, as scripts do.
+    const MINE: &str = "#!/bin/sh\n[ \"$(basename x)\" = x ] || exit 3\nexec timeout 60 claude \"$@\"\n";
+    let starts: [&[&str]; 5] = [
+        &["timeout", "60", "claude"],
+        &["env", "X=1", "nice", "claude"],
+        &["sh", "-c", "cd / && claude \"$@\"; exit 0", "sh", "-p"],
+        &["mine"],
+        &["claude"],
+    ];
+    // A session takes ten seconds there.
+    for start in &starts[..if is_machine() { 1 } else { starts.len() }] {
+        let world = World::new()?;
+        let home = world.home();
+        for (name, text) in [("claude", REPLACES), ("mine", MINE)] {
+            let program = home.join("bin").join(name);
+            world.write(&program, text)?;
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        }
+        let (summary, agent) = named(&world, "enforce", start)?;
+        assert_eq!(agent, "claude-code", "{start:?}");
+        assert_eq!(
+            (&summary["denied"], &summary["stopped"]),
+            (&0.into(), &0.into()),
+            "{start:?} {summary:#}"
+        );
+        assert_eq!(fs::read_to_string(home.join(".claude.json"))?, "{\"own\": 1}", "{start:?} {summary:#}");
+        let note = "claude-code itself replaced `~/.claude.json`";
+        assert_eq!(summary["notes"].to_string().matches(note).count(), 1, "{start:?} {summary:#}");
+    }
+    Ok(())
+}
+
+/// What a helper of such a script starts is not the agent, nor what lies in the workspace and says that it starts one.
+#[test]
+fn who_is_not_on_the_way_to_the_agent_is_not_the_agent() -> Result<()> {
+    let world = World::new()?;
+    let home = world.home();
+    let helper = world.workspace().join("helper");
+    let mine = format!("#!/bin/sh\n{}\nexec claude \"$@\"\n", helper.display());
+    for (program, text) in [
+        (home.join("bin/claude"), "#!/bin/sh\nexit 0\n"),
+        (home.join("bin/mine"), &mine),
+        (
+            helper.clone(),
+            "#!/bin/sh\ntouch ~/.claude.json.tmp.1\nmv ~/.claude.json.tmp.1 ~/.claude.json\nclaude\n",
+        ),
+        (world.workspace().join("run"), "#!/bin/sh\nexec claude \"$@\"\n"),
+    ] {
+        world.write(&program, text)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
+    // What nothing refuses ends the process there, and the session goes on.
+    let (summary, agent) = named(&world, "record", &["mine"])?;
+    assert_eq!(agent, "claude-code");
+    let denials = summary["denials"].as_array().context("no denials")?;
+    let means = if can_refuse() { "lsm" } else { "kill" };
+    assert_eq!(denials.len(), 1, "{summary:#}");
+    assert_eq!(
+        (&denials[0]["stage"], &denials[0]["op"], &denials[0]["means"]),
+        (&"T0".into(), &"rename".into(), &means.into()),
+        "{summary:#}"
+    );
+    let run = world.workspace().join("run").display().to_string();
+    assert_eq!(named(&world, "record", &[&run])?.1, "run");
+    Ok(())
+}
+
+/// A session whose agent nobody said: its summary, and how the agent is named.
+fn named(world: &World, verb: &str, command: &[&str]) -> Result<(Value, String)> {
+    let summary = world.path().join("summary.json");
+    let path = format!("{}/bin:/usr/bin:/bin", world.home().display());
+    let more = ["--quiet", "--path", &path, "--summary-file", summary.to_str().context("path")?];
+    let mut args = world.session(verb, &more);
+    let agent = args.iter().position(|arg| arg == "--agent").context("no agent is said")?;
+    args.drain(agent..agent + 2);
+    args.extend(command.iter().map(|word| (*word).to_owned()));
+    let output = world.wardline(args).output()?;
+    let text = fs::read(&summary).with_context(|| format!("no summary: {output:?}"))?;
+    let sessions: Value = serde_json::from_slice(&world.run(["sessions", "--json"])?.stdout)?;
+    let last = sessions.as_array().and_then(|sessions| sessions.iter().max_by_key(|of| of["id"].as_i64()));
+    let agent = last.and_then(|last| last["agent"].as_str()).context("no session")?;
+    Ok((serde_json::from_slice(&text)?, agent.to_owned()))
+}
+
 /// A guarded session of Claude Code whose program is this file: its summary, and what it printed.
 fn session(world: &World, program: &Path) -> Result<(Value, String)> {
     let summary = world.path().join("summary.json");

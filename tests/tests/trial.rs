@@ -217,6 +217,37 @@ fn what_was_refused_is_allowed_forgotten_and_trained_once_it_was_answered() -> R
     Ok(())
 }
 
+/// What sessions did because they were allowed to is learned, and goes with the answer; what somebody recorded stays.
+#[test]
+fn what_was_taken_back_is_unlearned_by_the_next_update() -> Result<()> {
+    const LETTER: &str = "cat ~/letters/other.txt 2>/dev/null";
+    let world = World::new()?;
+    world.write(&world.home().join("letters/other.txt"), "dear aunt\n")?;
+    record_plain_work(&world)?;
+    assert_eq!(said(&world, &["train"])?.0, Some(0));
+    assert_eq!(enforced(&world, LETTER)?, "");
+    assert_eq!(said(&world, &["allow", "last.1"])?.0, Some(0));
+    for _ in 0..2 {
+        assert_eq!(enforced(&world, LETTER)?, "dear aunt\n");
+    }
+    assert_eq!(said(&world, &["train", "--update"])?.0, Some(0));
+    let (code, forgotten) = said(&world, &["forget", "1"])?;
+    let advice = "`test-agent/edit` may have learned it since: `sudo wardline train --update` makes that anew without it";
+    assert!(code == Some(0) && forgotten.contains(advice), "{forgotten}");
+    assert_eq!(enforced(&world, LETTER)?, "dear aunt\n", "the baseline knows it");
+    let (_, trained) = said(&world, &["train", "--update", "--json"])?;
+    let made: Value = serde_json::from_str(&trained)?;
+    // The first of them met the refusal, which nobody allows any more.
+    assert_eq!(made[0]["used"], serde_json::json!([1, 2, 3, 4, 6, 7, 8]), "{made}");
+    assert_eq!(enforced(&world, LETTER)?, "");
+    for project in ["one", "two", "one", "two"] {
+        session(&world, "record", project, &["--quiet", "--task", "edit"], LETTER)?;
+    }
+    assert_eq!(said(&world, &["train", "--update"])?.0, Some(0));
+    assert_eq!(enforced(&world, LETTER)?, "dear aunt\n");
+    Ok(())
+}
+
 #[test]
 fn a_session_that_runs_goes_by_an_answer_at_once_and_cannot_give_one() -> Result<()> {
     const ASKS: &str = "n=~/notes/note-$EPOCHSECONDS$RANDOM.txt; echo mine > $n; cat ~/letters/other.txt 2>/dev/null; touch asked; \

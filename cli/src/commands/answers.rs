@@ -93,6 +93,7 @@ pub(super) fn keep(
         about: short(&format!("{} {}", denial.op, denial.what)),
         says,
         places,
+        taken_back_unix_ns: None,
     };
     Ok(library.answer(answer)?)
 }

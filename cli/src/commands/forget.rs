@@ -1,9 +1,9 @@
 //! `wardline forget [ANSWER]`: what was answered to refusals, and how it is taken back.
 
-use super::answers::{how_long, library, places, shown, take_in};
+use super::answers::{how_long, library, now, places, shown, take_in};
 use anyhow::Result;
 use command::{Exit, State, print_line, table};
-use profiler::Answer;
+use profiler::{Answer, Known, Says};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -57,12 +57,36 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let none = || Exit::Usage.error(format!("there is no answer {number}: `wardline forget` lists them"));
-    let answer = library.forget(number)?.ok_or_else(none)?;
+    let answer = library.forget(number, now())?.ok_or_else(none)?;
     print_line!("forgotten, of `{}`: {}", answer.agent, places(&answer.places));
     for said in take_in(state, uid, &answer.agent, None)? {
         print_line!("{said}");
     }
+    for said in learned(&library.known()?, &answer) {
+        print_line!("{said}");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which baselines were made while an answer stood, and what makes them anew.
+fn learned(known: &[Known], answer: &Answer) -> Vec<String> {
+    let since = known.iter().filter(|known| {
+        known.agent.as_str() == answer.agent
+            && known.trained_at_unix_ns > answer.said_unix_ns
+            && answer.says != Says::No
+    });
+    let (unsaid, said): (Vec<&Known>, Vec<&Known>) = since.partition(|known| known.task.is_unsaid());
+    let mut lines = Vec::new();
+    for (of, option) in [(said, ""), (unsaid, " --task unknown")] {
+        let names: Vec<String> = of.iter().map(|known| format!("`{}/{}`", known.agent, known.task)).collect();
+        if !names.is_empty() {
+            lines.push(format!(
+                "{} may have learned it since: `sudo wardline train --update{option}` makes that anew without it",
+                names.join(", ")
+            ));
+        }
+    }
+    lines
 }
 
 fn list(answers: &[Answer], json: bool) -> Result<()> {

@@ -10,7 +10,7 @@ use event::{AgentName, TaskName};
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{State, Trial};
 use nix::unistd::Uid;
-use profiler::{Filter, Kept, Known, Library, Options, Untasked};
+use profiler::{Filter, Kept, Known, Library, Options, Refused, Untasked};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -44,6 +44,9 @@ pub struct Args {
     #[arg(long)]
     pub user: Option<String>,
 }
+
+/// What became of a baseline that cannot be made without what was taken back.
+const GONE: &str = "; the one that was there is removed, since what was taken back with `wardline forget` may have taught it";
 
 /// What is said of one baseline.
 #[derive(Debug, Serialize)]
@@ -107,8 +110,9 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
         task: args.task.clone(),
         sessions: args.sessions.clone(),
         calibrate: args.calibrate.clone(),
-        answers: library.answers()?,
-        known: if args.update { known(&library, args)? } else { Vec::new() },
+        answers: library.ever_answered()?,
+        known: known(&library, args)?,
+        update: args.update,
     };
     let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
     let bar = bar();
@@ -142,14 +146,25 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
         });
     }
     let made = rows.len();
-    rows.extend(report.refused.into_iter().map(|refused| {
-        Row::without(
-            refused.agent.into(),
-            refused.task.into(),
-            left_out(refused.left_out),
-            refused.error.to_string(),
-        )
+    let outdated = report.outdated;
+    for (agent, task) in &outdated {
+        library.remove(agent.as_str(), task.as_str())?;
+    }
+    rows.extend(report.refused.into_iter().map(|Refused { agent, task, left_out: sessions, error }| {
+        let gone = if outdated.contains(&(agent.clone(), task.clone())) { GONE } else { "" };
+        Row::without(agent.into(), task.into(), left_out(sessions), format!("{error}{gone}"))
     }));
+    let unnamed: Vec<Row> = outdated
+        .iter()
+        .filter(|(agent, task)| {
+            !rows.iter().any(|row| row.agent == agent.as_str() && row.task == task.as_str())
+        })
+        .map(|(agent, task)| {
+            let why = format!("none of its sessions is recorded any more{GONE}");
+            Row::without(agent.to_string(), task.to_string(), Vec::new(), why)
+        })
+        .collect();
+    rows.extend(unnamed);
     rows.extend(report.untasked.into_iter().map(|Untasked { agent, sessions }| {
         let why = trial::untasked(agent.as_str(), sessions);
         Row::without(agent.to_string(), TaskName::default().to_string(), Vec::new(), why)

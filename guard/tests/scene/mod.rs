@@ -82,6 +82,7 @@ impl Scene {
             mode,
             meta,
             variables: vec![],
+            through: Vec::new(),
             baseline,
             rules: policy::Rules::default(),
             force: false,

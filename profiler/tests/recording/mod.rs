@@ -42,6 +42,27 @@ impl Recording {
         &self.path
     }
 
+    /// A guarded session of one task in which a file was changed besides, unrefused; returns its number.
+    pub fn guarded(&mut self, agent: &str, task: &str, file: &str, seed: u64) -> i64 {
+        self.changing("enforce", agent, task, file, seed)
+    }
+
+    /// The same, recorded.
+    pub fn changed(&mut self, agent: &str, task: &str, file: &str, seed: u64) -> i64 {
+        self.changing("record", agent, task, file, seed)
+    }
+
+    fn changing(&mut self, mode: &str, agent: &str, task: &str, file: &str, seed: u64) -> i64 {
+        let meta = SessionMeta { mode: mode.into(), ..meta(agent, task) };
+        let id = self.recorder.begin_session(&meta).unwrap();
+        let mut time_ns = 1;
+        self.work(id, 0, task, seed, &mut time_ns);
+        let event = event(time_ns + 1, 0, Op::Open, Access::WRITE, file.into());
+        self.recorder.write(id, &Captured::Event(Box::new(event))).unwrap();
+        self.end(id, Kind::Clean, time_ns + 2);
+        id.0
+    }
+
     /// Records a session that has these tasks one after the other; returns its number.
     pub fn session(&mut self, agent: &str, tasks: &[&str], kind: Kind, seed: u64) -> i64 {
         let id = self.recorder.begin_session(&meta(agent, tasks[0])).unwrap();

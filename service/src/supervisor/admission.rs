@@ -76,6 +76,7 @@ mod tests {
             agent: "a".parse().unwrap(),
             task: "t".parse().unwrap(),
             command: vec!["true".into()],
+            through: Vec::new(),
             pid,
             uid,
             gid,
