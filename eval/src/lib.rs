@@ -9,6 +9,7 @@
 //! Must never: talk to a kernel, take Wardline's word for what an attack achieved, or let a clock, an address or an order
 //! of threads into a figure.
 
+mod channels;
 pub mod code;
 pub mod compare;
 mod error;
@@ -24,8 +25,9 @@ pub mod table;
 mod trace;
 mod words;
 
+pub use channels::{Channels, Measure};
 pub use error::Error;
-pub use evaluate::{Options, evaluate};
+pub use evaluate::{Evaluation, Options, evaluate};
 pub use replay::{Peak, SessionScore, Summary, replay, summarise};
 pub use result::{read, result_file};
 pub use scenario::{Scenario, Scenarios};

@@ -1,7 +1,7 @@
 //! The result as a Markdown table, for a README.
 
 use crate::metrics::proportion::Proportion;
-use crate::result::{Breakdown, EvalResult, Mimicry};
+use crate::result::{Arm, Breakdown, EvalResult, Mimicry};
 use crate::words;
 use std::fmt::Write;
 
@@ -72,6 +72,8 @@ pub fn markdown(result: &EvalResult) -> String {
     learning(&mut out, result);
     out.push('\n');
     detection(&mut out, result);
+    out.push('\n');
+    channels(&mut out, result);
     if let Some(mimicked) = &result.mimicry {
         out.push('\n');
         mimicry(&mut out, mimicked);
@@ -167,6 +169,32 @@ fn mimicry(out: &mut String, mimicry: &Mimicry) {
         );
     }
     let _ = writeln!(out, "\n{}", words::padding(mimicry));
+}
+
+/// What each channel is worth: the score without it, and it alone.
+fn channels(out: &mut String, result: &EvalResult) {
+    head(
+        out,
+        &[
+            "channel of the score",
+            "without it: AUC",
+            "detected at 1 / 5 / 10 %",
+            "it alone: AUC",
+            "at 1 / 5 / 10 %",
+        ],
+    );
+    let named = |name: &str| result.arms.iter().find(|arm| arm.name == name);
+    let cells = |arm: Option<&Arm>| {
+        let detected = arm.map(|arm| arm.detection.map(words::percent).join(" / "));
+        [words::three(arm.and_then(|arm| arm.auc)), detected.unwrap_or_else(|| "–".to_owned())]
+    };
+    let all = cells(named(words::SCORE_ALONE));
+    row(out, &[["none left out".to_owned()].as_slice(), &all, &["–".to_owned(), "–".to_owned()]].concat());
+    for arm in result.arms.iter().filter(|arm| arm.family == "channels") {
+        let Some(channel) = arm.name.strip_prefix(words::WITHOUT) else { continue };
+        let alone = named(&format!("{channel}{}", words::ALONE));
+        row(out, &[[cell(channel)].as_slice(), &cells(Some(arm)), &cells(alone)].concat());
+    }
 }
 
 fn detection(out: &mut String, result: &EvalResult) {

@@ -4,6 +4,13 @@ use crate::metrics::bootstrap::Interval;
 use crate::metrics::proportion::{Difference, Proportion};
 use crate::result::{EvalResult, Mimicry};
 
+/// The arm that is the score alone.
+pub const SCORE_ALONE: &str = "T2 alone: the score";
+/// What stands before the name of the channel that an arm leaves out.
+pub const WITHOUT: &str = "T2 without ";
+/// What stands behind the name of the only channel that an arm has.
+pub const ALONE: &str = " alone";
+
 /// A share in percent, with as many digits as it can bear; `-` for none.
 pub fn percent(share: Option<f64>) -> String {
     match share {

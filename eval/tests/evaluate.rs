@@ -10,7 +10,7 @@ use eval::compare::{Change, compare};
 use eval::metrics::incident::{Outcome, Outcomes};
 use eval::metrics::proportion::Proportion;
 use eval::result::{CaseKind, EvalResult, Poisoned, RunRow};
-use eval::{Options, Scenario, Scenarios, evaluate};
+use eval::{Channels, Options, Scenario, Scenarios, evaluate};
 use recording::{Kind, Recording};
 
 /// A name that would do harm in a page and in a table.
@@ -117,7 +117,7 @@ fn result(made: &Made, seed: u64) -> EvalResult {
 
 fn of_parts(parts: &[Corpus], seed: u64) -> Result<EvalResult, eval::Error> {
     let options = Options { seed, wardline: "0.1.0".into(), ..Options::default() };
-    let mut result = evaluate(parts, &scenarios(), &options, &|_, _, _| {})?;
+    let mut result = evaluate(parts, &scenarios(), &options, &|_, _, _| {})?.result;
     result.timing = Default::default();
     Ok(result)
 }
@@ -149,6 +149,24 @@ fn a_corpus_in_two_parts_gives_what_it_gives_whole() {
     other.description.seed += 1;
     let error = of_parts(&[odd, other], 1).unwrap_err().to_string();
     assert!(error.contains("their seeds differ"), "{error}");
+}
+
+#[test]
+fn what_the_channels_said_is_kept_and_gives_what_the_replay_gave() {
+    let (made, directory) = (make(), tempfile::tempdir().unwrap());
+    let options = Options { seed: 1, channels: true, ..Options::default() };
+    let of = evaluate(std::slice::from_ref(&made.corpus), &scenarios(), &options, &|_, _, _| {}).unwrap();
+    let file = directory.path().join("channels.json.zst");
+    of.channels.unwrap().write(&file).unwrap();
+    let kept = Channels::read(&file).unwrap();
+    assert_eq!(kept.sessions.len(), 8, "four clean ones and four attacks");
+    let auc = |name: &str| of.result.arms.iter().find(|arm| arm.name == name).unwrap().auc;
+    assert!(auc("T2 alone: the score").is_some());
+    assert_eq!(kept.auc(Clone::clone), auc("T2 alone: the score"));
+    assert_eq!(kept.auc(|all| all.without("novelty")), auc("T2 without novelty"));
+    std::fs::write(&file, "{}").unwrap();
+    let error = Channels::read(&file).unwrap_err().to_string();
+    assert!(error.contains("channels.json.zst"), "{error}");
 }
 
 #[test]

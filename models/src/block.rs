@@ -1,10 +1,7 @@
 //! What the channels said in a session, by stretches of it.
 
-use crate::channel::CHANNELS;
+use crate::channel::COUNT;
 use serde::{Deserialize, Serialize};
-
-/// How many channels there are.
-const COUNT: usize = CHANNELS.len();
 
 /// Actions in a block: a few tool calls of an agent, and few enough that a short session still gives one.
 pub const BLOCK_ACTIONS: usize = 32;

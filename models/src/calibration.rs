@@ -16,16 +16,13 @@
 //! models that scored them had seen the agent's other tasks there: in a new workspace rates are near what is said, no more.
 
 pub use crate::block::{BLOCK_ACTIONS, Block, Held};
-use crate::channel::{CHANNELS, Channel, TOGETHER_BOUND, Tells};
+use crate::channel::{CHANNELS, COUNT, Chances, Channel};
 use crate::law::Law;
 pub use crate::law::P;
 pub use crate::scale::Scale;
 use crate::scale::{Scales, sum};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-
-/// How many channels there are.
-const COUNT: usize = CHANNELS.len();
 
 /// Workspaces from which each is left out whole: with fewer, half of what is known would go with one.
 pub(crate) const WORKSPACES_MIN: usize = 3;
@@ -44,9 +41,39 @@ pub struct Weighed {
     pub acting: P,
 }
 
+/// How long a session is, in usual sessions: so many times the chances to look unusual it has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Length {
+    /// Its segments before the one that it is in.
+    pub before: f64,
+    /// The segment that it is in.
+    pub here: f64,
+}
+
+impl From<f64> for Length {
+    fn from(here: f64) -> Self {
+        Self { before: 0.0, here }
+    }
+}
+
+impl Length {
+    /// Of all of it.
+    pub fn all(self) -> f64 {
+        self.before + self.here
+    }
+
+    /// Chances of what is given more by this. A session that has hardly begun has no less than one.
+    fn tries(self, chances: Chances) -> f64 {
+        match chances {
+            Chances::Stretches => self.all().max(1.0),
+            Chances::Segments => (self.before + self.here.min(1.0)).max(1.0),
+        }
+    }
+}
+
 /// What sessions that were held out say of clean ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Parts", into = "Parts")]
+#[serde(try_from = "Parts", into = "Parts")]
 pub struct Calibration {
     held: Vec<Held>,
     counts: [bool; COUNT],
@@ -60,19 +87,27 @@ pub struct Calibration {
 /// As it is stored: the rest follows.
 #[derive(Serialize, Deserialize)]
 struct Parts {
+    /// The channels in the order of the values, and which of them count.
+    channels: Vec<(String, bool)>,
     held: Vec<Held>,
-    counts: [bool; COUNT],
 }
 
-impl From<Parts> for Calibration {
-    fn from(Parts { held, counts }: Parts) -> Self {
-        Self::of(held, counts)
+impl TryFrom<Parts> for Calibration {
+    type Error = String;
+
+    fn try_from(Parts { channels, held }: Parts) -> Result<Self, String> {
+        let known = CHANNELS.iter().map(|channel| channel.name);
+        if !known.eq(channels.iter().map(|(name, _)| name.as_str())) {
+            return Err("its channels are not those of this build".to_owned());
+        }
+        Ok(Self::of(held, std::array::from_fn(|at| channels.get(at).is_some_and(|(_, counts)| *counts))))
     }
 }
 
 impl From<Calibration> for Parts {
     fn from(Calibration { held, counts, .. }: Calibration) -> Self {
-        Self { held, counts }
+        let names = CHANNELS.iter().map(|channel| channel.name.to_owned());
+        Self { channels: names.zip(counts).collect(), held }
     }
 }
 
@@ -105,8 +140,7 @@ impl Calibration {
         let mut alone = CHANNELS.iter().zip(alone);
         let done = std::array::from_fn(|_| {
             let (channel, alone) = alone.next()?;
-            // What may say no more than it adds to the sum says nothing alone.
-            let rules = channel.acts && channel.bound > TOGETHER_BOUND && !alone.is_empty();
+            let rules = channel.rules_alone() && !alone.is_empty();
             rules.then(|| Law::fit(alone, channel.weight))
         });
         Self { held, counts, scales, law: Law::fit(sums, kinds), done }
@@ -160,23 +194,20 @@ impl Calibration {
         self.scales.spreads(block)
     }
 
-    /// What the channels' highest values of a block come to, where the session had so many chances: see
-    /// [`Calibration::chances`].
-    pub fn weigh(&self, block: &[f64; COUNT], chances: f64) -> Weighed {
-        self.read(self.scales.evidence(block), chances)
+    /// What the channels' highest values of a block come to, in a session of that length: see [`Calibration::chances`].
+    pub fn weigh(&self, block: &[f64; COUNT], length: impl Into<Length>) -> Weighed {
+        self.read(self.scales.evidence(block), length)
     }
 
     /// The same of evidence that is at hand.
-    pub fn read(&self, evidence: [Option<f64>; COUNT], chances: f64) -> Weighed {
-        // A session that has hardly begun is no less than one.
-        let tries = chances.max(1.0);
+    pub fn read(&self, evidence: [Option<f64>; COUNT], length: impl Into<Length>) -> Weighed {
+        let length: Length = length.into();
+        let tries = length.tries(Chances::Stretches);
         let all = self.law.p(sum(&evidence), tries);
         let looks = 1.0 + self.done.iter().flatten().count() as f64;
         let each = CHANNELS.iter().zip(&self.done).zip(evidence);
         let done = each.filter_map(|((channel, law), said)| {
-            // A count is measured against the length of the session already.
-            let tries = if channel.tells == Tells::Counts { 1.0 } else { tries };
-            Some(law.as_ref()?.p(said?, looks * tries))
+            Some(law.as_ref()?.p(said?, looks * length.tries(channel.chances)))
         });
         let nothing = P { p: 1.0, extrapolated: false };
         let done = done.fold(nothing, |least, p| if p.p < least.p { p } else { least });

@@ -73,6 +73,15 @@ impl Clusters {
         if nearest.is_finite() { f64::from(nearest / FEATURES as f32).sqrt() } else { 0.0 }
     }
 
+    /// The feature in which a window is furthest from the nearest centroid.
+    pub(crate) fn furthest(&self, window: &Features) -> Option<usize> {
+        let scaled: Vec<f32> = window.0.iter().zip(&self.scale).map(|(value, scale)| value * scale).collect();
+        let near = |a: &&Vec<f32>, b: &&Vec<f32>| squared(&scaled, a).total_cmp(&squared(&scaled, b));
+        let nearest = self.centroids.iter().min_by(near)?;
+        let apart = scaled.iter().zip(nearest).map(|(one, other)| (one - other).abs()).enumerate();
+        Some(apart.max_by(|a, b| a.1.total_cmp(&b.1))?.0)
+    }
+
     /// How many clusters there are.
     pub fn len(&self) -> usize {
         self.centroids.len()
@@ -121,6 +130,7 @@ mod tests {
         assert_eq!(clusters, Clusters::fit(&windows, 7).unwrap());
         let (near, far) = (clusters.distance(&window(20, 2)), clusters.distance(&window(50, 2)));
         assert!(far > 2.0 * near, "{near} {far}");
+        assert_eq!(clusters.furthest(&window(50, 2)), Some(50));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What one session taught, kept apart so that it can be taken away again.
 
 use crate::corpus::{Corpus, Item};
+use crate::group::Group;
 use crate::learned::{ACTION_ORDER, BACKGROUND_ORDER, Background, SYSCALL_ORDER, TOKEN_ORDER};
 use crate::ngram::{History, Ngram};
 use crate::novelty::is_of_the_agent;
-use crate::thread::Threads;
+use crate::thread::{Thread, Threads};
 use crate::volume::{Sample, Tally};
 use crate::window::{Features, WINDOW_STRIDE, Window};
 use event::{Op, Place, Step};
@@ -34,7 +35,7 @@ struct Learner {
     tokens: Ngram,
     actions: Ngram,
     syscalls: Ngram,
-    threads: Threads,
+    threads: Threads<Thread>,
     history: History,
     places: BTreeSet<Place>,
     touched: BTreeSet<Place>,
@@ -113,7 +114,7 @@ impl Learner {
             }
             Item::Call { tid, symbol } => self.call(tid, symbol),
             Item::Loss(_) => {
-                self.threads.interrupt();
+                self.threads.each(Thread::interrupt);
                 self.history = History::default();
             }
         }
@@ -140,7 +141,7 @@ impl Learner {
         if step.action {
             self.actions.learn(&self.history, symbol);
             self.history.push(symbol);
-            self.tally.push(step, first);
+            self.tally.push(Group::of(step, first));
             self.window.push(step, first);
             self.action_count += 1;
             if self.action_count.is_multiple_of(WINDOW_STRIDE as u64) {

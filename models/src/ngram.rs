@@ -104,6 +104,11 @@ impl Ngram {
         self.nodes.first().map_or(0, |root| root.next.len())
     }
 
+    /// How often a symbol was learned, after whatever.
+    pub fn count(&self, symbol: u32) -> u32 {
+        self.nodes.first().map_or(0, |root| root.count(symbol))
+    }
+
     /// Contexts held.
     pub fn contexts(&self) -> usize {
         self.nodes.len()

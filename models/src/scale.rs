@@ -1,10 +1,7 @@
 //! A channel's yardstick: from its value to evidence.
 
-use crate::channel::{CHANNELS, Channel, TOGETHER_BOUND};
+use crate::channel::{CHANNELS, COUNT, Channel, TOGETHER_BOUND};
 use crate::spread::spread;
-
-/// How many channels there are.
-const COUNT: usize = CHANNELS.len();
 
 /// One channel's yardstick.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +16,7 @@ impl Scale {
     /// From the highest value of each session. A channel that said nothing in most of them does not count.
     fn fit(channel: &Channel, mut highest: Vec<f64>) -> Option<Self> {
         let all = highest.len();
-        if channel.is_silent_at_zero() {
+        if channel.is_silent_at_zero {
             highest.retain(|value| *value > 0.0);
         }
         highest.sort_unstable_by(f64::total_cmp);

@@ -1,11 +1,11 @@
 //! The online score of one session.
 
 use crate::baseline::Baseline;
-use crate::calibration::{BLOCK_ACTIONS, Weighed};
-use crate::channel::{CHANNELS, Tells};
+use crate::calibration::{BLOCK_ACTIONS, Length, Weighed};
+use crate::channel::{CHANNELS, COUNT};
 use crate::channels::{Channels, Effect};
 use crate::law::P;
-use crate::reason::Evidence;
+use crate::reason::reasons;
 use crate::score::{ChannelScore, Score};
 use event::Step;
 use std::sync::Arc;
@@ -18,7 +18,6 @@ const REASONS_P: f64 = 0.1;
 pub struct Scorer {
     baseline: Arc<Baseline>,
     channels: Channels,
-    evidence: Evidence,
     /// The steps of the p-value and of that of what may be acted upon, as they were told last.
     last: Option<((i32, bool), (i32, bool))>,
     /// The lowest p-value that was told.
@@ -42,7 +41,6 @@ impl Scorer {
         Self {
             baseline,
             channels,
-            evidence: Evidence::default(),
             last: None,
             least: f64::INFINITY,
             before: chances,
@@ -70,13 +68,16 @@ impl Scorer {
 
     /// How many usual sessions' worth of chances to look unusual there were, those of segments before it among them.
     pub fn chances(&self) -> f64 {
-        self.before + self.baseline.calibration.chances(self.actions)
+        self.length().all()
+    }
+
+    fn length(&self) -> Length {
+        Length { before: self.before, here: self.baseline.calibration.chances(self.actions) }
     }
 
     /// Takes in a step. A score, when an action changed it.
     pub fn push(&mut self, step: &Step) -> Option<Score> {
         let effect = self.channels.push(step);
-        self.evidence.push(step, &effect);
         if !effect.action {
             return None;
         }
@@ -90,24 +91,24 @@ impl Scorer {
     /// A score where it is worth telling: it went a step up or down, or is the lowest so far.
     fn changed(&mut self, effect: &Effect, was_lossy: bool) -> Option<Score> {
         let block = self.channels.block().highest();
-        let weighed = self.baseline.calibration.weigh(&block, self.chances());
+        let weighed = self.baseline.calibration.weigh(&block, self.length());
         let now = (step_of(weighed.p), step_of(weighed.acting));
         let is_low = weighed.p.p < self.least;
         self.least = self.least.min(weighed.p.p);
         let is_new = self.last.replace(now) != Some(now);
-        let tells = is_new || is_low || was_lossy != self.is_lossy() || effect.group.is_some();
+        let tells = is_new || is_low || was_lossy != self.is_lossy() || effect.counted;
         tells.then(|| self.score_of(&weighed, &block))
     }
 
     /// The highest values of the channels in the block that the session is in.
-    pub fn block(&self) -> [f64; CHANNELS.len()] {
+    pub fn block(&self) -> [f64; COUNT] {
         self.channels.block().highest()
     }
 
     /// The score as it stands.
     pub fn score(&self) -> Score {
         let block = self.channels.standing().highest();
-        self.score_of(&self.baseline.calibration.weigh(&block, self.chances()), &block)
+        self.score_of(&self.baseline.calibration.weigh(&block, self.length()), &block)
     }
 
     /// A score as if the channels that `keeps` does not keep were usual. It says nothing where none is kept that speaks.
@@ -121,30 +122,26 @@ impl Scorer {
             of(&rest.channels).or_else(|| of(&score.channels).map(|evidence| evidence.min(0.0)))
         });
         let speaks = rest.channels.iter().any(|channel| channel.evidence > 0.0);
-        let weighed = speaks.then(|| self.baseline.calibration.read(evidence, self.chances()));
+        let weighed = speaks.then(|| self.baseline.calibration.read(evidence, self.length()));
         let (p, acting) = weighed.map_or((NOTHING, NOTHING), |weighed| (weighed.p, weighed.acting));
         (rest.p, rest.extrapolated, rest.acting) = (p.p, p.extrapolated, acting);
         rest
     }
 
-    fn score_of(&self, weighed: &Weighed, block: &[f64; CHANNELS.len()]) -> Score {
+    fn score_of(&self, weighed: &Weighed, block: &[f64; COUNT]) -> Score {
         let Weighed { evidence, p, acting } = *weighed;
         let spreads = self.baseline.calibration.spreads(block);
-        let said = CHANNELS.iter().zip(block.iter().zip(spreads)).zip(evidence);
+        let said = CHANNELS.iter().zip(block.iter().zip(spreads)).zip(evidence).enumerate();
         let channels: Vec<ChannelScore> = said
-            .filter_map(|((channel, (&value, spreads)), evidence)| {
+            .filter_map(|(at, ((channel, (&value, spreads)), evidence))| {
                 let evidence = evidence?;
-                let counts = channel.tells == Tells::Counts && evidence > 0.0;
-                let counted = counts.then(|| self.counted()).flatten();
+                let counted = (evidence > 0.0).then(|| self.channels.counted(at)).flatten();
+                let counted = counted.map(|group| group.words().to_owned());
                 let name = channel.name.to_owned();
                 Some(ChannelScore { name, value, spreads, evidence, acts: channel.acts, counted })
             })
             .collect();
-        let reasons = if p.p < REASONS_P {
-            self.evidence.reasons(&channels, self.channels.tally(), &self.baseline.models)
-        } else {
-            Vec::new()
-        };
+        let reasons = if p.p < REASONS_P { reasons(&channels, &self.channels) } else { Vec::new() };
         Score {
             p: p.p,
             extrapolated: p.extrapolated,
@@ -154,12 +151,6 @@ impl Scorer {
             confidence: BLOCK_ACTIONS as f64 / (BLOCK_ACTIONS as f64 + self.lost),
             lossy: self.is_lossy(),
         }
-    }
-
-    /// What the volume speaks of.
-    fn counted(&self) -> Option<String> {
-        let group = self.baseline.models.volume.surprise(self.channels.tally()).1?;
-        Some(group.words().to_owned())
     }
 
     /// Takes in a raw system call of a thread: its number and what it returned.

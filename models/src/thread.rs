@@ -1,6 +1,5 @@
-//! What is kept for each thread of a session: its recent symbols and its running surprise.
+//! What is kept for each thread of a session.
 
-use crate::mean::Mean;
 use crate::ngram::History;
 use rustc_hash::FxHashMap;
 
@@ -8,7 +7,7 @@ use rustc_hash::FxHashMap;
 /// threads than this has other troubles, and forgotten context only shortens the n-grams.
 const THREADS_MAX: usize = 1 << 16;
 
-/// A thread: streams of symbols, and what the caller keeps beside them.
+/// The streams of symbols of a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Thread {
     /// Tokens of its events.
@@ -17,21 +16,17 @@ pub struct Thread {
     pub syscalls: History,
     /// The system call before, so that a loop counts once: how often it turns depends on sizes and timing.
     before: Option<u32>,
-    /// Running surprise of the tokens, at each time scale, bits per event.
-    pub token_bits: [Mean; 2],
-    /// Running surprise of the system calls, at each time scale, bits per call.
-    pub syscall_bits: [Mean; 2],
 }
 
-/// The threads of one session. A child begins with what its parent had; a thread that ended is forgotten.
+/// What is kept of the threads of one session. A child begins with what its parent had; a thread that ended is forgotten.
 #[derive(Clone, Debug, Default)]
-pub struct Threads {
-    threads: FxHashMap<u32, Thread>,
+pub struct Threads<T> {
+    threads: FxHashMap<u32, T>,
 }
 
-impl Threads {
-    /// The thread with this tid.
-    pub fn get(&mut self, tid: u32) -> &mut Thread {
+impl<T: Copy + Default> Threads<T> {
+    /// Of the thread with this tid.
+    pub fn get(&mut self, tid: u32) -> &mut T {
         if self.threads.len() >= THREADS_MAX && !self.threads.contains_key(&tid) {
             self.threads.clear();
         }
@@ -49,17 +44,18 @@ impl Threads {
         self.threads.remove(&tid);
     }
 
-    /// Records are missing: no stream goes on where it stopped. Running surprise stays.
-    pub fn interrupt(&mut self) {
-        for thread in self.threads.values_mut() {
-            thread.tokens = History::default();
-            thread.syscalls = History::default();
-            thread.before = None;
-        }
+    /// Does something to each.
+    pub fn each(&mut self, change: impl FnMut(&mut T)) {
+        self.threads.values_mut().for_each(change);
     }
 }
 
 impl Thread {
+    /// Records are missing: no stream goes on where it stopped.
+    pub fn interrupt(&mut self) {
+        *self = Self::default();
+    }
+
     /// The symbol of a raw system call of a session that runs, where it says something that the one before did not. There
     /// are more or fewer calls that wait, and turns of a loop, with how busy the machine is: they say when something was
     /// done, not what.
@@ -87,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_child_goes_on_where_its_parent_was_and_an_ended_thread_begins_anew() {
-        let mut threads = Threads::default();
+        let mut threads: Threads<Thread> = Threads::default();
         threads.get(1).tokens.push(7);
         threads.fork(1, 2);
         threads.get(2).tokens.push(8);
@@ -115,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_is_bounded() {
-        let mut threads = Threads::default();
+        let mut threads: Threads<Thread> = Threads::default();
         for tid in 0..3 * THREADS_MAX as u32 {
             threads.get(tid);
         }

@@ -7,7 +7,7 @@
 use crate::allowed::Allowed;
 use crate::baseline::{Baseline, Provenance, SESSIONS_MIN};
 use crate::calibration::{Calibration, Held as HeldSession, WORKSPACES_MIN};
-use crate::channel::{CHANNELS, Tells};
+use crate::channel::{CHANNELS, COUNT};
 use crate::channels::Channels;
 use crate::cluster::Clusters;
 use crate::corpus::{Corpus, Item};
@@ -310,11 +310,6 @@ fn said<C: Corpus>(corpus: &C, session: usize, models: &Arc<Models>) -> Result<H
 }
 
 /// Which channels the recordings say something about.
-fn counts(learned: &Models) -> [bool; CHANNELS.len()] {
-    CHANNELS.map(|channel| match channel.tells {
-        Tells::Calls => learned.syscalls.observations() > 0,
-        Tells::Windows => !learned.clusters.is_empty(),
-        Tells::Steps => learned.tokens.observations() > 0,
-        Tells::Places | Tells::Counts => true,
-    })
+fn counts(learned: &Models) -> [bool; COUNT] {
+    CHANNELS.map(|channel| (channel.is_learned)(learned))
 }

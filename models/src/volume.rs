@@ -6,7 +6,6 @@
 //! moments. The surprise of a count is that of its upper tail, -log2 P(X >= count).
 
 use crate::group::{Belief, Group};
-use event::Step;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -45,9 +44,8 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Takes in an action; returns the group that it counted for.
-    pub fn push(&mut self, step: &Step, first: bool) -> Option<Group> {
-        let group = Group::of(step, first);
+    /// Takes in an action, and the group that it counts for.
+    pub fn push(&mut self, group: Option<Group>) {
         let at = group.map(|group| group as usize);
         self.actions = self.actions.saturating_add(1);
         if self.recent.len() == BURST_ACTIONS
@@ -62,7 +60,6 @@ impl Tally {
                 self.most[count] = self.most[count].max(self.counts[count]);
             }
         }
-        group
     }
 
     /// How many of a group the session has had.
@@ -164,13 +161,15 @@ impl Volume {
         let mut greatest = (0.0, None);
         let longer = self.longer(tally.actions);
         for (at, (&count, told)) in tally.counts.iter().zip(&mut recall.0).enumerate() {
-            // A session that goes on for longer than any before may have more, in proportion; a burst may not.
-            let longer = if at < Group::ALL.len() { longer } else { 0 };
+            // A session that goes on for longer than any before may have more, in proportion. A burst may not, and has more
+            // chances to come.
+            let (longer, chances) =
+                if at < Group::ALL.len() { (longer, 0.0) } else { (0, f64::from(longer) / LONGER_STEPS) };
             if (told.count, told.longer) != (count, longer) {
                 *told = Told { count, longer, bits: self.bits(at, count, longer) };
             }
             // The session's count and the burst's are two looks at one group.
-            let bits = told.bits + (group(at).belief().share / 2.0).log2();
+            let bits = told.bits + (group(at).belief().share / 2.0).log2() - chances;
             if bits > greatest.0 {
                 greatest = (bits, Some(group(at)));
             }

@@ -78,6 +78,43 @@ impl Window {
     }
 }
 
+/// What a feature counts, in words.
+pub(crate) fn feature_words(at: usize) -> String {
+    const KIND_WORDS: [&str; KINDS] = [
+        "what it opens to read",
+        "what it opens to write",
+        "what it makes",
+        "what it removes",
+        "what it renames",
+        "what it changes otherwise",
+        "what it runs",
+        "what it connects or sends to",
+        "where it listens",
+        "what else it does",
+    ];
+    const AREA_WORDS: [&str; AREAS] = [
+        "in the workspace",
+        "in the agent's own state",
+        "in settings, caches and tools of the home",
+        "elsewhere in the home and in other projects",
+        "among temporary files",
+        "in the system",
+        "on other machines",
+        "on this machine's sockets",
+        "at no place",
+    ];
+    const REST_WORDS: [&str; 4] = [
+        "what was absent",
+        "what was refused",
+        "what failed otherwise",
+        "what it touches for the first time",
+    ];
+    match (KIND_WORDS.get(at / AREAS), at.checked_sub(KINDS * AREAS)) {
+        (Some(kind), _) => format!("{kind} {}", AREA_WORDS[at % AREAS]),
+        (None, rest) => rest.and_then(|rest| REST_WORDS.get(rest)).copied().unwrap_or_default().to_owned(),
+    }
+}
+
 fn kind(step: &Step) -> usize {
     let writes = step.token.0 & (2 << 2) != 0;
     match step.token.op() {

@@ -2,8 +2,8 @@
 
 mod synth;
 
-use models::calibration::{BLOCK_ACTIONS, Block, Calibration, Held};
-use models::channel::CHANNELS;
+use models::calibration::{BLOCK_ACTIONS, Block, Calibration, Held, Length};
+use models::channel::{CHANNELS, COUNT, Chances};
 use models::train::calibrate_on;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -65,7 +65,7 @@ fn of_sessions_that_are_alike_no_more_come_to_a_p_than_it_says() {
         let mut betting = 0.0;
         for _ in 0..TRIALS {
             let held = (0..sessions).map(|_| made_up(&mut random).0).collect();
-            let calibration = Calibration::of(held, [true; CHANNELS.len()]);
+            let calibration = Calibration::of(held, [true; COUNT]);
             let (_, blocks) = made_up(&mut random);
             let p = blocks.iter().zip(1..).map(|(block, at)| weigh(&calibration, block, at));
             let p = p.fold(1.0, f64::min);
@@ -87,10 +87,10 @@ fn of_sessions_that_are_alike_no_more_come_to_a_p_than_it_says() {
 fn no_channel_of_the_order_of_calls_rules_alone_however_far_out_it_is() {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(8);
     let held = (0..12).map(|_| made_up(&mut random).0).collect();
-    let calibration = Calibration::of(held, [true; CHANNELS.len()]);
+    let calibration = Calibration::of(held, [true; COUNT]);
     let usual: Vec<f64> = calibration.scales().map(|(_, scale, _)| scale.usual).collect();
     for (at, channel) in CHANNELS.iter().enumerate() {
-        let mut values = [0.0; CHANNELS.len()];
+        let mut values = [0.0; COUNT];
         values.copy_from_slice(&usual);
         values[at] = 1e12;
         let weighed = calibration.weigh(&values, 1.0);
@@ -109,13 +109,12 @@ fn no_channel_of_the_order_of_calls_rules_alone_however_far_out_it_is() {
 fn a_dozen_sessions_prove_one_in_thirteen_and_merging_is_learning_from_both() {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(9);
     let sessions: Vec<Held> = (0..20).map(|_| made_up(&mut random).0).collect();
-    let of =
-        |range: std::ops::Range<usize>| Calibration::of(sessions[range].to_vec(), [true; CHANNELS.len()]);
+    let of = |range: std::ops::Range<usize>| Calibration::of(sessions[range].to_vec(), [true; COUNT]);
     assert_eq!(of(0..12).smallest_provable(), 1.0 / 13.0);
     let (mut one, mut other) = (of(0..12), of(12..20));
     one.merge(&of(12..20));
     other.merge(&of(0..12));
-    let values = [3.0; CHANNELS.len()];
+    let values = [3.0; COUNT];
     assert_eq!(one, of(0..20));
     assert_eq!(one.weigh(&values, 1.0), other.weigh(&values, 1.0), "in any order");
 }
@@ -136,7 +135,7 @@ fn in_a_new_workspace_no_more_than_twice_as_many_come_to_a_p_as_it_says() {
                     (0..sessions).map(|_| made_up_in(&mut random, workspace, bustle).0).collect::<Vec<_>>()
                 });
                 let held = held.collect();
-                let calibration = Calibration::of(held, [true; CHANNELS.len()]);
+                let calibration = Calibration::of(held, [true; COUNT]);
                 let bustle = bustle(&mut random);
                 let (_, blocks) = made_up_in(&mut random, workspaces, bustle);
                 let p = blocks.iter().zip(1..).map(|(block, at)| weigh(&calibration, block, at));
@@ -158,13 +157,14 @@ fn a_session_of_many_segments_comes_to_a_p_no_more_often_than_its_length_says() 
     let (mut least, mut each) = (Vec::new(), Vec::new());
     for _ in 0..TRIALS {
         let held = (0..40).map(|_| made_up(&mut random).0).collect();
-        let calibration = Calibration::of(held, [true; CHANNELS.len()]);
+        let calibration = Calibration::of(held, [true; COUNT]);
         let (mut chances, mut carried, mut alone) = (0.0, 1.0f64, 1.0f64);
         for _ in 0..6 {
             let blocks = made_up(&mut random).1;
             for (block, at) in blocks.iter().zip(1..) {
                 let now = calibration.chances(at * BLOCK_ACTIONS as u64);
-                carried = carried.min(calibration.weigh(&block.highest(), chances + now).p.p);
+                let length = Length { before: chances, here: now };
+                carried = carried.min(calibration.weigh(&block.highest(), length).p.p);
                 alone = alone.min(calibration.weigh(&block.highest(), now).p.p);
             }
             chances += calibration.chances((blocks.len() * BLOCK_ACTIONS) as u64);
@@ -182,6 +182,31 @@ fn a_session_of_many_segments_comes_to_a_p_no_more_often_than_its_length_says() 
 }
 
 #[test]
+fn a_count_that_is_measured_by_the_length_of_a_segment_is_corrected_for_segments_alone() {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(12);
+    let held = (0..40).map(|_| made_up(&mut random).0).collect();
+    let calibration = Calibration::of(held, [true; COUNT]);
+    let counts = CHANNELS.iter().position(|channel| channel.chances == Chances::Segments);
+    let counts = counts.expect("a channel of counts");
+    let mut evidence = [Some(0.0); COUNT];
+    evidence[counts] = Some(12.0);
+    let p = |before, here| calibration.read(evidence, Length { before, here }).acting;
+    let usual = p(0.0, 1.0);
+    assert!(usual.extrapolated, "{usual:?}");
+    assert_eq!(p(0.0, 5.0), usual, "its value is measured by the length already");
+    assert_eq!(p(0.0, 0.1), usual);
+    assert!((p(3.0, 1.0).p / usual.p - 4.0).abs() < 1e-9, "in each segment it begins anew");
+    let novelty = CHANNELS.iter().position(|channel| channel.acts && channel.chances == Chances::Stretches);
+    let mut evidence = [Some(0.0); COUNT];
+    evidence[novelty.expect("a channel that forgets")] = Some(12.0);
+    let p = |before, here| calibration.read(evidence, Length { before, here }).acting.p;
+    assert!(
+        (p(0.0, 5.0) / p(0.0, 1.0) - 5.0).abs() < 1e-9,
+        "what forgets has more chances with every stretch"
+    );
+}
+
+#[test]
 fn one_odd_session_of_a_few_hides_no_deed_that_is_far_from_all_of_them() {
     let novelty = CHANNELS.iter().position(|channel| channel.name == "novelty");
     let novelty = novelty.expect("a channel of places");
@@ -194,7 +219,7 @@ fn one_odd_session_of_a_few_hides_no_deed_that_is_far_from_all_of_them() {
     };
     // One session of six is far from the others in everything.
     let held = (0..6).map(|n| said(if n == 0 { 3.0 } else { 0.5 })).collect();
-    let calibration = Calibration::of(held, [true; CHANNELS.len()]);
+    let calibration = Calibration::of(held, [true; COUNT]);
     let mut usual = CHANNELS.map(|channel| 0.4 * channel.unit);
     let quiet = calibration.weigh(&usual, 1.0);
     assert!(quiet.p.p > 0.5, "{quiet:?}");

@@ -6,6 +6,7 @@ use super::fit::{Scope, fit_all};
 use super::steps::Steps;
 use crate::result::Arm;
 use crate::score::Stages;
+use crate::words;
 use models::channel::CHANNELS;
 
 /// Baselines that are trained anew.
@@ -19,18 +20,18 @@ pub fn arms(data: &Data, entries: &[Entry<'_>], tests: &[usize], seed: u64, step
         ("T0 alone: the static deny-list", Stages { t1: false, t2: false, ..Stages::ALL }),
         ("T0 + T1: with the compiled baseline", Stages { t2: false, ..Stages::ALL }),
         ("T1 alone", Stages { t0: false, t1: true, t2: false }),
-        ("T2 alone: the score", Stages::T2),
+        (words::SCORE_ALONE, Stages::T2),
     ];
     for (name, stages) in stages {
         arms.push(arm("stages", name, entries, seed, |entry| entry.shipped(stages)));
     }
     for channel in CHANNELS {
-        arms.push(arm("channels", &format!("T2 without {}", channel.name), entries, seed, |entry| {
+        arms.push(arm("channels", &format!("{}{}", words::WITHOUT, channel.name), entries, seed, |entry| {
             entry.track(&entry.fitted.baseline.calibration.without(channel.name), Stages::T2)
         }));
     }
     for channel in CHANNELS {
-        arms.push(arm("channels", &format!("{} alone", channel.name), entries, seed, |entry| {
+        arms.push(arm("channels", &format!("{}{}", channel.name, words::ALONE), entries, seed, |entry| {
             let others = CHANNELS.iter().filter(|other| other.name != channel.name);
             let alone = others
                 .fold(entry.fitted.baseline.calibration.clone(), |rest, other| rest.without(other.name));

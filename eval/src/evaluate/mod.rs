@@ -11,6 +11,7 @@ mod explain;
 mod fit;
 mod gaps;
 mod incident;
+mod kept;
 mod learning;
 mod machine;
 mod mimicry;
@@ -21,6 +22,7 @@ mod steps;
 mod summary;
 
 use crate::Error;
+use crate::channels::Channels;
 use crate::metrics::cost::cost;
 use crate::metrics::floor::{Trivia, floors};
 use crate::metrics::operating::{self, Track};
@@ -42,6 +44,14 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use steps::{Steps, Told};
 
+/// What an evaluation comes to.
+pub struct Evaluation {
+    /// The result.
+    pub result: EvalResult,
+    /// What the channels said, if it was to be kept.
+    pub channels: Option<Channels>,
+}
+
 /// Evaluates a corpus. It may lie in parts, which were made with the same seed, of different agents or tasks: each part is
 /// what one machine recorded. `told` hears what is being done, with how much of how much.
 pub fn evaluate(
@@ -49,7 +59,7 @@ pub fn evaluate(
     scenarios: &Scenarios,
     options: &Options,
     told: Told<'_>,
-) -> Result<EvalResult, Error> {
+) -> Result<Evaluation, Error> {
     let began = Instant::now();
     let description = described(parts)?;
     let data = Data::read(parts, told)?;
@@ -113,7 +123,8 @@ pub fn evaluate(
     cases.iter_mut().for_each(|case| case::hide(case, &world.to_string_lossy()));
     cases.sort_by(|a, b| (a.kind, a.source, &a.run).cmp(&(b.kind, b.source, &b.run)));
     let (ns, events, syscalls) = time_scoring(&entries);
-    Ok(EvalResult {
+    let channels = options.channels.then(|| kept::channels(&data, &fits, &entries, options.commit.as_ref()));
+    let result = EvalResult {
         format: FORMAT,
         gaps,
         basis,
@@ -139,7 +150,8 @@ pub fn evaluate(
             seconds: began.elapsed().as_secs_f64(),
             cost: cost(ns, events, syscalls, training),
         },
-    })
+    };
+    Ok(Evaluation { result, channels })
 }
 
 /// What all parts of a corpus say of it; an error where they differ in what a result rests on.

@@ -7,6 +7,8 @@ pub struct Options {
     pub seed: u64,
     /// The source that Wardline was built from.
     pub commit: Option<String>,
+    /// Keep what the channels said.
+    pub channels: bool,
     /// Version of Wardline.
     pub wardline: String,
 }

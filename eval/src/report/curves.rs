@@ -15,7 +15,7 @@ pub fn section_of(result: &EvalResult) -> Result<Markup, Error> {
     let shown: Vec<(&Arm, Ink)> = [
         "T0 + T1 + T2: as it ships",
         "T0 + T1: with the compiled baseline",
-        "T2 alone: the score",
+        words::SCORE_ALONE,
         "one baseline for all, all stages",
     ]
     .iter()

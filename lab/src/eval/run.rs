@@ -9,7 +9,7 @@ use command::table::{self, count};
 use datasets::corpus::Corpus;
 use datasets::scenario::{self, Expected};
 use eval::result::EvalResult;
-use eval::{Options, Scenario, Scenarios};
+use eval::{Evaluation, Options, Scenario, Scenarios};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -38,6 +38,9 @@ pub struct Args {
     /// The source that this program was built from: noted in the result
     #[arg(long, value_name = "ID")]
     pub commit: Option<String>,
+    /// Keep what every channel said after every action, in channels.json.zst: how they are put together can be studied by it
+    #[arg(long)]
+    pub channels: bool,
     /// Print the result as JSON instead of its headline
     #[arg(long)]
     pub json: bool,
@@ -61,6 +64,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let options = Options {
         seed: args.seed,
         commit: args.commit.clone(),
+        channels: args.channels,
         wardline: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let result = eval::evaluate(&parts, &scenarios()?, &options, &|what, done, of| {
@@ -69,11 +73,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();
-    let result = result?;
+    let Evaluation { result, channels } = result?;
     let out = args.out.clone().unwrap_or_else(|| parts[0].path().join("evaluation"));
     std::fs::create_dir_all(&out).with_context(|| format!("`{}` cannot be made", out.display()))?;
     report::write_json(&out, &result)?;
     report::write_views(&out, &result)?;
+    if let Some(channels) = channels {
+        channels.write(&out.join("channels.json.zst"))?;
+    }
     if args.json {
         print_line!("{}", serde_json::to_string_pretty(&result)?);
     } else {
