@@ -2,9 +2,10 @@
 //!
 //! The program that makes them is the test itself, started again: there is no other program to take along.
 
+use crate::apart::apart;
 pub use crate::secret::SECRET;
 use crate::secret::is_secret;
-use crate::{members, processes, sharing, survivors, ways};
+use crate::{doors, members, processes, reads, sharing, starts, survivors, tampers, ways};
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, openat};
 use rustix::process::{Pid, Signal, kill_process};
@@ -38,6 +39,12 @@ impl Attempt {
     pub fn new<S: AsRef<str>>(name: &str, verb: &str, arguments: impl IntoIterator<Item = S>) -> Self {
         let arguments: Vec<String> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
         Self { name: name.to_owned(), line: [vec![name.into(), verb.into()], arguments].concat().join("\t") }
+    }
+
+    /// The same, made by a process of its own.
+    pub fn apart(&self) -> Self {
+        let does = self.line.split_once('\t').map_or("", |(_, does)| does);
+        Self { name: self.name.clone(), line: format!("{}\tapart\t{does}", self.name) }
     }
 
     /// The same by another name.
@@ -207,6 +214,13 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
         ("children", [count]) => processes::children(count.parse().map_err(io::Error::other)?),
         ("kill", [pid]) => signal(pid, Signal::KILL),
         ("abort", [pid]) => signal(pid, Signal::ABORT),
+        ("apart", [verb, arguments @ ..]) => apart(|| once(verb, arguments)),
+        ("chown", [path]) => reads::give(path),
+        ("flags", [path]) => reads::set_flags(path),
+        ("start", [how, program]) => starts::start(how, program),
+        ("family", [name]) => doors::family(name),
+        ("taken", [told]) => doors::taken(told),
+        ("tamper", [how, of]) => tampers::tamper(how, of),
         (verb, [_, ..]) if verb.starts_with("read-") => ways::read(verb, arguments)
             .unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}")))),
         ("reach", [how, pid]) => ways::reach(how, pid),

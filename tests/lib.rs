@@ -4,9 +4,11 @@
 //! that has bash, coreutils and git and nothing else.
 
 pub mod acting;
+pub mod apart;
 pub mod attempt;
 pub mod bypass;
 pub mod deeds;
+pub mod doors;
 pub mod drive;
 pub mod fuse;
 pub mod internet;
@@ -18,12 +20,15 @@ pub mod members;
 pub mod person;
 mod processes;
 pub mod pty;
+pub mod reads;
 pub mod scene;
 mod secret;
 mod sharing;
 pub mod standing;
+mod starts;
 pub mod stopped;
 pub mod survivors;
+pub mod tampers;
 pub mod uring;
 mod ways;
 mod world;

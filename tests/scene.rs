@@ -106,7 +106,8 @@ impl Scene {
         self.session(verb, first, more, attempts, |_| {})
     }
 
-    fn session(
+    /// The same with what is done to the client's command before it is started.
+    pub fn session(
         &self,
         verb: &str,
         first: &[&str],

@@ -45,7 +45,7 @@ pub(crate) fn read(verb: &str, arguments: &[&str]) -> Option<io::Result<()>> {
         ("read-of-child", [_]) => of_child(of),
         ("read-corked", [to, _]) => corked(to, of),
         ("read-in-namespace", [how, _]) => in_namespace(how, Path::new(of)),
-        _ => return None,
+        _ => return crate::reads::read(verb, arguments),
     })
 }
 
@@ -103,7 +103,7 @@ fn of_child(of: &str) -> io::Result<()> {
 }
 
 /// Does something in a mount namespace, and for who is not root a user namespace, in which whoever made it may mount.
-fn alone(deed: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn alone(deed: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     in_child(|| {
         // SAFETY: this process has one thread, and shares no descriptors.
@@ -190,16 +190,16 @@ pub(crate) fn send(verb: &str, to: &str) -> Option<io::Result<()>> {
         "tcp" => address().and_then(TcpStream::connect).map(drop),
         "bound" => address().and_then(TcpListener::bind).map(drop),
         "tcp-fast-open" => address().and_then(|to| {
-            let socket = stream(&to, 0)?;
+            let socket = socket(&to, libc::SOCK_STREAM, 0)?;
             send_to(&socket, &to, libc::MSG_FASTOPEN)
         }),
         "multipath-tcp" => address().and_then(|to| {
-            let socket = stream(&to, libc::IPPROTO_MPTCP)?;
+            let socket = socket(&to, libc::SOCK_STREAM, libc::IPPROTO_MPTCP)?;
             connect(&socket, &to)
         }),
         "tcp-by-request" => address().and_then(|to| {
             const CONNECT: u8 = 16;
-            let socket = stream(&to, 0)?;
+            let socket = socket(&to, libc::SOCK_STREAM, 0)?;
             let (name, size) = of(&to);
             let entry = Entry { opcode: CONNECT, fd: socket.as_raw_fd(), ..Entry::default() };
             request(4, &Entry { address: (&raw const name) as u64, offset: size as u64, ..entry }).map(drop)
@@ -216,15 +216,16 @@ pub(crate) fn send(verb: &str, to: &str) -> Option<io::Result<()>> {
             .and_then(
                 |status| if status.success() { Ok(()) } else { Err(Error::from_raw_os_error(libc::EPERM)) },
             ),
-        _ => return None,
+        _ => return crate::doors::send(verb, to),
     })
 }
 
-fn stream(to: &SocketAddr, protocol: i32) -> io::Result<OwnedFd> {
+/// A socket of an address's family.
+pub(crate) fn socket(to: &SocketAddr, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
     let family = if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: integers alone, and what comes back is nobody else's.
     unsafe {
-        match libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, protocol) {
+        match libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) {
             -1 => Err(Error::last_os_error()),
             fd => Ok(OwnedFd::from_raw_fd(fd)),
         }
@@ -232,7 +233,7 @@ fn stream(to: &SocketAddr, protocol: i32) -> io::Result<OwnedFd> {
 }
 
 /// An address as the kernel takes it, and its length.
-fn of(address: &SocketAddr) -> (libc::sockaddr_storage, usize) {
+pub(crate) fn of(address: &SocketAddr) -> (libc::sockaddr_storage, usize) {
     // SAFETY: integers, of which zero is a value.
     let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
     let at = (&raw mut storage).cast::<u8>();
@@ -257,14 +258,16 @@ fn of(address: &SocketAddr) -> (libc::sockaddr_storage, usize) {
     (storage, bytes.len())
 }
 
-fn connect(socket: &OwnedFd, to: &SocketAddr) -> io::Result<()> {
+/// Connects a socket.
+pub(crate) fn connect(socket: &OwnedFd, to: &SocketAddr) -> io::Result<()> {
     let (name, size) = of(to);
     // SAFETY: the address outlives the call.
     let came = unsafe { libc::connect(socket.as_raw_fd(), (&raw const name).cast(), size as u32) };
     if came < 0 { Err(Error::last_os_error()) } else { Ok(()) }
 }
 
-fn send_to(socket: &OwnedFd, to: &SocketAddr, flags: i32) -> io::Result<()> {
+/// Sends a byte.
+pub(crate) fn send_to(socket: &OwnedFd, to: &SocketAddr, flags: i32) -> io::Result<()> {
     let (name, size) = of(to);
     // SAFETY: address and data outlive the call.
     let came = unsafe {
@@ -334,6 +337,20 @@ fn reach_into(how: &str, pid: i32) -> io::Result<()> {
                 check(libc::prlimit(pid, libc::RLIMIT_CORE, std::ptr::null(), &mut limit).into())?;
                 check(libc::prlimit(pid, libc::RLIMIT_CORE, &limit, std::ptr::null_mut()).into()).map(drop)
             }
+        }
+        "thread-limits" => {
+            let (tells, told) = std::sync::mpsc::channel();
+            let (ends, end) = std::sync::mpsc::channel::<()>();
+            std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    let _ = tells.send(rustix::thread::gettid().as_raw_nonzero().get());
+                    let _ = end.recv();
+                });
+                let thread = told.recv().map_err(Error::other)?;
+                let came = reach_into("limits", thread);
+                drop(ends);
+                came
+            })
         }
         "sample" => {
             // `struct perf_event_attr`: PERF_TYPE_SOFTWARE, its size, PERF_COUNT_SW_CPU_CLOCK, period, PERF_SAMPLE_REGS_USER |

@@ -140,6 +140,11 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("TASK_SIGHAND", "task_struct:sighand", false),
     ("SIGHAND_ACTION", "sighand_struct:action", false),
     ("NS_REAPER", "pid_namespace:child_reaper", false),
+    ("NS_NUMBERS", "pid_namespace:idr.idr_rt.xa_head", false),
+    ("NODE_SHIFT", "xa_node:shift", false),
+    ("NODE_SLOTS", "xa_node:slots", false),
+    ("PID_TASKS", "pid:tasks", false),
+    ("TASK_PID_LINKS", "task_struct:pid_links", false),
     ("KIOCB_FLAGS", "io_kiocb:flags", true),
 ];
 

@@ -52,6 +52,11 @@ impl State {
         self.run().join("control.sock")
     }
 
+    /// The same for root alone: nobody else's connections wait there.
+    pub fn socket_of_root(&self) -> PathBuf {
+        self.run().join("root.sock")
+    }
+
     /// What makes the supervisor the only one of this directory.
     pub fn lock(&self) -> PathBuf {
         self.run().join("supervisor.lock")

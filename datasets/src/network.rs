@@ -3,7 +3,7 @@
 use crate::{Error, Tools};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, send, socket};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 /// The package index.
 pub const INDEX: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 8080);
@@ -97,6 +97,23 @@ fn add_address(address: Ipv4Addr) -> Vec<u8> {
         body.extend(address.octets());
     }
     message(RTM_NEWADDR, NLM_F_REQUEST_ACK | NLM_F_CREATE_EXCL, &body)
+}
+
+/// Gives loopback of the calling thread's network namespace one more address. Needs CAP_NET_ADMIN.
+pub fn add_address_6(address: Ipv6Addr) -> Result<(), Error> {
+    const AF_INET6: u8 = 10;
+    const WHOLE: u8 = 128;
+    /// Nobody is asked whether it is another one's.
+    const IFA_F_NODAD: u8 = 2;
+    let mut body = vec![AF_INET6, WHOLE, IFA_F_NODAD, 0];
+    body.extend(LOOPBACK.to_ne_bytes());
+    for attribute in [IFA_LOCAL, IFA_ADDRESS] {
+        body.extend(20_u16.to_ne_bytes());
+        body.extend(attribute.to_ne_bytes());
+        body.extend(address.octets());
+    }
+    request(&message(RTM_NEWADDR, NLM_F_REQUEST_ACK | NLM_F_CREATE_EXCL, &body))
+        .map_err(|source| Error::Network { step: "add an address", source })
 }
 
 /// `struct nlmsghdr` and what follows it; see netlink(7).

@@ -29,6 +29,7 @@ mod maps;
 mod mount;
 mod named;
 mod network;
+mod number;
 mod offsets;
 mod packet;
 mod peer;

@@ -139,6 +139,11 @@ offsets! {
     TASK_SIGHAND = task_sighand;
     SIGHAND_ACTION = sighand_action;
     NS_REAPER = ns_reaper;
+    NS_NUMBERS = ns_numbers;
+    NODE_SHIFT = node_shift;
+    NODE_SLOTS = node_slots;
+    PID_TASKS = pid_tasks;
+    TASK_PID_LINKS = task_pid_links;
     KIOCB_FLAGS = kiocb_flags;
     TIER_LSM = tier_lsm;
     IO_ENTRY = io_entry;

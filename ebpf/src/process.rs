@@ -2,6 +2,7 @@
 
 use crate::call::{Ended, SIGKILL};
 use crate::maps::MEMBERS;
+use crate::number::{self, UPID};
 use crate::offsets;
 use crate::read::{Address, each, zeroed};
 use crate::ring::{Buffer, Urgency, verdict};
@@ -21,9 +22,6 @@ const PIDFD_SEND_SIGNAL: u32 = 424;
 const PIDFD_GETFD: u32 = 438;
 /// The request by which a process is traced by its parent.
 const PTRACE_TRACEME: u64 = 0;
-
-/// `sizeof(struct upid)`: a number and its namespace.
-const UPID: usize = 16;
 
 /// Names in a process's directory of `/proc`: its environment, and its memory.
 pub const ENVIRONMENT: u64 = u64::from_le_bytes(*b"environ\0");
@@ -78,7 +76,7 @@ pub fn raw(call: &Ended) -> Option<()> {
         return None;
     }
     let target = if op == op::SIGNAL || op == op::PTRACE {
-        find(&call.inside, call.number, op, first, second)
+        find(call, first, second)
     } else {
         Target { number: first, inside: false, claimed: false }
     };
@@ -178,13 +176,14 @@ fn samples_others(inside: &Inside, fd: i32) -> bool {
 }
 
 #[inline(always)]
-fn find(inside: &Inside, number: u32, op: u16, first: u64, second: u64) -> Target {
-    let found = if number == PIDFD_SEND_SIGNAL || number == PIDFD_GETFD {
+fn find(call: &Ended, first: u64, second: u64) -> Target {
+    let inside = &call.inside;
+    let found = if call.number == PIDFD_SEND_SIGNAL || call.number == PIDFD_GETFD {
         of_pidfd(first as i32)
-    } else if op == op::PTRACE {
+    } else if is_trace(call) {
         traced(first as u32, second)
     } else {
-        None
+        number::process(first as u32)
     };
     match found {
         Some(tgid) => Target { number: u64::from(tgid), inside: is_inside(inside, tgid), claimed: false },

@@ -80,7 +80,7 @@ impl<'a> Scene<'a> {
         group: Option<Arc<Group>>,
     ) -> Result<Self, Error> {
         let mut scene = Self { kernel, slot, labels: Vec::new(), _marks: None };
-        let marks = group.map(Marks::new);
+        let marks = group.map(|group| Marks::new(group, 0));
         for (path, deny) in [(place.closed(), access::ALL), (place.library(), access::EXEC)] {
             let Found::Node(node) = walk::open(&**kernel, &path) else {
                 return Err(Error::Probe("its files cannot be opened"));

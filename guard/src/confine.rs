@@ -17,7 +17,7 @@ use wire::{Confinement, Mode};
 pub fn offer() -> Confinement {
     // Who may not administrate the system could do so only by keeping programs inside from gaining privileges.
     let able = capabilities(None).is_ok_and(|held| held.effective.contains(CapabilitySet::SYS_ADMIN));
-    Confinement { rings: able, domain: able && ruleset().is_ok() }
+    Confinement { rings: able, programs: able, domain: able && ruleset().is_ok() }
 }
 
 /// What a session is given of what is offered.
@@ -49,7 +49,7 @@ pub fn confine(confinement: Confinement, domain: Option<Domain>) -> io::Result<(
         let Domain(ruleset) = domain.ok_or(io::ErrorKind::InvalidInput)?;
         ruleset.no_new_privs(false).restrict_self().map_err(cause)?;
     }
-    if confinement.rings { filter::apply() } else { Ok(()) }
+    if confinement.rings || confinement.programs { filter::apply(confinement) } else { Ok(()) }
 }
 
 /// Why the kernel did not.
@@ -70,7 +70,7 @@ fn ruleset() -> Result<RulesetCreated, RulesetError> {
 mod tests {
     use super::*;
 
-    const ALL: Confinement = Confinement { rings: true, domain: true };
+    const ALL: Confinement = Confinement { rings: true, programs: true, domain: true };
 
     #[test]
     fn what_a_hook_can_refuse_one_by_one_needs_no_confinement() {

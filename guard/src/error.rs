@@ -56,6 +56,29 @@ pub enum Error {
         "nobody answers permission events any more: end the supervisor with `wardline stop`, and try again"
     )]
     Unanswered,
+    /// a user's sessions hold as much of the deny-list as one user may
+    #[error(
+        "sessions of user {uid} hold {held} {what} of the kernel's deny-list, as many as one user may: end one of them, or have \
+         fewer files below directories of credentials"
+    )]
+    Quota {
+        /// Whose.
+        uid: u32,
+        /// What they hold.
+        what: &'static str,
+        /// How many.
+        held: usize,
+    },
+    /// what is left of the deny-list is root's
+    #[error(
+        "sessions of all users hold {held} {what} of the kernel's deny-list, and the rest is root's: end one of them"
+    )]
+    Full {
+        /// What they hold.
+        what: &'static str,
+        /// How many.
+        held: usize,
+    },
     /// a user's own rule would hold for others
     #[error(
         "rule `{rule}` closes `{path}`, which does not belong to you, and would hold in other users' sessions, too: root may put \

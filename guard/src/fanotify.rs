@@ -23,6 +23,9 @@ pub use group::{Group, Marks};
 /// event for every open by anybody; 8,192 is what the kernel once allowed a group, and a session's start stays below a second.
 pub const MARKS_MAX: usize = 8_192;
 
+/// And so many all sessions of one ordinary user: each takes a descriptor of the supervisor's, who has four times as many.
+pub const MARKS_OF_USER: usize = 8 * MARKS_MAX;
+
 /// A group by its descriptor.
 fn owned(group: OwnedFd) -> Fanotify {
     // SAFETY: every descriptor that comes here was duplicated, or inherited, from a fanotify group's.

@@ -147,7 +147,7 @@ impl Guard {
         live.own_files = own_files;
         live.delegates = Some(self.shared.delegates.watch(guarded.uid, slot)?);
         if self.shared.tier == Tier::Tracepoint {
-            live.jewels = Some(self.shared.marks()?);
+            live.jewels = Some(self.shared.marks(guarded.uid)?);
         }
         live.coverage = self.shared.jewels.arm(slot, &guarded, live.jewels.as_ref())?;
         live.watched = Watched::of(&guarded.rules, &live.meta.context, &live.coverage.repositories);
@@ -203,10 +203,10 @@ impl Guard {
 }
 
 impl Shared {
-    /// No marks yet, of a session or a policy.
-    fn marks(&self) -> Result<Marks, Error> {
+    /// No marks yet, of a session or a policy of a user's.
+    fn marks(&self, uid: u32) -> Result<Marks, Error> {
         let group = self.group.clone().filter(|group| group.alive());
-        group.map(Marks::new).ok_or(Error::Unanswered)
+        group.map(|group| Marks::new(group, uid)).ok_or(Error::Unanswered)
     }
 }
 
@@ -375,7 +375,7 @@ impl Place {
                 None
             });
         if shared.tier == Tier::Tracepoint {
-            let marks = shared.marks()?;
+            let marks = shared.marks(context.uid)?;
             let marked =
                 fanotify::mark_closed(&marks, &*list, &armed.policy.closed, &workspaces(&*list, context))?;
             if marked.cut > 0 {

@@ -16,6 +16,7 @@ mod lease;
 mod lend;
 mod place;
 mod planted;
+mod quota;
 mod search;
 
 use crate::fanotify::Marks;
@@ -74,6 +75,7 @@ impl Static {
             lent: HashMap::new(),
             coverage: Coverage::default(),
         };
+        self.held().own(slot, guarded.uid);
         let rows = self.rows(slot, guarded);
         let armed = arming.everything(guarded, &rows, &self.own);
         let (coverage, readable) = (arming.coverage, arming.readable);

@@ -2,6 +2,7 @@
 //! it does from then on is recorded and guarded as in any session, and what came before is said to be unseen.
 
 use anyhow::{Context, Result, ensure};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::pty::Pty;
 use end_to_end::{World, has, wait_until, wardline};
 use rustix::process::{Pid, Signal, kill_process};
@@ -181,6 +182,11 @@ fn a_running_tree_is_taken_in_whole_and_guarded() -> Result<()> {
         tree.told("go", "orphan.code")?;
         assert_eq!((tree.said("orphan.out"), tree.said("orphan.code")), (String::new(), "1\n".to_owned()));
         assert!(tree.said("orphan.err").contains("Operation not permitted"));
+        if verb == "enforce" {
+            let read = "A key is read";
+            bypass::came(read, "by a process that ran before `--attach`", "a user", Fate::Refused);
+            bypass::came(read, "by an orphan of one that ran before `--attach`", "a user", Fate::Refused);
+        }
         ensure!(wait_until(Duration::from_secs(20), || tree.count() >= inside_from + 50), "the loop stopped");
         fs::remove_file(tree.workspace.join("running"))?;
         assert!(tree.process.wait()?.success());

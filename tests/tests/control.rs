@@ -7,6 +7,7 @@ use end_to_end::members::fill;
 use end_to_end::{World, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// The heading of the page.
 const SAY: &str = "The supervisor is asked from inside";
+/// Another one.
+const OTHERS: &str = "Others are kept waiting, or refused what is theirs";
 
 fn kill(pid: u32) -> Result<()> {
     let pid = Pid::from_raw(i32::try_from(pid)?).context("no pid")?;
@@ -431,6 +434,7 @@ fn a_request_has_one_deadline() -> Result<()> {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.contains("did not come in time"), "{answer}");
     }
+    bypass::came(OTHERS, "a request is begun and trickles in for a minute", "root", Fate::Refused);
     Ok(())
 }
 
@@ -452,10 +456,14 @@ fn a_user_takes_nobody_elses_place() -> Result<()> {
     let other = as_user(world.user.id + 1_000_000)?;
     assert!(other.status.success(), "{other:?}");
     assert!(world.run(["stop-session", "last"])?.status.code() != Some(0), "there is none");
+    // Nobody else's connections wait at root's own socket.
+    let mode = std::fs::metadata(world.state().join("run/root.sock"))?.permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
     let output = world.run_script("enforce", &["--quiet"], "exit 7")?;
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     many.kill()?;
     many.wait()?;
+    bypass::came(OTHERS, "one user takes every connection to the supervisor", "a user", Fate::Refused);
     // Their places are free again.
     assert!(
         wait_until(Duration::from_secs(20), || as_user(world.user.id).is_ok_and(|of| of.status.success()))

@@ -2,6 +2,7 @@
 //! once and says what to do. What the session has started itself it may talk to.
 
 use anyhow::{Result, ensure};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::listener::{self, AT, DEED, OF_NOBODY, Server, command_line, session};
 use end_to_end::{World, wait_until};
 use serde_json::Value;
@@ -66,6 +67,15 @@ fn an_agent_outside_ends_the_session_before_it_is_asked_for_anything() -> Result
         }
         assert!(!world.workspace().join("went-on").exists());
         assert_eq!(server.end()?, "", "it was asked for work");
+        let fate = if summary["tier"] == "lsm" { Fate::Refused } else { Fate::Stopped };
+        if verb == "enforce" {
+            bypass::came(
+                "Somebody outside is reached",
+                "an agent's own daemon (the session ends)",
+                "a user",
+                fate,
+            );
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! holds up nobody; `wardline db` says what is there, and what is too old goes by itself.
 
 use anyhow::{Context, Result, ensure};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::{World, wait_until};
 use rusqlite::{Connection, OpenFlags};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -72,6 +73,12 @@ fn a_full_disk_ends_the_writing_and_neither_the_command_nor_what_was_written() -
     assert_eq!((&found["sessions"], &found["incomplete"]), (&1.into(), &1.into()), "{found}");
     assert!(found["events"].as_u64().is_some_and(|events| events > 1000), "{found}");
     assert_eq!(db(&world, "check")?, serde_json::json!({ "sound": true, "problems": [] }));
+    bypass::came(
+        "The guard is flooded",
+        "the disk of its store is filled, so that what follows is not written down (the summary says so)",
+        "a user",
+        Fate::Happened,
+    );
     drop(disk);
     Ok(())
 }

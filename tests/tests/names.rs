@@ -2,11 +2,15 @@
 //! what was not asked for, or was answered by somebody else, does not count.
 
 use anyhow::{Context, Result};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::internet::{FORGED, HOSTS, Internet, OTHER_RESOLVER, PORT, RESOLVER};
 use end_to_end::{World, wait_until};
 use serde_json::{Value, json};
 use std::process::{Output, Stdio};
 use std::time::Duration;
+
+/// The heading of the page.
+const OUT: &str = "Something leaves, or somebody comes in";
 
 /// Runs a test in a thread of its own, which its network then belongs to.
 fn apart(test: impl FnOnce(&World, &Internet) -> Result<()> + Send + 'static) -> Result<()> {
@@ -239,6 +243,12 @@ fn a_known_name_is_let_through_at_another_address_and_another_name_is_not() -> R
         let objects: Vec<&str> = denials.iter().filter_map(|denial| denial["object"].as_str()).collect();
         assert!(objects.contains(&"other.example.org (203.0.113.9):8443"), "{objects:?}");
         assert!(objects.contains(&"203.0.113.11:8443"), "{objects:?}");
+        bypass::came(
+            OUT,
+            "a connection to a host that no recorded session reached, under a baseline",
+            "a user",
+            Fate::Refused,
+        );
         assert!(
             denials.iter().all(|denial| denial["stage"] == "T1" && denial["op"] == "connect"),
             "{denials:?}"
@@ -297,6 +307,15 @@ fn the_configured_resolver_is_open_to_who_never_asked_it_and_what_it_is_asked_is
             (0..60u64).map(|n| format!("{:032x}.t.example", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
         let (_, tunnel) = guarded(&format!("{work}; python3 send.py {RESOLVER} 53 {}", names.join(" ")))?;
         assert_eq!(tunnel["alerts"], 1, "{quiet} {tunnel}");
+        let way =
+            "names that carry data are asked of the configured resolver, under a baseline (which alerts)";
+        bypass::came(OUT, way, "a user", Fate::Happened);
+        bypass::came(
+            OUT,
+            "a resolver that is not configured is asked, under a baseline",
+            "a user",
+            Fate::Refused,
+        );
         Ok(())
     })
 }

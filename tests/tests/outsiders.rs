@@ -2,6 +2,7 @@
 //! not for a supervisor that stands still. Tier `tracepoint`: the other one asks nobody.
 
 use anyhow::{Context, Result, ensure};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::scene::can_refuse;
 use end_to_end::stopped::{signal, stop};
 use end_to_end::{World, is_alive, wait_until};
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// What is started in a session again: this program, told by this what to do there.
 const INSIDE: &str = "WARDLINE_TEST_INSIDE";
+/// The heading of the page.
+const OTHERS: &str = "Others are kept waiting, or refused what is theirs";
 const SECRET: &str = "the key that nobody reads";
 const SOON: Duration = Duration::from_secs(60);
 /// Threads of a session that ask all the time.
@@ -210,6 +213,12 @@ fn no_flood_of_questions_makes_others_wait() -> Result<()> {
     let [p50, p99, max] = [499, 989, 999].map(|at| took[at]);
     println!("p50 {p50:?}, p99 {p99:?}, max {max:?}");
     ensure!(p99 < Duration::from_millis(10), "p50 {p50:?}, p99 {p99:?}, max {max:?}");
+    bypass::came(
+        OTHERS,
+        "500 threads of a session ask for marked files all the time, half of them idle",
+        "a user",
+        Fate::Refused,
+    );
     Ok(())
 }
 
@@ -229,6 +238,7 @@ fn a_supervisor_that_stands_still_stops_nobody_outside_and_lets_nobody_in() -> R
     }
     drop(stopped);
     ensure!(longest < AT_ONCE, "somebody outside waited {longest:?}");
+    bypass::came(OTHERS, "the supervisor stands still", "a user", Fate::Refused);
     assert_eq!(fs::read_to_string(world.workspace().join("read"))?, "");
     end(client)
 }
@@ -284,6 +294,7 @@ fn a_lease_of_a_session_refuses_nobody_their_own_file() -> Result<()> {
         wait_until(Duration::from_secs(5), || open(&later).is_ok()),
         "refused for as long as the lease is held: {told}"
     );
+    bypass::came(OTHERS, "a session has a write lease on a file that has a mark", "a user", Fate::Refused);
     end(client)?;
     end(waits)
 }

@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::World;
+use end_to_end::bypass::{self, Fate};
 use end_to_end::listener::{self, OF_A_HELPER, OF_NOBODY, Server, outside, session};
 use end_to_end::scene::{can_refuse, is_lsm, kernel};
 use serde_json::Value;
@@ -17,6 +18,20 @@ fn program() -> Result<()> {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The heading of the page.
+const OUTSIDE: &str = "Somebody outside is reached";
+
+/// Says what came of a way: refused, or its maker was stopped.
+fn came(way: &str, summary: &Value) -> Result<()> {
+    let fate = match summary["denials"][0]["fate"].as_str() {
+        Some("refused") => Fate::Refused,
+        Some("happened-and-stopped") => Fate::Stopped,
+        other => anyhow::bail!("{other:?}: {summary}"),
+    };
+    bypass::came(OUTSIDE, way, "a user", fate);
+    Ok(())
 }
 
 /// The peers of a summary, of one process.
@@ -61,6 +76,9 @@ fn what_works_for_others_with_the_users_authority_is_refused_by_its_program() ->
             assert!(text(&output.stdout).contains("errno=1"), "{output:?}");
         }
         assert_eq!(server.end()?, "work\n", "{program} was asked from inside");
+        let place = if at.contains('@') { "an abstract socket" } else { "a socket in the home" };
+        let name = program.rsplit('/').next().unwrap_or(program);
+        came(&format!("a helper, by {place} at which `{name}` listens"), &summary)?;
     }
     Ok(())
 }
@@ -80,7 +98,7 @@ fn a_helper_is_reached_by_no_address_of_many() -> Result<()> {
     let told = (&denial["stage"], &denial["op"], &denial["fate"]);
     assert_eq!(told, (&"T0".into(), &"send".into(), &"refused".into()), "{summary}");
     assert_eq!(server.end()?, "work\n", "it was asked from inside");
-    Ok(())
+    came("a helper, by a datagram to many (multicast)", &summary)
 }
 
 /// Whom a datagram has reached, the kernel says while it is sent (since Linux 6.3).
@@ -106,6 +124,7 @@ fn a_helper_is_sent_no_datagram() -> Result<()> {
         assert_eq!(summary["verdict"], "deny", "{summary}");
         let (fate, heard) = if is_lsm(&summary)? { ("refused", 1) } else { ("happened-and-stopped", 3) };
         assert_eq!((&denial["fate"], server.end()?), (&fate.into(), "work\n".repeat(heard)), "{summary}");
+        came("a helper, by a datagram to a unix socket", &summary)?;
     }
     Ok(())
 }
@@ -135,6 +154,12 @@ fn what_is_written_into_a_pipe_that_is_read_outside_is_stopped_and_told() -> Res
             (&summary["verdict"], &summary["stopped_by"]),
             (&"deny".into(), &"T0".into()),
             "{output:?}"
+        );
+        bypass::came(
+            OUTSIDE,
+            "a shell, by a named pipe that it reads commands from",
+            "a user",
+            Fate::Stopped,
         );
     }
     Ok(())
@@ -199,6 +224,8 @@ fn what_else_listens_outside_is_reached_and_named() -> Result<()> {
         assert!(told.contains(OF_NOBODY) && told.contains(&server.pid().to_string()), "{command}: {told}");
     }
     assert_eq!(server.end()?, "work\nwork\n");
+    let way = "a server that is no helper, by an abstract socket, without a baseline (the summary names it)";
+    bypass::came(OUTSIDE, way, "a user", Fate::Happened);
     Ok(())
 }
 
@@ -248,6 +275,7 @@ fn gits_cache_of_passwords_keeps_them() -> Result<()> {
     assert_eq!(peer["kind"], serde_json::json!({ "helper": "keys" }), "{summary}");
     assert!(peer["program"].as_str().is_some_and(|program| program.contains("git")), "{summary}");
     assert!(alone(&world, FILL)?.contains("password=CANARY"), "the cache is gone");
+    came("git's cache of passwords", &summary)?;
     alone(&world, "git credential-cache exit")?;
     Ok(())
 }
@@ -288,6 +316,9 @@ fn a_helper_is_reached_by_no_address_of_this_machine() -> Result<()> {
             assert_eq!((&peer["kind"]["helper"], &peer["fate"]), (&"terminal".into(), &"refused".into()));
         }
         assert_eq!(server.end()?.matches("work").count(), ips.len(), "it was asked from inside");
+        for ip in ips {
+            came(&format!("a helper, by `{ip}` ({protocol}), where it listens at `{bound}`"), &summary)?;
+        }
     }
     Ok(())
 }
@@ -306,6 +337,11 @@ fn a_server_of_another_kind_is_reached_at_its_port_and_named() -> Result<()> {
         let told = text(&world.wardline(["show", "last"]).output()?.stdout);
         assert!(told.contains(OF_NOBODY), "{told}");
         assert_eq!(server.end()?, "work\n");
+        let protocol = at.split(':').next().unwrap_or_default();
+        let way = format!(
+            "a server (a proxy, say) at loopback ({protocol}), without a baseline (the summary names it)"
+        );
+        bypass::came(OUTSIDE, &way, "a user", Fate::Happened);
     }
     Ok(())
 }
@@ -327,6 +363,7 @@ fn who_listens_in_the_place_of_one_that_has_ended_is_known() -> Result<()> {
             &serde_json::json!({ "helper": "keys" }),
         );
         assert_eq!(server.end()?, "work\n", "it was asked from inside");
+        came("an agent of keys, by a socket at which another process had begun to listen", &summary)?;
     }
     Ok(())
 }
@@ -407,6 +444,12 @@ fn a_baseline_lets_through_the_ports_of_this_machine_that_it_knows_and_no_others
     }
     assert_eq!([denials, none, nothing], [const { Vec::<Value>::new() }; 3]);
     assert_eq!(known.end()?, "work\n".repeat(4 + spellings.len()));
+    bypass::came(
+        OUTSIDE,
+        "a port at loopback that no recorded session reached, under a baseline",
+        "a user",
+        Fate::Refused,
+    );
     for server in &mut unknown {
         assert_eq!(server.end()?, "", "{}", server.at);
     }

@@ -2,6 +2,7 @@
 //! Wardline prints nothing while it runs.
 
 use anyhow::{Context, Result};
+use end_to_end::bypass::{self, Fate};
 use end_to_end::pty::Pty;
 use end_to_end::{World, wait_until, wardline};
 use rustix::process::{Pid, Signal, kill_process};
@@ -268,6 +269,10 @@ fn what_a_session_types_is_not_for_the_shell() -> Result<()> {
         pty.expect("still here")?;
         assert!(!planted.exists(), "{mode}: {}", pty.printed);
         assert_eq!(pty.printed.contains("went on"), !stops, "{mode}: {}", pty.printed);
+        if stops && above == 0 {
+            let way = "a command is typed into the terminal, for the shell behind the session (`TIOCSTI`)";
+            bypass::came("What is done is hidden", way, "a user", Fate::Stopped);
+        }
     }
     Ok(())
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Confinement {
     /// Make requests through io_uring.
     pub rings: bool,
+    /// Load programs into the kernel, or take those of others off their hooks: bpf(2).
+    pub programs: bool,
     /// Reach into processes outside of its Landlock domain.
     pub domain: bool,
 }

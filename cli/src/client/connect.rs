@@ -19,6 +19,12 @@ const START_POLL: Duration = Duration::from_millis(10);
 
 /// A running supervisor; `None` where there is none.
 pub fn running(state: &State) -> Result<Option<UnixStream>> {
+    // In a user namespace root is somebody else.
+    if Uid::effective().is_root()
+        && let Ok(stream) = UnixStream::connect(state.socket_of_root())
+    {
+        return Ok(Some(stream));
+    }
     match UnixStream::connect(state.socket()) {
         Ok(stream) => Ok(Some(stream)),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),

@@ -41,6 +41,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
     let configuration = crate::configuration::read(&state.configuration())?;
     supervisor::serve(Setup {
         socket: state.socket(),
+        socket_of_root: state.socket_of_root(),
         lock: state.lock(),
         state: state.root().to_owned(),
         idle: (!args.stay).then(|| Duration::from_secs(args.idle)),

@@ -1,9 +1,9 @@
 //! The group of permission marks, which all sessions share: the kernel gives a user 128 of them. A session's marks are its
 //! own, and an object keeps its mark as long as any session holds one.
 
-use super::MARKS_MAX;
 use super::apart::{Apart, Start};
 use super::here::Here;
+use super::{MARKS_MAX, MARKS_OF_USER};
 use crate::walk::{self, Node};
 use crate::{DenyList, Error, magic};
 use abi::FileKey;
@@ -64,6 +64,8 @@ enum Answers {
 pub struct Group {
     fanotify: Arc<Fanotify>,
     entries: Mutex<HashMap<FileKey, Entry>>,
+    /// Marks of each user's sessions and policies.
+    of_users: Mutex<HashMap<u32, usize>>,
     answers: Answers,
 }
 
@@ -84,7 +86,7 @@ impl Group {
     }
 
     fn of(fanotify: Arc<Fanotify>, answers: Answers) -> Arc<Self> {
-        Arc::new(Self { fanotify, entries: Mutex::default(), answers })
+        Arc::new(Self { fanotify, entries: Mutex::default(), of_users: Mutex::default(), answers })
     }
 
     /// The process that answers, if it is one of its own.
@@ -124,6 +126,26 @@ impl Group {
 
     fn entries(&self) -> MutexGuard<'_, HashMap<FileKey, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a user may have another mark, which is theirs then. Root may.
+    fn take(&self, uid: u32) -> bool {
+        let mut of_users = self.of_users.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = of_users.entry(uid).or_default();
+        let may = uid == 0 || *count < MARKS_OF_USER;
+        *count += usize::from(may);
+        may
+    }
+
+    /// A user has so many fewer.
+    fn give_back(&self, uid: u32, marks: usize) {
+        let mut of_users = self.of_users.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = of_users.get(&uid).copied().unwrap_or_default().saturating_sub(marks);
+        if left == 0 {
+            of_users.remove(&uid)
+        } else {
+            of_users.insert(uid, left)
+        };
     }
 
     fn hold(&self, node: &Node, watched: Watched) -> bool {
@@ -203,14 +225,15 @@ fn held(node: &Node) -> Option<OwnedFd> {
 /// What a session, or a policy of one, has marked. Its marks go with it.
 pub struct Marks {
     group: Arc<Group>,
+    uid: u32,
     mine: Mutex<HashMap<FileKey, Watched>>,
     skipped: AtomicUsize,
 }
 
 impl Marks {
-    /// None yet.
-    pub fn new(group: Arc<Group>) -> Self {
-        Self { group, mine: Mutex::default(), skipped: AtomicUsize::new(0) }
+    /// None yet, of a user.
+    pub fn new(group: Arc<Group>, uid: u32) -> Self {
+        Self { group, uid, mine: Mutex::default(), skipped: AtomicUsize::new(0) }
     }
 
     fn mine(&self) -> MutexGuard<'_, HashMap<FileKey, Watched>> {
@@ -234,8 +257,13 @@ impl Marks {
         if before == Some(Watched::Opens) || before == Some(watched) {
             return true;
         }
-        let marked = mine.len() < MARKS_MAX && self.group.hold(node, watched);
+        // One that watches more takes the place of the one before.
+        let has_room = mine.len() < MARKS_MAX && (before.is_some() || self.group.take(self.uid));
+        let marked = has_room && self.group.hold(node, watched);
         if !marked {
+            if has_room && before.is_none() {
+                self.group.give_back(self.uid, 1);
+            }
             self.skipped.fetch_add(1, Relaxed);
             return false;
         }
@@ -268,7 +296,9 @@ impl Marks {
 
 impl Drop for Marks {
     fn drop(&mut self) {
-        for (key, watched) in self.mine().drain() {
+        let mut mine = self.mine();
+        self.group.give_back(self.uid, mine.len());
+        for (key, watched) in mine.drain() {
             self.group.release(&key, watched);
         }
     }

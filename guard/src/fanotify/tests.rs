@@ -25,7 +25,7 @@ fn opens_of_others_pass_and_a_mark_stays_as_long_as_anybody_holds_it() {
             .filter(|info| info.lines().any(|line| line.starts_with("fanotify ino") && line.contains(&ino)))
             .count()
     };
-    let (one, other) = (Marks::new(group.clone()), Marks::new(group.clone()));
+    let (one, other) = (Marks::new(group.clone(), 1000), Marks::new(group.clone(), 1001));
     assert!(one.mark_exec(&node) && one.mark(&node) && one.mark(&node) && other.mark(&node));
     assert_eq!((one.marks(), one.skipped(), other.marks()), (1, 0, 1));
     for _ in 0..100 {

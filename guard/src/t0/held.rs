@@ -2,6 +2,7 @@
 //! session that needs it. What they share refuses. What a session's own label excepts holds for that session alone, and so does
 //! what it refuses of things that may be another session's own.
 
+use super::quota::Quotas;
 use crate::{DenyList, Error};
 use abi::{
     FileKey, LABEL_EMPTY, LABEL_LOANS, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey,
@@ -24,9 +25,17 @@ pub(super) enum Key {
 
 /// Every entry with the labels that sessions want there.
 #[derive(Debug, Default)]
-pub(super) struct Held(HashMap<Key, Vec<(u32, Label)>>);
+pub(super) struct Held {
+    entries: HashMap<Key, Vec<(u32, Label)>>,
+    quotas: Quotas,
+}
 
 impl Held {
+    /// The session in a slot is a user's, whose share of the maps it takes.
+    pub(super) fn own(&mut self, slot: u32, uid: u32) {
+        self.quotas.own(slot, uid);
+    }
+
     /// Adds a session's label to an entry. Two labels of one entry refuse what either refuses.
     pub(super) fn add(
         &mut self,
@@ -35,10 +44,12 @@ impl Held {
         key: Key,
         label: &Label,
     ) -> Result<(), Error> {
-        let labels = self.0.entry(key).or_default();
+        let labels = self.entries.entry(key).or_default();
         if labels.contains(&(slot, *label)) {
             return Ok(());
         }
+        let shared_with = self.quotas.shared(slot, labels.iter().map(|(holder, _)| *holder));
+        self.quotas.take(slot, key, shared_with)?;
         labels.push((slot, *label));
         // A label of another kind may close what an exception of the session's had opened.
         let has_own = own(labels, slot).is_some();
@@ -48,21 +59,26 @@ impl Held {
         });
         written.inspect_err(|_| {
             labels.pop();
+            self.quotas.give_back(slot, key, shared_with);
         })
     }
 
     /// Whether an entry is held at all.
     pub(super) fn has(&self, key: Key) -> bool {
-        self.0.get(&key).is_some_and(|labels| !labels.is_empty())
+        self.entries.get(&key).is_some_and(|labels| !labels.is_empty())
     }
 
     /// Removes what a session holds. Goes on past an error, and reports the first.
     pub(super) fn release(&mut self, list: &dyn DenyList, slot: u32) -> Result<(), Error> {
         let mut first = Ok(());
-        self.0.retain(|&key, labels| {
+        self.entries.retain(|&key, labels| {
             let before = labels.len();
             let has_own = own(labels, slot).is_some();
             labels.retain(|(owner, _)| *owner != slot);
+            if labels.len() != before {
+                let shared_with = self.quotas.shared(slot, labels.iter().map(|(holder, _)| *holder));
+                self.quotas.give_back(slot, key, shared_with);
+            }
             if labels.len() != before || labels.is_empty() {
                 let done =
                     if labels.is_empty() { remove(list, key) } else { write(list, key, &shared(labels)) };
@@ -73,6 +89,7 @@ impl Held {
             }
             !labels.is_empty()
         });
+        self.quotas.disown(slot);
         first
     }
 }
@@ -189,6 +206,35 @@ mod tests {
         for labels in [[(1, workspace), (2, ssh)], [(2, ssh), (1, workspace)]] {
             assert_eq!(shared(&labels), Label { flags: LABEL_WORKSPACE, ..ssh });
         }
+    }
+
+    #[test]
+    fn one_user_leaves_room_for_others_and_all_leave_some_for_root() {
+        let (list, mut held) = (Fake::default(), Held::default());
+        let file = |ino: u32| Key::File(FileKey { ino: u64::from(ino), dev: 1, generation: 0 });
+        let add = |held: &mut Held, slot, ino| held.add(&list, slot, file(ino), &plain(1, 1));
+        for (slot, uid) in [(1, 1000), (2, 1000), (3, 1001), (4, 1002), (5, 0)] {
+            held.own(slot, uid);
+        }
+        let (half, most) = (abi::MAX_T0 / 2, abi::MAX_T0 - abi::MAX_T0 / 8);
+        (0..half).for_each(|ino| add(&mut held, 1, ino).unwrap());
+        let refused = add(&mut held, 2, half).unwrap_err();
+        assert!(
+            matches!(refused, Error::Quota { uid: 1000, what: "labels of files", held } if held == half as usize)
+        );
+        // What the user's other session holds is no more of it.
+        add(&mut held, 2, 0).unwrap();
+        (half..most).for_each(|ino| add(&mut held, 3, ino).unwrap());
+        let refused = add(&mut held, 4, most).unwrap_err();
+        assert!(matches!(refused, Error::Full { held, .. } if held == most as usize), "{refused}");
+        add(&mut held, 4, 0).unwrap();
+        add(&mut held, 5, most).unwrap();
+        held.release(&list, 1).unwrap();
+        // Another session of that user holds it still.
+        assert!(held.has(file(0)));
+        held.own(1, 1000);
+        (1..half).for_each(|ino| add(&mut held, 1, ino).unwrap());
+        assert!(add(&mut held, 1, half).is_err());
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) fn serve(
     let admit = move || admission::admit(&asking, begin, &held).map(|begin| (begin, held));
     let (begin, held) = shared.armer.look(of, admit)?;
     // Ending just now: hanging up lets the client start another supervisor.
-    let Some(slot) = shared.sessions.slot(peer.is_root())?.map(Arc::new) else { return Ok(None) };
+    let Some(slot) = shared.sessions.slot(peer.uid)?.map(Arc::new) else { return Ok(None) };
     let lease = Arc::new(shared.lease()?);
     if begin.attach {
         attach::check(&lease, peer, begin.pid)?;
@@ -138,7 +138,7 @@ fn leave(
 /// Has an operation refused before anything is called guarded. Where none is, nothing is enforced; a session that refuses
 /// nothing by itself goes on, and is told.
 fn show_a_denial(shared: &Shared, lease: &Lease, mode: Mode) -> Result<Option<String>, Refused> {
-    let Some(slot) = shared.sessions.slot(true)? else { return Ok(None) };
+    let Some(slot) = shared.sessions.slot(0)? else { return Ok(None) };
     let missing = canary::missing(&lease.kernel, slot.number, lease.guard.group());
     // Its records are of nobody's session, and must not become those of the next one in that slot.
     lease.pump.flush();

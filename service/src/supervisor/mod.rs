@@ -85,7 +85,7 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
     let starter = Arc::new(Starter::start(&setup.starter)?);
     calls::confine()?;
-    let listener = listen(&setup.socket)?;
+    let listeners = [listen(&setup.socket_of_root, 0o600)?, listen(&setup.socket, 0o666)?];
     let notices = Arc::new(Notices::default());
     let redactor = secrets::redactor(&setup.state)?;
     let shared = Arc::new(Shared {
@@ -103,9 +103,11 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         setup,
     });
     tracing::info!(socket = %shared.setup.socket.display(), "serving");
-    let accepted = accept_all(&shared, listener);
+    let accepted = accept_all(&shared, listeners);
     // From here on a client finds no socket and starts another supervisor, which waits for the lock's release.
-    let _ = fs::remove_file(&shared.setup.socket);
+    for socket in [&shared.setup.socket, &shared.setup.socket_of_root] {
+        let _ = fs::remove_file(socket);
+    }
     shared.unload();
     shared.notices.close();
     // A thread that a file system keeps from ending keeps what is shared.
@@ -139,38 +141,42 @@ fn lock(setup: &Setup) -> Result<Option<File>, Error> {
     }
 }
 
-/// Binds the socket, for everybody: who may ask for what is decided by who asks.
-fn listen(path: &Path) -> Result<UnixListener, Error> {
+/// Binds a socket: who may ask for what is decided by who asks. Root has one of its own, so that however many connections of others
+/// wait to be accepted, root's does not wait behind them.
+fn listen(path: &Path, mode: u32) -> Result<UnixListener, Error> {
     // The lock is held: what lies there is of a supervisor that was killed.
     let _ = fs::remove_file(path);
     let listener = UnixListener::bind(path).map_err(|e| Error::file(path, "bound", e))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o666))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .and_then(|()| listener.set_nonblocking(true))
         .map_err(|e| Error::file(path, "set up", e))?;
     Ok(listener)
 }
 
-/// Accepts until idle or told to stop.
-fn accept_all(shared: &Arc<Shared>, listener: UnixListener) -> std::io::Result<()> {
+/// Accepts until idle or told to stop: root's first.
+fn accept_all(shared: &Arc<Shared>, listeners: [UnixListener; 2]) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(PLACES)
         .thread_name("peer")
         .build()?;
     let ended = runtime.block_on(async {
-        let listener = tokio::net::UnixListener::from_std(listener)?;
+        let [of_root, of_all] = listeners.map(tokio::net::UnixListener::from_std);
+        let (of_root, of_all) = (of_root?, of_all?);
         let mut tick = tokio::time::interval(TICK);
         let mut busy = Instant::now();
         let mut pruned: Option<Instant> = None;
         while !shared.stop.load(Ordering::Acquire) {
-            tokio::select! {
-                accepted = listener.accept() => {
-                    if let Ok(stream) = accepted.and_then(|(stream, _)| stream.into_std()) {
-                        accept(shared, stream);
-                        busy = Instant::now();
-                    }
-                }
-                _ = tick.tick() => {}
+            let accepted = tokio::select! {
+                biased;
+                accepted = of_root.accept() => Some(accepted),
+                // However many connect, what is looked after is looked after.
+                _ = tick.tick() => None,
+                accepted = of_all.accept() => Some(accepted),
+            };
+            if let Some(Ok(stream)) = accepted.map(|it| it.and_then(|(stream, _)| stream.into_std())) {
+                accept(shared, stream);
+                busy = Instant::now();
             }
             shared.look_after_starter();
             shared.look_after_keeper();

@@ -17,14 +17,19 @@ use wire::{Action, Kind, Notice, Refused, Running as Listed, Why};
 /// Denials of one session that reach the log; the others reach `tail`, the store and the summary.
 const LOGGED_DENIALS: u64 = 100;
 
+const ROOT: u32 = 0;
+
 /// Slots that root alone takes: other users' sessions must not keep it from having one.
 const SLOTS_OF_ROOT: usize = 16;
+
+/// And so many may one other user's sessions take.
+const SLOTS_OF_USER: usize = 64;
 
 /// All of them, by slot.
 pub struct Sessions {
     running: RwLock<HashMap<u32, Arc<Running>>>,
-    /// Slots that are taken, those included whose session is only being armed.
-    slots: Mutex<Vec<bool>>,
+    /// Who asked for the session that has a slot, those included whose session is only being armed; `None`: it is free.
+    slots: Mutex<Vec<Option<u32>>>,
     closed: AtomicBool,
     notices: Arc<Notices>,
     /// What arrives loses its secrets before anything else sees it.
@@ -43,7 +48,7 @@ pub struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(slot) = self.sessions.slots().get_mut(self.number as usize) {
-            *slot = false;
+            *slot = None;
         }
     }
 }
@@ -55,7 +60,7 @@ impl Sessions {
         Self {
             running: RwLock::default(),
             // Slot 0 means no session.
-            slots: Mutex::new((0..abi::MAX_SESSIONS).map(|slot| slot == 0).collect()),
+            slots: Mutex::new((0..abi::MAX_SESSIONS).map(|slot| (slot == 0).then_some(ROOT)).collect()),
             closed: AtomicBool::new(false),
             notices,
             redactor,
@@ -63,7 +68,7 @@ impl Sessions {
         }
     }
 
-    fn slots(&self) -> MutexGuard<'_, Vec<bool>> {
+    fn slots(&self) -> MutexGuard<'_, Vec<Option<u32>>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,19 +76,25 @@ impl Sessions {
         self.running.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A slot for a new session; `None` when the supervisor is ending. The last ones are root's.
-    pub fn slot(self: &Arc<Self>, of_root: bool) -> Result<Option<Slot>, Refused> {
+    /// A slot for a session that a user asks for; `None` when the supervisor is ending. The last ones are root's, and nobody else has
+    /// more than a share.
+    pub fn slot(self: &Arc<Self>, uid: u32) -> Result<Option<Slot>, Refused> {
         let mut slots = self.slots();
         if self.closed.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let left = slots.iter().filter(|taken| !**taken).count();
+        let left = slots.iter().filter(|taken| taken.is_none()).count();
         let running = slots.len() - 1 - left;
-        let free = slots.iter_mut().zip(0..).find(|(taken, _)| !**taken);
-        let Some((taken, number)) = free.filter(|_| of_root || left > SLOTS_OF_ROOT) else {
+        if uid != ROOT && slots.iter().filter(|taken| **taken == Some(uid)).count() >= SLOTS_OF_USER {
+            let message =
+                format!("you have {SLOTS_OF_USER} sessions already, as many as a user may: end one of them");
+            return Err(Refused::new(Why::Busy, message));
+        }
+        let free = slots.iter_mut().zip(0..).find(|(taken, _)| taken.is_none());
+        let Some((taken, number)) = free.filter(|_| uid == ROOT || left > SLOTS_OF_ROOT) else {
             return Err(Refused::new(Why::Busy, format!("{running} sessions are running already")));
         };
-        *taken = true;
+        *taken = Some(uid);
         Ok(Some(Slot { sessions: Arc::clone(self), number }))
     }
 
@@ -99,7 +110,7 @@ impl Sessions {
 
     /// Whether no session runs or is being armed.
     pub fn is_empty(&self) -> bool {
-        self.slots().iter().filter(|taken| **taken).count() <= 1
+        self.slots().iter().flatten().count() <= 1
     }
 
     /// Whether a score is kept of any session.
@@ -110,7 +121,7 @@ impl Sessions {
     /// Takes no session any more, if none is there.
     pub fn close_if_empty(&self) -> bool {
         let slots = self.slots();
-        let empty = slots.iter().filter(|taken| **taken).count() <= 1;
+        let empty = slots.iter().flatten().count() <= 1;
         if empty {
             self.closed.store(true, Ordering::Release);
         }
@@ -322,19 +333,25 @@ mod tests {
         let sessions = Arc::new(Sessions::new(Arc::default(), Redactor::new([0; 32])));
         assert!(sessions.is_empty());
         let mut taken: Vec<Slot> =
-            (1..abi::MAX_SESSIONS).map(|_| sessions.slot(true).unwrap().unwrap()).collect();
+            (1..abi::MAX_SESSIONS).map(|_| sessions.slot(ROOT).unwrap().unwrap()).collect();
         assert!(taken.iter().all(|slot| slot.number != 0));
-        assert_eq!(sessions.slot(true).map(|_| ()).unwrap_err().why, Why::Busy);
+        assert_eq!(sessions.slot(ROOT).map(|_| ()).unwrap_err().why, Why::Busy);
         assert!(!sessions.close_if_empty());
         taken.pop();
-        assert!(sessions.slot(true).unwrap().is_some());
+        assert!(sessions.slot(ROOT).unwrap().is_some());
         taken.truncate(taken.len() + 1 - SLOTS_OF_ROOT);
-        assert_eq!(sessions.slot(false).map(|_| ()).unwrap_err().why, Why::Busy);
+        assert_eq!(sessions.slot(1000).map(|_| ()).unwrap_err().why, Why::Busy);
         taken.pop();
-        assert!(sessions.slot(false).unwrap().is_some());
+        assert!(sessions.slot(1000).unwrap().is_some());
         taken.clear();
+        let of_one: Vec<Slot> = (0..SLOTS_OF_USER).map(|_| sessions.slot(1000).unwrap().unwrap()).collect();
+        let refused = sessions.slot(1000).map(|_| ()).unwrap_err();
+        assert!(refused.why == Why::Busy && refused.message.contains("64 sessions"), "{}", refused.message);
+        assert!(sessions.slot(1001).unwrap().is_some() && sessions.slot(ROOT).unwrap().is_some());
+        drop(of_one);
+        assert!(sessions.slot(1000).unwrap().is_some());
         assert!(sessions.close_if_empty());
-        assert!(sessions.slot(true).unwrap().is_none());
+        assert!(sessions.slot(ROOT).unwrap().is_none());
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub trait Baselines: Send + Sync {
 pub struct Setup {
     /// The control socket.
     pub socket: PathBuf,
+    /// The same for root alone.
+    pub socket_of_root: PathBuf,
     /// What makes it the only supervisor of its state directory.
     pub lock: PathBuf,
     /// The state directory.

@@ -151,6 +151,7 @@ fn a_process_outside_is_not_reached_into() -> Result<()> {
             ("own memory", "reach", &["memory", "own"]),
             ("own child", "reach", &["trace", "own"]),
             ("own child's limits", "reach", &["limits", "own"]),
+            ("own other thread's limits", "reach", &["thread-limits", "own"]),
             ("own child's registers", "reach", &["sample", "own"]),
             ("own pipe", "reach", &["pipe", "own"]),
             ("own parent's pipe", "reach", &["parents-pipe", "own"]),

@@ -24,7 +24,7 @@ pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(2700), memory_
 
 /// Tests that run in the machines: what the tier decides. The others prove the same on the host, and emulation is twenty
 /// times slower.
-const TESTS: [&str; 17] = [
+const TESTS: [&str; 18] = [
     "boundaries",
     "confined",
     "hiding",
@@ -42,6 +42,7 @@ const TESTS: [&str; 17] = [
     "stalls",
     "subvolumes",
     "survivors",
+    "tried",
 ];
 /// Of these, the tests that run in the machines: each loads the kernel side for itself, which takes a quarter of a minute there.
 const SOME: [(&str, &[&str]); 2] = [
@@ -58,7 +59,7 @@ const SOME: [(&str, &[&str]); 2] = [
     ("delegates", &["an_agent_outside_ends_the_session_before_it_is_asked_for_anything"]),
 ];
 /// Those of them that run once more without BPF among the security modules: these kernels lack tracepoints of the host's.
-const TESTS_WITHOUT_LSM: [&str; 5] = ["boundaries", "confined", "hiding", "jewels", "operations"];
+const TESTS_WITHOUT_LSM: [&str; 6] = ["boundaries", "confined", "hiding", "jewels", "operations", "tried"];
 /// The kernel's list of security modules for that: of several, the last one holds.
 pub const WITHOUT_LSM: &str = "lsm=landlock,lockdown,yama";
 

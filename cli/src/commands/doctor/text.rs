@@ -196,7 +196,7 @@ mod tests {
         facts.lsm = lsm.iter().map(|&lsm| lsm.to_owned()).collect();
         facts.cgroup2 = Some("/sys/fs/cgroup".to_owned());
         facts.file_systems.clear();
-        facts.confinement = Confinement { rings: true, domain: true };
+        facts.confinement = Confinement { rings: true, programs: true, domain: true };
         let probes = rows.iter().map(|&(operation, fate)| Row {
             operation: operation.to_owned(),
             means: None,
