@@ -138,11 +138,11 @@ pub fn train(
             sessions: group.usable.len() + group.left_out.len(),
         })
         .collect();
-    let outdated = outdated(filter, &wanted);
-    if !groups.keys().any(|(_, task)| wanted(task)) && !(untasked.is_empty() && outdated.is_empty()) {
-        return Ok(Report { untasked, outdated, ..Report::default() });
-    }
+    let outdated = outdated(filter, wanted);
     if !groups.keys().any(|(_, task)| wanted(task)) {
+        if !untasked.is_empty() || !outdated.is_empty() {
+            return Ok(Report { untasked, outdated, ..Report::default() });
+        }
         let agent = filter.agent.clone().map_or_else(|| "any agent".to_owned(), String::from);
         let task = filter.task.clone().map_or_else(|| "any task".to_owned(), String::from);
         return Err(Error::NoSessions { agent, task });
