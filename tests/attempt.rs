@@ -222,13 +222,14 @@ fn once(verb: &str, arguments: &[&str]) -> io::Result<()> {
         ("taken", [told]) => doors::taken(told),
         ("tamper", [how, of]) => tampers::tamper(how, of),
         (verb, [_, ..]) if verb.starts_with("read-") => ways::read(verb, arguments)
+            .or_else(|| reads::read(verb, arguments))
             .unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}")))),
         ("reach", [how, pid]) => ways::reach(how, pid),
         ("share", [how, to]) => sharing::connect(how, to),
         ("overlay-create", [above, name]) => ways::create_through_overlay(above, name),
-        ("send", [verb, to]) => {
-            ways::send(verb, to).unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}"))))
-        }
+        ("send", [verb, to]) => ways::send(verb, to)
+            .or_else(|| doors::send(verb, to))
+            .unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}")))),
         (verb, [program, arguments @ ..]) => processes::start(verb, program, arguments)
             .unwrap_or_else(|| Err(io::Error::other(format!("no such attempt: {verb}")))),
         (verb, []) => Err(io::Error::other(format!("nothing to `{verb}`"))),

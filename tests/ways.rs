@@ -45,7 +45,7 @@ pub(crate) fn read(verb: &str, arguments: &[&str]) -> Option<io::Result<()>> {
         ("read-of-child", [_]) => of_child(of),
         ("read-corked", [to, _]) => corked(to, of),
         ("read-in-namespace", [how, _]) => in_namespace(how, Path::new(of)),
-        _ => return crate::reads::read(verb, arguments),
+        _ => return None,
     })
 }
 
@@ -216,7 +216,7 @@ pub(crate) fn send(verb: &str, to: &str) -> Option<io::Result<()>> {
             .and_then(
                 |status| if status.success() { Ok(()) } else { Err(Error::from_raw_os_error(libc::EPERM)) },
             ),
-        _ => return crate::doors::send(verb, to),
+        _ => return None,
     })
 }
 
