@@ -2,7 +2,7 @@
 //! session that needs it. What they share refuses. What a session's own label excepts holds for that session alone, and so does
 //! what it refuses of things that may be another session's own.
 
-use super::quota::Quotas;
+use super::quota::{Quotas, Room};
 use crate::{DenyList, Error};
 use abi::{
     FileKey, LABEL_EMPTY, LABEL_LOANS, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey,
@@ -49,7 +49,7 @@ impl Held {
             return Ok(());
         }
         let shared_with = self.quotas.shared(slot, labels.iter().map(|(holder, _)| *holder));
-        self.quotas.take(slot, key, shared_with)?;
+        self.quotas.take(slot, room(key), shared_with)?;
         labels.push((slot, *label));
         // A label of another kind may close what an exception of the session's had opened.
         let has_own = own(labels, slot).is_some();
@@ -59,7 +59,7 @@ impl Held {
         });
         written.inspect_err(|_| {
             labels.pop();
-            self.quotas.give_back(slot, key, shared_with);
+            self.quotas.give_back(slot, room(key), shared_with);
         })
     }
 
@@ -77,7 +77,7 @@ impl Held {
             labels.retain(|(owner, _)| *owner != slot);
             if labels.len() != before {
                 let shared_with = self.quotas.shared(slot, labels.iter().map(|(holder, _)| *holder));
-                self.quotas.give_back(slot, key, shared_with);
+                self.quotas.give_back(slot, room(key), shared_with);
             }
             if labels.len() != before || labels.is_empty() {
                 let done =
@@ -92,6 +92,18 @@ impl Held {
         self.quotas.disown(slot);
         first
     }
+}
+
+/// The room that there is for an entry.
+fn room(key: Key) -> Room {
+    let (what, limit) = match key {
+        Key::File(_) => ("labels of files", abi::MAX_T0),
+        Key::Name(_) => ("names", abi::MAX_T0_NAMES),
+        Key::Place(..) => ("places", abi::MAX_PLACES),
+        Key::Rewrite(_) => ("files of agents' own", abi::MAX_REWRITES),
+        Key::Net(_) | Key::Process(_) => return None,
+    };
+    Some((what, limit as usize))
 }
 
 /// What several labels refuse to every session.

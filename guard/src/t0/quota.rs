@@ -1,10 +1,12 @@
 //! What sessions of one user may hold of the static deny-list, so that those of others, and root's, find room there.
 
-use super::held::Key;
 use crate::Error;
 use std::collections::HashMap;
 
 const ROOT: u32 = 0;
+
+/// What a map holds, and how much of it there can be; `None`: entries of sessions are few by themselves.
+pub(super) type Room = Option<(&'static str, usize)>;
 
 /// Who holds how much. An entry that several sessions of a user hold counts once for that user.
 #[derive(Debug, Default)]
@@ -46,9 +48,9 @@ impl Quotas {
     }
 
     /// A session takes an entry. One user has half of a map at most, and all but root an eighth less than all of it.
-    pub(super) fn take(&mut self, slot: u32, key: Key, shared: Shared) -> Result<(), Error> {
+    pub(super) fn take(&mut self, slot: u32, room: Room, shared: Shared) -> Result<(), Error> {
         let uid = self.user(slot);
-        let Some((what, limit)) = room(key).filter(|_| uid != ROOT) else { return Ok(()) };
+        let Some((what, limit)) = room.filter(|_| uid != ROOT) else { return Ok(()) };
         let of_user = self.of_user.entry((what, uid)).or_default();
         let of_users = self.of_users.entry(what).or_default();
         if !shared.by_user && *of_user >= limit / 2 {
@@ -63,9 +65,9 @@ impl Quotas {
     }
 
     /// A session gives an entry back.
-    pub(super) fn give_back(&mut self, slot: u32, key: Key, shared: Shared) {
+    pub(super) fn give_back(&mut self, slot: u32, room: Room, shared: Shared) {
         let uid = self.user(slot);
-        let Some((what, _)) = room(key).filter(|_| uid != ROOT) else { return };
+        let Some((what, _)) = room.filter(|_| uid != ROOT) else { return };
         for (count, is_last) in [
             (self.of_user.get_mut(&(what, uid)), !shared.by_user),
             (self.of_users.get_mut(what), !shared.by_users),
@@ -76,16 +78,4 @@ impl Quotas {
         }
         self.of_user.retain(|_, count| *count > 0);
     }
-}
-
-/// What the map of an entry holds, and how much of it there can be; `None`: entries of sessions are few by themselves.
-fn room(key: Key) -> Option<(&'static str, usize)> {
-    let (what, limit) = match key {
-        Key::File(_) => ("labels of files", abi::MAX_T0),
-        Key::Name(_) => ("names", abi::MAX_T0_NAMES),
-        Key::Place(..) => ("places", abi::MAX_PLACES),
-        Key::Rewrite(_) => ("files of agents' own", abi::MAX_REWRITES),
-        Key::Net(_) | Key::Process(_) => return None,
-    };
-    Some((what, limit as usize))
 }
