@@ -11,14 +11,8 @@
 )]
 
 mod agent;
-mod name;
 mod program;
 mod recognise;
-mod shell;
-mod start;
-mod wrapper;
 
 pub use agent::{Agent, First, Places};
-pub use name::{file_name, without_ending};
-pub use program::{Program, is_shell};
-pub use start::{Found, Start, Step};
+pub use program::{Program, file_name, is_shell, without_ending};

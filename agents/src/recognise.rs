@@ -1,7 +1,7 @@
-//! Which agent a program is.
+//! Which agent a program or a command line is.
 
 use crate::agent::Agent;
-use crate::name::without_ending;
+use crate::program::{Program, without_ending};
 
 /// Directories of packages: what follows is a package's name.
 const PACKAGES: [&[u8]; 3] = [b"node_modules", b"site-packages", b"dist-packages"];
@@ -12,9 +12,15 @@ impl Agent {
         Agent::all().iter().find(|agent| agent.has_program(path))
     }
 
-    /// The agent whose package or module has this name.
-    pub(crate) fn of_package(name: &[u8]) -> Option<&'static Agent> {
-        Agent::all().iter().find(|agent| agent.has_package(name) || agent.has_name(name))
+    /// The agent that a command line runs, through interpreters and runners of packages.
+    pub fn of_command<'w>(words: impl IntoIterator<Item = &'w [u8]>) -> Option<&'static Agent> {
+        match Program::of(words) {
+            Program::File(path) => Self::of_program(path),
+            Program::Package(name) => {
+                Agent::all().iter().find(|agent| agent.has_package(name) || agent.has_name(name))
+            }
+            Program::Inline => None,
+        }
     }
 
     fn has_program(&self, path: &[u8]) -> bool {
@@ -97,7 +103,7 @@ mod tests {
             "/home/u/projects/codex/server.js",
             "/home/u/codex/bin/postgres",
             "node -e codex",
-            "bash -c echo",
+            "bash -c claude",
             "/x/node_modules/@openai/agents/index.js",
             "/x/node_modules/codexx/index.js",
             "codex-helper",

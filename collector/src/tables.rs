@@ -223,39 +223,23 @@ impl Kernel {
     /// # Errors
     /// The map is full, or a map could not be read or written.
     pub fn begins_with(&self, pid: u32) -> Result<(), Error> {
-        self.insert_itself(pid, abi::ITSELF_FIRST).map(drop)
-    }
-
-    /// A process runs the agent's program, which a script of the agent's or another program that the session began with started.
-    ///
-    /// # Errors
-    /// The map is full, or a map could not be read or written.
-    pub fn confirm_itself(&self, pid: u32, is_script: bool) -> Result<(), Error> {
-        let state = if is_script { abi::ITSELF_SCRIPT } else { abi::ITSELF_STARTED };
-        let itself = match self.maps.itself.get(&pid)? {
-            Some(itself) => Some(itself),
-            None => self.insert_itself(pid, state)?,
-        };
-        itself.map_or(Ok(()), |itself| self.maps.started.insert(&pid, &itself.start_ns))
-    }
-
-    fn insert_itself(&self, pid: u32, state: u32) -> Result<Option<Itself>, Error> {
         let reaching = |program: &Attached| program.name == REACHING && program.error.is_none();
         if self.tier() != Tier::Lsm || !self.programs().iter().any(reaching) {
-            return Ok(None);
+            return Ok(());
         }
-        let Some(Member { start_ns, session, .. }) = self.maps.members.get(&pid)? else { return Ok(None) };
-        let itself = Itself { start_ns, state, session };
-        self.maps.itself.insert(&pid, &itself)?;
-        Ok(Some(itself))
+        let Some(Member { start_ns, session, .. }) = self.maps.members.get(&pid)? else { return Ok(()) };
+        self.maps.itself.insert(&pid, &Itself { start_ns, state: abi::ITSELF_FIRST, session })
     }
 
-    /// A process is not the agent itself any more.
+    /// The first program that a process runs which the agent's script has made is the agent's.
     ///
     /// # Errors
-    /// The map could not be written.
-    pub fn deny_itself(&self, pid: u32) -> Result<(), Error> {
-        self.maps.itself.remove(&pid)
+    /// The map could not be read or written.
+    pub fn confirm_itself(&self, pid: u32) -> Result<(), Error> {
+        match self.maps.itself.get(&pid)? {
+            Some(itself) => self.maps.started.insert(&pid, &itself.start_ns),
+            None => Ok(()),
+        }
     }
 
     /// Lets the agent itself replace the file at a place.

@@ -47,10 +47,8 @@ pub trait DenyList: Send + Sync {
     fn insert_rewrite(&self, key: &RewriteKey) -> Result<(), Error>;
     /// Ends that.
     fn remove_rewrite(&self, key: &RewriteKey) -> Result<(), Error>;
-    /// A process that something started which the session began with runs the agent's program, or its script.
-    fn confirm_itself(&self, pid: u32, is_script: bool) -> Result<(), Error>;
-    /// A process is not the agent itself any more.
-    fn deny_itself(&self, pid: u32) -> Result<(), Error>;
+    /// What the agent's script has started is the agent's program.
+    fn confirm_itself(&self, pid: u32) -> Result<(), Error>;
     /// Adds or replaces a label of a compiled baseline.
     fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error>;
     /// Removes a label of a compiled baseline.
@@ -127,8 +125,7 @@ forward! {
     fn remove_place(key: &PlaceKey) -> ();
     fn insert_rewrite(key: &RewriteKey) -> ();
     fn remove_rewrite(key: &RewriteKey) -> ();
-    fn confirm_itself(pid: u32, is_script: bool) -> ();
-    fn deny_itself(pid: u32) -> ();
+    fn confirm_itself(pid: u32) -> ();
     fn insert_t1(key: &T1Key, label: &Label) -> ();
     fn remove_t1(key: &T1Key) -> ();
     fn insert_t1_name(key: &T1NameKey, reason: u32) -> ();
@@ -299,10 +296,7 @@ pub(crate) mod fake {
             self.state().rewrites.remove(key);
             Ok(())
         }
-        fn confirm_itself(&self, _: u32, _: bool) -> Result<(), Error> {
-            Ok(())
-        }
-        fn deny_itself(&self, _: u32) -> Result<(), Error> {
+        fn confirm_itself(&self, _: u32) -> Result<(), Error> {
             Ok(())
         }
         fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error> {

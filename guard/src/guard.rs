@@ -15,8 +15,8 @@ use crate::{DenyList, Error, cgroup::Cgroup, confine, t0, t1, trial, walk};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
 use collector::{Kernel, Tier};
-use event::{Context, Segment, SessionMeta, TaskName, Tokeniser};
-use models::{Allowed, Baseline, State, Thresholds};
+use event::{Context, Segment, SessionMeta, TaskName};
+use models::{Baseline, State, Thresholds};
 use policy::Rules;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -48,8 +48,6 @@ pub struct Opening {
     pub meta: SessionMeta,
     /// Variables of the command's environment that name sockets.
     pub variables: Vec<(BString, BString)>,
-    /// The programs through which its command starts the agent, each by where it was found and by what it is.
-    pub through: Vec<[BString; 2]>,
     /// The baseline of its agent and task, or the union of its agent's.
     pub baseline: Option<Arc<Baseline>>,
     /// What people decided.
@@ -111,7 +109,6 @@ impl Guard {
             mode,
             meta,
             variables,
-            through,
             baseline,
             rules,
             force,
@@ -126,7 +123,6 @@ impl Guard {
         live.cgroup = cgroup;
         live.directory = directory;
         live.force_baseline = force_baseline;
-        live.itself.begins_through(through);
         live.recording = recording;
         live.names = Names::new(Resolvers::here(live.meta.context.resolvers.clone()));
         self.shared.list.set_session(slot, &no_session())?;
@@ -223,8 +219,7 @@ impl Live {
     pub fn place(&self) -> Place {
         let (context, directory) = (self.meta.context.clone(), self.directory.clone());
         let own = self.tokeniser.own().clone();
-        let through = self.itself.through().to_vec();
-        Place { shared: Arc::clone(&self.shared), context, through, directory, own }
+        Place { shared: Arc::clone(&self.shared), context, directory, own }
     }
 
     /// Opens a new segment, unless its task goes on, and switches to its policy in one step: what was learned for the old task holds until then.
@@ -323,8 +318,6 @@ impl Live {
 pub struct Place {
     shared: Arc<Shared>,
     context: Context,
-    /// The programs through which its command starts the agent: its user said that they run.
-    through: Vec<[BString; 2]>,
     /// The session's own directory.
     directory: Option<PathBuf>,
     /// Files that it has made so far: they were not there before, and are no more closed than where they lie.
@@ -344,14 +337,9 @@ pub struct Retired(#[expect(dead_code, reason = "held to be taken back when it i
 impl Place {
     /// Compiles and arms a baseline for a segment of this task. It looks at the file system, which may take long or for ever:
     /// nothing that others need may be held meanwhile.
-    pub fn enter(&self, task: &TaskName, mut baseline: Arc<Baseline>) -> Result<Entered, Error> {
-        let Self { shared, context, through, directory, own } = self;
+    pub fn enter(&self, task: &TaskName, baseline: Arc<Baseline>) -> Result<Entered, Error> {
+        let Self { shared, context, directory, own } = self;
         baseline.check()?;
-        if !through.is_empty() {
-            let tokeniser = Tokeniser::new(context.clone());
-            let programs = through.iter().flatten().flat_map(|path| Allowed::program(path, &tokeniser));
-            Arc::make_mut(&mut baseline).allow(programs);
-        }
         let list = shared.list.clone();
         let known_task = *task == *baseline.task;
         let normal =

@@ -11,7 +11,6 @@ mod held;
 mod lost;
 mod run;
 mod signals;
-mod started;
 pub mod terminal;
 
 pub use attach::{Left, attach};

@@ -3,35 +3,16 @@
 //! It is the process that the session began with, as long as it runs what it ran when it made its first process, and nobody
 //! reaches into its memory; where that is a script which starts the agent's program, its first child as well. All of this
 //! the kernel said. Whoever gets code into that process by other ways has what it has.
-//!
-//! Where the command is another program that starts the agent (`timeout 60 claude`, a script of the user's), the agent is the
-//! first process to run its program at the end of that way: programs that were found before the session began, each of which
-//! the one before started. Who leaves the way is not the agent, and nothing that it starts.
 
 use agents::{Agent, Program};
 use bstr::{BString, ByteSlice};
-use event::{Access, Event, Exe, Object, Op, Outcome};
-use std::collections::HashMap;
+use event::{Access, Event, Exe, Object, Op};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Processes that are on the way to the agent at once.
-const ON_WAY_MAX: usize = 64;
-
-/// The way from the command to the agent.
-#[derive(Debug, Default)]
-struct Way {
-    /// Each program by where it was found and by what it is.
-    programs: Vec<[BString; 2]>,
-    /// How many of them a process has run.
-    passed: HashMap<u32, usize>,
-}
-
 /// The processes that are the agent itself.
 #[derive(Debug, Default)]
-pub(crate) struct Itself {
-    /// Until the agent runs, where it is started by something else.
-    way: Way,
+pub(super) struct Itself {
     first: Option<u32>,
     /// It runs a script, or did so before it made a process.
     scripted: bool,
@@ -82,86 +63,18 @@ impl Script {
     }
 }
 
-impl Way {
-    /// A process runs a program. Whether that is the agent's, at the end of the way.
-    fn leads(&mut self, event: &Event, agent: &str) -> bool {
-        let Some(&passed) = self.passed.get(&event.pid) else { return false };
-        let path = |object: &Object| object.file().map(|file| file.path.clone());
-        let script = event.second.as_ref().and_then(path);
-        let Some(started) = script.or_else(|| path(&event.object)) else { return false };
-        let is = |at: usize, path: &BString| self.programs.get(at).is_some_and(|names| names.contains(path));
-        // The interpreter of a script that `env` found goes on in the same process.
-        let goes_on = || Script::of(event).is_some_and(|script| passed > 0 && is(passed - 1, &script.path));
-        if passed == self.programs.len() && is_of(&started, agent) {
-            self.passed.clear();
-            return true;
-        }
-        if is(passed, &started) {
-            self.passed.insert(event.pid, passed + 1);
-        } else if !goes_on() {
-            self.passed.remove(&event.pid);
-        }
-        false
-    }
-
-    fn made(&mut self, event: &Event) {
-        let child = event.fork.filter(|fork| fork.pid != event.pid).map(|fork| fork.pid);
-        if let Some((child, &passed)) = child.zip(self.passed.get(&event.pid))
-            && self.passed.len() < ON_WAY_MAX
-        {
-            self.passed.insert(child, passed);
-        }
-    }
-}
-
 impl Itself {
-    /// The command starts the agent through these programs.
-    pub(crate) fn begins_through(&mut self, programs: Vec<[BString; 2]>) {
-        self.way.programs = programs;
-    }
-
-    /// The programs through which the command starts the agent.
-    pub(crate) fn through(&self) -> &[[BString; 2]] {
-        &self.way.programs
-    }
-
-    /// The process that the agent began in.
-    pub(super) fn first(&self) -> Option<u32> {
-        self.first
-    }
-
-    /// It runs a script, or did so before it made a process.
-    pub(super) fn is_scripted(&self) -> bool {
-        self.scripted
-    }
-
     /// The session begins with a process.
     pub(super) fn begins_with(&mut self, pid: u32) {
-        let programs = std::mem::take(&mut self.way.programs);
-        if programs.is_empty() {
-            *self = Self { first: Some(pid), ..Self::default() };
-        } else {
-            *self = Self { way: Way { programs, passed: [(pid, 0)].into() }, ..Self::default() };
-        }
-    }
-
-    /// The agent itself begins in a process.
-    fn begins_in(&mut self, event: &Event) {
-        let programs = std::mem::take(&mut self.way.programs);
-        *self = Self { first: Some(event.pid), way: Way { programs, ..Way::default() }, ..Self::default() };
-        self.scripted = event.second.is_some();
-        self.script = Script::of(event);
+        *self = Self { first: Some(pid), ..Self::default() };
     }
 
     /// Notes what its processes do, and what is done to them. The child of a script that begins to run the agent's program,
     /// which the kernel side does not know.
     pub(super) fn note(&mut self, event: &Event, agent: &str) -> Option<u32> {
-        if !self.way.passed.is_empty() {
-            return self.on_way(event, agent);
-        }
         let before = self.runs;
         match event.op {
-            Op::Exec if !has_failed(event) => self.started(event, agent),
+            Op::Exec => self.started(event, agent),
             Op::Fork => self.made(event),
             Op::Exit if event.tid == event.pid => self.forget(event.pid),
             Op::Ptrace => {
@@ -179,26 +92,6 @@ impl Itself {
         self.child.filter(|_| self.runs && !before)
     }
 
-    /// The same while the agent does not run yet. The process that it begins in.
-    fn on_way(&mut self, event: &Event, agent: &str) -> Option<u32> {
-        match event.op {
-            Op::Exec if !has_failed(event) && self.way.leads(event, agent) => {
-                self.begins_in(event);
-                return Some(event.pid);
-            }
-            Op::Fork => self.way.made(event),
-            Op::Exit if event.tid == event.pid => self.forget(event.pid),
-            Op::Ptrace => {
-                if let Object::Process { pid, .. } = event.object {
-                    self.forget(pid);
-                }
-            }
-            Op::Open if event.access.contains(Access::WRITE) && is_memory(event) => self.way.passed.clear(),
-            _ => {}
-        }
-        None
-    }
-
     fn started(&mut self, event: &Event, agent: &str) {
         if self.first == Some(event.pid) {
             if self.forked {
@@ -207,8 +100,10 @@ impl Itself {
             self.scripted |= event.second.is_some();
             self.script = Script::of(event);
         } else if self.child == Some(event.pid) {
-            let is_agents = event.object.file().is_some_and(|file| is_of(&file.path, agent));
-            if self.runs || !(is_agents || self.starts_again(event)) {
+            let program = event.object.file().and_then(|file| Agent::of_program(&file.path));
+            if self.runs
+                || !(program.is_some_and(|program| program.name == agent) || self.starts_again(event))
+            {
                 return self.forget(event.pid);
             }
             self.runs = true;
@@ -239,7 +134,6 @@ impl Itself {
     }
 
     fn forget(&mut self, pid: u32) {
-        self.way.passed.remove(&pid);
         if self.first == Some(pid) {
             self.first = None;
         }
@@ -296,17 +190,8 @@ fn directory(path: &[u8]) -> Option<&[u8]> {
 /// The directory of a file of an agent's own program that an event opens.
 fn package(event: &Event, agent: &str) -> Option<BString> {
     let path = &event.object.file()?.path;
-    if is_of(path, agent) { directory(path).map(BString::from) } else { None }
-}
-
-/// Whether a process goes on as it was: who looks for a program in PATH tries each directory.
-fn has_failed(event: &Event) -> bool {
-    matches!(event.outcome, Outcome::Failed(_))
-}
-
-/// Whether a program is the agent's.
-fn is_of(path: &[u8], agent: &str) -> bool {
-    Agent::of_program(path).is_some_and(|program| program.name == agent)
+    let program = Agent::of_program(path).filter(|program| program.name == agent);
+    program.and(directory(path)).map(BString::from)
 }
 
 /// Whether an event is about the memory of a process.
@@ -455,40 +340,6 @@ mod tests {
             itself.replaced(&event(by, Op::Unlink, aside), &own).is_some()
         };
         assert!(unlinked(1) && !unlinked(2));
-    }
-
-    #[test]
-    fn the_agent_is_what_the_way_from_the_command_leads_to() {
-        let may = |by: u32, events: &[Event]| {
-            let mut itself = Itself::default();
-            let names = |path: &str| [BString::from(path), path.into()];
-            itself.begins_through(vec![names("/home/u/bin/mine"), names("/usr/bin/timeout")]);
-            itself.begins_with(1);
-            let found: Vec<u32> =
-                events.iter().filter_map(|event| itself.note(event, "claude-code")).collect();
-            let source = Object::File(file("/home/u/.claude.json.tmp.1"));
-            let rename = Event { second: Some(Object::File(file(CLAUDE))), ..event(by, Op::Rename, source) };
-            let replaced = itself.replaced(&rename, &own_files("claude-code", Path::new("/home/u")));
-            assert_eq!(replaced.is_some(), found.contains(&by), "{found:?}");
-            replaced.is_some()
-        };
-        let script = exec(1, "/usr/bin/dash", Some("/home/u/bin/mine"));
-        let looked = |pid, path| Event { outcome: Outcome::Failed(2), ..exec(pid, path, None) };
-        let helper = [fork(1, 2), exec(2, "/usr/bin/jq", None)];
-        let timeout = [fork(1, 3), looked(3, "/home/u/bin/timeout"), exec(3, "/usr/bin/timeout", None)];
-        let claude = [fork(3, 4), looked(4, "/home/u/claude"), exec(4, "/opt/claude", None)];
-        let all = [&[script.clone()][..], &helper, &timeout, &claude].concat();
-        assert!(may(4, &all) && !may(3, &all) && !may(1, &all));
-        let own = [&all[..], &[fork(4, 5), exec(5, "/opt/claude", None)]].concat();
-        assert!(!may(5, &own), "the same program, started by it");
-        let evil = [&[script.clone()][..], &helper, &[fork(2, 6), exec(6, "/opt/claude", None)]].concat();
-        assert!(!may(6, &evil), "a helper is not on the way");
-        let early = [script.clone(), fork(1, 2), exec(2, "/opt/claude", None)];
-        assert!(!may(2, &early), "the way leads through more");
-        let twice = [&[script.clone()][..], &timeout, &[exec(3, "/usr/bin/timeout", None)], &claude].concat();
-        assert!(!may(4, &twice));
-        let traced = event(9, Op::Ptrace, Object::Process { pid: 3, inside: true, detail: 16 });
-        assert!(!may(4, &[&[script][..], &timeout, &[traced], &claude].concat()));
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub struct Live {
     pub(super) lags: Option<Lags>,
     pub(super) tally: Tally,
     pub(super) looks: Looks,
-    pub(crate) itself: Itself,
+    pub(super) itself: Itself,
     /// What it may replace.
     pub(crate) own_files: Vec<OwnFile>,
     pub(super) judged: Judged,

@@ -2,7 +2,6 @@
 
 use super::effect::Effect;
 use super::live::Live;
-use crate::Error;
 use crate::loans::Loans;
 use crate::t1;
 use bstr::ByteSlice;
@@ -15,30 +14,6 @@ use wire::Mode;
 const UNSEEN_RECORDS: u64 = 128;
 
 impl Live {
-    /// Has the kernel know which processes are the agent itself, after an operation.
-    fn follow_itself(&mut self, event: &Event) -> Result<(), Error> {
-        let before = self.itself.first();
-        let started = self.itself.note(event, self.meta.agent.as_str());
-        let list = &self.shared.list;
-        match started {
-            Some(pid) => {
-                let is_first = self.itself.first() == started;
-                list.confirm_itself(pid, is_first && self.itself.is_scripted())?;
-                // It may run something else by now.
-                let runs = || std::fs::read_link(format!("/proc/{pid}/exe"));
-                let was = event.object.file().map(|file| file.path.as_bytes());
-                let is_gone = is_first
-                    && !self.itself.is_scripted()
-                    && runs().is_ok_and(|runs| Some(runs.as_os_str().as_encoded_bytes()) != was);
-                if is_gone { list.deny_itself(pid) } else { Ok(()) }
-            }
-            None if event.op == Op::Exec && before == Some(event.pid) && self.itself.first() != before => {
-                list.deny_itself(event.pid)
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Takes in what the kernel said, in its order.
     pub fn receive(&mut self, mut captured: Captured) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -51,8 +26,10 @@ impl Live {
                 return effects;
             }
             self.name(event);
-            if let Err(e) = self.follow_itself(event) {
-                tracing::warn!(session = %self.id, error = %e, "what started as the agent cannot replace the agent's own files");
+            if let Some(pid) = self.itself.note(event, self.meta.agent.as_str())
+                && let Err(e) = self.shared.list.confirm_itself(pid)
+            {
+                tracing::warn!(session = %self.id, error = %e, "what the agent's script started cannot replace the agent's own files");
             }
             self.explain_operation(event);
             stop = self.settle(event);

@@ -48,7 +48,6 @@ fn opening(mode: Mode, home: &std::path::Path) -> Opening {
             started_boot_ns: 1_000_000,
         },
         variables: vec![],
-        through: Vec::new(),
         baseline: None,
         rules: policy::Rules::default(),
         force: false,

@@ -82,7 +82,6 @@ impl Scene {
             mode,
             meta,
             variables: vec![],
-            through: Vec::new(),
             baseline,
             rules: policy::Rules::default(),
             force: false,

@@ -76,7 +76,6 @@ mod tests {
             agent: "a".parse().unwrap(),
             task: "t".parse().unwrap(),
             command: vec!["true".into()],
-            through: Vec::new(),
             pid,
             uid,
             gid,

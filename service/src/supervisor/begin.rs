@@ -205,7 +205,6 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
         force: begin.force,
         meta,
         variables: begin.variables.clone(),
-        through: begin.through.iter().map(|of| [of.path.clone(), of.file.clone()]).collect(),
         key_files,
         directory: broker.as_ref().map(|broker| broker.directory().to_owned()),
         baseline,
