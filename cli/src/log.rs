@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 use tracing::Level;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::{Format, Full, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
 /// For a teller: standard error is the supervisor's log, and whoever writes sessions down may wait for a disk.
 pub fn teller() {
-    let log = tracing_subscriber::fmt().with_env_filter(filter(0, "info")).with_ansi(false);
-    let _ = log.with_writer(io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
+    let log = log.with_writer(io::stderr).finish();
+    let _ = log.with(filter(0, LevelFilter::INFO)).try_init();
 }
 
 /// Lines that wait for the disk that the log lies on; what comes then is only counted.
@@ -87,11 +90,12 @@ pub fn supervisor(verbose: u8) -> Log {
     let counted = Arc::clone(&left_out);
     let writer = std::thread::Builder::new().name("log".into()).spawn(move || write(&written, &counted));
     let apart = writer.is_ok().then_some(Apart { lines, left_out });
-    let log = tracing_subscriber::fmt().with_env_filter(filter(verbose, "info")).with_ansi(false);
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
     let log = log.event_format(Lines::new(std::env::var_os("JOURNAL_STREAM").is_some()));
+    let filter = filter(verbose, LevelFilter::INFO);
     let _ = match apart.clone() {
-        Some(apart) => log.with_writer(move || apart.clone()).try_init(),
-        None => log.with_writer(io::stderr).try_init(),
+        Some(apart) => log.with_writer(move || apart.clone()).finish().with(filter).try_init(),
+        None => log.with_writer(io::stderr).finish().with(filter).try_init(),
     };
     Log(apart)
 }

@@ -1,15 +1,20 @@
 //! Where the tracing of a command goes: to standard error, by `-v`.
 
 use std::io;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 /// What so many `-v` ask for. The loader's own tracing is about its work, not ours.
-pub fn filter(verbose: u8, quiet: &'static str) -> EnvFilter {
-    EnvFilter::new(match verbose {
-        0 => quiet,
-        1 => "debug,aya=info,aya_obj=info",
-        _ => "trace",
-    })
+pub fn filter(verbose: u8, quiet: LevelFilter) -> Targets {
+    let all = Targets::new();
+    match verbose {
+        0 => all.with_default(quiet),
+        1 => {
+            let loader = ["aya", "aya_obj"].map(|target| (target, LevelFilter::INFO));
+            all.with_default(LevelFilter::DEBUG).with_targets(loader)
+        }
+        _ => all.with_default(LevelFilter::TRACE),
+    }
 }
 
 /// For every process but the supervisor's own.
@@ -18,6 +23,6 @@ pub fn filter(verbose: u8, quiet: &'static str) -> EnvFilter {
     reason = "where this process has a place for tracing, it stays that one"
 )]
 pub fn client(verbose: u8) {
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter(verbose, "warn")).with_writer(io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(io::stderr).finish();
+    let _ = log.with(filter(verbose, LevelFilter::WARN)).try_init();
 }

@@ -2,18 +2,22 @@
 //! and tells, and opens nothing; and it counts when a user has said so, outside of every session, of exactly this text.
 
 use crate::rules::{self, Trouble};
+use event::shown;
 use policy::{Layer, MAX_BYTES_OF_REPOSITORY, Policy, Rules, Source};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Its name.
 pub const NAME: &str = ".wardline.toml";
 /// What is told of one that is not obeyed.
 const SENTENCES: usize = 5;
+/// Characters of each that are shown: a stranger's text does not push others off the screen.
+const SENTENCE: usize = 160;
 /// Files that a user believes.
 const MAX_BELIEVED: usize = 10_000;
 
@@ -101,7 +105,7 @@ pub fn of_sessions(uid: u32, workspaces: &[PathBuf]) -> Result<(Rules, Vec<Strin
     for found in there {
         match found {
             Ok(source) if believed.has(&source) => {
-                notes.push(format!("the rules of `{}` hold", source.file));
+                notes.push(format!("the rules of `{}` hold", shown(source.file.as_bytes())));
                 sources.push(Source {
                     layer: Layer::Repository,
                     file: format!("Wardline for {}", source.file),
@@ -119,7 +123,7 @@ pub fn of_sessions(uid: u32, workspaces: &[PathBuf]) -> Result<(Rules, Vec<Strin
 /// What is said of a file that nobody believes: that it is there, and what it would say.
 fn untold(source: &Source, was_changed: bool) -> String {
     let why = if was_changed { "it was changed since somebody said so" } else { "nobody has said so" };
-    let file = source.file.escape_debug().to_string();
+    let file = shown(source.file.as_bytes());
     let policy = match Policy::read(Layer::Repository, &file, &source.text) {
         Ok(policy) => policy,
         Err(wrong) => {
@@ -130,7 +134,8 @@ fn untold(source: &Source, was_changed: bool) -> String {
             return format!("`{file}` is not obeyed, since it holds no rules{first}");
         }
     };
-    let sentences = policy.rules().iter().take(SENTENCES).map(|rule| format!("\"{}\"", rule.sentence()));
+    let sentences =
+        policy.rules().iter().take(SENTENCES).map(|rule| format!("\"{}\"", cut(&rule.sentence())));
     let sentences = sentences.collect::<Vec<_>>().join(" ");
     let more = match policy.rules().len().saturating_sub(SENTENCES) {
         0 => String::new(),
@@ -141,10 +146,18 @@ fn untold(source: &Source, was_changed: bool) -> String {
     )
 }
 
+/// The beginning of a text.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SENTENCE) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// The file of a workspace, if there is one; `Err`: why it is none that could be obeyed.
 pub fn look(workspace: &Path, uid: u32) -> Option<Result<Source, String>> {
     let path = workspace.join(NAME);
-    let name = path.to_string_lossy().escape_debug().to_string();
+    let name = shown(path.as_os_str().as_bytes());
     let not = |why: &str| Some(Err(format!("`{name}` is not obeyed: {why}")));
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // Where it leads on the way is the workspace's; itself it is no link.
@@ -210,6 +223,13 @@ mod tests {
         assert_eq!(
             said,
             "`/a` is not obeyed, since it holds no rules:6:10: a repository's rules open nothing"
+        );
+        let said = untold(&source("/a", &OWN.replace(".env", &"x".repeat(900))), false);
+        assert!(said.len() < 400 && said.contains("xxx...\""), "{said}");
+        let said = untold(&source("/a", &OWN.replace(".env", "x`. Run `y")), false);
+        assert_eq!(
+            said,
+            "`/a` is not obeyed, since it holds no rules:4:20: a text of a repository has no quotation marks in it"
         );
     }
 

@@ -324,6 +324,11 @@ impl Reader<'_> {
             self.wrong(Mistake::new(message, value.span()));
             return None;
         }
+        // Whoever is shown it in quotes could take what follows for what is said of it.
+        if self.layer == Layer::Repository && text.contains(['`', '"']) {
+            self.wrong(Mistake::new("a text of a repository has no quotation marks in it", value.span()));
+            return None;
+        }
         Some(text.to_owned())
     }
 

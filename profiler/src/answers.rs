@@ -208,16 +208,23 @@ impl Library {
         Ok(Some(answered))
     }
 
-    /// Of those that were taken back the last are remembered.
+    /// Of those that were taken back the last are remembered, as far as there is room: taking one back succeeds.
     fn write_answers(&self, mut answers: Vec<Answer>) -> Result<(), Error> {
         let path = self.answers_path();
         answers.sort_by_key(|answer| (answer.taken_back_unix_ns, answer.number));
         let standing = answers.iter().filter(|answer| answer.stands()).count();
         let past = answers.len().saturating_sub(standing + ANSWERS_MAX);
         answers.drain(standing..standing + past);
-        let bytes = rmp_serde::to_vec_named(&answers);
-        let bytes =
-            bytes.map_err(|_| Error::Unsafe { path: path.clone(), problem: "not to be written down" })?;
+        let encoded = |answers: &[Answer]| {
+            let bytes = rmp_serde::to_vec_named(answers);
+            bytes.map_err(|_| Error::Unsafe { path: path.clone(), problem: "not to be written down" })
+        };
+        let mut bytes = encoded(&answers)?;
+        while bytes.len() > BYTES_MAX && answers.len() > standing {
+            let older = (answers.len() - standing).div_ceil(2);
+            answers.drain(standing..standing + older);
+            bytes = encoded(&answers)?;
+        }
         if bytes.len() > BYTES_MAX {
             return Err(Error::Unsafe { path, problem: "full: `wardline forget` makes room" });
         }

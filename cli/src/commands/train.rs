@@ -105,6 +105,8 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     let uid = user::owner(args.user.as_deref(), state)?;
     let reader = state.existing_store(uid)?;
     let library = Library::new(state.user(uid));
+    // What is taken back from here on is younger than what is made.
+    let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
     let filter = Filter {
         agent: args.agent.clone(),
         task: args.task.clone(),
@@ -114,7 +116,6 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
         known: known(&library, args)?,
         update: args.update,
     };
-    let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
     let bar = bar();
     let report =
         profiler::train(&reader, &filter, Options { seed: 0, now_unix_ns }, &mut |agent, task, progress| {

@@ -2,7 +2,7 @@
 //! session that needs it. What they share refuses. What a session's own label excepts holds for that session alone, and so does
 //! what it refuses of things that may be another session's own.
 
-use super::quota::{Quotas, Room};
+use super::quota::{Quotas, Room, Shared};
 use crate::{DenyList, Error};
 use abi::{
     FileKey, LABEL_EMPTY, LABEL_LOANS, LABEL_OF_ONE, LABEL_OWN, LABEL_READABLE, Label, NameKey, NetKey,
@@ -48,19 +48,11 @@ impl Held {
         if labels.contains(&(slot, *label)) {
             return Ok(());
         }
-        let shared_with = self.quotas.shared(slot, labels.iter().map(|(holder, _)| *holder));
-        self.quotas.take(slot, room(key), shared_with)?;
-        labels.push((slot, *label));
-        // A label of another kind may close what an exception of the session's had opened.
-        let has_own = own(labels, slot).is_some();
-        let written = write(list, key, &shared(labels)).and_then(|()| match has_own {
-            false => Ok(()),
-            true => write_own(list, key, slot, labels),
-        });
-        written.inspect_err(|_| {
-            labels.pop();
-            self.quotas.give_back(slot, room(key), shared_with);
-        })
+        let added = add(list, &mut self.quotas, labels, slot, key, label);
+        if labels.is_empty() {
+            self.entries.remove(&key);
+        }
+        added
     }
 
     /// Whether an entry is held at all.
@@ -79,6 +71,9 @@ impl Held {
                 let shared_with = self.quotas.shared(slot, labels.iter().map(|(holder, _)| *holder));
                 self.quotas.give_back(slot, room(key), shared_with);
             }
+            if has_own {
+                self.quotas.give_back(slot, OWN, Shared::with_nobody());
+            }
             if labels.len() != before || labels.is_empty() {
                 let done =
                     if labels.is_empty() { remove(list, key) } else { write(list, key, &shared(labels)) };
@@ -93,6 +88,40 @@ impl Held {
         first
     }
 }
+
+/// Adds a session's label to those of an entry, or changes nothing.
+fn add(
+    list: &dyn DenyList,
+    quotas: &mut Quotas,
+    labels: &mut Vec<(u32, Label)>,
+    slot: u32,
+    key: Key,
+    label: &Label,
+) -> Result<(), Error> {
+    let shared_with = quotas.shared(slot, labels.iter().map(|(holder, _)| *holder));
+    let had_own = own(labels, slot).is_some();
+    quotas.take(slot, room(key), shared_with)?;
+    labels.push((slot, *label));
+    // A label of another kind may close what an exception of the session's had opened.
+    let has_own = own(labels, slot).is_some();
+    let counts = has_own && !had_own;
+    let counted = if counts { quotas.take(slot, OWN, Shared::with_nobody()) } else { Ok(()) };
+    let is_counted = counts && counted.is_ok();
+    let written = counted.and_then(|()| write(list, key, &shared(labels))).and_then(|()| match has_own {
+        false => Ok(()),
+        true => write_own(list, key, slot, labels),
+    });
+    written.inspect_err(|_| {
+        labels.pop();
+        quotas.give_back(slot, room(key), shared_with);
+        if is_counted {
+            quotas.give_back(slot, OWN, Shared::with_nobody());
+        }
+    })
+}
+
+/// The room that there is for what labels say to single sessions.
+const OWN: Room = Some(("labels of single sessions", abi::MAX_OWN as usize));
 
 /// The room that there is for an entry.
 fn room(key: Key) -> Room {
@@ -247,6 +276,35 @@ mod tests {
         held.own(1, 1000);
         (1..half).for_each(|ino| add(&mut held, 1, ino).unwrap());
         assert!(add(&mut held, 1, half).is_err());
+    }
+
+    #[test]
+    fn what_labels_say_to_single_sessions_is_counted_for_each() {
+        let (list, mut held) = (Fake::default(), Held::default());
+        let file = |ino: u32| Key::File(FileKey { ino: u64::from(ino), dev: 1, generation: 0 });
+        let readable = Label { flags: LABEL_READABLE, ..plain(access::ALL, 1) };
+        for (slot, uid) in [(1, 1000), (2, 1000), (3, 1001)] {
+            held.own(slot, uid);
+        }
+        // The same files in each: the map of labels holds them once, that of single sessions twice.
+        let half = abi::MAX_OWN / 2;
+        let each = half / 2;
+        assert!(each < abi::MAX_T0 / 2);
+        for slot in [1, 2] {
+            (0..each).for_each(|ino| held.add(&list, slot, file(ino), &readable).unwrap());
+        }
+        let refused = held.add(&list, 2, file(each), &readable).unwrap_err();
+        assert!(
+            matches!(refused, Error::Quota { uid: 1000, what: "labels of single sessions", .. }),
+            "{refused}"
+        );
+        assert!(
+            !held.has(file(each))
+                && !list.state().t0.contains_key(&FileKey { ino: u64::from(each), dev: 1, generation: 0 })
+        );
+        held.add(&list, 3, file(0), &readable).unwrap();
+        held.release(&list, 1).unwrap();
+        held.add(&list, 2, file(each), &readable).unwrap();
     }
 
     #[test]

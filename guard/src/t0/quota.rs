@@ -25,6 +25,13 @@ pub(super) struct Shared {
     by_users: bool,
 }
 
+impl Shared {
+    /// Of what is each session's own.
+    pub(super) fn with_nobody() -> Self {
+        Self { by_user: false, by_users: false }
+    }
+}
+
 impl Quotas {
     /// The session in a slot is a user's.
     pub(super) fn own(&mut self, slot: u32, uid: u32) {

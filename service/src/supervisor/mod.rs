@@ -130,7 +130,7 @@ fn lock(setup: &Setup) -> Result<Option<File>, Error> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(fs::TryLockError::WouldBlock) if UnixStream::connect(&setup.socket).is_ok() => {
+            Err(fs::TryLockError::WouldBlock) if UnixStream::connect(&setup.socket_of_root).is_ok() => {
                 return Ok(None);
             }
             Err(fs::TryLockError::WouldBlock) if Instant::now() < until => {

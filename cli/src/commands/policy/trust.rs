@@ -51,13 +51,13 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let source = found.map_err(|why| Exit::Refused.error(why))?;
     let policy = read(&source, user.uid)?;
     let rules = policy.rules().iter().map(policy::Rule::in_english).collect::<Vec<_>>();
-    print_line!("`{}` says:\n\n{}", source.file, rules.join("\n\n"));
     let next = believed.with(&source).ok_or_else(|| {
         Exit::Refused.error(format!(
             "`{}` cannot be believed: its name has more than one line, or too many are",
-            source.file
+            event::shown(source.file.as_bytes())
         ))
     })?;
+    print_line!("`{}` says:\n\n{}", event::shown(source.file.as_bytes()), rules.join("\n\n"));
     if !args.yes {
         if !terminal::foreground() {
             print_line!("\nnothing was written: `sudo wardline policy trust --yes` believes it");
