@@ -12,10 +12,14 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Read;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// How long a connection waits for another process's lock: longer than the removal of a session of a million rows.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a store that is empty may be in the making.
+const BEING_MADE: Duration = Duration::from_secs(2);
 
 /// A store that its last writer did not close is checked when it is opened for writing, up to this size: the check
 /// reads every page, and must not hold up the guard for more than about a second.
@@ -69,7 +73,13 @@ pub(crate) fn read(path: &Path) -> Result<(Connection, PathBuf)> {
     let path = path.as_path();
     require_file(path)?;
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    let found = identify(&conn, path)?;
+    let mut found = identify(&conn, path)?;
+    // Another process has made the file and not yet what is in it.
+    let until = Instant::now() + BEING_MADE;
+    while found == 0 && Instant::now() < until {
+        sleep(BEING_MADE / 100);
+        found = identify(&conn, path)?;
+    }
     if found < SCHEMA {
         return Err(Error::Outdated { path: path.into(), found, supported: SCHEMA });
     }

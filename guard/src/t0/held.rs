@@ -283,14 +283,13 @@ mod tests {
         let (list, mut held) = (Fake::default(), Held::default());
         let file = |ino: u32| Key::File(FileKey { ino: u64::from(ino), dev: 1, generation: 0 });
         let readable = Label { flags: LABEL_READABLE, ..plain(access::ALL, 1) };
-        for (slot, uid) in [(1, 1000), (2, 1000), (3, 1001)] {
+        for (slot, uid) in [(1, 1000), (2, 1000), (3, 1000), (4, 1000), (5, 1001)] {
             held.own(slot, uid);
         }
-        // The same files in each: the map of labels holds them once, that of single sessions twice.
-        let half = abi::MAX_OWN / 2;
-        let each = half / 2;
+        // The same files in each: the map of labels holds them once, that of single sessions four times.
+        let each = abi::MAX_OWN / 2 / 4;
         assert!(each < abi::MAX_T0 / 2);
-        for slot in [1, 2] {
+        for slot in 1..=4 {
             (0..each).for_each(|ino| held.add(&list, slot, file(ino), &readable).unwrap());
         }
         let refused = held.add(&list, 2, file(each), &readable).unwrap_err();
@@ -302,7 +301,7 @@ mod tests {
             !held.has(file(each))
                 && !list.state().t0.contains_key(&FileKey { ino: u64::from(each), dev: 1, generation: 0 })
         );
-        held.add(&list, 3, file(0), &readable).unwrap();
+        held.add(&list, 5, file(0), &readable).unwrap();
         held.release(&list, 1).unwrap();
         held.add(&list, 2, file(each), &readable).unwrap();
     }

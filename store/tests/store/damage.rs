@@ -111,6 +111,22 @@ fn an_older_schema_is_migrated_by_a_recorder() {
 }
 
 #[test]
+fn a_store_in_the_making_is_waited_for() {
+    let (_directory, path) = place();
+    fs::File::create(&path).unwrap();
+    let maker = std::thread::spawn({
+        let path = path.clone();
+        move || {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(Recorder::open(&path).unwrap());
+        }
+    });
+    let reader = Reader::open(&path);
+    maker.join().unwrap();
+    assert_eq!(reader.unwrap().sessions().unwrap().len(), 0);
+}
+
+#[test]
 fn truncated() {
     let (_directory, path) = place();
     filled(&path);
