@@ -192,7 +192,8 @@ impl Recording {
 
     /// What was only counted since the store's limit was met; `None`: all was handed on.
     pub(super) fn unstored(&self) -> Option<u64> {
-        self.past.then_some(self.unstored)
+        // The teller may have met it since it was handed the last of it.
+        (self.past || self.teller.is_past(self.id)).then_some(self.unstored)
     }
 
     /// What was not kept since the teller took nothing.
