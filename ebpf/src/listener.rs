@@ -5,17 +5,19 @@ use crate::peer::Peer;
 use crate::read::{Address, zeroed};
 use crate::task::{self, Inside};
 use crate::{dentry, loan, offsets};
-use abi::{Listener, SOCKET_FILE, SOCKET_INODE, SOCKET_NAME, SOCKET_WORDS};
+use abi::{Listener, REASON_NEW, SOCKET_FILE, SOCKET_INODE, SOCKET_NAME, SOCKET_SPACE, SOCKET_WORDS};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::bpf_sock_tuple;
 use aya_ebpf::helpers::generated::{
-    bpf_probe_read_kernel, bpf_sk_lookup_tcp, bpf_sk_lookup_udp, bpf_sk_release,
+    bpf_get_netns_cookie, bpf_probe_read_kernel, bpf_sk_lookup_tcp, bpf_sk_lookup_udp, bpf_sk_release,
 };
 use aya_ebpf::programs::{SockAddrContext, SockContext};
 use core::mem::MaybeUninit;
 
 /// The network namespace of the socket that connects.
 const OF_SOCKET: u64 = u64::MAX;
+/// Nothing is known of a listener, or of a network namespace.
+const UNKNOWN: u64 = u64::MAX;
 const SOCK_STREAM: u16 = 1;
 const SOCK_DGRAM: u16 = 2;
 const LOOPBACK4: u32 = u32::from_ne_bytes([127, 0, 0, 1]);
@@ -139,15 +141,16 @@ pub extern "C" fn keep_name(sk: u64, slot: u64) -> u64 {
 const NAME_MAX: u32 = (SOCKET_WORDS as u32 - 1) * 8;
 const _: () = assert!(NAME_MAX == 128);
 
-/// The process that is known to listen at a socket, by its inode; 0 where none is.
+/// The process that is known to listen at a socket, by its inode, 0 where nothing speaks against reaching it; or whether a network
+/// namespace is looked at (`kind` `SOCKET_SPACE`). [`UNKNOWN`] where it is not known.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn listens_at(inode: u64) -> u64 {
+pub extern "C" fn known(kind: u64, number: u64) -> u64 {
     let mut place = MaybeUninit::<[u64; SOCKET_WORDS]>::uninit();
     let key = zeroed(&mut place);
-    (key[0], key[1]) = (SOCKET_INODE, inode);
+    (key[0], key[1]) = (kind, number);
     // SAFETY: read only.
-    unsafe { LISTENERS.get(&*key) }.map_or(0, |pid| u64::from(*pid))
+    unsafe { LISTENERS.get(&*key) }.map_or(UNKNOWN, |pid| u64::from(*pid))
 }
 
 /// Who listens where a socket is about to connect to, or to send. It is looked up as the kernel will; `bound` is the address
@@ -207,7 +210,17 @@ pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> 
             found.pid = listener.tgid;
             found.own = listener.session == inside.slot;
         }
-        None => found.pid = listens_at(found.inode) as u32,
+        None => match known(SOCKET_INODE, found.inode) {
+            UNKNOWN => {
+                // Who listens at a datagram socket may be one that asks the session itself.
+                // SAFETY: the context of this program type.
+                let space = unsafe { bpf_get_netns_cookie(ctx.as_ptr()) };
+                if peer.kind == SOCK_STREAM && known(SOCKET_SPACE, space) != UNKNOWN {
+                    found.reason = REASON_NEW;
+                }
+            }
+            pid => found.pid = pid as u32,
+        },
     }
     if !found.own && found.pid != 0 {
         found.reason = reason_of(u64::from(inside.slot), u64::from(found.pid)) as u32;

@@ -19,7 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use wire::PeerKind;
 
-/// Between two looks at who runs: an agent's daemon takes longer to start.
+/// Between two looks at who runs: an agent's daemon takes longer to start, and who begins to listen for TCP meanwhile is not connected
+/// to until it is known who it is.
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Questions about single processes that wait.
 const QUESTIONS: usize = 64;
@@ -106,6 +107,8 @@ impl Delegates {
     /// Looks at who runs, and puts it into the deny-list.
     fn look(&self) -> Result<(), Error> {
         let mut told = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the processes: who listens by then is among these.
+        let listening = sockets::Listening::of("self");
         let users: HashSet<u32> = self.state().users.keys().copied().collect();
         let running: BTreeMap<u32, Outsider> = if users.is_empty() {
             BTreeMap::new()
@@ -129,7 +132,7 @@ impl Delegates {
         let outside = running.keys().copied().filter(|pid| !self.is_member(*pid)).collect();
         state.known = running;
         drop(state);
-        if users.is_empty() { done } else { done.and(told.tell(&*self.list, outside)) }
+        if users.is_empty() { done } else { done.and(told.tell(&*self.list, &listening, outside)) }
     }
 
     fn session_of(&self, pid: u32) -> Option<u32> {

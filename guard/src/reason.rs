@@ -48,6 +48,11 @@ const FIXED: &[(u32, &str)] = &[
         "crown jewels have their places below this directory: no agent session may move, remove or cover it, or put \
          anything in its place",
     ),
+    (
+        abi::REASON_NEW,
+        "who listens there has begun to just now, and is not known yet: a session may connect to it a quarter of a second later, if \
+         it works for nobody else",
+    ),
     (abi::REASON_BPF, "`bpf(2)` can rewrite the deny-list: no agent session may call it"),
     (
         abi::REASON_LOST,

@@ -2,14 +2,17 @@
 //! refused, what else listens is named, and what the session has started itself stays open.
 
 use anyhow::{Context, Result, ensure};
-use end_to_end::World;
 use end_to_end::bypass::{self, Fate};
 use end_to_end::listener::{self, OF_A_HELPER, OF_NOBODY, Server, outside, session};
 use end_to_end::scene::{can_refuse, is_lsm, kernel};
+use end_to_end::{World, wait_until};
 use serde_json::Value;
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(120);
 
 #[test]
 fn program() -> Result<()> {
@@ -318,6 +321,42 @@ fn a_helper_is_reached_by_no_address_of_this_machine() -> Result<()> {
         assert_eq!(server.end()?.matches("work").count(), ips.len(), "it was asked from inside");
         for ip in ips {
             came(&format!("a helper, by `{ip}` ({protocol}), where it listens at `{bound}`"), &summary)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whoever has just begun to listen is nobody's to connect to until it is known who it is.
+#[test]
+fn a_helper_that_begins_to_listen_is_reached_at_no_time() -> Result<()> {
+    const TRIES: &str = "touch ready; until [ -e over ]; do \
+        (exec 3<>/dev/tcp/127.0.0.1/$port; echo work >&3; read -t 5 -r -N 4 answer <&3; echo answer=$answer) 2>/dev/null; \
+        done; echo went on";
+    for (program, port) in [(OF_A_HELPER, 20741), (OF_NOBODY, 20742)] {
+        let world = World::new()?;
+        let there = |name: &str| world.workspace().join(name);
+        let script = format!("port={port}; {TRIES}");
+        let (outcome, server) = std::thread::scope(|scope| -> Result<_> {
+            let server = scope.spawn(|| -> Result<Server> {
+                ensure!(wait_until(SOON, || there("ready").exists()), "no session");
+                let server = Server::start(&world, program, &format!("tcp:127.0.0.1:{port}"));
+                std::thread::sleep(Duration::from_secs(2));
+                world.write(&there("over"), "")?;
+                server
+            });
+            let outcome = session(&world, "enforce", &[], "", &script)?;
+            Ok((outcome, server.join().map_err(|_| anyhow::anyhow!("panicked"))??))
+        })?;
+        let ((output, summary), mut server) = (outcome, server);
+        let said = text(&output.stdout);
+        let is_helper = program == OF_A_HELPER;
+        assert!(
+            said.contains("went on") && said.contains("answer=done") != is_helper,
+            "{output:?} {summary}"
+        );
+        assert_eq!(server.end()?.contains("work"), !is_helper, "{summary}");
+        if is_helper {
+            came("a helper, by TCP in the moment in which it begins to listen", &summary)?;
         }
     }
     Ok(())

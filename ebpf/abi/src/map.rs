@@ -25,6 +25,9 @@ pub const SOCKET_FILE: u64 = 2;
 /// First byte of a [`SocketKey`]: the abstract name of a unix socket without its NUL; its length is the second byte. The upper half
 /// of the word is whose name it is, where that matters: a policy's in `NAMES_KNOWN`, a session's in `NAMES_BOUND`.
 pub const SOCKET_NAME: u64 = 3;
+/// First byte of a [`SocketKey`]: a network namespace, by its cookie, all of whose listening TCP sockets are in `LISTENERS`: one that is
+/// not has begun to listen since somebody looked.
+pub const SOCKET_SPACE: u64 = 4;
 /// Abstract names of the compiled baselines of all running sessions.
 pub const MAX_NAMES_KNOWN: u32 = 8_192;
 /// Value of `NAMES_BOUND`: whichever address has the name.
@@ -151,6 +154,8 @@ pub const REASON_OPEN: u32 = 0xff00_000b;
 pub const REASON_UNTOLD: u32 = 0xff00_0007;
 /// Reason of a refusal that no label made: a terminal of somebody outside the session.
 pub const REASON_TERMINAL: u32 = 0xff00_000a;
+/// Reason of a refusal to connect to who has begun to listen and is not known yet.
+pub const REASON_NEW: u32 = 0xff00_000d;
 /// Reason of a refusal by [`LABEL_ABOVE`].
 pub const REASON_ABOVE: u32 = 0xff00_0005;
 
@@ -165,6 +170,13 @@ pub const DEADLINE_WORDS: u32 = 2;
 pub fn socket_inode(inode: u64) -> SocketKey {
     let mut key = [0; SOCKET_WORDS];
     (key[0], key[1]) = (SOCKET_INODE, inode);
+    key
+}
+
+/// A network namespace that is looked at, by its cookie.
+pub fn socket_space(cookie: u64) -> SocketKey {
+    let mut key = [0; SOCKET_WORDS];
+    (key[0], key[1]) = (SOCKET_SPACE, cookie);
     key
 }
 

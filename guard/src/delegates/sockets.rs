@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,8 @@ pub enum Own {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listening {
     internet: HashSet<u64>,
+    /// Those of TCP.
+    tcp: HashSet<u64>,
     unix: HashMap<u64, Vec<u8>>,
 }
 
@@ -45,7 +48,11 @@ impl Listening {
         let table = |name: &str| read(&format!("/proc/{process}/net/{name}"));
         let mut listening = Listening::default();
         for (name, state) in [("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")] {
-            listening.internet.extend(internet(&table(name), state));
+            let found = internet(&table(name), state);
+            if name.starts_with("tcp") {
+                listening.tcp.extend(&found);
+            }
+            listening.internet.extend(found);
         }
         listening.unix = unix(&table("unix"));
         listening
@@ -171,6 +178,22 @@ fn of_six(table: &str) -> impl Iterator<Item = [u8; 16]> + '_ {
     table.lines().filter_map(move |line| first(line).map(|ip| Ipv6Addr::from(ip).octets()))
 }
 
+/// In place of a process: it is known who listens, and nothing speaks against it.
+const NOBODY: u32 = 0;
+
+/// The cookie of this process's network namespace.
+fn cookie() -> Option<u64> {
+    const SO_NETNS_COOKIE: libc::c_int = 71;
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
+    let (mut cookie, mut size) = (0u64, size_of::<u64>() as libc::socklen_t);
+    let level = libc::SOL_SOCKET;
+    // SAFETY: the value and its size outlive the call.
+    let came = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), level, SO_NETNS_COOKIE, (&raw mut cookie).cast(), &raw mut size)
+    };
+    (came == 0).then_some(cookie)
+}
+
 /// Who holds which socket, as the kernel side was told.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -181,8 +204,14 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Tells where these processes listen, and which addresses are the machine's.
-    pub(super) fn tell(&mut self, list: &dyn DenyList, pids: BTreeSet<u32>) -> Result<(), crate::Error> {
+    /// Tells where these processes listen, that of all others nothing speaks against those that listen in `own`, and which addresses are
+    /// the machine's. `own` was read before the processes were looked at: whoever works for others is among these then.
+    pub(super) fn tell(
+        &mut self,
+        list: &dyn DenyList,
+        own: &Listening,
+        pids: BTreeSet<u32>,
+    ) -> Result<(), crate::Error> {
         let mut done = Ok(());
         let addresses = addresses();
         for addr in self.addresses.difference(&addresses) {
@@ -193,9 +222,9 @@ impl Told {
         }
         self.addresses = addresses;
         let here = namespace("self");
-        let own = Listening::of("self");
-        // Descriptors are only looked through where something new listens.
-        if pids == self.pids && own.inodes().all(|inode| self.seen.contains(&inode)) {
+        // Descriptors are only looked through where something else listens.
+        let seen: HashSet<u64> = own.inodes().collect();
+        if pids == self.pids && seen == self.seen {
             return done;
         }
         let mut tables: HashMap<PathBuf, Listening> = HashMap::new();
@@ -203,11 +232,15 @@ impl Told {
         for pid in &pids {
             let Some(namespace) = namespace(&pid.to_string()) else { continue };
             let listening = if Some(&namespace) == here.as_ref() {
-                &own
+                own
             } else {
                 tables.entry(namespace).or_insert_with(|| Listening::of(&pid.to_string()))
             };
             sockets.extend(listening.held_by(*pid, list).into_iter().map(|socket| (socket, *pid)));
+        }
+        let known = own.tcp.iter().map(|inode| (abi::socket_inode(*inode), NOBODY));
+        for (socket, nobody) in known.chain(cookie().map(|cookie| (abi::socket_space(cookie), NOBODY))) {
+            sockets.entry(socket).or_insert(nobody);
         }
         for socket in self.sockets.keys().filter(|socket| !sockets.contains_key(*socket)) {
             done = done.and(list.remove_listener(socket));
@@ -215,7 +248,7 @@ impl Told {
         for (socket, pid) in sockets.iter().filter(|(socket, pid)| self.sockets.get(*socket) != Some(pid)) {
             done = done.and(list.insert_listener(socket, *pid));
         }
-        (self.seen, self.pids, self.sockets) = (own.inodes().collect(), pids, sockets);
+        (self.seen, self.pids, self.sockets) = (seen, pids, sockets);
         done
     }
 }
@@ -247,11 +280,16 @@ mod tests {
         let after = Listening::of("self").held_by(std::process::id(), &list);
         assert!(internet(&after) >= internet(&before) + 3, "{after:?}");
         let mut told = Told::default();
-        told.tell(&list, BTreeSet::from([std::process::id()])).unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        told.tell(&list, &Listening::of("self"), BTreeSet::from([std::process::id()])).unwrap();
         assert_eq!(list.state().listeners.get(&abi::socket_file(&key_of(&path))), Some(&std::process::id()));
         assert!(list.state().local.contains(&Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets()));
-        told.tell(&list, BTreeSet::new()).unwrap();
-        assert!(list.state().listeners.is_empty());
+        drop(tcp);
+        told.tell(&list, &Listening::of("self"), BTreeSet::new()).unwrap();
+        // What is left is known, and nobody's.
+        let spaces = list.state().listeners.keys().filter(|key| key[0] == abi::SOCKET_SPACE).count();
+        assert_eq!(spaces, 1);
+        assert!(list.state().listeners.values().all(|pid| *pid == NOBODY));
     }
 
     #[test]
