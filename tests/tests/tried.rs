@@ -180,6 +180,7 @@ fn reads(scene: &Scene) -> Vec<Way> {
             ("ten times, each behind twenty reads of something else", "read-between", &[notes, key]),
         ],
     );
+    // `curl` does not say why: what says it after it shows a byte, and no key.
     let tools = [
         ("python3", "by `python3 -c`", "python3 -c 'import sys; print(open(sys.argv[1]).read())' \"$1\""),
         ("perl", "by `perl -e`", "perl -e 'open(F, shift) or die $!; print <F>' \"$1\""),
@@ -194,7 +195,7 @@ fn reads(scene: &Scene) -> Vec<Way> {
         ),
         ("dd", "by `dd`", "dd if=\"$1\" bs=1"),
         ("awk", "by `awk`", "awk 1 \"$1\""),
-        ("curl", "by `curl` (`file://`)", "curl -s -S \"file://$1\" 2>&1 || cat \"$1\""),
+        ("curl", "by `curl` (`file://`)", "curl -s \"file://$1\" || head -c 1 \"$1\""),
         ("openssl", "by `openssl`", "openssl base64 -in \"$1\" | openssl base64 -d"),
     ];
     for (program, name, script) in tools {

@@ -50,9 +50,10 @@ impl Live {
         report.lag = self.lags.as_ref().map(Lags::sum);
         report.fanotify = self.jewels.as_ref().map(|marks| marks.latency(self.slot));
         if let Some(unstored) = self.recording.as_ref().and_then(Recording::unstored) {
+            // What the process that writes had taken by then, it leaves out as well.
             report.notes.push(format!(
-                "the recording met its limit (`[recording]` in `config.toml`): {unstored} records since then were counted and not \
-                 kept, and the session does not train; what was decided is kept, and guarding went on as before"
+                "the recording met its limit (`[recording]` in `config.toml`): {unstored} records or more since then were not kept, and \
+                 the session does not train; what was decided is kept, and guarding went on as before"
             ));
         }
         match self.recording.as_ref().map_or(0, Recording::left_out) {

@@ -19,7 +19,7 @@ use crate::host;
 const ALONE: [&str; 7] = ["core", "deadline", "loss", "share", "stalls", "teller", "wedged"];
 
 /// What tests use besides what this project builds: a program, and its Debian package.
-const NEEDED: [(&str, &str); 7] = [
+const NEEDED: [(&str, &str); 12] = [
     ("chromium", "chromium"),
     ("mkfs.btrfs", "btrfs-progs"),
     ("sudo", "sudo"),
@@ -27,6 +27,12 @@ const NEEDED: [(&str, &str); 7] = [
     ("sshd", "openssh-server"),
     ("gpg", "gnupg"),
     ("rsync", "rsync"),
+    // The page of ways round the guard has a row for each.
+    ("busybox", "busybox-static"),
+    ("curl", "curl"),
+    ("openssl", "openssl"),
+    ("perl", "perl-base"),
+    ("python3", "python3"),
 ];
 
 /// The step, once what it needs is there.
