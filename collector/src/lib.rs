@@ -16,6 +16,7 @@ mod form;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod heard;
+mod hooks;
 mod join;
 mod judge;
 mod kernel;

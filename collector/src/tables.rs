@@ -1,8 +1,8 @@
 //! What the kernel side obeys, as it is read and written: members, sessions, and the deny-list.
 
 use crate::Error;
+use crate::hooks::REACHING;
 use crate::kernel::{Attached, Kernel, Tier};
-use crate::programs::REACHING;
 use abi::{
     Bit, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, RewriteKey,
     Session, SocketKey, T1Key, T1NameKey,

@@ -284,18 +284,11 @@ fn reach(event: &Event) -> Option<Reach> {
         Op::Open if event.access.intersects(Access::WRITE | Access::TRUNC) => Some(Reach::Write),
         Op::Open if event.access.contains(Access::PATH_ONLY) => None,
         Op::Open => Some(Reach::Read),
-        Op::Create | Op::Mkdir | Op::Symlink | Op::Link => Some(Reach::Create),
-        Op::Truncate | Op::Chmod | Op::Chown | Op::Setxattr | Op::Removexattr | Op::Mount | Op::Umount => {
-            Some(Reach::Write)
-        }
-        Op::Unlink | Op::Rmdir | Op::Rename => Some(Reach::Remove),
-        Op::Exec | Op::MapExec => Some(Reach::Exec),
-        Op::Connect | Op::Send => {
-            Some(if matches!(event.object, Object::Unix(_)) { Reach::Unix } else { Reach::Connect })
-        }
-        Op::ServerName | Op::Lookup => Some(Reach::Name),
-        Op::Bind if matches!(event.object, Object::Address(_)) => Some(Reach::Listen),
-        _ => None,
+        op => match op.reach() {
+            Some(Reach::Connect) if matches!(event.object, Object::Unix(_)) => Some(Reach::Unix),
+            Some(Reach::Listen) if !matches!(event.object, Object::Address(_)) => None,
+            reach => reach,
+        },
     }
 }
 
