@@ -5,6 +5,7 @@
 //! returns a [`Baseline`]. A [`Scorer`] reads a live session in the same way, and its [`Score`] becomes a [`Verdict`].
 //!
 //! Pure: no I/O, no clock, no kernel. Deterministic: the same sessions and seed give the same baseline, byte for byte.
+#![forbid(unsafe_code)]
 
 mod allowed;
 mod baseline;

@@ -4,6 +4,7 @@
 //! files in `policy/shipped`, compiled in and parsed once ([`shipped`]); a machine's and a user's own come upon them
 //! ([`Rules`]). Nothing here knows a kernel, a file system or a clock: the first stage arms what the rules say, and object classes,
 //! explanations and documents read them.
+#![forbid(unsafe_code)]
 
 mod attempt;
 mod day;
