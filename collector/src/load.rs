@@ -272,8 +272,8 @@ fn lsm_is_active() -> bool {
 
 /// Size of the bulk ring: 8 MiB, or 4 MiB a CPU where that is more; a power of two.
 fn bulk_bytes() -> u32 {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u32;
-    (cpus.min(64) * (4 << 20)).max(8 << 20).next_power_of_two()
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    (u32::try_from(cpus.min(64)).unwrap_or(64) * (4 << 20)).max(8 << 20).next_power_of_two()
 }
 
 fn array<V: aya::Pod>(bpf: &mut Ebpf, name: &'static str) -> Result<Array<MapData, V>, Error> {

@@ -6,8 +6,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
-    // What root runs cuts no number, and drops no error unsaid.
-    deny(clippy::cast_possible_truncation, clippy::let_underscore_must_use)
+    // What root runs does not stop over what others wrote, cuts no number, and drops no error unsaid.
+    deny(clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::let_underscore_must_use)
 )]
 
 pub mod agent;
