@@ -11,7 +11,7 @@ struct Nature {
     is_action: bool,
     is_change: bool,
     reach: Option<Reach>,
-    is_refused_without_hooks: bool,
+    is_met_without_hooks: bool,
     closes: u32,
 }
 
@@ -21,7 +21,7 @@ const fn deed() -> Nature {
         is_action: true,
         is_change: false,
         reach: None,
-        is_refused_without_hooks: true,
+        is_met_without_hooks: false,
         closes: access::CONNECT | access::EXEC,
     }
 }
@@ -33,12 +33,12 @@ const fn change(reach: Reach) -> Nature {
 
 /// The start of a program.
 const fn program() -> Nature {
-    deed().reaching(Reach::Exec).closing(access::EXEC)
+    deed().reaching(Reach::Exec).closing(access::EXEC).met()
 }
 
 /// Of a socket.
 const fn network() -> Nature {
-    deed().closing(access::CONNECT | access::LISTEN)
+    deed().closing(access::CONNECT | access::LISTEN).met()
 }
 
 impl Nature {
@@ -55,9 +55,10 @@ impl Nature {
         Nature { closes, ..self }
     }
 
-    /// What the tier `tracepoint` refuses to nobody; docs/kernel.md has the table.
-    const fn unrefused(self) -> Nature {
-        Nature { is_refused_without_hooks: false, ..self }
+    /// Where it reaches, the tier `tracepoint`, too, has a means against it: it is refused, or who did it is stopped;
+    /// docs/kernel.md has the table.
+    const fn met(self) -> Nature {
+        Nature { is_met_without_hooks: true, ..self }
     }
 }
 
@@ -93,33 +94,33 @@ macro_rules! operations {
 
 operations! {
     /// A file or directory was opened.
-    Open = OPEN, "open", deed();
+    Open = OPEN, "open", deed().met();
     /// A file was made.
-    Create = CREATE, "create", change(Reach::Create);
+    Create = CREATE, "create", change(Reach::Create).met();
     /// A file was cut or extended.
-    Truncate = TRUNCATE, "truncate", change(Reach::Write).unrefused();
+    Truncate = TRUNCATE, "truncate", change(Reach::Write);
     /// A name was removed.
-    Unlink = UNLINK, "unlink", change(Reach::Remove).unrefused();
+    Unlink = UNLINK, "unlink", change(Reach::Remove);
     /// A name was moved.
-    Rename = RENAME, "rename", change(Reach::Remove).unrefused();
+    Rename = RENAME, "rename", change(Reach::Remove);
     /// A second name was given.
-    Link = LINK, "link", change(Reach::Create).unrefused();
+    Link = LINK, "link", change(Reach::Create);
     /// A symbolic link was made.
-    Symlink = SYMLINK, "symlink", change(Reach::Create);
+    Symlink = SYMLINK, "symlink", change(Reach::Create).met();
     /// A directory was made.
-    Mkdir = MKDIR, "mkdir", change(Reach::Create);
+    Mkdir = MKDIR, "mkdir", change(Reach::Create).met();
     /// A directory was removed.
-    Rmdir = RMDIR, "rmdir", change(Reach::Remove).unrefused();
+    Rmdir = RMDIR, "rmdir", change(Reach::Remove);
     /// A mode was changed.
-    Chmod = CHMOD, "chmod", change(Reach::Write).unrefused();
+    Chmod = CHMOD, "chmod", change(Reach::Write);
     /// An owner was changed.
-    Chown = CHOWN, "chown", change(Reach::Write).unrefused();
+    Chown = CHOWN, "chown", change(Reach::Write);
     /// An extended attribute was set.
-    Setxattr = SETXATTR, "setxattr", change(Reach::Write).unrefused();
+    Setxattr = SETXATTR, "setxattr", change(Reach::Write);
     /// A file was mapped executable.
     MapExec = MAP_EXEC, "map-exec", program().aside();
     /// Something was mounted.
-    Mount = MOUNT, "mount", change(Reach::Write).unrefused();
+    Mount = MOUNT, "mount", change(Reach::Write);
     /// The root directory was changed.
     Chroot = CHROOT, "chroot", deed();
     /// A program was started.
@@ -163,15 +164,15 @@ operations! {
     /// A kernel module was loaded, or another kernel.
     Module = MODULE, "module", deed();
     /// A mount was taken away.
-    Umount = UMOUNT, "umount", deed().reaching(Reach::Write).closing(access::MODIFY).unrefused();
+    Umount = UMOUNT, "umount", deed().reaching(Reach::Write).closing(access::MODIFY);
     /// An extended attribute was removed.
-    Removexattr = REMOVEXATTR, "removexattr", change(Reach::Write).unrefused();
+    Removexattr = REMOVEXATTR, "removexattr", change(Reach::Write);
     /// A request was made through io_uring.
     IoRequest = IO_REQUEST, "io-request", deed().aside();
     /// A TLS connection asked for a server by its name (claimed).
-    ServerName = SERVER_NAME, "server-name", deed().aside().reaching(Reach::Name);
+    ServerName = SERVER_NAME, "server-name", deed().aside().reaching(Reach::Name).met();
     /// A resolver was asked for a name (claimed).
-    Lookup = LOOKUP, "lookup", deed().aside().reaching(Reach::Name);
+    Lookup = LOOKUP, "lookup", deed().aside().reaching(Reach::Name).met();
 }
 
 impl Op {
@@ -190,9 +191,9 @@ impl Op {
         self.nature().reach
     }
 
-    /// Whether the tier `tracepoint`, too, has a means against it.
-    pub fn is_refused_without_hooks(self) -> bool {
-        self.nature().is_refused_without_hooks
+    /// Whether the tier `tracepoint`, too, has a means against it where it reaches.
+    pub fn is_met_without_hooks(self) -> bool {
+        self.nature().is_met_without_hooks
     }
 
     /// The accesses that the score takes away for it. An `Open` says so by its own.
@@ -252,8 +253,11 @@ mod tests {
 
     #[test]
     fn what_only_hooks_refuse_changes_names_and_attributes() {
-        let only_hooks: Vec<&str> =
-            Op::ALL.iter().filter(|op| !op.is_refused_without_hooks()).map(|op| op.name()).collect();
+        let only_hooks: Vec<&str> = Op::ALL
+            .iter()
+            .filter(|op| op.reach().is_some() && !op.is_met_without_hooks())
+            .map(|op| op.name())
+            .collect();
         assert_eq!(
             only_hooks,
             [
