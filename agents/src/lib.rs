@@ -4,6 +4,7 @@
 //! settings and tokens lie, and the laboratory drives it. A file is added, and nothing else, for one agent more.
 //!
 //! Names and paths are claims: they explain and close, and open nothing by themselves. Must never do I/O.
+#![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
     // What root runs does not stop over what others wrote, cuts no number, and drops no error unsaid.

@@ -17,6 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub fn teller() {
     let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
     let log = log.with_writer(io::stderr).finish();
+    #[expect(clippy::let_underscore_must_use, reason = "a log that is there already writes the same")]
     let _ = log.with(filter(0, LevelFilter::INFO)).try_init();
 }
 
@@ -61,6 +62,10 @@ impl Drop for Log {
         if let Some(Apart { lines, .. }) = &self.0 {
             let (written, wait) = sync_channel(1);
             if lines.try_send(Say::Written(written)).is_ok() {
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "what is not written by then is not waited for"
+                )]
                 let _ = wait.recv_timeout(LAST);
             }
         }
@@ -93,6 +98,7 @@ pub fn supervisor(verbose: u8) -> Log {
     let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
     let log = log.event_format(Lines::new(std::env::var_os("JOURNAL_STREAM").is_some()));
     let filter = filter(verbose, LevelFilter::INFO);
+    #[expect(clippy::let_underscore_must_use, reason = "a log that is there already writes the same")]
     let _ = match apart.clone() {
         Some(apart) => log.with_writer(move || apart.clone()).finish().with(filter).try_init(),
         None => log.with_writer(io::stderr).finish().with(filter).try_init(),

@@ -1,11 +1,10 @@
 //! Attaches the kernel programs while sessions run, and detaches them.
 
 use crate::Error;
+use crate::hooks;
 use crate::kernel::{Kernel, Tier};
 use crate::lock::lock;
-use crate::programs::{
-    CGROUPS, DATA_READY, INGRESS, LSM, LSM_MORE, TRACEPOINTS, TRACEPOINTS_MORE, lsm_program, program,
-};
+use crate::programs::{CGROUPS, DATA_READY, INGRESS, TRACEPOINTS, TRACEPOINTS_MORE, program};
 use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Lsm, Program, ProgramError, RawTracePoint};
 use std::any::Any;
 use std::collections::HashSet;
@@ -58,8 +57,8 @@ impl Kernel {
             made.push(link);
         }
         if self.tier == Tier::Lsm {
-            for name in LSM.iter().chain(LSM_MORE).filter(|name| loaded.contains(**name)) {
-                let program: &mut Lsm = program(&mut bpf, lsm_program(name, self.setattr_idmap))?;
+            for name in hooks::names().filter(|name| loaded.contains(*name)) {
+                let program: &mut Lsm = program(&mut bpf, hooks::program_of(name, self.setattr_idmap))?;
                 let id = program.attach().map_err(|e| wrong(name, e))?;
                 made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?));
             }

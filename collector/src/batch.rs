@@ -33,6 +33,13 @@ struct Place {
     ring: Ring,
 }
 
+impl Place {
+    /// The record.
+    fn of<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        bytes.get(self.at..self.at + self.len).unwrap_or_default()
+    }
+}
+
 /// A record that came too early.
 #[derive(Debug)]
 struct Early {
@@ -77,7 +84,7 @@ impl Batch {
         let bytes = &self.bytes;
         self.early.extend(self.order.drain(on_time..).map(|place| Early {
             time_ns: place.time_ns,
-            bytes: bytes[place.at..place.at + place.len].to_vec(),
+            bytes: place.of(bytes).to_vec(),
             ring: place.ring,
         }));
         self.until_ns
@@ -95,7 +102,7 @@ impl Batch {
 
     /// Its records, in the order of time.
     pub(crate) fn records(&self) -> impl Iterator<Item = &[u8]> {
-        self.order.iter().map(|place| &self.bytes[place.at..place.at + place.len])
+        self.order.iter().map(|place| place.of(&self.bytes))
     }
 }
 

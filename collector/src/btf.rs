@@ -80,7 +80,7 @@ impl Btf {
             Self { bytes, strings, types: vec![0], structs: HashMap::new(), functions: HashMap::new() };
         let mut at = types_at;
         while at < end {
-            let id = btf.types.len() as u32;
+            let id = u32::try_from(btf.types.len()).map_err(|_| bad("there are too many types"))?;
             btf.types.push(at);
             let info = btf.word(at + 4).ok_or_else(|| bad("a type is cut"))?;
             let name = btf.name(at);
@@ -196,8 +196,8 @@ impl Btf {
     fn name(&self, at: usize) -> String {
         let from = self.strings.saturating_add(self.word(at).unwrap_or(0) as usize);
         let bytes = self.bytes.get(from..).unwrap_or_default();
-        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-        String::from_utf8_lossy(&bytes[..end]).into_owned()
+        let name = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(name).into_owned()
     }
 }
 
@@ -218,11 +218,11 @@ fn tail(info: u32) -> usize {
 }
 
 fn read16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at.checked_add(2)?).map(|b| u16::from_le_bytes([b[0], b[1]]))
+    bytes.get(at..)?.first_chunk().copied().map(u16::from_le_bytes)
 }
 
 fn read32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at.checked_add(4)?).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+    bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
 }
 
 #[cfg(test)]

@@ -33,6 +33,10 @@ impl Cast {
 /// Puts the function in the place of each call by its number; where there is none, a move that never runs, since the
 /// verifier looks at calls even in code that it drops.
 pub(crate) fn link(object: &mut [u8], cast: Option<Cast>) -> Result<(), Error> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a call has room for this half of the number, and the kernel side calls it so"
+    )]
     let number = (abi::RDONLY_CAST as u32).to_le_bytes();
     let mut called = false;
     // Sections of instructions are aligned to their eight bytes.

@@ -267,7 +267,7 @@ fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded
         AF_INET | AF_INET6 => Object::Address(Address {
             ip: IpAddr::V6(Ipv6Addr::from(record.addr)).to_canonical(),
             port: record.port,
-            protocol: record.protocol as u16,
+            protocol: short(record.protocol),
             host: None,
         }),
         family => Object::Socket { family, kind: record.kind },
@@ -291,10 +291,16 @@ fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded
     told(event, record.before != 0)
 }
 
+/// A protocol; of a number that a caller made up, what a protocol has room for.
+#[expect(clippy::cast_possible_truncation, reason = "no protocol is cut by it")]
+fn short(protocol: u32) -> u16 {
+    protocol as u16
+}
+
 /// The address that only the caller has said: of an attempt that failed, or of a datagram whose receiver no hook saw.
 fn said(record: &Net, names: &[u8], address: &[u8], resolver: &mut Resolver) -> Option<Object> {
     let (family, rest) = address.split_first_chunk::<2>()?;
-    let protocol = record.protocol as u16;
+    let protocol = short(record.protocol);
     let port = || Some(u16::from_be_bytes(rest.first_chunk::<2>().copied()?));
     Some(match u16::from_ne_bytes(*family) {
         AF_INET => {
@@ -321,7 +327,12 @@ fn kernel(header: &Header, bytes: &[u8]) -> Option<Decoded> {
     let op = Op::from_number(record.op)?;
     let object = match op {
         Op::Signal | Op::Ptrace => {
-            Object::Process { pid: record.first as u32, inside: record.inside != 0, detail: record.second }
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "what a caller made up is cut; a group is negative"
+            )]
+            let pid = record.first as u32;
+            Object::Process { pid, inside: record.inside != 0, detail: record.second }
         }
         _ => Object::Interface { first: record.first, second: record.second },
     };

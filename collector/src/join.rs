@@ -267,7 +267,7 @@ fn outcome(event: &Event, ret: Option<i64>) -> Outcome {
     match ret {
         // The connection is under way.
         Some(ret) if ret == -i64::from(libc::EINPROGRESS) => Outcome::Done(0),
-        Some(ret @ -4095..=-1) => Outcome::Failed(-ret as i32),
+        Some(ret @ -4095..=-1) => Outcome::Failed(i32::try_from(-ret).unwrap_or(i32::MAX)),
         Some(ret) if event.op != Op::MapExec => Outcome::Done(ret),
         _ => Outcome::Done(0),
     }

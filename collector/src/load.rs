@@ -7,12 +7,11 @@ use crate::kernel::{Attached, Kernel, Options, Tier};
 use crate::maps::Maps;
 use crate::offsets::{Registers, registers};
 use crate::programs::{
-    CGROUPS, CHANGED, DATA_READY, FORMS, IO_COMPLETE, LSM, LSM_MORE, QUESTIONS, TRACEPOINTS,
-    TRACEPOINTS_MORE, lsm_program, program,
+    CGROUPS, CHANGED, DATA_READY, FORMS, IO_COMPLETE, QUESTIONS, TRACEPOINTS, TRACEPOINTS_MORE, program,
 };
 use crate::strays::Strays;
 use crate::verify::verify;
-use crate::{Error, Offsets, Reader, plan, prototype, requests};
+use crate::{Error, Offsets, Reader, hooks, plan, prototype, requests};
 use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Program, ProgramError, RawTracePoint};
@@ -72,14 +71,12 @@ impl Facts {
         // A program of a tracepoint has the kernel's own context before the tracepoint's arguments.
         let arguments = |tracepoint: &str| btf.parameters(&format!("__bpf_trace_{tracepoint}"));
         let setattr_idmap = btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3);
-        let misfit = |hook: &&'static str| {
-            let why = prototype::misfit(btf, lsm_program(hook, setattr_idmap), hook)?;
-            Some((*hook, why))
-        };
+        let misfit =
+            |hook| Some((hook, prototype::misfit(btf, hooks::program_of(hook, setattr_idmap), hook)?));
         Ok(Self {
             registers: registers(btf)?,
             setattr_idmap,
-            misfits: LSM.iter().chain(LSM_MORE).filter_map(misfit).collect(),
+            misfits: hooks::names().filter_map(misfit).collect(),
             says_changes: arguments("ctime_ns_xchg").is_some(),
             says_ready: arguments("sk_data_ready").is_some(),
             requests: requests::table(btf),
@@ -124,7 +121,7 @@ fn open(object: &[u8], offsets: &Offsets, facts: &Facts, tier: Tier) -> Result<E
 fn load_hooks(bpf: &mut Ebpf, facts: &Facts) -> Result<Vec<Attached>, Error> {
     let types = aya::Btf::from_sys_fs().map_err(|error| Error::Btf(error.to_string()))?;
     let hooks: Vec<(&str, &str)> =
-        LSM.iter().chain(LSM_MORE).map(|hook| (lsm_program(hook, facts.setattr_idmap), *hook)).collect();
+        hooks::names().map(|hook| (hooks::program_of(hook, facts.setattr_idmap), hook)).collect();
     let fitting = hooks.iter().filter(|(_, hook)| !facts.misfits.contains_key(hook));
     let programs: Vec<&str> = fitting.map(|(program, _)| *program).collect();
     let mut said = verify(bpf, &programs, |name, program| match program {
@@ -177,7 +174,7 @@ impl Kernel {
             let mut bpf = open(&object, &offsets, &facts, Tier::Lsm)?;
             // First: a kernel that refuses these is not asked to verify all the others twice.
             let hooks = load_hooks(&mut bpf, &facts)?;
-            let is_missing = |hook: &Attached| hook.error.is_some() && LSM.contains(&hook.name.as_str());
+            let is_missing = |hook: &Attached| hook.error.is_some() && hooks::is_needed(&hook.name);
             if !hooks.iter().any(is_missing) {
                 return Self::complete(bpf, &offsets, &facts, Tier::Lsm, hooks);
             }
@@ -275,8 +272,8 @@ fn lsm_is_active() -> bool {
 
 /// Size of the bulk ring: 8 MiB, or 4 MiB a CPU where that is more; a power of two.
 fn bulk_bytes() -> u32 {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u32;
-    (cpus.min(64) * (4 << 20)).max(8 << 20).next_power_of_two()
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    (u32::try_from(cpus.min(64)).unwrap_or(64) * (4 << 20)).max(8 << 20).next_power_of_two()
 }
 
 fn array<V: aya::Pod>(bpf: &mut Ebpf, name: &'static str) -> Result<Array<MapData, V>, Error> {

@@ -49,7 +49,7 @@ impl Mounts {
         let mut best: Option<(&Mount, &[u8])> = None;
         for mount in mounts {
             let Some(rest) = inside.strip_prefix(mount.root.as_slice()) else { continue };
-            if !rest.is_empty() && rest[0] != b'/' {
+            if rest.first().is_some_and(|first| *first != b'/') {
                 continue;
             }
             if best.is_none_or(|(chosen, _)| mount.root.len() < chosen.root.len()) {

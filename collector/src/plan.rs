@@ -36,6 +36,7 @@ pub(crate) const SETXATTRAT: u32 = 463;
 pub(crate) const REMOVEXATTRAT: u32 = 466;
 
 /// Every 64-bit system call that is more than a number to Wardline.
+#[expect(clippy::cast_possible_truncation, reason = "numbers of calls are small, and none is negative")]
 pub(crate) const PLANS: &[(u32, Plan)] = &[
     (libc::SYS_open as u32, open(NONE, 0, 1)),
     (libc::SYS_creat as u32, CREAT),

@@ -1,6 +1,7 @@
-//! The kernel programs by name: where each goes, and which of them a kernel may lack.
+//! The kernel programs by name: where each goes, and which of them a kernel may lack. Those of LSM hooks: [`HOOKS`].
 
 use crate::Error;
+use crate::hooks::HOOKS;
 use aya::Ebpf;
 use aya::programs::{Program, ProgramError};
 
@@ -61,65 +62,19 @@ pub(crate) const CGROUPS: &[(&str, &str)] = &[
 ];
 /// Sees packets that are received; the other one, those that are sent.
 pub(crate) const INGRESS: &str = "ingress";
-/// LSM programs without which a kernel is no `lsm` tier.
-pub(crate) const LSM: &[&str] = &[
-    "file_open",
-    "inode_create",
-    "inode_mkdir",
-    "inode_link",
-    "inode_symlink",
-    "inode_rename",
-    "inode_unlink",
-    "inode_rmdir",
-    SETATTR,
-    "bprm_check_security",
-    "mmap_file",
-    "socket_connect",
-    "socket_sendmsg",
-];
-/// The hook whose arguments moved in 6.9, and the program for kernels before that.
-pub(crate) const SETATTR: &str = "inode_setattr";
-pub(crate) const SETATTR_WITHOUT_IDMAP: &str = "inode_setattr_without_idmap";
-/// LSM programs that a kernel may lack; `doctor` says so.
-pub(crate) const LSM_MORE: &[&str] = &[
-    "inode_mknod",
-    "inode_setxattr",
-    "inode_removexattr",
-    "inode_set_acl",
-    "inode_remove_acl",
-    "sb_mount",
-    "sb_umount",
-    "move_mount",
-    "socket_create",
-    "unix_stream_connect",
-    "unix_may_send",
-    "task_kill",
-    "task_setrlimit",
-    "file_send_sigiotask",
-    REACHING,
-    "bpf",
-];
-/// Says who reaches into the memory of a process.
-pub(crate) const REACHING: &str = "ptrace_access_check";
 
 /// A program of the object, as one of its kind.
 pub(crate) fn program<'a, P>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, Error>
 where
     &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
 {
-    let known = [SETATTR_WITHOUT_IDMAP]
+    let known = TRACEPOINTS
         .iter()
-        .chain(TRACEPOINTS.iter().map(|(name, _)| name))
+        .map(|(name, _)| name)
         .chain(FORMS.iter().map(|(name, _)| name))
         .chain(TRACEPOINTS_MORE.iter().map(|(name, _)| name))
         .chain(QUESTIONS)
-        .chain(LSM)
-        .chain(LSM_MORE);
+        .chain(HOOKS.iter().map(|hook| &hook.program));
     let missing = Error::Incomplete(known.copied().find(|known| *known == name).unwrap_or("program"));
     bpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(missing)
-}
-
-/// The program for an LSM hook on this kernel.
-pub(crate) fn lsm_program(hook: &'static str, setattr_idmap: bool) -> &'static str {
-    if hook == SETATTR && !setattr_idmap { SETATTR_WITHOUT_IDMAP } else { hook }
 }

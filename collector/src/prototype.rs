@@ -2,54 +2,8 @@
 //! program whose arguments have moved would decide about something else: its hook cannot refuse, and it is not loaded.
 
 use crate::btf::{Btf, What};
-use crate::programs::{SETATTR, SETATTR_WITHOUT_IDMAP};
-
-/// One argument that a program reads.
-enum Read {
-    /// At this place, a pointer to this structure.
-    Pointer(usize, &'static str),
-    /// The same where the hook has several of them: told apart by name.
-    Named(usize, &'static str, &'static str),
-    /// At this place, a number of this name.
-    Number(usize, &'static str),
-    /// An address of the network; its structure has another name since 6.19, and what is read of it lies where it did.
-    Address(usize),
-}
-use Read::{Address, Named, Number, Pointer};
-
-/// Programs, with what each reads. Names are those of include/linux/lsm_hook_defs.h.
-const READ: &[(&str, &[Read])] = &[
-    ("file_open", &[Pointer(0, "file")]),
-    ("inode_create", &[Pointer(1, "dentry"), Number(2, "mode")]),
-    ("inode_mknod", &[Pointer(1, "dentry"), Number(2, "mode")]),
-    ("inode_mkdir", &[Pointer(1, "dentry"), Number(2, "mode")]),
-    ("inode_symlink", &[Pointer(1, "dentry")]),
-    ("inode_link", &[Named(0, "dentry", "old_dentry"), Named(2, "dentry", "new_dentry")]),
-    ("inode_rename", &[Named(1, "dentry", "old_dentry"), Named(3, "dentry", "new_dentry")]),
-    ("inode_unlink", &[Pointer(1, "dentry")]),
-    ("inode_rmdir", &[Pointer(1, "dentry")]),
-    (SETATTR, &[Pointer(1, "dentry"), Pointer(2, "iattr")]),
-    (SETATTR_WITHOUT_IDMAP, &[Pointer(0, "dentry"), Pointer(1, "iattr")]),
-    ("inode_setxattr", &[Pointer(1, "dentry")]),
-    ("inode_removexattr", &[Pointer(1, "dentry")]),
-    ("inode_set_acl", &[Pointer(1, "dentry")]),
-    ("inode_remove_acl", &[Pointer(1, "dentry")]),
-    ("bprm_check_security", &[Pointer(0, "linux_binprm")]),
-    ("mmap_file", &[Pointer(0, "file"), Number(2, "prot")]),
-    ("sb_mount", &[Pointer(1, "path"), Number(3, "flags")]),
-    ("sb_umount", &[Pointer(0, "vfsmount"), Number(1, "flags")]),
-    ("move_mount", &[Named(1, "path", "to_path")]),
-    ("socket_connect", &[Pointer(0, "socket"), Address(1)]),
-    ("socket_sendmsg", &[Pointer(0, "socket"), Pointer(1, "msghdr")]),
-    ("socket_create", &[Number(0, "family"), Number(1, "type"), Number(2, "protocol")]),
-    ("unix_stream_connect", &[Named(1, "sock", "other")]),
-    ("unix_may_send", &[Named(0, "socket", "sock"), Named(1, "socket", "other")]),
-    ("task_kill", &[Pointer(0, "task_struct"), Number(2, "sig")]),
-    ("task_setrlimit", &[Pointer(0, "task_struct"), Number(1, "resource")]),
-    ("file_send_sigiotask", &[Pointer(0, "task_struct"), Number(2, "sig")]),
-    ("ptrace_access_check", &[Pointer(0, "task_struct"), Number(1, "mode")]),
-    ("bpf", &[Number(0, "cmd")]),
-];
+use crate::hooks::Read::{self, Address, Named, Number, Pointer};
+use crate::hooks::reads;
 
 impl Read {
     /// Why it is not there.
@@ -84,16 +38,13 @@ impl Read {
 pub(crate) fn misfit(btf: &Btf, program: &str, hook: &str) -> Option<String> {
     let function = format!("bpf_lsm_{hook}");
     btf.function(&function)?;
-    match READ.iter().find(|(name, _)| *name == program) {
-        Some((_, read)) => read.iter().find_map(|read| read.misfit(btf, &function)),
-        None => Some("nobody has said which of its arguments the program reads".to_owned()),
-    }
+    reads(program).iter().find_map(|read| read.misfit(btf, &function))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programs::{LSM, LSM_MORE, lsm_program};
+    use crate::hooks::{HOOKS, SETATTR, SETATTR_WITHOUT_IDMAP, names, program_of};
     use std::collections::BTreeSet;
 
     /// Type information with structures and with hooks, whose parameters are `(name, structure)`; no structure: a number.
@@ -149,9 +100,9 @@ mod tests {
     fn every_program_says_what_it_reads_and_fits_the_running_kernel() {
         let btf = Btf::read().unwrap();
         let idmap = btf.parameters("bpf_lsm_inode_setattr").is_some_and(|count| count >= 3);
-        for hook in LSM.iter().chain(LSM_MORE) {
-            let program = lsm_program(hook, idmap);
-            assert!(READ.iter().any(|(name, _)| *name == program), "{program}");
+        for hook in names() {
+            let program = program_of(hook, idmap);
+            assert!(!reads(program).is_empty(), "{program}");
             assert_eq!(misfit(&btf, program, hook), None, "{program}");
         }
     }
@@ -205,9 +156,9 @@ mod tests {
         assert!(misfit(&new, SETATTR_WITHOUT_IDMAP, SETATTR).is_some());
     }
 
-    /// One that is in the object and in no table is loaded by nobody; one in the tables alone is found missing by users.
+    /// One that is in the object alone is loaded by nobody; one in the table alone is found missing by users.
     #[test]
-    fn each_hook_of_the_object_is_named_and_says_what_it_reads() {
+    fn each_hook_of_the_object_stands_in_the_table() {
         let object = aya_obj::Object::parse(&crate::load::prebuilt().unwrap()).unwrap();
         let is_hook =
             |program: &aya_obj::Program| matches!(program.section, aya_obj::ProgramSection::Lsm { .. });
@@ -217,10 +168,8 @@ mod tests {
             .filter(|(_, program)| is_hook(program))
             .map(|(name, _)| name.as_str())
             .collect();
-        let named: BTreeSet<&str> =
-            LSM.iter().chain(LSM_MORE).copied().chain([SETATTR_WITHOUT_IDMAP]).collect();
-        let read: BTreeSet<&str> = READ.iter().map(|(name, _)| *name).collect();
+        let named: BTreeSet<&str> = HOOKS.iter().map(|hook| hook.program).collect();
         assert_eq!(built, named);
-        assert_eq!(named, read);
+        assert_eq!(named.len(), HOOKS.len(), "a program stands twice in the table");
     }
 }

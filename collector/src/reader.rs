@@ -143,12 +143,12 @@ impl Reader {
     pub fn count(&mut self, sink: &mut dyn FnMut(u32, Heard)) {
         self.counted_at = Instant::now();
         let time_ns = boot_ns();
-        for (kind, known) in self.known.iter_mut().enumerate() {
-            let Ok(counts) = self.lost.get(&(kind as u32), 0) else { continue };
+        for (kind, known) in (0..).zip(&mut self.known) {
+            let Ok(counts) = self.lost.get(&kind, 0) else { continue };
             known.resize(counts.len(), 0);
-            for (cpu, (&now, before)) in counts.iter().zip(known.iter_mut()).enumerate() {
+            for (cpu, (&now, before)) in (0..).zip(counts.iter().zip(known.iter_mut())) {
                 if now > *before {
-                    let loss = Loss { time_ns, cpu: cpu as u32, kind: kind as u32, count: now - *before };
+                    let loss = Loss { time_ns, cpu, kind, count: now - *before };
                     *before = now;
                     sink(ALL_SESSIONS, Heard::Captured(Captured::Loss(loss)));
                 }
@@ -162,17 +162,17 @@ impl Reader {
     fn check(&mut self, time_ns: u64, sink: &mut dyn FnMut(u32, Heard)) {
         let cpus = self.known.iter().map(Vec::len).max().unwrap_or(0);
         self.uncounted.resize(cpus, (0, 0));
-        for (cpu, (before, told)) in self.uncounted.iter_mut().enumerate() {
+        for ((cpu, number), (before, told)) in (0..).zip(0..).zip(&mut self.uncounted) {
             let numbered = |kind: u32| !UNNUMBERED.contains(&kind);
             let counts = (0..).zip(&self.known).filter(|(kind, _)| numbered(*kind));
             let counted: u64 = counts.filter_map(|(_, counts)| counts.get(cpu)).sum();
-            let now = self.sequences.missing(cpu as u32).saturating_sub(counted);
+            let now = self.sequences.missing(number).saturating_sub(counted);
             let sure = now.min(*before);
             *before = now;
             if sure > *told {
-                let (cpu, count) = (cpu as u32, sure - *told);
+                let count = sure - *told;
                 *told = sure;
-                let loss = Loss { time_ns, cpu, kind: abi::LOSS_UNCOUNTED, count };
+                let loss = Loss { time_ns, cpu: number, kind: abi::LOSS_UNCOUNTED, count };
                 sink(ALL_SESSIONS, Heard::Captured(Captured::Loss(loss)));
             }
         }

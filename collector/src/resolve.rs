@@ -125,7 +125,7 @@ fn links_in_root() -> Vec<(Vec<u8>, Vec<u8>)> {
 fn through(links: &[(Vec<u8>, Vec<u8>)], directory: Vec<u8>) -> Vec<u8> {
     let below = |link: &[u8]| {
         let rest = directory.strip_prefix(link)?;
-        (rest.is_empty() || rest[0] == b'/').then_some(rest)
+        rest.first().is_none_or(|first| *first == b'/').then_some(rest)
     };
     let found = links.iter().find_map(|(link, target)| Some([target, below(link)?].concat()));
     found.unwrap_or(directory)
@@ -133,17 +133,16 @@ fn through(links: &[(Vec<u8>, Vec<u8>)], directory: Vec<u8>) -> Vec<u8> {
 
 /// `/a/b` from names that stand leaf first; empty for the root of the superblock. Bytes that do not add up end it.
 fn inside(names: &[u8]) -> Vec<u8> {
-    // A slash stands for each length, so that the path is as long as the names; it is filled from its end on.
-    let mut path = vec![0; names.len()];
-    let (mut start, mut rest) = (path.len(), names);
+    // A slash stands for each length, so that the path is no longer than the names.
+    let mut path = Vec::with_capacity(names.len());
+    let mut rest = names;
     while let [len, tail @ ..] = rest {
-        let Some(name) = tail.get(..usize::from(*len)) else { break };
-        start -= 1 + name.len();
-        path[start] = b'/';
-        path[start + 1..start + 1 + name.len()].copy_from_slice(name);
-        rest = &tail[name.len()..];
+        let Some((name, behind)) = tail.split_at_checked(usize::from(*len)) else { break };
+        path.extend(name.iter().rev());
+        path.push(b'/');
+        rest = behind;
     }
-    path.drain(..start);
+    path.reverse();
     path
 }
 

@@ -1,8 +1,8 @@
 //! What the kernel side obeys, as it is read and written: members, sessions, and the deny-list.
 
 use crate::Error;
+use crate::hooks::REACHING;
 use crate::kernel::{Attached, Kernel, Tier};
-use crate::programs::REACHING;
 use abi::{
     Bit, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, RewriteKey,
     Session, SocketKey, T1Key, T1NameKey,
@@ -213,6 +213,7 @@ impl Kernel {
     pub fn lift_change(&self, slot: u32) {
         if let Some(held) = self.maps.held.word(slot) {
             let less = |held: u64| held.checked_sub(abi::HELD_CHANGED);
+            #[expect(clippy::let_underscore_must_use, reason = "an error says that nothing is held any more")]
             let _ = held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
         }
     }
@@ -382,8 +383,8 @@ impl Kernel {
 
 /// An address as the kernel side compares it.
 fn words(addr: [u8; 16]) -> [u64; 2] {
-    let value = u128::from_ne_bytes(addr);
-    [value as u64, (value >> 64) as u64]
+    let ([low, high], _) = addr.as_chunks() else { return [0; 2] };
+    [low, high].map(|half| u64::from_ne_bytes(*half))
 }
 
 /// Whether two starts are of the same process: one may be in whole clock ticks. Otherwise the end of a process was missed

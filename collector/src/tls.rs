@@ -19,11 +19,11 @@ impl<'a> Bytes<'a> {
     }
 
     fn byte(&mut self) -> Option<u8> {
-        self.take(1).map(|piece| piece[0])
+        self.take(1)?.first().copied()
     }
 
     fn word(&mut self) -> Option<u16> {
-        self.take(2).map(|piece| u16::from_be_bytes([piece[0], piece[1]]))
+        self.take(2)?.first_chunk().copied().map(u16::from_be_bytes)
     }
 
     /// A vector behind a length of one byte.

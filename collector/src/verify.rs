@@ -34,7 +34,10 @@ pub(crate) fn verify(
     };
     thread::scope(|scope| {
         for _ in 0..helpers {
-            // One that does not start is not missed: this thread does the work as well.
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "one that does not start is not missed: this thread does the work as well"
+            )]
             let _ = thread::Builder::new().name("verify".to_owned()).spawn_scoped(scope, work);
         }
         work();

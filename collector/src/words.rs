@@ -75,7 +75,11 @@ impl Words {
 
 impl Drop for Words {
     fn drop(&mut self) {
-        // SAFETY: mapped in `take`, of this length. An error leaves a mapping behind.
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "an error leaves a mapping behind, which is no harm"
+        )]
+        // SAFETY: mapped in `take`, of this length.
         let _ = unsafe { munmap(self.words.as_ptr().cast(), self.len * 8) };
     }
 }

@@ -20,6 +20,21 @@ macro_rules! print_text {
     }};
 }
 
+/// Adds to a text.
+#[macro_export]
+macro_rules! add_text {
+    ($to:ident, $($text:tt)*) => { $to.push_str(&format!($($text)*)) };
+}
+
+/// Adds a line to a text.
+#[macro_export]
+macro_rules! add_line {
+    ($to:ident, $($text:tt)*) => {{
+        $to.push_str(&format!($($text)*));
+        $to.push('\n');
+    }};
+}
+
 /// Whether the reader of standard output went away: no error.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {

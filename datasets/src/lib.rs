@@ -8,6 +8,7 @@
 //!
 //! Recording and enforcing are driven through the binary by whoever uses this crate. Must never load a model, talk to
 //! the kernel's tracing, or touch a file outside its own directory, except for `/run/user/UID` of the user that it made up.
+#![forbid(unsafe_code)]
 
 pub mod agent;
 mod attack;

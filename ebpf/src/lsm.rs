@@ -1,23 +1,25 @@
 //! LSM hooks: observe and refuse in one program a hook, so that a record carries the decision.
 //!
 //! BPF comes last in the LSM order: what permissions or another LSM refuse never arrives here, and is told at the end of
-//! the system call. Prototypes are those of include/linux/lsm_hook_defs.h. Nothing but 0 and -EPERM is returned.
+//! the system call. Prototypes are those of include/linux/lsm_hook_defs.h. A program returns 0, -EPERM, or [`PUT_OFF`] for what
+//! is to be begun once more.
+//!
+//! Here: files, names, programs, mounts and sockets; what is about other processes has a file of its own below this one.
+
+mod process;
 
 use crate::deadline::{self, PUT_OFF};
-use crate::maps::PROTECTED;
 use crate::offsets;
 use crate::peer::{self, NetOperation, Peer};
+use crate::process::{ENVIRONMENT, is_outside};
 use crate::read::{Address, argument, zeros};
-use crate::ring::{Buffer, FileOperation, Urgency, open_access, tell_file, verdict};
+use crate::ring::{FileOperation, open_access, tell_file, verdict};
 use crate::task::{self, Inside};
-use crate::{
-    decide, dentry, endpoint, hold, itself, lent, listener, mount, process, refusal, socket, terminal, worker,
-};
-use abi::{CALL_APART, Kernel, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, kind, op};
+use crate::{decide, dentry, endpoint, itself, lent, listener, mount, refusal, socket, terminal, worker};
+use abi::{CALL_APART, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;
-use core::mem::size_of;
 
 const ALLOW: i32 = 0;
 const EPERM: i32 = -1;
@@ -74,7 +76,7 @@ pub fn file_open(ctx: LsmContext) -> i32 {
     }
     let Some(dentry) = file.follow(offsets::file_dentry()) else { return ALLOW };
     // Memory is reached through `ptrace_access_check`.
-    if process::is_outside(dentry, &[process::ENVIRONMENT]) || is_lent(file, dentry) {
+    if is_outside(dentry, &[ENVIRONMENT]) || is_lent(file, dentry) {
         return guard_outside(abi::REASON_OTHER_PROCESS, access, flags, dentry);
     }
     if task::current()
@@ -108,50 +110,38 @@ fn guard_outside(reason: u32, access: u32, detail: u32, object: Address) -> i32 
     answer(&inside, &decided)
 }
 
-/// `inode_create(struct inode *dir, struct dentry *dentry, umode_t mode)`: told by the open that follows,
-/// where one does (user space leaves out the other).
-#[lsm(hook = "inode_create")]
-pub fn inode_create(ctx: LsmContext) -> i32 {
-    guard(
-        op::CREATE,
-        access::CREATE,
-        argument(ctx.as_ptr(), 2) as u32,
-        Address(argument(ctx.as_ptr(), 1)),
-        None,
-        true,
-    )
+/// Hooks that differ in the operation, the access, and where the dentry and its mode are among the arguments.
+macro_rules! of_a_name {
+    ($($(#[$doc:meta])* $hook:ident $name:tt: $op:expr, $access:expr, argument $at:literal $(, mode $mode:literal)?;)*) => {$(
+        $(#[$doc])*
+        #[lsm(hook = $name)]
+        pub fn $hook(ctx: LsmContext) -> i32 {
+            let mode = 0 $(+ argument(ctx.as_ptr(), $mode) as u32)?;
+            guard($op, $access, mode, Address(argument(ctx.as_ptr(), $at)), None, true)
+        }
+    )*};
 }
 
-/// `inode_mknod(struct inode *dir, struct dentry *dentry, umode_t mode, dev_t dev)`
-#[lsm(hook = "inode_mknod")]
-pub fn inode_mknod(ctx: LsmContext) -> i32 {
-    guard(
-        op::CREATE,
-        access::CREATE,
-        argument(ctx.as_ptr(), 2) as u32,
-        Address(argument(ctx.as_ptr(), 1)),
-        None,
-        true,
-    )
-}
-
-/// `inode_mkdir(struct inode *dir, struct dentry *dentry, umode_t mode)`
-#[lsm(hook = "inode_mkdir")]
-pub fn inode_mkdir(ctx: LsmContext) -> i32 {
-    guard(
-        op::MKDIR,
-        access::CREATE | access::DIR,
-        argument(ctx.as_ptr(), 2) as u32,
-        Address(argument(ctx.as_ptr(), 1)),
-        None,
-        true,
-    )
-}
-
-/// `inode_symlink(struct inode *dir, struct dentry *dentry, const char *old_name)`
-#[lsm(hook = "inode_symlink")]
-pub fn inode_symlink(ctx: LsmContext) -> i32 {
-    guard(op::SYMLINK, access::CREATE | access::LINKED, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
+of_a_name! {
+    /// `inode_create(struct inode *dir, struct dentry *dentry, umode_t mode)`: told by the open that follows,
+    /// where one does (user space leaves out the other).
+    inode_create "inode_create": op::CREATE, access::CREATE, argument 1, mode 2;
+    /// `inode_mknod(struct inode *dir, struct dentry *dentry, umode_t mode, dev_t dev)`
+    inode_mknod "inode_mknod": op::CREATE, access::CREATE, argument 1, mode 2;
+    /// `inode_mkdir(struct inode *dir, struct dentry *dentry, umode_t mode)`
+    inode_mkdir "inode_mkdir": op::MKDIR, access::CREATE | access::DIR, argument 1, mode 2;
+    /// `inode_symlink(struct inode *dir, struct dentry *dentry, const char *old_name)`
+    inode_symlink "inode_symlink": op::SYMLINK, access::CREATE | access::LINKED, argument 1;
+    /// `inode_rmdir(struct inode *dir, struct dentry *dentry)`
+    inode_rmdir "inode_rmdir": op::RMDIR, access::REMOVE | access::DIR, argument 1;
+    /// `inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name, ...)`
+    inode_setxattr "inode_setxattr": op::SETXATTR, access::ATTR, argument 1;
+    /// `inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name)`
+    inode_removexattr "inode_removexattr": op::REMOVEXATTR, access::ATTR, argument 1;
+    /// `inode_set_acl(struct mnt_idmap *idmap, struct dentry *dentry, const char *acl_name, struct posix_acl *kacl)`, since 6.2
+    inode_set_acl "inode_set_acl": op::SETXATTR, access::ATTR, argument 1;
+    /// `inode_remove_acl(struct mnt_idmap *idmap, struct dentry *dentry, const char *acl_name)`, since 6.2
+    inode_remove_acl "inode_remove_acl": op::REMOVEXATTR, access::ATTR, argument 1;
 }
 
 /// `inode_link(struct dentry *old_dentry, struct inode *dir, struct dentry *new_dentry)`
@@ -193,12 +183,6 @@ pub fn inode_unlink(ctx: LsmContext) -> i32 {
     guard(op::UNLINK, access::REMOVE | own, 0, object, None, true)
 }
 
-/// `inode_rmdir(struct inode *dir, struct dentry *dentry)`
-#[lsm(hook = "inode_rmdir")]
-pub fn inode_rmdir(ctx: LsmContext) -> i32 {
-    guard(op::RMDIR, access::REMOVE | access::DIR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
-}
-
 /// `inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)`, since 6.9
 #[lsm(hook = "inode_setattr")]
 pub fn inode_setattr(ctx: LsmContext) -> i32 {
@@ -234,30 +218,6 @@ fn on_setattr(dentry: Address, attr: Address) -> i32 {
     let mode = attr.get::<u16>(offsets::iattr_mode()).unwrap_or(0);
     let detail = if op == op::CHMOD { mode & PERMISSIONS } else { 0 };
     guard(op, access, u32::from(detail), dentry, None, told)
-}
-
-/// `inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name, ...)`
-#[lsm(hook = "inode_setxattr")]
-pub fn inode_setxattr(ctx: LsmContext) -> i32 {
-    guard(op::SETXATTR, access::ATTR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
-}
-
-/// `inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name)`
-#[lsm(hook = "inode_removexattr")]
-pub fn inode_removexattr(ctx: LsmContext) -> i32 {
-    guard(op::REMOVEXATTR, access::ATTR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
-}
-
-/// `inode_set_acl(struct mnt_idmap *idmap, struct dentry *dentry, const char *acl_name, struct posix_acl *kacl)`, since 6.2
-#[lsm(hook = "inode_set_acl")]
-pub fn inode_set_acl(ctx: LsmContext) -> i32 {
-    guard(op::SETXATTR, access::ATTR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
-}
-
-/// `inode_remove_acl(struct mnt_idmap *idmap, struct dentry *dentry, const char *acl_name)`, since 6.2
-#[lsm(hook = "inode_remove_acl")]
-pub fn inode_remove_acl(ctx: LsmContext) -> i32 {
-    guard(op::REMOVEXATTR, access::ATTR, 0, Address(argument(ctx.as_ptr(), 1)), None, true)
 }
 
 /// `bprm_check_security(struct linux_binprm *bprm)`: for a script, once for it and once for its interpreter. An allowed
@@ -414,101 +374,4 @@ fn to_unix(op: u16, other: Address, told: bool) -> i32 {
         peer::tell(&inside, &operation, &peer, &decided);
     }
     answer(&inside, &decided)
-}
-
-/// `task_kill(struct task_struct *p, struct kernel_siginfo *info, int sig, const struct cred *cred)`
-#[lsm(hook = "task_kill")]
-pub fn task_kill(ctx: LsmContext) -> i32 {
-    let target = Address(argument(ctx.as_ptr(), 0));
-    let signal = argument(ctx.as_ptr(), 2);
-    on_process(op::SIGNAL, target, signal, process::dumps(target, signal as u32))
-}
-
-/// `file_send_sigiotask(struct task_struct *tsk, struct fown_struct *fown, int sig)`: a signal that somebody has asked a file to send
-/// (fcntl(2), `F_SETOWN`). Whoever gives rise to it may be anybody.
-#[lsm(hook = "file_send_sigiotask")]
-pub fn file_send_sigiotask(ctx: LsmContext) -> i32 {
-    let target = Address(argument(ctx.as_ptr(), 0));
-    let Some(tgid) = target.word(offsets::task_tgid()) else { return ALLOW };
-    // SAFETY: read only.
-    if unsafe { PROTECTED.get(tgid) }.is_some() {
-        return EPERM;
-    }
-    let signal = argument(ctx.as_ptr(), 2);
-    if process::dumps(target, signal as u32) { on_process(op::SIGNAL, target, signal, true) } else { ALLOW }
-}
-
-/// `ptrace_access_check(struct task_struct *child, unsigned int mode)`: attaching, what reads or writes memory
-/// (`/proc/PID/mem`, process_vm_readv, pidfd_getfd), and calls that look into a process (perf_event_open, kcmp).
-#[lsm(hook = "ptrace_access_check")]
-pub fn ptrace_access_check(ctx: LsmContext) -> i32 {
-    /// include/linux/ptrace.h
-    const PTRACE_MODE_ATTACH: u64 = 2;
-    const PTRACE_MODE_REALCREDS: u64 = 16;
-    let mode: u64 = argument(ctx.as_ptr(), 1);
-    // What is read in `/proc`, everybody looks at: names, states, maps.
-    if mode & (PTRACE_MODE_ATTACH | PTRACE_MODE_REALCREDS) == 0 {
-        return ALLOW;
-    }
-    let target = Address(argument(ctx.as_ptr(), 0));
-    let answer = on_process(op::PTRACE, target, mode, true);
-    if answer == ALLOW && mode & PTRACE_MODE_ATTACH != 0 {
-        itself::reached(target);
-    }
-    answer
-}
-
-/// `task_setrlimit(struct task_struct *p, unsigned int resource, struct rlimit *new_rlim)`: whose limits are set leaves its memory in a
-/// core dump, or ends.
-#[lsm(hook = "task_setrlimit")]
-pub fn task_setrlimit(ctx: LsmContext) -> i32 {
-    on_process(op::PTRACE, Address(argument(ctx.as_ptr(), 0)), argument(ctx.as_ptr(), 1), true)
-}
-
-#[inline(always)]
-fn on_process(op: u16, target: Address, detail: u64, outside_refused: bool) -> i32 {
-    let Some(inside) = task::current() else { return ALLOW };
-    let Some(tgid) = target.word(offsets::task_tgid()) else { return ALLOW };
-    let same = match task::find(tgid, 0) {
-        Some(other) => other.slot == inside.slot,
-        None => false,
-    };
-    // SAFETY: read only.
-    let reason = if unsafe { PROTECTED.get(tgid) }.is_some() {
-        abi::REASON_PROTECTED
-    } else if outside_refused && !same {
-        abi::REASON_OTHER_PROCESS
-    } else {
-        return ALLOW;
-    };
-    let decided = verdict(&inside, STAGE_T0, reason, MEANS_LSM);
-    tell_kernel(&inside, op, u64::from(tgid), detail, same, &decided);
-    answer(&inside, &decided)
-}
-
-/// `bpf(int cmd, union bpf_attr *attr, unsigned int size)`: with it the deny-list itself could be rewritten.
-#[lsm(hook = "bpf")]
-pub fn bpf(ctx: LsmContext) -> i32 {
-    let Some(inside) = task::current() else { return ALLOW };
-    let decided = verdict(&inside, STAGE_T0, abi::REASON_BPF, MEANS_LSM);
-    tell_kernel(&inside, op::BPF, argument(ctx.as_ptr(), 0), 0, false, &decided);
-    answer(&inside, &decided)
-}
-
-#[inline(always)]
-fn tell_kernel(inside: &Inside, op: u16, first: u64, second: u64, same: bool, decided: &Verdict) {
-    let Some(buffer) = Buffer::claim() else { return hold::lost(inside, decided) };
-    let record: *mut Kernel = buffer.record();
-    // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
-    unsafe {
-        (*record).op = op;
-        (*record).before = 1;
-        (*record).ret = if decided.flags & VERDICT_REFUSED != 0 { EPERM } else { 0 };
-        (*record).first = first;
-        (*record).second = second;
-        (*record).inside = u32::from(same);
-        (*record).claimed = 0;
-        (*record).verdict = *decided;
-    }
-    buffer.submit(kind::KERNEL, inside, u32::MAX, size_of::<Kernel>(), Urgency::Control);
 }

@@ -8,6 +8,7 @@
 //!
 //! Must never: talk to a kernel, take Wardline's word for what an attack achieved, or let a clock, an address or an order
 //! of threads into a figure.
+#![forbid(unsafe_code)]
 
 mod channels;
 pub mod code;

@@ -31,7 +31,7 @@ impl Places {
             match jewel.site {
                 Site::Home(path) => {
                     places.jewels.insert(path.as_bytes());
-                    places.above.extend(ends(path.as_bytes()).map(|end| &path.as_bytes()[..end]));
+                    places.above.extend(ends(path.as_bytes()).filter_map(|end| path.as_bytes().get(..end)));
                 }
                 Site::NameIn(directory, _) if directory.starts_with('.') => {
                     places.named.insert(directory.as_bytes());
@@ -89,7 +89,9 @@ pub fn is_near(path_in_home: &[u8]) -> bool {
     let name = path_in_home.rsplit(|&b| b == b'/').next().unwrap_or_default();
     PLACES.named.contains(name)
         || PLACES.above.contains(path_in_home)
-        || ends(path_in_home).any(|end| PLACES.jewels.contains(&path_in_home[..end]))
+        || ends(path_in_home)
+            .filter_map(|end| path_in_home.get(..end))
+            .any(|above| PLACES.jewels.contains(above))
 }
 
 #[cfg(test)]

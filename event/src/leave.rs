@@ -62,8 +62,8 @@ impl Event {
         let file = file.filter(|file| writes && file.origin != Origin::Unresolved)?;
         let is_below = |spool: &&str| crate::context::below(&file.path, spool.as_bytes()).is_some();
         let of_user = |spool: &&str| {
-            let spool = &spool[1..];
-            let mut behind = file.path.find_iter(spool).map(|at| &file.path[at + spool.len()..]);
+            let spool = spool.trim_start_matches('~');
+            let mut behind = file.path.find_iter(spool).filter_map(|at| file.path.get(at + spool.len()..));
             behind.any(|rest| matches!(rest, [] | [b'/', ..]))
         };
         let found = SPOOLS.into_iter().find(is_below).or_else(|| SPOOLS_OF_USERS.into_iter().find(of_user));

@@ -3,10 +3,11 @@
 //! Training and scoring meet here: both read an [`Event`] with the same [`Context`], [`Class`] and [`Tokeniser`],
 //! and a baseline carries [`vocabulary_hash`] so that it is refused by a build that reads events differently.
 //! Must never do I/O, read a clock or know a kernel.
+#![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
-    // What root runs cuts no number, and drops no error unsaid.
-    deny(clippy::cast_possible_truncation, clippy::let_underscore_must_use)
+    // What root runs does not stop over what others wrote, cuts no number, and drops no error unsaid.
+    deny(clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::let_underscore_must_use)
 )]
 
 pub mod agent;
@@ -23,6 +24,7 @@ mod name;
 mod object;
 pub mod open;
 mod operation;
+mod reach;
 mod reference;
 pub mod secret;
 mod session;
@@ -43,12 +45,13 @@ pub use leave::Outside;
 pub use name::{AgentName, NoName, TaskName};
 pub use object::{Address, Exe, File, Host, HostOrigin, Object, Origin};
 pub use operation::{Access, Op};
+pub use reach::Reach;
 pub use reference::{NoSession, SessionRef};
 pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };
 pub use shown::{is_unseen, shown};
-pub use step::{ABSTRACT, Place, Reach, Said, Step};
+pub use step::{ABSTRACT, Place, Said, Step};
 pub use token::{Token, vocabulary_hash};
 pub use tokeniser::Tokeniser;
 pub use touch::Touch;

@@ -144,10 +144,10 @@ impl Object {
             Object::None => String::new(),
             Object::File(file) => shown(&file.path),
             Object::Exe(exe) => shown(&exe.file.path),
-            Object::Unix(file) if file.path.first() == Some(&0) => {
-                format!("unix:@{}", shown(&file.path[1..]))
-            }
-            Object::Unix(file) => format!("unix:{}", shown(&file.path)),
+            Object::Unix(file) => match file.path.strip_prefix(b"\0") {
+                Some(name) => format!("unix:@{}", shown(name)),
+                None => format!("unix:{}", shown(&file.path)),
+            },
             Object::Address(Address { ip, port, host: Some(host), .. }) => {
                 let shared = if host.shared { ", shared" } else { "" };
                 let name = shown(host.name.as_bytes());

@@ -222,10 +222,10 @@ pub fn directory_of(components: &[BString]) -> Option<&[BString]> {
     let is_hub =
         HUBS.iter().any(|other| other.len() == hub.len() + 1 && other.last() == Some(&&*name.to_str_lossy()));
     let is_shared = SHARED.iter().any(|shared| name == shared) || crate::template::is_template(name);
-    let directory = &components[..hub.len() + 2];
+    let directory = components.get(..hub.len() + 2)?;
     // There must be something in it.
     let is_directory = components.len() > directory.len();
-    let is_free = || !jewel::is_near(&bstr::join("/", &directory[1..]));
+    let is_free = || !jewel::is_near(&bstr::join("/", directory.iter().skip(1)));
     (is_hidden && !is_hub && !is_shared && is_directory && is_free()).then_some(directory)
 }
 

@@ -1,5 +1,6 @@
 //! Names that the session determines: its repository's in the ways that agents spell it, and numbers, dates, digests, random
 //! suffixes and versions. They are read as symbols, so that the same place in another session is the same place.
+#![expect(clippy::indexing_slicing, reason = "places were found in the same name")]
 
 use crate::Context;
 use crate::context::below;

@@ -79,9 +79,9 @@ impl Token {
                 words.push_str(name);
             }
         }
-        if self.0 & 3 != 0 {
+        if let Some(outcome) = OUTCOMES.get((self.0 & 3) as usize).filter(|_| self.0 & 3 != 0) {
             words.push(' ');
-            words.push_str(OUTCOMES[(self.0 & 3) as usize]);
+            words.push_str(outcome);
         }
         words
     }

@@ -131,10 +131,10 @@ impl Tokeniser {
             }
             Object::File(file) => self.symbolic(&file.path, reach),
             Object::Exe(exe) => self.symbolic(&exe.file.path, reach),
-            Object::Unix(file) if file.path.first() == Some(&0) => {
-                vec![ABSTRACT.into(), file.path[1..].into()]
-            }
-            Object::Unix(file) => self.symbolic(&file.path, reach),
+            Object::Unix(file) => match file.path.strip_prefix(b"\0") {
+                Some(name) => vec![ABSTRACT.into(), name.into()],
+                None => self.symbolic(&file.path, reach),
+            },
             Object::Address(address) if reach == Reach::Name => named(address)?,
             // Asking for a name is no habit of a task. The name is a place of its own.
             Object::Address(address)
@@ -202,7 +202,7 @@ impl Tokeniser {
 
     /// Whether a directory below the home belongs to another agent, or to a toolchain.
     fn is_of_others(&self, directory: &[BString]) -> bool {
-        let below = bstr::join("/", &directory[1..]);
+        let below = bstr::join("/", directory.iter().skip(1));
         let path = [self.context.home.as_slice(), b"/", &below].concat();
         let is = |state: &[u8]| crate::context::below(&path, state).is_some();
         let of_agents =
@@ -284,18 +284,11 @@ fn reach(event: &Event) -> Option<Reach> {
         Op::Open if event.access.intersects(Access::WRITE | Access::TRUNC) => Some(Reach::Write),
         Op::Open if event.access.contains(Access::PATH_ONLY) => None,
         Op::Open => Some(Reach::Read),
-        Op::Create | Op::Mkdir | Op::Symlink | Op::Link => Some(Reach::Create),
-        Op::Truncate | Op::Chmod | Op::Chown | Op::Setxattr | Op::Removexattr | Op::Mount | Op::Umount => {
-            Some(Reach::Write)
-        }
-        Op::Unlink | Op::Rmdir | Op::Rename => Some(Reach::Remove),
-        Op::Exec | Op::MapExec => Some(Reach::Exec),
-        Op::Connect | Op::Send => {
-            Some(if matches!(event.object, Object::Unix(_)) { Reach::Unix } else { Reach::Connect })
-        }
-        Op::ServerName | Op::Lookup => Some(Reach::Name),
-        Op::Bind if matches!(event.object, Object::Address(_)) => Some(Reach::Listen),
-        _ => None,
+        op => match op.reach() {
+            Some(Reach::Connect) if matches!(event.object, Object::Unix(_)) => Some(Reach::Unix),
+            Some(Reach::Listen) if !matches!(event.object, Object::Address(_)) => None,
+            reach => reach,
+        },
     }
 }
 

@@ -36,7 +36,7 @@ impl Step {
     /// The places that a compiled baseline is asked about when the same is attempted in this tier: those that the operation
     /// teaches, where the tier has a means against it.
     pub fn asked(&self, tier: &str) -> impl Iterator<Item = &Place> {
-        let has_means = tier != "tracepoint" || self.token.op().is_none_or(|op| !WITHOUT_MEANS.contains(&op));
+        let has_means = tier != "tracepoint" || self.token.op().is_none_or(Op::is_met_without_hooks);
         let decided = self.touches().filter(move |touch| has_means && touch.said != Said::Session);
         decided.map(|touch| touch.place)
     }
@@ -44,21 +44,6 @@ impl Step {
 
 /// The outcome of a token that says EPERM or EACCES.
 const REFUSED: u32 = 2;
-
-/// What the tier `tracepoint` refuses to nobody; docs/kernel.md has the table.
-const WITHOUT_MEANS: [Op; 11] = [
-    Op::Unlink,
-    Op::Rmdir,
-    Op::Rename,
-    Op::Link,
-    Op::Chmod,
-    Op::Chown,
-    Op::Setxattr,
-    Op::Removexattr,
-    Op::Truncate,
-    Op::Mount,
-    Op::Umount,
-];
 
 #[cfg(test)]
 mod tests {
@@ -91,7 +76,7 @@ mod tests {
         for &op in Op::ALL {
             let step = step(op);
             assert_eq!(names(step.asked("lsm")), names(step.taught()), "{op:?}");
-            let asked = if WITHOUT_MEANS.contains(&op) { Vec::new() } else { names(step.taught()) };
+            let asked = if op.is_met_without_hooks() { names(step.taught()) } else { Vec::new() };
             assert_eq!(names(step.asked("tracepoint")), asked, "{op:?}");
         }
         assert_eq!(names(step(Op::Exec).taught()), ["x", "script"]);

@@ -121,8 +121,16 @@ impl Drop for Scene<'_> {
     fn drop(&mut self) {
         // A canary that cannot be taken back leaves a label on a directory that is gone.
         for key in &self.labels {
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "a label that stays is on a directory that is gone"
+            )]
             let _ = self.kernel.remove_t0(key);
         }
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "the slot is the probe's, and is written anew by the next one"
+        )]
         let _ = self.kernel.set_session(self.slot, &no_session());
     }
 }

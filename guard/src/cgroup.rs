@@ -177,8 +177,10 @@ pub fn processes(cgroup: &Path) -> HashSet<u32> {
 fn tree(cgroup: &Path) -> Vec<PathBuf> {
     let mut found = vec![cgroup.to_owned()];
     let mut next = 0;
-    while next < found.len() && found.len() < BELOW {
-        let entries = fs::read_dir(&found[next]).into_iter().flatten().flatten();
+    while found.len() < BELOW
+        && let Some(directory) = found.get(next)
+    {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         let below: Vec<_> =
             entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect();
         found.extend(below);
@@ -216,6 +218,7 @@ pub fn put(cgroup: &Path, pid: u32) -> Result<(), Error> {
 /// Sends a signal; a process that is gone is no error, since then there is nothing left to stop.
 pub fn signal(pid: u32, signal: rustix::process::Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
         let _ = rustix::process::kill_process(pid, signal);
     }
 }

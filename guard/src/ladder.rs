@@ -49,19 +49,8 @@ fn kind(event: &Event) -> Access {
     let modify = Access::from_bits_truncate(access::MODIFY);
     match event.op {
         Op::Open if event.access.intersects(modify | Access::TRUNC) => modify,
-        Op::Create
-        | Op::Truncate
-        | Op::Unlink
-        | Op::Rename
-        | Op::Link
-        | Op::Symlink
-        | Op::Mkdir
-        | Op::Rmdir => modify,
-        Op::Chmod | Op::Chown | Op::Setxattr | Op::Removexattr | Op::Mount | Op::Umount => modify,
-        Op::Exec | Op::MapExec => Access::EXEC,
-        Op::Connect | Op::Send | Op::Bind | Op::Listen | Op::Accept => Access::CONNECT | Access::LISTEN,
         Op::Open => Access::CONNECT,
-        _ => Access::CONNECT | Access::EXEC,
+        op => op.closes(),
     }
 }
 

@@ -110,7 +110,11 @@ const FIXED: &[(u32, &str)] = &[
 
 /// The number of a helper outside of the session.
 pub fn of_work(work: Work) -> u32 {
-    FIRST_HELPER + Work::ALL.iter().position(|of| *of == work).unwrap_or_default() as u32
+    Work::ALL
+        .iter()
+        .zip(FIRST_HELPER..)
+        .find(|(of, _)| **of == work)
+        .map_or(FIRST_HELPER, |(_, number)| number)
 }
 
 /// What a helper behind a number does.
@@ -122,12 +126,13 @@ pub fn work(number: u32) -> Option<Work> {
 pub fn of_outsider(pid: u32, socket: u64) -> u32 {
     const PROCESS: u32 = 1 << 31;
     const SOCKET: u32 = 3 << 30;
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half tells sockets of one session apart")]
     if pid != 0 { PROCESS | pid } else { SOCKET | socket as u32 }
 }
 
 /// The number of row `index` of the jewels.
 pub fn of_jewel(index: usize) -> u32 {
-    index as u32 + 1
+    u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// The row of the jewels behind a number.

@@ -178,7 +178,6 @@ fn open(base: &Path, path: &Path, owner: u32, flags: OFlags) -> Result<Option<Ow
         above.push((here.clone(), stat(opened.as_fd(), &here)?));
     }
     // Asked only now: where no rules are, nobody cares who may write there.
-    let last = above.len() - 1;
     for (path, stat) in &above {
         if stat.st_uid != owner {
             return Err(not_believed(path, &format!("it belongs to user {}", stat.st_uid)));
@@ -187,7 +186,7 @@ fn open(base: &Path, path: &Path, owner: u32, flags: OFlags) -> Result<Option<Ow
             return Err(not_believed(path, "others may write it"));
         }
     }
-    let kind = FileType::from_raw_mode(above[last].1.st_mode);
+    let kind = FileType::from_raw_mode(above.last().map_or(0, |(_, stat)| stat.st_mode));
     let wanted = if flags.contains(OFlags::DIRECTORY) { FileType::Directory } else { FileType::RegularFile };
     if kind != wanted {
         return Err(not_believed(path, "it is no plain file"));

@@ -80,9 +80,9 @@ pub fn check_owner(workspace: &Path, uid: u32) -> Result<(), Refusal> {
 fn homes(passwd: &[u8]) -> Vec<PathBuf> {
     let fields = passwd.lines().map(|line| line.split_str(":").collect::<Vec<_>>());
     fields
-        .filter(|fields| fields.len() == 7)
-        .filter(|fields| fields[2] == b"0" || fields[2].len() >= 4 && fields[2] != b"65534")
-        .map(|fields| PathBuf::from(std::ffi::OsStr::from_bytes(fields[5])))
+        .filter_map(|fields| <[&[u8]; 7]>::try_from(fields).ok())
+        .filter(|[_, _, uid, ..]| *uid == b"0" || uid.len() >= 4 && *uid != b"65534")
+        .map(|[.., home, _]| PathBuf::from(std::ffi::OsStr::from_bytes(home)))
         .filter(|home| home.parent().is_some())
         .collect()
 }

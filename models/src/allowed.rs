@@ -79,7 +79,7 @@ impl Allowed {
         let is_one = self.place.components.starts_with(&components)
             && reach != Reach::Exec
             && !is_hub(&names)
-            && !(names.len() <= 2 && *names[0] != "$home")
+            && names.first().is_some_and(|root| names.len() > 2 || **root == *"$home")
             && !names.iter().any(|name| is_template(name));
         let place = Place { reach, components: components.into() };
         is_one.then_some(Allowed { place, below: true })

@@ -1,4 +1,9 @@
 //! What the channels said in a session, by stretches of it.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "what a channel says is kept as precisely as it is known"
+)]
+#![expect(clippy::indexing_slicing, reason = "each array has a place for each channel")]
 
 use crate::channel::COUNT;
 use serde::{Deserialize, Serialize};

@@ -14,6 +14,7 @@
 //! The law's sum of a held-out session stands on the scales of all the others, of other workspaces where there are
 //! several, as that of a session which is scored does. But sessions of a few workspaces are fewer than they look, and the
 //! models that scored them had seen the agent's other tasks there: in a new workspace rates are near what is said, no more.
+#![expect(clippy::indexing_slicing, reason = "each array has a place for each channel")]
 
 pub use crate::block::{BLOCK_ACTIONS, Block, Held};
 use crate::channel::{CHANNELS, COUNT, Chances, Channel};

@@ -2,6 +2,7 @@
 //!
 //! k-means (Lloyd 1982, seeded by k-means++, Arthur and Vassilvitskii 2007; linfa) on windows whose features are scaled
 //! by their spread. The distance is Euclidean, divided by the square root of the number of features.
+#![expect(clippy::cast_possible_truncation, reason = "a root of a number of rows")]
 
 use crate::window::{FEATURES, Features};
 use linfa::DatasetBase;

@@ -1,4 +1,5 @@
 //! What one session taught, kept apart so that it can be taken away again.
+#![expect(clippy::indexing_slicing, reason = "a place has names")]
 
 use crate::corpus::{Corpus, Item};
 use crate::group::Group;

@@ -1,5 +1,6 @@
 //! What is known of regions before anything was learned: which ones are public, which ones hold everything else, and
 //! which names vary by nature.
+#![expect(clippy::indexing_slicing, reason = "a region has names")]
 
 use bstr::{BStr, ByteSlice};
 use event::Reach;

@@ -1,4 +1,5 @@
 //! A channel's yardstick: from its value to evidence.
+#![expect(clippy::indexing_slicing, reason = "each array has a place for each channel")]
 
 use crate::channel::{CHANNELS, COUNT, Channel, TOGETHER_BOUND};
 use crate::spread::spread;

@@ -1,4 +1,5 @@
 //! The online score of one session.
+#![expect(clippy::cast_possible_truncation, reason = "a step of a logarithm is small")]
 
 use crate::baseline::Baseline;
 use crate::calibration::{BLOCK_ACTIONS, Length, Weighed};

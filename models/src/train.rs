@@ -3,6 +3,8 @@
 //! Every session is held out once, with all of its workspace where there are several: the models are learned from all
 //! sessions, what one fold of sessions taught is taken away again, and the fold is scored by what remains. Thresholds from
 //! the sessions that were trained on would be optimistic about sixfold.
+#![expect(clippy::cast_possible_truncation, reason = "a store has fewer sessions than numbers")]
+#![expect(clippy::indexing_slicing, reason = "folds are taken in turn")]
 
 use crate::allowed::Allowed;
 use crate::baseline::{Baseline, Provenance, SESSIONS_MIN};

@@ -5,6 +5,8 @@
 //! what it alone did will not be done again.
 //!
 //! Asked is what a compiled baseline is asked: [`event::Step::asked`].
+#![expect(clippy::cast_possible_truncation, reason = "a store has fewer sessions than numbers")]
+#![expect(clippy::indexing_slicing, reason = "a place has names, and is cut within them")]
 
 use crate::allowed::Allowed;
 use crate::novelty::Novelty;

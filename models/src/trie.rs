@@ -1,5 +1,10 @@
 //! Which sessions touched which places: a trie for each reach, with exact session sets, so that it can be merged, and
 //! read as if some sessions had never been seen.
+#![expect(clippy::cast_possible_truncation, reason = "nodes and sessions are bounded in number")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a table's rows name rows of the same table: what is read from a file is checked (`is_sound`), and `fuzz/targets/baseline.rs` looks for more"
+)]
 
 use crate::variety::Shown;
 use bstr::{BStr, BString, ByteSlice};

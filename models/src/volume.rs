@@ -4,6 +4,11 @@
 //! removal is normal by itself. Counts of a session are over-dispersed (some sessions have none, some have many), so
 //! each is modelled as a Gamma-Poisson mixture, the negative binomial (Greenwood and Yule 1920), its dispersion by
 //! moments. The surprise of a count is that of its upper tail, -log2 P(X >= count).
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "counts are bounded, and steps of a logarithm are small"
+)]
+#![expect(clippy::indexing_slicing, reason = "there is a count for each group")]
 
 use crate::group::{Belief, Group};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,6 @@
 //! Windows of a session: what its last actions were, as a vector.
+#![expect(clippy::cast_possible_truncation, reason = "there are fewer cells than the number has room for")]
+#![expect(clippy::indexing_slicing, reason = "there is a feature for each cell")]
 
 use event::{Class, Op, Step};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
 //! Which rules meet a place.
+#![expect(clippy::indexing_slicing, reason = "places were found in the same path")]
 
 use crate::rule::{Effect, Policy, Row, What};
 use crate::site::{Pattern, Site};

@@ -173,12 +173,15 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Release);
         // It ends by itself then, and what it has said is still heard.
+        #[expect(clippy::let_underscore_must_use, reason = "a broker that is gone is waited for below")]
         let _ = self.control.shutdown(std::net::Shutdown::Write);
         self.wait();
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
         let _ = self.process.kill();
         // A file system of the user's may keep it from ending for ever: nobody waits for that.
         self.wait();
         if let Some(thread) = self.thread.take() {
+            #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
             let _ = thread.join();
         }
         if let Err(error) = fs::remove_dir_all(&self.directory) {
@@ -197,6 +200,7 @@ impl Directory {
     fn create(wanted: &Wanted) -> Result<Self, Error> {
         let path = Path::new(SESSION_DIRECTORIES).join(&wanted.name);
         Self::at(&path, wanted).inspect_err(|_| {
+            #[expect(clippy::let_underscore_must_use, reason = "the error that led here is the one to tell")]
             let _ = fs::remove_dir_all(&path);
         })
     }
@@ -209,7 +213,10 @@ impl Directory {
             fs::set_permissions(path, fs::Permissions::from_mode(0o711))
         };
         passable(Path::new(SESSION_DIRECTORIES)).map_err(|e| made(path, e))?;
-        // Of a session whose supervisor was killed.
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "what a session of a supervisor that was killed left is gone, or cannot be made again below"
+        )]
         let _ = fs::remove_dir_all(path);
         passable(path).map_err(|e| made(path, e))?;
         let keyring = path.join("gnupg");

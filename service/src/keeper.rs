@@ -63,13 +63,16 @@ impl Keeper {
     /// Has it kill every session now, and waits until it has.
     pub(crate) fn kill(mut self) {
         drop(self.told);
+        #[expect(clippy::let_underscore_must_use, reason = "an error says that nobody is left to wait for")]
         let _ = self.process.wait();
     }
 
     /// No session is left: it may go.
     pub fn dismiss(mut self) {
+        #[expect(clippy::let_underscore_must_use, reason = "a keeper that is gone has nobody to kill")]
         let _ = self.told.write_all(&[ALL_IS_WELL]);
         drop(self.told);
+        #[expect(clippy::let_underscore_must_use, reason = "an error says that nobody is left to wait for")]
         let _ = self.process.wait();
     }
 }
@@ -84,8 +87,12 @@ pub fn run(cgroups: &Path, prefix: &str, strays: u32) -> Result<(), Error> {
     if let Err(error) = &strays {
         eprintln!("the keeper does not know for whom there was no room: {error}");
     }
+    #[expect(clippy::let_underscore_must_use, reason = "who leads a session already is apart")]
     let _ = rustix::process::setsid();
-    // Killed by the kernel for want of memory, it would be of no use when it is needed most.
+    #[expect(
+        clippy::let_underscore_must_use,
+        reason = "killed by the kernel for want of memory, it would be of no use when it is needed most: where it may not ask, it may be"
+    )]
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     let mut said = Vec::new();
     std::io::stdin()
@@ -121,6 +128,10 @@ fn kill_everything(cgroups: &Path, prefix: &str, mut known: HashSet<(u32, u64)>)
     for _ in 0..PASSES {
         let sessions = sessions(cgroups, prefix);
         for session in &sessions {
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "a session that is over has no cgroup; the passes below look again"
+            )]
             let _ = fs::write(session.join("cgroup.kill"), "1");
         }
         let processes = process::all();
@@ -141,6 +152,7 @@ fn kill_everything(cgroups: &Path, prefix: &str, mut known: HashSet<(u32, u64)>)
         std::thread::sleep(BETWEEN_PASSES);
     }
     for session in sessions(cgroups, prefix) {
+        #[expect(clippy::let_underscore_must_use, reason = "a cgroup that somebody is in stays")]
         let _ = fs::remove_dir(session);
     }
 }

@@ -7,8 +7,8 @@
 //! Must never take a decision of a stage, and never believe a request that can be looked up.
 #![cfg_attr(
     not(test),
-    // What root runs does not stop over what others wrote, and cuts no number.
-    deny(clippy::cast_possible_truncation, clippy::indexing_slicing)
+    // What root runs does not stop over what others wrote, cuts no number, and drops no error unsaid.
+    deny(clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::let_underscore_must_use)
 )]
 
 pub mod bound;

@@ -100,6 +100,7 @@ impl Starter {
     pub(crate) fn child(&self, order: &Order, fds: &[BorrowedFd<'_>]) -> io::Result<Child> {
         let said = self.ask(order, fds).inspect_err(|error| {
             tracing::error!(%error, "what starts other processes does not answer");
+            #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
             let _ = self.process().kill();
         })?;
         let child = |pid| Child::of(pid).ok_or_else(|| io::Error::from(ErrorKind::InvalidData));
@@ -125,7 +126,9 @@ impl Starter {
 impl Drop for Starter {
     fn drop(&mut self) {
         let process = self.process.get_mut().unwrap_or_else(PoisonError::into_inner);
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
         let _ = process.kill();
+        #[expect(clippy::let_underscore_must_use, reason = "an error says that nobody is left to wait for")]
         let _ = process.wait();
     }
 }

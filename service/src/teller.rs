@@ -161,6 +161,7 @@ impl Link {
     /// Ends a process, and says how it ended. One that a disk keeps from ending is waited for by nobody who has something
     /// else to do.
     fn gone(&self, mut child: Child) -> Option<ExitStatus> {
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
         let _ = child.kill();
         wait_until(&mut child, Some(Instant::now() + DEATH));
         (self.protect)(child.id(), false);
@@ -212,7 +213,10 @@ impl Link {
                 heard.queue.hear(said);
             }
             heard.queue.gone();
-            // A write that waits for room ends.
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "a write that waits for room ends; who is gone is shut already"
+            )]
             let _ = hearing.shutdown(Shutdown::Both);
         });
         let Ok(listener) = listener else { return self.queue.gone() };
@@ -223,13 +227,18 @@ impl Link {
             }
         }
         // It ends by itself then, when all is written.
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone is shut already")]
         let _ = running.stream.shutdown(Shutdown::Write);
         if self.queue.closed_until().is_none() {
+            #[expect(clippy::let_underscore_must_use, reason = "who is gone is shut already")]
             let _ = running.stream.shutdown(Shutdown::Both);
         }
         wait_until(&mut running.child, self.queue.closed_until());
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
         let _ = running.child.kill();
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone is shut already")]
         let _ = running.stream.shutdown(Shutdown::Both);
+        #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
         let _ = listener.join();
         self.queue.lose();
     }

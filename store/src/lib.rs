@@ -10,6 +10,7 @@
 //! * know a kernel or a clock. Times are the caller's.
 //!
 //! The tables are described in `schema.rs`, the lines of an export in [`export`].
+#![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
     // What root runs does not stop over what others wrote, cuts no number, and drops no error unsaid.

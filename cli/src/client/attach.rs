@@ -86,11 +86,11 @@ fn follow(
         if ready.get(3) == Some(&true) {
             guarded.typed().map_err(|_| guard_lost())?;
         }
-        if ready[1] {
+        if ready.get(1) == Some(&true) {
             guarded.hear().map_err(|_| guard_lost())?;
             continue;
         }
-        let (request, left) = match (ready[2], ready[0]) {
+        let (request, left) = match (ready.get(2) == Some(&true), ready.first() == Some(&true)) {
             (true, _) => (Request::Gone, Left::Ended),
             (false, true) => (Request::Detach, Left::Detached),
             (false, false) => continue,

@@ -14,6 +14,10 @@ use std::path::{Path, PathBuf};
 /// which says why it could not.
 pub(super) fn make<'v>(agent: &Agent, home: &Path, variable: impl Fn(&str) -> Option<&'v BStr> + Copy) {
     for first in &agent.first {
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "what cannot be made is left to the agent, which says why it could not"
+        )]
         let _ = make_one(first, home, variable);
     }
 }

@@ -36,6 +36,7 @@ impl Guarded {
     /// A session that is armed.
     pub(super) fn new(supervisor: UnixStream, command: Option<Pid>) -> Self {
         // Whoever works for the same user inside must not reach into this process: it speaks for the user.
+        #[expect(clippy::let_underscore_must_use, reason = "it takes this value on every kernel")]
         let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
         Self { supervisor, command, standing: None, halt: Halt::No }
     }

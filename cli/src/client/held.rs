@@ -227,6 +227,10 @@ impl Held {
     pub fn release(&mut self, confinement: Confinement, variables: &[(BString, BString)]) {
         if let Some(mut release) = self.release.take() {
             let word = Word { confinement, variables: variables.to_vec() };
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "a child that is gone is seen by who waits for it"
+            )]
             let _ = serde_json::to_writer(&mut release, &word);
         }
     }
@@ -245,6 +249,7 @@ fn become_command(plan: &Plan, wait: OwnedFd, report: &OwnedFd) -> ! {
     let Err(failed) = try_to_become(plan, wait, report);
     let mut bytes = vec![FAILED];
     bytes.extend_from_slice(&(failed as i32).to_le_bytes());
+    #[expect(clippy::let_underscore_must_use, reason = "who waits for it sees the end as well")]
     let _ = nix::unistd::write(report, &bytes);
     let code =
         if matches!(failed, Errno::ENOENT | Errno::ENOTDIR) { Exit::NotFound } else { Exit::NotExecutable };

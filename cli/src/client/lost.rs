@@ -10,11 +10,16 @@ use std::path::Path;
 /// from it.
 pub fn kill_session(command: Option<Pid>, cgroup: Option<&Path>) {
     if let Some(cgroup) = cgroup {
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "where this user may not, its processes are killed below"
+        )]
         let _ = fs::write(cgroup.join("cgroup.kill"), "1");
     }
     // Twice: a process may fork while its parent is being killed.
     for _ in 0..2 {
         for pid in command.into_iter().flat_map(tree) {
+            #[expect(clippy::let_underscore_must_use, reason = "who is gone needs no signal")]
             let _ = kill(pid, Signal::SIGKILL);
         }
     }

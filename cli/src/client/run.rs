@@ -149,7 +149,7 @@ fn wait(command: Pid, guarded: &mut Guarded, signals: &Signals, terminal: &Termi
         if ready.get(2) == Some(&true) {
             guarded.typed()?;
         }
-        if ready[1] {
+        if ready.get(1) == Some(&true) {
             guarded.hear()?;
         }
         if guarded.was_halted() && sys::process::is_stopped(command.as_raw() as u32) {

@@ -53,6 +53,7 @@ impl Signals {
 /// Hands signals on to the command; the terminal's own it has already.
 pub fn hand_on(arrived: &[Signal], command: Pid) {
     for signal in arrived.iter().filter(|signal| FORWARDED.contains(signal)) {
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone needs no signal")]
         let _ = kill(command, *signal);
     }
 }

@@ -17,6 +17,7 @@ const SEEN: &[u8] = b"\x1b7\x1b[r\x1b8\x1b[0m\x1b(B\x0f\x1b[?7h\x1b[?25h\x1b[?10
 pub fn be_seen() {
     let mut errors = std::io::stderr();
     if errors.is_terminal() {
+        #[expect(clippy::let_underscore_must_use, reason = "nothing is seen where nothing can be written")]
         let _ = errors.write_all(SEEN);
     }
 }
@@ -31,6 +32,7 @@ pub fn is_yes(question: &str) -> std::io::Result<bool> {
     let mut out = std::io::stdout();
     out.write_all(question.as_bytes())?;
     out.flush()?;
+    #[expect(clippy::let_underscore_must_use, reason = "a terminal that is gone has nothing to be read")]
     let _ = tcflush(rustix::stdio::stdin(), QueueSelector::IFlush);
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
@@ -51,6 +53,10 @@ impl Terminal {
     /// Takes it back once nothing of the session is alive: as it was set, and with nothing to be read.
     pub fn take_back(&self) {
         if let Some((terminal, settings)) = self.ours() {
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "a terminal that is gone has nothing to be read"
+            )]
             let _ = tcsetattr(terminal, OptionalActions::Drain, settings);
         }
         self.forget_input();
@@ -60,6 +66,10 @@ impl Terminal {
     /// terminal answer.
     pub fn forget_input(&self) {
         if let Some((terminal, _)) = self.ours() {
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "a terminal that is gone has nothing to be read"
+            )]
             let _ = tcflush(terminal, QueueSelector::IFlush);
         }
     }

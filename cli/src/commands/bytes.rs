@@ -28,8 +28,8 @@ fn base64(bytes: &[u8]) -> String {
         let word =
             chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..4 {
-            let index = (word >> (18 - 6 * place) & 63) as usize;
-            out.push(if place <= chunk.len() { char::from(ALPHABET[index]) } else { '=' });
+            let digit = ALPHABET.get((word >> (18 - 6 * place) & 63) as usize);
+            out.push(digit.filter(|_| place <= chunk.len()).copied().map_or('=', char::from));
         }
     }
     out

@@ -110,11 +110,13 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         for row in rows {
             print_line!("{}", row.text());
         }
-        print_line!(
-            "\n`sudo wardline allow {}.{}` allows the first; on a terminal `review` asks",
-            groups[0].session.id.0,
-            groups[0].denial.number
-        );
+        if let Some(first) = groups.first() {
+            print_line!(
+                "\n`sudo wardline allow {}.{}` allows the first; on a terminal `review` asks",
+                first.session.id.0,
+                first.denial.number
+            );
+        }
         return Ok(ExitCode::SUCCESS);
     }
     for (group, row) in groups.into_iter().zip(rows) {

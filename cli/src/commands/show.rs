@@ -9,6 +9,7 @@ use super::what::what;
 use super::{bytes, reading};
 use anyhow::Result;
 use command::State;
+use command::add_line;
 use command::table;
 use command::user;
 use event::{Event, Fate, Means, Op, Outcome, SessionRef, Stage};
@@ -56,7 +57,7 @@ struct Shown {
 fn meta<S: serde::Serializer>(meta: &event::SessionMeta, serializer: S) -> Result<S::Ok, S::Error> {
     use serde::ser::Error;
     let mut value = serde_json::to_value(meta).map_err(S::Error::custom)?;
-    if let Some(context) = value["context"].as_object_mut() {
+    if let Some(context) = value.get_mut("context").and_then(|context| context.as_object_mut()) {
         bytes::put(context, "home", &meta.context.home);
         bytes::put_all(context, "workspaces", &meta.context.workspaces);
         bytes::put_all(context, "agent_state", &meta.context.agent_state);
@@ -204,17 +205,16 @@ fn fates(summary: &event::Summary) -> String {
 }
 
 fn head(shown: &Shown) -> String {
-    use std::fmt::Write;
     let mut out = String::new();
     let meta = &shown.meta;
     let command: Vec<String> = meta.command.iter().map(|arg| event::shown(arg.as_bytes())).collect();
-    let _ = writeln!(out, "session {} of `{}`, {}, tier {}", shown.session, meta.agent, meta.mode, meta.tier);
-    let _ = writeln!(out, "  command    {}", command.join(" "));
-    let _ = writeln!(out, "  started    {}", table::time(meta.started_unix_ns));
+    add_line!(out, "session {} of `{}`, {}, tier {}", shown.session, meta.agent, meta.mode, meta.tier);
+    add_line!(out, "  command    {}", command.join(" "));
+    add_line!(out, "  started    {}", table::time(meta.started_unix_ns));
     match &shown.summary {
         Some(summary) => {
-            let _ = writeln!(out, "  lasted     {}", table::duration(summary.duration_ns));
-            let _ = writeln!(
+            add_line!(out, "  lasted     {}", table::duration(summary.duration_ns));
+            add_line!(
                 out,
                 "  saw        {}, {}, {}",
                 table::count(summary.events, "operation"),
@@ -223,11 +223,11 @@ fn head(shown: &Shown) -> String {
             );
             if summary.lost > 0 || summary.unresolved > 0 {
                 let lost = table::count(summary.lost, "record");
-                let _ = writeln!(out, "  lost       {lost}, {} without a path", summary.unresolved);
+                add_line!(out, "  lost       {lost}, {} without a path", summary.unresolved);
             }
             if let Some(unseen) = summary.unseen {
                 let (processes, before) = (unseen.processes, table::duration(unseen.since_ns));
-                let _ = writeln!(
+                add_line!(
                     out,
                     "  unseen     it was attached to {processes} running processes, after {before}"
                 );
@@ -235,7 +235,7 @@ fn head(shown: &Shown) -> String {
         }
         None if shown.complete => {}
         None => {
-            let _ = writeln!(out, "  incomplete: it runs, or its supervisor was killed");
+            add_line!(out, "  incomplete: it runs, or its supervisor was killed");
         }
     }
     out

@@ -1,10 +1,10 @@
 //! What `record` and `enforce` print when the command has ended.
 
+use command::add_line;
 use command::style;
 use command::table::{count, duration};
 use event::{Fate, Means};
 use models::State;
-use std::fmt::Write;
 use wire::{Finished, GoOn, KeyUse, Mode, Peer, PeerKind, Report};
 
 /// Denials that are printed; `wardline why` has them all.
@@ -14,7 +14,7 @@ const SHOWN_DENIALS: usize = 10;
 pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> String {
     let report = &finished.report;
     let mut out = String::new();
-    let _ = writeln!(
+    add_line!(
         out,
         "{} session {} of `{}` at `{}`, {}: {}",
         style::name("wardline:"),
@@ -24,7 +24,7 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
         duration(report.duration_ns),
         headline(report),
     );
-    let _ = writeln!(
+    add_line!(
         out,
         "  saw        {}, {}, {}, {}, {}",
         count(report.events, "operation"),
@@ -34,26 +34,28 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
         count(report.programs, "program"),
     );
     if mode != Mode::Record {
-        let _ = writeln!(out, "  verdict    `{}`", report.verdict);
+        add_line!(out, "  verdict    `{}`", report.verdict);
         if verbose > 0 {
             let score =
                 report.score.map_or_else(|| "none without a baseline".to_owned(), |p| format!("p = {p:.2e}"));
-            let _ = writeln!(out, "  score      {score}");
+            add_line!(out, "  score      {score}");
         }
     }
     if mode == Mode::Enforce && report.baseline == Some(State::Shadow) {
-        let _ = writeln!(out, "  {} only watched: T1 and T2 refused nothing", style::warning("baseline  "));
+        add_line!(out, "  {} only watched: T1 and T2 refused nothing", style::warning("baseline  "));
     }
     denials(&mut out, report);
     keys(&mut out, report);
     if let (Some(stage), Some(means)) = (report.stopped_by, report.means) {
         let passed = count(report.operations_before_denial, "operation");
-        let _ = match means {
+        match means {
             Means::Kill | Means::Freeze => {
-                writeln!(out, "  stopped    by {} ({}), after {passed}", stage.name(), means.name())
+                add_line!(out, "  stopped    by {} ({}), after {passed}", stage.name(), means.name());
             }
-            _ => writeln!(out, "  first      refusal after {passed}, by {}; the agent went on", stage.name()),
-        };
+            _ => {
+                add_line!(out, "  first      refusal after {passed}, by {}; the agent went on", stage.name())
+            }
+        }
     }
     for freeze in &report.freezes {
         let by = freeze.stage.map_or_else(String::new, |stage| format!(" by {}", stage.name()));
@@ -63,19 +65,19 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
             Some(GoOn::Session) => "its user let it go on, and be frozen no more",
         };
         let what = if freeze.what.is_empty() { &freeze.reason } else { &freeze.what };
-        let _ = writeln!(out, "  frozen    {by}, and {ended}: {what}");
+        add_line!(out, "  frozen    {by}, and {ended}: {what}");
     }
     for reason in report.reasons.iter().filter(|reason| !report.denials.iter().any(|d| d.reason == **reason))
     {
-        let _ = writeln!(out, "  why        {reason}");
+        add_line!(out, "  why        {reason}");
     }
     peers(&mut out, report);
     if let Some(delegate) = &report.delegate {
         let agent = style::warning("agent     ");
-        let _ = writeln!(out, "  {agent} reached outside: `{}` (process {})", delegate.command, delegate.pid);
+        add_line!(out, "  {agent} reached outside: `{}` (process {})", delegate.command, delegate.pid);
     }
     if let Some(unseen) = report.unseen {
-        let _ = writeln!(
+        add_line!(
             out,
             "  {} attached: what {} did before, for up to {}, was not seen, nor what they had open",
             style::warning("unseen    "),
@@ -84,7 +86,7 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
         );
     }
     if report.lost > 0 || report.unresolved > 0 {
-        let _ = writeln!(
+        add_line!(
             out,
             "  {} {} lost, {} without a path: what was not seen was not judged",
             style::warning("blind     "),
@@ -94,10 +96,10 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
     }
     if finished.left_behind > 0 {
         let left = count(u64::from(finished.left_behind), "process");
-        let _ = writeln!(out, "  ended      {left} that the command left behind");
+        add_line!(out, "  ended      {left} that the command left behind");
     }
     for note in unsaid(&report.notes, said) {
-        let _ = writeln!(out, "  note       {note}");
+        add_line!(out, "  note       {note}");
     }
     out.truncate(out.trim_end().len());
     out
@@ -132,22 +134,21 @@ fn headline(report: &Report) -> String {
 fn denials(out: &mut String, report: &Report) {
     let mut reason = "";
     for denial in report.denials.iter().take(SHOWN_DENIALS) {
-        let _ = writeln!(out, "  {}", denial.told());
+        add_line!(out, "  {}", denial.told());
         // Neighbours with one reason have it said once.
         if denial.reason != reason {
-            let _ = writeln!(out, "             {}", denial.reason);
+            add_line!(out, "             {}", denial.reason);
         }
         reason = &denial.reason;
     }
     let shown: u64 = report.denials.iter().take(SHOWN_DENIALS).map(|denial| denial.times).sum();
     let more = (report.denied + report.stopped + report.happened).saturating_sub(shown);
     if more > 0 {
-        let _ = writeln!(out, "             and {more} more");
+        add_line!(out, "             and {more} more");
     }
     if !report.denials.is_empty() {
         let session = &report.session;
-        let _ =
-            writeln!(out, "             by which program, and what can be done: `wardline why {session}`");
+        add_line!(out, "             by which program, and what can be done: `wardline why {session}`");
     }
 }
 
@@ -156,14 +157,14 @@ fn keys(out: &mut String, report: &Report) {
     for KeyUse { used, count: times } in report.keys.iter().take(SHOWN_DENIALS) {
         let times = if *times > 1 { format!(", {times} times") } else { String::new() };
         let verb = if used.refused.is_some() { "not signed" } else { "signed" };
-        let _ = writeln!(out, "  {verb:<10} {} with {}{times}", used.purpose, used.about());
+        add_line!(out, "  {verb:<10} {} with {}{times}", used.purpose, used.about());
         if let Some(why) = &used.refused {
-            let _ = writeln!(out, "             {why}");
+            add_line!(out, "             {why}");
         }
     }
     if report.looks > 0 {
         let times = count(report.looks, "time");
-        let _ = writeln!(
+        add_line!(
             out,
             "  looked     ssh looked for its keys or its list of hosts {times}, and was refused: the keys are used for it outside the session"
         );
@@ -181,11 +182,11 @@ fn peers(out: &mut String, report: &Report) {
             Fate::Happened => "reached",
         };
         let times = if peer.times > 1 { format!(", {} times", peer.times) } else { String::new() };
-        let _ = writeln!(out, "  {verb:<10} outside: {}{times}", peer.told());
+        add_line!(out, "  {verb:<10} outside: {}{times}", peer.told());
     }
     let more = report.peers.iter().filter(told).count().saturating_sub(SHOWN_DENIALS);
     if more > 0 {
-        let _ = writeln!(out, "             and {more} more outside: `--summary-file FILE` has them all");
+        add_line!(out, "             and {more} more outside: `--summary-file FILE` has them all");
     }
 }
 

@@ -35,6 +35,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
     }
     if args.log_to_stderr {
         // Away from the terminal and the job of the command that started it.
+        #[expect(clippy::let_underscore_must_use, reason = "who leads a session already is away from them")]
         let _ = setsid();
     }
     state.create()?;

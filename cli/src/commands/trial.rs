@@ -1,9 +1,9 @@
 //! What a baseline would have refused sessions that it had not seen, in words.
 
+use command::add_text;
 use command::table::count;
 use event::Reach;
 use models::Trial;
-use std::fmt::Write;
 
 /// Places that are said; `--json` has more.
 const SAID: usize = 4;
@@ -17,13 +17,13 @@ pub fn text(trial: &Trial, agent: &str, task: &str) -> String {
         return out;
     }
     if trial.refused == 0 {
-        let _ = write!(
+        add_text!(
             out,
             "\n  of {} none would have been refused anything ({left_out})",
             sessions(trial.sessions)
         );
     } else {
-        let _ = write!(
+        add_text!(
             out,
             "\n  {} of {} would have been refused something ({left_out}):",
             trial.refused,
@@ -31,21 +31,15 @@ pub fn text(trial: &Trial, agent: &str, task: &str) -> String {
         );
         for at in trial.places.iter().take(SAID) {
             let places = if at.places > 1 { format!(", {} places", at.places) } else { String::new() };
-            let _ = write!(
-                out,
-                "\n    {:<8} `{}`  ({}{places})",
-                verb(at.reach),
-                at.place,
-                sessions(at.sessions)
-            );
+            add_text!(out, "\n    {:<8} `{}`  ({}{places})", verb(at.reach), at.place, sessions(at.sessions));
         }
         let more = trial.places.len().saturating_sub(SAID) + trial.more;
         if more > 0 {
-            let _ = write!(out, "\n    and {}: `--json` names more", count(more as u64, "more place"));
+            add_text!(out, "\n    and {}: `--json` names more", count(more as u64, "more place"));
         }
     }
     if trial.unstarted > 0 {
-        let _ = write!(out, "\n  {} would not even have started its own program", sessions(trial.unstarted));
+        add_text!(out, "\n  {} would not even have started its own program", sessions(trial.unstarted));
     }
     if !trial.is_passed() {
         let more = if trial.by_workspace {
@@ -53,7 +47,7 @@ pub fn text(trial: &Trial, agent: &str, task: &str) -> String {
         } else {
             "sessions in other repositories"
         };
-        let _ = write!(
+        add_text!(
             out,
             "\n  so it only watches: `enforce` says what it would refuse. Record {more} with `wardline record --agent {agent} \
              --task {task}`, and train again; `enforce --force-baseline` has it refuse now"

@@ -3,6 +3,7 @@
 use super::denials::{self, Denial, DenialRef, Program, short, told};
 use super::reading;
 use anyhow::Result;
+use command::add_line;
 use command::{State, table, user};
 use event::{AgentName, Stage, TaskName};
 use serde::Serialize;
@@ -72,34 +73,33 @@ fn answer(reader: &store::Reader, session: store::Session, number: Option<usize>
 }
 
 fn text(answer: &Answer, is_one: bool) -> String {
-    use std::fmt::Write;
     let mut out = String::new();
     let Answer { session, agent, task, mode, .. } = answer;
     if let ([denial], true) = (answer.denials.as_slice(), is_one) {
-        let _ = writeln!(out, "denial {session}.{} of `{agent}`, task `{task}`, {mode}", denial.number);
-        let _ = writeln!(out, "  what   {}", told(denial));
+        add_line!(out, "denial {session}.{} of `{agent}`, task `{task}`, {mode}", denial.number);
+        add_line!(out, "  what   {}", told(denial));
         let reason = if denial.reason.is_empty() { "no reason was stored" } else { &denial.reason };
-        let _ = writeln!(out, "  why    {reason}");
-        let _ = writeln!(out, "  when   {} after the session began", table::duration(denial.at_ns));
+        add_line!(out, "  why    {reason}");
+        add_line!(out, "  when   {} after the session began", table::duration(denial.at_ns));
         for (place, Program { pid, arguments }) in denial.programs.iter().enumerate() {
             let head = if place == 0 { "who " } else { "from" };
             let arguments =
                 if arguments.is_empty() { "a program whose start was not seen" } else { arguments };
-            let _ = writeln!(out, "  {head}   {} (pid {pid})", short(arguments));
+            add_line!(out, "  {head}   {} (pid {pid})", short(arguments));
         }
-        let _ = writeln!(out, "  next   {}", next(denial, answer));
+        add_line!(out, "  next   {}", next(denial, answer));
         return out;
     }
     if answer.denials.is_empty() {
-        let _ = writeln!(out, "session {session} of `{agent}`, task `{task}`, {mode}: nothing was refused");
+        add_line!(out, "session {session} of `{agent}`, task `{task}`, {mode}: nothing was refused");
         return out;
     }
     for denial in &answer.denials {
         let by = denial.programs.first().map_or("", |program| &program.arguments);
         let by = if by.is_empty() { String::new() } else { format!(": `{}`", short(by)) };
-        let _ = writeln!(out, "{session}.{:<3} {}{by}", denial.number, told(denial));
+        add_line!(out, "{session}.{:<3} {}{by}", denial.number, told(denial));
     }
-    let _ = writeln!(out, "\n`wardline why {session}.1` says why, and by which programs.");
+    add_line!(out, "\n`wardline why {session}.1` says why, and by which programs.");
     out
 }
 

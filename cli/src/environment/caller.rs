@@ -146,8 +146,8 @@ impl Process {
 /// A variable and its value.
 pub fn split(variable: &[u8]) -> Option<(OsString, OsString)> {
     let at = variable.iter().position(|&byte| byte == b'=').filter(|&at| at > 0)?;
-    let (name, value) = variable.split_at(at);
-    Some((OsStr::from_bytes(name).to_owned(), OsString::from_vec(value[1..].to_vec())))
+    let (name, value) = (variable.get(..at)?, variable.get(at + 1..)?);
+    Some((OsStr::from_bytes(name).to_owned(), OsString::from_vec(value.to_vec())))
 }
 
 #[cfg(test)]

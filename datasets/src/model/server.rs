@@ -3,6 +3,7 @@
 use super::conversation::{Conversation, Turn};
 use super::play::{self, Finish};
 use super::{chat, generate, messages, responses};
+use crate::clock::boottime_ns;
 use crate::http::Server;
 use crate::{Error, Script};
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -10,7 +11,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,8 +75,7 @@ impl Play {
     }
 
     fn note(&self, step: usize) {
-        let now = clock_gettime(ClockId::Boottime);
-        let now = now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs();
+        let now = boottime_ns();
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = sent.get_mut(step) {
             slot.get_or_insert(now);

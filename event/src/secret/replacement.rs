@@ -11,7 +11,7 @@ pub(super) fn of(key: &[u8; 32], secret: &[u8]) -> Vec<u8> {
     let hash = blake3::keyed_hash(key, secret).to_hex();
     let mut out = Vec::with_capacity(REPLACEMENT_BYTES);
     out.extend_from_slice(OPEN);
-    out.extend_from_slice(&hash.as_bytes()[..8]);
+    out.extend(hash.as_bytes().iter().take(8));
     out.push(b'>');
     out
 }
@@ -22,7 +22,7 @@ pub(super) fn all(text: &[u8]) -> Vec<Range<usize>> {
     let mut at = 0;
     while at + REPLACEMENT_BYTES <= text.len() {
         let end = at + REPLACEMENT_BYTES;
-        if is_replacement(&text[at..end]) {
+        if text.get(at..end).is_some_and(is_replacement) {
             found.push(at..end);
             at = end;
         } else {

@@ -171,9 +171,10 @@ pub(super) fn run(
     drop((go_read, out_write));
     let entered = enter(child.as_raw() as u32);
     if entered.is_ok() {
-        // A child that is gone is noticed below.
+        #[expect(clippy::let_underscore_must_use, reason = "a child that is gone is noticed below")]
         let _ = rustix::io::write(&go_write, b"g");
     } else {
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
         let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
     }
     let outcome = wait(child, out_read.as_fd());
@@ -185,6 +186,7 @@ fn wait(child: Pid, out: std::os::fd::BorrowedFd<'_>) -> Result<Outcome, Error> 
     let mut fds = [PollFd::from_borrowed_fd(out, PollFlags::IN)];
     let answered = rustix::event::poll(&mut fds, Some(&timeout)).map_err(|e| Error::io("poll", e))? > 0;
     if !answered {
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
         let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
     }
     let mut errno = [0u8; 4];

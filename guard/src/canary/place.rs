@@ -29,6 +29,10 @@ impl Place {
         match made {
             Ok(socket) => Ok(Self { root, _socket: socket }),
             Err(e) => {
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "the error that led here is the one to tell"
+                )]
                 let _ = fs::remove_dir_all(&root);
                 Err(e)
             }
@@ -54,7 +58,10 @@ impl Place {
         for gone in ["new", "made", "link"] {
             for parent in [self.closed(), self.root.clone()] {
                 let path = parent.join(gone);
-                // What an attempt has not made is not there.
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "what an attempt has not made is not there"
+                )]
                 let _ = if path.is_dir() { fs::remove_dir(&path) } else { fs::remove_file(&path) };
             }
         }

@@ -24,14 +24,16 @@ const REFUSED: u32 = SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
 
 /// The filter: `rings` and the others are numbers of calls that are refused. Numbers of 32 bits are other calls'.
 const fn program(rings: u32, wide: u32, narrow: u32) -> [sock_filter; 10] {
-    const NUMBER: u32 = offset_of!(libc::seccomp_data, nr) as u32;
-    const TABLE: u32 = offset_of!(libc::seccomp_data, arch) as u32;
+    #[expect(clippy::cast_possible_truncation, reason = "offsets in a structure of 64 bytes")]
+    const PLACES: [u32; 2] =
+        [offset_of!(libc::seccomp_data, nr) as u32, offset_of!(libc::seccomp_data, arch) as u32];
+    let [number, table] = PLACES;
     [
-        instruction(BPF_LD | BPF_W | BPF_ABS, TABLE, 0, 0),
+        instruction(BPF_LD | BPF_W | BPF_ABS, table, 0, 0),
         instruction(BPF_JMP | BPF_JEQ | BPF_K, NARROW, 0, 2),
-        instruction(BPF_LD | BPF_W | BPF_ABS, NUMBER, 0, 0),
+        instruction(BPF_LD | BPF_W | BPF_ABS, number, 0, 0),
         instruction(BPF_JMP | BPF_JEQ | BPF_K, narrow, 4, 3),
-        instruction(BPF_LD | BPF_W | BPF_ABS, NUMBER, 0, 0),
+        instruction(BPF_LD | BPF_W | BPF_ABS, number, 0, 0),
         instruction(BPF_ALU | BPF_AND | BPF_K, !X32, 0, 0),
         instruction(BPF_JMP | BPF_JEQ | BPF_K, wide, 1, 0),
         instruction(BPF_JMP | BPF_JEQ | BPF_K, rings, 0, 1),
@@ -49,7 +51,8 @@ pub(super) fn apply(confinement: Confinement) -> io::Result<()> {
     ]
     .map(|(refuses, number)| if refuses { number } else { NONE });
     let mut program = program(rings, wide, narrow);
-    let described = sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let len = u16::try_from(program.len()).map_err(io::Error::other)?;
+    let described = sock_fprog { len, filter: program.as_mut_ptr() };
     // SAFETY: the description and the program outlive the call, which copies both.
     let done = unsafe {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, std::ptr::from_ref(&described))
@@ -58,6 +61,10 @@ pub(super) fn apply(confinement: Confinement) -> io::Result<()> {
 }
 
 /// `jt` and `jf`: how many instructions are passed over where what is loaded is `k`, and where it is not.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "codes have two bytes; the header has them as numbers of four"
+)]
 const fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
 }

@@ -111,6 +111,7 @@ pub(super) fn user(pid: u32) -> Option<u32> {
 fn command_line(pid: u32) -> Vec<u8> {
     let mut line = Vec::new();
     if let Ok(file) = fs::File::open(format!("/proc/{pid}/cmdline")) {
+        #[expect(clippy::let_underscore_must_use, reason = "what was read until then is what there is")]
         let _ = file.take(COMMAND).read_to_end(&mut line);
     }
     line

@@ -120,6 +120,7 @@ fn file(pid: u32, path: &[u8], list: &dyn DenyList) -> Option<SocketKey> {
 fn read(path: &str) -> Vec<u8> {
     let mut table = Vec::new();
     if let Ok(file) = fs::File::open(path) {
+        #[expect(clippy::let_underscore_must_use, reason = "what was read until then is what there is")]
         let _ = file.take(TABLE).read_to_end(&mut table);
     }
     table
@@ -146,8 +147,8 @@ fn unix(table: &[u8]) -> HashMap<u64, Vec<u8>> {
         }
         // The inode is padded with blanks.
         let rest = rest.trim_ascii_start();
-        let (inode, name) = rest.split_at(rest.iter().position(|&byte| byte == b' ')?);
-        Some((std::str::from_utf8(inode).ok()?.parse().ok()?, name[1..].to_vec()))
+        let (inode, name) = bstr::ByteSlice::split_once_str(rest, " ")?;
+        Some((std::str::from_utf8(inode).ok()?.parse().ok()?, name.to_vec()))
     };
     table.split(|&byte| byte == b'\n').skip(1).filter_map(named).collect()
 }

@@ -83,7 +83,10 @@ impl Answering {
 
     /// Tells the threads to end.
     pub(super) fn end(&self) {
-        // The counter of an eventfd that nobody reads has room for this one.
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "the counter of an eventfd that nobody reads has room for this one"
+        )]
         let _ = rustix::io::write(&self.stop, &1u64.to_ne_bytes());
     }
 
@@ -107,7 +110,12 @@ impl Answering {
         prefer(FIRST);
         self.read_all(&work, &wake);
         drop(work);
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "the counter of an eventfd that is read has room for this one"
+        )]
         let _ = rustix::io::write(&wake, &1u64.to_ne_bytes());
+        #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
         let _ = members.join();
         Ok(())
     }
@@ -136,6 +144,10 @@ impl Answering {
                     Err(Errno::EAGAIN) => {
                         // It was readable, and one event was taken away: its file could not be opened without waiting.
                         if readable && read == 0 {
+                            #[expect(
+                                clippy::let_underscore_must_use,
+                                reason = "the thread that takes it ends after this one"
+                            )]
                             let _ = work.send(Work::Leased);
                             handed = true;
                         }
@@ -157,6 +169,10 @@ impl Answering {
                 }
             }
             if handed {
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "the counter of an eventfd that is read has room for this one"
+                )]
                 let _ = rustix::io::write(wake, &1u64.to_ne_bytes());
             }
             if stopping {
@@ -255,7 +271,12 @@ impl Answering {
             }
             sessions.retain(|(_, waiting)| !waiting.is_empty());
             if sessions.is_empty() && !over {
+                #[expect(clippy::let_underscore_must_use, reason = "interrupted, it looks once more")]
                 let _ = poll(&mut [PollFd::new(wake, PollFlags::IN)], None);
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "it was read by nobody else, and is empty at worst"
+                )]
                 let _ = rustix::io::read(wake, &mut [0u8; 8]);
             } else if !answered {
                 std::thread::sleep(PAUSE);
@@ -339,8 +360,8 @@ fn prefer(priority: i32) {
     let priority = libc::sched_param { sched_priority: priority };
     // SAFETY: the parameter is whole, and lives until the call returns.
     if unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &priority) } != 0 {
-        // SAFETY: a call with integers.
-        let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
+        #[expect(clippy::let_underscore_must_use, reason = "without the right to it, there is none")]
+        let _ = rustix::process::setpriority_process(None, -20);
     }
 }
 

@@ -138,7 +138,12 @@ impl Shared {
         let mut ready = [0];
         let said = stream.set_read_timeout(Some(START)).and_then(|()| stream.read_exact(&mut ready));
         if said.is_err() || ready != [READY] {
+            #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
             let _ = child.kill();
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "an error says that nobody is left to wait for"
+            )]
             let _ = child.wait();
             return Err(wrong(said.err().unwrap_or_else(|| ErrorKind::InvalidData.into())));
         }
@@ -164,6 +169,10 @@ impl Shared {
             }
             tracing::error!(?status, "the doorkeeper is gone: another one is started");
             if let Some(gone) = gone {
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "an entry that stays protects a number that nobody has"
+                )]
                 let _ = self.list.unprotect(gone.pid);
             }
             deny_unanswered(&self.group);
@@ -208,10 +217,12 @@ impl Shared {
 /// Refuses what a doorkeeper had read and not answered: members' questions, since it answers everybody else as it reads.
 /// The kernel knows a question by the number of the descriptor that it came with, and refuses a number that nobody waits for.
 fn deny_unanswered(group: &Fanotify) {
-    for number in 0..DESCRIPTORS as i32 {
-        let mut response = [0; 8];
-        response[..4].copy_from_slice(&number.to_ne_bytes());
-        response[4..].copy_from_slice(&libc::FAN_DENY.to_ne_bytes());
+    for number in 0..i32::try_from(DESCRIPTORS).unwrap_or(i32::MAX) {
+        let response = [number.to_ne_bytes(), libc::FAN_DENY.to_ne_bytes()].concat();
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "the kernel refuses a number that nobody waits for"
+        )]
         let _ = rustix::io::write(group, &response);
     }
 }
@@ -236,9 +247,14 @@ pub fn run(ids: JudgeIds) -> Result<(), Error> {
     let wrong = |e| Error::io("the supervisor's descriptors", e);
     let group = std::io::stdout().as_fd().try_clone_to_owned().map_err(wrong)?;
     let stream = std::io::stdin().as_fd().try_clone_to_owned().map_err(wrong)?;
+    #[expect(clippy::let_underscore_must_use, reason = "who leads a session already is apart")]
     let _ = rustix::process::setsid();
-    // Killed by the kernel for want of memory, it would leave everybody waiting.
+    #[expect(
+        clippy::let_underscore_must_use,
+        reason = "killed by the kernel for want of memory, it would leave everybody waiting: where it may not ask, it may be"
+    )]
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
+    #[expect(clippy::let_underscore_must_use, reason = "fewer descriptors are fewer questions at a time")]
     let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) });
     let answering = Answering::new(Box::new(Judge::open(&ids)?), owned(group))?;
     let members = Judge::open(&ids)?;

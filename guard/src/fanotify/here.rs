@@ -65,6 +65,7 @@ impl Drop for Here {
     fn drop(&mut self) {
         self.answering.end();
         if let Some(thread) = self.thread.take() {
+            #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
             let _ = thread.join();
         }
     }
@@ -90,6 +91,7 @@ fn own_descriptors() -> std::io::Result<()> {
         }
     }
     for fd in inherited {
+        #[expect(clippy::let_underscore_must_use, reason = "a number that is closed already is closed")]
         let _ = nix::unistd::close(fd);
     }
     Ok(())

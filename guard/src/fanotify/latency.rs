@@ -25,7 +25,8 @@ impl Latencies {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of = sessions.entry(slot).or_default();
         let took = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
-        match of.latest_ns.get_mut(of.answered as usize % KEPT) {
+        let oldest = usize::try_from(of.answered % KEPT as u64).unwrap_or_default();
+        match of.latest_ns.get_mut(oldest) {
             Some(oldest) => *oldest = took,
             None => of.latest_ns.push(took),
         }

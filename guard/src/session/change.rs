@@ -93,6 +93,7 @@ impl Live {
         let Some(Ok(held)) = held else { return Ok(()) };
         // The pidfd holds the number: who has it now is a member, or is somebody else and stays alive.
         if self.shared.list.member(pid)?.is_some_and(|member| member.session == self.slot) {
+            #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
             let _ = pidfd_send_signal(held, Signal::KILL);
         }
         Ok(())

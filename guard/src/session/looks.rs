@@ -95,7 +95,7 @@ impl Looks {
 fn is_list_of_hosts(object: &Object, context: &Context) -> bool {
     let path = object.file().and_then(|file| context.in_home(&file.path));
     path.is_some_and(|path| {
-        path.strip_prefix(b".ssh/known_hosts").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
-            && !path[b".ssh/".len()..].contains_str("/")
+        path.strip_prefix(b".ssh/known_hosts")
+            .is_some_and(|rest| (rest.is_empty() || rest.starts_with(b".")) && !rest.contains_str("/"))
     })
 }

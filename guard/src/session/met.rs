@@ -64,8 +64,9 @@ impl Live {
 
     fn note_peer(&mut self, who: Who, object: &Object, fate: Fate) {
         let at = object.display();
-        if let Some(place) = self.peers.places.get(&(who, at.clone(), fate)) {
-            self.report.peers[*place].times += 1;
+        let place = self.peers.places.get(&(who, at.clone(), fate));
+        if let Some(met) = place.and_then(|place| self.report.peers.get_mut(*place)) {
+            met.times += 1;
         } else if self.report.peers.len() < PEERS_MAX {
             self.peers.places.insert((who, at.clone(), fate), self.report.peers.len());
             let pid = if let Who::Process(pid) = who { pid } else { 0 };

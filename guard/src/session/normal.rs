@@ -4,6 +4,7 @@
 use super::live::Live;
 use crate::reason::Normal;
 use crate::t1::words::{show, verb};
+use bstr::ByteSlice;
 use event::{Access, Event, Object, Op, Reach, Stage};
 
 /// Reasons of single operations that are kept of one policy; past them the label's own words serve.
@@ -65,8 +66,8 @@ impl Live {
 fn nearest(path: &[u8], without: usize) -> (&[u8], bool) {
     let mut rest = path;
     for _ in 0..without {
-        match rest.iter().rposition(|byte| *byte == b'/') {
-            Some(end) if end > 0 => rest = &rest[..end],
+        match rest.rsplit_once_str("/") {
+            Some((above, _)) if !above.is_empty() => rest = above,
             _ => break,
         }
     }

@@ -115,7 +115,7 @@ fn asked(event: &Event) -> Access {
 /// A path, and the directories above it.
 fn ancestors(path: &[u8]) -> impl Iterator<Item = &BStr> {
     let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-    std::iter::once(path.len()).chain(ends).map(|end| path[..end].as_bstr())
+    std::iter::once(path.len()).chain(ends).filter_map(|end| Some(path.get(..end)?.as_bstr()))
 }
 
 #[cfg(test)]

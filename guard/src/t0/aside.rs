@@ -29,12 +29,14 @@ pub(super) fn put(
             if node.is_dir() || !node.is_link() && node.identity.nlink == 1 {
                 // Its owner may read it again when they have looked at it.
                 let itself = format!("/proc/self/fd/{}", node.fd.as_raw_fd());
+                #[expect(clippy::let_underscore_must_use, reason = "it lies aside all the same")]
                 let _ = rustix::fs::chmodat(CWD, itself, Mode::empty(), rustix::fs::AtFlags::empty());
             }
             Ok(aside)
         }
         // Somebody outside was quicker: as it was.
         _ => {
+            #[expect(clippy::let_underscore_must_use, reason = "nothing more can be put back here")]
             let _ = rustix::fs::renameat_with(directory, &*aside, directory, &**name, how);
             Err(wrong(Errno::AGAIN))
         }

@@ -46,5 +46,5 @@ pub(crate) fn component(name: &[u8]) -> (u64, u64) {
     let mut begin = [0; NAME_LEN];
     begin.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
     let first = abi::name_hash(&begin);
-    (first, component_hash(first, name.len() as u32))
+    (first, component_hash(first, u32::try_from(name.len()).unwrap_or(u32::MAX)))
 }

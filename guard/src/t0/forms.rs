@@ -35,7 +35,9 @@ fn embedded(prefix: Ipv6Addr, length: usize, ip: Ipv4Addr) -> [u8; 16] {
     let mut form = prefix.octets();
     let places = (length / 8..).filter(|&place| place != SKIPPED);
     for (place, byte) in places.zip(ip.octets()) {
-        form[place] = byte;
+        if let Some(to) = form.get_mut(place) {
+            *to = byte;
+        }
     }
     form
 }

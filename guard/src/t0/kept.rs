@@ -182,6 +182,7 @@ impl Kept {
             }
             // Somebody outside was quicker: as it was.
             _ => {
+                #[expect(clippy::let_underscore_must_use, reason = "nothing more can be put back here")]
                 let _ = rustix::fs::renameat_with(to, own, from, name, how);
                 Err(self.wrong(Errno::AGAIN))
             }
@@ -271,10 +272,12 @@ impl Held {
         std::os::unix::fs::fchown(&new, Some(self.owner.0), Some(self.owner.1))?;
         let mut names = vec![0; 64 << 10];
         let len = rustix::fs::flistxattr(&old, &mut names)?;
-        for name in names[..len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        for name in
+            names.get(..len).unwrap_or_default().split(|byte| *byte == 0).filter(|name| !name.is_empty())
+        {
             let mut value = vec![0; 64 << 10];
             let len = rustix::fs::fgetxattr(&old, name, &mut value)?;
-            rustix::fs::fsetxattr(&new, name, &value[..len], XattrFlags::empty())?;
+            rustix::fs::fsetxattr(&new, name, value.get(..len).unwrap_or_default(), XattrFlags::empty())?;
         }
         rustix::fs::fchmod(&new, Mode::from_raw_mode(self.mode))?;
         let time = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };

@@ -72,6 +72,7 @@ impl Lease {
                         cgroup::signal(pid, Signal::KILL);
                     }
                 }
+                #[expect(clippy::let_underscore_must_use, reason = "who waited for it has given up")]
                 let _ = done.send(());
             })
             .map_err(|e| Error::io("a thread could not be started", e))?;

@@ -50,9 +50,11 @@ impl Arming<'_> {
 
     fn lend_node(&mut self, node: &walk::Node, flags: u32) -> Result<(), Error> {
         let file = node.identity.file;
-        *self.lent.entry(file).or_default() |= flags;
+        let lent = self.lent.entry(file).or_default();
+        *lent |= flags;
+        let flags = *lent;
         // Where no rule closes it, it is lent all the same.
         self.mark(node);
-        self.hold(Key::File(file), &Label { flags: self.lent[&file], ..plain(0, 0) })
+        self.hold(Key::File(file), &Label { flags, ..plain(0, 0) })
     }
 }

@@ -143,6 +143,7 @@ impl Planted {
         let is_it = matches!(&found, Found::Node(node) if node.identity.file == self.file);
         if !is_it {
             // Somebody outside was quicker: as it was.
+            #[expect(clippy::let_underscore_must_use, reason = "nothing more can be put back here")]
             let _ = rustix::fs::renameat_with(back, own, there, name, how);
         }
         is_it

@@ -111,7 +111,7 @@ impl Files for Real {
         let own = format!("/proc/self/fd/{}", node.fd.as_raw_fd());
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = std::fs::File::from(rustix::fs::open(own, flags, Mode::empty()).ok()?);
-        let mut head = Vec::with_capacity(HEAD_BYTES as usize);
+        let mut head = Vec::new();
         file.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
         Some(head)
     }

@@ -130,7 +130,9 @@ impl<'a> Habits<'a> {
     pub(super) fn costs(&self, path: &BStr, known: Reaches) -> Costs {
         // Temporary files are open to be read before anything was learned; another project that lies there is not.
         let mut costs = Costs { itself: known, fresh: Reaches::default() };
-        if self.is_other_project(path) && self.place(Reach::Read, path).components[0] == "$tmp" {
+        if self.is_other_project(path)
+            && self.place(Reach::Read, path).components.first().is_some_and(|root| root == "$tmp")
+        {
             return costs;
         }
         for reach in FILE_REACHES {
@@ -321,14 +323,17 @@ fn note_support(
     }
     let is_root = region.components.len() == 1;
     let paths = match spelling.real(region.reach, &region.components) {
-        none if none.is_empty() && is_root && region.components[0] == "$workspace" => {
+        none if none.is_empty()
+            && is_root
+            && region.components.first().is_some_and(|root| **root == *"$workspace") =>
+        {
             context.workspaces.clone()
         }
         paths => paths,
     };
     for path in paths {
         let slashes = path.find_iter("/").filter(|_| is_root);
-        slashes.for_each(|end| note(path[..end].into()));
+        slashes.filter_map(|end| path.get(..end)).for_each(|above| note(above.into()));
         note(path);
     }
 }

@@ -131,8 +131,9 @@ impl Prefix {
             };
             value = value << width | u128::from(number);
         }
-        let given = rest.len().min(groups) as u32;
-        value = value.checked_shl(width * (groups as u32 - given)).unwrap_or(0);
+        let [given, missing] = [rest.len().min(groups), groups.saturating_sub(rest.len())]
+            .map(|groups| u32::try_from(groups).unwrap_or_default());
+        value = value.checked_shl(width * missing).unwrap_or(0);
         let port = match rest.get(groups) {
             Some(port) => Some(text(port)?.parse().ok()?),
             None => None,

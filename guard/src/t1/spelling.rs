@@ -57,7 +57,9 @@ impl<'a> Spelling<'a> {
                 paths = spelled.take(SPELLED_MAX).collect();
             } else if name.contains_str(VERSION) {
                 // Who may make directories there could make one that is run.
-                if reach == Reach::Exec && self.novelty.is_open(Reach::Create, &components[..=at]) {
+                if reach == Reach::Exec
+                    && components.get(..=at).is_none_or(|above| self.novelty.is_open(Reach::Create, above))
+                {
                     return Vec::new();
                 }
                 let spelled = paths.iter().flat_map(|path| self.versions(path, name));

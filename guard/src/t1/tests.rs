@@ -1,5 +1,7 @@
 //! What a baseline closes on a small machine.
 
+mod more_sessions;
+
 use super::*;
 use abi::access::{CREATE, EXEC, READ, REMOVE, WRITE};
 use abi::{FileKey, Label};
@@ -476,91 +478,4 @@ fn what_is_there_under_a_name_that_sessions_draw_was_made_by_another() {
         assert_eq!(compiled.denied(file) & (READ | WRITE), READ | WRITE, "{file}");
     }
     assert_eq!(compiled.denied("/home/u/.claude.json.tmp.4712") & (READ | WRITE | CREATE), 0);
-}
-
-mod more_sessions {
-    //! What a session more does to a compiled policy.
-
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Few names, so that sessions meet, and meet what is there.
-    fn a_place() -> impl Strategy<Value = Place> {
-        let directories =
-            vec!["~", "~/.config", "~/.cache/agent", "~/.claude/projects", "~/Documents", "srv", "usr/bin"];
-        let names = prop::collection::vec(
-            prop::sample::select(vec![
-                "old",
-                "tax.pdf",
-                "nc",
-                ".x",
-                "a",
-                "b",
-                "state.tmp.#",
-                "#",
-                "$repository",
-            ]),
-            0..3,
-        );
-        let reach = prop::sample::select(words::FILE_REACHES.to_vec());
-        (reach, prop::sample::select(directories), names)
-            .prop_map(|(reach, directory, names)| place(reach, &format!("{directory}/{}", names.join("/"))))
-    }
-
-    fn sessions() -> impl Strategy<Value = Vec<(u64, Vec<Place>)>> {
-        prop::collection::vec((0u64..4, prop::collection::vec(a_place(), 0..10)), 1..9)
-    }
-
-    fn policy_of(sessions: &[(u64, Vec<Place>)]) -> Compiled {
-        let mut novelty = Novelty::learn(sessions.iter().map(|(workspace, places)| (*workspace, places)));
-        novelty.prune();
-        compiled_of(&novelty)
-    }
-
-    impl Compiled {
-        /// Whether a policy lets something be made under names of which the first is new in a directory.
-        fn lets_make(&self, directory: &str, names: &[&str]) -> bool {
-            if self.denied(directory) & CREATE != 0 || self.refused(directory, names[0]).is_some() {
-                return false;
-            }
-            let mut made = directory.to_owned();
-            names.windows(2).all(|pair| {
-                made = format!("{}/{}", made.trim_end_matches('/'), pair[0]);
-                let names = self.policy.awaited.get(BStr::new(made.as_bytes()));
-                names.is_none_or(|names| names.lets(pair[1].into()))
-            })
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
-
-        #[test]
-        fn refuse_nothing_that_was_allowed(
-            sessions in sessions(),
-            more in (0u64..5, prop::collection::vec(a_place(), 0..10)),
-            again in any::<prop::sample::Index>(),
-        ) {
-            let before = policy_of(&sessions);
-            let more = [again.get(&sessions).clone(), more];
-            for more in more {
-                let after = policy_of(&[&sessions[..], &[more]].concat());
-                for (path, entry) in &before.machine.0 {
-                    let path = path.to_str().unwrap();
-                    let newly = after.denied(path) & !before.denied(path);
-                    // In a directory that takes new names, what may be made is asked for by name.
-                    prop_assert_eq!(newly & !CREATE, 0, "{}", path);
-                    if !entry.is_dir() {
-                        continue;
-                    }
-                    for names in [&["a"][..], &["old"], &["a", "b"], &[".x"], &[".x", "a"], &["state.tmp.4711"], &["2026", "a"],
-                        &["-home-u-projects-app", "2026"], &["evil"]] {
-                        let closed = before.lets_make(path, names) && !after.lets_make(path, names);
-                        prop_assert!(!closed, "{}/{:?}", path, names);
-                    }
-                }
-                prop_assert_eq!(after.policy.unlabelled & !before.policy.unlabelled, 0);
-            }
-        }
-    }
 }

@@ -93,7 +93,7 @@ pub fn run() -> Result<(), Error> {
     let saying = Arc::new(Mutex::new(Arc::clone(&control)));
     let say = move |said: &Said| {
         let control = saying.lock().unwrap_or_else(PoisonError::into_inner);
-        // Gone, it is heard by who reads.
+        #[expect(clippy::let_underscore_must_use, reason = "a supervisor that is gone is heard by who reads")]
         let _ = wire::send(&control, said, &[]);
     };
     let telling = say.clone();
@@ -247,6 +247,7 @@ impl Gpg {
         if let Err(error) = self.pass(session) {
             let mut session = session;
             // GPG_ERR_NO_AGENT of the agent.
+            #[expect(clippy::let_underscore_must_use, reason = "a session that is gone needs no answer")]
             let _ = session.write_all(b"ERR 67108941 No agent running <GPG Agent>\n");
             (self.tell)(Use {
                 purpose: "gpg".into(),
@@ -263,10 +264,14 @@ impl Gpg {
         let (mut from_agent, mut to_session) = (agent.try_clone()?, session.try_clone()?);
         std::thread::scope(|scope| {
             scope.spawn(move || {
+                #[expect(clippy::let_underscore_must_use, reason = "either end may go at any time")]
                 let _ = io::copy(&mut from_agent, &mut to_session);
+                #[expect(clippy::let_underscore_must_use, reason = "who is gone is shut already")]
                 let _ = to_session.shutdown(std::net::Shutdown::Both);
             });
+            #[expect(clippy::let_underscore_must_use, reason = "either end may go at any time")]
             let _ = self.filter(session, &agent);
+            #[expect(clippy::let_underscore_must_use, reason = "who is gone is shut already")]
             let _ = agent.shutdown(std::net::Shutdown::Both);
         });
         Ok(())

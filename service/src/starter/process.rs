@@ -33,7 +33,10 @@ pub struct Commands {
 pub fn run(commands: &Commands) -> Result<(), Error> {
     let wrong = |e: io::Error| Error::io("the supervisor cannot be heard", e);
     let stream = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from).map_err(wrong)?;
-    // No signal of the supervisor's terminal is for it.
+    #[expect(
+        clippy::let_underscore_must_use,
+        reason = "no signal of the supervisor's terminal is for it; who leads a session already hears none"
+    )]
     let _ = rustix::process::setsid();
     while let Some((order, fds)) = wire::receive::<Order>(&stream, MAX_BYTES).map_err(wrong)? {
         let said = match commands.command(order, fds) {
@@ -102,6 +105,7 @@ fn make(command: &mut Command) -> io::Result<Said> {
     let (mut heard, mut said) = io::pipe()?;
     let become_it = Box::new(|| {
         let errno = command.exec().raw_os_error().unwrap_or(libc::EINVAL);
+        #[expect(clippy::let_underscore_must_use, reason = "who waits for the error is gone")]
         let _ = said.write_all(&errno.to_ne_bytes());
         127
     });

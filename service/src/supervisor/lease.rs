@@ -127,7 +127,10 @@ impl Shared {
             machine.keeper.dismiss();
         }
         if let Ok(root) = cgroup_root() {
-            // Another supervisor may have cgroups in it; then it stays.
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "another supervisor may have cgroups in it; then it stays"
+            )]
             let _ = std::fs::remove_dir(root.join(cgroup::PARENT));
         }
     }

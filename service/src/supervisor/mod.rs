@@ -74,11 +74,16 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         tracing::debug!("another supervisor serves already");
         return Ok(());
     };
+    #[expect(
+        clippy::let_underscore_must_use,
+        reason = "where it may not ask, the kernel may end it for want of memory, and the keeper ends the sessions"
+    )]
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     // Each session holds a hundred descriptors of what may have to be put back, and one of each object that it marks.
     let mut files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     files.maximum = files.maximum.map(|maximum| maximum.max(DESCRIPTORS));
     files.current = files.maximum;
+    #[expect(clippy::let_underscore_must_use, reason = "fewer descriptors are fewer sessions")]
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, files);
     // Each session's threads would have memory of their own, and the allocator would keep it: a hundred MiB after some of them.
     // SAFETY: the call has no preconditions.
@@ -106,6 +111,7 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
     let accepted = accept_all(&shared, listeners);
     // From here on a client finds no socket and starts another supervisor, which waits for the lock's release.
     for socket in [&shared.setup.socket, &shared.setup.socket_of_root] {
+        #[expect(clippy::let_underscore_must_use, reason = "a socket that is gone is not found either")]
         let _ = fs::remove_file(socket);
     }
     shared.unload();
@@ -144,7 +150,10 @@ fn lock(setup: &Setup) -> Result<Option<File>, Error> {
 /// Binds a socket: who may ask for what is decided by who asks. Root has one of its own, so that however many connections of others
 /// wait to be accepted, root's does not wait behind them.
 fn listen(path: &Path, mode: u32) -> Result<UnixListener, Error> {
-    // The lock is held: what lies there is of a supervisor that was killed.
+    #[expect(
+        clippy::let_underscore_must_use,
+        reason = "the lock is held: what lies there is of a supervisor that was killed, and what is in the way is told below"
+    )]
     let _ = fs::remove_file(path);
     let listener = UnixListener::bind(path).map_err(|e| Error::file(path, "bound", e))?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
@@ -209,6 +218,7 @@ fn accept_all(shared: &Arc<Shared>, listeners: [UnixListener; 2]) -> std::io::Re
 fn accept(shared: &Arc<Shared>, stream: UnixStream) {
     let until = Instant::now() + SILENCE;
     let refuse = |refused: Refused| {
+        #[expect(clippy::let_underscore_must_use, reason = "a client that is gone needs no answer")]
         let _ = wire::send(&stream, &Reply::from(refused), &[]);
     };
     let prepared = stream

@@ -78,6 +78,10 @@ impl Pump {
 
     /// Looks at the rings now: a session began, or waits for its last records.
     pub fn wake(&self) {
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "the counter of an eventfd that is read has room for this one"
+        )]
         let _ = rustix::io::write(&self.shared.wake, &1u64.to_ne_bytes());
     }
 
@@ -136,13 +140,14 @@ impl Drop for Pump {
         self.shared.stop.store(true, Ordering::Release);
         self.wake();
         if let Some(thread) = self.thread.take() {
+            #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
             let _ = thread.join();
         }
     }
 }
 
 fn run(mut reader: Reader, sessions: &Sessions, shared: &Shared) {
-    // Without the right to it, there is none.
+    #[expect(clippy::let_underscore_must_use, reason = "without the right to it, there is none")]
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     let (kernel, mut records, mut late) = (&shared.kernel, 0u32, Duration::ZERO);
     let mut stopped = Stopped::default();
@@ -179,6 +184,10 @@ fn wait(reader: &Reader, sessions: &Sessions, shared: &Shared) {
     let interval = if reader.is_early() && sessions.is_scored() { &EARLY_INTERVAL } else { &DRAIN_INTERVAL };
     let timeout = (!sessions.is_empty()).then_some(interval);
     if poll(&mut fds, timeout).is_ok_and(|ready| ready > 0) && !fds[0].revents().is_empty() {
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "it was read by nobody else, and is empty at worst"
+        )]
         let _ = rustix::io::read(&shared.wake, &mut [0u8; 8]);
     }
 }

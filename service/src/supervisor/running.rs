@@ -54,10 +54,18 @@ impl Running {
 
     /// Takes in that it has changed.
     pub fn see_change(&self) {
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "it was read by nobody else, and is empty at worst"
+        )]
         let _ = rustix::io::read(&self.changed, &mut [0u8; 8]);
     }
 
     pub(super) fn note_change(&self) {
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "the counter of an eventfd that is read has room for this one"
+        )]
         let _ = rustix::io::write(&self.changed, &1u64.to_ne_bytes());
     }
 

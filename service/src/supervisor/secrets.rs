@@ -45,6 +45,7 @@ fn make(path: &Path) -> Result<[u8; KEY_BYTES], Error> {
         .and_then(|mut file| file.read_exact(&mut key))
         .map_err(|error| Error::file(random, "read", error))?;
     let new = path.with_extension("new");
+    #[expect(clippy::let_underscore_must_use, reason = "what lies there is told by the creation below")]
     let _ = fs::remove_file(&new);
     OpenOptions::new()
         .write(true)

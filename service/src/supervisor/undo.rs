@@ -34,7 +34,10 @@ pub(super) fn finish(running: &Arc<Running>) {
     tell_left_out(running);
     if running.with(|live| live.begin_undo()).unwrap_or(false) {
         let undone = Arc::clone(running);
-        // A file system may not answer: nobody waits for that.
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "a file system may not answer: nobody waits for that"
+        )]
         let _ = std::thread::Builder::new().name("undo".into()).spawn(move || put_back(&undone));
     }
     let until = Instant::now() + LAST;

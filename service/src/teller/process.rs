@@ -27,7 +27,10 @@ pub fn run() -> Result<(), Error> {
     let Some((start, _)) = wire::receive::<Start>(&control, MAX_ORDER_BYTES).map_err(wrong)? else {
         return Ok(());
     };
-    // Unlike who decides, it may be what the system ends when memory is short.
+    #[expect(
+        clippy::let_underscore_must_use,
+        reason = "unlike who decides, it may be what the system ends when memory is short; where it cannot ask, it is not"
+    )]
     let _ = std::fs::write("/proc/self/oom_score_adj", "0");
     let saying = Saying { control: Mutex::new(control.try_clone().map_err(wrong)?) };
     shut_in(&start.directory).map_err(|e| Error::file(&start.directory, "entered", e))?;
@@ -72,6 +75,7 @@ pub fn run() -> Result<(), Error> {
         }
     }
     teller.over.store(true, Ordering::Release);
+    #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
     let _ = looks.join();
     teller.end();
     heard
@@ -85,6 +89,7 @@ struct Saying {
 impl Saying {
     fn say(&self, said: &Said) {
         let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        #[expect(clippy::let_underscore_must_use, reason = "a supervisor that is gone is heard by who reads")]
         let _ = wire::send(&control, said, &[]);
     }
 }

@@ -88,14 +88,14 @@ impl Screen {
     pub(super) fn read(&mut self) -> Vec<u8> {
         let mut bytes = [0; 1024];
         let read = (&self.terminal).read(&mut bytes).unwrap_or(0);
-        bytes[..read].to_vec()
+        bytes.get(..read).unwrap_or_default().to_vec()
     }
 
     fn write(&mut self, text: &str) {
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
             match (&self.terminal).write(rest) {
-                Ok(written) => rest = &rest[written..],
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     let ready = poll(&mut [PollFd::new(&self.terminal, PollFlags::OUT)], Some(&TAKES));
@@ -117,10 +117,13 @@ impl Screen {
             && let Ok(size) = tcgetwinsize(&terminal)
             && size.ws_row > 1
         {
+            #[expect(clippy::let_underscore_must_use, reason = "a terminal that is gone shows nothing")]
             let _ = tcsetwinsize(&terminal, rustix::termios::Winsize { ws_row: size.ws_row - 1, ..size });
             std::thread::sleep(NOTICES);
+            #[expect(clippy::let_underscore_must_use, reason = "a terminal that is gone shows nothing")]
             let _ = tcsetwinsize(&terminal, size);
         }
+        #[expect(clippy::let_underscore_must_use, reason = "who is gone paints nothing")]
         let _ = kill_process_group(foreground, Signal::WINCH);
     }
 
@@ -138,8 +141,11 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.write(if self.second { "\x1b[H\x1b[2J" } else { "\x1b[?1049l" });
+        #[expect(clippy::let_underscore_must_use, reason = "a terminal that is gone shows nothing")]
         let _ = tcflush(&self.terminal, QueueSelector::IFlush);
+        #[expect(clippy::let_underscore_must_use, reason = "a terminal that is gone shows nothing")]
         let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.settings);
+        #[expect(clippy::let_underscore_must_use, reason = "a terminal that is gone shows nothing")]
         let _ = tcsetpgrp(&self.terminal, self.foreground);
     }
 }

@@ -1,4 +1,5 @@
 //! What one baseline learned, as it is shown.
+#![expect(clippy::let_underscore_must_use, reason = "a text takes whatever is written to it")]
 
 use crate::commands::trial;
 use command::table::{self, count};

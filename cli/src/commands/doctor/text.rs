@@ -3,8 +3,8 @@
 use super::findings::Findings;
 use collector::Tier;
 use command::table;
+use command::{add_line, add_text};
 use event::{Fate, Means};
-use std::fmt::Write;
 use wire::Confinement;
 
 /// Columns of a line of names.
@@ -69,7 +69,7 @@ pub(super) fn short(findings: &Findings) -> String {
     let mut out = format!("Linux {} ({})\n", facts.kernel, facts.machine);
     let mut words = findings.words.iter();
     if let Some(first) = words.next() {
-        let _ = writeln!(out, "{first}");
+        add_line!(out, "{first}");
     }
     if !findings.probes.is_empty() {
         out.push('\n');
@@ -91,7 +91,7 @@ pub(super) fn short(findings: &Findings) -> String {
         out.push('\n');
     }
     for word in words {
-        let _ = writeln!(out, "{word}");
+        add_line!(out, "{word}");
     }
     end(&mut out, findings);
     out.push_str("\n`wardline doctor -v` shows every attempt and program\n");
@@ -105,12 +105,12 @@ fn listed(out: &mut String, head: &str, names: &[&str]) {
     for (index, name) in names.iter().enumerate() {
         let comma = if index + 1 < names.len() { "," } else { "" };
         if line.len() > COLUMN && line.len() + name.len() + comma.len() > WIDTH {
-            let _ = writeln!(out, "{}", line.trim_end());
+            add_line!(out, "{}", line.trim_end());
             line = " ".repeat(COLUMN);
         }
-        let _ = write!(line, "{name}{comma} ");
+        add_text!(line, "{name}{comma} ");
     }
-    let _ = writeln!(out, "{}", line.trim_end());
+    add_line!(out, "{}", line.trim_end());
 }
 
 /// The agent that was asked about, and what went wrong.
@@ -118,11 +118,11 @@ fn end(out: &mut String, findings: &Findings) {
     if let Some(agent) = &findings.agent {
         out.push('\n');
         for line in agent.lines() {
-            let _ = writeln!(out, "{line}");
+            add_line!(out, "{line}");
         }
     }
     if let Some(problem) = &findings.problem {
-        let _ = writeln!(out, "problem: {problem}");
+        add_line!(out, "problem: {problem}");
     }
 }
 
@@ -144,26 +144,26 @@ pub(super) fn whole(findings: &Findings) -> String {
         ("capabilities", facts.capabilities.join(", ")),
         ("memlock", memlock),
     ] {
-        let _ = writeln!(out, "{name:<13} {value}");
+        add_line!(out, "{name:<13} {value}");
     }
-    let _ = writeln!(out, "file systems");
+    add_line!(out, "file systems");
     for file_system in &facts.file_systems {
-        let _ = writeln!(out, "  {:<28} {:<10} {}", file_system.path, file_system.kind, file_system.note);
+        add_line!(out, "  {:<28} {:<10} {}", file_system.path, file_system.kind, file_system.note);
     }
     if !findings.programs.is_empty() {
-        let _ = writeln!(out, "\nprograms");
+        add_line!(out, "\nprograms");
         for program in &findings.programs {
             let state = program
                 .error
                 .as_deref()
                 .map_or_else(|| "loaded and attached".to_owned(), |e| format!("not taken: {e}"));
-            let _ = writeln!(out, "  {:<22} {:<28} {state}", program.name, program.hook);
+            add_line!(out, "  {:<22} {:<28} {state}", program.name, program.hook);
         }
     }
     if let Some(offsets) = &findings.offsets {
-        let _ = writeln!(out, "\noffsets");
+        add_line!(out, "\noffsets");
         for field in &offsets.0 {
-            let _ = writeln!(out, "  {:<34} {}", field.field, field.offset);
+            add_line!(out, "  {:<34} {}", field.field, field.offset);
         }
     }
     if !findings.probes.is_empty() {
@@ -173,11 +173,11 @@ pub(super) fn whole(findings: &Findings) -> String {
             let fate = row.fate.map_or("not known", Fate::name);
             table.add_row([row.operation.as_str(), means, fate, row.note.as_str()]);
         }
-        let _ = writeln!(out, "\n{}", table::plain(&table));
+        add_line!(out, "\n{}", table::plain(&table));
     }
     out.push('\n');
     for word in &findings.words {
-        let _ = writeln!(out, "{word}");
+        add_line!(out, "{word}");
     }
     end(&mut out, findings);
     out

@@ -4,10 +4,10 @@ use super::entry::Entry;
 use crate::commands::denials::{self, Denial};
 use crate::commands::what::what;
 use anyhow::Result;
+use command::add_line;
 use command::table::count;
 use event::{Access, Context, Event, Object, Op, Outcome, shown};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::ops::ControlFlow;
 
 /// Lines of one part that are said.
@@ -91,7 +91,7 @@ impl Folded {
         part(&mut out, "what stages spoke against", denials.collect());
         let told = timeline.iter().filter(|entry| !matches!(entry.kind, "operation" | "denial"));
         part(&mut out, "besides", told.map(Entry::line).collect());
-        let _ = writeln!(out, "\n`wardline show {id} --events` has it line by line, in the order of time.");
+        add_line!(out, "\n`wardline show {id} --events` has it line by line, in the order of time.");
         out
     }
 }
@@ -101,12 +101,12 @@ fn part(out: &mut String, head: &str, lines: Vec<String>) {
     if lines.is_empty() {
         return;
     }
-    let _ = writeln!(out, "\n{head}");
+    add_line!(out, "\n{head}");
     for line in lines.iter().take(LINES) {
-        let _ = writeln!(out, "  {line}");
+        add_line!(out, "  {line}");
     }
     if lines.len() > LINES {
-        let _ = writeln!(out, "  and {} more", lines.len() - LINES);
+        add_line!(out, "  and {} more", lines.len() - LINES);
     }
 }
 

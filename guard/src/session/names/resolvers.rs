@@ -53,7 +53,7 @@ fn netns() -> Option<u64> {
     use std::os::fd::AsRawFd;
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
     let mut cookie = 0u64;
-    let mut len = size_of::<u64>() as libc::socklen_t;
+    let mut len = libc::socklen_t::try_from(size_of::<u64>()).ok()?;
     // SAFETY: an open socket, and a buffer of the length that is told.
     let failed = unsafe {
         libc::getsockopt(
