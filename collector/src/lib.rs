@@ -11,6 +11,7 @@
 mod attach;
 mod batch;
 mod btf;
+mod calls;
 mod cast;
 mod deadline;
 mod decode;
@@ -31,8 +32,6 @@ mod maps;
 mod mounts;
 mod offsets;
 mod packet;
-mod plan;
-mod plan32;
 mod programs;
 mod prototype;
 mod question;

@@ -11,7 +11,7 @@ use crate::programs::{
 };
 use crate::strays::Strays;
 use crate::verify::verify;
-use crate::{Error, Offsets, Reader, hooks, plan, prototype, requests};
+use crate::{Error, Offsets, Reader, calls, hooks, prototype, requests};
 use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Program, ProgramError, RawTracePoint};
@@ -299,7 +299,7 @@ fn fill_forms(bpf: &mut Ebpf) -> Result<ProgramArray<MapData>, Error> {
 
 fn write_plans(bpf: &mut Ebpf, facts: &Facts) -> Result<(), Error> {
     let mut plans: Array<MapData, Plan> = array(bpf, "PLANS")?;
-    let calls = plan::table(&facts.registers);
+    let calls = calls::table(&facts.registers);
     for (number, plan) in calls.into_iter().chain(facts.requests.iter().copied()) {
         plans.set(number, plan, 0).map_err(|source| Error::Map {
             name: "PLANS",

@@ -1,6 +1,7 @@
 //! What was done: the operation, and the access that it asked for.
 //!
-//! The table is the one place that says what an operation is: models, stages and commands ask it.
+//! The table says of an operation what most ask: models, stages and commands. How a change is undone, and which object it needs, say
+//! `guard/src/session/change.rs`, `guard/src/session/undo.rs` and `collector/src/join/objects.rs`.
 
 use crate::Reach;
 use abi::{access, op};
@@ -55,8 +56,8 @@ impl Nature {
         Nature { closes, ..self }
     }
 
-    /// Where it reaches, the tier `tracepoint`, too, has a means against it: it is refused, or who did it is stopped;
-    /// docs/kernel.md has the table.
+    /// What a baseline closes is closed to it in the tier `tracepoint`, too: it is refused there, or who did it is ended. What the
+    /// static deny-list does about it is not said here: docs/kernel.md has the table.
     const fn met(self) -> Nature {
         Nature { is_met_without_hooks: true, ..self }
     }

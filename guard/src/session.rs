@@ -5,6 +5,7 @@ mod armed;
 mod change;
 mod denials;
 mod effect;
+mod enter;
 mod freeze;
 pub(crate) mod itself;
 mod judged;
@@ -31,7 +32,6 @@ mod undo;
 mod watched;
 pub(crate) mod whole;
 
-pub(crate) use armed::Armed;
 pub use effect::{Answer, Effect};
 pub use live::Live;
 pub use passed::{Change, Deed};

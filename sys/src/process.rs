@@ -29,6 +29,9 @@ pub struct Stat {
     pub parent: u32,
     /// Field 22: start after boot, in ticks ([`NS_PER_TICK`](crate::clock::NS_PER_TICK)).
     pub start_ticks: u64,
+    /// Fields 14 to 17: how long it and all its threads ran, those that ended and children that it waited for included, in ticks;
+    /// `None` where that cannot be read.
+    pub ran_ticks: Option<u64>,
     /// Fields 3 and 20: the state of the first thread, and how many threads have not been given up.
     pub life: Life,
     /// Field 9: a thread of the kernel's own (`PF_KTHREAD`, include/linux/sched.h).
@@ -60,6 +63,7 @@ impl Stat {
         Some(Self {
             parent: u32::try_from(number(4)?).ok()?,
             start_ticks: number(22)?,
+            ran_ticks: (14..=17).map(number).sum(),
             life,
             of_kernel: number(9)? & PF_KTHREAD != 0,
             of_ring: number(9)? & PF_IO_WORKER != 0,
@@ -179,6 +183,7 @@ mod tests {
     fn a_hostile_command_does_not_shift_the_fields() {
         let stat = Stat::parse("7 (a) Z 1) S 42 7 7 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 12345 9 9").unwrap();
         assert_eq!((stat.parent, stat.start_ticks, stat.life), (42, 12345, Life::Whole));
+        assert_eq!(stat.ran_ticks, Some(5 + 6 + 7 + 8));
         assert_eq!(Stat::parse("7 (sh"), None);
     }
 

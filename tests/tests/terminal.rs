@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use sys::process;
 
 /// An interactive shell with job control in front of a terminal.
 fn shell(world: &World) -> Result<Pty> {
@@ -94,7 +95,7 @@ fn who_is_stopped_for_a_late_supervisor_is_no_stopped_job() -> Result<()> {
     let script = "n=0\nwhile [ ! -e itself ]; do n=$((n+1)); echo TIC''K$n; sleep 0.1; done\nkill -STOP $$\necho O''VER\n";
     pty.send(&line(&world, script)?)?;
     pty.expect("TICK3")?;
-    let stands = || world.user_processes().iter().any(is_stopped);
+    let stands = || world.user_processes().iter().any(|pid| process::is_stopped(*pid));
     for _ in 0..3 {
         let supervisor = Paused::new(world.supervisor().context("no supervisor")?)?;
         assert!(wait_until(Duration::from_secs(5), stands));
@@ -227,8 +228,7 @@ impl Drop for Paused {
 
 /// Whether a process is stopped, or gone.
 fn is_stopped(pid: &u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('T'))
+    process::is_stopped(*pid) || !process::is_alive(*pid)
 }
 
 /// A program that types what the shell would do behind the session. `above`: what stands above the request in its register.

@@ -168,12 +168,10 @@ impl Shared {
                 return;
             }
             tracing::error!(?status, "the doorkeeper is gone: another one is started");
-            if let Some(gone) = gone {
-                #[expect(
-                    clippy::let_underscore_must_use,
-                    reason = "an entry that stays protects a number that nobody has"
-                )]
-                let _ = self.list.unprotect(gone.pid);
+            if let Some(gone) = gone
+                && let Err(error) = self.list.unprotect(gone.pid)
+            {
+                tracing::error!(%error, pid = gone.pid, "whoever has its number next counts as protected");
             }
             deny_unanswered(&self.group);
             match self.replace() {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use sys::clock::NS_PER_TICK;
+use sys::process::Stat;
 
 /// A supervisor that stays; ended with its value.
 pub struct Supervisor {
@@ -154,17 +155,10 @@ pub fn processor_ns(supervisor: u32) -> Result<u64> {
     Ok(own_ns(supervisor)? + tellers)
 }
 
-/// Processor time of a process and all its threads, those that ended and children that it waited for included, ns: fields 14
-/// to 17 of /proc/PID/stat.
+/// Processor time of a process and all its threads, ns.
 fn own_ns(pid: u32) -> Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the supervisor is gone")?;
-    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: Vec<u64> =
-        rest.split_whitespace().skip(11).take(4).filter_map(|ticks| ticks.parse().ok()).collect();
-    if ticks.len() < 4 {
-        bail!("/proc/{pid}/stat has no times");
-    }
-    Ok(ticks.iter().sum::<u64>() * NS_PER_TICK)
+    let ran = Stat::read(pid).and_then(|stat| stat.ran_ticks).context("the supervisor is gone")?;
+    Ok(ran * NS_PER_TICK)
 }
 
 /// Sums over the kernel programs that a process holds, from /proc/PID/fdinfo.

@@ -1,12 +1,11 @@
 //! What one baseline learned, as it is shown.
-#![expect(clippy::let_underscore_must_use, reason = "a text takes whatever is written to it")]
 
 use crate::commands::trial;
+use command::add_line;
 use command::table::{self, count};
 use event::Reach;
 use models::{Baseline, Region};
 use serde::Serialize;
-use std::fmt::Write;
 
 /// Regions of one kind that are listed for people; `--json` has all.
 const LISTED: usize = 12;
@@ -116,8 +115,8 @@ fn calibration(baseline: &Baseline) -> Calibration {
 /// It for people.
 pub fn text(learned: &Learned<'_>) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "baseline {}/{}", learned.agent, learned.task);
-    let _ = writeln!(
+    add_line!(out, "baseline {}/{}", learned.agent, learned.task);
+    add_line!(
         out,
         "  learned from {} in {}, {}, {}, trained {}",
         count(learned.sessions as u64, "session"),
@@ -127,7 +126,7 @@ pub fn text(learned: &Learned<'_>) -> String {
         table::time(learned.trained_at_unix_ns),
     );
     if learned.partial {
-        let _ = writeln!(out, "  partial: it may be looked at, and arms nothing");
+        add_line!(out, "  partial: it may be looked at, and arms nothing");
     }
     for (title, reaches) in [
         ("reads", &[Reach::Read][..]),
@@ -139,27 +138,30 @@ pub fn text(learned: &Learned<'_>) -> String {
         section(&mut out, title, &learned.regions, reaches);
     }
     let clusters: usize = learned.clusters.iter().sum();
-    let _ = writeln!(out, "\n{} of work", count(clusters as u64, "kind"));
+    add_line!(out, "\n{} of work", count(clusters as u64, "kind"));
     let calibration = &learned.calibration;
-    let _ = writeln!(
+    add_line!(
         out,
         "\nstate: {}{}",
         learned.state.name(),
         trial::text(learned.trial, learned.agent, learned.task),
     );
-    let _ = writeln!(
+    add_line!(
         out,
         "\ncalibration: {} held out, {}",
         count(calibration.sessions as u64, "session"),
         count(calibration.actions, "action"),
     );
     let said = table::false_alarms(calibration.sessions, calibration.smallest_provable);
-    let _ = writeln!(out, "  {said}");
+    add_line!(out, "  {said}");
     for channel in &calibration.channels {
-        let _ = writeln!(
+        add_line!(
             out,
             "  {:<14} usually {:.2}, a spread is {:.2}, highest {:.2}",
-            channel.name, channel.usual, channel.spread, channel.highest
+            channel.name,
+            channel.usual,
+            channel.spread,
+            channel.highest
         );
     }
     out
@@ -178,9 +180,9 @@ fn section(out: &mut String, title: &str, regions: &[Learnt], reaches: &[Reach])
     };
     wanted.retain(|region| !below_an_open_one(region));
     wanted.sort_by(|a, b| b.support.cmp(&a.support).then_with(|| a.place.cmp(&b.place)));
-    let _ = writeln!(out, "\n{title}");
+    add_line!(out, "\n{title}");
     if wanted.is_empty() {
-        let _ = writeln!(out, "  none");
+        add_line!(out, "  none");
     }
     for region in wanted.iter().take(LISTED) {
         let how = if region.open {
@@ -189,9 +191,9 @@ fn section(out: &mut String, title: &str, regions: &[Learnt], reaches: &[Reach])
             "itself".to_owned()
         };
         let reach = format!("{:?}", region.reach).to_lowercase();
-        let _ = writeln!(out, "  {reach:<8} {:<40} {:>3} sessions  {how}", region.place, region.support);
+        add_line!(out, "  {reach:<8} {:<40} {:>3} sessions  {how}", region.place, region.support);
     }
     if wanted.len() > LISTED {
-        let _ = writeln!(out, "  and {} more: `--json` has them", wanted.len() - LISTED);
+        add_line!(out, "  and {} more: `--json` has them", wanted.len() - LISTED);
     }
 }
