@@ -4,6 +4,7 @@
 use crate::World;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -15,10 +16,12 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
-/// What the program is to do: `listen`, `ask` or `both`.
+/// What the program is to do: `listen`, `ask`, `poll` or `both`.
 pub const DEED: &str = "WARDLINE_TEST_LISTENER";
 /// Where: `unix:PATH`, `unix:@NAME`, `tcp:IP:PORT`, `udp:IP:PORT` or, for one that answers nothing, `dgram:PATH`; several to ask, each apart by a blank.
 pub const AT: &str = "WARDLINE_TEST_AT";
+/// Who polls does so, as fast as it can, until this file is there or it is answered.
+const UNTIL: &str = "WARDLINE_TEST_UNTIL";
 /// Who begins to listen hands that on.
 const HANDS_ON: &str = "WARDLINE_TEST_HANDS_ON";
 /// The test of this program that only serves.
@@ -28,6 +31,8 @@ pub const OF_NOBODY: &str = "projects/codex/bin/server";
 /// By its name, a helper's.
 pub const OF_A_HELPER: &str = "bin/tmux";
 const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(5);
+const EPERM: i32 = 1;
 
 /// Does what the environment says, and exits; returns where it says nothing.
 pub fn serve() -> Result<()> {
@@ -37,6 +42,7 @@ pub fn serve() -> Result<()> {
         "listen" => listen(&at)?,
         "inherit" => accept(&UnixListener::from(io::stdin().as_fd().try_clone_to_owned()?), &at)?,
         "ask" => at.split(' ').for_each(|at| println!("\n{at} {}", said(ask(at)))),
+        "poll" => poll(&at)?,
         _ => {
             let mut server = start(Command::new(std::env::current_exe()?), &at)?;
             println!("\n{} {}", server.at, said(ask(&server.at)));
@@ -51,6 +57,31 @@ fn said(asked: io::Result<String>) -> String {
         Ok(answer) => format!("answer={answer}"),
         Err(error) => format!("errno={}", error.raw_os_error().unwrap_or_default()),
     }
+}
+
+/// Tells each error once, and its number of times.
+fn poll(at: &str) -> Result<()> {
+    let over = PathBuf::from(std::env::var_os(UNTIL).context("until when")?);
+    let mut errors = BTreeMap::<i32, u64>::new();
+    fs::write(over.with_extension("ready"), "")?;
+    while !over.exists() {
+        match ask(at) {
+            Ok(answer) => {
+                println!("\n{at} answer={answer}");
+                break;
+            }
+            Err(error) => {
+                let error = error.raw_os_error().unwrap_or_default();
+                *errors.entry(error).or_default() += 1;
+                if error == EPERM {
+                    // What is refused is told each time.
+                    std::thread::sleep(PAUSE);
+                }
+            }
+        }
+    }
+    errors.into_iter().for_each(|(error, times)| println!("\n{at} errno={error} times={times}"));
+    Ok(())
 }
 
 fn split(at: &str) -> (&str, &str) {
@@ -265,13 +296,16 @@ pub fn outside(world: &World, at: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&command.current_dir("/").output()?.stdout).into_owned())
 }
 
-/// A session, by its script: `{ask}` asks at each of these places, `{both}` listens there itself before, as a helper does.
+/// A session, by its script: `{ask}` asks at each of these places, `{poll}` asks again and again until `over` is there in the
+/// workspace, `{both}` listens there itself before, as a helper does.
 pub fn session(world: &World, verb: &str, more: &[&str], at: &str, script: &str) -> Result<(Output, Value)> {
     let summary = world.path().join("summary.json");
     let file = summary.to_str().context("path")?;
     let mut args = world.session(verb, &[more, &["--summary-file", file]].concat());
     let both = format!("{DEED}=both {}", command_line(world, OF_A_HELPER)?);
-    let script = script.replace("{ask}", &command_line(world, OF_NOBODY)?).replace("{both}", &both);
+    let ask = command_line(world, OF_NOBODY)?;
+    let poll = format!("{UNTIL}={} {DEED}=poll {ask}", world.workspace().join("over").display());
+    let script = script.replace("{ask}", &ask).replace("{poll}", &poll).replace("{both}", &both);
     args.extend(["bash", "-c", &script].map(str::to_owned));
     let output = world.wardline(args).env(AT, at).env(DEED, "ask").output()?;
     let summary = fs::read(&summary).with_context(|| format!("no summary: {output:?}"))?;

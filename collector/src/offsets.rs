@@ -71,6 +71,8 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("SK_SOCKET", "sock:sk_socket", false),
     ("SOCKET_FILE", "socket:file", false),
     ("SOCKET_INODE", "socket_alloc:vfs_inode", false),
+    ("SK_NET", "sock:__sk_common.skc_net.net", true),
+    ("NET_COOKIE", "net:net_cookie", true),
     ("SK_FAMILY", "sock:__sk_common.skc_family", false),
     ("SK_TYPE", "sock:sk_type", false),
     ("SK_STATE", "sock:__sk_common.skc_state", false),

@@ -19,7 +19,8 @@ impl Kernel {
     /// No such process, one of another session, or a full map.
     pub fn enroll(&self, pid: u32, slot: u32) -> Result<(), Error> {
         let start_ns = start_ns(pid)?;
-        let member = Member { start_ns, session: slot, parent: 0, stopped: 0, put_off: 0, stands: 0, pad: 0 };
+        let member =
+            Member { start_ns, session: slot, parent: 0, stopped: 0, put_off: 0, stands: 0, look: 0 };
         self.maps.ever_inside.set(Bit::of_process(pid));
         while !self.maps.members.insert_new(&pid, &member)? {
             match self.maps.members.get(&pid)? {

@@ -9,7 +9,7 @@ use crate::atomic;
 use crate::hold;
 use crate::maps::DEADLINE;
 use crate::task::Inside;
-use abi::{DEADLINE_NS, DEADLINE_STOPS, SESSION_ENFORCE};
+use abi::{DEADLINE_ASKED, DEADLINE_NS, DEADLINE_STOPS, SESSION_ENFORCE};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_send_signal};
 
 /// `ERESTARTSYS`, include/linux/errno.h: the call is made once more when a signal has been dealt with.
@@ -43,6 +43,30 @@ pub fn puts_off(inside: &Inside) -> bool {
     stops
 }
 
+/// Has a process of an enforced session wait until user space has looked who has begun to listen; whether it does. The call that asks
+/// is put off, see [`puts_off`], or was made already: then the process is to [`stand_still`].
+#[inline(always)]
+pub fn awaits_look(inside: &Inside) -> bool {
+    if inside.session().flags & SESSION_ENFORCE == 0 {
+        return false;
+    }
+    let Some(asked) = DEADLINE.get_ptr_mut(DEADLINE_ASKED) else { return false };
+    let look = atomic::fetch_add(asked, 1).wrapping_add(1);
+    // SAFETY: points into the map's entry of this process.
+    unsafe {
+        (*inside.member).look = look as u32;
+        (*inside.member).put_off = 1;
+    }
+    true
+}
+
+/// Makes the current process stand still until user space lets it go on.
+#[inline(always)]
+pub fn stand_still(inside: &Inside) {
+    // SAFETY: the helper has no preconditions.
+    stop(inside, unsafe { bpf_ktime_get_ns() });
+}
+
 /// [`stops`] at the end of a call, with what it returned: one that was put off waits for a signal, even where the deadline was
 /// pushed on meanwhile.
 #[inline(always)]
@@ -51,8 +75,7 @@ pub fn ends(inside: &Inside, ret: i64) {
         return;
     }
     if ret == i64::from(PUT_OFF) && inside.member().put_off != 0 {
-        // SAFETY: the helper has no preconditions.
-        stop(inside, unsafe { bpf_ktime_get_ns() });
+        stand_still(inside);
     }
 }
 

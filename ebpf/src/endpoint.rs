@@ -5,7 +5,7 @@ use crate::peer::{NetOperation, Peer, file, mapped, tell};
 use crate::read::{Address, each, zeros};
 use crate::ring::{Said, lose, verdict};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, listener, offsets, shared, touched};
+use crate::{deadline, decide, dentry, listener, offsets, shared, touched};
 use abi::{
     LOSS_UNREADABLE, MEANS_KILL, NO_ARG, SESSION_NAMES, STAGE_T0, STAGE_T1, VERDICT_REFUSED, Verdict, access,
     op,
@@ -48,6 +48,18 @@ pub fn decide(inside: &Inside, sk: Address, unix: Address, means: u8) -> (u32, V
         named(inside, unix, means)
     };
     (behind, decided)
+}
+
+/// Makes the current process stand still until it is known who has begun to listen at a unix socket; whether it does. `behind` is who
+/// has begun to.
+#[inline(always)]
+pub fn awaits_look(inside: &Inside, behind: u32, sk: Address) -> bool {
+    let waits = listener::is_new_to(u64::from(inside.slot), u64::from(behind), sk.0) != 0
+        && deadline::awaits_look(inside);
+    if waits {
+        deadline::stand_still(inside);
+    }
+    waits
 }
 
 /// Decides a connection to a unix socket without a file: one whose abstract name no baseline knows is refused with one.
@@ -152,6 +164,10 @@ fn reached(sk: Address) -> Option<()> {
     }
     let (behind, decided) = decide(&inside, sk, sk, MEANS_KILL);
     let refused = decided.flags & VERDICT_REFUSED != 0;
+    if connects && !refused {
+        // The connection is there, and nothing is sent over it by then.
+        awaits_look(&inside, behind, sk);
+    }
     // The end of the call tells a connection that is not refused.
     if decided.stage == 0 || connects && !refused {
         return None;

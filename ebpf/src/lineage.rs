@@ -38,7 +38,7 @@ fn on_fork(parent: Address, child: Address) -> Option<()> {
             stopped: 0,
             put_off: 0,
             stands: 0,
-            pad: 0,
+            look: 0,
         };
         let bit = Bit::of_process(child_tgid);
         if let Some(word) = EVER_INSIDE.get_ptr_mut(bit.word) {

@@ -5,7 +5,7 @@ use crate::peer::Peer;
 use crate::read::{Address, zeroed};
 use crate::task::{self, Inside};
 use crate::{dentry, loan, offsets};
-use abi::{Listener, SOCKET_FILE, SOCKET_INODE, SOCKET_NAME, SOCKET_WORDS};
+use abi::{ANYBODY, Listener, SOCKET_FILE, SOCKET_INODE, SOCKET_NAME, SOCKET_SPACE, SOCKET_WORDS};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::bpf_sock_tuple;
 use aya_ebpf::helpers::generated::{
@@ -16,6 +16,8 @@ use core::mem::MaybeUninit;
 
 /// The network namespace of the socket that connects.
 const OF_SOCKET: u64 = u64::MAX;
+/// Nothing is known of a socket, or of a network namespace.
+const UNKNOWN: u64 = u64::MAX;
 const SOCK_STREAM: u16 = 1;
 const SOCK_DGRAM: u16 = 2;
 const LOOPBACK4: u32 = u32::from_ne_bytes([127, 0, 0, 1]);
@@ -36,6 +38,8 @@ pub struct Found {
     pub own: bool,
     /// Why no session but its own may reach it; 0: nothing speaks against it.
     pub reason: u32,
+    /// It has begun to listen, for connections, since user space looked.
+    pub is_new: bool,
 }
 
 /// Why a process may not be reached by the session in a slot; 0 where nothing speaks against it, or it is the session's own.
@@ -60,7 +64,7 @@ pub extern "C" fn behind_unix(slot: u64, pid: u64, unix: u64) -> u64 {
         return pid << 32 | reason;
     }
     let known = listens_at_unix(unix);
-    if known == 0 { pid << 32 } else { known << 32 | reason_of(slot, known) }
+    if known == u64::from(ANYBODY) { pid << 32 } else { known << 32 | reason_of(slot, known) }
 }
 
 /// The process that is known to listen at a unix socket, by its file or its abstract name; 0 where none is.
@@ -139,22 +143,41 @@ pub extern "C" fn keep_name(sk: u64, slot: u64) -> u64 {
 const NAME_MAX: u32 = (SOCKET_WORDS as u32 - 1) * 8;
 const _: () = assert!(NAME_MAX == 128);
 
-/// The process that is known to listen at a socket, by its inode; 0 where none is.
+/// What is known of a socket by its inode, or of a network namespace by its cookie (`kind`): the process that listens and is known to
+/// work for others, `ANYBODY`, or [`UNKNOWN`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn listens_at(inode: u64) -> u64 {
+pub extern "C" fn known(kind: u64, number: u64) -> u64 {
     let mut place = MaybeUninit::<[u64; SOCKET_WORDS]>::uninit();
     let key = zeroed(&mut place);
-    (key[0], key[1]) = (SOCKET_INODE, inode);
+    (key[0], key[1]) = (kind, number);
     // SAFETY: read only.
-    unsafe { LISTENERS.get(&*key) }.map_or(0, |pid| u64::from(*pid))
+    unsafe { LISTENERS.get(&*key) }.map_or(UNKNOWN, |pid| u64::from(*pid))
+}
+
+/// Whether who listens at a unix socket is not of the session in a slot, and has begun to since user space looked. `pid` is who has
+/// begun.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn is_new_to(slot: u64, pid: u64, sk: u64) -> u64 {
+    let sk = Address(sk);
+    let own = task::find(pid as u32, 0).is_some_and(|other| u64::from(other.slot) == slot);
+    let inode = if own { 0 } else { inode(sk) };
+    u64::from(inode != 0 && known(SOCKET_INODE, inode) == UNKNOWN && is_looked_at(sk))
+}
+
+/// Whether user space looks who listens in the network namespace of a socket.
+#[inline(always)]
+fn is_looked_at(sk: Address) -> bool {
+    let cookie = sk.follow(offsets::sk_net()).and_then(|net| net.get::<u64>(offsets::net_cookie()));
+    cookie.is_some_and(|cookie| known(SOCKET_SPACE, cookie) != UNKNOWN)
 }
 
 /// Who listens where a socket is about to connect to, or to send. It is looked up as the kernel will; `bound` is the address
 /// from which a datagram says that it is sent.
 #[inline(always)]
 pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> Found {
-    let mut found = Found { local: false, inode: 0, pid: 0, own: false, reason: 0 };
+    let mut found = Found { local: false, inode: 0, pid: 0, own: false, reason: 0, is_new: false };
     let own = socket(ctx);
     if peer.kind == SOCK_DGRAM {
         // Whoever is sent to may answer.
@@ -207,7 +230,11 @@ pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> 
             found.pid = listener.tgid;
             found.own = listener.session == inside.slot;
         }
-        None => found.pid = listens_at(found.inode) as u32,
+        None => match known(SOCKET_INODE, found.inode) {
+            // A datagram may be an answer.
+            UNKNOWN => found.is_new = peer.kind == SOCK_STREAM && is_looked_at(own),
+            pid => found.pid = pid as u32,
+        },
     }
     if !found.own && found.pid != 0 {
         found.reason = reason_of(u64::from(inside.slot), u64::from(found.pid)) as u32;

@@ -401,6 +401,10 @@ fn to_unix(op: u16, other: Address, told: bool) -> i32 {
         return PUT_OFF;
     }
     let (behind, decided) = endpoint::decide(&inside, other, other, MEANS_LSM);
+    let refused = decided.flags & VERDICT_REFUSED != 0;
+    if op == op::CONNECT && !refused && endpoint::awaits_look(&inside, behind, other) {
+        return PUT_OFF;
+    }
     if told || decided.stage != 0 {
         let peer = Peer {
             family: 1,

@@ -70,6 +70,8 @@ offsets! {
     SK_SOCKET = sk_socket;
     SOCKET_FILE = socket_file;
     SOCKET_INODE = socket_inode;
+    SK_NET = sk_net;
+    NET_COOKIE = net_cookie;
     SK_FAMILY = sk_family;
     SK_TYPE = sk_type;
     SK_STATE = sk_state;

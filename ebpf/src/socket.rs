@@ -93,6 +93,11 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
     } else {
         decide::address(&inside, peer.addr, peer.port, access::CONNECT, MEANS_CGROUP, own)
     };
+    if found.is_new && decided.flags & VERDICT_REFUSED == 0 && deadline::awaits_look(&inside) {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_set_retval(PUT_OFF) };
+        return REFUSE;
+    }
     let operation =
         NetOperation { peer: found.pid, own: found.own, socket: found.inode, ..NetOperation::before(op, 0) };
     tell(&inside, &operation, &peer, &decided);

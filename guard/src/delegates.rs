@@ -19,8 +19,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use wire::PeerKind;
 
-/// Between two looks at who runs: an agent's daemon takes longer to start.
+/// Between two looks at who runs that nobody asks for: an agent's daemon takes longer to start.
 const INTERVAL: Duration = Duration::from_millis(250);
+/// How soon it is noticed that the kernel side has somebody wait who reaches for a listener that it does not know.
+const SOON: Duration = Duration::from_millis(5);
 /// Questions about single processes that wait.
 const QUESTIONS: usize = 64;
 const UNGUARDED: &str = "what works for others outside of the sessions can be reached by them";
@@ -31,7 +33,8 @@ pub struct Delegates {
     /// Held by who looks at processes, which may take its time. Nobody else waits for it.
     looking: Mutex<Told>,
     state: Mutex<State>,
-    questions: SyncSender<Question>,
+    /// `None` wakes who looks.
+    questions: SyncSender<Option<Question>>,
 }
 
 #[derive(Default)]
@@ -95,6 +98,8 @@ impl Delegates {
         *self.state().users.entry(uid).or_default() += 1;
         let watch = Watch { delegates: Arc::clone(self), uid, slot, asked: Arc::default() };
         self.look()?;
+        // Where there is no room, who looks is awake.
+        let _ = self.questions.try_send(None);
         Ok(watch)
     }
 
@@ -107,6 +112,8 @@ impl Delegates {
     fn look(&self) -> Result<(), Error> {
         let mut told = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let users: HashSet<u32> = self.state().users.keys().copied().collect();
+        // Before the processes: who listens by then, and works for others, is among these.
+        let listening = (!users.is_empty()).then(|| sockets::Listening::of("self"));
         let running: BTreeMap<u32, Outsider> = if users.is_empty() {
             BTreeMap::new()
         } else {
@@ -129,7 +136,10 @@ impl Delegates {
         let outside = running.keys().copied().filter(|pid| !self.is_member(*pid)).collect();
         state.known = running;
         drop(state);
-        if users.is_empty() { done } else { done.and(told.tell(&*self.list, outside)) }
+        match listening {
+            Some(listening) => done.and(told.tell(&*self.list, &listening, outside)),
+            None => done,
+        }
     }
 
     fn session_of(&self, pid: u32) -> Option<u32> {
@@ -190,7 +200,7 @@ impl Watch {
             return;
         }
         let question = Question { who, uid: self.uid, slot: self.slot, asked: Arc::clone(&self.asked) };
-        if self.delegates.questions.try_send(question).is_err() {
+        if self.delegates.questions.try_send(Some(question)).is_err() {
             asked.pending.remove(&who);
             tracing::warn!(?who, "too many processes outside of the sessions are asked about");
         }
@@ -219,11 +229,11 @@ impl Drop for Watch {
 }
 
 /// Looks again and again, as long as anybody holds the delegates.
-fn run(delegates: &Weak<Delegates>, asked: &Receiver<Question>) {
-    let mut looked = Instant::now();
+fn run(delegates: &Weak<Delegates>, asked: &Receiver<Option<Question>>) {
+    let (mut looked, mut took, mut known, mut nap) = (Instant::now(), Duration::ZERO, 0, INTERVAL);
     loop {
-        let question = match asked.recv_timeout(INTERVAL.saturating_sub(looked.elapsed())) {
-            Ok(question) => Some(question),
+        let question = match asked.recv_timeout(nap) {
+            Ok(question) => question,
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
@@ -231,13 +241,24 @@ fn run(delegates: &Weak<Delegates>, asked: &Receiver<Question>) {
         if let Some(question) = question {
             delegates.answer(&question);
         }
-        // However much is asked.
-        if looked.elapsed() >= INTERVAL {
-            if let Err(error) = delegates.look() {
-                tracing::error!(%error, "{UNGUARDED}");
-            }
-            looked = Instant::now();
+        nap = if delegates.state().users.is_empty() { INTERVAL } else { SOON };
+        let waiting = delegates.list.asked_to_look();
+        // However much is asked. Half of the time is for questions.
+        if looked.elapsed() < if waiting == known { INTERVAL } else { took } {
+            continue;
         }
+        let began = Instant::now();
+        match delegates.look() {
+            Ok(()) => {
+                // Who was reached already is known before anybody goes on.
+                let questions = asked.try_iter().take(QUESTIONS).flatten();
+                questions.for_each(|question| delegates.answer(&question));
+                delegates.list.set_looked(waiting);
+                known = waiting;
+            }
+            Err(error) => tracing::error!(%error, "{UNGUARDED}"),
+        }
+        (looked, took) = (Instant::now(), began.elapsed());
     }
 }
 

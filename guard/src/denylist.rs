@@ -27,6 +27,10 @@ pub trait DenyList: Send + Sync {
     fn lift(&self, slot: u32, all: bool);
     /// Holds a session no longer for one of the changes that nothing could refuse.
     fn lift_change(&self, slot: u32);
+    /// How often somebody was made to wait until it is looked who listens.
+    fn asked_to_look(&self) -> u64;
+    /// A look is done that began when that was `asked`.
+    fn set_looked(&self, asked: u64);
     /// Adds or replaces a static label.
     fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error>;
     /// Removes a static label.
@@ -73,7 +77,8 @@ pub trait DenyList: Send + Sync {
     fn insert_delegate(&self, pid: u32, reason: u32) -> Result<(), Error>;
     /// Ends that.
     fn remove_delegate(&self, pid: u32) -> Result<(), Error>;
-    /// Says which process listens at a socket.
+    /// Says which process listens at a socket, or that nothing speaks against who does ([`abi::ANYBODY`]), or that all listeners of a
+    /// network namespace are said so.
     fn insert_listener(&self, socket: &SocketKey, pid: u32) -> Result<(), Error>;
     /// Ends that.
     fn remove_listener(&self, socket: &SocketKey) -> Result<(), Error>;
@@ -101,6 +106,12 @@ macro_rules! forward {
             }
             fn lift_change(&self, slot: u32) {
                 collector::Kernel::lift_change(self, slot);
+            }
+            fn asked_to_look(&self) -> u64 {
+                collector::Kernel::asked_to_look(self)
+            }
+            fn set_looked(&self, asked: u64) {
+                collector::Kernel::set_looked(self, asked);
             }
             $(fn $name(&self, $($arg: $ty),*) -> Result<$ret, Error> {
                 Ok(collector::Kernel::$name(self, $($arg),*)?)
@@ -183,6 +194,8 @@ pub(crate) mod fake {
         pub(crate) protected: Vec<u32>,
         pub(crate) delegates: HashMap<u32, u32>,
         pub(crate) listeners: HashMap<SocketKey, u32>,
+        pub(crate) asked: u64,
+        pub(crate) looked: u64,
         pub(crate) local: HashSet<[u8; 16]>,
         pub(crate) sessions: HashMap<u32, Session>,
         pub(crate) held: HashMap<u32, u64>,
@@ -255,6 +268,12 @@ pub(crate) mod fake {
         fn lift_change(&self, slot: u32) {
             let less = |held: &mut u64| *held = held.checked_sub(abi::HELD_CHANGED).unwrap_or(*held);
             self.state().held.entry(slot).and_modify(less);
+        }
+        fn asked_to_look(&self) -> u64 {
+            self.state().asked
+        }
+        fn set_looked(&self, asked: u64) {
+            self.state().looked = asked;
         }
         fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error> {
             self.state().t0.insert(*key, *label);

@@ -2,14 +2,18 @@
 //! refused, what else listens is named, and what the session has started itself stays open.
 
 use anyhow::{Context, Result, ensure};
-use end_to_end::World;
 use end_to_end::bypass::{self, Fate};
 use end_to_end::listener::{self, OF_A_HELPER, OF_NOBODY, Server, outside, session};
 use end_to_end::scene::{can_refuse, is_lsm, kernel};
+use end_to_end::{World, wait_until};
 use serde_json::Value;
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
+use std::time::Duration;
+
+/// An emulated machine is slow.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn program() -> Result<()> {
@@ -238,6 +242,97 @@ fn what_the_session_has_started_itself_stays_open() -> Result<()> {
         let (output, summary) = session(&world, "enforce", &[], &at, "{both}")?;
         assert!(text(&output.stdout).contains("answer=done"), "{output:?}");
         assert_eq!((&summary["denied"], &summary["peers"]), (&0.into(), &serde_json::json!([])), "{summary}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_the_session_starts_is_reached_at_once_each_time() -> Result<()> {
+    let world = World::new()?;
+    let path = format!("unix:{}", world.home().join("own.sock").display());
+    for at in [path, format!("unix:@own-{}", world.user.id), "tcp:127.0.0.1:0".to_owned()] {
+        let script = "for n in 1 2 3 4 5 6 7 8 9 10; do rm -f ~/own.sock; {both}; done";
+        let (output, summary) = session(&world, "enforce", &[], &at, script)?;
+        let said = text(&output.stdout);
+        assert_eq!((said.matches("answer=done").count(), said.contains("errno=")), (10, false), "{output:?}");
+        assert_eq!((&summary["denied"], &summary["peers"]), (&0.into(), &serde_json::json!([])), "{summary}");
+    }
+    Ok(())
+}
+
+/// A session that asks as fast as it can, while a process outside begins to listen.
+fn while_polled(world: &World, program: &str, at: &str) -> Result<(Output, Value, Server)> {
+    let there = |name: &str| world.workspace().join(name);
+    for name in ["over", "over.ready"] {
+        let _ = std::fs::remove_file(there(name));
+    }
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| -> Result<Server> {
+            ensure!(wait_until(PATIENCE, || there("over.ready").exists()), "nobody polls");
+            let server = Server::start(world, program, at);
+            std::thread::sleep(Duration::from_secs(2));
+            world.write(&there("over"), "")?;
+            server
+        });
+        let (output, summary) = session(world, "enforce", &[], at, "{poll}; echo went on")?;
+        let server = server.join().map_err(|_| anyhow::anyhow!("no server"))??;
+        Ok((output, summary, server))
+    })
+}
+
+/// Places at which a process may begin to listen.
+fn places(world: &World) -> [String; 3] {
+    [
+        "tcp:127.0.0.1:20741".to_owned(),
+        format!("unix:{}", world.home().join("late.sock").display()),
+        format!("unix:@late-{}", world.user.id),
+    ]
+}
+
+#[test]
+fn a_helper_that_begins_to_listen_while_a_session_asks_is_not_reached() -> Result<()> {
+    let world = World::new()?;
+    for at in places(&world) {
+        let (output, summary, mut server) = while_polled(&world, OF_A_HELPER, &at)?;
+        let said = text(&output.stdout);
+        assert!(said.contains("went on"), "{output:?}");
+        assert_eq!(summary["verdict"], "deny", "{output:?} {summary}");
+        if at.starts_with("unix") && !is_lsm(&summary)? && kernel() < (6, 3) {
+            // Who listens is not told while the call runs: it may be reached once, by who ends then.
+            assert!(server.end()?.matches("work").count() <= 1, "{summary}");
+            continue;
+        }
+        assert_eq!(said.matches("answer=").count(), 0, "{said}");
+        let [peer] = peers(&summary, server.pid())[..] else { panic!("{summary}") };
+        let by_call = at.starts_with("tcp") || is_lsm(&summary)?;
+        let fate = if by_call { Fate::Refused } else { Fate::Stopped };
+        let word = if by_call { "refused" } else { "happened-and-stopped" };
+        assert_eq!((&peer["kind"]["helper"], &peer["fate"]), (&"terminal".into(), &word.into()), "{summary}");
+        assert_eq!(server.end()?, "", "{at}: it was asked from inside");
+        let kind = if at.starts_with("tcp") { "TCP" } else { "a unix socket" };
+        let way = format!("a helper, by {kind}, in the moment in which it begins to listen");
+        bypass::came(OUTSIDE, &way, "a user", fate);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_that_begins_to_listen_while_a_session_asks_is_reached_by_the_first_who_finds_it() -> Result<()> {
+    let world = World::new()?;
+    for at in places(&world) {
+        let (output, summary, mut server) = while_polled(&world, OF_NOBODY, &at)?;
+        let said = text(&output.stdout);
+        assert!(said.contains("went on") && said.contains("answer=done"), "{output:?}");
+        // Nobody listens, or there is no such file: the kernel's own answers.
+        let errors: Vec<&str> = said.lines().filter(|line| line.contains("errno=")).collect();
+        let own = |line: &&str| line.contains("errno=111 ") || line.contains("errno=2 ");
+        assert!(errors.iter().all(own), "{said}");
+        assert_eq!(
+            (&summary["verdict"], &summary["denied"], &summary["denials"]),
+            (&"allow".into(), &0.into(), &serde_json::json!([])),
+            "{summary}"
+        );
+        assert_eq!(server.end()?, "work\n", "{summary}");
     }
     Ok(())
 }

@@ -25,6 +25,11 @@ pub const SOCKET_FILE: u64 = 2;
 /// First byte of a [`SocketKey`]: the abstract name of a unix socket without its NUL; its length is the second byte. The upper half
 /// of the word is whose name it is, where that matters: a policy's in `NAMES_KNOWN`, a session's in `NAMES_BOUND`.
 pub const SOCKET_NAME: u64 = 3;
+/// First byte of a [`SocketKey`]: a network namespace, by its cookie, of which all who listen are in `LISTENERS` by the inodes of their
+/// sockets: who is not has begun to since somebody looked.
+pub const SOCKET_SPACE: u64 = 4;
+/// Value of `LISTENERS`: nothing speaks against reaching who listens there.
+pub const ANYBODY: u32 = 0;
 /// Abstract names of the compiled baselines of all running sessions.
 pub const MAX_NAMES_KNOWN: u32 = 8_192;
 /// Value of `NAMES_BOUND`: whichever address has the name.
@@ -158,13 +163,24 @@ pub const REASON_ABOVE: u32 = 0xff00_0005;
 pub const DEADLINE_NS: u32 = 0;
 /// `DEADLINE`: how often a process was made to stand still past it.
 pub const DEADLINE_STOPS: u32 = 1;
+/// `DEADLINE`: how often somebody was made to wait until user space has looked who listens.
+pub const DEADLINE_ASKED: u32 = 2;
+/// `DEADLINE`: what [`DEADLINE_ASKED`] was when the last look began that is done.
+pub const DEADLINE_LOOKED: u32 = 3;
 /// Words of `DEADLINE`.
-pub const DEADLINE_WORDS: u32 = 2;
+pub const DEADLINE_WORDS: u32 = 4;
 
 /// A socket by its inode.
 pub fn socket_inode(inode: u64) -> SocketKey {
     let mut key = [0; SOCKET_WORDS];
     (key[0], key[1]) = (SOCKET_INODE, inode);
+    key
+}
+
+/// A network namespace, by its cookie, see [`SOCKET_SPACE`].
+pub fn socket_space(cookie: u64) -> SocketKey {
+    let mut key = [0; SOCKET_WORDS];
+    (key[0], key[1]) = (SOCKET_SPACE, cookie);
     key
 }
 
@@ -220,8 +236,8 @@ wire! {
         pub put_off: u32,
         /// When it was last made to stand still with its whole session, as `stopped`.
         pub stands: u32,
-        /// Padding.
-        pub pad: u32,
+        /// The look that it waits for, or has waited for last: the lower half of what `DEADLINE_ASKED` was.
+        pub look: u32,
     }
 
     /// Whose a socket is; the value of `OWN_LISTENERS`.

@@ -2,12 +2,14 @@
 
 use crate::DenyList;
 use crate::walk::{self, Found};
-use abi::SocketKey;
+use abi::{ANYBODY, SocketKey};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 /// Bytes of one of the kernel's tables that are read.
@@ -17,6 +19,8 @@ const DESCRIPTORS: usize = 65_536;
 /// `__SO_ACCEPTCON`, include/linux/net.h, and the type of a socket for datagrams.
 const LISTENS: &str = "00010000";
 const DATAGRAMS: &str = "0002";
+/// Sockets at which anybody listens that the kernel side is told of: the others in its table are of who works for others.
+const KNOWN: usize = abi::MAX_LISTENERS as usize / 2;
 
 /// A socket without a file at which a process listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +175,19 @@ fn of_six(table: &str) -> impl Iterator<Item = [u8; 16]> + '_ {
     table.lines().filter_map(move |line| first(line).map(|ip| Ipv6Addr::from(ip).octets()))
 }
 
+/// The cookie of this process's network namespace.
+fn cookie() -> Option<u64> {
+    // include/uapi/asm-generic/socket.h
+    const SO_NETNS_COOKIE: libc::c_int = 71;
+    let socket = UnixDatagram::unbound().ok()?;
+    let (mut cookie, mut size) = (0u64, size_of::<u64>() as libc::socklen_t);
+    let (level, value) = (libc::SOL_SOCKET, (&raw mut cookie).cast());
+    // SAFETY: the value and its size outlive the call.
+    let failed =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), level, SO_NETNS_COOKIE, value, &raw mut size) };
+    (failed == 0).then_some(cookie)
+}
+
 /// Who holds which socket, as the kernel side was told.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -181,8 +198,14 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Tells where these processes listen, and which addresses are the machine's.
-    pub(super) fn tell(&mut self, list: &dyn DenyList, pids: BTreeSet<u32>) -> Result<(), crate::Error> {
+    /// Tells where these processes listen, that of all others nothing speaks against those that listen in `own`, and which addresses are
+    /// the machine's. `own` was read before the processes were looked at: whoever works for others is among these then.
+    pub(super) fn tell(
+        &mut self,
+        list: &dyn DenyList,
+        own: &Listening,
+        pids: BTreeSet<u32>,
+    ) -> Result<(), crate::Error> {
         let mut done = Ok(());
         let addresses = addresses();
         for addr in self.addresses.difference(&addresses) {
@@ -193,9 +216,9 @@ impl Told {
         }
         self.addresses = addresses;
         let here = namespace("self");
-        let own = Listening::of("self");
-        // Descriptors are only looked through where something new listens.
-        if pids == self.pids && own.inodes().all(|inode| self.seen.contains(&inode)) {
+        // Descriptors are only looked through where something else listens.
+        let seen: HashSet<u64> = own.inodes().collect();
+        if pids == self.pids && seen == self.seen {
             return done;
         }
         let mut tables: HashMap<PathBuf, Listening> = HashMap::new();
@@ -203,19 +226,31 @@ impl Told {
         for pid in &pids {
             let Some(namespace) = namespace(&pid.to_string()) else { continue };
             let listening = if Some(&namespace) == here.as_ref() {
-                &own
+                own
             } else {
                 tables.entry(namespace).or_insert_with(|| Listening::of(&pid.to_string()))
             };
             sockets.extend(listening.held_by(*pid, list).into_iter().map(|socket| (socket, *pid)));
         }
+        // Where there are more than are told, nobody counts as one who has just begun to.
+        if seen.len() <= KNOWN
+            && let Some(cookie) = cookie()
+        {
+            for key in seen.iter().map(|inode| abi::socket_inode(*inode)).chain([abi::socket_space(cookie)]) {
+                sockets.entry(key).or_insert(ANYBODY);
+            }
+        }
         for socket in self.sockets.keys().filter(|socket| !sockets.contains_key(*socket)) {
             done = done.and(list.remove_listener(socket));
         }
-        for (socket, pid) in sockets.iter().filter(|(socket, pid)| self.sockets.get(*socket) != Some(pid)) {
+        let mut new: Vec<_> =
+            sockets.iter().filter(|(socket, pid)| self.sockets.get(*socket) != Some(*pid)).collect();
+        // Whoever works for others first: a socket that has several keys is nobody else's by one of them.
+        new.sort_by_key(|(_, pid)| **pid == ANYBODY);
+        for (socket, pid) in new {
             done = done.and(list.insert_listener(socket, *pid));
         }
-        (self.seen, self.pids, self.sockets) = (own.inodes().collect(), pids, sockets);
+        (self.seen, self.pids, self.sockets) = (seen, pids, sockets);
         done
     }
 }
@@ -226,7 +261,7 @@ mod tests {
     use crate::denylist::fake::{Fake, key_of};
     use std::net::{TcpListener, UdpSocket};
     use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
+    use std::os::unix::net::{SocketAddr, UnixListener};
 
     #[test]
     fn what_this_process_listens_at_is_found() {
@@ -247,11 +282,17 @@ mod tests {
         let after = Listening::of("self").held_by(std::process::id(), &list);
         assert!(internet(&after) >= internet(&before) + 3, "{after:?}");
         let mut told = Told::default();
-        told.tell(&list, BTreeSet::from([std::process::id()])).unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        told.tell(&list, &Listening::of("self"), BTreeSet::from([std::process::id()])).unwrap();
         assert_eq!(list.state().listeners.get(&abi::socket_file(&key_of(&path))), Some(&std::process::id()));
         assert!(list.state().local.contains(&Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets()));
-        told.tell(&list, BTreeSet::new()).unwrap();
-        assert!(list.state().listeners.is_empty());
+        drop(tcp);
+        told.tell(&list, &Listening::of("self"), BTreeSet::new()).unwrap();
+        // What is left is known, and nothing speaks against it.
+        let listeners = list.state().listeners.clone();
+        assert_eq!(listeners.keys().filter(|key| key[0] == abi::SOCKET_SPACE).count(), 1);
+        assert!(listeners.keys().filter(|key| key[0] == abi::SOCKET_INODE).count() >= 5, "{listeners:?}");
+        assert!(listeners.values().all(|pid| *pid == ANYBODY), "{listeners:?}");
     }
 
     #[test]

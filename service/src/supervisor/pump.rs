@@ -145,12 +145,14 @@ fn run(mut reader: Reader, sessions: &Sessions, shared: &Shared) {
     // Without the right to it, there is none.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     let (kernel, mut records, mut late) = (&shared.kernel, 0u32, Duration::ZERO);
-    let mut stopped = Stopped::default();
+    let (mut stopped, mut looked) = (Stopped::default(), 0);
     while !shared.stop.load(Ordering::Acquire) {
         late += kernel.push_deadline(DEADLINE);
         wait(&reader, sessions, shared);
         late += kernel.push_deadline(DEADLINE);
-        stopped.let_go_on(kernel, sessions, std::mem::take(&mut late));
+        stopped.let_go_on(kernel, sessions, std::mem::take(&mut late), looked);
+        // Before the rings: who has reached somebody whom that look found is stopped in this pass, and goes on after it.
+        looked = kernel.looked();
         let sink = &mut |slot, heard| {
             records = records.wrapping_add(1);
             if records % PUSH_EVERY == 0 {
@@ -183,30 +185,36 @@ fn wait(reader: &Reader, sessions: &Sessions, shared: &Shared) {
     }
 }
 
-/// Processes that were made to stand still past a deadline.
+/// Processes that were made to stand still past a deadline, or until it is known who has begun to listen.
 #[derive(Default)]
 struct Stopped {
     /// How many times that was so when it was last looked at.
     times: u64,
     /// Those that go on already, by when they stood still.
     gone_on: HashMap<u32, u32>,
+    /// Some wait for a look.
+    waiting: bool,
 }
 
 impl Stopped {
-    /// Lets those go on that stand still, now that the deadline was pushed on, which had passed `late` ago.
-    fn let_go_on(&mut self, kernel: &Kernel, sessions: &Sessions, late: Duration) {
+    /// Lets those go on that stand still, now that the deadline was pushed on, which had passed `late` ago, but for who waits for a
+    /// look later than `looked`.
+    fn let_go_on(&mut self, kernel: &Kernel, sessions: &Sessions, late: Duration, looked: u64) {
         let times = kernel.deadline_stops();
-        if times == self.times {
+        if times == self.times && !self.waiting {
             return;
         }
         self.times = times;
         let standing = kernel.standing_still();
         // To look at a full map takes a slow machine longer than a deadline: who goes on would be stopped by the next call.
         let late = late + kernel.push_deadline(DEADLINE);
-        self.gone_on.retain(|pid, _| standing.iter().any(|(other, _)| other == pid));
-        for (pid, since) in standing {
-            if self.gone_on.insert(pid, since) != Some(since) {
-                cgroup::signal(pid, Signal::CONT);
+        self.gone_on.retain(|pid, _| standing.iter().any(|member| member.pid == *pid));
+        self.waiting = false;
+        for member in standing {
+            if member.waits(looked) {
+                self.waiting = true;
+            } else if self.gone_on.insert(member.pid, member.since) != Some(member.since) {
+                cgroup::signal(member.pid, Signal::CONT);
             }
         }
         // Those that were stopped while the deadline was pushed on are of the same time.
