@@ -20,7 +20,7 @@ use std::time::Duration;
 pub const DEED: &str = "WARDLINE_TEST_LISTENER";
 /// Where: `unix:PATH`, `unix:@NAME`, `tcp:IP:PORT`, `udp:IP:PORT` or, for one that answers nothing, `dgram:PATH`; several to ask, each apart by a blank.
 pub const AT: &str = "WARDLINE_TEST_AT";
-/// Who polls does so, as fast as it can, until this file is there or it is answered.
+/// Who polls asks as soon as somebody listens, and as fast as it can, until this file is there or it is answered.
 const UNTIL: &str = "WARDLINE_TEST_UNTIL";
 /// Who begins to listen hands that on.
 const HANDS_ON: &str = "WARDLINE_TEST_HANDS_ON";
@@ -59,12 +59,24 @@ fn said(asked: io::Result<String>) -> String {
     }
 }
 
+/// Whether somebody listens at a port, by the kernel's table: who connects by TCP as fast as it can may do so between the hook on the
+/// connect, which finds nobody, and the first packet.
+fn is_there(at: &str) -> Result<bool> {
+    let ("tcp", place) = split(at) else { return Ok(true) };
+    let port: u16 = place.rsplit(':').next().context("no port")?.parse()?;
+    let listens = |line: &str| line.contains(&format!(":{port:04X} 00000000:0000 0A "));
+    Ok(fs::read_to_string("/proc/net/tcp")?.lines().any(listens))
+}
+
 /// Tells each error once, and its number of times.
 fn poll(at: &str) -> Result<()> {
     let over = PathBuf::from(std::env::var_os(UNTIL).context("until when")?);
     let mut errors = BTreeMap::<i32, u64>::new();
     fs::write(over.with_extension("ready"), "")?;
     while !over.exists() {
+        if !is_there(at)? {
+            continue;
+        }
         match ask(at) {
             Ok(answer) => {
                 println!("\n{at} answer={answer}");

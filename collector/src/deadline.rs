@@ -15,7 +15,7 @@ impl Kernel {
         if before == 0 { Duration::ZERO } else { Duration::from_nanos(now.saturating_sub(before)) }
     }
 
-    /// How many times a process was made to stand still past a deadline.
+    /// How many times a process was made to stand still, past a deadline or until it is looked who listens.
     pub fn deadline_stops(&self) -> u64 {
         self.maps.deadline.word(abi::DEADLINE_STOPS).map_or(0, |times| times.load(Ordering::SeqCst))
     }
@@ -57,8 +57,8 @@ pub struct Standing {
 impl Standing {
     /// Whether it waits for a look, of those that are done up to a number.
     pub fn waits(&self, looked: u64) -> bool {
-        // Numbers wrap around.
-        (looked as u32).wrapping_sub(self.look).cast_signed() < 0
+        // Numbers wrap around; 0: it never did.
+        self.look != 0 && (looked as u32).wrapping_sub(self.look).cast_signed() < 0
     }
 }
 

@@ -5,7 +5,9 @@ use crate::peer::Peer;
 use crate::read::{Address, zeroed};
 use crate::task::{self, Inside};
 use crate::{dentry, loan, offsets};
-use abi::{ANYBODY, Listener, SOCKET_FILE, SOCKET_INODE, SOCKET_NAME, SOCKET_SPACE, SOCKET_WORDS};
+use abi::{
+    ANYBODY, Listener, SOCKET_FILE, SOCKET_INODE, SOCKET_NAME, SOCKET_SPACE, SOCKET_UNIX, SOCKET_WORDS,
+};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::bpf_sock_tuple;
 use aya_ebpf::helpers::generated::{
@@ -18,6 +20,7 @@ use core::mem::MaybeUninit;
 const OF_SOCKET: u64 = u64::MAX;
 /// Nothing is known of a socket, or of a network namespace.
 const UNKNOWN: u64 = u64::MAX;
+const OF_ANYBODY: u64 = ANYBODY as u64;
 const SOCK_STREAM: u16 = 1;
 const SOCK_DGRAM: u16 = 2;
 const LOOPBACK4: u32 = u32::from_ne_bytes([127, 0, 0, 1]);
@@ -63,8 +66,11 @@ pub extern "C" fn behind_unix(slot: u64, pid: u64, unix: u64) -> u64 {
     if reason != 0 || unix == 0 {
         return pid << 32 | reason;
     }
-    let known = listens_at_unix(unix);
-    if known == u64::from(ANYBODY) { pid << 32 } else { known << 32 | reason_of(slot, known) }
+    let known = match known(SOCKET_UNIX, inode(Address(unix))) {
+        UNKNOWN | OF_ANYBODY => listens_at_unix(unix),
+        pid => pid,
+    };
+    if known == OF_ANYBODY { pid << 32 } else { known << 32 | reason_of(slot, known) }
 }
 
 /// The process that is known to listen at a unix socket, by its file or its abstract name; 0 where none is.
@@ -163,7 +169,7 @@ pub extern "C" fn is_new_to(slot: u64, pid: u64, sk: u64) -> u64 {
     let sk = Address(sk);
     let own = task::find(pid as u32, 0).is_some_and(|other| u64::from(other.slot) == slot);
     let inode = if own { 0 } else { inode(sk) };
-    u64::from(inode != 0 && known(SOCKET_INODE, inode) == UNKNOWN && is_looked_at(sk))
+    u64::from(inode != 0 && known(SOCKET_UNIX, inode) == UNKNOWN && is_looked_at(sk))
 }
 
 /// Whether user space looks who listens in the network namespace of a socket.

@@ -25,9 +25,12 @@ pub const SOCKET_FILE: u64 = 2;
 /// First byte of a [`SocketKey`]: the abstract name of a unix socket without its NUL; its length is the second byte. The upper half
 /// of the word is whose name it is, where that matters: a policy's in `NAMES_KNOWN`, a session's in `NAMES_BOUND`.
 pub const SOCKET_NAME: u64 = 3;
-/// First byte of a [`SocketKey`]: a network namespace, by its cookie, of which all who listen are in `LISTENERS` by the inodes of their
-/// sockets: who is not has begun to since somebody looked.
+/// First byte of a [`SocketKey`]: a network namespace, by its cookie, of which all who listen for connections are in `LISTENERS` by the
+/// inodes of their sockets: who is not has begun to since somebody looked.
 pub const SOCKET_SPACE: u64 = 4;
+/// First byte of a [`SocketKey`]: the number of a unix socket's inode. Apart from `SOCKET_INODE`: names of unix sockets can be chosen so
+/// that the kernel's table of them says anything.
+pub const SOCKET_UNIX: u64 = 5;
 /// Value of `LISTENERS`: nothing speaks against reaching who listens there.
 pub const ANYBODY: u32 = 0;
 /// Abstract names of the compiled baselines of all running sessions.
@@ -161,7 +164,7 @@ pub const REASON_ABOVE: u32 = 0xff00_0005;
 
 /// `DEADLINE`: when user space must have pushed it on, CLOCK_MONOTONIC in ns; 0: never.
 pub const DEADLINE_NS: u32 = 0;
-/// `DEADLINE`: how often a process was made to stand still past it.
+/// `DEADLINE`: how often a process was made to stand still, past it or until somebody has looked who listens.
 pub const DEADLINE_STOPS: u32 = 1;
 /// `DEADLINE`: how often somebody was made to wait until user space has looked who listens.
 pub const DEADLINE_ASKED: u32 = 2;
@@ -174,6 +177,13 @@ pub const DEADLINE_WORDS: u32 = 4;
 pub fn socket_inode(inode: u64) -> SocketKey {
     let mut key = [0; SOCKET_WORDS];
     (key[0], key[1]) = (SOCKET_INODE, inode);
+    key
+}
+
+/// A unix socket by its inode.
+pub fn socket_unix(inode: u64) -> SocketKey {
+    let mut key = [0; SOCKET_WORDS];
+    (key[0], key[1]) = (SOCKET_UNIX, inode);
     key
 }
 

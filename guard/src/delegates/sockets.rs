@@ -19,7 +19,7 @@ const DESCRIPTORS: usize = 65_536;
 /// `__SO_ACCEPTCON`, include/linux/net.h, and the type of a socket for datagrams.
 const LISTENS: &str = "00010000";
 const DATAGRAMS: &str = "0002";
-/// Sockets at which anybody listens that the kernel side is told of: the others in its table are of who works for others.
+/// Sockets at which anybody listens for connections that the kernel side is told of: the others in its table are of who works for others.
 const KNOWN: usize = abi::MAX_LISTENERS as usize / 2;
 
 /// A socket without a file at which a process listens.
@@ -41,17 +41,29 @@ pub enum Own {
 pub(super) struct Listening {
     internet: HashSet<u64>,
     unix: HashMap<u64, Vec<u8>>,
+    /// Those that are connected to.
+    connected_to: HashSet<SocketKey>,
+    /// Every table was read to its end.
+    whole: bool,
 }
 
 impl Listening {
     /// Those of a process's network namespace.
     pub(super) fn of(process: &str) -> Listening {
-        let table = |name: &str| read(&format!("/proc/{process}/net/{name}"));
-        let mut listening = Listening::default();
-        for (name, state) in [("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")] {
-            listening.internet.extend(internet(&table(name), state));
-        }
-        listening.unix = unix(&table("unix"));
+        let mut listening = Listening { whole: true, ..Listening::default() };
+        let mut table = |name: &str| {
+            let table = read(&format!("/proc/{process}/net/{name}"));
+            listening.whole &= (table.len() as u64) < TABLE;
+            table
+        };
+        let (tcp, udp) = ([table("tcp"), table("tcp6")], [table("udp"), table("udp6")]);
+        let unix = table("unix");
+        let tcp: HashSet<u64> = tcp.iter().flat_map(|table| internet(table, "0A")).collect();
+        listening.internet = udp.iter().flat_map(|table| internet(table, "07")).collect();
+        listening.internet.extend(&tcp);
+        listening.unix = names(&unix);
+        let accept = accepting(&unix).into_iter().map(abi::socket_unix);
+        listening.connected_to = tcp.into_iter().map(abi::socket_inode).chain(accept).collect();
         listening
     }
 
@@ -74,14 +86,16 @@ impl Listening {
 
     /// Those of them that a process holds.
     pub(super) fn held_by(&self, pid: u32, list: &dyn DenyList) -> Vec<SocketKey> {
-        let place = |inode: &u64| match self.unix.get(inode) {
-            Some(name) => match name.strip_prefix(b"@") {
+        let place = |inode: u64| {
+            let name = self.unix.get(&inode).and_then(|name| match name.strip_prefix(b"@") {
                 Some(name) => abi::socket_name(name, 0),
                 None => file(pid, name, list),
-            },
-            None => self.internet.contains(inode).then(|| abi::socket_inode(*inode)),
+            });
+            let unix = self.unix.contains_key(&inode).then(|| abi::socket_unix(inode));
+            let internet = self.internet.contains(&inode).then(|| abi::socket_inode(inode));
+            [name, unix, internet].into_iter().flatten()
         };
-        descriptors(pid).iter().filter_map(place).collect()
+        descriptors(pid).into_iter().flat_map(place).collect()
     }
 }
 
@@ -138,22 +152,41 @@ fn internet(table: &[u8], state: &str) -> HashSet<u64> {
     table.split(|&byte| byte == b'\n').skip(1).filter_map(inode).filter(|inode| *inode != 0).collect()
 }
 
-/// The inodes of the table of unix sockets, and their paths or names with `@` before them, of those that listen or are sent to:
-/// flags, type, inode and path are its fields 4, 5, 7 and 8.
-fn unix(table: &[u8]) -> HashMap<u64, Vec<u8>> {
-    let named = |line: &[u8]| {
+/// A line of the table of unix sockets: flags, type, inode and path are its fields 4, 5, 7 and 8.
+struct Line<'a> {
+    flags: &'a str,
+    kind: &'a str,
+    inode: u64,
+    name: &'a [u8],
+}
+
+fn lines(table: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    table.split(|&byte| byte == b'\n').skip(1).filter_map(|line| {
         let mut fields = line.splitn(7, |&byte| byte == b' ').skip(3);
         let mut text = || std::str::from_utf8(fields.next()?).ok();
-        let (flags, kind, _, rest) = (text()?, text()?, text()?, fields.next()?);
-        if flags != LISTENS && kind != DATAGRAMS {
-            return None;
-        }
+        let (flags, kind, _) = (text()?, text()?, text()?);
         // The inode is padded with blanks.
-        let rest = rest.trim_ascii_start();
+        let rest = fields.next()?.trim_ascii_start();
         let (inode, name) = rest.split_at(rest.iter().position(|&byte| byte == b' ')?);
-        Some((std::str::from_utf8(inode).ok()?.parse().ok()?, name[1..].to_vec()))
-    };
-    table.split(|&byte| byte == b'\n').skip(1).filter_map(named).collect()
+        Some(Line { flags, kind, inode: std::str::from_utf8(inode).ok()?.parse().ok()?, name: &name[1..] })
+    })
+}
+
+/// The unix sockets that listen or are sent to, by their inodes, and their paths or names with `@` before them.
+fn names(table: &[u8]) -> HashMap<u64, Vec<u8>> {
+    let named = lines(table).filter(|line| line.flags == LISTENS || line.kind == DATAGRAMS);
+    named.map(|line| (line.inode, line.name.to_vec())).collect()
+}
+
+/// The unix sockets that are connected to. A name may have lines of its own in it, so that what is there twice is not believed.
+fn accepting(table: &[u8]) -> HashSet<u64> {
+    let mut times = HashMap::<u64, (u32, bool)>::new();
+    for line in lines(table) {
+        let (times, accepts) = times.entry(line.inode).or_default();
+        *times += 1;
+        *accepts |= line.flags == LISTENS;
+    }
+    times.into_iter().filter(|(_, found)| *found == (1, true)).map(|(inode, _)| inode).collect()
 }
 
 /// The machine's own addresses, v4-mapped where they are IPv4: the tables of routes and of interfaces.
@@ -192,6 +225,9 @@ fn cookie() -> Option<u64> {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     seen: HashSet<u64>,
+    connected_to: HashSet<SocketKey>,
+    /// Of all who listen for connections.
+    is_told: bool,
     pids: BTreeSet<u32>,
     sockets: BTreeMap<SocketKey, u32>,
     addresses: BTreeSet<[u8; 16]>,
@@ -217,8 +253,8 @@ impl Told {
         self.addresses = addresses;
         let here = namespace("self");
         // Descriptors are only looked through where something else listens.
-        let seen: HashSet<u64> = own.inodes().collect();
-        if pids == self.pids && seen == self.seen {
+        let is_same = own.inodes().all(|inode| self.seen.contains(&inode));
+        if pids == self.pids && is_same && own.connected_to == self.connected_to {
             return done;
         }
         let mut tables: HashMap<PathBuf, Listening> = HashMap::new();
@@ -232,25 +268,51 @@ impl Told {
             };
             sockets.extend(listening.held_by(*pid, list).into_iter().map(|socket| (socket, *pid)));
         }
-        // Where there are more than are told, nobody counts as one who has just begun to.
-        if seen.len() <= KNOWN
-            && let Some(cookie) = cookie()
-        {
-            for key in seen.iter().map(|inode| abi::socket_inode(*inode)).chain([abi::socket_space(cookie)]) {
-                sockets.entry(key).or_insert(ANYBODY);
-            }
+        // Where they are more than are told, or were not all read, nobody counts as one who has just begun to.
+        let few = own.whole && own.connected_to.len() <= KNOWN;
+        if !few && self.is_told {
+            tracing::warn!("too many sockets listen: who begins to is known a quarter of a second later");
         }
+        self.is_told = few;
+        if let Some(cookie) = cookie().filter(|_| few) {
+            for key in &own.connected_to {
+                sockets.entry(*key).or_insert(ANYBODY);
+            }
+            sockets.insert(abi::socket_space(cookie), ANYBODY);
+        }
+        done = done.and(self.put(list, sockets));
+        // What failed is done once more.
+        self.pids = if done.is_ok() { pids } else { BTreeSet::new() };
+        self.connected_to = if done.is_ok() { own.connected_to.clone() } else { HashSet::new() };
+        self.seen = own.inodes().collect();
+        done
+    }
+
+    /// Puts what it is now into the kernel side, in this order: whoever works for others, who else listens, and that these are all.
+    fn put(&mut self, list: &dyn DenyList, sockets: BTreeMap<SocketKey, u32>) -> Result<(), crate::Error> {
+        let is_space = |socket: &SocketKey| socket[0] == abi::SOCKET_SPACE;
+        let mut done = Ok(());
         for socket in self.sockets.keys().filter(|socket| !sockets.contains_key(*socket)) {
             done = done.and(list.remove_listener(socket));
         }
+        self.sockets.retain(|socket, _| sockets.contains_key(socket));
         let mut new: Vec<_> =
-            sockets.iter().filter(|(socket, pid)| self.sockets.get(*socket) != Some(*pid)).collect();
-        // Whoever works for others first: a socket that has several keys is nobody else's by one of them.
-        new.sort_by_key(|(_, pid)| **pid == ANYBODY);
+            sockets.into_iter().filter(|(socket, pid)| self.sockets.get(socket) != Some(pid)).collect();
+        new.sort_by_key(|(socket, pid)| (is_space(socket), *pid == ANYBODY));
         for (socket, pid) in new {
-            done = done.and(list.insert_listener(socket, *pid));
+            let put = list.insert_listener(&socket, pid);
+            if put.is_ok() {
+                self.sockets.insert(socket, pid);
+            }
+            done = done.and(put);
         }
-        (self.seen, self.pids, self.sockets) = (seen, pids, sockets);
+        if done.is_err() {
+            // Who is missing would be waited for in vain.
+            for space in self.sockets.keys().filter(|socket| is_space(socket)) {
+                let _ = list.remove_listener(space);
+            }
+            self.sockets.retain(|socket, _| !is_space(socket));
+        }
         done
     }
 }
@@ -291,7 +353,9 @@ mod tests {
         // What is left is known, and nothing speaks against it.
         let listeners = list.state().listeners.clone();
         assert_eq!(listeners.keys().filter(|key| key[0] == abi::SOCKET_SPACE).count(), 1);
-        assert!(listeners.keys().filter(|key| key[0] == abi::SOCKET_INODE).count() >= 5, "{listeners:?}");
+        for kind in [abi::SOCKET_INODE, abi::SOCKET_UNIX] {
+            assert!(listeners.keys().any(|key| key[0] == kind), "{listeners:?}");
+        }
         assert!(listeners.values().all(|pid| *pid == ANYBODY), "{listeners:?}");
     }
 
@@ -307,7 +371,11 @@ mod tests {
                      0: 00000003 00000000 00000000 0001 03 4713 /run/a b\n\
                      0: 00000003 00000000 00000000 0002 01 4714\n";
         let expected = HashMap::from([(4711, b"/run/a b".to_vec()), (12, b"@name".to_vec())]);
-        assert_eq!(unix(table.as_bytes()), expected);
+        assert_eq!(names(table.as_bytes()), expected);
+        let forged = "Num RefCount Protocol Flags Type St Inode Path\n\
+                      0: 00000002 00000000 00010000 0001 01 4711 /run/a\n\
+                      0: 00000002 00000000 00010000 0001 01 4712 @x\n: 0 0 00010000 1 1 4711 @q\n";
+        assert_eq!(accepting(forged.as_bytes()), HashSet::from([4712]));
         let table = "  +-- 127.0.0.0/8 2 0 2\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 10.0.0.0\n        /24 link UNICAST\n";
         let local: Vec<_> = of_four(table).collect();
         assert_eq!(local, [Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets()]);

@@ -42,8 +42,8 @@ pub(super) fn next(
         }
         // A pump that is not back is no answer.
         if let Some(came) = in_time.as_ref().and_then(|flush| pump.has_flushed(flush)) {
-            in_time = None;
-            if came {
+            in_time = in_time.filter(|_| came).and_then(|flush| pump.begin_again(&flush));
+            if came && in_time.is_none() {
                 running.see_change();
                 tell(stream, running, &mut told)?;
                 answer(stream, &Reply::InTime);

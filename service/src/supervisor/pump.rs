@@ -24,6 +24,8 @@ const WHOLE_PASSES: u64 = 3;
 const DEADLINE: Duration = Duration::from_millis(250);
 /// Records between two pushes in one pass: a pass over full rings takes tenths of a second.
 const PUSH_EVERY: u32 = 256;
+/// A look takes hundredths of a second: who waits longer for one is told of.
+const LONG: Duration = Duration::from_secs(2);
 /// Precedence over what a session may do to get the processors for itself, `setpriority(2)`.
 const NICE: i32 = -20;
 /// How long such passes may take: a full ring is emptied in tenths of a second.
@@ -96,9 +98,25 @@ impl Pump {
 
     /// Begins to, for who has something else to do meanwhile and asks [`Pump::has_flushed`] now and then.
     pub fn begin_flush(&self) -> Flush {
+        self.begin_flush_for(self.shared.kernel.asked_to_look())
+    }
+
+    fn begin_flush_for(&self, look: u64) -> Flush {
         self.shared.flushing.fetch_add(1, Ordering::AcqRel);
         let target = *self.shared.passes() + WHOLE_PASSES;
-        Flush { shared: Arc::clone(&self.shared), target, until: Instant::now() + FLUSH_TIMEOUT }
+        let looked = self.shared.kernel.looked() >= look;
+        Flush {
+            shared: Arc::clone(&self.shared),
+            target,
+            until: Instant::now() + FLUSH_TIMEOUT,
+            look,
+            looked,
+        }
+    }
+
+    /// Once more, where somebody waited for a look when it was begun that was not done: who goes on then does so in later passes.
+    pub fn begin_again(&self, flush: &Flush) -> Option<Flush> {
+        (!flush.looked).then(|| self.begin_flush_for(flush.look))
     }
 
     /// What came of it, as [`Pump::flush`] says; `None`: nothing yet.
@@ -123,6 +141,9 @@ pub struct Flush {
     shared: Arc<Shared>,
     target: u64,
     until: Instant,
+    /// What [`Kernel::asked_to_look`] was, and whether that look was done.
+    look: u64,
+    looked: bool,
 }
 
 impl Drop for Flush {
@@ -192,8 +213,10 @@ struct Stopped {
     times: u64,
     /// Those that go on already, by when they stood still.
     gone_on: HashMap<u32, u32>,
-    /// Some wait for a look.
-    waiting: bool,
+    /// Since when some wait for a look.
+    waiting: Option<Instant>,
+    /// It was said that they do.
+    said: bool,
 }
 
 impl Stopped {
@@ -201,7 +224,7 @@ impl Stopped {
     /// look later than `looked`.
     fn let_go_on(&mut self, kernel: &Kernel, sessions: &Sessions, late: Duration, looked: u64) {
         let times = kernel.deadline_stops();
-        if times == self.times && !self.waiting {
+        if times == self.times && self.waiting.is_none() {
             return;
         }
         self.times = times;
@@ -209,14 +232,26 @@ impl Stopped {
         // To look at a full map takes a slow machine longer than a deadline: who goes on would be stopped by the next call.
         let late = late + kernel.push_deadline(DEADLINE);
         self.gone_on.retain(|pid, _| standing.iter().any(|member| member.pid == *pid));
-        self.waiting = false;
+        let mut waiting = None;
         for member in standing {
             if member.waits(looked) {
-                self.waiting = true;
+                waiting = Some(member.pid);
             } else if self.gone_on.insert(member.pid, member.since) != Some(member.since) {
                 cgroup::signal(member.pid, Signal::CONT);
             }
         }
+        let since = self.waiting;
+        self.waiting = waiting.map(|_| since.unwrap_or_else(Instant::now));
+        if let (Some(pid), Some(since)) = (waiting, since)
+            && since.elapsed() > LONG
+            && !std::mem::replace(&mut self.said, true)
+        {
+            tracing::error!(
+                pid,
+                "stands still for seconds: who listens where it connects to is not looked at"
+            );
+        }
+        self.said &= waiting.is_some();
         // Those that were stopped while the deadline was pushed on are of the same time.
         if !late.is_zero() {
             sessions.stood_still(late);
