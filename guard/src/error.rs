@@ -90,6 +90,9 @@ pub enum Error {
         /// What it closes.
         path: PathBuf,
     },
+    /// others were faster
+    #[error("the rules of the session became other ones meanwhile: try again")]
+    Renewed,
     /// a live probe could not be made
     #[error("the live probe could not be made: {0}")]
     Probe(&'static str),

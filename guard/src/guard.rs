@@ -4,7 +4,9 @@ use crate::delegates::Delegates;
 use crate::denylist::no_session;
 use crate::fanotify::{self, Group, Marks};
 use crate::loans::Loans;
+use crate::obeyed::Obeyed;
 use crate::reason::{Normal, Reasons};
+use crate::renewing::{Released, Renewed, keeps_places};
 use crate::session::itself;
 use crate::session::names::{Names, Resolvers};
 use crate::session::whole::Whole;
@@ -24,12 +26,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
 use wire::{Confinement, Mode};
-
-/// How long the command waits for the first answers to what its baseline knows by name: a resolver nearby is done by
-/// then, and where there is none nobody waits.
-const FIRST_ANSWERS: Duration = Duration::from_millis(250);
 
 /// The guard of one machine: the deny-list, the reasons in it, and the static stage.
 pub struct Guard {
@@ -133,33 +130,30 @@ impl Guard {
         let guarded = t0::Guarded {
             uid: context.uid,
             home: path(&context.home),
-            rules,
+            rules: rules.of_task(live.segment.task.as_str()),
             workspaces: context.workspaces.iter().map(path).collect(),
             variables,
             force,
             rewrites: own_files.iter().map(|(path, _)| path.clone()).collect(),
             key_files,
+            since: None,
         };
         live.own_files = own_files;
         live.delegates = Some(self.shared.delegates.watch(guarded.uid, slot)?);
-        if self.shared.tier == Tier::Tracepoint {
-            live.jewels = Some(self.shared.marks(guarded.uid)?);
-        }
-        live.coverage = self.shared.jewels.arm(slot, &guarded, live.jewels.as_ref())?;
-        live.watched = Watched::of(&guarded.rules, &live.meta.context, &live.coverage.repositories);
-        // What cannot be refused, and freezes the session, is put back. Nothing freezes in the other modes.
-        if self.shared.tier == Tier::Tracepoint && mode == Mode::Enforce {
-            let found = &live.coverage.found;
-            let kept = t0::keep(&*self.shared.list, &guarded.home, &guarded.rules, found);
+        let obeyed = Obeyed::arm(&self.shared, slot, guarded)?;
+        let (guarded, coverage) = (Arc::clone(&obeyed.guarded), obeyed.coverage());
+        live.rules = rules;
+        live.watched = Watched::of(&guarded.rules, &live.meta.context, &coverage.repositories);
+        if keeps_places(self.shared.tier, mode) {
+            let kept = t0::keep(&*self.shared.list, &guarded.home, &guarded.rules, &coverage.found);
             live.undo = Undo::keeping(kept, t0::Places::of(&guarded));
         }
-        if self.shared.jewels.is_any_readable(slot) {
-            let watched = Whole::start(self.shared.clone(), slot);
-            live.whole = Some(watched.map_err(|e| Error::io("a thread could not be started", e))?);
-        }
+        live.whole = Whole::of(&self.shared, slot)?;
+        let skipped = obeyed.marks.as_ref().map(Marks::skipped);
+        live.obeyed.push(obeyed);
         live.loans = Loans::arm(&self.shared, &guarded.rules, &live.meta.context.resolvers, hosts::resolve)?;
-        if let Some(hosts) = live.loans.as_ref().and_then(Loans::hosts) {
-            hosts.settle(FIRST_ANSWERS);
+        if let Some(resolved) = live.loans.as_ref().and_then(Loans::hosts) {
+            resolved.settle(hosts::FIRST_ANSWERS);
         }
         live.notes.extend(guarded.rules.loans().map(|rule| {
             format!(
@@ -174,7 +168,7 @@ impl Guard {
         live.notes.extend(
             opened.map(|rule| format!("rule `{}` of `{}` opens what else is closed", rule.id, rule.file)),
         );
-        if let Some(skipped) = live.jewels.as_ref().map(Marks::skipped).filter(|&skipped| skipped > 0) {
+        if let Some(skipped) = skipped.filter(|&skipped| skipped > 0) {
             live.notes.push(format!(
                 "{skipped} files of the static deny-list take no permission mark: an open of one is ended after the fact, \
                  not prevented"
@@ -186,8 +180,8 @@ impl Guard {
                 let entered = live.place().enter(&live.segment.task, baseline)?;
                 let baseline = live.enter(entered);
                 live.score_under(Some(baseline));
-                if let Some(hosts) = live.armed.as_ref().and_then(|armed| armed.hosts.as_ref()) {
-                    hosts.settle(FIRST_ANSWERS);
+                if let Some(resolved) = live.armed.as_ref().and_then(|armed| armed.hosts.as_ref()) {
+                    resolved.settle(hosts::FIRST_ANSWERS);
                 }
             }
             (_, None) => live.notes.push(live.without_baseline()),
@@ -195,14 +189,6 @@ impl Guard {
         live.confinement = confine::choose(confinement, self.shared.tier, mode);
         live.publish()?;
         Ok(live)
-    }
-}
-
-impl Shared {
-    /// No marks yet, of a session or a policy of a user's.
-    fn marks(&self, uid: u32) -> Result<Marks, Error> {
-        let group = self.group.clone().filter(|group| group.alive());
-        group.map(|group| Marks::new(group, uid)).ok_or(Error::Unanswered)
     }
 }
 
@@ -222,9 +208,21 @@ impl Live {
         Place { shared: Arc::clone(&self.shared), context, directory, own }
     }
 
-    /// Opens a new segment, unless its task goes on, and switches to its policy in one step: what was learned for the old task holds until then.
-    /// Returns the old policy, which is taken back when it is dropped: that takes a while.
-    pub fn switch(&mut self, task: &TaskName, entered: Option<Entered>) -> Result<Option<Retired>, Error> {
+    /// Opens a new segment, unless its task goes on, and switches to its policy and its rules in one step: those of the old task
+    /// hold until then. Returns the old ones, which are taken back when they are dropped: that takes a while.
+    pub fn switch(
+        &mut self,
+        task: &TaskName,
+        entered: Option<Entered>,
+        renewed: Option<Renewed>,
+    ) -> Result<Retired, Error> {
+        let is_outdated = match &renewed {
+            Some(renewed) => !self.is_before(renewed),
+            None => !self.obeys_rules_of(task),
+        };
+        if is_outdated {
+            return Err(Error::Renewed);
+        }
         let old_segment = self.segment.clone();
         // The same task goes on, under a policy that was compiled anew: what the score holds against the session stays.
         let goes_on = old_segment.task == *task && self.scorer.is_some() && entered.is_some();
@@ -256,11 +254,12 @@ impl Live {
             self.segment = old_segment;
             return Err(e);
         }
+        let released = renewed.map(|renewed| self.take_over(renewed));
         let segment = self.segment.clone();
         if let Some(recording) = self.recording.as_mut().filter(|_| !goes_on) {
             recording.segment(segment);
         }
-        Ok(old.map(Retired))
+        Ok(Retired { _policy: old, _rules: released })
     }
 
     /// Takes over an armed baseline, and gives it back to be scored under. The kernel does not obey it before
@@ -278,7 +277,7 @@ impl Live {
     }
 
     /// Tells the kernel what it obeys from now on, in one step. What T2 took away stays away.
-    fn publish(&self) -> Result<(), Error> {
+    pub(crate) fn publish(&self) -> Result<(), Error> {
         let mut session = self.shared.list.session(self.slot)?;
         session.segment = self.segment.index;
         session.flags = 0;
@@ -331,8 +330,11 @@ pub struct Entered {
     notes: Vec<String>,
 }
 
-/// A policy that no session obeys any more.
-pub struct Retired(#[expect(dead_code, reason = "held to be taken back when it is dropped")] Armed);
+/// A policy and rules that no session obeys any more.
+pub struct Retired {
+    _policy: Option<Armed>,
+    _rules: Option<Released>,
+}
 
 impl Place {
     /// Compiles and arms a baseline for a segment of this task. It looks at the file system, which may take long or for ever:

@@ -68,7 +68,7 @@ impl Drop for Loans {
 }
 
 /// The hosts of a session's loans, and those that rules leave open to all of them, with the loans that each is for.
-fn hosts(rules: &Rules) -> BTreeMap<String, u32> {
+pub(crate) fn hosts(rules: &Rules) -> BTreeMap<String, u32> {
     let mut hosts: BTreeMap<String, u32> = BTreeMap::new();
     for (number, rule) in (0..).zip(rules.loans()) {
         for host in &rule.hosts {

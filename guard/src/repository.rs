@@ -3,7 +3,7 @@
 
 use crate::rules::{self, Trouble};
 use event::shown;
-use policy::{Layer, MAX_BYTES_OF_REPOSITORY, Policy, Rules, Source};
+use policy::{Layer, MAX_BYTES, MAX_BYTES_OF_REPOSITORY, Policy, Rules, Source};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -64,7 +64,8 @@ impl Believed {
         let mut all = self.without(&source.file);
         let fits = !source.file.contains(char::is_control) && all.0.len() < MAX_BELIEVED;
         all.0.push((source.file.clone(), hash(&source.text)));
-        fits.then_some(all)
+        // Longer, it would not be read again.
+        (fits && all.text().len() <= MAX_BYTES).then_some(all)
     }
 
     /// Believes a file no more.
@@ -214,6 +215,7 @@ mod tests {
         assert!(again.has(&changed) && !again.has(&one), "{again:?}");
         assert_eq!(again.without(&one.file), Believed::default());
         assert_eq!(Believed::default().with(&source("/a\nb", OWN)), None);
+        assert_eq!(Believed::default().with(&source(&format!("/{}", "a".repeat(MAX_BYTES)), OWN)), None);
         let said = untold(&changed, believed.knows(&changed.file));
         assert!(
             said.contains("was changed") && said.contains("No agent session may read `.other`"),

@@ -200,13 +200,15 @@ fn stat(fd: BorrowedFd<'_>, path: &Path) -> Result<Stat, Trouble> {
 }
 
 fn source(layer: Layer, path: PathBuf, file: OwnedFd) -> Result<Source, Trouble> {
-    let mut text = String::new();
-    // One byte more than may be there: a longer file is told as one.
-    let read = File::from(file).take(MAX_BYTES as u64 + 1).read_to_string(&mut text);
-    match read {
-        Ok(_) => Ok(Source { layer, file: path.display().to_string(), text }),
-        Err(why) => Err(Trouble::Unread { file: path, why: why.to_string() }),
+    let mut bytes = Vec::new();
+    let unread = |why: String| Trouble::Unread { file: path.clone(), why };
+    // One byte more than may be there: what is cut says something else.
+    let read = File::from(file).take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
+    if read.map_err(|why| unread(why.to_string()))? > MAX_BYTES {
+        return Err(unread(format!("it has more than {MAX_BYTES} bytes")));
     }
+    let text = String::from_utf8(bytes).map_err(|why| unread(why.to_string()))?;
+    Ok(Source { layer, file: path.display().to_string(), text })
 }
 
 #[cfg(test)]
@@ -269,6 +271,20 @@ mod tests {
                 let wrong = base.read().unwrap_err();
                 assert!(wrong.contains("others may write it"), "{path}: {wrong}");
             }
+        }
+    }
+
+    #[test]
+    fn one_that_is_too_long_is_not_cut() {
+        let base = Directory::new();
+        let path = base.0.path().join(FILE);
+        fs::write(&path, "#".repeat(MAX_BYTES)).unwrap();
+        assert_eq!(base.read().unwrap().unwrap().text.len(), MAX_BYTES);
+        // Also where the cut would fall into a letter.
+        for text in ["#".repeat(MAX_BYTES + 1), "é".repeat(MAX_BYTES)] {
+            fs::write(&path, text).unwrap();
+            let wrong = base.read().unwrap_err();
+            assert!(wrong.contains("it has more than 1048576 bytes"), "{wrong}");
         }
     }
 

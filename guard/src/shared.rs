@@ -1,9 +1,9 @@
 //! What the sessions of a machine share.
 
 use crate::delegates::Delegates;
-use crate::fanotify::Group;
+use crate::fanotify::{Group, Marks};
 use crate::reason::Reasons;
-use crate::{DenyList, t0};
+use crate::{DenyList, Error, t0};
 use collector::Tier;
 use models::Thresholds;
 use std::sync::Arc;
@@ -20,4 +20,12 @@ pub(crate) struct Shared {
     /// Of the permission marks of all sessions, in the tier that has them.
     pub(crate) group: Option<Arc<Group>>,
     pub(crate) next_policy: AtomicU32,
+}
+
+impl Shared {
+    /// No marks yet, of a session or a policy of a user's.
+    pub(crate) fn marks(&self, uid: u32) -> Result<Marks, Error> {
+        let group = self.group.clone().filter(|group| group.alive());
+        group.map(|group| Marks::new(group, uid)).ok_or(Error::Unanswered)
+    }
 }

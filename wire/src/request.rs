@@ -114,6 +114,15 @@ pub enum Request {
         /// The task of the new segment.
         task: TaskName,
     },
+    /// Has a running session take the rules that hold now: what closes and tells more, at once.
+    Rules {
+        /// The session.
+        session: SessionRef,
+        /// Its user, where that is not plain.
+        owner: Option<u32>,
+        /// It also takes what opens: root alone says so.
+        loosens: bool,
+    },
     /// Follows notices: [`Reply::Notice`] until one side hangs up, or where only the past is left.
     Tail {
         /// One session only.

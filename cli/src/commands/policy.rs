@@ -1,5 +1,6 @@
 //! `wardline policy`: the rules that hold, which of them meet a place, and rules of one's own.
 
+mod apply;
 mod diff;
 mod explain;
 mod here;
@@ -86,17 +87,17 @@ which words no rule holds, why, and what comes near. Exit code 120 says that som
     Edit(UserArgs),
     /// Open a place for your own sessions, where a rule closes it that is not final
     #[command(
-        after_help = "Without `--what`, reading. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy allow ~/.vimrc --what change"
+        after_help = "Without `--what`, reading. It counts from the next session on; `sudo wardline policy apply --loosen` has those that run take it.\n\nExamples:\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy allow ~/.vimrc --what change"
     )]
     Allow(own::PlaceArgs),
     /// Lend a credential to your own sessions: whoever reads it connects to the hosts that it is for, from then on
     #[command(
-        after_help = "From the first read on, the session connects to these hosts, and to those that rules (`where.host` and `where.address` of one that allows) or its baseline name, and to nobody else. What is lent later narrows it further. A task whose baseline never used the credential is refused it. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy lend ~/.npmrc --host registry.npmjs.org\n  sudo wardline policy lend ~/.config/gh --host api.github.com --host github.com"
+        after_help = "From the first read on, the session connects to these hosts, and to those that rules (`where.host` and `where.address` of one that allows) or its baseline name, and to nobody else. What is lent later narrows it further. A task whose baseline never used the credential is refused it. Sessions that run already are lent nothing new.\n\nExamples:\n  sudo wardline policy lend ~/.npmrc --host registry.npmjs.org\n  sudo wardline policy lend ~/.config/gh --host api.github.com --host github.com"
     )]
     Lend(own::LendArgs),
     /// Close a place of yours in your own sessions
     #[command(
-        after_help = "Without `--what`, everything. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy deny ~/customers\n  sudo wardline policy deny ~/.config/app --what change"
+        after_help = "Without `--what`, everything. Sessions that run already obey it at once. `--task` closes it during that task alone.\n\nExamples:\n  sudo wardline policy deny ~/customers\n  sudo wardline policy deny ~/.config/app --what change"
     )]
     Deny(own::DenyArgs),
     /// Obey the rules that came with a repository: they are shown, and count after a yes, as they are
@@ -104,6 +105,11 @@ which words no rule holds, why, and what comes near. Exit code 120 says that som
         after_help = "`.wardline.toml` at the top of a workspace has rules about what lies in it. They close and tell, and open nothing. A session says at its start that such a file is there and what it would say, and does not obey it; once it is believed it is obeyed, and no session changes it. A file that was changed is not believed any more.\n\nExamples:\n  sudo wardline policy trust\n  sudo wardline policy trust ~/src/app --yes\n  sudo wardline policy trust ~/src/app --forget"
     )]
     Trust(trust::Args),
+    /// Have running sessions take the rules that hold now, as they are in their files
+    #[command(
+        after_help = "What closes and tells more counts at once, whole or not at all: where something cannot be armed, the rules of before stay. What opens, and what was taken back, counts from the next session on, unless `--loosen` says it of these; what is newly lent always does. What a session has open already it goes on using. `deny`, `say`, `edit`, `trust` and `forget` do the same for your sessions by themselves.\n\nExamples:\n  sudo wardline policy apply\n  sudo wardline policy apply last --loosen"
+    )]
+    Apply(apply::Args),
     /// Take a rule of your own back
     #[command(
         after_help = "Examples:\n  sudo wardline policy forget allow-npmrc\n  sudo wardline policy forget ~/.npmrc"
@@ -132,13 +138,14 @@ struct Wrong<'m> {
 }
 
 impl Args {
-    /// Whether it changes what root obeys.
+    /// Whether it changes what sessions obey.
     pub fn writes(&self) -> bool {
         matches!(
             self.verb,
             Verb::Allow(_)
                 | Verb::Lend(_)
                 | Verb::Deny(_)
+                | Verb::Apply(_)
                 | Verb::Forget(_)
                 | Verb::Say(_)
                 | Verb::Edit(_)
@@ -153,6 +160,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         Verb::Allow(args) => own::allow(state, args),
         Verb::Deny(args) => own::deny(state, args),
         Verb::Lend(args) => own::lend(state, args),
+        Verb::Apply(args) => apply::run(state, args),
         Verb::Forget(args) => own::forget(state, args),
         Verb::Say(args) => say::run(state, args),
         Verb::Trust(args) => trust::run(state, args),

@@ -19,10 +19,12 @@ use crate::delegates::Watch;
 use crate::fanotify::Marks;
 use crate::ladder::Step;
 use crate::loans::Loans;
+use crate::obeyed::Obeyed;
 use crate::shared::Shared;
 use crate::{cgroup::Cgroup, t0, t1};
 use event::{Class, Op, Segment, SessionMeta, Tokeniser};
 use models::{Baseline, Scorer, Verdict};
+use policy::Rules;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,10 +44,11 @@ pub struct Live {
     pub(crate) cgroup: Option<Cgroup>,
     pub(crate) confinement: Confinement,
     pub(crate) recording: Option<Recording>,
-    pub(crate) jewels: Option<Marks>,
+    /// What it obeys whatever its task, and what it obeys now: first what it began with, if that holds still.
+    pub(crate) rules: Rules,
+    pub(crate) obeyed: Vec<Obeyed>,
     pub(crate) armed: Option<Armed>,
     pub(crate) loans: Option<Loans>,
-    pub(crate) coverage: t0::Coverage,
     pub(crate) undo: Undo,
     pub(crate) watched: Watched,
     /// The session's own directory, for which no policy that was learned holds.
@@ -107,10 +110,10 @@ impl Live {
             cgroup: None,
             confinement: Confinement::default(),
             recording: None,
-            jewels: None,
+            rules: Rules::default(),
+            obeyed: Vec::new(),
             armed: None,
             loans: None,
-            coverage: t0::Coverage::default(),
             undo: Undo::default(),
             watched: Watched::default(),
             directory: None,
@@ -195,8 +198,8 @@ impl Live {
     }
 
     /// What was labelled by T0.
-    pub fn coverage(&self) -> &t0::Coverage {
-        &self.coverage
+    pub fn coverage(&self) -> Option<&t0::Coverage> {
+        self.obeyed.last().map(Obeyed::coverage)
     }
 
     /// Operations refused so far.
@@ -235,7 +238,8 @@ impl Live {
                 late.as_secs_f32()
             )
         });
-        self.coverage.warnings.iter().chain(&self.notes).cloned().chain(hosts).chain(late).collect()
+        let warnings = self.coverage().map(|coverage| &*coverage.warnings).unwrap_or_default();
+        warnings.iter().chain(&self.notes).cloned().chain(hosts).chain(late).collect()
     }
 
     /// Its processes stood still, since the pump was late.
@@ -252,8 +256,9 @@ impl Live {
 
     /// Whether everything that answers permission events still does. Where it does not, the session must be stopped.
     pub fn is_guarded(&self) -> bool {
-        let marks = self.jewels.iter().chain(self.armed.iter().filter_map(|armed| armed.marks.as_ref()));
-        marks.into_iter().all(Marks::alive)
+        let of_rules = self.obeyed.iter().filter_map(|obeyed| obeyed.marks.as_ref());
+        let mut marks = of_rules.chain(self.armed.iter().filter_map(|armed| armed.marks.as_ref()));
+        marks.all(Marks::alive)
     }
 
     /// The process that it begins with.

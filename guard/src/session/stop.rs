@@ -135,7 +135,8 @@ impl Live {
         list.lift(self.slot, true);
         self.armed = None;
         self.whole = None;
-        self.jewels = None;
-        session.and(self.shared.jewels.release(self.slot))
+        let labels = self.shared.jewels.release(self.slot);
+        self.obeyed.clear();
+        session.and(labels)
     }
 }

@@ -5,7 +5,7 @@ use crate::DenyList;
 use crate::t0::{Kept, Places, Planted};
 use abi::FileKey;
 use event::{Event, Object, Op, Origin};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const PLANTED_MAX: usize = 1 << 16;
 /// What lay where when a session began, and which of it the session has changed.
 #[derive(Debug, Default)]
 pub(crate) struct Undo {
-    pub(super) kept: Arc<Vec<Kept>>,
+    pub(super) kept: Arc<Vec<Arc<Kept>>>,
     pub(super) places: Option<Places>,
     /// Whether something of the session's may lie there now.
     pub(super) waiting: BTreeMap<PathBuf, bool>,
@@ -35,7 +35,7 @@ pub struct Batch {
     /// By this things are found.
     pub list: Arc<dyn DenyList>,
     /// Everything that is kept.
-    pub kept: Arc<Vec<Kept>>,
+    pub kept: Arc<Vec<Arc<Kept>>>,
     /// What lay at these paths, and whether something of the session's may lie there now: what nobody inside put there is
     /// somebody else's, and stays.
     pub paths: BTreeMap<PathBuf, bool>,
@@ -46,7 +46,20 @@ pub struct Batch {
 impl Undo {
     /// With what lies there now.
     pub(crate) fn keeping(kept: Vec<Kept>, places: Option<Places>) -> Self {
+        let kept = kept.into_iter().map(Arc::new).collect();
         Self { kept: Arc::new(kept), places, ..Self::default() }
+    }
+
+    /// Other places count from now on, with what lies there now. What was kept before at one of them is what belongs there.
+    pub(crate) fn keep(&mut self, now: Vec<Kept>, places: Option<Places>) {
+        let is_meant = |kept: &Kept| places.as_ref().is_some_and(|places| places.has(kept.path()));
+        let before = self.kept.iter().filter(|kept| is_meant(kept)).cloned();
+        let mut kept: Vec<Arc<Kept>> = before.collect();
+        let known: HashSet<PathBuf> = kept.iter().map(|kept| kept.path().to_owned()).collect();
+        kept.extend(now.into_iter().filter(|kept| !known.contains(kept.path())).map(Arc::new));
+        // What lies above comes first.
+        kept.sort_by_cached_key(|kept| kept.path().components().count());
+        (self.kept, self.places) = (Arc::new(kept), places);
     }
 
     /// An operation has changed what lies at its paths. What somebody outside changes stays.
@@ -55,7 +68,7 @@ impl Undo {
             let Object::File(file) = object else { continue };
             let path = PathBuf::from(OsStr::from_bytes(&file.path));
             // By another name it is the same.
-            let is_meant = |kept: &&Kept| {
+            let is_meant = |kept: &&Arc<Kept>| {
                 kept.path() == path
                     || file.origin == Origin::Trusted && file.key.is_some_and(|key| kept.is(key))
             };

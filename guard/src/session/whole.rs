@@ -1,6 +1,7 @@
 //! Keeping jewels whole that may be read as long as nobody writes them: a thread of each session that has any, since whoever
 //! writes one waits meanwhile, and since it looks into the session's processes, which may hold it up.
 
+use crate::Error;
 use crate::shared::Shared;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,8 +21,14 @@ struct State {
 }
 
 impl Whole {
-    /// Watches the files of the session in `slot`.
-    pub(crate) fn start(shared: Arc<Shared>, slot: u32) -> std::io::Result<Self> {
+    /// Watches the files of the session in `slot`, if there are any.
+    pub(crate) fn of(shared: &Arc<Shared>, slot: u32) -> Result<Option<Self>, Error> {
+        let start = || Self::start(Arc::clone(shared), slot);
+        let watched = shared.jewels.is_any_readable(slot).then(start).transpose();
+        watched.map_err(|e| Error::io("a thread could not be started", e))
+    }
+
+    fn start(shared: Arc<Shared>, slot: u32) -> std::io::Result<Self> {
         let state = Arc::new(State::default());
         let watched = Arc::clone(&state);
         std::thread::Builder::new().name("leases".into()).spawn(move || {

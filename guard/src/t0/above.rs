@@ -21,7 +21,7 @@ impl Arming<'_> {
     /// directory. What lies on the way is closed to be moved, removed or replaced. What is closed to the session alone is a place
     /// to it alone.
     pub(super) fn place(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
-        let session = if label.flags & LABEL_OWN == 0 { EVERY_SESSION } else { self.slot };
+        let session = if label.flags & LABEL_OWN == 0 { EVERY_SESSION } else { self.holder.slot };
         let label = &Label { flags: label.flags & !LABEL_OWN, ..*label };
         // Whoever moves a socket that is there takes its label along, and who makes one reaches nobody.
         let is_socket = label.deny & (access::READ | access::MODIFY) == 0;
@@ -46,7 +46,7 @@ impl Arming<'_> {
             for (from, below) in self.ways(file) {
                 let PlaceKey { hash, dev, .. } =
                     below.iter().rev().fold(from, |place, name| place.below(name)).key;
-                let key = RewriteKey { place: hash, dev, session: self.slot };
+                let key = RewriteKey { place: hash, dev, session: self.holder.slot };
                 self.hold(Key::Rewrite(key), &plain(0, 0))?;
             }
         }

@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use super::forms::forms;
 use super::guarded::{Coverage, Guarded, Own};
-use super::held::{Held, Key, plain};
+use super::held::{Held, Holder, Key, plain};
 use super::lease::Lease;
 use crate::fanotify::Marks;
 use crate::{DenyList, Error, reason, walk};
@@ -24,6 +24,8 @@ pub const ARMING: Duration = Duration::from_secs(45);
 pub(super) struct Armed<'r> {
     pub(super) row: Row<'r>,
     pub(super) label: Label,
+    /// The session was armed before, and not for this.
+    pub(super) is_new: bool,
 }
 
 /// One call of [`Static::arm`].
@@ -33,10 +35,14 @@ pub(super) struct Arming<'a> {
     pub(super) held: &'a Mutex<Held>,
     /// By when it is to be done.
     pub(super) until: Instant,
-    pub(super) slot: u32,
+    pub(super) holder: Holder,
     pub(super) marks: Option<&'a Marks>,
     /// The session's user.
     pub(super) uid: u32,
+    /// Files that the session has made since it was armed before.
+    pub(super) made: Option<&'a HashSet<FileKey>>,
+    /// What is labelled just now is labelled for a rule that the session had not.
+    pub(super) is_new: bool,
     /// Directories that no link turns into a jewel: the root, homes, workspaces and what holds them.
     pub(super) untouchable: HashSet<FileKey>,
     /// What was found on the way to jewels.
@@ -58,7 +64,7 @@ pub(super) struct Arming<'a> {
 
 /// A file of a jewel that may be read as long as nobody writes it.
 pub(super) struct Readable {
-    pub(super) slot: u32,
+    pub(super) holder: Holder,
     pub(super) file: FileKey,
     pub(super) lease: Lease,
     /// What holds as soon as somebody does.
@@ -94,9 +100,12 @@ impl Arming<'_> {
         for armed in rows {
             self.row(armed, guarded)?;
         }
+        self.is_new = false;
         self.stores(guarded)?;
         self.watched_directories(guarded)?;
         self.search(guarded, rows)?;
+        // What is Wardline's own, or a key, is closed whoever made it.
+        self.is_new = true;
         self.named_keys(guarded)?;
         self.rewrites(guarded)?;
         for file in &own.files {
@@ -146,11 +155,18 @@ impl Arming<'_> {
         tops.try_for_each(|top| self.above_by_name(top))
     }
 
-    pub(super) fn row(&mut self, Armed { row, label }: &Armed<'_>, guarded: &Guarded) -> Result<(), Error> {
+    pub(super) fn row(
+        &mut self,
+        Armed { row, label, is_new }: &Armed<'_>,
+        guarded: &Guarded,
+    ) -> Result<(), Error> {
+        self.is_new = *is_new;
         let walk = row.rule.walk;
         match row.site {
             Site::Home(path) => self.paths(path, guarded).into_iter().try_for_each(|path| {
-                self.check_own(*row, &path)?;
+                if !self.may_close(*row, &path)? {
+                    return Ok(());
+                }
                 if row.rule.is_replaced {
                     return self.files_at(&path, label);
                 }
@@ -158,7 +174,9 @@ impl Arming<'_> {
                 self.named_path(&path, label, true, walk)
             }),
             Site::System(path) => {
-                self.check_own(*row, Path::new(path))?;
+                if !self.may_close(*row, Path::new(path))? {
+                    return Ok(());
+                }
                 self.named_path(Path::new(path), label, false, walk)
             }
             Site::Runtime(path) => {
@@ -166,7 +184,9 @@ impl Arming<'_> {
                 self.named_path(&runtime.join(path), label, false, walk)
             }
             Site::Workspace(path) => guarded.workspaces.iter().try_for_each(|workspace| {
-                self.check_own(*row, &workspace.join(path))?;
+                if !self.may_close(*row, &workspace.join(path))? {
+                    return Ok(());
+                }
                 if row.rule.is_replaced {
                     return self.files_within(workspace, path, label);
                 }
@@ -210,9 +230,10 @@ impl Arming<'_> {
     }
 
     /// A user's own rule, or a repository's, closes what is the user's: others have sessions, too, and all have one deny-list.
-    pub(super) fn check_own(&mut self, row: Row<'_>, path: &Path) -> Result<(), Error> {
+    /// Whether it does: a rule of a repository that would close something else is left out, and said.
+    pub(super) fn may_close(&mut self, row: Row<'_>, path: &Path) -> Result<bool, Error> {
         if row.rule.layer < Layer::User {
-            return Ok(());
+            return Ok(true);
         }
         let own = self.owns(path).or_else(|| {
             path.ancestors().skip(1).find_map(|directory| {
@@ -225,7 +246,17 @@ impl Arming<'_> {
             })
         });
         match own {
-            Some(true) => Ok(()),
+            Some(true) => Ok(true),
+            // Who brought it along cannot know whose it is here.
+            _ if row.rule.layer == Layer::Repository => {
+                self.coverage.warnings.push(format!(
+                    "rule `{}` of `{}` is left out: `{}` does not belong to you, and would be closed in other users' sessions, too",
+                    row.rule.id,
+                    event::shown(row.rule.file.as_bytes()),
+                    path.as_os_str().as_bytes().escape_bytes()
+                ));
+                Ok(false)
+            }
             _ => Err(Error::NotOwn { rule: row.rule.id.clone(), path: path.to_owned() }),
         }
     }
@@ -302,7 +333,12 @@ impl Arming<'_> {
     /// Adds this session's label to an entry.
     pub(super) fn hold(&self, key: Key, label: &Label) -> Result<(), Error> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.add(self.list, self.slot, key, label)
+        held.add(self.list, self.holder, key, label)
+    }
+
+    /// Whether the rule at hand leaves a file alone, since the session has made it under that rule.
+    pub(super) fn spares(&self, file: FileKey) -> bool {
+        !self.is_new && self.made.is_some_and(|made| made.contains(&file))
     }
 
     pub(super) fn is_held(&self, key: Key) -> bool {

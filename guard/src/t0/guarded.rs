@@ -1,8 +1,10 @@
 //! Whose jewels are guarded, and what came of it.
 
+use abi::FileKey;
 use bstr::BString;
 use event::Access;
 use policy::Rules;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// Wardline's own: what it needs to stay itself.
@@ -44,6 +46,17 @@ pub struct Guarded {
     pub rewrites: Vec<PathBuf>,
     /// What the user's keys are, beside those at places that are the same for everybody.
     pub key_files: KeyFiles,
+    /// Of a session that runs: what has become of it since it was armed before.
+    pub since: Option<Since>,
+}
+
+/// What a session that runs was armed for before, and what it has done since.
+#[derive(Clone, Debug, Default)]
+pub struct Since {
+    /// The rules.
+    pub rules: Rules,
+    /// Files that it has made: what these rules close where it lies, or by its name, when a session begins leaves them alone.
+    pub made: HashSet<FileKey>,
 }
 
 impl Guarded {

@@ -90,7 +90,7 @@ impl Arming<'_> {
         }
         let Some(lease) = Lease::take(&node) else { return Ok(()) };
         if lease.read(content::MAX_BYTES).is_some_and(|bytes| content::is_harmless(harmless, &bytes)) {
-            self.readable.push(Readable { slot: self.slot, file: identity.file, lease, label: *label });
+            self.readable.push(Readable { holder: self.holder, file: identity.file, lease, label: *label });
         }
         Ok(())
     }
@@ -304,8 +304,11 @@ impl Arming<'_> {
 
     /// Labels one object, and marks it.
     pub(super) fn label(&mut self, node: &Node, label: &Label) -> Result<(), Error> {
-        let key = Key::File(node.identity.file);
         let file = node.identity.file;
+        if self.spares(file) {
+            return Ok(());
+        }
+        let key = Key::File(file);
         let readable =
             self.public.contains(&file) || self.readable.iter().any(|readable| readable.file == file);
         let lent = self.lent.get(&file).copied().unwrap_or_default();

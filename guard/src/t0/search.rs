@@ -4,7 +4,7 @@
 
 use super::arming::{Armed, Arming};
 use super::guarded::Guarded;
-use crate::Error;
+use crate::{Error, walk};
 use abi::{LABEL_OWN, Label};
 use bstr::ByteSlice;
 use event::jewel::access;
@@ -87,6 +87,13 @@ impl Arming<'_> {
         self.copies(guarded, rows)
     }
 
+    /// Whether the session has made what lies at a path, since it was armed before.
+    fn has_made(&self, path: &Path) -> bool {
+        let Some(made) = self.made else { return false };
+        let found = walk::open_itself(self.list, path);
+        matches!(found, walk::Found::Node(node) if made.contains(&node.identity.file))
+    }
+
     /// Closes a file that has a name which is sought; whether it has.
     fn file(
         &mut self,
@@ -100,17 +107,20 @@ impl Arming<'_> {
             Site::Name(of) => of.as_bytes() == name,
             _ => false,
         };
-        let found = rows.iter().filter(|of| has(of.row));
+        let mut found = rows.iter().filter(|of| has(of.row)).peekable();
+        let is_made = found.peek().is_some() && self.has_made(path);
+        let found = found.filter(|of| of.is_new || !is_made);
         let found: Vec<_> =
-            found.filter_map(|of| Some((of.row, to_itself(left(of, path, guarded)?)))).collect();
-        let secret = |(row, label): &(Row<'_>, Label)| {
+            found.filter_map(|of| Some((of.row, to_itself(left(of, path, guarded)?), of.is_new))).collect();
+        let secret = |(row, label, _): &(Row<'_>, Label, bool)| {
             label.deny & event::Access::READ.bits() != 0 && row.rule.harmless.is_none()
         };
         // What one rule leaves open, another may close.
-        if let Some((row, label)) = found.first().filter(|_| !found.iter().any(secret)) {
+        if let Some((row, label, _)) = found.first().filter(|_| !found.iter().any(secret)) {
             self.readable_for_now(*row, path, label, guarded.uid)?;
         }
-        for (row, label) in &found {
+        for (row, label, is_new) in &found {
+            self.is_new = *is_new;
             self.path(path, label, row.rule.walk)?;
             self.place(path, label)?;
         }
@@ -124,8 +134,13 @@ impl Arming<'_> {
     fn repository(&mut self, git: &Path, rows: &[Armed<'_>]) -> Result<(), Error> {
         let Some(top) = git.parent() else { return Ok(()) };
         self.coverage.repositories.push(top.to_owned());
-        for Armed { row, label } in rows {
+        let is_made = self.has_made(git);
+        for Armed { row, label, is_new } in rows {
             let Site::Repository(path) = row.site else { continue };
+            self.is_new = *is_new;
+            if is_made && !is_new {
+                continue;
+            }
             let label = to_itself(*label);
             if row.rule.is_replaced {
                 self.files_within(top, path, &label)?;
@@ -173,6 +188,7 @@ impl Arming<'_> {
                     && entry.file_type().is_ok_and(|kind| kind.is_file())
                     && let Some(label) = left(armed, &entry.path(), guarded)
                 {
+                    self.is_new = armed.is_new;
                     self.path(&entry.path(), &label, armed.row.rule.walk)?;
                 }
             }

@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
+mod anew;
 mod search;
 
 struct Home {
@@ -36,7 +37,7 @@ impl Home {
     }
     fn arm(&self) -> (Static, Coverage) {
         let stage = Static::new(self.list.clone(), Own::default(), Arc::default());
-        let coverage = stage.arm(1, &self.guarded(), None).unwrap();
+        let coverage = stage.arm(1, &self.guarded(), None).unwrap().coverage;
         (stage, coverage)
     }
     fn label(&self, path: &str) -> Option<Label> {
@@ -163,7 +164,7 @@ fn a_link_that_leaves_a_workspace_or_repository_closes_nothing_elsewhere() {
     let uid = rustix::process::geteuid().as_raw();
     let guarded = Guarded { uid, workspaces: vec![home.path("app")], ..home.guarded() };
     let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
-    let coverage = stage.arm(1, &guarded, None).unwrap();
+    let coverage = stage.arm(1, &guarded, None).unwrap().coverage;
     let denied = |path: &str| home.label(path).map(|label| label.deny);
     assert_eq!(denied("app/inside/tasks.json"), Some(access::WRITE));
     assert_eq!([denied("shared/tasks.json"), denied("shared/mcp.json")], [None, None]);
@@ -253,7 +254,7 @@ fn a_variable_labels_sockets_only() {
     let value = |path: &str| BString::from(home.path(path).as_os_str().as_bytes());
     let variables = vec![("SSH_AUTH_SOCK".into(), value("agent")), ("DOCKER_HOST".into(), value("file"))];
     let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
-    let coverage = stage.arm(1, &Guarded { variables, ..guarded }, None).unwrap();
+    let coverage = stage.arm(1, &Guarded { variables, ..guarded }, None).unwrap().coverage;
     assert_eq!(home.label("agent").unwrap().deny, access::CONNECT);
     assert_eq!(home.label("file"), None);
     assert!(coverage.warnings.iter().any(|w| w.contains("DOCKER_HOST")));

@@ -37,6 +37,10 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// A failure that took so long: nobody answers, and the other names wait for the next round.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// How long who is guarded waits for the first answers: a resolver nearby is done by then, and where there is none nobody
+/// waits.
+pub(crate) const FIRST_ANSWERS: Duration = Duration::from_millis(250);
+
 /// Finds the addresses of a name.
 pub(crate) type Resolve = fn(&str) -> io::Result<Vec<IpAddr>>;
 

@@ -17,12 +17,13 @@ use event::{Context, SessionMeta};
 use guard::cgroup::Cgroup;
 use guard::session::{Recording, names};
 use guard::{Opening, canary, repository};
+use std::any::Any;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 use sys::clock::boot_ns;
 use sys::process;
@@ -236,7 +237,8 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
         confinement: live.confinement(),
         notes,
     };
-    let running = Running::new(slot.number, begin.uid, number, teller, live, broker)
+    let taken: Weak<dyn Any + Send + Sync> = Arc::<Slot>::downgrade(slot);
+    let running = Running::new((slot.number, taken), begin.uid, number, teller, live, broker)
         .map_err(|e| Refused::new(Why::Failed, e.to_string()))
         .map_err(without_broker)?;
     let running = Arc::new(running);

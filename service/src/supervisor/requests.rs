@@ -11,6 +11,7 @@ use super::shared::Shared;
 use crate::starter::Order;
 use crate::teller;
 use event::{SessionRef, TaskName};
+use policy::Taking;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -50,6 +51,9 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Arc<Peer>,
         Request::Task { session, owner, task } => {
             shared.named(peer, session, owner).and_then(|running| switch(shared, &running, &task)).map(Some)
         }
+        Request::Rules { session, owner, loosens } => {
+            take_rules(shared, peer, session, owner, loosens).map(Some)
+        }
         Request::StopSession { session, owner, action } => {
             shared.named(peer, session, owner).and_then(|running| act(shared, &running, action)).map(Some)
         }
@@ -81,6 +85,7 @@ fn name(request: &Request) -> &'static str {
         Request::Kill => "kill",
         Request::Detach => "detach",
         Request::Task { .. } => "task",
+        Request::Rules { .. } => "rules",
         Request::Tail { .. } => "tail",
         Request::Sessions => "sessions",
         Request::StopSession { .. } => "stop-session",
@@ -112,6 +117,25 @@ fn switch(shared: &Shared, running: &Running, task: &TaskName) -> Result<Reply, 
     let said = shared.switch(running, task)?;
     tracing::info!(session = running.id(), task = task.as_str(), "task switched");
     Ok(Reply::Done(said))
+}
+
+/// Rules open what nobody inside may open: root alone says that a session takes those that do.
+fn take_rules(
+    shared: &Shared,
+    peer: &Peer,
+    session: SessionRef,
+    owner: Option<u32>,
+    loosens: bool,
+) -> Result<Reply, Refused> {
+    if loosens && !peer.is_root() {
+        return Err(Refused::new(
+            Why::NotOwner,
+            "only root has a running session take rules that open something: use `sudo wardline policy apply --loosen`",
+        ));
+    }
+    let how = if loosens { Taking::Whole } else { Taking::Tighter };
+    let running = shared.named(peer, session, owner)?;
+    shared.take_rules(&running, how).map(Reply::Done)
 }
 
 fn act(shared: &Shared, running: &Running, action: Action) -> Result<Reply, Refused> {

@@ -6,9 +6,10 @@ use bstr::BString;
 use event::SessionRef;
 use guard::{Error, Live};
 use rustix::event::{EventfdFlags, eventfd};
+use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use wire::{Action, Refused, Running as Listed, Why};
 
 /// A running session.
@@ -25,6 +26,10 @@ pub struct Running {
     live: Mutex<Option<Live>>,
     /// What uses keys for it.
     broker: Mutex<Option<Broker>>,
+    /// Its place is nobody else's as long as this lives.
+    taken: Weak<dyn Any + Send + Sync>,
+    /// Held by who changes what it obeys.
+    changing: Mutex<()>,
     /// Denials that reached the log.
     pub(super) logged: AtomicU64,
     /// Readable when it was frozen or goes on.
@@ -34,7 +39,7 @@ pub struct Running {
 impl Running {
     /// A session that is armed.
     pub fn new(
-        slot: u32,
+        (slot, taken): (u32, Weak<dyn Any + Send + Sync>),
         uid: u32,
         number: i64,
         teller: Arc<Teller>,
@@ -44,7 +49,8 @@ impl Running {
         let changed = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|e| Error::io("an event descriptor cannot be made", e))?;
         let (live, broker, logged) = (Mutex::new(Some(live)), Mutex::new(broker), AtomicU64::new(0));
-        Ok(Self { slot, uid, number, teller, live, broker, logged, changed })
+        let changing = Mutex::default();
+        Ok(Self { slot, taken, uid, number, teller, live, broker, changing, logged, changed })
     }
 
     /// What is readable when it was frozen or goes on.
@@ -85,6 +91,16 @@ impl Running {
 
     fn live(&self) -> MutexGuard<'_, Option<Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be held while something is armed for its place; `None`: it is over.
+    pub(super) fn taken(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.taken.upgrade()
+    }
+
+    /// What it obeys is changed by one at a time. Looking at the file system takes long, so that nothing else is held.
+    pub(super) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something with the session, unless it is being summed up.

@@ -1,8 +1,9 @@
-//! The task of a running session: a new segment, and the baseline that guards it.
+//! The task of a running session: a new segment, the baseline that guards it, and the rules that hold during it.
 
 use super::running::Running;
 use super::shared::Shared;
 use event::{AgentName, TaskName};
+use guard::{Live, Renewing};
 use models::Baseline;
 use std::sync::Arc;
 use wire::{Mode, Refused, Why};
@@ -30,9 +31,10 @@ impl Shared {
 
     /// Opens a new segment of a running session.
     pub(super) fn switch(&self, running: &Running, task: &TaskName) -> Result<String, Refused> {
+        let _changing = running.changing();
         let gone = || Refused::new(Why::NoSuchSession, "the session is over");
-        let (agent, mode, place) =
-            running.with(|live| (live.meta().agent.clone(), live.mode(), live.place())).ok_or_else(gone)?;
+        let asked = |live: &mut Live| (live.meta().agent.clone(), live.mode(), live.place(), live.renewing());
+        let (agent, mode, place, renewing) = running.with(asked).ok_or_else(gone)?;
         let baseline = match mode {
             Mode::Record => None,
             _ => self.baseline(running.uid, &agent, task, Some(running.number))?,
@@ -46,7 +48,20 @@ impl Shared {
             self.armer.look(running.uid, enter)
         };
         let entered = baseline.map(enter).transpose()?;
-        let old = running.with(|live| live.switch(task, entered)).ok_or_else(gone)?.map_err(cannot)?;
+        let of_task = task.clone();
+        let taken = running.taken().ok_or_else(gone)?;
+        let renew = |renewing: Renewing| {
+            let renew = move || {
+                // What is armed too late is taken back before its slot is another's.
+                let renewed = renewing.for_task(&of_task).map_err(cannot)?;
+                Ok((renewed, taken))
+            };
+            self.armer.look(running.uid, renew)
+        };
+        let renewed = renewing.filter(|renewing| renewing.is_other_during(task)).map(renew).transpose()?;
+        let (renewed, _taken) = renewed.unzip();
+        let old =
+            running.with(|live| live.switch(task, entered, renewed)).ok_or_else(gone)?.map_err(cannot)?;
         drop(old);
         let guarded = match (mode, armed) {
             (Mode::Record, _) => "",

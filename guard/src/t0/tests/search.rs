@@ -33,7 +33,7 @@ fn what_is_found_is_a_place_like_any_other_and_the_sessions_alone() {
     }
     let guarded = Guarded { workspaces: vec![home.path("app")], ..home.guarded() };
     let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
-    let coverage = stage.arm(1, &guarded, None).unwrap();
+    let coverage = stage.arm(1, &guarded, None).unwrap().coverage;
     for (path, deny) in [("other/deploy/.env", READ_AND_CHANGE), ("other/.git/config", access::MODIFY)] {
         let own = home.own(1, path).unwrap();
         assert_eq!((own.deny, own.flags), (deny, LABEL_OWN), "{path}");
@@ -69,7 +69,7 @@ fn who_works_in_the_whole_home_finds_nothing_there() {
     home.write("other/.env");
     let guarded = Guarded { workspaces: vec![home.path("")], ..home.guarded() };
     let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
-    let coverage = stage.arm(1, &guarded, None).unwrap();
+    let coverage = stage.arm(1, &guarded, None).unwrap().coverage;
     assert_eq!((home.own(1, "other/.env"), coverage.found), (None, Vec::new()));
 }
 
