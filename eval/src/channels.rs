@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::metrics::roc;
+use crate::result::FPRS;
 use crate::score::bits;
 use models::calibration::Calibration;
 use models::channel::COUNT;
@@ -58,6 +59,15 @@ pub struct Session {
     pub values: Vec<[f32; COUNT]>,
 }
 
+/// How clean sessions and attacks are told apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figures {
+    /// The area under the curve.
+    pub auc: Option<f64>,
+    /// The share of attacks that is detected at each of [`FPRS`].
+    pub detection: [Option<f64>; FPRS.len()],
+}
+
 impl Channels {
     /// Of these.
     pub fn of(
@@ -72,8 +82,7 @@ impl Channels {
     /// The lowest p that every session comes to where it counts, by what `change` makes of the calibrations; and whether it
     /// is an attack.
     pub fn lowest(&self, change: impl Fn(&Calibration) -> Calibration) -> Vec<(bool, f64)> {
-        let measures: Vec<Calibration> =
-            self.baselines.iter().map(|measure| change(&measure.calibration)).collect();
+        let measures = self.measures(change);
         let lowest = |session: &Session| {
             let measure = measures.get(session.baseline)?;
             let counting = session.values.iter().zip(1u64..).skip(session.from);
@@ -84,13 +93,29 @@ impl Channels {
         self.sessions.iter().filter_map(lowest).collect()
     }
 
-    /// The area under the curve by what `change` makes of the calibrations.
-    pub fn auc(&self, change: impl Fn(&Calibration) -> Calibration) -> Option<f64> {
+    /// What `change` makes of the calibrations, each leaning on those of its agent's other tasks.
+    fn measures(&self, change: impl Fn(&Calibration) -> Calibration) -> Vec<Calibration> {
+        let own: Vec<Calibration> =
+            self.baselines.iter().map(|measure| change(&measure.calibration)).collect();
+        let lean = |(measure, calibration): (&Measure, &Calibration)| {
+            let others = self.baselines.iter().zip(&own);
+            let others = others.filter(|(of, _)| of.agent == measure.agent && of.task != measure.task);
+            let mut calibration = calibration.clone();
+            calibration.lean_on(others.map(|(_, other)| other));
+            calibration
+        };
+        self.baselines.iter().zip(&own).map(lean).collect()
+    }
+
+    /// How sessions are told apart by what `change` makes of the calibrations.
+    pub fn figures(&self, change: impl Fn(&Calibration) -> Calibration) -> Figures {
         let lowest = self.lowest(change);
         let of = |attack| {
             lowest.iter().filter(|(of, _)| *of == attack).map(|(_, p)| bits(*p)).collect::<Vec<f64>>()
         };
-        roc::auc(&of(false), &of(true))
+        let (clean, attack) = (of(false), of(true));
+        let detection = FPRS.map(|fpr| roc::detection_at(&clean, &attack, fpr));
+        Figures { auc: roc::auc(&clean, &attack), detection }
     }
 
     /// Writes it, packed with zstd.

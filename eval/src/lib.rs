@@ -25,10 +25,10 @@ pub mod table;
 mod trace;
 mod words;
 
-pub use channels::{Channels, Measure};
+pub use channels::{Channels, Figures, Measure};
 pub use error::Error;
 pub use evaluate::{Evaluation, Options, evaluate};
 pub use replay::{Peak, SessionScore, Summary, replay, summarise};
 pub use result::{read, result_file};
 pub use scenario::{Scenario, Scenarios};
-pub use words::headline;
+pub use words::{headline, percent, three};

@@ -1,8 +1,8 @@
 //! From the channels' values to evidence, and from the evidence of all channels together to one p-value.
 //!
 //! A block is a fixed number of actions. What a channel says in it, and in the one before, is the highest of its values
-//! there, on a scale that held-out sessions give: how many spreads above their usual highest one. That is bounded on both
-//! sides. A channel that is quiet takes less than one spread from what others say, and none rules the sum by being far
+//! there, in the channel's unit, above what held-out sessions usually come to ([`crate::scale`]). That is bounded on both
+//! sides. A channel that is quiet takes less than one unit from what others say, and none rules the sum by being far
 //! out. The evidence of a block is the sum over the channels, that of a session its highest block, and what clean sessions
 //! came to is the [`Law`] that a sum is read by: one statistic, calibrated once, as training and scoring both compute it.
 //!
@@ -12,7 +12,8 @@
 //! that it says.
 //!
 //! The law's sum of a held-out session stands on the scales of all the others, of other workspaces where there are
-//! several, as that of a session which is scored does. But sessions of a few workspaces are fewer than they look, and the
+//! several, as that of a session which is scored does. What the agent's other tasks came to, each by its own scales, counts
+//! as well ([`Calibration::lean_on`]). But sessions of a few workspaces are fewer than they look, and the
 //! models that scored them had seen the agent's other tasks there: in a new workspace rates are near what is said, no more.
 
 pub use crate::block::{BLOCK_ACTIONS, Block, Held};
@@ -78,10 +79,25 @@ pub struct Calibration {
     held: Vec<Held>,
     counts: [bool; COUNT],
     scales: Scales,
+    /// What each held-out session came to.
+    came: Vec<Came>,
+    /// The same of the agent's other tasks.
+    others: Vec<Came>,
     /// Of all channels.
     law: Law,
     /// Of each channel alone that tells what was done.
     done: [Option<Law>; COUNT],
+}
+
+/// What a held-out session came to at its highest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Came {
+    /// All channels together.
+    #[serde(rename = "s")]
+    sum: f64,
+    /// Each channel alone, where it counts.
+    #[serde(rename = "c")]
+    alone: [Option<f64>; COUNT],
 }
 
 /// As it is stored: the rest follows.
@@ -90,24 +106,27 @@ struct Parts {
     /// The channels in the order of the values, and which of them count.
     channels: Vec<(String, bool)>,
     held: Vec<Held>,
+    #[serde(default)]
+    others: Vec<Came>,
 }
 
 impl TryFrom<Parts> for Calibration {
     type Error = String;
 
-    fn try_from(Parts { channels, held }: Parts) -> Result<Self, String> {
+    fn try_from(Parts { channels, held, others }: Parts) -> Result<Self, String> {
         let known = CHANNELS.iter().map(|channel| channel.name);
         if !known.eq(channels.iter().map(|(name, _)| name.as_str())) {
             return Err("its channels are not those of this build".to_owned());
         }
-        Ok(Self::of(held, std::array::from_fn(|at| channels.get(at).is_some_and(|(_, counts)| *counts))))
+        let counts = std::array::from_fn(|at| channels.get(at).is_some_and(|(_, counts)| *counts));
+        Ok(Self { others, ..Self::of(held, counts) }.settled())
     }
 }
 
 impl From<Calibration> for Parts {
-    fn from(Calibration { held, counts, .. }: Calibration) -> Self {
+    fn from(Calibration { held, counts, others, .. }: Calibration) -> Self {
         let names = CHANNELS.iter().map(|channel| channel.name.to_owned());
-        Self { channels: names.zip(counts).collect(), held }
+        Self { channels: names.zip(counts).collect(), held, others }
     }
 }
 
@@ -119,7 +138,7 @@ impl Calibration {
         let scales = Scales::fit(highest.iter(), counts);
         let workspaces: BTreeSet<u64> = held.iter().map(Held::workspace).collect();
         let several = workspaces.len() >= WORKSPACES_MIN;
-        let (mut sums, mut alone) = (Vec::new(), [const { Vec::new() }; COUNT]);
+        let mut came = Vec::with_capacity(held.len());
         for (at, session) in held.iter().enumerate() {
             let others = held.iter().zip(&highest).enumerate().filter(|(other, (of, _))| {
                 if several { of.workspace() != session.workspace() } else { *other != at }
@@ -130,30 +149,45 @@ impl Calibration {
                 scales
             };
             let evidence = session.values().map(|block| sum(&own.evidence(&block)));
-            sums.push(evidence.fold(f64::NEG_INFINITY, f64::max));
             // One channel's values keep their order on every scale.
-            let said = scales.evidence(&highest[at]);
-            alone.iter_mut().zip(said).for_each(|(alone, said)| alone.extend(said));
+            let alone = scales.evidence(&highest[at]);
+            came.push(Came { sum: evidence.fold(f64::NEG_INFINITY, f64::max), alone });
         }
-        let counting = CHANNELS.iter().zip(scales.each()).filter(|(_, scale)| scale.is_some());
-        let kinds = counting.map(|(channel, _)| channel.weight).sum();
-        let mut alone = CHANNELS.iter().zip(alone);
-        let done = std::array::from_fn(|_| {
-            let (channel, alone) = alone.next()?;
-            let rules = channel.rules_alone() && !alone.is_empty();
-            rules.then(|| Law::fit(alone, channel.weight))
-        });
-        Self { held, counts, scales, law: Law::fit(sums, kinds), done }
+        let (others, law, done) = (Vec::new(), Law::default(), [const { None }; COUNT]);
+        Self { held, counts, scales, came, others, law, done }.settled()
     }
 
-    /// Adds the held-out sessions of another baseline. A channel counts where it counts in both.
+    /// With the laws that sessions make.
+    fn settled(mut self) -> Self {
+        let sums = |came: &[Came]| came.iter().map(|came| came.sum).collect::<Vec<f64>>();
+        let counting = CHANNELS.iter().zip(self.scales.each()).filter(|(_, scale)| scale.is_some());
+        let kinds = counting.map(|(channel, _)| channel.weight).sum();
+        self.law = Law::fit(&sums(&self.came), &sums(&self.others), kinds);
+        self.done = std::array::from_fn(|at| {
+            let channel = CHANNELS.get(at).filter(|channel| channel.rules_alone())?;
+            let said = |came: &[Came]| came.iter().filter_map(|came| came.alone[at]).collect::<Vec<f64>>();
+            let own = said(&self.came);
+            (!own.is_empty()).then(|| Law::fit(&own, &said(&self.others), channel.weight))
+        });
+        self
+    }
+
+    /// Lets what held-out sessions of the agent's other tasks came to count as well, in any order; what was leant on before
+    /// does not.
+    pub fn lean_on<'c>(&mut self, others: impl IntoIterator<Item = &'c Calibration>) {
+        let others = others.into_iter().flat_map(|other| other.came.iter().cloned()).collect();
+        *self = Self { others, ..std::mem::take(self) }.settled();
+    }
+
+    /// Adds the held-out sessions of another baseline. A channel counts where it counts in both. What either leant on may be
+    /// among them, and does not count any more.
     pub fn merge(&mut self, other: &Calibration) {
         let mut held = std::mem::take(&mut self.held);
         held.extend(other.held.iter().cloned());
         *self = Self::of(held, std::array::from_fn(|channel| self.counts[channel] && other.counts[channel]));
     }
 
-    /// The same calibration as if there were no channel of this name.
+    /// The same calibration as if there were no channel of this name, leaning on nothing.
     pub fn without(&self, channel: &str) -> Calibration {
         let counts = std::array::from_fn(|at| {
             self.counts[at] && CHANNELS.get(at).is_none_or(|known| known.name != channel)
@@ -163,7 +197,10 @@ impl Calibration {
 
     /// Whether the parts fit together, for calibrations that come from a file.
     pub(crate) fn is_sound(&self) -> bool {
-        self.held.iter().all(Held::is_sound)
+        let is_finite = |came: &Came| {
+            came.sum.is_finite() && came.alone.iter().flatten().all(|evidence| evidence.is_finite())
+        };
+        self.held.iter().all(Held::is_sound) && self.others.iter().all(is_finite)
     }
 
     /// Held-out sessions.
@@ -171,7 +208,12 @@ impl Calibration {
         self.held.len()
     }
 
-    /// Actions in them.
+    /// Sessions of the agent's other tasks that it leans on.
+    pub fn leant_on(&self) -> usize {
+        self.others.len()
+    }
+
+    /// Actions in those that were held out.
     pub fn actions(&self) -> u64 {
         self.held.iter().fold(0, |sum: u64, session| sum.saturating_add(session.actions()))
     }

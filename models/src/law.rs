@@ -5,6 +5,10 @@
 //! in a straight line that lies above those steps, so that it is no less valid and two sessions that differ have two
 //! p-values.
 //!
+//! A session of another task of the same agent counts as half of one (weighted conformal prediction; Barber, Candès, Ramdas
+//! and Tibshirani 2023): a dozen sessions of a task prove next to nothing alone, and where its sessions come to more than
+//! the others' do, its own still have the say.
+//!
 //! Past the highest one it is extrapolated, and says so: a generalised Pareto tail of a stated shape, which is heavier
 //! than the exponential tail of a bounded sum, the more so the fewer sessions there were, and a spread that is the upper
 //! end of its interval ([`crate::spread`]).
@@ -25,6 +29,9 @@ const SHAPE_OF_ONE: f64 = 0.5;
 /// Extrapolated p-values end here: nothing that a dozen sessions taught is rarer than one in a million.
 const P_MIN: f64 = 1e-6;
 
+/// What a session of another task counts for.
+const OTHERS_WEIGHT: f64 = 0.5;
+
 /// A p-value, and whether it rests on an extrapolation of the tail.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct P {
@@ -39,29 +46,46 @@ pub struct P {
 pub struct Law {
     /// By session, ascending.
     sums: Vec<f64>,
+    /// What they and all below them count for, in the same order.
+    weights: Vec<f64>,
+    /// Of them, sessions of the task itself.
+    own: usize,
     /// The spread past them.
     spread: f64,
 }
 
 impl Law {
-    /// From the highest evidence of each clean session, which is the sum of so many kinds, each with a spread of one at
-    /// least.
-    pub fn fit(mut sums: Vec<f64>, kinds: f64) -> Self {
-        sums.sort_unstable_by(f64::total_cmp);
+    /// From the highest evidence of each clean session, and of those of the agent's other tasks, which is the sum of so many
+    /// kinds, each with a spread of one at least.
+    pub fn fit(own: &[f64], others: &[f64], kinds: f64) -> Self {
+        let own_sums = own.iter().map(|sum| (*sum, 1.0));
+        let mut all: Vec<(f64, f64)> =
+            own_sums.chain(others.iter().map(|sum| (*sum, OTHERS_WEIGHT))).collect();
+        // Of equal ones those that count more come last: in which order they were held out makes no difference.
+        all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let sums: Vec<f64> = all.iter().map(|(sum, _)| *sum).collect();
+        let count = |below: &mut f64, (_, weight): &(f64, f64)| {
+            *below += weight;
+            Some(*below)
+        };
+        let weights = all.iter().scan(0.0, count).collect();
         let (_, spread) = spread(&sums, kinds.sqrt());
-        Self { sums, spread }
+        Self { sums, weights, own: own.len(), spread }
     }
 
     /// The p-value of a session that has come to `sum`, where a usual one has `tries` times fewer chances to.
     pub fn p(&self, sum: f64, tries: f64) -> P {
         let below = self.sums.partition_point(|&clean| clean < sum);
-        let reached = (self.sums.len() - below) as f64;
-        let share = match (below.checked_sub(1).and_then(|at| self.sums.get(at)), self.sums.get(below)) {
+        let reached = self.weight() - self.weight_below(below);
+        let lower = below
+            .checked_sub(1)
+            .and_then(|at| Some((*self.sums.get(at)?, self.weight_below(below) - self.weight_below(at))));
+        let share = match (lower, self.sums.get(below)) {
             (None, _) => reached + 1.0,
-            (Some(lower), Some(upper)) => reached + 1.0 + (upper - sum) / (upper - lower),
-            (Some(highest), None) => 2.0 * self.tail((sum - highest) / self.spread),
+            (Some((lower, weight)), Some(upper)) => reached + 1.0 + weight * (upper - sum) / (upper - lower),
+            (Some((highest, weight)), None) => (1.0 + weight) * self.tail((sum - highest) / self.spread),
         };
-        let share = if self.sums.len() < SESSIONS_MIN { share.max(1.0) } else { share };
+        let share = if self.own < SESSIONS_MIN { share.max(1.0) } else { share };
         let p = share * self.smallest() * tries;
         P { p: p.clamp(P_MIN, 1.0), extrapolated: share < 1.0 }
     }
@@ -74,7 +98,17 @@ impl Law {
 
     /// The smallest p that clean sessions prove.
     pub fn smallest(&self) -> f64 {
-        1.0 / (self.sums.len() as f64 + 1.0)
+        1.0 / (self.weight() + 1.0)
+    }
+
+    /// What all sessions count for.
+    fn weight(&self) -> f64 {
+        self.weights.last().copied().unwrap_or(0.0)
+    }
+
+    /// What so many of the lowest count for.
+    fn weight_below(&self, count: usize) -> f64 {
+        count.checked_sub(1).and_then(|at| self.weights.get(at)).copied().unwrap_or(0.0)
     }
 }
 
@@ -83,7 +117,7 @@ mod tests {
     use super::*;
 
     fn law() -> Law {
-        Law::fit(vec![3.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], 6.0)
+        Law::fit(&[3.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], &[], 6.0)
     }
 
     #[test]
@@ -108,7 +142,22 @@ mod tests {
 
     #[test]
     fn two_sessions_are_not_extrapolated_from() {
-        assert_eq!(Law::fit(vec![1.0, 2.0], 6.0).p(1e9, 1.0), P { p: 1.0 / 3.0, extrapolated: false });
+        let two = Law::fit(&[1.0, 2.0], &[], 6.0);
+        assert_eq!(two.p(1e9, 1.0), P { p: 1.0 / 3.0, extrapolated: false });
+        let many = Law::fit(&[1.0, 2.0], &[1.0; 40], 6.0);
+        assert_eq!(many.p(1e9, 1.0), P { p: 1.0 / 23.0, extrapolated: false }, "whatever other tasks say");
         assert_eq!(Law::default().p(1e9, 1.0), P { p: 1.0, extrapolated: false });
+    }
+
+    #[test]
+    fn sessions_of_other_tasks_count_as_half_of_one() {
+        let law = Law::fit(&[1.0, 2.0, 3.0], &[2.5, 4.0], 6.0);
+        let p = |sum| law.p(sum, 1.0);
+        assert_eq!(law.smallest(), 1.0 / 5.0);
+        assert_eq!((p(1.0).p, p(2.0).p, p(2.5).p), (1.0, 4.0 / 5.0, 3.0 / 5.0));
+        assert_eq!((p(3.0).p, p(4.0).p), (2.5 / 5.0, 1.5 / 5.0));
+        assert_eq!(p(3.5).p, (1.5 + 0.5) / 5.0, "half-way between, and no less than either step");
+        assert!(p(4.1).p < p(4.0).p && !p(4.1).extrapolated && p(99.0).extrapolated);
+        assert_eq!(Law::fit(&[3.0, 1.0, 2.0], &[4.0, 2.5], 6.0), law, "in any order");
     }
 }

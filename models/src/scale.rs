@@ -1,4 +1,8 @@
 //! A channel's yardstick: from its value to evidence.
+//!
+//! Evidence is what a value has above the usual, in the channel's own unit, which is the same in every task. How far clean
+//! sessions go past the usual is known of a few workspaces: one of another language would stretch the yardstick until
+//! nothing that is done counts. It says what stands out, and no more; what evidence is worth, the law says.
 
 use crate::channel::{CHANNELS, COUNT, Channel, TOGETHER_BOUND};
 use crate::spread::spread;
@@ -53,11 +57,13 @@ impl Scales {
         std::array::from_fn(|at| self.0[at].map_or(0.0, |scale| scale.spreads(block[at])))
     }
 
-    /// The same as evidence: at most as many as the channel may say, less than one below, and by what it counts for.
+    /// How many units each is above the usual, as evidence: at most as many as the channel may say, less than one below, and by
+    /// what it counts for.
     pub fn evidence(&self, block: &[f64; COUNT]) -> [Option<f64>; COUNT] {
         std::array::from_fn(|at| {
-            let (channel, spreads) = (CHANNELS.get(at)?, self.0[at]?.spreads(block[at]));
-            let bounded = if spreads < 0.0 { spreads.exp_m1() } else { spreads.min(channel.bound) };
+            let (channel, scale) = (CHANNELS.get(at)?, self.0[at]?);
+            let units = (block[at] - scale.usual) / channel.unit;
+            let bounded = if units < 0.0 { units.exp_m1() } else { units.min(channel.bound) };
             Some(channel.weight * bounded)
         })
     }

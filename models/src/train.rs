@@ -295,6 +295,19 @@ pub fn calibrate_with<C: Corpus>(baseline: &mut Baseline, corpus: &C) -> Result<
     Ok(true)
 }
 
+/// Lets what sessions of each task came to count for the agent's other tasks, too: see [`Calibration::lean_on`]. All are of one
+/// agent.
+pub fn lean_on_each_other<'b>(baselines: impl IntoIterator<Item = &'b mut Baseline>) {
+    let mut calibrations: Vec<&mut Calibration> =
+        baselines.into_iter().map(|baseline| &mut baseline.calibration).collect();
+    let as_they_are: Vec<Calibration> =
+        calibrations.iter().map(|calibration| (**calibration).clone()).collect();
+    for (at, calibration) in calibrations.iter_mut().enumerate() {
+        let others = as_they_are.iter().enumerate().filter(|(other, _)| *other != at);
+        calibration.lean_on(others.map(|(_, other)| other));
+    }
+}
+
 /// What the channels say in a session, under models that do not know it.
 fn said<C: Corpus>(corpus: &C, session: usize, models: &Arc<Models>) -> Result<HeldSession, C::Error> {
     let mut channels = Channels::new(Arc::clone(models));

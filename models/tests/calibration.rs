@@ -227,3 +227,52 @@ fn one_odd_session_of_a_few_hides_no_deed_that_is_far_from_all_of_them() {
     let weighed = calibration.weigh(&usual, 1.0);
     assert!(weighed.p.p <= models::Thresholds::default().alert && weighed.p.extrapolated, "{weighed:?}");
 }
+
+#[test]
+fn sessions_of_other_tasks_prove_more_and_cost_little_where_they_come_to_less() {
+    const TRIALS: usize = 2000;
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(13);
+    for (calm, margin) in [(1.0, 1.0), (0.3, 2.0)] {
+        let mut lowest = Vec::new();
+        for _ in 0..TRIALS {
+            let mut of = |sessions: usize, bustle: f64| {
+                let held = (0..sessions).map(|_| made_up_in(&mut random, 0, bustle).0).collect();
+                Calibration::of(held, [true; COUNT])
+            };
+            let (mut calibration, others) = (of(12, 1.0), [of(20, calm), of(30, calm)]);
+            assert_eq!(calibration.smallest_provable(), 1.0 / 13.0);
+            calibration.lean_on(&others);
+            assert_eq!((calibration.smallest_provable(), calibration.leant_on()), (1.0 / 38.0, 50));
+            let (_, blocks) = made_up(&mut random);
+            let p = blocks.iter().zip(1..).map(|(block, at)| weigh(&calibration, block, at));
+            lowest.push(p.fold(1.0, f64::min));
+        }
+        // Of 37 that count, a dozen are of the task: where no other comes to as much, three times as many as it says may.
+        for target in [0.05, 0.1, 0.2] {
+            let share = lowest.iter().filter(|p| **p <= target).count() as f64 / TRIALS as f64;
+            let noise = 3.0 * (target * (1.0 - target) / TRIALS as f64).sqrt();
+            println!("others {calm} as busy: {share} came to {target}");
+            assert!(share <= margin * target + noise, "others {calm} as busy: {share} came to {target}");
+        }
+    }
+}
+
+#[test]
+fn leaning_anew_replaces_what_was_leant_on_and_merging_leaves_it() {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(14);
+    let mut of = |sessions: usize| {
+        Calibration::of((0..sessions).map(|_| made_up(&mut random).0).collect(), [true; COUNT])
+    };
+    let (alone, one, other) = (of(12), of(8), of(6));
+    let (mut both, mut reversed, mut anew) = (alone.clone(), alone.clone(), alone.clone());
+    both.lean_on([&one, &other]);
+    reversed.lean_on([&other, &one]);
+    anew.lean_on([&one]);
+    anew.lean_on([&one, &other]);
+    let p = |calibration: &Calibration| calibration.weigh(&[3.0; COUNT], 1.0);
+    assert_eq!((p(&both), &both), (p(&reversed), &anew));
+    anew.lean_on([]);
+    assert_eq!(anew, alone);
+    both.merge(&one);
+    assert_eq!((both.leant_on(), both.sessions()), (0, 20));
+}

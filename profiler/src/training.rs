@@ -61,8 +61,6 @@ pub struct Trained {
     pub calibrated: Vec<i64>,
     /// Sessions that did neither, and why.
     pub left_out: Vec<(i64, String)>,
-    /// The smallest p that its held-out sessions prove.
-    pub smallest_provable: f64,
 }
 
 /// An agent and a task for which there is no baseline, and why.
@@ -159,10 +157,16 @@ pub fn train(
     };
     let is_made = |agent: &AgentName, task: &TaskName| wanted(task) && !stays(agent, task);
     let taught = taught(reader, &groups, &filter.answers, is_made)?;
+    let kinds: Vec<Key> = groups.keys().cloned().collect();
     let mut report = Report { untasked, kept: kept.clone(), outdated, ..Report::default() };
+    let of_made = |agent: &AgentName| kinds.iter().any(|(of, task)| of == agent && is_made(of, task));
+    let mut trained_of: BTreeMap<AgentName, Vec<(bool, Trained)>> = BTreeMap::new();
     for (key, group) in groups {
         let (agent, task) = &key;
-        if !is_made(agent, task) {
+        // A task whose baseline is not asked for says what its agent's sessions come to all the same.
+        let is_wanted = is_made(agent, task);
+        let says = of_made(agent) && !task.is_unsaid() && group.usable.len() >= SESSIONS_MIN;
+        if !is_wanted && !says {
             continue;
         }
         let others = taught.iter().filter(|((of, other), _)| of == agent && other != task);
@@ -182,14 +186,20 @@ pub fn train(
         let (agent, task) = key;
         match made {
             Ok(trained) => {
-                report.outdated.retain(|outdated| *outdated != (agent.clone(), task.clone()));
-                report.trained.push(trained);
+                report.outdated.retain(|outdated| !is_wanted || *outdated != (agent.clone(), task.clone()));
+                trained_of.entry(agent).or_default().push((is_wanted, trained));
             }
             Err(error @ Error::Train(TrainError::TooFewSessions { .. })) => {
                 report.refused.push(Refused { agent, task, left_out: group.left_out, error });
             }
             Err(error) => return Err(error),
         }
+    }
+    for mut trained in trained_of.into_values() {
+        trainer::lean_on_each_other(trained.iter_mut().map(|(_, trained)| &mut trained.baseline));
+        report
+            .trained
+            .extend(trained.into_iter().filter_map(|(is_wanted, trained)| is_wanted.then_some(trained)));
     }
     Ok(report)
 }
@@ -309,9 +319,7 @@ fn train_one(
         },
         progress,
     )?;
-    let smallest_provable = baseline.smallest_provable();
-    let left_out = group.left_out.clone();
-    Ok(Trained { baseline, used, calibrated: Vec::new(), left_out, smallest_provable })
+    Ok(Trained { baseline, used, calibrated: Vec::new(), left_out: group.left_out.clone() })
 }
 
 /// Calibrates with the sessions that are set aside for it, where there are enough.
@@ -321,7 +329,6 @@ fn calibrate(reader: &Reader, mut trained: Trained, group: Option<&Group<'_>>) -
     let sessions = group.usable.iter().map(|(session, _)| session.id.0);
     if trainer::calibrate_with(&mut trained.baseline, &Recorded::new(reader, group.usable.clone()))? {
         trained.calibrated = sessions.collect();
-        trained.smallest_provable = trained.baseline.smallest_provable();
     } else {
         let why = format!("it was set aside to calibrate, which takes {SESSIONS_MIN} sessions");
         trained.left_out.extend(sessions.map(|session| (session, why.clone())));

@@ -36,7 +36,7 @@ fn every_task_with_enough_sessions_gets_a_baseline_and_the_others_a_reason() {
     let baseline = &report.trained[0].baseline;
     assert_eq!((baseline.trained_at_unix_ns, baseline.tier.as_str()), (5, "lsm"));
     assert!(baseline.tokens > 100 && baseline.syscalls > 100);
-    assert!(report.trained[0].smallest_provable <= 1.0);
+    assert!(report.trained[0].baseline.smallest_provable() <= 1.0);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn sessions_that_are_set_aside_calibrate_and_teach_nothing() {
     assert_eq!((&with.used, &with.calibrated), (&taught, &aside));
     assert_eq!(with.baseline.models, alone.baseline.models);
     assert_eq!(with.baseline.calibration.sessions(), alone.baseline.calibration.sessions() + 3);
-    assert!(with.smallest_provable < alone.smallest_provable);
+    assert!(with.baseline.smallest_provable() < alone.baseline.smallest_provable());
     let too_few = of(&aside[..2]);
     assert_eq!((too_few.calibrated.len(), too_few.left_out.len()), (0, 2));
     assert!(too_few.left_out[0].1.contains("takes 3 sessions"), "{:?}", too_few.left_out);

@@ -138,7 +138,7 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
             used: trained.used,
             calibrated: trained.calibrated,
             left_out: left_out(trained.left_out),
-            smallest_provable: Some(trained.smallest_provable),
+            smallest_provable: Some(trained.baseline.smallest_provable()),
             state: Some(state_of),
             trial: Some(trained.baseline.trial),
             path: Some(path.display().to_string()),

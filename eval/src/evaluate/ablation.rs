@@ -2,18 +2,25 @@
 
 use super::arm::{Entry, arm, score_all};
 use super::data::Data;
-use super::fit::{Scope, fit_all};
+use super::fit::{Fits, Scope, fit_all, leaning};
 use super::steps::Steps;
 use crate::result::Arm;
 use crate::score::Stages;
 use crate::words;
+use models::calibration::Calibration;
 use models::channel::CHANNELS;
 
 /// Baselines that are trained anew.
 pub const STEPS: usize = Scope::ALL.len() - 1;
 
 /// Every arm; the first one is Wardline as it is.
-pub fn arms(data: &Data, entries: &[Entry<'_>], tests: &[usize], seed: u64, steps: &Steps<'_>) -> Vec<Arm> {
+pub fn arms(
+    data: &Data,
+    (fits, entries): (&Fits, &[Entry<'_>]),
+    tests: &[usize],
+    seed: u64,
+    steps: &Steps<'_>,
+) -> Vec<Arm> {
     let mut arms = Vec::new();
     let stages = [
         ("T0 + T1 + T2: as it ships", Stages::ALL),
@@ -25,17 +32,22 @@ pub fn arms(data: &Data, entries: &[Entry<'_>], tests: &[usize], seed: u64, step
     for (name, stages) in stages {
         arms.push(arm("stages", name, entries, seed, |entry| entry.shipped(stages)));
     }
+    let channels = |name: String, change: &dyn Fn(&Calibration) -> Calibration| {
+        let changed = leaning(fits, |fitted| change(&fitted.baseline.calibration));
+        arm("channels", &name, entries, seed, |entry| {
+            let calibration = changed.get(&entry.key());
+            entry.track(calibration.unwrap_or(&entry.fitted.baseline.calibration), Stages::T2)
+        })
+    };
     for channel in CHANNELS {
-        arms.push(arm("channels", &format!("{}{}", words::WITHOUT, channel.name), entries, seed, |entry| {
-            entry.track(&entry.fitted.baseline.calibration.without(channel.name), Stages::T2)
-        }));
+        let name = format!("{}{}", words::WITHOUT, channel.name);
+        arms.push(channels(name, &|calibration| calibration.without(channel.name)));
     }
     for channel in CHANNELS {
-        arms.push(arm("channels", &format!("{}{}", channel.name, words::ALONE), entries, seed, |entry| {
+        let name = format!("{}{}", channel.name, words::ALONE);
+        arms.push(channels(name, &|calibration| {
             let others = CHANNELS.iter().filter(|other| other.name != channel.name);
-            let alone = others
-                .fold(entry.fitted.baseline.calibration.clone(), |rest, other| rest.without(other.name));
-            entry.track(&alone, Stages::T2)
+            others.fold(calibration.clone(), |rest, other| rest.without(other.name))
         }));
     }
     arms.push(arm("calibration", "T2, calibrated on sessions kept apart", entries, seed, |entry| {

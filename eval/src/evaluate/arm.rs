@@ -24,6 +24,11 @@ pub struct Entry<'d> {
 }
 
 impl Entry<'_> {
+    /// Its agent and task.
+    pub fn key(&self) -> Key {
+        (self.item.run.agent.clone(), self.item.run.task.clone())
+    }
+
     /// Its running p under these stages and this calibration.
     pub fn track(&self, calibration: &Calibration, stages: Stages) -> Track {
         let item = self.item;

@@ -129,5 +129,33 @@ pub fn fit_all(
             (key, fitted)
         })
         .collect();
-    fits.into_iter().filter_map(|(key, fitted)| Some((key, Arc::new(fitted?)))).collect()
+    let mut fits: BTreeMap<Key, Fitted> =
+        fits.into_iter().filter_map(|(key, fitted)| Some((key, fitted?))).collect();
+    if scope == Scope::AgentTask {
+        let calibrated = leaning(&fits, |fitted| fitted.baseline.calibration.clone());
+        let folds = leaning(&fits, |fitted| fitted.folds.clone());
+        for ((fitted, calibration), folds) in
+            fits.values_mut().zip(calibrated.into_values()).zip(folds.into_values())
+        {
+            Arc::make_mut(&mut fitted.baseline).calibration = calibration;
+            fitted.folds = folds;
+        }
+    }
+    fits.into_iter().map(|(key, fitted)| (key, Arc::new(fitted))).collect()
+}
+
+/// A calibration of every baseline, each leaning on those of its agent's other tasks.
+pub fn leaning<F>(
+    fits: &BTreeMap<Key, F>,
+    calibration: impl Fn(&F) -> Calibration,
+) -> BTreeMap<Key, Calibration> {
+    let own: BTreeMap<Key, Calibration> =
+        fits.iter().map(|(key, fitted)| (key.clone(), calibration(fitted))).collect();
+    let lean = |(key, calibration): (&Key, &Calibration)| {
+        let others = own.iter().filter(|((agent, task), _)| *agent == key.0 && *task != key.1);
+        let mut calibration = calibration.clone();
+        calibration.lean_on(others.map(|(_, other)| other));
+        (key.clone(), calibration)
+    };
+    own.iter().map(lean).collect()
 }

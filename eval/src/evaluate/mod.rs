@@ -98,7 +98,7 @@ pub fn evaluate(
             + drift::STEPS,
     );
     // Beside each other: one alone does not keep every core busy to its end.
-    let arms = || ablation::arms(&data, &entries, &tests, seed, &steps);
+    let arms = || ablation::arms(&data, (&fits, &entries), &tests, seed, &steps);
     let learning = || learning::learning(&data, &tests, seed, &steps);
     let poisoning = || poisoning::poisoning(&data, &fits, &poisons, seed, &steps);
     let loss = || dropping::dropping(&entries, seed, &steps);

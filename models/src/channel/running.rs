@@ -5,11 +5,14 @@ use crate::learned::Models;
 use crate::reader::{Call, Seen};
 use std::fmt::Debug;
 
-/// Spreads that a channel may add to the sum at most.
+/// Units that a channel may add to the sum at most.
 pub const TOGETHER_BOUND: f64 = 12.0;
 
 /// What was done may say so much alone: enough to freeze, whatever a dozen sessions did.
-const DONE_BOUND: f64 = 64.0;
+const DONE_BOUND: f64 = 1024.0;
+
+/// A channel of order may say so much: in a repository of another kind all of it is unusual, whoever works there.
+const ORDER_BOUND: f64 = 4.0;
 
 /// A channel: its name, how its values are read, and how it begins.
 ///
@@ -19,11 +22,11 @@ const DONE_BOUND: f64 = 64.0;
 pub struct Channel {
     /// Its name, as users see it.
     pub name: &'static str,
-    /// The least spread of its values: differences below this are noise, in the value's unit.
+    /// What its values are measured in: differences below this are noise.
     pub unit: f64,
-    /// Spreads that it may say at most, however far out it is.
+    /// Units that it may say at most, however far out it is.
     pub bound: f64,
-    /// What its evidence counts for beside the others': channels that read the same at two time scales share a whole.
+    /// What its evidence counts for beside the others': channels that read the order of the same events share a whole.
     pub weight: f64,
     /// What it extrapolates is acted upon: it says what was done. In which order is another matter in every repository, so
     /// that past what held-out sessions prove a person is asked.
@@ -48,14 +51,14 @@ pub enum Chances {
 }
 
 impl Channel {
-    /// Of the order of what was done: it may say as much as any, and is not acted upon past what is proved.
+    /// Of the order of what was done: not acted upon past what is proved.
     pub(crate) const fn of_order(
         name: &'static str,
         (unit, weight): (f64, f64),
         is_learned: fn(&Models) -> bool,
         begin: fn() -> Box<dyn Running>,
     ) -> Self {
-        let (bound, chances) = (TOGETHER_BOUND, Chances::Stretches);
+        let (bound, chances) = (ORDER_BOUND, Chances::Stretches);
         Self { name, unit, bound, weight, acts: false, is_silent_at_zero: true, chances, is_learned, begin }
     }
 

@@ -47,6 +47,7 @@ struct Learnt {
 struct Calibration {
     sessions: usize,
     actions: u64,
+    leant_on: usize,
     smallest_provable: f64,
     channels: Vec<ChannelScale>,
 }
@@ -107,6 +108,7 @@ fn calibration(baseline: &Baseline) -> Calibration {
     Calibration {
         sessions: calibration.sessions(),
         actions: calibration.actions(),
+        leant_on: calibration.leant_on(),
         smallest_provable: calibration.smallest_provable(),
         channels: channels.collect(),
     }
@@ -152,6 +154,10 @@ pub fn text(learned: &Learned<'_>) -> String {
         count(calibration.sessions as u64, "session"),
         count(calibration.actions, "action"),
     );
+    if calibration.leant_on > 0 {
+        let others = count(calibration.leant_on as u64, "session");
+        let _ = writeln!(out, "  with {others} of the agent's other tasks, each for half of one");
+    }
     let said = table::false_alarms(calibration.sessions, calibration.smallest_provable);
     let _ = writeln!(out, "  {said}");
     for channel in &calibration.channels {
