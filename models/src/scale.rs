@@ -63,7 +63,12 @@ impl Scales {
         std::array::from_fn(|at| {
             let (channel, scale) = (CHANNELS.get(at)?, self.0[at]?);
             let units = (block[at] - scale.usual) / channel.unit;
-            let bounded = if units < 0.0 { units.exp_m1() } else { units.min(channel.bound) };
+            let said = match units {
+                below if below < 0.0 => below.exp_m1(),
+                far if far > 1.0 && channel.damped => 1.0 + far.ln(),
+                units => units,
+            };
+            let bounded = said.min(channel.bound);
             Some(channel.weight * bounded)
         })
     }
@@ -73,4 +78,33 @@ impl Scales {
 pub(crate) fn sum(evidence: &[Option<f64>; COUNT]) -> f64 {
     let said = CHANNELS.iter().zip(evidence);
     said.filter_map(|(channel, evidence)| Some(evidence.as_ref()?.min(channel.weight * TOGETHER_BOUND))).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deed_counts_by_the_unit_and_order_by_its_logarithm_whatever_clean_sessions_lie_apart() {
+        for apart in [0.1, 30.0] {
+            let highest: Vec<[f64; COUNT]> = (1..6)
+                .map(|n| {
+                    std::array::from_fn(|at| CHANNELS[at].unit * (2.0 + apart * f64::from(n - 3).max(-0.01)))
+                })
+                .collect();
+            let scales = Scales::fit(highest.iter(), [true; COUNT]);
+            for (at, channel) in CHANNELS.iter().enumerate() {
+                let said = |units: f64| {
+                    let mut values = [0.0; COUNT];
+                    values[at] = channel.unit * (2.0 + units);
+                    scales.evidence(&values)[at].map_or(f64::NAN, |evidence| evidence / channel.weight)
+                };
+                let past =
+                    |units: f64| if channel.acts { units.min(channel.bound) } else { 1.0 + units.ln() };
+                assert!((said(0.5) - 0.5).abs() < 1e-9 && (said(1.0) - 1.0).abs() < 1e-9, "{}", channel.name);
+                assert!((said(8.0) - past(8.0)).abs() < 1e-9, "{}: {}", channel.name, said(8.0));
+                assert!(said(-1.0) > -1.0 && said(-1.0) < 0.0, "{}", channel.name);
+            }
+        }
+    }
 }

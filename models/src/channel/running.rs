@@ -11,9 +11,6 @@ pub const TOGETHER_BOUND: f64 = 12.0;
 /// What was done may say so much alone: enough to freeze, whatever a dozen sessions did.
 const DONE_BOUND: f64 = 1024.0;
 
-/// A channel of order may say so much: in a repository of another kind all of it is unusual, whoever works there.
-const ORDER_BOUND: f64 = 4.0;
-
 /// A channel: its name, how its values are read, and how it begins.
 ///
 /// The units are such that sessions that were all alike do not make an alarm of one new tool call: some five events in a
@@ -26,6 +23,9 @@ pub struct Channel {
     pub unit: f64,
     /// Units that it may say at most, however far out it is.
     pub bound: f64,
+    /// Past one unit it says more by the logarithm alone: in a repository of another kind all of it is unusual, whoever works
+    /// there.
+    pub damped: bool,
     /// What its evidence counts for beside the others': channels that read the order of the same events share a whole.
     pub weight: f64,
     /// What it extrapolates is acted upon: it says what was done. In which order is another matter in every repository, so
@@ -58,8 +58,19 @@ impl Channel {
         is_learned: fn(&Models) -> bool,
         begin: fn() -> Box<dyn Running>,
     ) -> Self {
-        let (bound, chances) = (ORDER_BOUND, Chances::Stretches);
-        Self { name, unit, bound, weight, acts: false, is_silent_at_zero: true, chances, is_learned, begin }
+        let (bound, chances) = (TOGETHER_BOUND, Chances::Stretches);
+        Self {
+            name,
+            unit,
+            bound,
+            damped: true,
+            weight,
+            acts: false,
+            is_silent_at_zero: true,
+            chances,
+            is_learned,
+            begin,
+        }
     }
 
     /// Of what was done: it may rule alone.
@@ -68,6 +79,7 @@ impl Channel {
             name,
             unit,
             bound: DONE_BOUND,
+            damped: false,
             weight: 1.0,
             acts: true,
             is_silent_at_zero: false,
