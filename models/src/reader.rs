@@ -121,7 +121,7 @@ impl Reader {
         }
         // What a session names must not be made to look like what it named before.
         let hash = *blake3::hash(&self.bytes).as_bytes();
-        self.touched.insert(hash.iter().take(16).fold(0, |id, byte| id << 8 | u128::from(*byte)))
+        self.touched.insert(hash.iter().take(16).fold(0, |id, byte| (id << 8) | u128::from(*byte)))
     }
 
     /// Reads a raw system call of a session that runs.
