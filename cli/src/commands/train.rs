@@ -130,6 +130,7 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     for trained in report.trained {
         let path = library.save(&trained.baseline)?;
         let state_of = trained.baseline.state();
+        let smallest_provable = trained.baseline.smallest_provable();
         rows.push(Row {
             agent: trained.baseline.agent,
             task: trained.baseline.task,
@@ -138,7 +139,7 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
             used: trained.used,
             calibrated: trained.calibrated,
             left_out: left_out(trained.left_out),
-            smallest_provable: Some(trained.baseline.smallest_provable()),
+            smallest_provable: Some(smallest_provable),
             state: Some(state_of),
             trial: Some(trained.baseline.trial),
             path: Some(path.display().to_string()),
