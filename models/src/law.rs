@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn sessions_of_other_tasks_count_as_half_of_one() {
         let law = Law::fit(&[1.0, 2.0, 3.0], &[2.5, 4.0], 6.0);
-        let p = |sum| law.p(sum, 1.0);
-        assert_eq!(law.smallest(), 1.0 / 5.0);
-        assert_eq!((p(1.0).p, p(2.0).p, p(2.5).p), (1.0, 4.0 / 5.0, 3.0 / 5.0));
-        assert_eq!((p(3.0).p, p(4.0).p), (2.5 / 5.0, 1.5 / 5.0));
-        assert_eq!(p(3.5).p, (1.5 + 0.5) / 5.0, "half-way between, and no less than either step");
+        let (p, proved) = (|sum| law.p(sum, 1.0), law.smallest());
+        assert_eq!(proved, 1.0 / 5.0);
+        let steps = [(1.0, 5.0), (2.0, 4.0), (2.5, 3.0), (3.0, 2.5), (4.0, 1.5)];
+        assert!(steps.iter().all(|(sum, share)| p(*sum).p == share * proved));
+        assert_eq!(p(3.5).p, 2.0 * proved, "half-way between, and no less than either step");
         assert!(p(4.1).p < p(4.0).p && !p(4.1).extrapolated && p(99.0).extrapolated);
         assert_eq!(Law::fit(&[3.0, 1.0, 2.0], &[4.0, 2.5], 6.0), law, "in any order");
     }
