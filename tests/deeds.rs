@@ -10,7 +10,7 @@ mod tools;
 mod uring;
 
 pub(crate) use file::by_handle;
-pub(crate) use narrow::{bind as bind_narrow, open as open_narrow};
+pub(crate) use narrow::{bind as bind_narrow, limit as limit_narrow, open as open_narrow};
 pub use network::Outside;
 pub use tools::IMPOSSIBLE;
 use tools::Place;

@@ -1,6 +1,6 @@
 //! Ways to a file and to an address beside the plain call. Each of them gets there where nobody guards.
 
-use crate::deeds::{OPENAT, OPENAT2, by_handle, in_child, open_narrow};
+use crate::deeds::{OPENAT, OPENAT2, by_handle, in_child, limit_narrow, open_narrow};
 use crate::machine::is_machine;
 use crate::secret::is_secret;
 use crate::uring::{Entry, path, request};
@@ -337,6 +337,15 @@ fn reach_into(how: &str, pid: i32) -> io::Result<()> {
                 check(libc::prlimit(pid, libc::RLIMIT_CORE, std::ptr::null(), &mut limit).into())?;
                 check(libc::prlimit(pid, libc::RLIMIT_CORE, &limit, std::ptr::null_mut()).into()).map(drop)
             }
+        }
+        "narrow-limits" => {
+            // SAFETY: integers, and what is written here outlives the call.
+            let limit = unsafe {
+                let mut limit: libc::rlimit = std::mem::zeroed();
+                check(libc::prlimit(pid, libc::RLIMIT_CORE, std::ptr::null(), &mut limit).into())?;
+                limit
+            };
+            limit_narrow(pid, libc::RLIMIT_CORE, limit)
         }
         "thread-limits" => {
             let (tells, told) = std::sync::mpsc::channel();

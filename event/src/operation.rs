@@ -192,7 +192,7 @@ impl Op {
         self.nature().reach
     }
 
-    /// Whether the tier `tracepoint`, too, has a means against it where it reaches.
+    /// Whether what a baseline closes is closed to it in the tier `tracepoint`, too.
     pub fn is_met_without_hooks(self) -> bool {
         self.nature().is_met_without_hooks
     }

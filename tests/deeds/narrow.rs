@@ -30,7 +30,7 @@ fn socketcall(at: u32, which: u32, arguments: [u32; 3]) -> io::Result<u32> {
     call(102, which, at, 0).map(|value| value as u32)
 }
 
-/// `int 0x80`: number and three arguments.
+/// `int 0x80`: number and three arguments; a fourth is 0.
 fn call(number: u32, first: u32, second: u32, third: u32) -> io::Result<i32> {
     let mut value = number;
     // SAFETY: the arguments are numbers, or addresses of the page of `with_words`. rbx is the compiler's own, and is put
@@ -42,6 +42,7 @@ fn call(number: u32, first: u32, second: u32, third: u32) -> io::Result<i32> {
             inout("eax") value,
             in("ecx") second,
             in("edx") third,
+            in("esi") 0,
             out("r8") _, out("r9") _, out("r10") _, out("r11") _,
         );
     }
@@ -49,14 +50,17 @@ fn call(number: u32, first: u32, second: u32, third: u32) -> io::Result<i32> {
     if (-4095..0).contains(&value) { Err(Error::from_raw_os_error(-value)) } else { Ok(value) }
 }
 
+/// A page below 4 GiB.
+fn page() -> io::Result<u32> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
+    let page =
+        super::tools::call!(libc::SYS_mmap, 0, 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)?;
+    Ok(page as u32)
+}
+
 /// With a page below 4 GiB. In a child: a kernel without 32-bit calls ends it.
 fn with_words(deed: impl FnOnce(u32) -> io::Result<()>) -> io::Result<()> {
-    let came = in_child(|| {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
-        let page =
-            super::tools::call!(libc::SYS_mmap, 0, 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)?;
-        deed(page as u32)
-    });
+    let came = in_child(|| deed(page()?));
     match came {
         Err(error) if error.raw_os_error() == Some(255) => Err(Error::from_raw_os_error(IMPOSSIBLE)),
         came => came,
@@ -89,6 +93,15 @@ pub(crate) fn bind(place: &CStr) -> io::Result<()> {
         }
         socketcall(at, 2, [fd, name, 3 + bytes.len() as u32]).map(drop)
     })
+}
+
+/// Sets a limit of a process by a call of 32 bits. Not in a child: whoever does it ends by it where it is not refused.
+pub(crate) fn limit(pid: i32, resource: u32, limit: libc::rlimit) -> io::Result<()> {
+    let at = page()?;
+    // SAFETY: a page of its own.
+    unsafe { (at as *mut [u64; 2]).write([limit.rlim_cur, limit.rlim_max]) };
+    // prlimit64
+    call(340, pid as u32, resource, at).map(drop)
 }
 
 fn at_path(path: &CStr, deed: impl FnOnce(u32) -> io::Result<i32>) -> io::Result<()> {

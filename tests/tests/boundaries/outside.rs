@@ -120,14 +120,43 @@ impl Drop for Outside {
     }
 }
 
+impl Outside {
+    /// One of the session's user, which waits.
+    fn new(scene: &Scene) -> Result<Outside> {
+        let mut command = Command::new("sleep");
+        command.arg("1000").stdin(Stdio::piped()).uid(scene.world.user.id).gid(scene.world.user.id);
+        Ok(Outside(command.spawn()?))
+    }
+}
+
+/// A 64-bit process can make the 32-bit calls, which have numbers of their own.
+#[test]
+fn a_process_outside_is_limited_by_no_32_bit_call() -> Result<()> {
+    let scene = Scene::new(false)?;
+    let outside = Outside::new(&scene)?;
+    let limited = rows([("limits", "reach", &["narrow-limits", &*outside.0.id().to_string()])]);
+    let own = rows([("own child's limits", "reach", &["narrow-limits", "own"])]);
+    assert_eq!(scene.free(&limited)?["limits"], 0, "no test: it fails without a guard");
+    let (came, summary, output) = scene.guarded("enforce", &own)?;
+    assert_eq!((came["own child's limits"], &summary["denied"]), (0, &0.into()), "{output:?} {summary:#}");
+    let (came, summary, output) = scene.guarded("enforce", &limited)?;
+    if is_lsm(&summary)? {
+        assert_eq!(came["limits"], EPERM, "{summary:#}");
+        return assert_denials(&summary, 1);
+    }
+    assert_eq!((came.len(), output.status.signal()), (0, Some(libc::SIGKILL)), "{output:?} {summary:#}");
+    let denial = &summary["denials"][0];
+    let told = (&denial["stage"], &denial["means"], &denial["fate"]);
+    assert_eq!(told, (&"T0".into(), &"kill".into(), &"happened-and-stopped".into()), "{summary:#}");
+    Ok(())
+}
+
 /// Where it cannot be refused it has happened, and who did it ends with the call.
 #[test]
 fn a_process_outside_is_not_reached_into() -> Result<()> {
     for (as_root, by) in [(false, "a user"), (true, "root")] {
         let scene = Scene::new(as_root)?;
-        let mut command = Command::new("sleep");
-        command.arg("1000").stdin(Stdio::piped()).uid(scene.world.user.id).gid(scene.world.user.id);
-        let outside = Outside(command.spawn()?);
+        let outside = Outside::new(&scene)?;
         let input = outside.0.stdin.as_ref().context("no pipe")?;
         std::os::unix::fs::fchown(input, Some(scene.world.user.id), None)?;
         let pid = &*outside.0.id().to_string();
