@@ -3,9 +3,15 @@
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime};
 
+#[cfg(target_os = "linux")]
+const CLOCK: ClockId = ClockId::Boottime;
+/// Where no session runs, nothing is observed.
+#[cfg(not(target_os = "linux"))]
+const CLOCK: ClockId = ClockId::Monotonic;
+
 /// Now, in ns since the machine was started.
 pub(crate) fn boottime_ns() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
+    let now = clock_gettime(CLOCK);
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 

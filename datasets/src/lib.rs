@@ -6,9 +6,15 @@
 //! that a fresh session may show was shown by several earlier ones. [`observe`] tells what an attack achieved from the
 //! files' own state and from what arrived, without asking Wardline.
 //!
+//! Live parts run on Linux alone. Corpora, scenarios and agents are read on every Unix.
+//!
 //! Recording and enforcing are driven through the binary by whoever uses this crate. Must never load a model, talk to
 //! the kernel's tracing, or touch a file outside its own directory, except for `/run/user/UID` of the user that it made up.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, unused_imports, reason = "what runs sessions is there on Linux alone")
+)]
 
 pub mod agent;
 mod attack;
@@ -18,6 +24,7 @@ pub mod corpus;
 mod deck;
 mod edit;
 mod error;
+#[cfg(target_os = "linux")]
 pub mod firstday;
 mod git_remote;
 mod handed;

@@ -5,14 +5,11 @@
 
 use crate::Error;
 use crate::error::at;
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use std::collections::HashSet;
-use std::fs::File;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -75,8 +72,8 @@ impl User {
     }
 }
 
-/// Keeps a user to one world: a locked byte of a file that all worlds of this machine have in common, at the offset of
-/// the user's id. It ends with its holder, however that ends; see fcntl(2), F_OFD_SETLK.
+/// Keeps a user to one world: the lock of a file that all worlds of this machine have in common, one for each id. It
+/// ends with its holder, however that ends; see flock(2).
 #[derive(Debug)]
 pub(crate) struct Lease {
     _file: File,
@@ -84,23 +81,18 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Where nobody but root makes files.
-    const FILE: &str = "/run/wardline-users.lock";
+    const DIRECTORY: &str = "/run/wardline-users";
 
     /// The lease of an id, unless another world has it.
     pub(crate) fn take(id: u32) -> Result<Option<Lease>, Error> {
-        let path = Path::new(Self::FILE);
-        let file = at("open", path, File::options().create(true).append(true).mode(0o600).open(path))?;
-        let byte = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: id.into(),
-            l_len: 1,
-            l_pid: 0,
-        };
-        match fcntl(&file, FcntlArg::F_OFD_SETLK(&byte)) {
-            Ok(_) => Ok(Some(Lease { _file: file })),
-            Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
-            Err(errno) => at("lock", path, Err(errno.into())),
+        let directory = Path::new(Self::DIRECTORY);
+        at("make", directory, DirBuilder::new().recursive(true).mode(0o700).create(directory))?;
+        let path = directory.join(id.to_string());
+        let file = at("open", &path, File::options().create(true).append(true).mode(0o600).open(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lease { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => at("lock", &path, Err(error)),
         }
     }
 }

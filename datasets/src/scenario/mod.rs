@@ -11,7 +11,9 @@ mod inject;
 mod place;
 mod plant;
 mod sent;
+#[cfg(target_os = "linux")]
 mod timeline;
+#[cfg(target_os = "linux")]
 mod watch;
 
 pub use catalogue::{Attack, Expected, Id, Plant, Scenario, Success, Technique, all};
@@ -20,4 +22,5 @@ pub use ground::Ground;
 pub use inject::inject;
 pub use place::Place;
 pub use plant::plant;
+#[cfg(target_os = "linux")]
 pub use watch::{Seen, Watch};
