@@ -3,7 +3,7 @@
 
 use crate::rules::{self, Trouble};
 use event::shown;
-use policy::{Layer, MAX_BYTES, MAX_BYTES_OF_REPOSITORY, Policy, Rules, Source};
+use policy::{Layer, MAX_BYTES, MAX_BYTES_OF_REPOSITORY, Policy, Rules, Source, sentence};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -135,9 +135,9 @@ fn untold(source: &Source, was_changed: bool) -> String {
             return format!("`{file}` is not obeyed, since it holds no rules{first}");
         }
     };
-    let sentences =
-        policy.rules().iter().take(SENTENCES).map(|rule| format!("\"{}\"", cut(&rule.sentence())));
-    let sentences = sentences.collect::<Vec<_>>().join(" ");
+    let told = policy.rules().iter().take(SENTENCES);
+    let told = told.map(|rule| format!("\"{}\"", cut(&sentence(rule.effect, rule.what, &rule.sites))));
+    let sentences = told.collect::<Vec<_>>().join(" ");
     let more = match policy.rules().len().saturating_sub(SENTENCES) {
         0 => String::new(),
         more => format!(" and {more} more"),

@@ -1,5 +1,5 @@
 //! Rules in plain English. A fixed grammar: the same words give the same rule, and nothing is guessed. What it says of a rule
-//! ([`Rule::in_english`]) it understands again ([`read`]).
+//! ([`say`]) it understands again ([`read`]).
 //!
 //! What people say is heard sentence by sentence ([`hear`]). A sentence is a rule when each of its words was understood and
 //! the rules can hold all of it. Of any other it is said which words no rule holds, why, and which rule comes near: one
@@ -17,7 +17,7 @@ pub use limit::Limit;
 pub use phrase::nearest as word_like;
 pub use read::read;
 pub use token::MAX_BYTES as MAX_HEARD;
-pub use voice::sentence;
+pub use voice::{say, sentence};
 
 use crate::edit::Said;
 use crate::read::{FOR_ALL_SITES, MAX_SITES, MAX_TEXT, WATCHED_SITES};

@@ -27,7 +27,7 @@ mod site;
 pub use attempt::{Attempt, Deed, Ground};
 pub use day::Day;
 pub use edit::Said;
-pub use english::{Heard, Limit, Listener, MAX_HEARD, hear, read as read_english, sentence, word_like};
+pub use english::{Heard, Limit, Listener, MAX_HEARD, hear, read as read_english, say, sentence, word_like};
 pub use meet::{Meeting, Secrets, Way, copied_from};
 pub use mistake::{Mistake, Mistakes};
 pub use page::page;

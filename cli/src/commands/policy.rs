@@ -15,7 +15,7 @@ use command::user::UserArgs;
 use command::{Exit, State, table, user};
 use guard::{repository, rules};
 use here::here;
-use policy::{Effect, Layer, Rule, Rules, Source};
+use policy::{Effect, Layer, Rule, Rules, Source, say};
 use serde::Serialize;
 use shown::{Shown, limits};
 use std::fs::File;
@@ -228,7 +228,7 @@ fn show(id: &str, json: bool) -> Result<ExitCode> {
 
 fn in_words(rule: &Rule) -> String {
     let last = if rule.is_final && rule.effect == Effect::Deny { ", final" } else { "" };
-    format!("{}\nFrom: `{}` ({}{last})", rule.in_english(), rule.file, rule.layer.word())
+    format!("{}\nFrom: `{}` ({}{last})", say(rule), rule.file, rule.layer.word())
 }
 
 fn check(file: &Path, json: bool) -> Result<ExitCode> {

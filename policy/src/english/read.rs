@@ -70,6 +70,7 @@ fn attribute(rule: &mut Rule, line: &str) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::say;
     use super::*;
     use crate::rule::{Harmless, Kind, What};
     use crate::shipped;
@@ -84,7 +85,7 @@ mod tests {
     #[test]
     fn every_shipped_rule_is_said_and_understood() {
         for rule in shipped().rules() {
-            let text = rule.in_english();
+            let text = say(rule);
             assert_eq!(read(rule.layer, &rule.file, &text), Some(same(rule)), "{text}");
         }
     }
@@ -171,7 +172,7 @@ mod tests {
         /// What a rule says in English is that rule.
         #[test]
         fn what_is_said_is_understood(rule in a_rule()) {
-            let text = rule.in_english();
+            let text = say(&rule);
             prop_assert_eq!(read(Layer::User, "own.toml", &text), Some(rule), "{}", text);
         }
     }

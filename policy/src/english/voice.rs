@@ -14,41 +14,34 @@ pub(super) const VERBS: [(What, &str, &str); 6] = [
     (What::LISTEN, "listen at", "listens at"),
 ];
 
-impl Rule {
-    /// What the rule decides, in a sentence.
-    pub fn sentence(&self) -> String {
-        sentence(self.effect, self.what, &self.sites)
+/// All of a rule, in sentences: [`super::read`] gives the rule back.
+pub fn say(rule: &Rule) -> String {
+    let mut lines = vec![
+        sentence(rule.effect, rule.what, &rule.sites),
+        format!("{ID}{}", rule.id),
+        format!("{IS}{}", rule.is),
+        format!("{WHY}{}", rule.why),
+    ];
+    lines.extend(rule.hosts.iter().map(|host| format!("{HOST}{host}")));
+    lines.extend(rule.agents.iter().map(|agent| format!("{AGENT}{agent}")));
+    lines.extend(rule.expires.iter().map(|day| format!("{EXPIRES}{day}")));
+    lines.extend(rule.source.iter().map(|source| format!("{SOURCE}{source}")));
+    let flags = [
+        (!rule.is_final, NOT_FINAL),
+        (rule.routine, ROUTINE),
+        (rule.frees_names, FREES_NAMES),
+        (rule.is_replaced, REPLACED),
+        (rule.is_empty, EMPTY),
+    ];
+    lines.extend(flags.into_iter().filter(|(is_so, _)| *is_so).map(|(_, line)| line.to_owned()));
+    lines.extend(KINDS.iter().filter(|(of, _)| *of == rule.kind).map(|(_, line)| (*line).to_owned()));
+    lines.extend(
+        HARMLESS.iter().filter(|(of, _)| Some(*of) == rule.harmless).map(|(_, line)| (*line).to_owned()),
+    );
+    if rule.walk == Walk::Directories {
+        lines.push(DIRECTORIES.to_owned());
     }
-
-    /// All of it, in sentences: [`super::read`] gives the rule back.
-    pub fn in_english(&self) -> String {
-        let mut lines = vec![
-            self.sentence(),
-            format!("{ID}{}", self.id),
-            format!("{IS}{}", self.is),
-            format!("{WHY}{}", self.why),
-        ];
-        lines.extend(self.hosts.iter().map(|host| format!("{HOST}{host}")));
-        lines.extend(self.agents.iter().map(|agent| format!("{AGENT}{agent}")));
-        lines.extend(self.expires.iter().map(|day| format!("{EXPIRES}{day}")));
-        lines.extend(self.source.iter().map(|source| format!("{SOURCE}{source}")));
-        let flags = [
-            (!self.is_final, NOT_FINAL),
-            (self.routine, ROUTINE),
-            (self.frees_names, FREES_NAMES),
-            (self.is_replaced, REPLACED),
-            (self.is_empty, EMPTY),
-        ];
-        lines.extend(flags.into_iter().filter(|(is_so, _)| *is_so).map(|(_, line)| line.to_owned()));
-        lines.extend(KINDS.iter().filter(|(of, _)| *of == self.kind).map(|(_, line)| (*line).to_owned()));
-        lines.extend(
-            HARMLESS.iter().filter(|(of, _)| Some(*of) == self.harmless).map(|(_, line)| (*line).to_owned()),
-        );
-        if self.walk == Walk::Directories {
-            lines.push(DIRECTORIES.to_owned());
-        }
-        lines.join("\n")
-    }
+    lines.join("\n")
 }
 
 pub(super) const ID: &str = "Its name: ";

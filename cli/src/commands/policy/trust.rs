@@ -50,7 +50,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     })?;
     let source = found.map_err(|why| Exit::Refused.error(why))?;
     let policy = read(&source, user.uid)?;
-    let rules = policy.rules().iter().map(policy::Rule::in_english).collect::<Vec<_>>();
+    let rules = policy.rules().iter().map(policy::say).collect::<Vec<_>>();
     let next = believed.with(&source).ok_or_else(|| {
         Exit::Refused.error(format!(
             "`{}` cannot be believed: its name has more than one line, or too many are",
