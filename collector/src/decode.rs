@@ -202,6 +202,7 @@ fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Dec
     let mut tail = Tail(tail);
     let names = tail.names(&record.base)?;
     let path = tail.take(usize::from(record.path_len))?;
+    let second_names = tail.names(&record.second_base)?;
     let second = tail.take(usize::from(record.second_len))?;
     let op = match Op::from_number(record.op)? {
         Op::Unlink if record.detail & libc::AT_REMOVEDIR as u32 != 0 => Op::Rmdir,
@@ -219,7 +220,11 @@ fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Dec
     if op == Op::Open && record.access == 0 {
         event.access = asked(record.detail);
     }
-    event.second = (!second.is_empty()).then(|| Object::File(resolver.claimed(&record.base, names, second)));
+    let (start, names) = match record.second_base.file.ino {
+        0 => (&record.base, names),
+        _ => (&record.second_base, second_names),
+    };
+    event.second = (!second.is_empty()).then(|| Object::File(resolver.claimed(start, names, second)));
     event.detail = record.detail;
     event.decision = decision(&record.verdict)?;
     let event = Box::new(event);

@@ -28,7 +28,7 @@ pub struct Ended {
     /// A 32-bit call.
     pub compat: bool,
     /// How to read it.
-    pub plan: Plan,
+    pub plan: &'static Plan,
 }
 
 impl Ended {
@@ -73,7 +73,7 @@ pub struct Running {
     /// A 32-bit call.
     pub compat: bool,
     /// How to read it.
-    pub plan: Plan,
+    pub plan: &'static Plan,
     /// The saved registers.
     regs: Address,
 }
@@ -114,11 +114,11 @@ pub fn is_compat(task: Address) -> bool {
 
 /// How a call is read, by its number.
 #[inline(always)]
-pub fn plan(number: u32, compat: bool) -> Option<Plan> {
+pub fn plan(number: u32, compat: bool) -> Option<&'static Plan> {
     if number >= PLANS_32 {
         return None;
     }
-    PLANS.get(if compat { number + PLANS_32 } else { number }).copied()
+    PLANS.get(if compat { number + PLANS_32 } else { number })
 }
 
 /// An argument of the call, from the saved registers: a plan names it by its offset there. A 32-bit call has the lower

@@ -84,5 +84,5 @@ fn begun(inside: &Inside) -> Option<(*mut Begun, u32, bool)> {
     if BEGUN.get_ptr(key).is_none() {
         named::begin(&BEGUN, key, 0);
     }
-    Some((BEGUN.get_ptr_mut(key)?, changes(&call.plan), !binds))
+    Some((BEGUN.get_ptr_mut(key)?, changes(call.plan), !binds))
 }

@@ -220,40 +220,24 @@ struct Names {
     cut: u64,
 }
 
-/// Names that are appended in one call: calls and returns are what costs.
-const AT_ONCE: u32 = 2;
-
-/// Appends some names, a callback of `bpf_loop`. 1 ends it.
-unsafe extern "C" fn some_names(_: u64, names: *mut Names) -> i64 {
+/// Appends one name, a callback of `bpf_loop`. 1 ends it.
+unsafe extern "C" fn append(_: u64, names: *mut Names) -> i64 {
     // SAFETY: `bpf_loop` hands on the pointer that `append_file` gave it.
     let names = unsafe { &mut *names };
-    let mut i = 0;
-    while i < AT_ONCE {
-        if name(names) {
-            return 1;
-        }
-        i += 1;
-    }
-    0
-}
-
-/// Appends one name; whether it was the last.
-#[inline(always)]
-fn name(names: &mut Names) -> bool {
     let dentry = Address(names.dentry);
-    let Some(parent) = parent(dentry) else { return true };
+    let Some(parent) = parent(dentry) else { return 1 };
     // A file in memory only is its own parent, too, and so is one that a handle has led to past its directories.
     let ends = parent == dentry;
     if ends && is_root(dentry) {
         names.cut = 0;
-        return true;
+        return 1;
     }
-    let Some(len) = dentry.word(offsets::dentry_name_len()) else { return true };
-    let Some(from) = dentry.follow(offsets::dentry_name()) else { return true };
+    let Some(len) = dentry.word(offsets::dentry_name_len()) else { return 1 };
+    let Some(from) = dentry.follow(offsets::dentry_name()) else { return 1 };
     let len = len & 0xff;
     let place = names.at as usize & (SCRATCH_LEN - 1);
     if names.at > names.limit || place > SCRATCH_LEN - 512 {
-        return true;
+        return 1;
     }
     // SAFETY: `place` is at least 512 bytes before the end of the buffer, and a name has at most 255.
     unsafe {
@@ -262,12 +246,12 @@ fn name(names: &mut Names) -> bool {
         if offsets::can_cast() && len <= WORDWISE {
             copy(to.add(1), cast(from.0), len);
         } else if bpf_probe_read_kernel(to.add(1).cast(), len, from.0 as *const _) != 0 {
-            return true;
+            return 1;
         }
     }
     names.at = (place + 1 + len as usize) as u64;
     names.dentry = parent.0;
-    ends
+    i64::from(ends)
 }
 
 /// Bytes of the longest name that is copied word by word.
@@ -313,13 +297,25 @@ pub extern "C" fn append_file(slot: u64, at: u64, len: u64, dentry: u64) -> u64 
     let len = len & (SCRATCH_LEN as u64 - 1);
     let limit = len + (NAMES_LEN - 256) as u64;
     let mut names = Names { buffer, dentry, at: len, limit, cut: CUT };
-    each(NAMES / AT_ONCE, some_names, &mut names);
+    each(NAMES, append, &mut names);
     let end = names.at & (SCRATCH_LEN as u64 - 1);
     let (names_len, cut) = (end.wrapping_sub(len) as u16, (names.cut >> 32) as u16);
     // SAFETY: `at` is a multiple of eight below 256, and the buffer is far larger.
     unsafe { buffer.add(at).cast::<FileFacts>().write(FileFacts { names_len, cut, ..facts }) };
     end | names.cut
 }
+
+/// [`append_file`] of where a relative path starts. A descriptor that names nothing counts as the working directory: it is
+/// said to be that, or the call has failed.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn append_start(slot: u64, at: u64, len: u64, descriptor: u64) -> u64 {
+    let start = of_fd(descriptor as i32).map_or_else(working_directory, |(_, dentry)| Some(dentry));
+    start.map_or(0, |start| append_file(slot, at, len, start.0))
+}
+
+/// No descriptor: the working directory.
+pub const NO_DESCRIPTOR: u64 = u64::MAX;
 
 /// Set in the answer of [`append_file`] when names are missing at the upper end.
 pub const CUT: u64 = 1 << 32;

@@ -113,7 +113,7 @@ pub fn changed(inside: &Inside, dentry: Address, access: u32, ret: i32) -> Verdi
 /// Tells what a call did to a file, by its plan, and what was decided of it.
 #[inline(always)]
 pub fn tell(call: &Ended, dentry: Address, decided: &Verdict) -> Option<()> {
-    let Plan { op, access, .. } = call.plan;
+    let Plan { op, access, .. } = *call.plan;
     let detail = call.detail()?;
     let operation = FileOperation {
         op,

@@ -2,9 +2,10 @@
 //! meanwhile is told beside them (see `change`).
 
 use crate::call::{Ended, SIGKILL, argument, thread};
-use crate::maps::{BEGUN, Begun};
+use crate::dentry::NO_DESCRIPTOR;
+use crate::maps::{BEGUN, Begun, SCRATCH_LEN};
 use crate::read::{Address, clear, zeroed};
-use crate::ring::{Buffer, FACTS_WORDS, PATH_LEN, Urgency, verdict};
+use crate::ring::{Buffer, FACTS_WORDS, PATH_LEN, Urgency, append_path, verdict};
 use crate::task::Inside;
 use crate::{deadline, dentry, hold, offsets, touched};
 use abi::{
@@ -41,7 +42,7 @@ pub fn named(call: &Ended) -> Option<()> {
 
 #[inline(always)]
 fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
-    let plan = &call.plan;
+    let plan = call.plan;
     // A started program is told by `sched_process_exec` in both tiers.
     if call.ret >= 0 && (offsets::is_lsm_tier() || plan.op == abi::op::EXEC) {
         return None;
@@ -49,25 +50,28 @@ fn tell(call: &Ended, begun: Option<*const Begun>) -> Option<()> {
     if plan.path == NO_ARG {
         return None;
     }
-    let path = call.argument(plan.path)?;
-    let detail = call.detail()?;
-    let base = base(call, plan.dir)?;
-    let second = if plan.second == NO_ARG { 0 } else { call.argument(plan.second)? };
     let (which, verdict) = settle(&call.inside, plan, begun, call.ret);
     let Some(buffer) = Buffer::claim() else {
         hold::lost(&call.inside, &verdict);
         return None;
     };
-    let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
+    starts_with_the_first(&buffer);
+    let lengths = append_paths(buffer.slot(), call.regs.0, places(plan), u64::from(call.compat));
+    if lengths == 0 {
         hold::lost(&call.inside, &verdict);
         buffer.discard();
         return None;
-    };
-    let path_len = buffer.append_path(len, path);
-    let end = len + path_len as usize;
-    let second_len = if plan.second == NO_ARG { 0 } else { buffer.append_path(end, second) };
+    }
+    let detail = call.detail().unwrap_or(0);
     let of = Named { ret: call.ret, detail, request: REQUEST_NONE, call: which, verdict };
-    send(&call.inside, buffer, plan, &of, [len as u32, path_len, second_len], call.number);
+    send(
+        &call.inside,
+        buffer,
+        plan,
+        &of,
+        [lengths as u32 & 0xffff, (lengths >> 16) as u32 & 0xffff, (lengths >> 32) as u32],
+        call.number,
+    );
     Some(())
 }
 
@@ -128,7 +132,15 @@ pub struct Named {
     pub verdict: Verdict,
 }
 
-/// Completes a record of paths, and sends it. `lengths`: up to the paths, and of each.
+/// Says that a second path starts where the first does, until it is said where else.
+#[inline(always)]
+pub fn starts_with_the_first(buffer: &Buffer) {
+    let record: *mut Claimed = buffer.record();
+    // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
+    unsafe { clear::<FACTS_WORDS>((&raw mut (*record).second_base).cast()) };
+}
+
+/// Completes a record of paths, and sends it. `lengths`: of the whole, and of each path.
 #[inline(always)]
 pub fn send(inside: &Inside, buffer: Buffer, plan: &Plan, of: &Named, lengths: [u32; 3], number: u32) {
     let [len, path_len, second_len] = lengths;
@@ -147,7 +159,7 @@ pub fn send(inside: &Inside, buffer: Buffer, plan: &Plan, of: &Named, lengths: [
         (*record).verdict = of.verdict;
     }
     let urgency = if of.verdict.stage == STAGE_NONE { Urgency::Operation } else { Urgency::Control };
-    buffer.submit(kind::CLAIMED, inside, number, (len + path_len + second_len) as usize, urgency);
+    buffer.submit(kind::CLAIMED, inside, number, len as usize, urgency);
 }
 
 /// Tells the end of a request, whose paths were told when it was made. `told`: another record has told how it ended.
@@ -167,20 +179,46 @@ pub fn tell_end(
     let record: *mut Claimed = buffer.record();
     // SAFETY: the buffer is larger than a record, and this program's own until it is submitted.
     unsafe { clear::<FACTS_WORDS>((&raw mut (*record).base).cast()) };
+    starts_with_the_first(&buffer);
     let request = if told { REQUEST_TOLD } else { REQUEST_ENDED };
     let of = Named { ret, detail: 0, request, call, verdict };
     send(inside, buffer, plan, &of, [size_of::<Claimed>() as u32, 0, 0], u32::MAX);
     Some(())
 }
 
-/// Where a relative path starts. A descriptor that names nothing counts as the working directory: the call has failed.
+/// Where the registers of a call's paths are, in one number: places of a plan, from the lowest byte on.
 #[inline(always)]
-fn base(call: &Ended, dir: u8) -> Option<Address> {
-    if dir == NO_ARG {
-        return dentry::working_directory();
-    }
-    match dentry::of_fd(argument(call.regs, dir, call.compat)? as i32) {
-        Some((_, dentry)) => Some(dentry),
-        None => dentry::working_directory(),
-    }
+fn places(plan: &Plan) -> u64 {
+    u64::from(u32::from_le_bytes([plan.dir, plan.path, plan.second_dir, plan.second]))
 }
+
+/// Appends the paths of a call to the record in a slot, and before each where it starts. Returns the length of the whole, above
+/// it those of the two paths, 16 bits each; 0 where none could be read. Global linkage: see [`dentry::append_file`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn append_paths(slot: u64, regs: u64, places: u64, half: u64) -> u64 {
+    let regs = Address(regs);
+    let at = |byte: u32| argument(regs, (places >> (8 * byte)) as u8, half != 0).unwrap_or(0);
+    let is_there = |byte: u32| (places >> (8 * byte)) as u8 != NO_ARG;
+    let start = |byte: u32| if is_there(byte) { at(byte) } else { NO_DESCRIPTOR };
+    let base = offset_of!(Claimed, base) as u64;
+    let begins = dentry::append_start(slot, base, size_of::<Claimed>() as u64, start(0));
+    if begins == 0 {
+        return 0;
+    }
+    let path_len = append_path(slot, begins, at(1)) & PATH_MASK;
+    let end = (begins & LEN_MASK) + path_len;
+    if !is_there(3) {
+        return end | path_len << 16;
+    }
+    let second_base = offset_of!(Claimed, second_base) as u64;
+    let begins = if is_there(2) { dentry::append_start(slot, second_base, end, start(2)) } else { end };
+    if begins == 0 {
+        return end | path_len << 16;
+    }
+    let second_len = append_path(slot, begins, at(3)) & PATH_MASK;
+    (begins & LEN_MASK) + second_len | path_len << 16 | second_len << 32
+}
+
+const LEN_MASK: u64 = SCRATCH_LEN as u64 - 1;
+const PATH_MASK: u64 = PATH_LEN as u64 - 1;

@@ -8,8 +8,9 @@ use crate::offsets;
 use crate::read::{Address, clear, opaque};
 use crate::task::Inside;
 use abi::{
-    CALL_APART, File, FileFacts, HELD_LOST, Header, LOSS_SCRATCH, LOSS_UNREADABLE, SESSION_ENFORCE,
-    SESSION_SCORED, SESSION_WATCHED, STAGE_NONE, STAGE_T0, Syscall, VERDICT_REFUSED, Verdict, kind,
+    CALL_APART, Claimed, File, FileFacts, HELD_LOST, Header, LOSS_SCRATCH, LOSS_UNREADABLE, NO_ARG,
+    SESSION_ENFORCE, SESSION_SCORED, SESSION_WATCHED, STAGE_NONE, STAGE_T0, Syscall, VERDICT_REFUSED,
+    Verdict, kind,
 };
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::helpers::generated::{
@@ -191,6 +192,12 @@ impl Buffer {
         self.base.cast()
     }
 
+    /// Its number.
+    #[inline(always)]
+    pub fn slot(&self) -> u64 {
+        u64::from(self.slot)
+    }
+
     /// The bytes behind `len`.
     #[inline(always)]
     pub fn base(&self) -> *mut u8 {
@@ -205,10 +212,20 @@ impl Buffer {
         if answer == 0 { None } else { Some(answer as usize & (SCRATCH_LEN - 1)) }
     }
 
-    /// Appends a path of user memory behind `len` bytes. Returns its length without the NUL; 0 where it cannot be read.
+    /// The same of where a relative path starts: at a descriptor, or in the working directory.
     #[inline(always)]
-    pub fn append_path(&self, len: usize, path: u64) -> u32 {
-        append_path(u64::from(self.slot), len as u64, path) as u32 & (PATH_LEN - 1)
+    pub fn append_start(&self, at: usize, len: usize, descriptor: u64) -> Option<usize> {
+        let answer = dentry::append_start(u64::from(self.slot), at as u64, len as u64, descriptor);
+        if answer == 0 { None } else { Some(answer as usize & (SCRATCH_LEN - 1)) }
+    }
+
+    /// The same of where a second path starts, which a call has no argument `place` for where it starts as the first one does.
+    #[inline(always)]
+    pub fn append_second_start(&self, len: usize, place: u8, descriptor: u64) -> Option<usize> {
+        if place == NO_ARG {
+            return Some(len);
+        }
+        self.append_start(offset_of!(Claimed, second_base), len, descriptor)
     }
 
     /// Appends a path of kernel memory behind `len` bytes. Returns its length without the NUL; 0 where there is none.
@@ -257,7 +274,8 @@ impl Buffer {
 /// Bytes of a path that a record carries at most, its NUL included.
 pub const PATH_LEN: u32 = 4096;
 
-/// See [`Buffer::append_path`]. Global linkage: see [`dentry::append_file`].
+/// Appends a path of user memory to the record in a slot, behind `len` bytes. Returns its length without the NUL; 0 where it
+/// cannot be read. Global linkage: see [`dentry::append_file`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn append_path(slot: u64, len: u64, path: u64) -> u64 {

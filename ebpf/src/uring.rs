@@ -2,6 +2,7 @@
 //! kernel has copied for it; what came of it is told when it completes, by whichever thread that is.
 
 use crate::call::thread;
+use crate::dentry::NO_DESCRIPTOR;
 use crate::descriptor::{changed as changed_by, tell_open};
 use crate::maps::{Begun, FORMS, PLANS, REQUESTS};
 use crate::named::{self, Named};
@@ -40,7 +41,7 @@ fn on_request(request: Address) -> Option<()> {
     let _ = tell_interface(&inside, op::IO_REQUEST, u64::from(opcode), 0);
     let plan = plan(request)?;
     match plan.form {
-        form::REQUEST_OPEN | form::REQUEST_PATH => on_paths(&inside, request, &plan),
+        form::REQUEST_OPEN | form::REQUEST_PATH => on_paths(&inside, request, plan),
         form::REQUEST_SEND => sends(&inside, request),
         _ => None,
     }
@@ -50,28 +51,31 @@ fn on_request(request: Address) -> Option<()> {
 #[inline(always)]
 fn on_paths(inside: &Inside, request: Address, plan: &Plan) -> Option<()> {
     let path = copied(request, plan.path)?;
-    let base = base(request, plan.dir)?;
     let detail = if plan.detail == NO_ARG { 0 } else { request.word(plan.detail as usize)? };
     // A mode has 16 bits.
     let detail = if plan.op == op::MKDIR { detail & 0xffff } else { detail };
     let call = named::begin(&REQUESTS, request.0, CALL_OF_REQUEST);
     let buffer = Buffer::claim()?;
-    let Some(len) = buffer.append_file(offset_of!(Claimed, base), size_of::<Claimed>(), base) else {
+    named::starts_with_the_first(&buffer);
+    let dir = start(request, plan.dir);
+    let Some(len) = buffer.append_start(offset_of!(Claimed, base), size_of::<Claimed>(), dir) else {
         buffer.discard();
         return None;
     };
     let path_len = buffer.append_kernel_path(len, path);
-    let second_len = match copied(request, plan.second) {
-        Some(second) if plan.form == form::REQUEST_PATH => {
-            buffer.append_kernel_path(len + path_len as usize, second)
-        }
-        _ => 0,
-    };
+    let (mut end, mut second_len) = (len + path_len as usize, 0);
+    if plan.form == form::REQUEST_PATH
+        && let Some(second) = copied(request, plan.second)
+        && let Some(start) = buffer.append_second_start(end, plan.second_dir, start(request, plan.second_dir))
+    {
+        second_len = buffer.append_kernel_path(start, second);
+        end = start + second_len as usize;
+    }
     let made = if offsets::is_lsm_tier() { REQUEST_HOOKED } else { REQUEST_MADE };
     let untold = verdict(inside, STAGE_T0, REASON_UNTOLD, MEANS_KILL);
     let verdict = if makes_name(plan) && !offsets::is_lsm_tier() { untold } else { verdict(inside, 0, 0, 0) };
     let of = Named { ret: 0, detail, request: made, call, verdict };
-    named::send(inside, buffer, plan, &of, [len as u32, path_len, second_len], u32::MAX);
+    named::send(inside, buffer, plan, &of, [end as u32, path_len, second_len], u32::MAX);
     if plan.form == form::REQUEST_OPEN && !offsets::is_lsm_tier() && hides(request, plan) {
         if untold.flags & VERDICT_REFUSED != 0 {
             shared::end(inside, Address(0));
@@ -112,15 +116,14 @@ fn copied(request: Address, place: u8) -> Option<Address> {
     request.follow(place as usize)?.follow(offsets::filename_name())
 }
 
-/// Where a relative path starts; see `named`.
+/// The descriptor at which a relative path starts; see `named`.
 #[inline(always)]
-fn base(request: Address, place: u8) -> Option<Address> {
-    if place != NO_ARG
-        && let Some((_, dentry)) = dentry::of_fd(request.word(place as usize)? as i32)
-    {
-        return Some(dentry);
+fn start(request: Address, place: u8) -> u64 {
+    if place == NO_ARG {
+        NO_DESCRIPTOR
+    } else {
+        request.word(place as usize).map_or(NO_DESCRIPTOR, u64::from)
     }
-    dentry::working_directory()
 }
 
 /// A datagram of a unix socket to an address of its own, told before it is sent: then the kernel's copy of the address is
@@ -154,10 +157,10 @@ fn sends(inside: &Inside, request: Address) -> Option<()> {
 
 /// How a request is read, by its opcode.
 #[inline(always)]
-fn plan(request: Address) -> Option<Plan> {
+fn plan(request: Address) -> Option<&'static Plan> {
     let opcode: u8 = request.get(offsets::kiocb_opcode())?;
     let index = PLANS_REQUESTS + u32::from(opcode);
-    if index >= PLAN_COUNT { None } else { PLANS.get(index).copied() }
+    if index >= PLAN_COUNT { None } else { PLANS.get(index) }
 }
 
 /// A request on paths that a worker has begun to work at, and what it may change; of any other, nothing is looked for.
@@ -171,7 +174,7 @@ pub fn begun(request: Address) -> Option<(*mut Begun, u32)> {
         named::begin(&REQUESTS, request.0, CALL_OF_REQUEST);
     }
     // None of them writes to what a path names.
-    Some((REQUESTS.get_ptr_mut(request.0)?, touched::changes(&plan) & !access::WRITE))
+    Some((REQUESTS.get_ptr_mut(request.0)?, touched::changes(plan) & !access::WRITE))
 }
 
 /// The static stage forbids what a request has changed. It is told at once: whether and when a completion is told is up to
@@ -183,7 +186,7 @@ pub fn forbidden(inside: &Inside, request: Address, begun: &Begun) {
     if verdict.flags & VERDICT_REFUSED != 0 && begun.forbidden & touched::CERTAIN != 0 {
         verdict.means = named::stop(inside, plan.op, STAGE_T0);
     }
-    let _ = named::tell_end(inside, &plan, begun.call, 0, verdict, false);
+    let _ = named::tell_end(inside, plan, begun.call, 0, verdict, false);
 }
 
 /// A request that has completed.
@@ -191,7 +194,7 @@ struct Completed {
     inside: Inside,
     request: Address,
     ret: i32,
-    plan: Plan,
+    plan: &'static Plan,
 }
 
 impl Completed {
@@ -291,14 +294,14 @@ completed! {
 #[inline(always)]
 fn opened(done: &Completed) -> Option<()> {
     let mut told = done.is_refused() || offsets::is_lsm_tier() && done.ret >= 0;
-    if !told && done.ret >= 0 && !is_slot(done.request, &done.plan) {
+    if !told && done.ret >= 0 && !is_slot(done.request, done.plan) {
         let flags = done.request.word(done.plan.detail as usize)?;
         told = dentry::of_fd(done.ret)
             .and_then(|opened| tell_open(&done.inside, opened, done.ret, u32::MAX, flags, 0, CALL_APART))
             .is_some();
     }
     let call = done.end()?.call;
-    named::tell_end(&done.inside, &done.plan, call, done.ret, verdict(&done.inside, 0, 0, 0), told)
+    named::tell_end(&done.inside, done.plan, call, done.ret, verdict(&done.inside, 0, 0, 0), told)
 }
 
 #[inline(always)]
@@ -309,8 +312,8 @@ fn changed(done: &Completed) -> Option<()> {
     if begun.forbidden != 0 {
         return None;
     }
-    let (call, verdict) = named::settle(&done.inside, &done.plan, Some(begun), done.ret);
-    named::tell_end(&done.inside, &done.plan, call, done.ret, verdict, told)
+    let (call, verdict) = named::settle(&done.inside, done.plan, Some(begun), done.ret);
+    named::tell_end(&done.inside, done.plan, call, done.ret, verdict, told)
 }
 
 /// In the LSM tier, hooks have told what succeeded.
@@ -320,7 +323,7 @@ fn on_file(done: &Completed) -> Option<()> {
         return None;
     }
     let dentry = done.file()?.follow(offsets::file_dentry())?;
-    let Plan { op, access, .. } = done.plan;
+    let Plan { op, access, .. } = *done.plan;
     let operation = FileOperation {
         op,
         access,
@@ -359,7 +362,7 @@ fn on_socket(done: &Completed) -> Option<()> {
 /// accept, socket: the descriptor is what came back.
 #[inline(always)]
 fn accepted(done: &Completed) -> Option<()> {
-    if done.is_refused() || done.ret < 0 || is_slot(done.request, &done.plan) {
+    if done.is_refused() || done.ret < 0 || is_slot(done.request, done.plan) {
         return None;
     }
     let sk = endpoint::of_fd(done.ret)?;

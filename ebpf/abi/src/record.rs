@@ -281,7 +281,7 @@ wire! {
 
     /// [`kind::CLAIMED`]; the tail is the names of `base`, then `path_len` bytes, then `second_len` bytes. Of a request
     /// through io_uring, the paths are the kernel's copies of the caller's.
-    pub struct Claimed: 120 {
+    pub struct Claimed: 152 {
         /// Head.
         pub header: Header,
         /// `op::*`
@@ -296,6 +296,8 @@ wire! {
         pub detail: u32,
         /// Where a relative path starts: working directory or directory descriptor.
         pub base: FileFacts,
+        /// Where a relative second path starts. Zero: where the first does.
+        pub second_base: FileFacts,
         /// Bytes of the path.
         pub path_len: u16,
         /// Bytes of the second path.

@@ -3,7 +3,7 @@
 use super::label::may_be_labelled;
 use crate::dentry;
 use crate::maps::{T1, T1_NAMES};
-use crate::read::{Address, clear, each, opaque, zeroed};
+use crate::read::{Address, clear, each, some_zero, zeroed};
 use abi::pattern::{Digest, PATTERN_LEN, Pattern};
 use abi::{MAX_DEPTH, NAME_EXACT, NAME_LEN, NAME_PATTERN, T1Key, T1NameKey};
 use core::mem::MaybeUninit;
@@ -112,10 +112,7 @@ fn pattern(below: u64, key: &mut T1NameKey) -> bool {
     }
     let mut place = MaybeUninit::<Reading>::uninit();
     let reading = zeroed(&mut place);
-    // Not a zero that the verifier of Linux 6.1 knows: it follows a callback once, and takes what it finds for what is
-    // always so.
-    let zero = opaque(len).wrapping_sub(opaque(len));
-    reading.pattern.begin(Digest::EMPTY, zero);
+    reading.pattern.begin(Digest::EMPTY, some_zero(u64::from(len)) as u32);
     (reading.name, reading.len) = (name.0, len);
     each(PATTERN_LEN as u32, read_byte, reading);
     let digest = reading.pattern.finish();

@@ -5,7 +5,7 @@ use super::name::refuses_name;
 use super::place::known;
 use crate::dentry;
 use crate::maps::{T0, T1};
-use crate::read::{Address, each, zeroed};
+use crate::read::{Address, each, some_zero, zeroed};
 use abi::{LABEL_NAMES, LABEL_OF_ONE, LABEL_STATE, MAX_DEPTH, T1Key, access, place_above};
 use core::mem::MaybeUninit;
 
@@ -57,30 +57,15 @@ const T0_FOUND: u32 = 1 << 29;
 /// `Walk::flags`: it is in the agent's own state, and something is to be changed.
 const T1_STATE: u32 = 1 << 30;
 
-/// Steps of the walk in one call: calls and returns are what costs.
-const STEPS: u32 = 2;
-
-/// Some steps of the walk, a callback of `bpf_loop`. 1 ends it.
-unsafe extern "C" fn steps(_: u64, walk: *mut Walk) -> i64 {
+/// One step, a callback of `bpf_loop`. 1 ends it. Two steps in one call would cost less than a call and a return, and the verifier
+/// four times as much: it follows each way through the second one after each way through the first, in every program.
+unsafe extern "C" fn step(_: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` hands on the pointer that `walk` gave it.
     let walk = unsafe { &mut *walk };
     // One key for all look-ups: the stack is small.
     let mut place = MaybeUninit::<T1Key>::uninit();
     let key = zeroed(&mut place);
     key.policy = walk.asking as u32;
-    let mut i = 0;
-    while i < STEPS {
-        if step(walk, key) {
-            return 1;
-        }
-        i += 1;
-    }
-    0
-}
-
-/// One step; whether it was the last.
-#[inline(always)]
-fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
     let dentry = Address(walk.dentry);
     // A directory of that name which was made since has no label. Looked for only where something is to be changed:
     // there is one for everything that is opened, and nothing in it yet to be read.
@@ -89,7 +74,7 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
         let reason = known(walk.dentry, u64::from(walk.access), walk.place, slot) as u32;
         if reason != 0 {
             walk.refuse(reason);
-            return true;
+            return 1;
         }
     }
     if let Some(file) = dentry::inode(dentry).filter(|inode| may_be_labelled(*inode)).and_then(dentry::key) {
@@ -98,7 +83,7 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
         if let Some(label) = unsafe { T0.get(&key.file) } {
             if label.deny & walk.t0_access != 0 {
                 walk.refuse(label.reason);
-                return true;
+                return 1;
             }
             walk.flags |= label.flags & !LABEL_OF_ONE;
             if label.flags & LABEL_OF_ONE != 0 {
@@ -108,7 +93,7 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
                 if let Some(own) = own {
                     if own.deny & walk.t0_access != 0 {
                         walk.refuse(own.reason);
-                        return true;
+                        return 1;
                     }
                     walk.flags |= own.flags;
                 }
@@ -131,12 +116,12 @@ fn step(walk: &mut Walk, key: &mut T1Key) -> bool {
             }
         }
     }
-    let Some(parent) = dentry::parent(dentry) else { return true };
+    let Some(parent) = dentry::parent(dentry) else { return 1 };
     if walk.place != 0 {
         walk.place = place_above(walk.place, dentry::component(dentry.0));
     }
     (walk.dentry, walk.below) = (parent.0, dentry.0);
-    parent == dentry
+    i64::from(parent == dentry)
 }
 
 /// Walks from an object to the root. The answer: a reason in the lower half, above it [`BY_T0`], [`BY_T1`] or
@@ -150,13 +135,14 @@ pub extern "C" fn walk(object: u64, access: u64, t0_access: u64, asking: u64, ar
     walk.dentry = object;
     (walk.access, walk.t0_access) = (access as u32, t0_access as u32);
     walk.asking = asking;
+    walk.below = some_zero(object);
     if armed == 0 {
         walk.flags = T1_FOUND;
     }
     if walk.access & access::MODIFY != 0 {
         walk.place = dentry::place(object);
     }
-    each(MAX_DEPTH / STEPS, steps, walk);
+    each(MAX_DEPTH, step, walk);
     if walk.flags & T0_FOUND != 0 {
         return u64::from(walk.reason) | BY_T0;
     }

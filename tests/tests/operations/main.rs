@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use end_to_end::World;
 use end_to_end::deeds::{self, Done, FILES, IMPOSSIBLE, Outside};
 use end_to_end::scene::{self, kernel};
-use rows::{ADDRESSED, DETAILS, Is, ROWS, Row, STEPS, is_later};
+use rows::{ADDRESSED, DETAILS, Is, ROWS, Row, SECONDS, STEPS, is_later};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -164,6 +164,9 @@ impl Recorded {
         ensure!(has(event, access), "`{name}`: access of {event}");
         let detail = DETAILS.iter().find(|(row, _)| row == name);
         ensure!(detail.is_none_or(|(_, detail)| event["detail"] == *detail), "`{name}`: detail of {event}");
+        let second = SECONDS.iter().find(|(row, _)| row == name);
+        let names = |(_, second): &(&str, &str)| event["second"]["path"] == self.path(second);
+        ensure!(second.is_none_or(names), "`{name}`: second place of {event}");
         Ok(event)
     }
 

@@ -52,6 +52,17 @@ pub const DETAILS: &[(&str, u32)] = &[
     ("32-bit mkdir", 0o755),
 ];
 
+/// The second place that rows must name.
+pub const SECONDS: &[(&str, &str)] = &[
+    ("rename", "renamed"),
+    ("rename, over", "over-to"),
+    ("rename, absent", "nowhere"),
+    ("renameat, absent", "directory/nowhere"),
+    ("link", "linked"),
+    ("link, there", "open"),
+    ("io_uring, rename", "uring-renamed"),
+];
+
 /// -1 as an `int` stands in a register.
 const MINUS_ONE: u64 = u32::MAX as u64;
 
@@ -76,6 +87,7 @@ pub const ROWS: &[Row] = &[
     Row("rename", "rename", Is::File("rename"), &["remove"], Some(0)),
     Row("rename, over", "rename", Is::File("over-from"), &["remove"], Some(0)),
     Row("rename, absent", "rename", Is::File("absent"), &["remove"], Some(libc::ENOENT)),
+    Row("renameat, absent", "rename", Is::File("sub/absent"), &["remove"], Some(libc::ENOENT)),
     Row("link", "link", Is::File("link"), &["link"], Some(0)),
     Row("link, there", "link", Is::File("link"), &["link"], Some(libc::EEXIST)),
     Row("symlink", "symlink", Is::File("symlink"), &["create"], Some(0)),
