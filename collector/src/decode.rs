@@ -220,10 +220,10 @@ fn claimed(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Dec
     if op == Op::Open && record.access == 0 {
         event.access = asked(record.detail);
     }
-    let (start, names) = match record.second_base.file.ino {
-        0 => (&record.base, names),
-        _ => (&record.second_base, second_names),
-    };
+    // A file system of the caller's own may number its directories 0.
+    let starts_with_the_first = record.second_base.file.dev == 0 && record.second_base.file.ino == 0;
+    let (start, names) =
+        if starts_with_the_first { (&record.base, names) } else { (&record.second_base, second_names) };
     event.second = (!second.is_empty()).then(|| Object::File(resolver.claimed(start, names, second)));
     event.detail = record.detail;
     event.decision = decision(&record.verdict)?;

@@ -5,7 +5,7 @@ use crate::{Exit, State};
 use anyhow::Result;
 use nix::unistd::{Gid, Group, Uid, User};
 use std::collections::VecDeque;
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -98,14 +98,7 @@ fn program() -> Result<(), Fault> {
 
 /// The path that was executed, as the kernel kept it: links to this program are in it.
 fn executed() -> Option<PathBuf> {
-    // SAFETY: the call has no preconditions.
-    let address = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const libc::c_char;
-    if address.is_null() {
-        return None;
-    }
-    // SAFETY: the kernel has put a string there, which nobody moves or changes.
-    let path = unsafe { CStr::from_ptr(address) };
-    std::path::absolute(OsStr::from_bytes(path.to_bytes())).ok()
+    std::path::absolute(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes())).ok()
 }
 
 /// Whether root alone may change where a path leads. What is not there ends it: root would make it.

@@ -9,7 +9,8 @@
 //! Live parts run on Linux alone. Corpora, scenarios and agents are read on every Unix.
 //!
 //! Recording and enforcing are driven through the binary by whoever uses this crate. Must never load a model, talk to
-//! the kernel's tracing, or touch a file outside its own directory, except for `/run/user/UID` of the user that it made up.
+//! the kernel's tracing, or touch a file outside its own directory, except for what the users that it makes up have in /run:
+//! `/run/user/UID`, and the lock of their numbers.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(target_os = "linux"),

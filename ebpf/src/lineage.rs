@@ -92,12 +92,12 @@ const ARGS_LEN: u32 = 1023;
 /// its first instruction.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn exec(ctx: RawTracePointContext) -> i32 {
-    let _ = on_exec(Address(ctx.arg(0)), ctx.arg::<u64>(1) as u32, Address(ctx.arg(2)));
+    let _ = on_exec(Address(ctx.arg(0)), Address(ctx.arg(2)));
     0
 }
 
 #[inline(always)]
-fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
+fn on_exec(task: Address, bprm: Address) -> Option<()> {
     let inside = task::current()?;
     // An interpreter has changed the one name and left the other, which is the kernel's copy of what the caller gave.
     let (script, interpreter) = (bprm.follow(offsets::bprm_filename()), bprm.follow(offsets::bprm_interp()));
@@ -150,7 +150,7 @@ fn on_exec(task: Address, old_tid: u32, bprm: Address) -> Option<()> {
         (*record).args_len = (args_end - place) as u32;
         (*record).script_len = script_len;
         (*record).args_cut = u32::from(args_cut);
-        (*record).old_tid = old_tid;
+        (*record).pad = 0;
     }
     let urgency = if decided.stage == STAGE_NONE { Urgency::Lineage } else { Urgency::Control };
     buffer.submit(kind::EXEC, &inside, u32::MAX, len, urgency);

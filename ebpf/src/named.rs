@@ -154,7 +154,7 @@ pub fn send(inside: &Inside, buffer: Buffer, plan: &Plan, of: &Named, lengths: [
         (*record).detail = of.detail;
         (*record).path_len = path_len as u16;
         (*record).second_len = second_len as u16;
-        (*record).path_cut = u32::from(path_len >= PATH_LEN - 1);
+        (*record).pad = 0;
         (*record).call = of.call;
         (*record).verdict = of.verdict;
     }
@@ -198,15 +198,15 @@ fn places(plan: &Plan) -> u64 {
 #[inline(never)]
 pub extern "C" fn append_paths(slot: u64, regs: u64, places: u64, half: u64) -> u64 {
     let regs = Address(regs);
-    let at = |byte: u32| argument(regs, (places >> (8 * byte)) as u8, half != 0).unwrap_or(0);
+    let at = |byte: u32| argument(regs, (places >> (8 * byte)) as u8, half != 0);
     let is_there = |byte: u32| (places >> (8 * byte)) as u8 != NO_ARG;
-    let start = |byte: u32| if is_there(byte) { at(byte) } else { NO_DESCRIPTOR };
+    let start = |byte: u32| if is_there(byte) { at(byte).unwrap_or(NO_DESCRIPTOR) } else { NO_DESCRIPTOR };
     let base = offset_of!(Claimed, base) as u64;
     let begins = dentry::append_start(slot, base, size_of::<Claimed>() as u64, start(0));
     if begins == 0 {
         return 0;
     }
-    let path_len = append_path(slot, begins, at(1)) & PATH_MASK;
+    let path_len = append_path(slot, begins, at(1).unwrap_or(0)) & PATH_MASK;
     let end = (begins & LEN_MASK) + path_len;
     if !is_there(3) {
         return end | path_len << 16;
@@ -216,7 +216,7 @@ pub extern "C" fn append_paths(slot: u64, regs: u64, places: u64, half: u64) -> 
     if begins == 0 {
         return end | path_len << 16;
     }
-    let second_len = append_path(slot, begins, at(3)) & PATH_MASK;
+    let second_len = append_path(slot, begins, at(3).unwrap_or(0)) & PATH_MASK;
     (begins & LEN_MASK) + second_len | path_len << 16 | second_len << 32
 }
 

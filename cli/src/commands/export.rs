@@ -7,13 +7,15 @@ use command::State;
 use command::user;
 use event::SessionRef;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use store::Names;
+use tempfile::NamedTempFile;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
@@ -47,12 +49,21 @@ pub enum Format {
 
 /// Writes it.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
-    let file = args.output.as_deref().map(create).transpose()?;
+    let output = args.output.as_deref().map(Output::new).transpose()?;
+    let code = export(state, args, output.as_ref().map(Output::file))?;
+    // What was there stays until all of it is written.
+    if let (Some(output), true) = (output, code == ExitCode::SUCCESS) {
+        output.keep()?;
+    }
+    Ok(code)
+}
+
+fn export(state: &State, args: &Args, file: Option<&File>) -> Result<ExitCode> {
     let session = args.session.to_string();
     let mut line = vec!["export", session.as_str(), "--format", "jsonl"];
     line.extend(args.share.then_some("--share"));
     if let Some(code) =
-        reading::through_supervisor(state, args.user.as_deref(), &line, file.as_ref().map(AsFd::as_fd))?
+        reading::through_supervisor(state, args.user.as_deref(), &line, file.map(AsFd::as_fd))?
     {
         return Ok(code);
     }
@@ -86,6 +97,39 @@ fn names(uid: u32) -> Names {
     }
 }
 
-fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| format!("`{}` cannot be written", path.display()))
+/// The file that is written.
+enum Output<'a> {
+    /// Lies beside the place until it is whole.
+    New(NamedTempFile, &'a Path),
+    /// A device or a pipe.
+    There(File),
+}
+
+impl<'a> Output<'a> {
+    fn new(path: &'a Path) -> Result<Output<'a>> {
+        let failed = || format!("`{}` cannot be written", path.display());
+        if path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Ok(Output::There(File::options().write(true).open(path).with_context(failed)?));
+        }
+        let directory = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mode = Permissions::from_mode(0o666);
+        let file = tempfile::Builder::new().permissions(mode).tempfile_in(directory).with_context(failed)?;
+        Ok(Output::New(file, path))
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            Output::New(file, _) => file.as_file(),
+            Output::There(file) => file,
+        }
+    }
+
+    fn keep(self) -> Result<()> {
+        if let Output::New(file, path) = self {
+            file.persist(path)
+                .map_err(|error| error.error)
+                .with_context(|| format!("`{}` cannot be written", path.display()))?;
+        }
+        Ok(())
+    }
 }

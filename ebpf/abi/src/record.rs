@@ -223,8 +223,8 @@ wire! {
         pub args_len: u32,
         /// Non-zero when there were more argument bytes.
         pub args_cut: u32,
-        /// tid before the call, where a thread other than the leader called.
-        pub old_tid: u32,
+        /// Zero.
+        pub pad: u32,
         /// Bytes of the script's path, as the caller named it (claimed); 0 where no interpreter was needed.
         pub script_len: u32,
         /// Where a relative path of a script starts; all zero where no interpreter was needed.
@@ -279,7 +279,7 @@ wire! {
         pub pad: u32,
     }
 
-    /// [`kind::CLAIMED`]; the tail is the names of `base`, then `path_len` bytes, then `second_len` bytes. Of a request
+    /// [`kind::CLAIMED`]; the tail is the names of `base`, `path_len` bytes, the names of `second_base`, and `second_len` bytes. Of a request
     /// through io_uring, the paths are the kernel's copies of the caller's.
     pub struct Claimed: 152 {
         /// Head.
@@ -302,8 +302,8 @@ wire! {
         pub path_len: u16,
         /// Bytes of the second path.
         pub second_len: u16,
-        /// Non-zero when a path was longer than the space.
-        pub path_cut: u32,
+        /// Zero.
+        pub pad: u32,
         /// [`Touched::call`] of what this call, or request, has changed; 0: nothing, or nothing was looked for.
         pub call: u64,
         /// What the static stage says to what the call has changed, once it has.

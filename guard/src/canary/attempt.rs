@@ -97,7 +97,9 @@ pub(super) const ALL: &[Attempt] = &[
         makes: Some("new"),
         action: |names| open(&names.new, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL),
     },
-    file("truncate a file", |names| call(|| raw::truncate(&names.file))),
+    file("truncate a file", |names| {
+        nix::unistd::truncate(&*names.file, 0).err().map_or(0, |errno| errno as i32)
+    }),
     file("make a directory", |names| call(|| rustix::fs::mkdir(names.made.as_c_str(), 0o700.into()))),
     file("remove a directory", |names| call(|| rustix::fs::rmdir(names.directory.as_c_str()))),
     file("unlink a file", |names| call(|| rustix::fs::unlink(names.file.as_c_str()))),
@@ -225,14 +227,6 @@ mod raw {
         }
         // SAFETY: ends the child without running what the parent registered for its own end.
         unsafe { libc::_exit(0) }
-    }
-
-    pub(super) fn truncate(path: &CStr) -> rustix::io::Result<()> {
-        // SAFETY: a path that ends with NUL.
-        match unsafe { libc::truncate(path.as_ptr(), 0) } {
-            0 => Ok(()),
-            _ => Err(rustix::io::Errno::from_raw_os_error(nix::errno::Errno::last_raw())),
-        }
     }
 
     /// Comes back only when it failed.

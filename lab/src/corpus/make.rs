@@ -97,7 +97,6 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let families: Vec<Family> = families.into_iter().filter(|family| tasks.contains(&family.name)).collect();
     let repositories = repository::all()?;
-    let corpus = open(args, &agents, &repositories)?;
     let names: Vec<&str> = agents.iter().map(|agent| agent.name.as_str()).collect();
     let profile = args.profile();
     let (wanted, variants) = profile.attacks();
@@ -118,6 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.record_only {
         plan.live.clear();
     }
+    let corpus = open(args, &agents, &repositories)?;
     make(corpus, &agents, &repositories, families, &plan)
 }
 

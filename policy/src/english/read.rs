@@ -1,4 +1,4 @@
-//! A whole rule from English, as [`Rule::in_english`] writes it.
+//! A whole rule from English, as [`say`](super::say) writes it.
 
 use super::clause::{Clause, clauses};
 use super::place::Around;
