@@ -162,6 +162,17 @@ impl Calibration {
         Self::of(self.held.clone(), counts)
     }
 
+    /// The same as if no session of this workspace had been held out.
+    pub fn without_workspace(&self, workspace: u64) -> Calibration {
+        let rest = self.held.iter().filter(|session| session.workspace() != workspace);
+        Self::of(rest.cloned().collect(), self.counts)
+    }
+
+    /// What the channels said in the sessions that were held out.
+    pub fn held(&self) -> &[Held] {
+        &self.held
+    }
+
     /// Whether the parts fit together, for calibrations that come from a file.
     pub(crate) fn is_sound(&self) -> bool {
         self.held.iter().all(Held::is_sound)

@@ -75,7 +75,7 @@ impl Channel {
     }
 
     /// What it says alone is read by a law of its own.
-    pub(crate) fn rules_alone(&self) -> bool {
+    pub fn rules_alone(&self) -> bool {
         // What may say no more than it adds to the sum says nothing alone.
         self.acts && self.bound > TOGETHER_BOUND
     }
