@@ -213,8 +213,8 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
     let upgraded = result.runs.iter().filter(|run| run.agent_version == "2");
     assert!(upgraded.clone().count() == 3 && upgraded.clone().all(|run| run.p.is_some()));
     let row = result.runs.iter().find(|run| run.id.ends_with("0030")).unwrap();
-    // The order of what an edit does tells it before the first write that the baseline denies.
-    assert_eq!((row.stage.as_deref(), row.outcome), (Some("T2"), Some(Outcome::DetectedBefore)));
+    // In which order an edit does things makes no alert by itself; its first write is one that the baseline denies.
+    assert_eq!((row.stage.as_deref(), row.outcome), (Some("T1"), Some(Outcome::DetectedBefore)));
     assert_eq!(result.runs.len(), 29);
     let drifted = |what: &str| result.drift.iter().find(|row| row.what == what).unwrap().sessions;
     assert_eq!((drifted("new repositories"), drifted("new version codex 2")), (4, 3));

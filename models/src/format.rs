@@ -16,7 +16,7 @@
 use crate::baseline::Baseline;
 
 /// Version of the format that this build writes and reads.
-pub const FORMAT_VERSION: u32 = 5;
+pub const FORMAT_VERSION: u32 = 6;
 
 /// Bytes that a baseline may have: a dozen sessions make one of some megabytes.
 pub const SIZE_MAX: usize = 256 << 20;
