@@ -1,4 +1,5 @@
-//! Evidence that is planted in clean sessions: units, weights and bounds of channels can be chosen without an attack in sight.
+//! Evidence that is planted in clean sessions: weights and bounds of channels, and how far apart
+//! clean sessions lie, can be looked into without an attack in sight. It is planted in units: of another unit it is another amount.
 //!
 //! Sessions that were held out in training are read by what remains when their workspace is left out of the calibration, with
 //! and without evidence that is added to what their channels said in two neighbouring blocks, at four places of each.
@@ -106,4 +107,39 @@ fn lowest_p(calibration: &Calibration, session: &Held, blocks: &[[f64; COUNT]]) 
         calibration.weigh(block, calibration.chances(actions)).p.p
     };
     (1..).zip(blocks).map(read).fold(1.0, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Measure;
+    use crate::metrics::proportion::Proportion;
+    use models::calibration::Block;
+
+    #[test]
+    fn every_session_is_told_from_itself_by_what_was_planted() {
+        // Nine sessions in three workspaces, of which the n-th says n hundredths of a unit of everything.
+        let held = (0..9u32).map(|n| {
+            let mut held = Held::of(u64::from(n % 3));
+            let mut block = Block::default();
+            for _ in 0..8 * BLOCK_ACTIONS {
+                let ended = block.push(&CHANNELS.map(|channel| channel.unit * (1.0 + f64::from(n) / 100.0)));
+                ended.iter().for_each(|ended| held.push(ended));
+            }
+            held.push(&block);
+            held
+        });
+        let calibration = Calibration::of(held.collect(), [true; COUNT]);
+        let measure = Measure { agent: "a".into(), task: "t".into(), calibration };
+        let planted = planted(&Channels::of(String::new(), None, vec![measure], Vec::new()));
+        let of = |name: &str| {
+            let found = planted.iter().find(|planted| planted.kind == name);
+            found.map(|planted| planted.figures).expect("a kind of that name")
+        };
+        assert!(planted.iter().all(|planted| planted.figures.alerted.of == 4 * 9));
+        assert!(planted.iter().all(|planted| planted.figures.false_alarms == Proportion { hits: 0, of: 9 }));
+        assert!(planted.iter().all(|planted| planted.figures.auc == Some(1.0)), "{planted:?}");
+        assert!(of("novelty: 9 units").alerted.hits > of("novelty: 3 units").alerted.hits, "{planted:?}");
+        assert!(of("order: 12 units").alerted.hits >= of("order: 2 units").alerted.hits, "{planted:?}");
+    }
 }

@@ -37,8 +37,6 @@ pub struct Weighed {
     pub evidence: [Option<f64>; COUNT],
     /// The p-value of all together, or of what was done, if that is lower.
     pub p: P,
-    /// What held-out sessions prove of all together.
-    pub proved: P,
     /// That of what may be acted upon: what held-out sessions prove, and past it what was done.
     pub acting: P,
 }
@@ -233,7 +231,7 @@ impl Calibration {
         let proved = P { p: all.p.max((self.law.smallest() * tries).min(1.0)), extrapolated: false };
         let acting = if done.extrapolated && done.p < proved.p { done } else { proved };
         let p = if acting.p < all.p { acting } else { all };
-        Weighed { evidence, p, proved, acting }
+        Weighed { evidence, p, acting }
     }
 
     /// How many times the chances of a usual session one has after so many actions. A block that is hardly begun is no

@@ -60,7 +60,7 @@ pub enum FormatError {
     TooLarge(u64),
     /// Written by another version.
     #[error(
-        "the baseline has format {found}, and this build reads {FORMAT_VERSION}: use a build that fits, or train it again"
+        "the baseline has format {found}, and this build reads {FORMAT_VERSION}: use a build that fits, or make it again with `wardline train`"
     )]
     OtherFormat {
         /// Its version.

@@ -22,6 +22,10 @@ const SHAPE: f64 = 0.1;
 /// What is added to the shape, by the number of sessions: three say next to nothing of a tail, and a hundred some.
 const SHAPE_OF_ONE: f64 = 0.5;
 
+/// Spreads past the highest clean session from which on nothing gets rarer: enough that five sessions freeze who is so far
+/// out, and three do not.
+const SPREADS_MAX: f64 = 64.0;
+
 /// Extrapolated p-values end here: nothing that a dozen sessions taught is rarer than one in a million.
 const P_MIN: f64 = 1e-6;
 
@@ -66,7 +70,8 @@ impl Law {
         P { p: p.clamp(P_MIN, 1.0), extrapolated: share < 1.0 }
     }
 
-    /// What a session would have to come to for a p-value that is a tenth of that of `sum`, past the highest clean one.
+    /// What a session would have to come to for a p-value that is a tenth of that of `sum`, or of that of the highest clean
+    /// session, if that is more.
     pub fn ten_times_worse(&self, sum: f64) -> f64 {
         let highest = self.sums.last().copied().unwrap_or(0.0);
         let (sum, shape) = (sum.max(highest), self.shape());
@@ -75,7 +80,7 @@ impl Law {
 
     /// The share of the tail that goes so many spreads past its beginning.
     fn tail(&self, spreads: f64) -> f64 {
-        (1.0 + self.shape() * spreads).powf(-1.0 / self.shape())
+        (1.0 + self.shape() * spreads.min(SPREADS_MAX)).powf(-1.0 / self.shape())
     }
 
     fn shape(&self) -> f64 {
@@ -124,6 +129,14 @@ mod tests {
         }
         assert_eq!(law().ten_times_worse(1.0), law().ten_times_worse(9.0), "below, nothing is extrapolated");
         assert!(Law::default().ten_times_worse(1.0).is_finite());
+    }
+
+    #[test]
+    fn three_sessions_freeze_nobody_however_far_out() {
+        let (contain, freeze) = (1e-4, 1e-5);
+        let p = |sessions| Law::fit(vec![0.0; sessions], 1.0).p(1e9, 3.0);
+        assert!(p(3).p > freeze && p(3).p <= contain && p(3).extrapolated, "{:?}", p(3));
+        assert!(p(5).p <= freeze, "{:?}", p(5));
     }
 
     #[test]

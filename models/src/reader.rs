@@ -8,6 +8,7 @@ use crate::surprise::{Surprises, surprise};
 use crate::thread::{Thread, Threads};
 use event::{Place, Step, Token};
 use rustc_hash::FxHashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Places that are remembered as touched. Past it every touch counts as a first one again.
 const TOUCHED_MAX: usize = 1 << 20;
@@ -74,9 +75,7 @@ pub(crate) struct Call {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reader {
     threads: Threads<Thread>,
-    touched: FxHashSet<u128>,
-    /// A place as bytes: the room for them is taken once.
-    bytes: Vec<u8>,
+    touched: FxHashSet<u64>,
     surprises: Surprises,
 }
 
@@ -113,15 +112,11 @@ impl Reader {
         if self.touched.len() >= TOUCHED_MAX {
             self.touched.clear();
         }
-        self.bytes.clear();
-        self.bytes.push(place.reach as u8);
-        for name in place.components.iter() {
-            self.bytes.extend((name.len() as u64).to_le_bytes());
-            self.bytes.extend(name.iter());
-        }
-        // What a session names must not be made to look like what it named before.
-        let hash = *blake3::hash(&self.bytes).as_bytes();
-        self.touched.insert(hash.iter().take(16).fold(0, |id, byte| (id << 8) | u128::from(*byte)))
+        // What a session names must not be easily made to look like what it named before. Nothing of it is stored, so that no
+        // other build ever reads it.
+        let mut hasher = DefaultHasher::new();
+        place.hash(&mut hasher);
+        self.touched.insert(hasher.finish())
     }
 
     /// Reads a raw system call of a session that runs.

@@ -12,7 +12,8 @@ pub struct ChannelScore {
     pub value: f64,
     /// How many of the channel's units it is above what clean sessions usually come to, however far.
     pub units: f64,
-    /// At how many it would be ten times worse, by what clean sessions came to.
+    /// At how many what it says alone would be ten times rarer, or than the highest clean session. A channel that may say little
+    /// never gets there.
     pub worse: f64,
     /// What it adds to the evidence: see [`crate::calibration`].
     pub evidence: f64,

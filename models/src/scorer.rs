@@ -130,7 +130,7 @@ impl Scorer {
     }
 
     fn score_of(&self, weighed: &Weighed, block: &[f64; COUNT]) -> Score {
-        let Weighed { evidence, p, acting, .. } = *weighed;
+        let Weighed { evidence, p, acting } = *weighed;
         let units = self.baseline.calibration.units(block);
         let said = CHANNELS.iter().zip(block.iter().zip(units)).zip(evidence).enumerate();
         let channels: Vec<ChannelScore> = said

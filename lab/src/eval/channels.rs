@@ -9,6 +9,9 @@ use models::channel::CHANNELS;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// Of clean sessions it is told how many come to these.
+const TARGETS: [f64; 4] = [0.2, 0.1, 0.05, 0.01];
+
 /// Arguments of `eval channels`.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -27,6 +30,8 @@ pub struct Args {
 /// Tells it.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let kept = Channels::read(&args.file)?;
+    let replayed = kept.commit.as_deref().unwrap_or("unnamed");
+    print_line!("data {}, replayed by the build {replayed}", kept.data_hash);
     print_line!("{}", if args.planted { of_planted(&kept) } else { of_attacks(&kept) });
     Ok(ExitCode::SUCCESS)
 }
@@ -43,7 +48,11 @@ fn of_attacks(kept: &Channels) -> String {
         let alone = |all: &Calibration| others().fold(all.clone(), |rest, other| without(&rest, other.name));
         (format!("{} alone", channel.name), kept.figures(alone))
     }));
-    text(rows)
+    let clean: Vec<f64> =
+        kept.lowest(Clone::clone).into_iter().filter(|(attack, _)| !attack).map(|(_, p)| p).collect();
+    let realised =
+        TARGETS.map(|target| format!("{} at p <= {target}", clean.iter().filter(|p| **p <= target).count()));
+    format!("{}\nof {} clean sessions {}", text(rows), clean.len(), realised.join(", "))
 }
 
 fn of_planted(kept: &Channels) -> String {

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 /// Units that a channel may add to the sum at most.
 pub const TOGETHER_BOUND: f64 = 12.0;
 
-/// Units that what was done may say alone: enough to freeze, however far apart a dozen sessions lay.
+/// Units that what was done may say alone. How much of that is believed, the law of few sessions says.
 const DONE_BOUND: f64 = 1024.0;
 
 /// A channel: its name, how its values are read, and how it begins.
