@@ -55,7 +55,11 @@ impl Deed {
         let few = outstanding().next().is_none();
         let speaks = |channel: &&ChannelScore| channel.stands_out() || (few && channel.evidence > 0.0);
         let speaking = score.channels.iter().filter(may_act).filter(speaks);
-        Deed::Score(speaking.map(|channel| (kind(channel), channel.worse)).collect())
+        // What is counted may rise once it was frozen for, and not where it was one of many.
+        let until = |channel: &ChannelScore| {
+            if channel.counted.is_some() && !few { f64::INFINITY } else { channel.worse }
+        };
+        Deed::Score(speaking.map(|channel| (kind(channel), until(channel))).collect())
     }
 }
 
@@ -85,7 +89,12 @@ impl Passed {
                 Deed::Change(change) if self.changes.len() < CHANGES_MAX => {
                     self.changes.insert(change);
                 }
-                Deed::Score(channels) => self.scores.extend(channels),
+                Deed::Score(channels) => {
+                    for (kind, until) in channels {
+                        let passed = self.scores.entry(kind).or_insert(until);
+                        *passed = passed.max(until);
+                    }
+                }
                 _ => {}
             }
         }
@@ -105,8 +114,7 @@ impl Passed {
     /// worse.
     pub(super) fn keeps(&self, channel: &ChannelScore) -> bool {
         let passed = self.scores.get(&kind(channel));
-        let is_same = |worse: &f64| channel.counted.is_some() || channel.units < *worse;
-        !self.everything && !passed.is_some_and(is_same)
+        !self.everything && passed.is_none_or(|worse| channel.units >= *worse)
     }
 }
 
@@ -167,16 +175,16 @@ mod tests {
 
     #[test]
     fn many_small_differences_that_were_let_pass_do_not_freeze_again() {
-        let all = score(vec![
-            channel("novelty", None, 1.5),
-            channel("volume", None, 1.0),
-            channel("cluster", None, -1.0),
-        ]);
+        let removed = |units| channel("volume", Some("files removed"), units);
+        let proved = P { p: 1e-3, extrapolated: false };
+        let channels = vec![channel("novelty", None, 1.5), removed(0.5), channel("actions", None, -1.0)];
+        let all = Score { p: 1e-3, extrapolated: false, acting: proved, ..score(channels) };
         let mut passed = Passed::default();
         passed.add(vec![Deed::of_score(&all)], GoOn::Once);
         assert!(!passed.is_empty());
         let kept: Vec<bool> = all.channels.iter().map(|channel| passed.keeps(channel)).collect();
         assert_eq!(kept, [false, false, true]);
+        assert!(passed.keeps(&removed(60.0)), "nobody was asked about so many");
     }
 
     #[test]
