@@ -1,8 +1,11 @@
 //! What the channels said in an evaluation, kept: how they are put together can then be studied without replaying a session.
 
 use crate::error::Error;
+use crate::metrics::proportion::Proportion;
 use crate::metrics::roc;
+use crate::result::FPRS;
 use crate::score::bits;
+use models::Thresholds;
 use models::calibration::Calibration;
 use models::channel::COUNT;
 use serde::{Deserialize, Serialize};
@@ -58,6 +61,35 @@ pub struct Session {
     pub values: Vec<[f32; COUNT]>,
 }
 
+/// How clean sessions and attacks are told apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figures {
+    /// The area under the curve.
+    pub auc: Option<f64>,
+    /// The share of attacks that is detected at each of [`FPRS`].
+    pub detection: [Option<f64>; FPRS.len()],
+    /// Attacks that are alerted on at the threshold that ships.
+    pub alerted: Proportion,
+    /// Clean sessions that are.
+    pub false_alarms: Proportion,
+}
+
+impl Figures {
+    /// Of sessions that come to these p at their lowest.
+    pub fn of(clean: &[f64], attack: &[f64]) -> Self {
+        let alerted =
+            |lowest: &[f64]| Proportion::count(lowest.iter().map(|p| *p <= Thresholds::default().alert));
+        let of = |lowest: &[f64]| lowest.iter().map(|p| bits(*p)).collect::<Vec<f64>>();
+        let (of_clean, of_attack) = (of(clean), of(attack));
+        Self {
+            auc: roc::auc(&of_clean, &of_attack),
+            detection: FPRS.map(|fpr| roc::detection_at(&of_clean, &of_attack, fpr)),
+            alerted: alerted(attack),
+            false_alarms: alerted(clean),
+        }
+    }
+}
+
 impl Channels {
     /// Of these.
     pub fn of(
@@ -84,13 +116,12 @@ impl Channels {
         self.sessions.iter().filter_map(lowest).collect()
     }
 
-    /// The area under the curve by what `change` makes of the calibrations.
-    pub fn auc(&self, change: impl Fn(&Calibration) -> Calibration) -> Option<f64> {
+    /// How sessions are told apart by what `change` makes of the calibrations.
+    pub fn figures(&self, change: impl Fn(&Calibration) -> Calibration) -> Figures {
         let lowest = self.lowest(change);
-        let of = |attack| {
-            lowest.iter().filter(|(of, _)| *of == attack).map(|(_, p)| bits(*p)).collect::<Vec<f64>>()
-        };
-        roc::auc(&of(false), &of(true))
+        let of =
+            |attack| lowest.iter().filter(|(of, _)| *of == attack).map(|(_, p)| *p).collect::<Vec<f64>>();
+        Figures::of(&of(false), &of(true))
     }
 
     /// Writes it, packed with zstd.

@@ -10,7 +10,7 @@ use eval::compare::{Change, compare};
 use eval::metrics::incident::{Outcome, Outcomes};
 use eval::metrics::proportion::Proportion;
 use eval::result::{CaseKind, EvalResult, Poisoned, RunRow};
-use eval::{Channels, Options, Scenario, Scenarios, evaluate};
+use eval::{Channels, Figures, Options, Scenario, Scenarios, evaluate};
 use recording::{Kind, Recording};
 
 /// A name that would do harm in a page and in a table.
@@ -162,8 +162,17 @@ fn what_the_channels_said_is_kept_and_gives_what_the_replay_gave() {
     assert_eq!(kept.sessions.len(), 8, "four clean ones and four attacks");
     let auc = |name: &str| of.result.arms.iter().find(|arm| arm.name == name).unwrap().auc;
     assert!(auc("T2 alone: the score").is_some());
-    assert_eq!(kept.auc(Clone::clone), auc("T2 alone: the score"));
-    assert_eq!(kept.auc(|all| all.without("novelty")), auc("T2 without novelty"));
+    let arm = |name: &str| {
+        let arm = of.result.arms.iter().find(|arm| arm.name == name).unwrap();
+        Figures {
+            auc: arm.auc,
+            detection: arm.detection,
+            alerted: arm.alerted,
+            false_alarms: arm.false_alarms,
+        }
+    };
+    assert_eq!(kept.figures(Clone::clone), arm("T2 alone: the score"));
+    assert_eq!(kept.figures(|all| all.without("novelty")), arm("T2 without novelty"));
     std::fs::write(&file, "{}").unwrap();
     let error = Channels::read(&file).unwrap_err().to_string();
     assert!(error.contains("channels.json.zst"), "{error}");
@@ -204,8 +213,8 @@ fn it_says_what_was_found_what_was_missed_and_what_it_rests_on() {
     let upgraded = result.runs.iter().filter(|run| run.agent_version == "2");
     assert!(upgraded.clone().count() == 3 && upgraded.clone().all(|run| run.p.is_some()));
     let row = result.runs.iter().find(|run| run.id.ends_with("0030")).unwrap();
-    // The order of what an edit does tells it before the first write that the baseline denies.
-    assert_eq!((row.stage.as_deref(), row.outcome), (Some("T2"), Some(Outcome::DetectedBefore)));
+    // In which order an edit does things makes no alert by itself; its first write is one that the baseline denies.
+    assert_eq!((row.stage.as_deref(), row.outcome), (Some("T1"), Some(Outcome::DetectedBefore)));
     assert_eq!(result.runs.len(), 29);
     let drifted = |what: &str| result.drift.iter().find(|row| row.what == what).unwrap().sessions;
     assert_eq!((drifted("new repositories"), drifted("new version codex 2")), (4, 3));

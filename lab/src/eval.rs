@@ -1,5 +1,6 @@
 //! `wardline-lab eval`: what Wardline detects and prevents, measured.
 
+mod channels;
 mod code;
 mod compare;
 mod public;
@@ -24,6 +25,8 @@ pub struct Args {
 pub enum Command {
     /// Evaluate Wardline on a corpus of real agents and real attacks, made first where it is missing
     Run(run::Args),
+    /// Say what the score makes of channels that `run --channels` kept
+    Channels(channels::Args),
     /// Say what got better and what got worse from one result to another
     Compare(compare::Args),
     /// Write table and page of a result again
@@ -44,6 +47,7 @@ pub enum Command {
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::Run(args) => run::run(args),
+        Command::Channels(args) => channels::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Report(args) => report::run(args),
         Command::Replay(args) => replay::run(state, args),

@@ -71,17 +71,17 @@ impl Held {
     }
 
     /// The workspace that it was in.
-    pub(crate) fn workspace(&self) -> u64 {
+    pub fn workspace(&self) -> u64 {
         self.workspace
     }
 
     /// Its actions.
-    pub(crate) fn actions(&self) -> u64 {
+    pub fn actions(&self) -> u64 {
         self.actions
     }
 
     /// What was said, by block.
-    pub(crate) fn values(&self) -> impl Iterator<Item = [f64; COUNT]> + '_ {
+    pub fn values(&self) -> impl Iterator<Item = [f64; COUNT]> + '_ {
         self.blocks.iter().map(|block| block.map(f64::from))
     }
 

@@ -1,8 +1,8 @@
 //! From the channels' values to evidence, and from the evidence of all channels together to one p-value.
 //!
 //! A block is a fixed number of actions. What a channel says in it, and in the one before, is the highest of its values
-//! there, on a scale that held-out sessions give: how many spreads above their usual highest one. That is bounded on both
-//! sides. A channel that is quiet takes less than one spread from what others say, and none rules the sum by being far
+//! there, in the channel's unit, above what held-out sessions usually come to ([`crate::scale`]). That is bounded on both
+//! sides. A channel that is quiet takes less than one unit from what others say, and none rules the sum by being far
 //! out. The evidence of a block is the sum over the channels, that of a session its highest block, and what clean sessions
 //! came to is the [`Law`] that a sum is read by: one statistic, calibrated once, as training and scoring both compute it.
 //!
@@ -20,7 +20,6 @@ pub use crate::block::{BLOCK_ACTIONS, Block, Held};
 use crate::channel::{CHANNELS, COUNT, Chances, Channel};
 use crate::law::Law;
 pub use crate::law::P;
-pub use crate::scale::Scale;
 use crate::scale::{Scales, sum};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -162,6 +161,17 @@ impl Calibration {
         Self::of(self.held.clone(), counts)
     }
 
+    /// The same as if no session of this workspace had been held out.
+    pub fn without_workspace(&self, workspace: u64) -> Calibration {
+        let rest = self.held.iter().filter(|session| session.workspace() != workspace);
+        Self::of(rest.cloned().collect(), self.counts)
+    }
+
+    /// What the channels said in the sessions that were held out.
+    pub fn held(&self) -> &[Held] {
+        &self.held
+    }
+
     /// Whether the parts fit together, for calibrations that come from a file.
     pub(crate) fn is_sound(&self) -> bool {
         self.held.iter().all(Held::is_sound)
@@ -177,11 +187,11 @@ impl Calibration {
         self.held.iter().fold(0, |sum: u64, session| sum.saturating_add(session.actions()))
     }
 
-    /// The channels that count, each with its scale and the highest value that a clean session had.
-    pub fn scales(&self) -> impl Iterator<Item = (&'static Channel, Scale, f64)> + '_ {
-        CHANNELS.iter().zip(self.scales.each()).enumerate().filter_map(|(at, (channel, scale))| {
+    /// The channels that count, each with the highest value of a usual clean session and of any.
+    pub fn usual(&self) -> impl Iterator<Item = (&'static Channel, f64, f64)> + '_ {
+        CHANNELS.iter().zip(self.scales.each()).enumerate().filter_map(|(at, (channel, usual))| {
             let highest = self.held.iter().map(|session| session.highest()[at]).fold(0.0, f64::max);
-            Some((channel, scale?, highest))
+            Some((channel, usual?, highest))
         })
     }
 
@@ -190,9 +200,15 @@ impl Calibration {
         self.law.smallest()
     }
 
-    /// How many spreads each channel is above the usual, however far.
-    pub(crate) fn spreads(&self, block: &[f64; COUNT]) -> [f64; COUNT] {
-        self.scales.spreads(block)
+    /// How many units each channel is above the usual, however far, and at how many what it says alone would be ten times
+    /// worse; `None` for channels that do not count.
+    pub(crate) fn units(&self, block: &[f64; COUNT]) -> [Option<(f64, f64)>; COUNT] {
+        let units = self.scales.units(block);
+        std::array::from_fn(|at| {
+            let (channel, units) = (CHANNELS.get(at)?, units[at]?);
+            let law = self.done[at].as_ref().unwrap_or(&self.law);
+            Some((units, law.ten_times_worse(units * channel.weight) / channel.weight))
+        })
     }
 
     /// What the channels' highest values of a block come to, in a session of that length: see [`Calibration::chances`].

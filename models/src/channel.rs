@@ -40,5 +40,7 @@ mod tests {
             assert!(channel.unit > 0.0 && channel.bound > 0.0, "{}", channel.name);
             assert!(channel.weight > 0.0 && channel.weight <= 1.0, "{}", channel.name);
         }
+        let order: f64 = CHANNELS.iter().filter(|channel| !channel.acts).map(|channel| channel.weight).sum();
+        assert!((order - 1.0).abs() < 1e-12, "those of order count as one: {order}");
     }
 }

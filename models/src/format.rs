@@ -16,7 +16,7 @@
 use crate::baseline::Baseline;
 
 /// Version of the format that this build writes and reads.
-pub const FORMAT_VERSION: u32 = 5;
+pub const FORMAT_VERSION: u32 = 6;
 
 /// Bytes that a baseline may have: a dozen sessions make one of some megabytes.
 pub const SIZE_MAX: usize = 256 << 20;
@@ -60,7 +60,7 @@ pub enum FormatError {
     TooLarge(u64),
     /// Written by another version.
     #[error(
-        "the baseline has format {found}, and this build reads {FORMAT_VERSION}: use a build that fits, or train it again"
+        "the baseline has format {found}, and this build reads {FORMAT_VERSION}: use a build that fits, or make it again with `wardline train`"
     )]
     OtherFormat {
         /// Its version.

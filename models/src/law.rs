@@ -22,6 +22,10 @@ const SHAPE: f64 = 0.1;
 /// What is added to the shape, by the number of sessions: three say next to nothing of a tail, and a hundred some.
 const SHAPE_OF_ONE: f64 = 0.5;
 
+/// Spreads past the highest clean session from which on nothing gets rarer: enough that five sessions freeze who is so far
+/// out, and three do not.
+const SPREADS_MAX: f64 = 64.0;
+
 /// Extrapolated p-values end here: nothing that a dozen sessions taught is rarer than one in a million.
 const P_MIN: f64 = 1e-6;
 
@@ -44,11 +48,11 @@ pub struct Law {
 }
 
 impl Law {
-    /// From the highest evidence of each clean session, which is the sum of so many kinds, each with a spread of one at
-    /// least.
+    /// From the highest evidence of each clean session, which is the sum of so many kinds, each with a spread of one unit
+    /// at least.
     pub fn fit(mut sums: Vec<f64>, kinds: f64) -> Self {
         sums.sort_unstable_by(f64::total_cmp);
-        let (_, spread) = spread(&sums, kinds.sqrt());
+        let spread = spread(&sums, kinds.sqrt());
         Self { sums, spread }
     }
 
@@ -66,10 +70,21 @@ impl Law {
         P { p: p.clamp(P_MIN, 1.0), extrapolated: share < 1.0 }
     }
 
+    /// What a session would have to come to for a p-value that is a tenth of that of `sum`, or of that of the highest clean
+    /// session, if that is more.
+    pub fn ten_times_worse(&self, sum: f64) -> f64 {
+        let highest = self.sums.last().copied().unwrap_or(0.0);
+        let (sum, shape) = (sum.max(highest), self.shape());
+        sum + (10f64.powf(shape) - 1.0) * (self.spread / shape + sum - highest)
+    }
+
     /// The share of the tail that goes so many spreads past its beginning.
     fn tail(&self, spreads: f64) -> f64 {
-        let shape = SHAPE + SHAPE_OF_ONE / self.sums.len() as f64;
-        (1.0 + shape * spreads).powf(-1.0 / shape)
+        (1.0 + self.shape() * spreads.min(SPREADS_MAX)).powf(-1.0 / self.shape())
+    }
+
+    fn shape(&self) -> f64 {
+        SHAPE + SHAPE_OF_ONE / self.sums.len().max(1) as f64
     }
 
     /// The smallest p that clean sessions prove.
@@ -104,6 +119,24 @@ mod tests {
         assert!(told.all(|pair| pair[0].p > pair[1].p), "no two are the same");
         assert!(p.iter().all(|p| p.extrapolated == (p.p < 0.1)));
         assert!(p[3999].p >= P_MIN && p[3999].p < 1e-5);
+    }
+
+    #[test]
+    fn ten_times_worse_is_a_tenth_of_the_p() {
+        for sum in [9.0, 12.0, 20.0] {
+            let (p, tenth) = (law().p(sum + 1e-9, 1.0).p, law().p(law().ten_times_worse(sum), 1.0).p);
+            assert!((tenth / p * 10.0 - 1.0).abs() < 1e-6, "{sum}: {p} {tenth}");
+        }
+        assert_eq!(law().ten_times_worse(1.0), law().ten_times_worse(9.0), "below, nothing is extrapolated");
+        assert!(Law::default().ten_times_worse(1.0).is_finite());
+    }
+
+    #[test]
+    fn three_sessions_freeze_nobody_however_far_out() {
+        let (contain, freeze) = (1e-4, 1e-5);
+        let p = |sessions| Law::fit(vec![0.0; sessions], 1.0).p(1e9, 3.0);
+        assert!(p(3).p > freeze && p(3).p <= contain && p(3).extrapolated, "{:?}", p(3));
+        assert!(p(5).p <= freeze, "{:?}", p(5));
     }
 
     #[test]

@@ -41,6 +41,12 @@ impl Background {
         self.syscalls.merge(&other.syscalls);
     }
 
+    /// The same in the one form that does not depend on the order of what was added: see [`Ngram::settled`].
+    pub(crate) fn settled(&self) -> Self {
+        let [tokens, actions, syscalls] = [&self.tokens, &self.actions, &self.syscalls].map(Ngram::settled);
+        Self { tokens, actions, syscalls }
+    }
+
     /// Takes away what another one, which was added, had taught.
     pub(crate) fn subtract(&mut self, other: &Background) {
         self.tokens.subtract(&other.tokens);

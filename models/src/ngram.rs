@@ -227,6 +227,30 @@ impl Ngram {
         }
     }
 
+    /// The same model with its contexts numbered by what they are, and without those that are empty: of the same symbols, in
+    /// whatever order and parts they were learned, merged and taken away, it is the same, bit for bit. Where there was no
+    /// room for every context, which of them are known depends on the order.
+    pub fn settled(&self) -> Self {
+        let mut settled = Self { order: self.order, nodes: vec![Node::default()] };
+        // Of a context that is longer, the number here and the one there; those of all shorter ones are taken already.
+        let mut at = 0;
+        let mut sources = vec![0usize];
+        while let Some(source) = sources.get(at).and_then(|&source| self.nodes.get(source)) {
+            let mut longer = Vec::new();
+            for &(older, child) in &source.longer {
+                // What follows a longer context followed the shorter one: below an empty one there is nothing.
+                if self.nodes.get(child as usize).is_some_and(|node| node.total > 0) {
+                    longer.push((older, sources.len() as u32));
+                    sources.push(child as usize);
+                    settled.nodes.push(Node::default());
+                }
+            }
+            settled.nodes[at] = Node { next: source.next.clone(), total: source.total, longer };
+            at += 1;
+        }
+        settled
+    }
+
     /// Whether the parts fit together, for models that come from a file: `grow` relies on a root and a sane order.
     pub(crate) fn is_sound(&self) -> bool {
         let sorted = |entries: &[(u32, u32)]| entries.windows(2).all(|pair| pair[0].0 < pair[1].0);

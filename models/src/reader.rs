@@ -112,7 +112,8 @@ impl Reader {
         if self.touched.len() >= TOUCHED_MAX {
             self.touched.clear();
         }
-        // What a session names must not be easily made to look like what it named before.
+        // What a session names must not be easily made to look like what it named before. Nothing of it is stored, so that no
+        // other build ever reads it.
         let mut hasher = DefaultHasher::new();
         place.hash(&mut hasher);
         self.touched.insert(hasher.finish())

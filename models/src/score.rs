@@ -10,8 +10,11 @@ pub struct ChannelScore {
     pub name: String,
     /// Its value, in its own unit: see [`crate::channel`].
     pub value: f64,
-    /// How many spreads of clean sessions it is above the usual, however far.
-    pub spreads: f64,
+    /// How many of the channel's units it is above what clean sessions usually come to, however far.
+    pub units: f64,
+    /// At how many what it says alone would be ten times rarer, or than the highest clean session. A channel that may say little
+    /// never gets there.
+    pub worse: f64,
     /// What it adds to the evidence: see [`crate::calibration`].
     pub evidence: f64,
     /// It says what was done, so that what it extrapolates may be acted upon.
@@ -21,13 +24,13 @@ pub struct ChannelScore {
     pub counted: Option<String>,
 }
 
-/// Spreads past which a channel stands out: nine clean sessions of ten have less.
+/// Units past which a channel stands out.
 const OUTSTANDING: f64 = 2.0;
 
 impl ChannelScore {
     /// Whether it stands out by itself.
     pub fn stands_out(&self) -> bool {
-        self.spreads >= OUTSTANDING
+        self.units >= OUTSTANDING
     }
 }
 

@@ -131,15 +131,15 @@ impl Scorer {
 
     fn score_of(&self, weighed: &Weighed, block: &[f64; COUNT]) -> Score {
         let Weighed { evidence, p, acting } = *weighed;
-        let spreads = self.baseline.calibration.spreads(block);
-        let said = CHANNELS.iter().zip(block.iter().zip(spreads)).zip(evidence).enumerate();
+        let units = self.baseline.calibration.units(block);
+        let said = CHANNELS.iter().zip(block.iter().zip(units)).zip(evidence).enumerate();
         let channels: Vec<ChannelScore> = said
-            .filter_map(|(at, ((channel, (&value, spreads)), evidence))| {
-                let evidence = evidence?;
+            .filter_map(|(at, ((channel, (&value, units)), evidence))| {
+                let (evidence, (units, worse)) = (evidence?, units?);
                 let counted = (evidence > 0.0).then(|| self.channels.counted(at)).flatten();
                 let counted = counted.map(|group| group.words().to_owned());
                 let name = channel.name.to_owned();
-                Some(ChannelScore { name, value, spreads, evidence, acts: channel.acts, counted })
+                Some(ChannelScore { name, value, units, worse, evidence, acts: channel.acts, counted })
             })
             .collect();
         let reasons = if p.p < REASONS_P { reasons(&channels, &self.channels) } else { Vec::new() };

@@ -180,13 +180,16 @@ fn learn(facts: &[Facts], options: &Options) -> Models {
         novelty,
         volume: Volume::from(facts.iter().map(|facts| facts.sample.clone()).collect::<Vec<_>>()),
         clusters: clusters(facts, &[], options.seed),
-        background: options.others.as_ref().map(|others| others.background.clone()),
+        background: options.others.as_ref().map(|others| others.background.settled()),
         ..Models::default()
     };
     for facts in facts {
         models.tokens.merge(&facts.tokens);
         models.actions.merge(&facts.actions);
         models.syscalls.merge(&facts.syscalls);
+    }
+    for model in [&mut models.tokens, &mut models.actions, &mut models.syscalls] {
+        *model = model.settled();
     }
     models
 }

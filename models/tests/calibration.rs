@@ -2,7 +2,7 @@
 
 mod synth;
 
-use models::calibration::{BLOCK_ACTIONS, Block, Calibration, Held, Length};
+use models::calibration::{BLOCK_ACTIONS, Block, Calibration, Held, Length, Weighed};
 use models::channel::{CHANNELS, COUNT, Chances};
 use models::train::calibrate_on;
 use rand::{Rng, SeedableRng};
@@ -18,7 +18,7 @@ fn sessions_kept_apart_set_the_scale_and_keep_what_they_promise() {
     let mut learned = (*baseline(Task::Edit, 12, 1)).clone();
     let calibration = calibrate_on(&learned, &clean(50_000..50_099)).unwrap();
     assert_eq!(calibration.sessions(), 99);
-    assert_eq!(calibration.scales().count(), learned.calibration.scales().count());
+    assert_eq!(calibration.usual().count(), learned.calibration.usual().count());
     assert!(calibration.smallest_provable() < learned.smallest_provable() / 4.0);
     learned.calibration = calibration;
     let learned = std::sync::Arc::new(learned);
@@ -60,7 +60,7 @@ fn weigh(calibration: &Calibration, block: &Block, at: u64) -> f64 {
 fn of_sessions_that_are_alike_no_more_come_to_a_p_than_it_says() {
     const TRIALS: usize = 4000;
     let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
-    for sessions in [3, 12, 40] {
+    for sessions in [3, 5, 12, 13, 40] {
         let mut lowest = Vec::new();
         let mut betting = 0.0;
         for _ in 0..TRIALS {
@@ -73,9 +73,10 @@ fn of_sessions_that_are_alike_no_more_come_to_a_p_than_it_says() {
             betting += 0.5 / p.sqrt();
             lowest.push(p);
         }
-        for target in [0.02, 0.05, 0.1, 0.2, 0.5] {
+        for target in [0.002, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5] {
             let share = lowest.iter().filter(|p| **p <= target).count() as f64 / TRIALS as f64;
             let noise = 3.0 * (target * (1.0 - target) / TRIALS as f64).sqrt();
+            println!("{sessions} sessions: {share} came to {target}");
             assert!(share <= target + noise, "{sessions} sessions: {share} came to {target}");
         }
         let betting = betting / TRIALS as f64;
@@ -84,11 +85,47 @@ fn of_sessions_that_are_alike_no_more_come_to_a_p_than_it_says() {
 }
 
 #[test]
+fn sessions_of_a_heavier_tail_than_the_stated_one_come_to_a_p_more_often_and_how_much_is_known() {
+    const TRIALS: usize = 4000;
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(13);
+    // Most sessions say nothing of a channel, and one in five any amount: twice as much in half as many.
+    let rare = |random: &mut Xoshiro256PlusPlus| {
+        let values = CHANNELS.map(|channel| {
+            let far = random.r#gen::<f64>() < 0.2;
+            if far { channel.unit * 3.0 / random.r#gen::<f64>().max(1e-6) } else { 0.1 * channel.unit }
+        });
+        let (mut block, mut held) = (Block::default(), Held::of(0));
+        (0..BLOCK_ACTIONS).for_each(|_| drop(block.push(&values)));
+        held.push(&block);
+        (held, block)
+    };
+    let at_most =
+        [(3, 0.08, 0.04, 0.0), (5, 0.08, 0.04, 0.02), (12, 0.06, 0.04, 0.02), (33, 0.04, 0.03, 0.015)];
+    for (sessions, alerted, restricted, frozen) in at_most {
+        let weighed: Vec<_> = (0..TRIALS)
+            .map(|_| {
+                let held = (0..sessions).map(|_| rare(&mut random).0).collect();
+                let calibration = Calibration::of(held, [true; COUNT]);
+                calibration.weigh(&rare(&mut random).1.highest(), 1.0)
+            })
+            .collect();
+        let share = |p: &dyn Fn(&Weighed) -> f64, target: f64| {
+            weighed.iter().filter(|weighed| p(weighed) <= target).count() as f64 / TRIALS as f64
+        };
+        let acting = |target| share(&|weighed| weighed.acting.p, target);
+        let found = [share(&|weighed| weighed.p.p, 1e-2), acting(1e-3), acting(1e-5)];
+        println!("{sessions} sessions: {found:?} came to .01, and, of what acts, to .001 and .00001");
+        let within = found.iter().zip([alerted, restricted, frozen]).all(|(share, most)| *share <= most);
+        assert!(within, "{sessions} sessions: {found:?}");
+    }
+}
+
+#[test]
 fn no_channel_of_the_order_of_calls_rules_alone_however_far_out_it_is() {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(8);
     let held = (0..12).map(|_| made_up(&mut random).0).collect();
     let calibration = Calibration::of(held, [true; COUNT]);
-    let usual: Vec<f64> = calibration.scales().map(|(_, scale, _)| scale.usual).collect();
+    let usual: Vec<f64> = calibration.usual().map(|(_, usual, _)| usual).collect();
     for (at, channel) in CHANNELS.iter().enumerate() {
         let mut values = [0.0; COUNT];
         values.copy_from_slice(&usual);
@@ -152,11 +189,16 @@ fn in_a_new_workspace_no_more_than_twice_as_many_come_to_a_p_as_it_says() {
 
 #[test]
 fn a_session_of_many_segments_comes_to_a_p_no_more_often_than_its_length_says() {
+    [3, 40].into_iter().for_each(many_segments);
+}
+
+/// Calibrated on so many sessions.
+fn many_segments(sessions: usize) {
     const TRIALS: usize = 2000;
     let mut random = Xoshiro256PlusPlus::seed_from_u64(11);
     let (mut least, mut each) = (Vec::new(), Vec::new());
     for _ in 0..TRIALS {
-        let held = (0..40).map(|_| made_up(&mut random).0).collect();
+        let held = (0..sessions).map(|_| made_up(&mut random).0).collect();
         let calibration = Calibration::of(held, [true; COUNT]);
         let (mut chances, mut carried, mut alone) = (0.0, 1.0f64, 1.0f64);
         for _ in 0..6 {
@@ -176,8 +218,11 @@ fn a_session_of_many_segments_comes_to_a_p_no_more_often_than_its_length_says() 
     for target in [0.02, 0.05, 0.1] {
         // Looking anew with every usual session costs the harmonic sum of their number: 2.45 of six.
         let (carried, alone) = (share(&least, target), share(&each, target));
-        println!("six segments: {carried} came to {target}, {alone} if each began anew");
-        assert!(carried <= 2.45 * target && carried < alone, "{target}: {carried} {alone}");
+        println!("{sessions} sessions, six segments: {carried} came to {target}, {alone} if each began anew");
+        assert!(
+            carried <= 2.45 * target && carried < alone,
+            "{sessions} sessions, {target}: {carried} {alone}"
+        );
     }
 }
 

@@ -46,6 +46,10 @@ fn each_way_of_being_wrong_has_its_own_error() {
         decode(&newer, &KEY, expected),
         Err(FormatError::OtherFormat { found: models::format::FORMAT_VERSION + 1 })
     );
+    let mut older = bytes.to_vec();
+    older[8] = models::format::FORMAT_VERSION as u8 - 1;
+    let refused = decode(&older, &KEY, expected).map(|_| ()).map_err(|error| error.to_string());
+    assert!(refused.is_err_and(|words| words.ends_with("make it again with `wardline train`")));
     let mut vast = bytes.to_vec();
     vast[59] = 1;
     assert!(matches!(decode(&vast, &KEY, expected), Err(FormatError::TooLarge(_))));

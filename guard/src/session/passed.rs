@@ -8,16 +8,14 @@ use wire::GoOn;
 
 /// Changes that are remembered: a person answers each.
 const CHANGES_MAX: usize = 1024;
-/// A score is another deed when a channel is so much further out than in the one that was let pass, in spreads of clean
-/// sessions.
-const WORSE: f64 = 4.0;
 
 /// What a session is frozen for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deed {
     /// Something that the static stage closes was changed.
     Change(Change),
-    /// The score: each channel that speaks against the session, with what it counted and how far out it is.
+    /// The score: each channel that speaks against the session, with what it counted and at how many units it is another
+    /// deed, since it would be ten times worse.
     Score(Vec<(String, f64)>),
     /// What is not the same when it comes again: somebody asked for it from outside, records were lost.
     Single,
@@ -51,11 +49,17 @@ impl Change {
 impl Deed {
     /// What a score speaks of.
     pub fn of_score(score: &Score) -> Self {
-        let speaking = score
-            .channels
-            .iter()
-            .filter(|channel| channel.stands_out() && (channel.acts || !score.acting.extrapolated));
-        Deed::Score(speaking.map(|channel| (kind(channel), channel.spreads)).collect())
+        let may_act = |channel: &&ChannelScore| channel.acts || !score.acting.extrapolated;
+        let outstanding = || score.channels.iter().filter(may_act).filter(|channel| channel.stands_out());
+        // Where none does, they were many small differences together.
+        let few = outstanding().next().is_none();
+        let speaks = |channel: &&ChannelScore| channel.stands_out() || (few && channel.evidence > 0.0);
+        let speaking = score.channels.iter().filter(may_act).filter(speaks);
+        // What is counted may rise once it was frozen for, and not where it was one of many.
+        let until = |channel: &ChannelScore| {
+            if channel.counted.is_some() && !few { f64::INFINITY } else { channel.worse }
+        };
+        Deed::Score(speaking.map(|channel| (kind(channel), until(channel))).collect())
     }
 }
 
@@ -72,6 +76,7 @@ fn kind(channel: &ChannelScore) -> String {
 pub(super) struct Passed {
     everything: bool,
     changes: HashSet<Change>,
+    /// By channel and what it counted: the units at which it is another deed.
     scores: HashMap<String, f64>,
 }
 
@@ -84,7 +89,12 @@ impl Passed {
                 Deed::Change(change) if self.changes.len() < CHANGES_MAX => {
                     self.changes.insert(change);
                 }
-                Deed::Score(channels) => self.scores.extend(channels),
+                Deed::Score(channels) => {
+                    for (kind, until) in channels {
+                        let passed = self.scores.entry(kind).or_insert(until);
+                        *passed = passed.max(until);
+                    }
+                }
                 _ => {}
             }
         }
@@ -100,11 +110,11 @@ impl Passed {
         !self.everything && self.scores.is_empty()
     }
 
-    /// Whether a score still speaks of a channel. A count that was let pass may rise; anything else may not get much worse.
+    /// Whether a score still speaks of a channel. A count that was let pass may rise; anything else may not get ten times
+    /// worse.
     pub(super) fn keeps(&self, channel: &ChannelScore) -> bool {
         let passed = self.scores.get(&kind(channel));
-        let is_same = |spreads: &f64| channel.counted.is_some() || channel.spreads < spreads + WORSE;
-        !self.everything && !passed.is_some_and(is_same)
+        !self.everything && passed.is_none_or(|worse| channel.units >= *worse)
     }
 }
 
@@ -113,10 +123,17 @@ mod tests {
     use super::*;
     use models::calibration::P;
 
-    fn channel(name: &str, counted: Option<&str>, spreads: f64) -> ChannelScore {
-        let counted = counted.map(str::to_owned);
-        let evidence = spreads.min(12.0);
-        ChannelScore { name: name.into(), value: 1.0, spreads, evidence, acts: name != "actions", counted }
+    /// What is ten units further out is ten times worse.
+    fn channel(name: &str, counted: Option<&str>, units: f64) -> ChannelScore {
+        ChannelScore {
+            name: name.into(),
+            value: 1.0,
+            units,
+            worse: units + 10.0,
+            evidence: units,
+            acts: name != "actions",
+            counted: counted.map(str::to_owned),
+        }
     }
 
     fn score(channels: Vec<ChannelScore>) -> Score {
@@ -133,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_same_deed_passes_and_another_does_not() {
-        let removed = |spreads| channel("volume", Some("files removed"), spreads);
+        let removed = |units| channel("volume", Some("files removed"), units);
         let (new, order) = (channel("novelty", None, 9.0), channel("actions", None, 9.0));
         let crossed = score(vec![removed(20.0), channel("novelty", None, -0.5), order.clone()]);
         let mut passed = Passed::default();
@@ -149,11 +166,25 @@ mod tests {
 
     #[test]
     fn a_score_without_a_count_may_not_get_much_worse() {
-        let new = |spreads| channel("novelty", None, spreads);
+        let new = |units| channel("novelty", None, units);
         let mut passed = Passed::default();
         passed.add(vec![Deed::of_score(&score(vec![new(70.0)]))], GoOn::Once);
-        assert!(!passed.keeps(&new(70.0 + 0.9 * WORSE)));
-        assert!(passed.keeps(&new(70.0 + WORSE)));
+        assert!(!passed.keeps(&new(79.9)));
+        assert!(passed.keeps(&new(80.0)));
+    }
+
+    #[test]
+    fn many_small_differences_that_were_let_pass_do_not_freeze_again() {
+        let removed = |units| channel("volume", Some("files removed"), units);
+        let proved = P { p: 1e-3, extrapolated: false };
+        let channels = vec![channel("novelty", None, 1.5), removed(0.5), channel("actions", None, -1.0)];
+        let all = Score { p: 1e-3, extrapolated: false, acting: proved, ..score(channels) };
+        let mut passed = Passed::default();
+        passed.add(vec![Deed::of_score(&all)], GoOn::Once);
+        assert!(!passed.is_empty());
+        let kept: Vec<bool> = all.channels.iter().map(|channel| passed.keeps(channel)).collect();
+        assert_eq!(kept, [false, false, true]);
+        assert!(passed.keeps(&removed(60.0)), "nobody was asked about so many");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::surprise::{Surprises, surprise};
 
 pub(super) const CHANNEL: Channel = Channel::of_order(
     "actions",
-    (0.7, 1.0),
+    (0.7, 1.0 / 3.0),
     |models| models.tokens.observations() > 0,
     || Box::new(Actions::default()),
 );

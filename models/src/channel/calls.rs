@@ -8,10 +8,10 @@ use crate::recent::Recent;
 use crate::thread::Threads;
 
 /// Half-life of 64 calls: an event has some twenty.
-pub(super) const FAST: Channel = Channel::of_order("syscalls", (0.6, 0.5), is_learned, || begin(64.0));
+pub(super) const FAST: Channel = Channel::of_order("syscalls", (0.6, 1.0 / 6.0), is_learned, || begin(64.0));
 /// The same of a tool call with its commands.
 pub(super) const SLOW: Channel =
-    Channel::of_order("syscalls-slow", (0.25, 0.5), is_learned, || begin(1024.0));
+    Channel::of_order("syscalls-slow", (0.25, 1.0 / 6.0), is_learned, || begin(1024.0));
 
 fn is_learned(models: &Models) -> bool {
     models.syscalls.observations() > 0

@@ -5,11 +5,11 @@ use crate::learned::Models;
 use crate::reader::{Call, Seen};
 use std::fmt::Debug;
 
-/// Spreads that a channel may add to the sum at most.
+/// Units that a channel may add to the sum at most.
 pub const TOGETHER_BOUND: f64 = 12.0;
 
-/// What was done may say so much alone: enough to freeze, whatever a dozen sessions did.
-const DONE_BOUND: f64 = 64.0;
+/// Units that what was done may say alone. How much of that is believed, the law of few sessions says.
+const DONE_BOUND: f64 = 1024.0;
 
 /// A channel: its name, how its values are read, and how it begins.
 ///
@@ -19,11 +19,11 @@ const DONE_BOUND: f64 = 64.0;
 pub struct Channel {
     /// Its name, as users see it.
     pub name: &'static str,
-    /// The least spread of its values: differences below this are noise, in the value's unit.
+    /// What its values are measured in, the same in every task: smaller differences are noise.
     pub unit: f64,
-    /// Spreads that it may say at most, however far out it is.
+    /// Units that it may say at most, however far out it is.
     pub bound: f64,
-    /// What its evidence counts for beside the others': channels that read the same at two time scales share a whole.
+    /// What its evidence counts for beside the others': channels that read the order of the same events share a whole.
     pub weight: f64,
     /// What it extrapolates is acted upon: it says what was done. In which order is another matter in every repository, so
     /// that past what held-out sessions prove a person is asked.
@@ -75,7 +75,7 @@ impl Channel {
     }
 
     /// What it says alone is read by a law of its own.
-    pub(crate) fn rules_alone(&self) -> bool {
+    pub fn rules_alone(&self) -> bool {
         // What may say no more than it adds to the sum says nothing alone.
         self.acts && self.bound > TOGETHER_BOUND
     }

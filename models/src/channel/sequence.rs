@@ -12,9 +12,10 @@ use crate::recent::Recent;
 use crate::thread::Threads;
 
 /// A command: half-life of 8 events.
-pub(super) const FAST: Channel = Channel::of_order("sequence", (0.8, 0.5), is_learned, || begin(8.0));
+pub(super) const FAST: Channel = Channel::of_order("sequence", (0.8, 1.0 / 6.0), is_learned, || begin(8.0));
 /// A tool call with its commands.
-pub(super) const SLOW: Channel = Channel::of_order("sequence-slow", (0.45, 0.5), is_learned, || begin(64.0));
+pub(super) const SLOW: Channel =
+    Channel::of_order("sequence-slow", (0.45, 1.0 / 6.0), is_learned, || begin(64.0));
 
 fn is_learned(models: &Models) -> bool {
     models.tokens.observations() > 0

@@ -55,7 +55,7 @@ struct Calibration {
 struct ChannelScale {
     name: &'static str,
     usual: f64,
-    spread: f64,
+    unit: f64,
     highest: f64,
 }
 
@@ -98,10 +98,10 @@ fn learnt(region: &Region<'_>) -> Learnt {
 
 fn calibration(baseline: &Baseline) -> Calibration {
     let calibration = &baseline.calibration;
-    let channels = calibration.scales().map(|(channel, scale, highest)| ChannelScale {
+    let channels = calibration.usual().map(|(channel, usual, highest)| ChannelScale {
         name: channel.name,
-        usual: scale.usual,
-        spread: scale.spread,
+        usual,
+        unit: channel.unit,
         highest,
     });
     Calibration {
@@ -157,11 +157,11 @@ pub fn text(learned: &Learned<'_>) -> String {
     for channel in &calibration.channels {
         add_line!(
             out,
-            "  {:<14} usually {:.2}, a spread is {:.2}, highest {:.2}",
+            "  {:<14} usually {:.2}, highest {:.2}, a unit is {:.2}",
             channel.name,
             channel.usual,
-            channel.spread,
-            channel.highest
+            channel.highest,
+            channel.unit
         );
     }
     out
