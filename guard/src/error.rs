@@ -90,6 +90,12 @@ pub enum Error {
         /// What it closes.
         path: PathBuf,
     },
+    /// a link may be a session's
+    #[error(
+        "`{}` is a link, which a session may have made: it was not followed, names below it are closed, and sessions that begin \
+         from now on obey the rest", .0.display()
+    )]
+    Linked(PathBuf),
     /// a live probe could not be made
     #[error("the live probe could not be made: {0}")]
     Probe(&'static str),

@@ -7,7 +7,6 @@ use policy::{Layer, MAX_BYTES, MAX_BYTES_OF_REPOSITORY, Policy, Rules, Source};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -176,12 +175,10 @@ pub fn look(workspace: &Path, uid: u32) -> Option<Result<Source, String>> {
         Ok(_) => {}
         Err(why) => return not(&why.to_string()),
     }
-    let mut text = String::new();
-    // One byte more than may be there: a longer file is told as one.
     let read = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))
-        .and_then(|file| file.take(MAX_BYTES_OF_REPOSITORY as u64 + 1).read_to_string(&mut text));
+        .and_then(|file| rules::read_text(file, MAX_BYTES_OF_REPOSITORY));
     match read {
-        Ok(_) => Some(Ok(Source { layer: Layer::Repository, file: path.to_string_lossy().into(), text })),
+        Ok(text) => Some(Ok(Source { layer: Layer::Repository, file: path.to_string_lossy().into(), text })),
         Err(why) => not(&why.to_string()),
     }
 }
@@ -251,8 +248,14 @@ mod tests {
         assert!(why(uid() + 1).contains("somebody else"));
         fs::write(&path, [0xff]).unwrap();
         assert!(why(uid()).contains("UTF-8"), "{}", why(uid()));
-        fs::write(&path, vec![b'#'; MAX_BYTES_OF_REPOSITORY + 10]).unwrap();
-        assert_eq!(look(directory.path(), uid()).unwrap().unwrap().text.len(), MAX_BYTES_OF_REPOSITORY + 1);
+        for text in
+            ["#".repeat(MAX_BYTES_OF_REPOSITORY + 10), format!("#{}", "é".repeat(MAX_BYTES_OF_REPOSITORY))]
+        {
+            fs::write(&path, text).unwrap();
+            let source = look(directory.path(), uid()).unwrap().unwrap();
+            let said = untold(&source, false);
+            assert!(said.contains("the file has more than 65536 bytes"), "{said}");
+        }
         fs::remove_file(&path).unwrap();
         symlink("/etc/hostname", &path).unwrap();
         assert!(why(uid()).contains("no plain file"));

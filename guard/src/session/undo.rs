@@ -5,7 +5,7 @@ use crate::DenyList;
 use crate::t0::{Kept, Places, Planted};
 use abi::FileKey;
 use event::{Event, Object, Op, Origin};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,9 @@ const PLANTED_MAX: usize = 1 << 16;
 /// What lay where when a session began, and which of it the session has changed.
 #[derive(Debug, Default)]
 pub(crate) struct Undo {
-    pub(super) kept: Arc<Vec<Kept>>,
+    pub(super) kept: Arc<Vec<Arc<Kept>>>,
+    /// Which of it counts during the task alone.
+    of_task: Vec<Arc<Kept>>,
     pub(super) places: Option<Places>,
     /// Whether something of the session's may lie there now.
     pub(super) waiting: BTreeMap<PathBuf, bool>,
@@ -35,7 +37,7 @@ pub struct Batch {
     /// By this things are found.
     pub list: Arc<dyn DenyList>,
     /// Everything that is kept.
-    pub kept: Arc<Vec<Kept>>,
+    pub kept: Arc<Vec<Arc<Kept>>>,
     /// What lay at these paths, and whether something of the session's may lie there now: what nobody inside put there is
     /// somebody else's, and stays.
     pub paths: BTreeMap<PathBuf, bool>,
@@ -46,7 +48,44 @@ pub struct Batch {
 impl Undo {
     /// With what lies there now.
     pub(crate) fn keeping(kept: Vec<Kept>, places: Option<Places>) -> Self {
+        let kept = kept.into_iter().map(Arc::new).collect();
         Self { kept: Arc::new(kept), places, ..Self::default() }
+    }
+
+    /// More places count from now on, with what lies there now, some of them during the task alone. What was kept before at one of
+    /// them is what belongs there.
+    pub(crate) fn keep(&mut self, now: Vec<Kept>, of_task: Vec<Kept>, places: Option<Places>) {
+        let mut kept: Vec<Arc<Kept>> = self.kept.to_vec();
+        let mut known: HashSet<PathBuf> = kept.iter().map(|kept| kept.path().to_owned()).collect();
+        let mut add = |more: Vec<Kept>| {
+            let more = more.into_iter().filter(|one| known.insert(one.path().to_owned())).map(Arc::new);
+            let more: Vec<Arc<Kept>> = more.collect();
+            kept.extend(more.iter().cloned());
+            more
+        };
+        add(now);
+        self.of_task.extend(add(of_task));
+        // What lies above comes first.
+        kept.sort_by_cached_key(|kept| kept.path().components().count());
+        (self.kept, self.places) = (Arc::new(kept), places);
+    }
+
+    /// What counts during the task alone: another one begins, and this goes on to count until it is forgotten.
+    pub(crate) fn take_task(&mut self) -> Vec<Arc<Kept>> {
+        std::mem::take(&mut self.of_task)
+    }
+
+    /// The old task goes on.
+    pub(crate) fn give_task(&mut self, kept: Vec<Arc<Kept>>) {
+        self.of_task.extend(kept);
+    }
+
+    /// What counted during a task that is over counts no more.
+    pub(crate) fn forget(&mut self, ended: &[Arc<Kept>]) {
+        if !ended.is_empty() {
+            let stays = |kept: &&Arc<Kept>| !ended.iter().any(|of| Arc::ptr_eq(of, kept));
+            self.kept = Arc::new(self.kept.iter().filter(stays).cloned().collect());
+        }
     }
 
     /// An operation has changed what lies at its paths. What somebody outside changes stays.
@@ -55,7 +94,7 @@ impl Undo {
             let Object::File(file) = object else { continue };
             let path = PathBuf::from(OsStr::from_bytes(&file.path));
             // By another name it is the same.
-            let is_meant = |kept: &&Kept| {
+            let is_meant = |kept: &&Arc<Kept>| {
                 kept.path() == path
                     || file.origin == Origin::Trusted && file.key.is_some_and(|key| kept.is(key))
             };

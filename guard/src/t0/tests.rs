@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
+mod later;
 mod search;
 
 struct Home {
