@@ -92,8 +92,8 @@ pub enum Error {
     },
     /// a link may be a session's
     #[error(
-        "`{}` is a link, which a session may have made: it was not followed, names below it are closed, and sessions that begin \
-         from now on obey the rest", .0.display()
+        "`{}` is a link, which a session may have made, and was not followed: what it leads to is closed from the next session on",
+        .0.display()
     )]
     Linked(PathBuf),
     /// a live probe could not be made

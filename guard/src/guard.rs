@@ -3,6 +3,7 @@
 use crate::delegates::Delegates;
 use crate::denylist::no_session;
 use crate::fanotify::{Group, Marks};
+use crate::links::Links;
 use crate::loans::Loans;
 use crate::reason::Reasons;
 use crate::session::itself;
@@ -13,7 +14,6 @@ use crate::session::whole::Whole;
 use crate::session::{Live, Recording, Undo};
 use crate::shared::Shared;
 use crate::t1::hosts;
-use crate::walk::Links;
 use crate::{DenyList, Error, cgroup::Cgroup, confine, t0};
 use bstr::BString;
 use collector::{Kernel, Tier};
@@ -148,12 +148,14 @@ impl Guard {
             Tier::Lsm => None,
         };
         live.coverage = self.shared.jewels.arm(slot, &guarded, marks.as_ref())?;
-        if keeps_places(self.shared.tier, mode) {
+        if keeps_places(self.shared.tier, mode)
+            && let Some(places) = t0::Places::of(&guarded)
+        {
             let always = guarded.rules.refusals().filter(|refusal| refusal.row.rule.tasks.is_empty());
-            let always: Vec<_> = always.collect();
-            let found = &live.coverage.found;
-            let kept = t0::keep(&*self.shared.list, &guarded.home, &always, found, Links::All);
-            live.undo = Undo::keeping(kept, t0::Places::of(&guarded));
+            let (always, found) = (always.collect::<Vec<_>>(), &live.coverage.found);
+            let home = (&*guarded.home, places.home());
+            let kept = t0::keep(&*self.shared.list, home, &always, found, Links::All);
+            live.undo = Undo::keeping(kept, places);
         }
         live.obeyed = Obeyed::new(rules, guarded, marks);
         let of_task = live.taking_by(Links::All).for_task(&live.segment.task)?;

@@ -1,11 +1,11 @@
 //! Rules of a repository: a file at the top of a workspace, which came with it. A stranger may have written it, so that it closes
 //! and tells, and opens nothing; and it counts when a user has said so, outside of every session, of exactly this text.
 
+use crate::links::Links;
 use crate::rules::{self, Trouble};
 use event::shown;
 use policy::{Layer, MAX_BYTES, MAX_BYTES_OF_REPOSITORY, Policy, Rules, Source};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
-use rustix::io::Errno;
+use rustix::fs::FileType;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -94,11 +94,20 @@ pub fn of_session(uid: u32, agent: &str, workspaces: &[PathBuf]) -> Result<(Rule
     Ok((rules.of_session(agent), notes))
 }
 
+/// The same of a session that runs: no link is followed that it may have made.
+pub fn of_running(uid: u32, agent: &str, workspaces: &[PathBuf]) -> Result<Rules, Trouble> {
+    Ok(by(Links::NotOf(uid), uid, workspaces)?.0.of_session(agent))
+}
+
 /// The same, of all agents.
 pub fn of_sessions(uid: u32, workspaces: &[PathBuf]) -> Result<(Rules, Vec<String>), Trouble> {
+    by(Links::All, uid, workspaces)
+}
+
+fn by(links: Links, uid: u32, workspaces: &[PathBuf]) -> Result<(Rules, Vec<String>), Trouble> {
     let mut sources = rules::sources_of(uid)?;
     let mut notes = Vec::new();
-    let there = workspaces.iter().filter_map(|workspace| look(workspace, uid));
+    let there = workspaces.iter().filter_map(|workspace| look_by(links, workspace, uid));
     let there: Vec<_> = there.collect();
     // Where there are none, nobody asks what is believed.
     let believed = if there.is_empty() { Believed::default() } else { Believed::of(uid)? };
@@ -156,14 +165,17 @@ fn cut(text: &str) -> String {
 
 /// The file of a workspace, if there is one; `Err`: why it is none that could be obeyed.
 pub fn look(workspace: &Path, uid: u32) -> Option<Result<Source, String>> {
+    look_by(Links::All, workspace, uid)
+}
+
+fn look_by(links: Links, workspace: &Path, uid: u32) -> Option<Result<Source, String>> {
     let path = workspace.join(NAME);
     let name = shown(path.as_os_str().as_bytes());
     let not = |why: &str| Some(Err(format!("`{name}` is not obeyed: {why}")));
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // Where it leads on the way is the workspace's; itself it is no link.
-    let found = match rustix::fs::openat2(CWD, &path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
-        Ok(found) => found,
-        Err(Errno::NOENT | Errno::NOTDIR) => return None,
+    let found = match links.itself(&path) {
+        Ok(Some(found)) => found,
+        Ok(None) => return None,
         Err(why) => return not(&why.to_string()),
     };
     // Nobody is to be shown what is not theirs.

@@ -14,6 +14,7 @@ mod kept;
 mod keys;
 mod lease;
 mod lend;
+mod owned;
 mod place;
 mod planted;
 mod quota;
@@ -21,17 +22,18 @@ mod search;
 mod staged;
 
 use crate::fanotify::Marks;
-use crate::walk::Links;
+use crate::links::Links;
 use crate::{DenyList, Error, Reasons, magic, reason};
 use abi::{LABEL_EMPTY, Label};
 pub use arming::ARMING;
-use arming::{Armed, Arming, Readable};
+use arming::{Armed, Arming};
 use event::jewel::access;
 pub(crate) use forms::mapped;
 pub use guarded::{Coverage, Guarded, KeyFiles, Own, OwnFile};
 use held::{Held, Holder, Key, plain};
-use policy::Refusal;
-pub(crate) use staged::Staged;
+use policy::{Refusal, Rule};
+use staged::Readable;
+pub(crate) use staged::{Labels, Staged};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[cfg(test)]
@@ -56,6 +58,8 @@ pub(crate) struct Around<'a> {
     pub(crate) coverage: &'a Coverage,
     pub(crate) marks: Option<&'a Marks>,
     pub(crate) links: Links,
+    /// Whose rules' watched directories are held in their places.
+    pub(crate) watched: fn(&Rule) -> bool,
 }
 
 impl Static {
@@ -87,7 +91,7 @@ impl Static {
         let mut arming = Arming::new(&*self.list, around.marks, guarded.uid, slot, around.links);
         arming.know(&around.coverage.ground);
         let rows = self.rows(slot, refusals.iter().copied());
-        arming.more(guarded, &rows)?;
+        arming.more(guarded, &rows, around.watched)?;
         Ok(arming.staged())
     }
 
@@ -146,7 +150,9 @@ impl Static {
                 refusal.shipped.map_or_else(|| self.reasons.of_own(slot, &refusal), reason::of_jewel);
             let rule = refusal.row.rule;
             // Other sessions have the same deny-list.
-            let of_some = if rule.is_of_some() { abi::LABEL_OWN } else { 0 };
+            // So is what a rule closes at no place of its own: it was found there.
+            let is_found = !rule.sites.contains(refusal.row.site);
+            let of_some = if rule.is_of_some() || is_found { abi::LABEL_OWN } else { 0 };
             let flags = of_some | if rule.is_empty { LABEL_EMPTY } else { 0 };
             Armed { row: refusal.row, label: Label { flags, ..plain(access(refusal.what).bits(), number) } }
         });

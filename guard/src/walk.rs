@@ -1,11 +1,10 @@
 //! Looking at the real file system without believing its links: every file is opened by descriptor, and its identity is
 //! what the kernel says of that descriptor.
 
-use crate::links::{self, Stop};
 use crate::{DenyList, Error};
 use abi::Identity;
 use bstr::{BStr, BString, ByteSlice};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,15 +18,6 @@ pub struct Node {
     pub fd: OwnedFd,
     /// What the kernel knows it by.
     pub identity: Identity,
-}
-
-/// The symbolic links that a path may lead through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Links {
-    /// All: nobody is inside yet, and people keep their files where they like.
-    All,
-    /// Those that no session of this user can have made.
-    NotOf(u32),
 }
 
 /// What stands at the end of a path.
@@ -66,79 +56,6 @@ impl Node {
 /// Whether a mode is of one of the `S_IF*` kinds.
 pub(crate) fn is(mode: u32, kind: u32) -> bool {
     mode & libc::S_IFMT == kind
-}
-
-impl Links {
-    /// The file at the end of `path`.
-    pub fn open(self, list: &dyn DenyList, path: &Path) -> Found {
-        match self {
-            Links::All => open(list, path),
-            Links::NotOf(uid) => trusted(list, path, links::open(path, uid, OFlags::empty())),
-        }
-    }
-
-    /// The file at the end of `path`; a symbolic link there is itself what is found.
-    pub fn open_itself(self, list: &dyn DenyList, path: &Path) -> Found {
-        match self {
-            Links::All => open_itself(list, path),
-            Links::NotOf(uid) => trusted(list, path, links::open(path, uid, OFlags::NOFOLLOW)),
-        }
-    }
-
-    /// What lies at `path`, a symbolic link included; `None`: nothing that may be looked at.
-    pub fn kind(self, path: &Path) -> Option<FileType> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = match self {
-            Links::All => rustix::fs::open(path, flags, Mode::empty()).ok(),
-            Links::NotOf(uid) => links::open(path, uid, OFlags::NOFOLLOW).ok(),
-        };
-        Some(FileType::from_raw_mode(rustix::fs::fstat(opened?).ok()?.st_mode))
-    }
-
-    /// Device and inode of what lies at the end of `path`.
-    pub fn identity(self, path: &Path) -> Option<(u64, u64)> {
-        let stat = rustix::fs::fstat(self.descriptor(path)?).ok()?;
-        Some((stat.st_dev, stat.st_ino))
-    }
-
-    /// The names in a directory and what has them, in the order of their bytes; at most `limit`, and none where it cannot be
-    /// read.
-    pub fn entries(self, directory: &Path, limit: usize) -> Vec<(BString, FileType)> {
-        let Some(directory) = self.descriptor(directory) else { return Vec::new() };
-        let Ok((names, _)) = names_of(directory.as_fd(), limit, Visit::All) else { return Vec::new() };
-        let kind = |name: &BString| {
-            let stat = rustix::fs::statat(&directory, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
-            stat.map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
-        };
-        let known = |(name, of)| {
-            let kind = if of == FileType::Unknown { kind(&name) } else { of };
-            (name, kind)
-        };
-        names.into_iter().map(known).collect()
-    }
-
-    fn descriptor(self, path: &Path) -> Option<OwnedFd> {
-        match self {
-            Links::All => rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok(),
-            Links::NotOf(uid) => links::open(path, uid, OFlags::empty()).ok(),
-        }
-    }
-
-    /// The file at the end of `names` below a directory, through no link that leaves it.
-    pub fn open_within(self, list: &dyn DenyList, top: &Path, names: &Path) -> Found {
-        match self {
-            Links::All => open_within(list, top, names),
-            Links::NotOf(_) => self.open(list, &top.join(names)),
-        }
-    }
-}
-
-fn trusted(list: &dyn DenyList, path: &Path, opened: Result<OwnedFd, Stop>) -> Found {
-    match opened {
-        Err(Stop::Link(link)) => Found::Unreadable(Error::Linked(link)),
-        Err(Stop::Errno(e)) => found(list, path, Err(e)),
-        Ok(fd) => found(list, path, Ok(fd)),
-    }
 }
 
 /// The file at the end of `path`, through symbolic links.
@@ -185,7 +102,8 @@ pub fn open_below(list: &dyn DenyList, dir: BorrowedFd<'_>, names: &BStr) -> Fou
     found(list, Path::new(std::ffi::OsStr::from_bytes(names)), opened)
 }
 
-fn found(list: &dyn DenyList, path: &Path, opened: Result<OwnedFd, Errno>) -> Found {
+/// What was opened, or why it was not.
+pub(crate) fn found(list: &dyn DenyList, path: &Path, opened: Result<OwnedFd, Errno>) -> Found {
     match opened {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Found::Missing,
         Err(e) => Found::Unreadable(Error::file(path, "opened", e)),
@@ -212,9 +130,10 @@ pub fn names(dir: BorrowedFd<'_>, limit: usize) -> Result<(Vec<BString>, bool), 
 }
 
 /// With what has them, as the file system says: it may not say.
-type Names = (Vec<(BString, FileType)>, bool);
+pub(crate) type Names = (Vec<(BString, FileType)>, bool);
 
-fn names_of(dir: BorrowedFd<'_>, limit: usize, visit: Visit) -> Result<Names, Error> {
+/// The same, with what has them.
+pub(crate) fn names_of(dir: BorrowedFd<'_>, limit: usize, visit: Visit) -> Result<Names, Error> {
     let wrong = |e: Errno| Error::io("a directory could not be read", e);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(dir, c".", flags, Mode::empty()).map_err(wrong)?;

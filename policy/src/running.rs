@@ -58,21 +58,27 @@ impl Rules {
             !same.fold(What::empty(), |all, (_, what)| all | *what).contains(refusal.what)
         };
         let mut beyond: Vec<Refusal<'_>> = self.refusals().filter(is_beyond).collect();
-        beyond.extend(self.lent_no_more(others));
+        for refusal in self.opened_no_more(others) {
+            if !beyond.contains(&refusal) {
+                beyond.push(refusal);
+            }
+        }
         beyond
     }
 
-    /// What closes the places that others lend and these do not.
-    fn lent_no_more<'r>(&'r self, others: &'r Rules) -> Vec<Refusal<'r>> {
-        let lent = Known::of(self);
-        let places = others.loans().filter(|loan| !lent.has(loan)).flat_map(|loan| &loan.sites);
-        let closing = places.flat_map(|site| {
-            let met = self.policy().meetings_with(site).into_iter();
+    /// What closes the places that others open and these do not: also what is looked for, and what they lie in.
+    fn opened_no_more<'r>(&'r self, others: &'r Rules) -> Vec<Refusal<'r>> {
+        let known = Known::of(self);
+        let opened = others.own().filter(|rule| matches!(rule.effect, Effect::Allow | Effect::Lend));
+        let opened = opened.filter(|rule| !known.has(rule));
+        let places = opened.flat_map(|rule| rule.sites.iter().map(move |site| Row { rule, site }));
+        let closing = places.flat_map(|opened| {
+            let met = self.policy().meetings_with(opened.site).into_iter();
             met.filter_map(move |met| {
                 let refusal = self.refusals().find(|refusal| refusal.row == met.row)?;
-                let what = self.left_at(&met, site);
-                let row = Row { rule: refusal.row.rule, site };
-                what.contains(What::READ).then_some(Refusal { row, what, shipped: refusal.shipped })
+                let what = self.left_at(&met, opened.site);
+                let row = Row { rule: refusal.row.rule, site: opened.site };
+                what.intersects(opened.rule.what).then_some(Refusal { row, what, shipped: refusal.shipped })
             })
         });
         closing.collect()
@@ -175,8 +181,23 @@ mod tests {
         assert_eq!(beyond.iter().map(|of| of.row.rule.tasks.len()).collect::<Vec<_>>(), [0]);
     }
 
+    /// Beside plain ones, what is looked for by its name and as a copy.
+    const PLACES: [&str; 10] =
+        ["x", "x/y", "x/z", ".npmrc", ".npmrc.bak", ".pypirc", ".netrc", ".vimrc", ".ssh", "proj/.env"];
+
+    #[test]
+    fn what_was_allowed_of_what_is_looked_for_is_closed_again() {
+        for (place, id) in [("proj/.env", "environments"), (".npmrc.bak", "npm"), (".npmrc", "npm")] {
+            let before = rules(&[("x", place, "allow")]);
+            let taken = before.tightened(&rules(&[]));
+            let beyond = beyond(&taken.rules, &before);
+            assert_eq!(beyond.len(), 1, "{place}: {beyond:?}");
+            assert_eq!(beyond[0].1, place, "{id}");
+        }
+    }
+
     fn some_rules() -> impl Strategy<Value = Rules> {
-        let place = prop::sample::select(vec!["x", "x/y", ".npmrc", ".pypirc", ".netrc", ".vimrc"]);
+        let place = prop::sample::select(PLACES.to_vec());
         let kind = prop::sample::select(vec!["deny", "allow", "watch", "lend"]);
         prop::collection::vec((place, kind), 0..6).prop_filter_map("they contradict each other", |said| {
             let id = |place: &str, kind: &str| format!("{kind}-{}", place.replace(['.', '/'], ""));
@@ -190,7 +211,7 @@ mod tests {
         #[test]
         fn what_is_taken_opens_nothing(before in some_rules(), after in some_rules()) {
             let taken = before.tightened(&after).rules;
-            for place in ["x", "x/y", "x/z", ".npmrc", ".pypirc", ".netrc", ".vimrc", ".ssh"] {
+            for place in PLACES {
                 let all = refused(&before, place) | refused(&after, place);
                 prop_assert!(refused(&taken, place).contains(all), "{place}");
                 let lent = |rules: &Rules| rules.lent_at(&Site::Home(place.into())).is_some();
@@ -202,18 +223,15 @@ mod tests {
         #[test]
         fn what_was_refused_and_what_is_beyond_is_what_is_taken(before in some_rules(), after in some_rules()) {
             let taken = before.tightened(&after).rules;
-            let rows = |refusals: Vec<Refusal<'_>>| {
-                let mut rows: HashMap<String, What> = HashMap::new();
-                for refusal in refusals {
-                    *rows.entry(refusal.row.site.to_string()).or_default() |= refusal.what;
-                }
-                rows
-            };
-            let all: Vec<Refusal<'_>> =
-                before.refusals().chain(taken.refusals_beyond(&before)).collect();
-            let (all, wanted) = (rows(all), rows(taken.refusals().collect()));
-            for (site, what) in wanted {
-                prop_assert!(all.get(&site).is_some_and(|of| of.contains(what)), "{site}");
+            let beyond = taken.refusals_beyond(&before);
+            for place in PLACES {
+                let missing = refused(&taken, place) - refused(&before, place);
+                let closes = |refusal: &&Refusal<'_>| match refusal.row.site {
+                    Site::Home(of) => place == of || place.starts_with(&format!("{of}/")),
+                    _ => false,
+                };
+                let added = beyond.iter().filter(closes).fold(What::empty(), |all, refusal| all | refusal.what);
+                prop_assert!(added.contains(missing), "{place}: {missing:?}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `wardline policy`: the rules that hold, which of them meet a place, and rules of one's own.
 
-mod apply;
+pub mod apply;
 mod diff;
 mod explain;
 mod here;

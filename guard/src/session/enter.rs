@@ -43,11 +43,16 @@ impl Live {
         entered: Option<Entered>,
         closing: Closing,
     ) -> Result<Switched, Error> {
-        let (ended, kept) = (std::mem::take(&mut self.obeyed.of_task), self.undo.take_task());
+        let is_same = self.segment.task == *task;
+        // What closes during the task that goes on is there.
+        let (ended, kept) = match is_same {
+            true => Default::default(),
+            false => (std::mem::take(&mut self.obeyed.of_task), self.undo.take_task()),
+        };
         let warnings = match self.obey(closing) {
             Ok(warnings) => warnings,
             Err(e) => {
-                self.obeyed.of_task = ended;
+                self.obeyed.of_task.extend(ended);
                 self.undo.give_task(kept);
                 return Err(e);
             }
@@ -87,7 +92,6 @@ impl Live {
             return Err(e);
         }
         self.release_rules(&ended);
-        self.undo.forget(&kept);
         self.watch_rules();
         let segment = self.segment.clone();
         if let Some(recording) = self.recording.as_mut().filter(|_| !goes_on) {

@@ -2,10 +2,16 @@
 //! which only close.
 
 use crate::fanotify::Marks;
-use crate::t0::Guarded;
+use crate::t0::{Guarded, Labels};
 use event::TaskName;
 use policy::Rules;
 use std::sync::Arc;
+
+/// What rules close during the task that a session begins with, as it was found before anybody was inside.
+pub(crate) struct AtStart {
+    pub(super) task: TaskName,
+    pub(super) labels: Labels,
+}
 
 /// The rules of a session.
 #[derive(Default)]
@@ -18,6 +24,9 @@ pub(crate) struct Obeyed {
     pub(crate) marks: Option<Arc<Marks>>,
     /// The sets that count during its task alone.
     pub(super) of_task: Vec<u32>,
+    /// Something that the rules close could not be closed.
+    pub(super) is_partial: bool,
+    pub(super) at_start: Option<Arc<AtStart>>,
     /// How many sets came later.
     sets: u32,
 }
@@ -26,7 +35,7 @@ impl Obeyed {
     /// What a session begins with.
     pub(crate) fn new(rules: Rules, guarded: Guarded, marks: Option<Marks>) -> Self {
         let (guarded, marks) = (Arc::new(guarded), marks.map(Arc::new));
-        Self { rules, guarded, marks, of_task: Vec::new(), sets: 0 }
+        Self { rules, guarded, marks, ..Self::default() }
     }
 
     /// The number of the next set.

@@ -2,14 +2,17 @@
 //! one step. What it obeys already is not touched.
 
 use super::live::Live;
+use super::obeyed::AtStart;
 use super::watched::Watched;
 use crate::fanotify::Marks;
+use crate::links::Links;
 use crate::shared::Shared;
-use crate::walk::Links;
 use crate::{Error, t0};
 use collector::Tier;
 use event::TaskName;
-use policy::{Refusal, Rules, Taken};
+use policy::{Layer, Refusal, Rule, Rules, Taken};
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use wire::Mode;
 
@@ -18,20 +21,27 @@ pub struct Taking {
     shared: Arc<Shared>,
     slot: u32,
     links: Links,
-    keeps: bool,
     rules: Rules,
     task: TaskName,
     guarded: Arc<t0::Guarded>,
     coverage: t0::Coverage,
     marks: Option<Arc<Marks>>,
+    /// The home, as the kernel named it before anybody was inside; `None`: nothing is put back.
+    home: Option<PathBuf>,
+    /// Something that its rules close could not be closed.
+    is_partial: bool,
+    at_start: Option<Arc<AtStart>>,
 }
 
 /// What closes more, and is not obeyed yet.
 pub struct Closing {
     rules: Rules,
+    /// What of them holds during the task that it is for.
+    now: Rules,
     always: Option<Found>,
     of_task: Option<Found>,
-    places: Option<t0::Places>,
+    /// What rules close during which task, as it was found before anybody was inside.
+    at_start: Option<AtStart>,
 }
 
 /// What was found for one set of labels.
@@ -57,10 +67,14 @@ impl Taking {
     /// What becomes of the session's rules when others are to hold, and what that closes; `None`: nothing more.
     pub fn take(&self, others: &Rules) -> Result<(Taken, Option<Closing>), Error> {
         let taken = self.rules.tightened(others);
-        if taken.begin.is_empty() && taken.end.is_empty() {
+        if taken.begin.is_empty() && taken.end.is_empty() && !self.is_partial {
             return Ok((taken, None));
         }
-        let beyond = taken.rules.refusals_beyond(&self.rules);
+        let mut beyond = taken.rules.refusals_beyond(&self.rules);
+        if self.is_partial {
+            // What could not be closed before may be closed now, and is said again where it cannot.
+            beyond.extend(taken.rules.refusals().filter(|refusal| refusal.row.rule.layer != Layer::Shipped));
+        }
         let (always, of_task): (Vec<_>, Vec<_>) =
             beyond.into_iter().partition(|refusal| refusal.row.rule.tasks.is_empty());
         let now = of_task.into_iter().filter(|refusal| refusal.row.rule.is_during(self.task.as_str()));
@@ -70,8 +84,23 @@ impl Taking {
 
     /// What the session's rules close during a task alone.
     pub fn for_task(&self, task: &TaskName) -> Result<Closing, Error> {
+        let goes_on = *task == self.task && self.links != Links::All && !self.is_partial;
         let of_task = self.rules.refusals().filter(|refusal| refusal.row.rule.is_during_alone(task.as_str()));
-        self.closing(&self.rules, task, None, of_task.collect())
+        let mut closing = self.closing(&self.rules, task, None, of_task.collect())?;
+        if goes_on {
+            // What closes during it is there.
+            closing.of_task = None;
+        }
+        let Some(found) = &mut closing.of_task else { return Ok(closing) };
+        match &self.at_start {
+            // Where links of the user's led then, nobody looks any more.
+            Some(start) if start.task == *task => found.staged.extend(&start.labels),
+            None if self.links == Links::All => {
+                closing.at_start = Some(AtStart { task: task.clone(), labels: found.staged.labels() });
+            }
+            _ => {}
+        }
+        Ok(closing)
     }
 
     fn closing(
@@ -82,16 +111,21 @@ impl Taking {
         of_task: Vec<Refusal<'_>>,
     ) -> Result<Closing, Error> {
         let guarded = t0::Guarded { rules: rules.of_task(task.as_str()), ..(*self.guarded).clone() };
-        let places = self.keeps.then(|| t0::Places::of(&guarded)).flatten();
         let has_more = guarded.rules.own().any(|rule| rule.is_during_alone(task.as_str()));
-        let always = always.map(|refusals| self.look(&guarded, &refusals)).transpose()?;
-        let of_task = has_more.then(|| self.look(&guarded, &of_task)).transpose()?;
-        Ok(Closing { rules: rules.clone(), always, of_task, places })
+        let always = always.map(|refusals| self.look(&guarded, &refusals, |rule| rule.tasks.is_empty()));
+        let of_task = has_more.then(|| self.look(&guarded, &of_task, |rule| !rule.tasks.is_empty()));
+        let (always, of_task) = (always.transpose()?, of_task.transpose()?);
+        Ok(Closing { rules: rules.clone(), now: guarded.rules, always, of_task, at_start: None })
     }
 
-    fn look(&self, guarded: &t0::Guarded, refusals: &[Refusal<'_>]) -> Result<Found, Error> {
+    fn look(
+        &self,
+        guarded: &t0::Guarded,
+        refusals: &[Refusal<'_>],
+        watched: fn(&Rule) -> bool,
+    ) -> Result<Found, Error> {
         let (marks, links) = (self.marks.as_deref(), self.links);
-        let around = t0::Around { coverage: &self.coverage, marks, links };
+        let around = t0::Around { coverage: &self.coverage, marks, links, watched };
         let skipped = || marks.map_or(0, Marks::skipped);
         let before = skipped();
         let mut staged = self.shared.jewels.look(self.slot, guarded, refusals, &around)?;
@@ -100,10 +134,11 @@ impl Taking {
                 "{more} files that rules close take no permission mark: an open of one is ended after the fact, not prevented"
             ));
         }
-        let kept = match self.keeps {
-            true => t0::keep(&*self.shared.list, &guarded.home, refusals, &staged.coverage.found, links),
-            false => Vec::new(),
+        let keep = |home: &PathBuf| {
+            let found = &staged.coverage.found;
+            t0::keep(&*self.shared.list, (&guarded.home, home), refusals, found, links)
         };
+        let kept = self.home.as_ref().map(keep).unwrap_or_default();
         Ok(Found { staged, kept })
     }
 }
@@ -121,18 +156,21 @@ impl Live {
             shared: Arc::clone(&self.shared),
             slot: self.slot,
             links,
-            keeps: keeps_places(self.shared.tier, self.mode),
             rules: self.obeyed.rules.clone(),
             task: self.segment.task.clone(),
             guarded: Arc::clone(&self.obeyed.guarded),
             coverage: self.coverage.clone(),
             marks: self.obeyed.marks.clone(),
+            home: self.undo.places.as_ref().map(|places| places.home().to_owned()),
+            is_partial: self.obeyed.is_partial,
+            at_start: self.obeyed.at_start.clone(),
         }
     }
 
     /// Obeys what closes more, whole or not at all; what is not closed, in words.
     pub fn obey(&mut self, closing: Closing) -> Result<Vec<String>, Error> {
-        let Closing { rules, always, of_task, places } = closing;
+        let Closing { rules, now, always, of_task, at_start } = closing;
+        let looked = always.is_some();
         let always = self.add(always)?;
         let of_task = match self.add(of_task) {
             Ok(added) => added,
@@ -142,13 +180,18 @@ impl Live {
             }
         };
         self.obeyed.of_task.extend(of_task.set);
-        self.obeyed.rules = rules;
-        self.coverage.repositories.extend(always.coverage.repositories);
-        if keeps_places(self.shared.tier, self.mode) {
-            self.undo.keep(always.kept, of_task.kept, places);
+        if let Some(at_start) = at_start {
+            self.obeyed.at_start = Some(Arc::new(at_start));
         }
+        self.coverage.repositories.extend(always.coverage.repositories);
+        self.undo.keep(always.kept, of_task.kept, &now);
+        self.obeyed.rules = rules;
         self.watch_rules();
-        Ok([always.coverage.warnings, of_task.coverage.warnings].concat())
+        let mut warnings = [always.coverage.warnings, of_task.coverage.warnings].concat();
+        let mut said = HashSet::new();
+        warnings.retain(|warning| said.insert(warning.clone()));
+        self.obeyed.is_partial = !warnings.is_empty() || self.obeyed.is_partial && !looked;
+        Ok(warnings)
     }
 
     /// Adds a set of labels.

@@ -6,7 +6,8 @@ use super::entry::{Entry, Place, component};
 use super::guarded::Guarded;
 use super::held::{Key, plain};
 use crate::Error;
-use crate::walk::{Found, Links};
+use crate::links::Links;
+use crate::walk::Found;
 use abi::{
     ANY_DEV, EVERY_SESSION, LABEL_ABOVE, LABEL_OWN, Label, PlaceKey, REASON_ABOVE, RewriteKey, access,
 };

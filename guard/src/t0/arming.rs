@@ -4,14 +4,14 @@ use super::entry::Entry;
 use super::forms::forms;
 use super::guarded::{Coverage, Ground, Guarded, Own};
 use super::held::{Key, plain};
-use super::lease::Lease;
-use super::staged::Staged;
+use super::staged::{Readable, Staged};
 use crate::fanotify::Marks;
-use crate::walk::{self, Links};
+use crate::links::Links;
+use crate::walk;
 use crate::{DenyList, Error, reason};
 use abi::{FileKey, Label, NameKey};
 use bstr::{BString, ByteSlice};
-use policy::{Effect, Layer, Row, Rule, Site, Walk};
+use policy::{Effect, Row, Rule, Site, Walk};
 use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,8 @@ pub(super) struct Arming<'a> {
     pub(super) uid: u32,
     /// Where paths lead.
     pub(super) links: Links,
+    /// It is the set that a session begins with: what surely holds no secret is left open.
+    pub(super) opens: bool,
     /// What is to be added. A file system may answer when it likes: nothing that other sessions need is held meanwhile.
     entries: Vec<(Key, Label)>,
     pub(super) labelled: HashSet<FileKey>,
@@ -45,7 +47,7 @@ pub(super) struct Arming<'a> {
     /// What was found on the way to jewels.
     pub(super) known: HashMap<PathBuf, Option<Entry>>,
     /// Whether directories in which a user's own rules close something are the user's; `None`: they are not there.
-    owned: HashMap<PathBuf, Option<bool>>,
+    pub(super) owned: HashMap<PathBuf, Option<bool>>,
     /// Directories that are closed, with all above them, to be moved, removed or replaced, by session.
     pub(super) above: HashSet<(PathBuf, u32)>,
     /// Directories in which jewels lie, and whether they have a mark; `None`: none is there.
@@ -57,15 +59,6 @@ pub(super) struct Arming<'a> {
     /// What is lent, and the flags of its labels.
     pub(super) lent: HashMap<FileKey, u32>,
     pub(super) coverage: Coverage,
-}
-
-/// A file of a jewel that may be read as long as nobody writes it.
-pub(super) struct Readable {
-    pub(super) slot: u32,
-    pub(super) file: FileKey,
-    pub(super) lease: Lease,
-    /// What holds as soon as somebody does.
-    pub(super) label: Label,
 }
 
 impl<'a> Arming<'a> {
@@ -84,6 +77,7 @@ impl<'a> Arming<'a> {
             marks,
             uid,
             links,
+            opens: false,
             entries: Vec::new(),
             labelled: HashSet::new(),
             ground: Ground::default(),
@@ -134,6 +128,7 @@ impl<'a> Arming<'a> {
                 self.hold(Key::File(node.identity.file), &here)?;
             }
         }
+        self.opens = true;
         self.public_files(guarded)?;
         self.lend(guarded)?;
         for armed in rows {
@@ -156,11 +151,16 @@ impl<'a> Arming<'a> {
     }
 
     /// What closes, upon what is armed already.
-    pub(super) fn more(&mut self, guarded: &Guarded, rows: &[Armed<'_>]) -> Result<(), Error> {
-        for armed in rows {
+    pub(super) fn more(
+        &mut self,
+        guarded: &Guarded,
+        rows: &[Armed<'_>],
+        watched: fn(&Rule) -> bool,
+    ) -> Result<(), Error> {
+        for armed in rows.iter().filter(|armed| !is_ones_own(armed.row, guarded)) {
             self.row(armed, guarded)?;
         }
-        self.watched_directories(guarded, |_| true)?;
+        self.watched_directories(guarded, watched)?;
         self.search(guarded, rows)
     }
 
@@ -204,7 +204,9 @@ impl<'a> Arming<'a> {
         let walk = row.rule.walk;
         match row.site {
             Site::Home(path) => self.paths(path, guarded).into_iter().try_for_each(|path| {
-                self.check_own(*row, &path)?;
+                if !self.may_close(*row, &path)? {
+                    return Ok(());
+                }
                 if row.rule.is_replaced {
                     return self.files_at(&path, label);
                 }
@@ -212,7 +214,9 @@ impl<'a> Arming<'a> {
                 self.named_path(&path, label, true, walk)
             }),
             Site::System(path) => {
-                self.check_own(*row, Path::new(path))?;
+                if !self.may_close(*row, Path::new(path))? {
+                    return Ok(());
+                }
                 self.named_path(Path::new(path), label, false, walk)
             }
             Site::Runtime(path) => {
@@ -220,7 +224,9 @@ impl<'a> Arming<'a> {
                 self.named_path(&runtime.join(path), label, false, walk)
             }
             Site::Workspace(path) => guarded.workspaces.iter().try_for_each(|workspace| {
-                self.check_own(*row, &workspace.join(path))?;
+                if !self.may_close(*row, &workspace.join(path))? {
+                    return Ok(());
+                }
                 if row.rule.is_replaced {
                     return self.files_within(workspace, path, label);
                 }
@@ -261,49 +267,6 @@ impl<'a> Arming<'a> {
         let home = guarded.home.join(path);
         let others: Vec<PathBuf> = elsewhere.filter(|path| *path != home && self.is_users(path)).collect();
         std::iter::once(home).chain(others).collect()
-    }
-
-    /// A user's own rule, or a repository's, closes what is the user's: others have sessions, too, and all have one deny-list.
-    pub(super) fn check_own(&mut self, row: Row<'_>, path: &Path) -> Result<(), Error> {
-        if row.rule.layer < Layer::User {
-            return Ok(());
-        }
-        let own = self.owns(path).or_else(|| {
-            path.ancestors().skip(1).find_map(|directory| {
-                if let Some(known) = self.owned.get(directory) {
-                    return *known;
-                }
-                let own = self.owns(directory);
-                self.owned.insert(directory.to_owned(), own);
-                own
-            })
-        });
-        match own {
-            Some(true) => Ok(()),
-            _ => Err(Error::NotOwn { rule: row.rule.id.clone(), path: path.to_owned() }),
-        }
-    }
-
-    /// Whether what a path leads to is the user's; `None`: nothing is there.
-    fn owns(&self, path: &Path) -> Option<bool> {
-        match self.links.open(self.list, path) {
-            walk::Found::Node(node) => Some(node.identity.uid == self.uid),
-            // A link that was not followed lies where the user may put one.
-            walk::Found::Missing | walk::Found::Unreadable(Error::Linked(_)) => None,
-            walk::Found::Unreadable(_) => Some(false),
-        }
-    }
-
-    /// Whether a path leads to what the user may close: a file of their own, or its place in a directory of their own.
-    pub(super) fn is_users(&self, path: &Path) -> bool {
-        let is_own = |node: &walk::Node| node.identity.uid == self.uid && !node.is_device();
-        match self.links.open(self.list, path) {
-            walk::Found::Node(node) => is_own(&node) && !self.ground.untouchable.contains(&node.identity.file),
-            walk::Found::Missing => path.parent().is_some_and(
-                |parent| matches!(self.links.open(self.list, parent), walk::Found::Node(node) if is_own(&node)),
-            ),
-            walk::Found::Unreadable(_) => false,
-        }
     }
 
     /// A key at the top of a workspace is one like any other, unless that was asked for. Deeper ones are a project's own, as
@@ -378,6 +341,14 @@ impl<'a> Arming<'a> {
             path.as_os_str().as_bytes().escape_bytes()
         ));
     }
+}
+
+/// Whether a place was only found by a name, and lies in a workspace, where names do not count.
+fn is_ones_own(row: Row<'_>, guarded: &Guarded) -> bool {
+    let Site::Home(path) = row.site else { return false };
+    let path = guarded.home.join(path);
+    !row.rule.sites.contains(row.site)
+        && guarded.workspaces.iter().any(|workspace| path.starts_with(workspace))
 }
 
 /// A name as the kernel's keys hold it; `None` for one that is too long to match there.

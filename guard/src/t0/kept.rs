@@ -1,7 +1,8 @@
 //! What lay where when a session began: jewels, and the directories above them, each held by a descriptor. What a session has moved or replaced is put back, by identity, while it stands still.
 
 use super::aside;
-use crate::walk::{self, Found, Links, Node};
+use crate::links::Links;
+use crate::walk::{self, Found, Node};
 use crate::{DenyList, Error};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
@@ -49,17 +50,15 @@ struct Held {
 }
 
 /// Holds what lies in a home where this is refused, the home included, and what was found there by its name: what lies above
-/// first.
+/// first. The home is given as it is said, and as the kernel names it.
 pub(crate) fn keep(
     list: &dyn DenyList,
-    home: &Path,
+    home: (&Path, &Path),
     refusals: &[Refusal<'_>],
     found: &[PathBuf],
     links: Links,
 ) -> Vec<Kept> {
-    // As the kernel names it.
-    let named = home;
-    let Ok(home) = std::fs::canonicalize(home) else { return Vec::new() };
+    let (named, home) = home;
     let jewels = refusals.iter().filter_map(|refusal| match refusal.row.site {
         Site::Home(path) => Some(home.join(path)),
         Site::NameIn(directory, name) => Some(home.join(directory).join(name)),
@@ -68,8 +67,8 @@ pub(crate) fn keep(
     let found = found.iter().take(FOUND).filter_map(|path| Some(home.join(path.strip_prefix(named).ok()?)));
     // Most are not there, nor what they would lie in, and asking the kernel side of each costs more.
     let (mut there, mut missing) = (HashSet::new(), HashSet::new());
-    for jewel in jewels.chain(found).filter(|jewel| jewel.starts_with(&home)) {
-        let mut ways: Vec<&Path> = jewel.ancestors().take_while(|path| path.starts_with(&home)).collect();
+    for jewel in jewels.chain(found).filter(|jewel| jewel.starts_with(home)) {
+        let mut ways: Vec<&Path> = jewel.ancestors().take_while(|path| path.starts_with(home)).collect();
         ways.reverse();
         for path in ways {
             if missing.contains(path) {
@@ -78,7 +77,7 @@ pub(crate) fn keep(
             if there.contains(path) {
                 continue;
             }
-            if links.kind(path).is_none() {
+            if !matches!(links.itself(path), Ok(Some(_))) {
                 missing.insert(path.to_owned());
                 break;
             }
@@ -89,7 +88,7 @@ pub(crate) fn keep(
     let secret = secret.filter_map(|refusal| match (refusal.row.site, links) {
         // A link may lead anywhere.
         (Site::Home(path), Links::All) => {
-            std::fs::canonicalize(home.join(path)).ok().filter(|path| path.starts_with(&home))
+            std::fs::canonicalize(home.join(path)).ok().filter(|path| path.starts_with(home))
         }
         (Site::Home(path), Links::NotOf(_)) => Some(home.join(path)),
         _ => None,
@@ -101,7 +100,8 @@ pub(crate) fn keep(
     there.extend(inside.take(INSIDE));
     let mut there: Vec<PathBuf> = there.into_iter().collect();
     there.sort_by_cached_key(|path| (path.components().count(), path.clone()));
-    let Ok(owner) = std::fs::metadata(&home).map(|meta| meta.uid()) else { return Vec::new() };
+    let Found::Node(itself) = links.open(list, home) else { return Vec::new() };
+    let owner = itself.identity.uid;
     // Where the home lies is somebody else's. Nothing else of theirs is touched, whatever a link in the home leads to.
     let is_of_home = |kept: &Kept| kept.owner() == owner && (kept.path == home || kept.is_in_one_of(owner));
     there.into_iter().filter_map(|path| Kept::take(list, links, path)).filter(is_of_home).collect()

@@ -1,12 +1,14 @@
 //! A jewel at a path: the object there, the link that leads to it, what lies below it, and its name for the day when
 //! the object is replaced.
 
-use super::arming::{Arming, Readable};
+use super::arming::Arming;
 use super::content;
 use super::guarded::Guarded;
 use super::held::Key;
 use super::lease::Lease;
-use crate::walk::{self, Found, Links, Node, Visit};
+use super::staged::Readable;
+use crate::links::Links;
+use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, magic};
 use abi::{FileKey, Label, access};
 use bstr::{BString, ByteSlice};
@@ -83,8 +85,7 @@ impl Arming<'_> {
         uid: u32,
     ) -> Result<(), Error> {
         let Some(harmless) = row.rule.harmless else { return Ok(()) };
-        if self.links != Links::All {
-            // What is added while somebody is inside opens nothing.
+        if !self.opens {
             return Ok(());
         }
         let Found::Node(node) = self.links.open_itself(self.list, path) else { return Ok(()) };
@@ -141,6 +142,8 @@ impl Arming<'_> {
                 Ok(())
             }
             Found::Node(target) => self.object(path, &target, label, walk),
+            // Where a link of root's leads that leads nowhere, nothing of the user's is made.
+            Found::Missing if self.links != Links::All => Ok(()),
             Found::Missing => self.dangling(path, label),
             Found::Unreadable(e) => {
                 self.warn(path, &e.to_string());
@@ -238,6 +241,10 @@ impl Arming<'_> {
             self.in_time()?;
             if node.is_link() && links.len() < OWN_LABELS {
                 links.push(below.to_owned());
+            }
+            // It is closed where it lies. Its other names may be somebody else's.
+            if self.links != Links::All && node.identity.uid != self.uid {
+                return Ok(true);
             }
             let two_names = !node.is_dir() && node.identity.nlink > 1;
             if two_names || own_labels < OWN_LABELS {

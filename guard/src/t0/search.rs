@@ -5,7 +5,8 @@
 use super::arming::{Armed, Arming};
 use super::guarded::Guarded;
 use crate::Error;
-use crate::walk::{Found, Links};
+use crate::links::Links;
+use crate::walk::Found;
 use abi::{LABEL_OWN, Label};
 use bstr::ByteSlice;
 use event::jewel::access;

@@ -129,7 +129,7 @@ fn take_rules(
 fn switch(shared: &Shared, running: &Running, task: &TaskName) -> Result<Reply, Refused> {
     let said = shared.switch(running, task)?;
     tracing::info!(session = running.id(), task = task.as_str(), "task switched");
-    Ok(Reply::Done(said))
+    Ok(Reply::Rules(vec![said]))
 }
 
 fn act(shared: &Shared, running: &Running, action: Action) -> Result<Reply, Refused> {

@@ -3,12 +3,12 @@
 use super::running::Running;
 use super::shared::Shared;
 use bstr::BString;
-use guard::repository;
+use guard::{Live, repository};
 use policy::Taken;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use wire::{Refused, TookRules, Why};
+use wire::{Mode, Refused, TookRules, Why};
 
 /// Of what is not closed, so much is told of a session.
 const WARNINGS_MAX: usize = 20;
@@ -18,12 +18,13 @@ impl Shared {
     /// is over.
     pub(super) fn take_rules(&self, running: &Running) -> Option<TookRules> {
         let _changing = running.changing();
-        let (taking, meta) = running.with(|live| (live.taking(), live.meta().clone()))?;
+        let asked = |live: &mut Live| (live.taking(), live.meta().clone(), live.mode() == Mode::Shadow);
+        let (taking, meta, is_watched) = running.with(asked)?;
         let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
         let workspaces: Vec<PathBuf> = meta.context.workspaces.iter().map(path).collect();
         let uid = running.uid;
         let look = move || {
-            let (rules, _) = repository::of_session(uid, meta.agent.as_str(), &workspaces)
+            let rules = repository::of_running(uid, meta.agent.as_str(), &workspaces)
                 .map_err(|trouble| Refused::new(Why::Policy, trouble.to_string()))?;
             taking.take(&rules).map_err(stays)
         };
@@ -32,13 +33,18 @@ impl Shared {
             Ok(looked) => looked,
             Err(refused) => return Some(told(Err(refused.message), Vec::new())),
         };
-        let said = said(&taken);
+        let said = match is_watched {
+            true => format!("{} (it only watches: nothing is refused)", said(&taken)),
+            false => said(&taken),
+        };
         let mut warnings = Vec::new();
         if let Some(closing) = closing {
             let obeyed = running.with(|live| {
                 let obeyed = live.obey(closing);
                 if let Ok(warnings) = &obeyed {
-                    live.note(format!("when it ran, its rules became other ones: {said}"));
+                    if !(taken.begin.is_empty() && taken.end.is_empty()) {
+                        live.note(format!("when it ran, its rules became other ones: {said}"));
+                    }
                     warnings.iter().for_each(|warning| live.note(warning.clone()));
                 }
                 obeyed

@@ -6,7 +6,7 @@ use event::{AgentName, TaskName};
 use guard::Live;
 use models::Baseline;
 use std::sync::Arc;
-use wire::{Mode, Refused, Why};
+use wire::{Mode, Refused, TookRules, Why};
 
 impl Shared {
     /// The baseline of an agent at a task; of all its tasks where the task is unknown or has none.
@@ -30,7 +30,7 @@ impl Shared {
     }
 
     /// Opens a new segment of a running session.
-    pub(super) fn switch(&self, running: &Running, task: &TaskName) -> Result<String, Refused> {
+    pub(super) fn switch(&self, running: &Running, task: &TaskName) -> Result<TookRules, Refused> {
         let _changing = running.changing();
         let gone = || Refused::new(Why::NoSuchSession, "the session is over");
         let asked = |live: &mut Live| (live.meta().agent.clone(), live.mode(), live.place(), live.taking());
@@ -53,13 +53,14 @@ impl Shared {
         let closing = self.armer.look(running.uid, look)?;
         let switched =
             running.with(|live| live.switch(task, entered, closing)).ok_or_else(gone)?.map_err(cannot)?;
-        let warnings: String = switched.warnings.iter().map(|warning| format!("\n{warning}")).collect();
+        let warnings = switched.warnings.clone();
         drop(switched);
         let guarded = match (mode, armed) {
             (Mode::Record, _) => "",
             (_, true) => ", guarded by its baseline",
             (_, false) => ", without a baseline: T0 alone",
         };
-        Ok(format!("session {}: the task is now `{task}`{guarded}{warnings}", running.id()))
+        let became = Ok(format!("the task is now `{task}`{guarded}"));
+        Ok(TookRules { session: running.id(), became, warnings })
     }
 }

@@ -1,6 +1,5 @@
 //! `wardline policy apply`: running sessions take the rules that hold now.
 
-use super::super::task;
 use crate::client::connect;
 use anyhow::{Result, bail};
 use command::{Exit, State, print_line, user};
@@ -24,7 +23,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let owner = args.user.as_deref().map(|name| user::owner(Some(name), state)).transpose()?;
     let took = ask(state, args.session, owner)?;
     if took.is_empty() {
-        return Err(task::none_runs());
+        return Err(Exit::Usage.error("no session is running"));
     }
     told(&took)
 }
@@ -50,7 +49,8 @@ fn ask(state: &State, session: Option<SessionRef>, owner: Option<u32>) -> Result
     }
 }
 
-fn told(took: &[TookRules]) -> Result<ExitCode> {
+/// Says what became of sessions' rules.
+pub fn told(took: &[TookRules]) -> Result<ExitCode> {
     for line in took.iter().flat_map(lines) {
         print_line!("{line}");
     }

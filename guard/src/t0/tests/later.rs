@@ -34,7 +34,7 @@ impl Session {
     fn look(&self, others: &Rules) -> Result<Staged, Error> {
         let taken = self.guarded.rules.tightened(others).rules;
         let links = Links::NotOf(self.guarded.uid);
-        let around = Around { coverage: &self.coverage, marks: None, links };
+        let around = Around { coverage: &self.coverage, marks: None, links, watched: |_| true };
         let guarded = Guarded { rules: taken.clone(), ..self.guarded.clone() };
         self.stage.look(1, &guarded, &taken.refusals_beyond(&self.guarded.rules), &around)
     }
@@ -49,7 +49,7 @@ fn home() -> Home {
 }
 
 #[test]
-fn what_comes_later_follows_no_link_and_closes_names() {
+fn what_comes_later_follows_no_link_and_closes_places() {
     let session = Session::new(home(), Rules::default());
     let Session { home, stage, .. } = &session;
     let ssh = home.label(".ssh").unwrap();
@@ -68,6 +68,8 @@ fn what_comes_later_follows_no_link_and_closes_names() {
         ("open", "lend", hosts),
     ]);
     let before = home.list.state().t0.len();
+    let own = || home.list.state().own.clone();
+    let own_before = own();
     let staged = session.look(&others).unwrap();
     assert_eq!(home.list.state().t0.len(), before, "nothing yet");
     let coverage = stage.close(1, 1, staged).unwrap();
@@ -80,7 +82,7 @@ fn what_comes_later_follows_no_link_and_closes_names() {
     }
     assert_eq!(home.label("diary/today").map(|label| label.deny), Some(access::ALL));
     assert_eq!((home.label("shared"), home.label("shared/list")), (None, None));
-    assert_eq!((home.label(".ssh"), home.list.state().own.len()), (Some(ssh), 0), "nothing was opened");
+    assert_eq!((home.label(".ssh"), own()), (Some(ssh), own_before), "nothing was opened");
     for place in ["trap", "middle/list", "none"] {
         assert_eq!(home.place(place).map(|label| label.deny), Some(access::ALL), "{place}");
     }
@@ -93,18 +95,66 @@ fn what_comes_later_follows_no_link_and_closes_names() {
 }
 
 #[test]
-fn what_comes_later_is_found_whole_or_not_at_all() {
+fn what_comes_later_is_added_whole_or_not_at_all() {
+    let home = home();
+    let stage = Static::new(home.list.clone(), Own::default(), Arc::default());
+    stage.arm(1, &Guarded { uid: 1000, ..home.guarded() }, None).unwrap();
+    let state = || {
+        let state = home.list.state();
+        (state.t0.clone(), state.own.clone(), state.places.len(), state.names.len())
+    };
+    let before = state();
+    let one = |ino: u32| {
+        let file = FileKey { ino: 1 << 40 | u64::from(ino), dev: 1, generation: 0 };
+        (Key::File(file), Label { flags: abi::LABEL_OWN, ..plain(access::READ, 1) })
+    };
+    let staged = |count: u32| Staged {
+        entries: (0..count).map(one).collect(),
+        readable: Vec::new(),
+        coverage: Coverage::default(),
+    };
+    assert!(matches!(stage.close(1, 1, staged(abi::MAX_T0 / 2)), Err(Error::Quota { .. })));
+    assert!(state() == before, "nothing of it stays");
+    // What it took of its user's share was given back.
+    stage.close(1, 2, staged(1_000)).unwrap();
+    stage.release_set(1, 2).unwrap();
+    assert!(state() == before);
+}
+
+/// Who is inside chooses what lies where: one place that is somebody else's keeps no other rule from closing.
+#[test]
+fn a_place_that_is_somebody_elses_keeps_no_other_from_being_closed() {
     let session = Session::new(home(), Rules::default());
-    let before = session.home.list.state().t0.len();
     let elsewhere = "[[rule]]\nid = \"b\"\nis = \"x\"\nwhere.root = \"/proc/sys\"\nwhat = \"read\"\neffect = \"deny\"\nwhy = \"x\"\n";
-    let text =
-        elsewhere.replace("root = \"/proc/sys\"", "home = \"diary\"").replace("\"b\"", "\"a\"") + elsewhere;
-    let source = policy::Source { layer: Layer::User, file: "x".into(), text };
+    let mine = elsewhere.replace("root = \"/proc/sys\"", "home = \"diary\"").replace("\"b\"", "\"c\"");
+    let source = policy::Source { layer: Layer::User, file: "x".into(), text: elsewhere.to_owned() + &mine };
     let others = Rules::read(&[source], policy::Day::at(0)).unwrap();
-    let guarded = Guarded { uid: session.guarded.uid + 1, ..session.guarded.clone() };
-    let session = Session { guarded, ..session };
-    assert!(matches!(session.look(&others), Err(Error::NotOwn { .. })));
-    assert_eq!(session.home.list.state().t0.len(), before);
+    let Session { home, stage, guarded, .. } = &session;
+    let is_others = guarded.uid != fs::metadata("/proc/sys").unwrap().uid();
+    let coverage = stage.close(1, 1, session.look(&others).unwrap()).unwrap();
+    let said = coverage.warnings.iter().any(|warning| warning.contains("rule `b` closes `/proc/sys`"));
+    assert_eq!(said, is_others, "{:?}", coverage.warnings);
+    assert_eq!(home.label("diary/today").map(|label| label.deny), Some(access::READ));
+}
+
+#[test]
+fn what_was_allowed_of_what_was_found_is_closed_to_its_session_again() {
+    let home = home();
+    for file in ["other/.env", "app/.env"] {
+        home.write(file);
+    }
+    let session = Session::new(home, rules(&[("other/.env", "allow", "")]));
+    let Session { home, stage, .. } = &session;
+    let own =
+        |path: &str| home.list.state().own.get(&(1, key_of(&home.path(path)))).map_or(0, |label| label.deny);
+    assert_eq!(own("other/.env") & access::READ, 0);
+    stage.close(1, 1, session.look(&rules(&[])).unwrap()).unwrap();
+    assert_eq!(own("other/.env") & access::READ, access::READ);
+    assert_eq!(
+        home.label("other/.env").map(|label| label.deny),
+        Some(0),
+        "to it alone: another one may work there"
+    );
 }
 
 #[test]
