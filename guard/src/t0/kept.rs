@@ -320,9 +320,10 @@ mod tests {
         std::fs::create_dir(home.path().join(".ssh")).unwrap();
         std::fs::write(home.path().join(".ssh/id"), "").unwrap();
         let rules = Rules::default();
-        let kept =
-            keep(&Fake::default(), home.path(), &rules.refusals().collect::<Vec<_>>(), &[], Links::All);
-        let home = std::fs::canonicalize(home.path()).unwrap();
+        let refusals: Vec<_> = rules.refusals().collect();
+        let named = home.path();
+        let home = std::fs::canonicalize(named).unwrap();
+        let kept = keep(&Fake::default(), (named, &home), &refusals, &[], Links::All);
         let below: Vec<&Path> = kept.iter().filter_map(|kept| kept.path().strip_prefix(&home).ok()).collect();
         assert_eq!(below, ["", ".ssh", ".ssh/id"].map(Path::new));
     }
