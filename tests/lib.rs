@@ -17,6 +17,7 @@ mod lasting;
 pub mod listener;
 mod machine;
 pub mod members;
+pub mod own;
 pub mod person;
 mod processes;
 pub mod pty;

@@ -3,12 +3,10 @@
 //! A name becomes part of a file's name and a word of tables, so that it is short and plain, and is checked once, where it
 //! comes in.
 
+use policy::{NAME_LONGEST as LONGEST, is_name};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-
-/// Bytes that a name may have.
-const LONGEST: usize = 64;
 
 /// What is written where nobody said it: the task of a session, or the agent whose program has no name.
 const UNSAID: &str = "unknown";
@@ -17,12 +15,6 @@ const UNSAID: &str = "unknown";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a name has 1 to {LONGEST} letters, digits, `.`, `-` and `_`, and does not begin with a dot")]
 pub struct NoName;
-
-/// Whether a text can be a name.
-fn is_name(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    !text.is_empty() && text.len() <= LONGEST && !text.starts_with('.') && text.bytes().all(fits)
-}
 
 /// Declares a kind of name.
 macro_rules! name {

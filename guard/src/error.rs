@@ -90,6 +90,12 @@ pub enum Error {
         /// What it closes.
         path: PathBuf,
     },
+    /// a link may be a session's
+    #[error(
+        "`{}` is a link, which a session may have made, and was not followed: what it leads to is closed from the next session on",
+        .0.display()
+    )]
+    Linked(PathBuf),
     /// a live probe could not be made
     #[error("the live probe could not be made: {0}")]
     Probe(&'static str),

@@ -3,12 +3,15 @@
 use crate::delegates::Delegates;
 use crate::denylist::no_session;
 use crate::fanotify::{Group, Marks};
+use crate::links::Links;
 use crate::loans::Loans;
 use crate::reason::Reasons;
 use crate::session::itself;
 use crate::session::names::{Names, Resolvers};
+use crate::session::obeyed::Obeyed;
+use crate::session::taking::keeps_places;
 use crate::session::whole::Whole;
-use crate::session::{Live, Recording, Undo, Watched};
+use crate::session::{Live, Recording, Undo};
 use crate::shared::Shared;
 use crate::t1::hosts;
 use crate::{DenyList, Error, cgroup::Cgroup, confine, t0};
@@ -131,7 +134,7 @@ impl Guard {
         let guarded = t0::Guarded {
             uid: context.uid,
             home: path(&context.home),
-            rules,
+            rules: rules.of_task(live.segment.task.as_str()),
             workspaces: context.workspaces.iter().map(path).collect(),
             variables,
             force,
@@ -140,17 +143,25 @@ impl Guard {
         };
         live.own_files = own_files;
         live.delegates = Some(self.shared.delegates.watch(guarded.uid, slot)?);
-        if self.shared.tier == Tier::Tracepoint {
-            live.jewels = Some(self.shared.marks(guarded.uid)?);
+        let marks = match self.shared.tier {
+            Tier::Tracepoint => Some(self.shared.marks(guarded.uid)?),
+            Tier::Lsm => None,
+        };
+        live.coverage = self.shared.jewels.arm(slot, &guarded, marks.as_ref())?;
+        if keeps_places(self.shared.tier, mode)
+            && let Some(places) = t0::Places::of(&guarded)
+        {
+            let always = guarded.rules.refusals().filter(|refusal| refusal.row.rule.tasks.is_empty());
+            let (always, found) = (always.collect::<Vec<_>>(), &live.coverage.found);
+            let home = (&*guarded.home, places.home());
+            let kept = t0::keep(&*self.shared.list, home, &always, found, Links::All);
+            live.undo = Undo::keeping(kept, places);
         }
-        live.coverage = self.shared.jewels.arm(slot, &guarded, live.jewels.as_ref())?;
-        live.watched = Watched::of(&guarded.rules, &live.meta.context, &live.coverage.repositories);
-        // What cannot be refused, and freezes the session, is put back. Nothing freezes in the other modes.
-        if self.shared.tier == Tier::Tracepoint && mode == Mode::Enforce {
-            let found = &live.coverage.found;
-            let kept = t0::keep(&*self.shared.list, &guarded.home, &guarded.rules, found);
-            live.undo = Undo::keeping(kept, t0::Places::of(&guarded));
-        }
+        live.obeyed = Obeyed::new(rules, guarded, marks);
+        let of_task = live.taking_by(Links::All).for_task(&live.segment.task)?;
+        let warnings = live.obey(of_task)?;
+        live.notes.extend(warnings);
+        let guarded = Arc::clone(&live.obeyed.guarded);
         if self.shared.jewels.is_any_readable(slot) {
             let watched = Whole::start(self.shared.clone(), slot);
             live.whole = Some(watched.map_err(|e| Error::io("a thread could not be started", e))?);
@@ -172,7 +183,8 @@ impl Guard {
         live.notes.extend(
             opened.map(|rule| format!("rule `{}` of `{}` opens what else is closed", rule.id, rule.file)),
         );
-        if let Some(skipped) = live.jewels.as_ref().map(Marks::skipped).filter(|&skipped| skipped > 0) {
+        if let Some(skipped) = live.obeyed.marks.as_deref().map(Marks::skipped).filter(|&skipped| skipped > 0)
+        {
             live.notes.push(format!(
                 "{skipped} files of the static deny-list take no permission mark: an open of one is ended after the fact, \
                  not prevented"

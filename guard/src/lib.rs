@@ -26,6 +26,7 @@ mod error;
 pub mod fanotify;
 mod guard;
 pub mod ladder;
+mod links;
 mod loans;
 pub mod magic;
 pub mod reason;

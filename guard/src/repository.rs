@@ -1,13 +1,12 @@
 //! Rules of a repository: a file at the top of a workspace, which came with it. A stranger may have written it, so that it closes
 //! and tells, and opens nothing; and it counts when a user has said so, outside of every session, of exactly this text.
 
+use crate::links::Links;
 use crate::rules::{self, Trouble};
 use event::shown;
 use policy::{Layer, MAX_BYTES, MAX_BYTES_OF_REPOSITORY, Policy, Rules, Source, sentence};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
-use rustix::io::Errno;
+use rustix::fs::FileType;
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -95,11 +94,20 @@ pub fn of_session(uid: u32, agent: &str, workspaces: &[PathBuf]) -> Result<(Rule
     Ok((rules.of_session(agent), notes))
 }
 
+/// The same of a session that runs: no link is followed that it may have made.
+pub fn of_running(uid: u32, agent: &str, workspaces: &[PathBuf]) -> Result<Rules, Trouble> {
+    Ok(by(Links::NotOf(uid), uid, workspaces)?.0.of_session(agent))
+}
+
 /// The same, of all agents.
 pub fn of_sessions(uid: u32, workspaces: &[PathBuf]) -> Result<(Rules, Vec<String>), Trouble> {
+    by(Links::All, uid, workspaces)
+}
+
+fn by(links: Links, uid: u32, workspaces: &[PathBuf]) -> Result<(Rules, Vec<String>), Trouble> {
     let mut sources = rules::sources_of(uid)?;
     let mut notes = Vec::new();
-    let there = workspaces.iter().filter_map(|workspace| look(workspace, uid));
+    let there = workspaces.iter().filter_map(|workspace| look_by(links, workspace, uid));
     let there: Vec<_> = there.collect();
     // Where there are none, nobody asks what is believed.
     let believed = if there.is_empty() { Believed::default() } else { Believed::of(uid)? };
@@ -157,14 +165,17 @@ fn cut(text: &str) -> String {
 
 /// The file of a workspace, if there is one; `Err`: why it is none that could be obeyed.
 pub fn look(workspace: &Path, uid: u32) -> Option<Result<Source, String>> {
+    look_by(Links::All, workspace, uid)
+}
+
+fn look_by(links: Links, workspace: &Path, uid: u32) -> Option<Result<Source, String>> {
     let path = workspace.join(NAME);
     let name = shown(path.as_os_str().as_bytes());
     let not = |why: &str| Some(Err(format!("`{name}` is not obeyed: {why}")));
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // Where it leads on the way is the workspace's; itself it is no link.
-    let found = match rustix::fs::openat2(CWD, &path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
-        Ok(found) => found,
-        Err(Errno::NOENT | Errno::NOTDIR) => return None,
+    let found = match links.itself(&path) {
+        Ok(Some(found)) => found,
+        Ok(None) => return None,
         Err(why) => return not(&why.to_string()),
     };
     // Nobody is to be shown what is not theirs.
@@ -176,12 +187,10 @@ pub fn look(workspace: &Path, uid: u32) -> Option<Result<Source, String>> {
         Ok(_) => {}
         Err(why) => return not(&why.to_string()),
     }
-    let mut text = String::new();
-    // One byte more than may be there: a longer file is told as one.
     let read = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))
-        .and_then(|file| file.take(MAX_BYTES_OF_REPOSITORY as u64 + 1).read_to_string(&mut text));
+        .and_then(|file| rules::read_text(file, MAX_BYTES_OF_REPOSITORY));
     match read {
-        Ok(_) => Some(Ok(Source { layer: Layer::Repository, file: path.to_string_lossy().into(), text })),
+        Ok(text) => Some(Ok(Source { layer: Layer::Repository, file: path.to_string_lossy().into(), text })),
         Err(why) => not(&why.to_string()),
     }
 }
@@ -251,8 +260,14 @@ mod tests {
         assert!(why(uid() + 1).contains("somebody else"));
         fs::write(&path, [0xff]).unwrap();
         assert!(why(uid()).contains("UTF-8"), "{}", why(uid()));
-        fs::write(&path, vec![b'#'; MAX_BYTES_OF_REPOSITORY + 10]).unwrap();
-        assert_eq!(look(directory.path(), uid()).unwrap().unwrap().text.len(), MAX_BYTES_OF_REPOSITORY + 1);
+        for text in
+            ["#".repeat(MAX_BYTES_OF_REPOSITORY + 10), format!("#{}", "é".repeat(MAX_BYTES_OF_REPOSITORY))]
+        {
+            fs::write(&path, text).unwrap();
+            let source = look(directory.path(), uid()).unwrap().unwrap();
+            let said = untold(&source, false);
+            assert!(said.contains("the file has more than 65536 bytes"), "{said}");
+        }
         fs::remove_file(&path).unwrap();
         symlink("/etc/hostname", &path).unwrap();
         assert!(why(uid()).contains("no plain file"));

@@ -5,7 +5,7 @@ use policy::{Day, Layer, MAX_BYTES, Rules, Source, Wrong};
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -199,15 +199,29 @@ fn stat(fd: BorrowedFd<'_>, path: &Path) -> Result<Stat, Trouble> {
 }
 
 fn source(layer: Layer, path: PathBuf, file: OwnedFd) -> Result<Source, Trouble> {
-    let mut bytes = Vec::new();
     let unread = |why: String| Trouble::Unread { file: path.clone(), why };
-    // One byte more than may be there: what is cut says something else.
-    let read = File::from(file).take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
-    if read.map_err(|why| unread(why.to_string()))? > MAX_BYTES {
+    let text = read_text(File::from(file), MAX_BYTES).map_err(|why| unread(why.to_string()))?;
+    if text.len() > MAX_BYTES {
         return Err(unread(format!("it has more than {MAX_BYTES} bytes")));
     }
-    let text = String::from_utf8(bytes).map_err(|why| unread(why.to_string()))?;
     Ok(Source { layer, file: path.display().to_string(), text })
+}
+
+/// What a file of rules holds. Of one that has more than `max` bytes a few more are read, and cut between two letters: whoever asks
+/// sees that it is longer, and does not take what is cut for all of it.
+pub fn read_text(file: impl Read, max: usize) -> io::Result<String> {
+    /// Bytes of the longest letter.
+    const LETTER: usize = 4;
+    let mut bytes = Vec::new();
+    file.take((max + LETTER) as u64).read_to_end(&mut bytes)?;
+    let is_cut = bytes.len() > max;
+    if let Err(e) = std::str::from_utf8(&bytes)
+        && is_cut
+        && e.error_len().is_none()
+    {
+        bytes.truncate(e.valid_up_to());
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"))
 }
 
 #[cfg(test)]
@@ -270,6 +284,22 @@ mod tests {
                 let wrong = base.read().unwrap_err();
                 assert!(wrong.contains("others may write it"), "{path}: {wrong}");
             }
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_letters_and_is_seen_to_be_longer() {
+        for letter in ["#", "é", "€", "𝄞"] {
+            for max in 1..20 {
+                let text = letter.repeat(20);
+                let read = read_text(text.as_bytes(), max).unwrap();
+                assert!(read.len() > max && text.starts_with(&read), "{letter} {max}");
+                assert_eq!(read_text(text.as_bytes(), text.len()).unwrap(), text);
+            }
+        }
+        let half = &"é".as_bytes()[..1];
+        for bytes in [half, &[b"abc", half].concat(), &[half, b"abcdefgh"].concat()] {
+            assert!(read_text(bytes, 4).is_err(), "{bytes:?}");
         }
     }
 

@@ -14,23 +14,27 @@ mod kept;
 mod keys;
 mod lease;
 mod lend;
+mod owned;
 mod place;
 mod planted;
 mod quota;
 mod search;
+mod staged;
 
 use crate::fanotify::Marks;
+use crate::links::Links;
 use crate::{DenyList, Error, Reasons, magic, reason};
 use abi::{LABEL_EMPTY, Label};
 pub use arming::ARMING;
-use arming::{Armed, Arming, Readable};
+use arming::{Armed, Arming};
 use event::jewel::access;
 pub(crate) use forms::mapped;
 pub use guarded::{Coverage, Guarded, KeyFiles, Own, OwnFile};
-use held::{Held, Key, plain};
-use std::collections::{HashMap, HashSet};
+use held::{Held, Holder, Key, plain};
+use policy::{Refusal, Rule};
+use staged::Readable;
+pub(crate) use staged::{Labels, Staged};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 #[cfg(test)]
 pub(crate) use entry::component;
@@ -49,47 +53,70 @@ pub struct Static {
     readable: Mutex<Vec<Readable>>,
 }
 
+/// What is known of a session that is armed, to look for more.
+pub(crate) struct Around<'a> {
+    pub(crate) coverage: &'a Coverage,
+    pub(crate) marks: Option<&'a Marks>,
+    pub(crate) links: Links,
+    /// Whose rules' watched directories are held in their places.
+    pub(crate) watched: fn(&Rule) -> bool,
+}
+
 impl Static {
     /// With nothing armed.
     pub fn new(list: Arc<dyn DenyList>, own: Own, reasons: Arc<Reasons>) -> Self {
         Self { list, own, reasons, held: Mutex::default(), readable: Mutex::default() }
     }
 
-    /// Labels the jewels of a session's user for the session in `slot`, and marks them where marks are had. On an
-    /// error nothing of it stays.
+    /// Labels the jewels of a session's user for the session in `slot`, and marks them where marks are had, before anybody is
+    /// inside. What rules close during single tasks is none of it. On an error nothing of it stays.
     pub fn arm(&self, slot: u32, guarded: &Guarded, marks: Option<&Marks>) -> Result<Coverage, Error> {
-        let mut arming = Arming {
-            list: &*self.list,
-            held: &self.held,
-            until: Instant::now() + ARMING,
-            slot,
-            marks,
-            uid: guarded.uid,
-            untouchable: HashSet::new(),
-            entries: HashMap::new(),
-            owned: HashMap::new(),
-            above: HashSet::new(),
-            directories: HashMap::new(),
-            readable: Vec::new(),
-            public: HashSet::new(),
-            lent: HashMap::new(),
-            coverage: Coverage::default(),
-        };
         self.held().own(slot, guarded.uid);
-        let rows = self.rows(slot, guarded);
+        let mut arming = Arming::new(&*self.list, marks, guarded.uid, slot, Links::All);
+        let rows = self.rows(slot, guarded.rules.refusals().filter(|of| of.row.rule.tasks.is_empty()));
         let armed = arming.everything(guarded, &rows, &self.own);
-        let (coverage, readable) = (arming.coverage, arming.readable);
-        match armed {
-            Ok(()) => {
-                self.readable().extend(readable);
-                Ok(coverage)
-            }
-            Err(e) => {
-                self.reasons.release_own(slot);
-                self.held().release(&*self.list, slot)?;
-                Err(e)
-            }
+        let armed = armed.and_then(|()| self.add(Holder::base(slot), arming.staged()));
+        armed.inspect_err(|_| self.reasons.release_own(slot))
+    }
+
+    /// Looks for what more is to be refused to a session that is armed: what lies where, and nothing is labelled yet. What is
+    /// found here only closes.
+    pub(crate) fn look(
+        &self,
+        slot: u32,
+        guarded: &Guarded,
+        refusals: &[Refusal<'_>],
+        around: &Around<'_>,
+    ) -> Result<Staged, Error> {
+        let mut arming = Arming::new(&*self.list, around.marks, guarded.uid, slot, around.links);
+        arming.know(&around.coverage.ground);
+        let rows = self.rows(slot, refusals.iter().copied());
+        arming.more(guarded, &rows, around.watched)?;
+        Ok(arming.staged())
+    }
+
+    /// Labels what was looked for, in one step, as a set of the session's that is not its first.
+    pub(crate) fn close(&self, slot: u32, set: u32, staged: Staged) -> Result<Coverage, Error> {
+        self.add(Holder { slot, set }, staged)
+    }
+
+    /// Takes back a set that is not the session's first.
+    pub(crate) fn release_set(&self, slot: u32, set: u32) -> Result<(), Error> {
+        self.held().release_set(&*self.list, Holder { slot, set })
+    }
+
+    /// Adds a set of labels, all or none.
+    fn add(&self, holder: Holder, staged: Staged) -> Result<Coverage, Error> {
+        let mut held = self.held();
+        let added =
+            staged.entries.iter().try_for_each(|(key, label)| held.add(&*self.list, holder, *key, label));
+        if let Err(e) = added {
+            held.release_set(&*self.list, holder)?;
+            return Err(e);
         }
+        drop(held);
+        self.readable().extend(staged.readable);
+        Ok(staged.coverage)
     }
 
     /// Whether the session in `slot` has files that may be read as long as nobody writes them.
@@ -104,7 +131,8 @@ impl Static {
         let broken: Vec<Readable> = self.readable().extract_if(.., broken).collect();
         let mut kept = Ok(());
         for file in broken {
-            let closed = self.held().add(&*self.list, slot, Key::File(file.file), &file.label);
+            let key = Key::File(file.file);
+            let closed = self.held().add(&*self.list, Holder::base(slot), key, &file.label);
             let closed = closed.and_then(|()| file.lease.end_readers(&self.list, slot));
             if closed.is_err() {
                 // Kept for another attempt: whoever waits goes on after a while.
@@ -115,14 +143,16 @@ impl Static {
         kept
     }
 
-    /// What the rules refuse, as labels.
-    fn rows<'g>(&self, slot: u32, guarded: &'g Guarded) -> Vec<Armed<'g>> {
-        let armed = guarded.rules.refusals().map(|refusal| {
+    /// What rules refuse, as labels.
+    fn rows<'g>(&self, slot: u32, refusals: impl Iterator<Item = Refusal<'g>>) -> Vec<Armed<'g>> {
+        let armed = refusals.map(|refusal| {
             let number =
                 refusal.shipped.map_or_else(|| self.reasons.of_own(slot, &refusal), reason::of_jewel);
             let rule = refusal.row.rule;
-            // Sessions of other agents have the same deny-list.
-            let of_some = if rule.agents.is_empty() { 0 } else { abi::LABEL_OWN };
+            // Other sessions have the same deny-list.
+            // So is what a rule closes at no place of its own: it was found there.
+            let is_found = !rule.sites.contains(refusal.row.site);
+            let of_some = if rule.is_of_some() || is_found { abi::LABEL_OWN } else { 0 };
             let flags = of_some | if rule.is_empty { LABEL_EMPTY } else { 0 };
             Armed { row: refusal.row, label: Label { flags, ..plain(access(refusal.what).bits(), number) } }
         });

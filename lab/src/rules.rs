@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 /// The world's user's own agent.
 const AGENT: &str = "policy-test";
+const TASK: &str = "test";
 /// What lies at each place: nothing of it is known for harmless.
 const CONTENT: &str = "some content 12\n";
 
@@ -82,7 +83,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !nix::unistd::Uid::effective().is_root() {
         return Err(Exit::CannotProtect.error("sessions need root: use `sudo wardline policy test`"));
     }
-    let here = rules.of_session(AGENT);
+    let here = rules.of_session(AGENT).of_task(TASK);
     let mut attempts = here.attempts();
     attempts.retain(|attempt| ids.is_empty() || ids.contains(&attempt.rule));
     let tried = in_a_world(attempts, &own)?;
@@ -99,7 +100,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             print_line!("not tried: `{}` has expired", rule.id);
         }
         for id in elsewhere.filter(|id| ids.is_empty() || ids.contains(id)) {
-            print_line!("not tried: `{id}` is for sessions of other agents");
+            print_line!("not tried: `{id}` is for sessions of other agents, or for other tasks");
         }
     }
     Ok(if is_right { ExitCode::SUCCESS } else { Exit::Broken.into() })
@@ -132,7 +133,7 @@ fn in_a_world(attempts: Vec<Attempt>, own: &Own) -> Result<Vec<Tried>> {
     let job = Job {
         name: "policy",
         agent: AGENT,
-        task: "test",
+        task: TASK,
         workspace: &workspace,
         command: &command,
         environment: &[],

@@ -17,6 +17,8 @@ pub struct Said {
     pub hosts: Vec<String>,
     /// In sessions of these agents alone; none: in all.
     pub agents: Vec<String>,
+    /// During these tasks alone; none: always.
+    pub tasks: Vec<String>,
     /// Why.
     pub why: String,
 }
@@ -58,8 +60,9 @@ impl Said {
                 texts => format!("{key} = [{}]\n", texts.join(", ")),
             };
         let (hosts, agents) = (list("hosts", &self.hosts), list("agents", &self.agents));
+        let tasks = list("tasks", &self.tasks);
         format!(
-            "[[rule]]\nid = {}\nis = {}\n{}what = [{}]\neffect = {}\n{hosts}{agents}why = {}\n",
+            "[[rule]]\nid = {}\nis = {}\n{}what = [{}]\neffect = {}\n{hosts}{agents}{tasks}why = {}\n",
             quoted(id),
             quoted(&self.is()),
             places.collect::<String>(),
@@ -79,6 +82,7 @@ impl Said {
             effect: self.effect,
             hosts: self.hosts.clone(),
             agents: self.agents.clone(),
+            tasks: self.tasks.clone(),
             why: self.why.clone(),
             ..Rule::empty(layer, "")
         }
@@ -153,6 +157,7 @@ mod tests {
             effect: Effect::Deny,
             hosts: Vec::new(),
             agents: vec!["codex".into()],
+            tasks: vec!["review".into()],
             why: "a \"reason\"".into(),
         }
     }
@@ -164,7 +169,10 @@ mod tests {
         let policy = read(&one);
         let rule = &policy.rules()[0];
         assert_eq!((&*rule.why, rule.what), ("a \"reason\"", What::READ | What::CHANGE));
-        assert_eq!(rule.agents, ["codex"]);
+        assert_eq!(
+            (&rule.agents[..], &rule.tasks[..]),
+            (&["codex".to_owned()][..], &["review".to_owned()][..])
+        );
         assert_eq!(rule.sites, [Site::Home("a b/C.\"x\"".into())]);
         let (two, other) = said("a b/C.\"x\"").added_to(&one, &read(&one));
         assert_eq!(other, "deny-a-b-c-x-2");

@@ -145,7 +145,8 @@ impl Listener<'_> {
         }
         let why = if why.len() <= MAX_TEXT { why } else { "said with `wardline policy say`" };
         let why = why.replace(char::is_control, " ");
-        let mut said = Said { sites, what, effect, hosts: Vec::new(), agents: Vec::new(), why };
+        let (hosts, agents, tasks) = Default::default();
+        let mut said = Said { sites, what, effect, hosts, agents, tasks, why };
         match effect {
             Effect::Deny => said.sites.retain(|site| {
                 let holding = self.rules.holding(site, what);

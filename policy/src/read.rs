@@ -3,6 +3,7 @@
 
 use crate::day::Day;
 use crate::mistake::{Mistake, Mistakes, is_seen};
+use crate::name::is_name;
 use crate::rule::{Effect, Harmless, Kind, Layer, Policy, Rule, Walk, What};
 use crate::site::{NAME_MAX, Pattern, Site};
 use agents::Agent;
@@ -32,8 +33,6 @@ const KEYS: [&str; 19] = [
     "id", "is", "where", "what", "effect", "why", "source", "final", "kind", "routine", "unless", "walk",
     "names", "replaced", "empty", "hosts", "agents", "tasks", "expires",
 ];
-/// Those that nothing enforces yet.
-const LATER_KEYS: [&str; 1] = ["tasks"];
 const SITES: [&str; 18] = [
     "workspace",
     "home",
@@ -68,10 +67,10 @@ const SHIPPED_KEYS: [&str; 5] = ["kind", "routine", "names", "replaced", "empty"
 pub(crate) const FOR_ALL_SITES: [&str; 3] = ["name", "named", "address"];
 /// Places of files that may be lent: below the home.
 const LENT_SITES: [&str; 5] = ["home", "config", "data", "state", "cache"];
-/// Places that can be closed to sessions of one agent alone: those of files with a path of their own.
-const SOME_AGENTS_SITES: [&str; 7] = ["workspace", "home", "config", "data", "state", "cache", "root"];
-/// Agents that one rule is for.
-const MAX_AGENTS: usize = 64;
+/// Places that can be closed to some sessions alone: those of files with a path of their own.
+const SOME_SESSIONS_SITES: [&str; 7] = ["workspace", "home", "config", "data", "state", "cache", "root"];
+/// Agents, or tasks, that one rule is for.
+const MAX_NAMES: usize = 64;
 /// Places of files whose changes and reads are told by their paths.
 pub(crate) const WATCHED_SITES: [&str; 8] =
     ["workspace", "repository", "home", "config", "data", "state", "cache", "root"];
@@ -156,7 +155,7 @@ impl Reader<'_> {
             self.wrong(Mistake::new("a rule is a table: `[[rule]]`", value.span()));
             return None;
         };
-        self.known("key of a rule", table, &KEYS, &LATER_KEYS);
+        self.known("key of a rule", table, &KEYS, &[]);
         if self.layer != Layer::Shipped {
             for key in table.keys().filter(|key| SHIPPED_KEYS.contains(&key.get_ref().as_ref())) {
                 self.wrong(Mistake::new("only a rule that Wardline brings along has this", key.span()));
@@ -176,8 +175,10 @@ impl Reader<'_> {
         let effect = get("effect").and_then(|value| self.effect(value));
         let what = get("what").and_then(|value| self.what(value));
         let agents = get("agents").map(|value| self.agents(value, effect)).unwrap_or_default();
+        let tasks = get("tasks").map(|value| self.tasks(value, effect)).unwrap_or_default();
         let expires = get("expires").and_then(|value| self.day(value));
-        let sites = get("where").and_then(|value| self.sites(value, effect, !agents.is_empty()));
+        let of_some = !agents.is_empty() || !tasks.is_empty();
+        let sites = get("where").and_then(|value| self.sites(value, effect, of_some));
         let hosts = self.hosts(get("hosts"), effect, value.span());
         if let Some(value) = get("what")
             .filter(|_| effect == Some(Effect::Lend) && what.is_some_and(|what| what != What::READ))
@@ -212,6 +213,7 @@ impl Reader<'_> {
             effect: effect?,
             hosts,
             agents,
+            tasks,
             expires,
             why: why?,
             source,
@@ -269,25 +271,38 @@ impl Reader<'_> {
             let mistake = Mistake::new("what is allowed is allowed to all agents", value.span());
             self.wrong(mistake.help("`lend` opens a credential to sessions of some agents alone"));
         }
-        let mut agents = Vec::new();
+        self.names(value, "an agent", "agents", "for example `agents = [\"codex\"]`, as `--agent` says it")
+    }
+
+    /// The tasks during which alone the rule holds.
+    fn tasks(&mut self, value: &Value<'_>, effect: Option<Effect>) -> Vec<String> {
+        if self.layer == Layer::Shipped {
+            self.wrong(Mistake::new("only a rule of one's own is for some tasks", value.span()));
+        }
+        if matches!(effect, Some(Effect::Allow | Effect::Lend)) {
+            // What was read during one task is known during the next.
+            let mistake = Mistake::new("what is opened is opened whatever the task", value.span());
+            self.wrong(mistake.help("`deny` and `watch` can be for some tasks"));
+        }
+        self.names(value, "a task", "tasks", "for example `tasks = [\"review\"]`, as `--task` says it")
+    }
+
+    /// Names of agents or tasks.
+    fn names(&mut self, value: &Value<'_>, of: &str, all: &str, example: &str) -> Vec<String> {
+        let mut names = Vec::new();
         for value in self.list(value) {
             let Some(text) = self.text(value) else { continue };
-            let fits =
-                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
-            if text.bytes().all(fits) {
-                agents.push(text);
+            if is_name(&text) {
+                names.push(text);
             } else {
-                let mistake = Mistake::new("this is no name of an agent", value.span());
-                self.wrong(mistake.help("for example `agents = [\"codex\"]`, as `--agent` says it"));
+                self.wrong(Mistake::new(format!("this is no name of {of}"), value.span()).help(example));
             }
         }
-        if agents.is_empty() || agents.len() > MAX_AGENTS {
-            self.wrong(Mistake::new(
-                format!("a rule is for 1 to {MAX_AGENTS} agents, or for all"),
-                value.span(),
-            ));
+        if names.is_empty() || names.len() > MAX_NAMES {
+            let message = format!("a rule is for 1 to {MAX_NAMES} {all}, or for all");
+            self.wrong(Mistake::new(message, value.span()));
         }
-        agents
+        names
     }
 
     fn day(&mut self, value: &Value<'_>) -> Option<Day> {
@@ -431,9 +446,9 @@ impl Reader<'_> {
                 self.wrong(Mistake::new("only a rule that Wardline brings along has this", key.span()));
                 continue;
             }
-            if of_some && effect == Some(Effect::Deny) && !SOME_AGENTS_SITES.contains(&kind) {
-                let mistake = Mistake::new(format!("`{kind}` would be closed to all agents"), key.span());
-                self.wrong(mistake.help("a path can be closed to some agents alone"));
+            if of_some && effect == Some(Effect::Deny) && !SOME_SESSIONS_SITES.contains(&kind) {
+                let mistake = Mistake::new(format!("`{kind}` would be closed to all sessions"), key.span());
+                self.wrong(mistake.help("a path can be closed to some agents, or during some tasks, alone"));
             }
             if effect == Some(Effect::Watch) && kind != OF_AGENTS && !WATCHED_SITES.contains(&kind) {
                 self.wrong(not_yet(&format!("watch` of `{kind}"), key.span()));

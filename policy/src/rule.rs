@@ -136,6 +136,8 @@ pub struct Rule {
     pub hosts: Vec<String>,
     /// It holds in sessions of these agents alone; none: in all.
     pub agents: Vec<String>,
+    /// It holds while the session's task is one of these; none: always.
+    pub tasks: Vec<String>,
     /// The last day on which sessions begin with it.
     pub expires: Option<Day>,
     /// Why.
@@ -211,6 +213,7 @@ impl Rule {
             effect: Effect::Deny,
             hosts: Vec::new(),
             agents: Vec::new(),
+            tasks: Vec::new(),
             expires: None,
             why: String::new(),
             source: None,
@@ -228,6 +231,21 @@ impl Rule {
     /// Whether sessions of an agent have it.
     pub fn is_for(&self, agent: &str) -> bool {
         self.agents.is_empty() || self.agents.iter().any(|of| of == agent)
+    }
+
+    /// Whether it holds during a task.
+    pub fn is_during(&self, task: &str) -> bool {
+        self.tasks.is_empty() || self.tasks.iter().any(|of| of == task)
+    }
+
+    /// Whether it holds during a task, and not during every one.
+    pub fn is_during_alone(&self, task: &str) -> bool {
+        !self.tasks.is_empty() && self.is_during(task)
+    }
+
+    /// Whether some sessions have it and others have not, or not always.
+    pub fn is_of_some(&self) -> bool {
+        !self.agents.is_empty() || !self.tasks.is_empty()
     }
 
     /// Whether its last day is over on another one.

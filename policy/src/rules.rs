@@ -120,6 +120,17 @@ impl Rules {
         self.only(|rule| rule.effect != Effect::Lend)
     }
 
+    /// Those that hold during a task.
+    pub fn of_task(&self, task: &str) -> Self {
+        self.only(|rule| rule.is_during(task))
+    }
+
+    /// The shipped ones, with these upon them.
+    pub(crate) fn with_own(&self, own: Vec<Rule>) -> Self {
+        let shipped = self.policy.rules.iter().filter(|rule| rule.layer == Layer::Shipped).cloned();
+        Self::of(shipped.chain(own).collect())
+    }
+
     fn only(&self, holds: impl Fn(&Rule) -> bool) -> Self {
         if self.policy.rules.iter().all(&holds) {
             return self.clone();
@@ -203,7 +214,7 @@ impl Rules {
         let surely = |met: &&Meeting<'_>| {
             let is_found = met.is_looked_for() && met.row.site != place;
             let rule = met.row.rule;
-            let always = rule.agents.is_empty() && rule.expires.is_none() && rule.harmless.is_none();
+            let always = !rule.is_of_some() && rule.expires.is_none() && rule.harmless.is_none();
             rule.effect == Effect::Deny && always && !is_found
         };
         let holding: Vec<_> =

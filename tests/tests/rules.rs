@@ -3,15 +3,13 @@
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::World;
-use nix::sched::{CloneFlags, unshare};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use end_to_end::own::{self, OWN};
 use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 
-const OWN: &str = "/etc/wardline";
 /// Refused by policy: a promise to scripts.
 const REFUSED: Option<i32> = Some(122);
 const TOKEN: &str = "//registry.example.org/:_authToken=TOKEN\n";
@@ -22,13 +20,8 @@ fn rule(id: &str, place: &str, what: &str, effect: &str) -> String {
     )
 }
 
-/// A world with rules of its own: this machine keeps its own.
 fn world() -> Result<World> {
-    fs::create_dir_all(OWN)?;
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    mount("rules", OWN, "tmpfs", MountFlags::empty(), c"mode=0755")?;
-    let world = World::new()?;
+    let world = own::world()?;
     for (path, content) in [
         (".npmrc", TOKEN),
         (".pypirc", TOKEN),
@@ -59,10 +52,6 @@ fn policy(world: &World, args: &[&str]) -> Result<Output> {
     command.output().context("`wardline policy` cannot be run")
 }
 
-fn own(world: &World) -> PathBuf {
-    Path::new(OWN).join(format!("users/{}.toml", world.user.id))
-}
-
 fn write(path: &Path, text: &str) -> Result<()> {
     fs::create_dir_all(path.parent().context("no directory")?)?;
     Ok(fs::write(path, text)?)
@@ -79,11 +68,11 @@ fn the_users_rules_hold_in_the_users_sessions() -> Result<()> {
         ensure!(output.status.success(), "{args:?}: {output:?}");
     }
     said_in_english(&world)?;
-    let text = fs::read_to_string(own(&world))?;
+    let text = fs::read_to_string(own::file(&world))?;
     ensure!(text.contains("why = \"it is asked for\"") && text.matches("[[rule]]").count() == 4, "{text}");
 
     let program = world.program()?.display().to_string();
-    let file = own(&world).display().to_string();
+    let file = own::file(&world).display().to_string();
     let script = format!(
         "cat ~/.npmrc; cat ~/customers/list; cat ~/.aws/x; echo x >> ~/.npmrc && echo changed
          cat ~/.pypirc; cat ~/diary/today; echo x >> ~/diary/today && echo added
@@ -96,7 +85,7 @@ fn the_users_rules_hold_in_the_users_sessions() -> Result<()> {
     let (out, told) = said(&output);
     assert_eq!(out, format!("{TOKEN}{TOKEN}added\nseen\nstatus 122\n"), "{output:?}");
     ensure!(told.contains("a session has no say in how it is guarded"), "{told}");
-    assert_eq!(fs::read_to_string(own(&world))?, text, "as it was");
+    assert_eq!(fs::read_to_string(own::file(&world))?, text, "as it was");
 
     for rule in ["~/customers", "allow-npmrc"] {
         let output = policy(&world, &["forget", rule])?;
@@ -109,7 +98,7 @@ fn the_users_rules_hold_in_the_users_sessions() -> Result<()> {
 
 /// What is not understood whole is not written, what is shown is written after a yes alone, and what is written is tried.
 fn said_in_english(world: &World) -> Result<()> {
-    let before = fs::read_to_string(own(world))?;
+    let before = fs::read_to_string(own::file(world))?;
     for (text, status, wanted) in [
         ("Never read ~/diary at night.", 120, "No agent session may read `~/diary`."),
         ("Never read ~/diary. Agents may read ~/.pypirc if they ask.", 120, "nothing was written"),
@@ -121,7 +110,7 @@ fn said_in_english(world: &World) -> Result<()> {
         let (out, told) = said(&output);
         assert_eq!(output.status.code(), Some(status), "{text}: {output:?}");
         ensure!(out.contains(wanted) || told.contains(wanted), "{text}: {output:?}");
-        assert_eq!(fs::read_to_string(own(world))?, before, "{text}");
+        assert_eq!(fs::read_to_string(own::file(world))?, before, "{text}");
     }
     let text = "Never read ~/diary, because it is mine. Agents may read ~/.pypirc.";
     let output = policy(world, &["say", "--yes", text])?;
@@ -163,7 +152,7 @@ fn every_shipped_rule_holds_as_it_says() -> Result<()> {
 #[test]
 fn what_cannot_be_obeyed_or_believed_lets_nothing_start() -> Result<()> {
     let world = world()?;
-    let place = own(&world).display().to_string();
+    let place = own::file(&world).display().to_string();
     let wrong = [
         (
             rule("x", "a", "raed", "deny"),
@@ -173,24 +162,24 @@ fn what_cannot_be_obeyed_or_believed_lets_nothing_start() -> Result<()> {
         (rule("x", "a/../b", "read", "deny"), format!("{place}:4:15: this is no plain path")),
     ];
     for (text, wanted) in &wrong {
-        write(&own(&world), text)?;
+        write(&own::file(&world), text)?;
         let output = enforced(&world, "echo started")?;
         let (out, told) = said(&output);
         assert_eq!((output.status.code(), &*out), (REFUSED, ""), "{output:?}");
         ensure!(told.contains(wanted), "{told}");
     }
-    write(&own(&world), &rule("x", "a", "read", "deny"))?;
-    fs::set_permissions(own(&world), Permissions::from_mode(0o664))?;
+    write(&own::file(&world), &rule("x", "a", "read", "deny"))?;
+    fs::set_permissions(own::file(&world), Permissions::from_mode(0o664))?;
     let output = enforced(&world, "echo started")?;
     assert_eq!(output.status.code(), REFUSED, "{output:?}");
     ensure!(said(&output).1.contains("others may write it"), "{output:?}");
-    fs::set_permissions(own(&world), Permissions::from_mode(0o644))?;
+    fs::set_permissions(own::file(&world), Permissions::from_mode(0o644))?;
     // Somebody else's place would be closed in everybody's sessions.
     let elsewhere = "[[rule]]\nid = \"x\"\nis = \"x\"\nwhere.root = \"/usr/bin/true\"\nwhat = \"everything\"\neffect = \"deny\"\nwhy = \"w\"\n";
-    write(&own(&world), elsewhere)?;
+    write(&own::file(&world), elsewhere)?;
     let output = enforced(&world, "echo started")?;
     ensure!(said(&output).1.contains("does not belong to you") && !output.status.success(), "{output:?}");
-    fs::remove_file(own(&world))?;
+    fs::remove_file(own::file(&world))?;
     let output = enforced(&world, "echo started")?;
     assert_eq!(said(&output).0, "started\n", "{output:?}");
     Ok(())
@@ -208,12 +197,12 @@ fn the_machines_rules_bind_every_user() -> Result<()> {
     let output = enforced(&world, &script)?;
     assert_eq!(said(&output).0, format!("{TOKEN}LIST\n"), "{output:?}");
 
-    write(&own(&world), &rule("mine", "shared", "read", "allow"))?;
+    write(&own::file(&world), &rule("mine", "shared", "read", "allow"))?;
     let output = enforced(&world, "echo started")?;
     assert_eq!(output.status.code(), REFUSED, "{output:?}");
     ensure!(said(&output).1.contains("`company` is final"), "{output:?}");
     // What a user closes is closed whatever the machine opens.
-    write(&own(&world), &rule("mine", ".npmrc", "read", "deny"))?;
+    write(&own::file(&world), &rule("mine", ".npmrc", "read", "deny"))?;
     let output = enforced(&world, "cat ~/.npmrc; cat ~/customers/list")?;
     assert_eq!(said(&output).0, "LIST\n", "{output:?}");
     fs::write(directory.join("registry.toml"), rule("company", ".npmrc", "read", "allow"))?;

@@ -23,6 +23,8 @@ pub enum Reply {
     Notice(Box<Notice>),
     /// Done, in words.
     Done(String),
+    /// What became of the rules of running sessions.
+    Rules(Vec<TookRules>),
     /// The exit code of a reading command.
     Exited(i32),
     /// Refused or failed.
@@ -84,6 +86,17 @@ pub struct Running {
     pub stopped: u64,
     /// Alerts so far.
     pub alerts: u64,
+}
+
+/// A running session was told of other rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TookRules {
+    /// Its id.
+    pub session: String,
+    /// What became of its rules, in words; `Err`: why it goes on under those of before.
+    pub became: Result<String, String>,
+    /// What is not closed to it although they say so.
+    pub warnings: Vec<String>,
 }
 
 /// Why a request was not done.

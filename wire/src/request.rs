@@ -114,6 +114,13 @@ pub enum Request {
         /// The task of the new segment.
         task: TaskName,
     },
+    /// Has running sessions take the rules that hold now: what closes and tells more, at once.
+    Rules {
+        /// One session; otherwise all that the caller may see.
+        session: Option<SessionRef>,
+        /// Their user, where that is not plain.
+        owner: Option<u32>,
+    },
     /// Follows notices: [`Reply::Notice`] until one side hangs up, or where only the past is left.
     Tail {
         /// One session only.

@@ -68,7 +68,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor(args) => doctor::run(&state, cli.common.verbose, &args),
         Command::Record(args) => run::record(&state, cli.common.verbose, args),
         Command::Enforce(args) => run::enforce(&state, cli.common.verbose, args),
-        Command::Task(args) => done(task::run(&state, &args)),
+        Command::Task(args) => task::run(&state, &args),
         Command::Tail(args) => done(tail::run(&state, &args)),
         Command::Sessions(args) => sessions::run(&state, &args),
         Command::Show(args) => show::run(&state, &args),

@@ -1,5 +1,6 @@
 //! `wardline policy`: the rules that hold, which of them meet a place, and rules of one's own.
 
+pub mod apply;
 mod diff;
 mod explain;
 mod here;
@@ -19,7 +20,6 @@ use policy::{Effect, Layer, Rule, Rules, Source, say};
 use serde::Serialize;
 use shown::{Shown, limits};
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -86,17 +86,17 @@ which words no rule holds, why, and what comes near. Exit code 120 says that som
     Edit(UserArgs),
     /// Open a place for your own sessions, where a rule closes it that is not final
     #[command(
-        after_help = "Without `--what`, reading. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy allow ~/.vimrc --what change"
+        after_help = "Without `--what`, reading. It counts from the next session on: those that run go on as they are.\n\nExamples:\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy allow ~/.vimrc --what change"
     )]
     Allow(own::PlaceArgs),
     /// Lend a credential to your own sessions: whoever reads it connects to the hosts that it is for, from then on
     #[command(
-        after_help = "From the first read on, the session connects to these hosts, and to those that rules (`where.host` and `where.address` of one that allows) or its baseline name, and to nobody else. What is lent later narrows it further. A task whose baseline never used the credential is refused it. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy lend ~/.npmrc --host registry.npmjs.org\n  sudo wardline policy lend ~/.config/gh --host api.github.com --host github.com"
+        after_help = "From the first read on, the session connects to these hosts, and to those that rules (`where.host` and `where.address` of one that allows) or its baseline name, and to nobody else. What is lent later narrows it further. A task whose baseline never used the credential is refused it. Sessions that run already are lent nothing new.\n\nExamples:\n  sudo wardline policy lend ~/.npmrc --host registry.npmjs.org\n  sudo wardline policy lend ~/.config/gh --host api.github.com --host github.com"
     )]
     Lend(own::LendArgs),
     /// Close a place of yours in your own sessions
     #[command(
-        after_help = "Without `--what`, everything. Sessions that run already keep the rules that they began with.\n\nExamples:\n  sudo wardline policy deny ~/customers\n  sudo wardline policy deny ~/.config/app --what change"
+        after_help = "Without `--what`, everything. Sessions that run already obey it at once. `--task` closes it during that task alone.\n\nExamples:\n  sudo wardline policy deny ~/customers\n  sudo wardline policy deny ~/.config/app --what change"
     )]
     Deny(own::DenyArgs),
     /// Obey the rules that came with a repository: they are shown, and count after a yes, as they are
@@ -104,6 +104,11 @@ which words no rule holds, why, and what comes near. Exit code 120 says that som
         after_help = "`.wardline.toml` at the top of a workspace has rules about what lies in it. They close and tell, and open nothing. A session says at its start that such a file is there and what it would say, and does not obey it; once it is believed it is obeyed, and no session changes it. A file that was changed is not believed any more.\n\nExamples:\n  sudo wardline policy trust\n  sudo wardline policy trust ~/src/app --yes\n  sudo wardline policy trust ~/src/app --forget"
     )]
     Trust(trust::Args),
+    /// Have running sessions take the rules that hold now, as they are in their files
+    #[command(
+        after_help = "What closes and tells more counts at once, whole or not at all: where something cannot be armed, the rules of before stay. What opens, and what was taken back, counts from the next session on. What a session has open already it goes on using. Links that a session may have made are not followed: it is said where one is on the way, and exit code 125 says that a session does not obey all of it. `deny`, `say`, `edit`, `trust`, `allow`, `lend` and `forget` do the same for your sessions by themselves.\n\nExamples:\n  sudo wardline policy apply\n  wardline policy apply last"
+    )]
+    Apply(apply::Args),
     /// Take a rule of your own back
     #[command(
         after_help = "Examples:\n  sudo wardline policy forget allow-npmrc\n  sudo wardline policy forget ~/.npmrc"
@@ -132,13 +137,14 @@ struct Wrong<'m> {
 }
 
 impl Args {
-    /// Whether it changes what root obeys.
+    /// Whether it changes what sessions obey.
     pub fn writes(&self) -> bool {
         matches!(
             self.verb,
             Verb::Allow(_)
                 | Verb::Lend(_)
                 | Verb::Deny(_)
+                | Verb::Apply(_)
                 | Verb::Forget(_)
                 | Verb::Say(_)
                 | Verb::Edit(_)
@@ -153,6 +159,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         Verb::Allow(args) => own::allow(state, args),
         Verb::Deny(args) => own::deny(state, args),
         Verb::Lend(args) => own::lend(state, args),
+        Verb::Apply(args) => apply::run(state, args),
         Verb::Forget(args) => own::forget(state, args),
         Verb::Say(args) => say::run(state, args),
         Verb::Trust(args) => trust::run(state, args),
@@ -233,11 +240,8 @@ fn in_words(rule: &Rule) -> String {
 
 fn check(file: &Path, json: bool) -> Result<ExitCode> {
     let name = file.display().to_string();
-    let mut text = String::new();
-    // One byte more than may be there: a longer file is told as one.
-    let limit = policy::MAX_BYTES as u64 + 1;
-    File::open(file)
-        .and_then(|opened| opened.take(limit).read_to_string(&mut text))
+    let text = File::open(file)
+        .and_then(|opened| rules::read_text(opened, policy::MAX_BYTES))
         .with_context(|| format!("`{name}` could not be read"))?;
     // As it would be read at a start: beside what is there already, which it may be, or may contradict.
     let is_users = file.parent().is_some_and(|above| above.ends_with("wardline/users"));

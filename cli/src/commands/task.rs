@@ -1,10 +1,12 @@
 //! `wardline task SESSION TASK`
 
+use super::policy;
 use crate::client::connect;
 use anyhow::{Result, bail};
 use command::print_line;
 use command::{Exit, State};
 use event::{SessionRef, TaskName};
+use std::process::ExitCode;
 use wire::{Reply, Request};
 
 /// Arguments of `task`.
@@ -24,10 +26,14 @@ pub struct Args {
 }
 
 /// Says it.
-pub fn run(state: &State, args: &Args) -> Result<()> {
+pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let owner = args.user.as_deref().map(|user| command::user::owner(Some(user), state)).transpose()?;
     let request = Request::Task { session: args.session, owner, task: args.task.clone() };
-    done(state, &request)
+    let Some(supervisor) = connect::running(state)? else { return Err(none_runs()) };
+    let Reply::Rules(took) = connect::ask(&supervisor, &request, &[])? else {
+        bail!("the supervisor answered something else than was asked")
+    };
+    policy::apply::told(&took)
 }
 
 /// A request to a running supervisor whose answer is one line.

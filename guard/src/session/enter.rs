@@ -2,6 +2,7 @@
 
 use super::armed::Armed;
 use super::live::Live;
+use super::taking::Closing;
 use crate::reason::Normal;
 use crate::shared::Shared;
 use crate::t1::hosts::{self, Hosts};
@@ -34,9 +35,28 @@ impl Live {
         Place { shared: Arc::clone(&self.shared), context, directory, own }
     }
 
-    /// Opens a new segment, unless its task goes on, and switches to its policy in one step: what was learned for the old task holds until then.
-    /// Returns the old policy, which is taken back when it is dropped: that takes a while.
-    pub fn switch(&mut self, task: &TaskName, entered: Option<Entered>) -> Result<Option<Retired>, Error> {
+    /// Opens a new segment, unless its task goes on, and switches to its policy and its rules in one step: what was learned for the
+    /// old task holds until then, and what rules close during either is closed.
+    pub fn switch(
+        &mut self,
+        task: &TaskName,
+        entered: Option<Entered>,
+        closing: Closing,
+    ) -> Result<Switched, Error> {
+        let is_same = self.segment.task == *task;
+        // What closes during the task that goes on is there.
+        let (ended, kept) = match is_same {
+            true => Default::default(),
+            false => (std::mem::take(&mut self.obeyed.of_task), self.undo.take_task()),
+        };
+        let warnings = match self.obey(closing) {
+            Ok(warnings) => warnings,
+            Err(e) => {
+                self.obeyed.of_task.extend(ended);
+                self.undo.give_task(kept);
+                return Err(e);
+            }
+        };
         let old_segment = self.segment.clone();
         // The same task goes on, under a policy that was compiled anew: what the score holds against the session stays.
         let goes_on = old_segment.task == *task && self.scorer.is_some() && entered.is_some();
@@ -66,13 +86,18 @@ impl Live {
         if let Err(e) = self.publish() {
             self.armed = old;
             self.segment = old_segment;
+            // What rules close during either task stays closed.
+            self.obeyed.of_task.extend(ended);
+            self.undo.give_task(kept);
             return Err(e);
         }
+        self.release_rules(&ended);
+        self.watch_rules();
         let segment = self.segment.clone();
         if let Some(recording) = self.recording.as_mut().filter(|_| !goes_on) {
             recording.segment(segment);
         }
-        Ok(old.map(Retired))
+        Ok(Switched { warnings, _old: old })
     }
 
     /// Takes over an armed baseline, and gives it back to be scored under. The kernel does not obey it before
@@ -143,8 +168,13 @@ pub struct Entered {
     notes: Vec<String>,
 }
 
-/// A policy that no session obeys any more.
-pub struct Retired(#[expect(dead_code, reason = "held to be taken back when it is dropped")] Armed);
+/// A task that is over.
+pub struct Switched {
+    /// What the new one's rules close and could not be closed, in words.
+    pub warnings: Vec<String>,
+    /// The old policy. It is taken back when it is dropped, which takes a while.
+    _old: Option<Armed>,
+}
 
 impl Place {
     /// Compiles and arms a baseline for a segment of this task. It looks at the file system, which may take long or for ever:

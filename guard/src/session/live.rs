@@ -7,6 +7,7 @@ use super::judged::Judged;
 use super::lag::Lags;
 use super::looks::Looks;
 use super::names::Names;
+use super::obeyed::Obeyed;
 use super::passed::Passed;
 use super::peers::Peers;
 use super::recording::Recording;
@@ -42,7 +43,7 @@ pub struct Live {
     pub(crate) cgroup: Option<Cgroup>,
     pub(crate) confinement: Confinement,
     pub(crate) recording: Option<Recording>,
-    pub(crate) jewels: Option<Marks>,
+    pub(crate) obeyed: Obeyed,
     pub(crate) armed: Option<Armed>,
     pub(crate) loans: Option<Loans>,
     pub(crate) coverage: t0::Coverage,
@@ -107,7 +108,7 @@ impl Live {
             cgroup: None,
             confinement: Confinement::default(),
             recording: None,
-            jewels: None,
+            obeyed: Obeyed::default(),
             armed: None,
             loans: None,
             coverage: t0::Coverage::default(),
@@ -252,8 +253,9 @@ impl Live {
 
     /// Whether everything that answers permission events still does. Where it does not, the session must be stopped.
     pub fn is_guarded(&self) -> bool {
-        let marks = self.jewels.iter().chain(self.armed.iter().filter_map(|armed| armed.marks.as_ref()));
-        marks.into_iter().all(Marks::alive)
+        let of_rules = self.obeyed.marks.as_deref().into_iter();
+        let mut marks = of_rules.chain(self.armed.iter().filter_map(|armed| armed.marks.as_ref()));
+        marks.all(Marks::alive)
     }
 
     /// The process that it begins with.

@@ -135,7 +135,7 @@ impl Live {
         list.lift(self.slot, true);
         self.armed = None;
         self.whole = None;
-        self.jewels = None;
+        self.obeyed.marks = None;
         session.and(self.shared.jewels.release(self.slot))
     }
 }

@@ -48,7 +48,7 @@ impl Live {
         }
         .into();
         report.lag = self.lags.as_ref().map(Lags::sum);
-        report.fanotify = self.jewels.as_ref().map(|marks| marks.latency(self.slot));
+        report.fanotify = self.obeyed.marks.as_ref().map(|marks| marks.latency(self.slot));
         if let Some(unstored) = self.recording.as_ref().and_then(Recording::unstored) {
             // What the process that writes had taken by then, it leaves out as well.
             report.notes.push(format!(

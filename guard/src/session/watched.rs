@@ -60,6 +60,14 @@ impl Watched {
         watched
     }
 
+    /// The same of a session that was told of some already.
+    pub(crate) fn after(mut self, before: &Self) -> Self {
+        for (path, place) in &mut self.places {
+            place.is_told |= before.places.get(path).is_some_and(|of| of.is_told && of.told == place.told);
+        }
+        self
+    }
+
     fn add(&mut self, path: BString, place: Place) {
         for above in ancestors(&path).skip(1) {
             self.above.entry(above.into()).or_default().push(path.clone());

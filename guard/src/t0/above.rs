@@ -6,7 +6,8 @@ use super::entry::{Entry, Place, component};
 use super::guarded::Guarded;
 use super::held::{Key, plain};
 use crate::Error;
-use crate::walk::{self, Found};
+use crate::links::Links;
+use crate::walk::Found;
 use abi::{
     ANY_DEV, EVERY_SESSION, LABEL_ABOVE, LABEL_OWN, Label, PlaceKey, REASON_ABOVE, RewriteKey, access,
 };
@@ -122,25 +123,27 @@ impl Arming<'_> {
     }
 
     fn entry(&mut self, path: &Path) -> Option<Entry> {
-        if let Some(known) = self.entries.get(path) {
+        if let Some(known) = self.known.get(path) {
             return known.clone();
         }
-        let found = look(self.list, path);
-        self.entries.insert(path.to_owned(), found.clone());
+        let found = look(self.list, self.links, path);
+        self.known.insert(path.to_owned(), found.clone());
         found
     }
 }
 
-fn look(list: &dyn crate::DenyList, path: &Path) -> Option<Entry> {
-    let Found::Node(node) = walk::open_itself(list, path) else { return None };
+fn look(list: &dyn crate::DenyList, links: Links, path: &Path) -> Option<Entry> {
+    let Found::Node(node) = links.open_itself(list, path) else { return None };
     let here = Place::of(&node)?;
     if !node.is_link() {
         return Some(Entry { here, link: None, dir: node.is_dir().then_some(here) });
     }
     let to = rustix::fs::readlinkat(&node.fd, c"", Vec::new()).ok()?;
     let to = Path::new(std::ffi::OsStr::from_bytes(to.as_bytes())).to_owned();
-    let dir = match walk::open(list, path) {
+    let dir = match links.open(list, path) {
         Found::Node(target) if target.is_dir() => Place::of(&target),
+        // It is closed as if it were a directory itself.
+        Found::Unreadable(Error::Linked(_)) => return Some(Entry { here, link: None, dir: Some(here) }),
         _ => None,
     };
     Some(Entry { here, link: Some(path.parent().map_or(to.clone(), |parent| parent.join(&to))), dir })

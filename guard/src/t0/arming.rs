@@ -2,18 +2,19 @@
 
 use super::entry::Entry;
 use super::forms::forms;
-use super::guarded::{Coverage, Guarded, Own};
-use super::held::{Held, Key, plain};
-use super::lease::Lease;
+use super::guarded::{Coverage, Ground, Guarded, Own};
+use super::held::{Key, plain};
+use super::staged::{Readable, Staged};
 use crate::fanotify::Marks;
-use crate::{DenyList, Error, reason, walk};
+use crate::links::Links;
+use crate::walk;
+use crate::{DenyList, Error, reason};
 use abi::{FileKey, Label, NameKey};
 use bstr::{BString, ByteSlice};
-use policy::{Effect, Layer, Row, Site, Walk};
+use policy::{Effect, Row, Rule, Site, Walk};
 use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the jewels of a session may take to be labelled: a home of tens of thousands of files takes a second.
@@ -26,21 +27,25 @@ pub(super) struct Armed<'r> {
     pub(super) label: Label,
 }
 
-/// One call of [`Static::arm`].
+/// One look for what is to be labelled.
 pub(super) struct Arming<'a> {
     pub(super) list: &'a dyn DenyList,
-    /// Held for one entry at a time: a file system may answer when it likes, and other sessions begin and end meanwhile.
-    pub(super) held: &'a Mutex<Held>,
     /// By when it is to be done.
-    pub(super) until: Instant,
+    until: Instant,
     pub(super) slot: u32,
     pub(super) marks: Option<&'a Marks>,
     /// The session's user.
     pub(super) uid: u32,
-    /// Directories that no link turns into a jewel: the root, homes, workspaces and what holds them.
-    pub(super) untouchable: HashSet<FileKey>,
+    /// Where paths lead.
+    pub(super) links: Links,
+    /// It is the set that a session begins with: what surely holds no secret is left open.
+    pub(super) opens: bool,
+    /// What is to be added. A file system may answer when it likes: nothing that other sessions need is held meanwhile.
+    entries: Vec<(Key, Label)>,
+    pub(super) labelled: HashSet<FileKey>,
+    pub(super) ground: Ground,
     /// What was found on the way to jewels.
-    pub(super) entries: HashMap<PathBuf, Option<Entry>>,
+    pub(super) known: HashMap<PathBuf, Option<Entry>>,
     /// Whether directories in which a user's own rules close something are the user's; `None`: they are not there.
     pub(super) owned: HashMap<PathBuf, Option<bool>>,
     /// Directories that are closed, with all above them, to be moved, removed or replaced, by session.
@@ -56,16 +61,49 @@ pub(super) struct Arming<'a> {
     pub(super) coverage: Coverage,
 }
 
-/// A file of a jewel that may be read as long as nobody writes it.
-pub(super) struct Readable {
-    pub(super) slot: u32,
-    pub(super) file: FileKey,
-    pub(super) lease: Lease,
-    /// What holds as soon as somebody does.
-    pub(super) label: Label,
-}
+impl<'a> Arming<'a> {
+    /// Nothing was looked for yet.
+    pub(super) fn new(
+        list: &'a dyn DenyList,
+        marks: Option<&'a Marks>,
+        uid: u32,
+        slot: u32,
+        links: Links,
+    ) -> Self {
+        Self {
+            list,
+            until: Instant::now() + ARMING,
+            slot,
+            marks,
+            uid,
+            links,
+            opens: false,
+            entries: Vec::new(),
+            labelled: HashSet::new(),
+            ground: Ground::default(),
+            known: HashMap::new(),
+            owned: HashMap::new(),
+            above: HashSet::new(),
+            directories: HashMap::new(),
+            readable: Vec::new(),
+            public: HashSet::new(),
+            lent: HashMap::new(),
+            coverage: Coverage::default(),
+        }
+    }
 
-impl Arming<'_> {
+    /// The session was armed before.
+    pub(super) fn know(&mut self, ground: &Ground) {
+        self.ground = ground.clone();
+    }
+
+    /// What was found.
+    pub(super) fn staged(self) -> Staged {
+        let Self { entries, readable, mut coverage, ground, .. } = self;
+        coverage.ground = ground;
+        Staged { entries, readable, coverage }
+    }
+
     pub(super) fn everything(
         &mut self,
         guarded: &Guarded,
@@ -74,28 +112,30 @@ impl Arming<'_> {
     ) -> Result<(), Error> {
         for path in guarded.workspaces.iter().chain([&guarded.home]) {
             for directory in path.ancestors() {
-                if let walk::Found::Node(node) = walk::open(self.list, directory) {
-                    self.untouchable.insert(node.identity.file);
+                if let walk::Found::Node(node) = self.links.open(self.list, directory) {
+                    self.ground.untouchable.insert(node.identity.file);
                 }
             }
         }
+        self.ground.own = self.own_ground(guarded);
         for workspace in &guarded.workspaces {
             // It makes an exception for this session, and stands on what is the user's own: nobody takes names from the
             // deny-list in somebody else's directory.
-            if let walk::Found::Node(node) = walk::open(self.list, workspace)
+            if let walk::Found::Node(node) = self.links.open(self.list, workspace)
                 && (guarded.uid == 0 || guarded.uid == node.identity.uid)
             {
                 let here = Label { flags: abi::LABEL_WORKSPACE, ..plain(0, 0) };
                 self.hold(Key::File(node.identity.file), &here)?;
             }
         }
+        self.opens = true;
         self.public_files(guarded)?;
         self.lend(guarded)?;
         for armed in rows {
             self.row(armed, guarded)?;
         }
         self.stores(guarded)?;
-        self.watched_directories(guarded)?;
+        self.watched_directories(guarded, |rule| rule.tasks.is_empty())?;
         self.search(guarded, rows)?;
         self.named_keys(guarded)?;
         self.rewrites(guarded)?;
@@ -110,10 +150,24 @@ impl Arming<'_> {
         Ok(())
     }
 
+    /// What closes, upon what is armed already.
+    pub(super) fn more(
+        &mut self,
+        guarded: &Guarded,
+        rows: &[Armed<'_>],
+        watched: fn(&Rule) -> bool,
+    ) -> Result<(), Error> {
+        for armed in rows.iter().filter(|armed| !is_ones_own(armed.row, guarded)) {
+            self.row(armed, guarded)?;
+        }
+        self.watched_directories(guarded, watched)?;
+        self.search(guarded, rows)
+    }
+
     /// Where rules leave names alone it is as in a workspace: what matters in any directory does not. Not in what holds a home.
     pub(super) fn stores(&mut self, guarded: &Guarded) -> Result<(), Error> {
         let here = Label { flags: abi::LABEL_WORKSPACE, ..plain(0, 0) };
-        let home = match walk::open(self.list, &guarded.home) {
+        let home = match self.links.open(self.list, &guarded.home) {
             walk::Found::Node(home) => Some(home.identity.file.dev),
             _ => None,
         };
@@ -125,11 +179,11 @@ impl Arming<'_> {
             };
             for path in paths {
                 // A link leads to another disk, often. One to the same could be made to free the names of anything there.
-                if let walk::Found::Node(node) = walk::open(self.list, &path)
+                if let walk::Found::Node(node) = self.links.open(self.list, &path)
                     && node.is_dir()
                     && (!path.is_symlink() || Some(node.identity.file.dev) != home)
                     && [0, guarded.uid].contains(&node.identity.uid)
-                    && !self.untouchable.contains(&node.identity.file)
+                    && !self.ground.untouchable.contains(&node.identity.file)
                 {
                     self.hold(Key::File(node.identity.file), &here)?;
                 }
@@ -140,8 +194,8 @@ impl Arming<'_> {
 
     /// Where something lies in a workspace that is watched comes and goes file by file: whoever moves the whole directory there
     /// brings what nobody sees.
-    pub(super) fn watched_directories(&mut self, guarded: &Guarded) -> Result<(), Error> {
-        let rows = guarded.rules.policy().rows();
+    fn watched_directories(&mut self, guarded: &Guarded, of: fn(&Rule) -> bool) -> Result<(), Error> {
+        let rows = guarded.rules.policy().rows().filter(|row| of(row.rule));
         let mut tops = rows.filter(|row| row.rule.effect == Effect::Watch).filter_map(|row| row.site.top());
         tops.try_for_each(|top| self.above_by_name(top))
     }
@@ -150,7 +204,9 @@ impl Arming<'_> {
         let walk = row.rule.walk;
         match row.site {
             Site::Home(path) => self.paths(path, guarded).into_iter().try_for_each(|path| {
-                self.check_own(*row, &path)?;
+                if !self.may_close(*row, &path)? {
+                    return Ok(());
+                }
                 if row.rule.is_replaced {
                     return self.files_at(&path, label);
                 }
@@ -158,7 +214,9 @@ impl Arming<'_> {
                 self.named_path(&path, label, true, walk)
             }),
             Site::System(path) => {
-                self.check_own(*row, Path::new(path))?;
+                if !self.may_close(*row, Path::new(path))? {
+                    return Ok(());
+                }
                 self.named_path(Path::new(path), label, false, walk)
             }
             Site::Runtime(path) => {
@@ -166,7 +224,9 @@ impl Arming<'_> {
                 self.named_path(&runtime.join(path), label, false, walk)
             }
             Site::Workspace(path) => guarded.workspaces.iter().try_for_each(|workspace| {
-                self.check_own(*row, &workspace.join(path))?;
+                if !self.may_close(*row, &workspace.join(path))? {
+                    return Ok(());
+                }
                 if row.rule.is_replaced {
                     return self.files_within(workspace, path, label);
                 }
@@ -209,48 +269,6 @@ impl Arming<'_> {
         std::iter::once(home).chain(others).collect()
     }
 
-    /// A user's own rule, or a repository's, closes what is the user's: others have sessions, too, and all have one deny-list.
-    pub(super) fn check_own(&mut self, row: Row<'_>, path: &Path) -> Result<(), Error> {
-        if row.rule.layer < Layer::User {
-            return Ok(());
-        }
-        let own = self.owns(path).or_else(|| {
-            path.ancestors().skip(1).find_map(|directory| {
-                if let Some(known) = self.owned.get(directory) {
-                    return *known;
-                }
-                let own = self.owns(directory);
-                self.owned.insert(directory.to_owned(), own);
-                own
-            })
-        });
-        match own {
-            Some(true) => Ok(()),
-            _ => Err(Error::NotOwn { rule: row.rule.id.clone(), path: path.to_owned() }),
-        }
-    }
-
-    /// Whether what a path leads to is the user's; `None`: nothing is there.
-    fn owns(&self, path: &Path) -> Option<bool> {
-        match walk::open(self.list, path) {
-            walk::Found::Node(node) => Some(node.identity.uid == self.uid),
-            walk::Found::Missing => None,
-            walk::Found::Unreadable(_) => Some(false),
-        }
-    }
-
-    /// Whether a path leads to what the user may close: a file of their own, or its place in a directory of their own.
-    pub(super) fn is_users(&self, path: &Path) -> bool {
-        let is_own = |node: &walk::Node| node.identity.uid == self.uid && !node.is_device();
-        match walk::open(self.list, path) {
-            walk::Found::Node(node) => is_own(&node) && !self.untouchable.contains(&node.identity.file),
-            walk::Found::Missing => path.parent().is_some_and(
-                |parent| matches!(walk::open(self.list, parent), walk::Found::Node(node) if is_own(&node)),
-            ),
-            walk::Found::Unreadable(_) => false,
-        }
-    }
-
     /// A key at the top of a workspace is one like any other, unless that was asked for. Deeper ones are a project's own, as
     /// those of its tests.
     pub(super) fn in_workspaces(
@@ -263,7 +281,7 @@ impl Arming<'_> {
             return Ok(());
         }
         for workspace in &guarded.workspaces {
-            if let walk::Found::Node(node) = walk::open_itself(self.list, &workspace.join(name))
+            if let walk::Found::Node(node) = self.links.open_itself(self.list, &workspace.join(name))
                 && walk::is(node.identity.mode, libc::S_IFREG)
             {
                 self.label(&node, label)?;
@@ -283,7 +301,7 @@ impl Arming<'_> {
             return Ok(());
         };
         let path = PathBuf::from(std::ffi::OsStr::from_bytes(&path));
-        match walk::open(self.list, &path) {
+        match self.links.open(self.list, &path) {
             walk::Found::Node(node) if node.is_socket() => self.label(&node, label),
             walk::Found::Node(_) => {
                 self.coverage
@@ -299,14 +317,11 @@ impl Arming<'_> {
         }
     }
 
-    /// Adds this session's label to an entry.
-    pub(super) fn hold(&self, key: Key, label: &Label) -> Result<(), Error> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.add(self.list, self.slot, key, label)
-    }
-
-    pub(super) fn is_held(&self, key: Key) -> bool {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).has(key)
+    /// A label of this session is to be added to an entry.
+    pub(super) fn hold(&mut self, key: Key, label: &Label) -> Result<(), Error> {
+        self.in_time()?;
+        self.entries.push((key, *label));
+        Ok(())
     }
 
     /// Goes on, unless it takes too long.
@@ -326,6 +341,14 @@ impl Arming<'_> {
             path.as_os_str().as_bytes().escape_bytes()
         ));
     }
+}
+
+/// Whether a place was only found by a name, and lies in a workspace, where names do not count.
+fn is_ones_own(row: Row<'_>, guarded: &Guarded) -> bool {
+    let Site::Home(path) = row.site else { return false };
+    let path = guarded.home.join(path);
+    !row.rule.sites.contains(row.site)
+        && guarded.workspaces.iter().any(|workspace| path.starts_with(workspace))
 }
 
 /// A name as the kernel's keys hold it; `None` for one that is too long to match there.

@@ -1,8 +1,10 @@
 //! Whose jewels are guarded, and what came of it.
 
+use abi::FileKey;
 use bstr::BString;
 use event::Access;
 use policy::Rules;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// Wardline's own: what it needs to stay itself.
@@ -68,8 +70,19 @@ pub struct Coverage {
     pub found: Vec<PathBuf>,
     /// Other repositories that were found in the home, by their top directories.
     pub repositories: Vec<PathBuf>,
+    /// What lies around the session's work.
+    pub(super) ground: Ground,
     /// What the user should know: jewels that exist and could not be labelled, and directories too large to enumerate or search.
     pub warnings: Vec<String>,
+}
+
+/// What lies around a session's work, as it was before anybody was inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ground {
+    /// Directories that no link turns into a jewel: the root, homes, workspaces and what holds them.
+    pub(super) untouchable: HashSet<FileKey>,
+    /// Its workspaces and the repositories that they lie in, by device and inode: what is not looked through.
+    pub(super) own: HashSet<(u64, u64)>,
 }
 
 /// What the brokers of a session know of the user's keys.

@@ -23,10 +23,32 @@ pub(super) enum Key {
     Process(u32),
 }
 
+/// Who holds an entry: a set of labels of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    /// The session's.
+    pub(super) slot: u32,
+    /// [`BASE`], or the number of one that came later.
+    pub(super) set: u32,
+}
+
+/// The set that a session begins with. Those that come later only close.
+pub(super) const BASE: u32 = 0;
+
+impl Holder {
+    /// The first set of a session.
+    pub(super) fn base(slot: u32) -> Self {
+        Self { slot, set: BASE }
+    }
+}
+
+/// A label, and who wants it.
+type Wanted = (Holder, Label);
+
 /// Every entry with the labels that sessions want there.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    entries: HashMap<Key, Vec<(u32, Label)>>,
+    entries: HashMap<Key, Vec<Wanted>>,
     quotas: Quotas,
 }
 
@@ -36,72 +58,87 @@ impl Held {
         self.quotas.own(slot, uid);
     }
 
-    /// Adds a session's label to an entry. Two labels of one entry refuse what either refuses.
+    /// Adds a label to an entry. Two labels of one entry refuse what either refuses.
     pub(super) fn add(
         &mut self,
         list: &dyn DenyList,
-        slot: u32,
+        holder: Holder,
         key: Key,
         label: &Label,
     ) -> Result<(), Error> {
         let labels = self.entries.entry(key).or_default();
-        if labels.contains(&(slot, *label)) {
+        if labels.contains(&(holder, *label)) {
             return Ok(());
         }
-        let added = add(list, &mut self.quotas, labels, slot, key, label);
+        let added = add(list, &mut self.quotas, labels, holder, key, label);
         if labels.is_empty() {
             self.entries.remove(&key);
         }
         added
     }
 
-    /// Whether an entry is held at all.
-    pub(super) fn has(&self, key: Key) -> bool {
-        self.entries.get(&key).is_some_and(|labels| !labels.is_empty())
-    }
-
     /// Removes what a session holds. Goes on past an error, and reports the first.
     pub(super) fn release(&mut self, list: &dyn DenyList, slot: u32) -> Result<(), Error> {
+        let released = self.release_what(list, slot, |holder| holder.slot == slot);
+        self.quotas.disown(slot);
+        released
+    }
+
+    /// Removes one set of a session. Its others stay.
+    pub(super) fn release_set(&mut self, list: &dyn DenyList, of: Holder) -> Result<(), Error> {
+        self.release_what(list, of.slot, |holder| holder == of)
+    }
+
+    fn release_what(
+        &mut self,
+        list: &dyn DenyList,
+        slot: u32,
+        is_released: impl Fn(Holder) -> bool,
+    ) -> Result<(), Error> {
         let mut first = Ok(());
         self.entries.retain(|&key, labels| {
-            let before = labels.len();
-            let has_own = own(labels, slot).is_some();
-            labels.retain(|(owner, _)| *owner != slot);
-            if labels.len() != before {
-                let shared_with = self.quotas.shared(slot, labels.iter().map(|(holder, _)| *holder));
-                self.quotas.give_back(slot, room(key), shared_with);
+            if !labels.iter().any(|(holder, _)| is_released(*holder)) {
+                return true;
             }
-            if has_own {
+            let had_own = own(labels, slot).is_some();
+            labels.retain(|(holder, _)| !is_released(*holder));
+            let has_own = own(labels, slot).is_some();
+            let shared_with = self.quotas.shared(slot, labels.iter().map(|(holder, _)| holder.slot));
+            self.quotas.give_back(slot, room(key), shared_with);
+            if had_own && !has_own {
                 self.quotas.give_back(slot, OWN, Shared::with_nobody());
             }
-            if labels.len() != before || labels.is_empty() {
-                let done =
-                    if labels.is_empty() { remove(list, key) } else { write(list, key, &shared(labels)) };
-                let taken_back = if has_own { write_own(list, key, slot, labels) } else { Ok(()) };
-                if first.is_ok() {
-                    first = done.and(taken_back);
-                }
+            let done = if labels.is_empty() { remove(list, key) } else { write(list, key, &shared(labels)) };
+            let taken_back = if had_own { write_own(list, key, slot, labels) } else { Ok(()) };
+            if first.is_ok() {
+                first = done.and(taken_back);
             }
             !labels.is_empty()
         });
-        self.quotas.disown(slot);
         first
+    }
+
+    /// Whether an entry is held at all.
+    #[cfg(test)]
+    fn has(&self, key: Key) -> bool {
+        self.entries.contains_key(&key)
     }
 }
 
-/// Adds a session's label to those of an entry, or changes nothing.
+/// Adds a label to those of an entry, or changes nothing.
 fn add(
     list: &dyn DenyList,
     quotas: &mut Quotas,
-    labels: &mut Vec<(u32, Label)>,
-    slot: u32,
+    labels: &mut Vec<Wanted>,
+    holder: Holder,
     key: Key,
     label: &Label,
 ) -> Result<(), Error> {
-    let shared_with = quotas.shared(slot, labels.iter().map(|(holder, _)| *holder));
+    let slot = holder.slot;
+    let shared_with = quotas.shared(slot, labels.iter().map(|(holder, _)| holder.slot));
     let had_own = own(labels, slot).is_some();
     quotas.take(slot, room(key), shared_with)?;
-    labels.push((slot, *label));
+    labels.push((holder, *label));
     // A label of another kind may close what an exception of the session's had opened.
     let has_own = own(labels, slot).is_some();
     let counts = has_own && !had_own;
@@ -136,28 +173,39 @@ fn room(key: Key) -> Room {
 }
 
 /// What several labels refuse to every session.
-fn shared(labels: &[(u32, Label)]) -> Label {
+fn shared(labels: &[Wanted]) -> Label {
     let all = labels.iter().map(|(_, label)| match label.flags & LABEL_OWN {
         0 => *label,
         _ => Label { flags: label.flags, ..plain(0, 0) },
     });
     let all = merged(all).unwrap_or(plain(0, 0));
     // Whether it may be read, the kernel side asks a session's own label, where one of them may.
-    let readable = labels.iter().fold(0, |flags, &(slot, _)| flags | readable(labels, slot));
+    let readable = labels.iter().fold(0, |flags, (holder, _)| flags | readable(labels, holder.slot));
     Label { flags: all.flags & !LABEL_READABLE | readable, ..all }
 }
 
 /// [`LABEL_READABLE`] where all labels of a session together leave that open; 0: they do not.
-fn readable(labels: &[(u32, Label)], slot: u32) -> u32 {
-    let of_slot = labels.iter().filter(|(owner, _)| *owner == slot);
+fn readable(labels: &[Wanted], slot: u32) -> u32 {
+    if is_closed_later(labels, slot) {
+        return 0;
+    }
+    let of_slot = labels.iter().filter(|(holder, _)| holder.slot == slot);
     merged(of_slot.map(|(_, label)| *label)).map_or(0, |merged| merged.flags & LABEL_READABLE)
 }
 
+/// Whether a session was refused to read it when it ran already: then it is lent to it no more.
+fn is_closed_later(labels: &[Wanted], slot: u32) -> bool {
+    let mut later = labels.iter().filter(|(holder, _)| holder.slot == slot && holder.set != BASE);
+    later.any(|(_, label)| label.deny & access::READ != 0)
+}
+
 /// What the labels of a session say to it alone; `None`: nothing.
-fn own(labels: &[(u32, Label)], slot: u32) -> Option<Label> {
-    let of_one = labels.iter().filter(|(owner, label)| *owner == slot && label.flags & LABEL_OF_ONE != 0);
+fn own(labels: &[Wanted], slot: u32) -> Option<Label> {
+    let of_one =
+        labels.iter().filter(|(holder, label)| holder.slot == slot && label.flags & LABEL_OF_ONE != 0);
     let own = merged(of_one.map(|(_, label)| *label))?;
-    let own = Label { flags: own.flags & !LABEL_READABLE | readable(labels, slot), ..own };
+    let lent = if is_closed_later(labels, slot) { LABEL_LOANS } else { 0 };
+    let own = Label { flags: own.flags & !(LABEL_READABLE | lent) | readable(labels, slot), ..own };
     // What it refuses to everybody, everybody's map says.
     let is_own = own.flags & LABEL_OWN != 0;
     Some(if is_own { own } else { Label { flags: own.flags, ..plain(0, 0) } })
@@ -193,7 +241,7 @@ fn merged(labels: impl Iterator<Item = Label>) -> Option<Label> {
 }
 
 /// Writes what a session's labels say to it alone of an object, or that they say nothing any more.
-fn write_own(list: &dyn DenyList, key: Key, slot: u32, labels: &[(u32, Label)]) -> Result<(), Error> {
+fn write_own(list: &dyn DenyList, key: Key, slot: u32, labels: &[Wanted]) -> Result<(), Error> {
     match (key, own(labels, slot)) {
         (Key::File(file), None) => list.remove_own(slot, &file),
         (Key::File(file), Some(label)) => list.insert_own(slot, &file, &label),
@@ -237,6 +285,18 @@ mod tests {
     use crate::denylist::fake::Fake;
     use abi::LABEL_WORKSPACE;
 
+    fn of(labels: &[(u32, Label)]) -> Vec<Wanted> {
+        labels.iter().map(|(slot, label)| (Holder::base(*slot), *label)).collect()
+    }
+
+    fn shared(labels: &[(u32, Label)]) -> Label {
+        super::shared(&of(labels))
+    }
+
+    fn own(labels: &[(u32, Label)], slot: u32) -> Option<Label> {
+        super::own(&of(labels), slot)
+    }
+
     #[test]
     fn merging_refuses_more() {
         let ssh = Label { deny: 3, reason: 1, flags: 0 };
@@ -253,7 +313,7 @@ mod tests {
     fn one_user_leaves_room_for_others_and_all_leave_some_for_root() {
         let (list, mut held) = (Fake::default(), Held::default());
         let file = |ino: u32| Key::File(FileKey { ino: u64::from(ino), dev: 1, generation: 0 });
-        let add = |held: &mut Held, slot, ino| held.add(&list, slot, file(ino), &plain(1, 1));
+        let add = |held: &mut Held, slot, ino| held.add(&list, Holder::base(slot), file(ino), &plain(1, 1));
         for (slot, uid) in [(1, 1000), (2, 1000), (3, 1001), (4, 1002), (5, 0)] {
             held.own(slot, uid);
         }
@@ -290,9 +350,9 @@ mod tests {
         let each = abi::MAX_OWN / 2 / 4;
         assert!(each < abi::MAX_T0 / 2);
         for slot in 1..=4 {
-            (0..each).for_each(|ino| held.add(&list, slot, file(ino), &readable).unwrap());
+            (0..each).for_each(|ino| held.add(&list, Holder::base(slot), file(ino), &readable).unwrap());
         }
-        let refused = held.add(&list, 2, file(each), &readable).unwrap_err();
+        let refused = held.add(&list, Holder::base(2), file(each), &readable).unwrap_err();
         assert!(
             matches!(refused, Error::Quota { uid: 1000, what: "labels of single sessions", .. }),
             "{refused}"
@@ -301,9 +361,9 @@ mod tests {
             !held.has(file(each))
                 && !list.state().t0.contains_key(&FileKey { ino: u64::from(each), dev: 1, generation: 0 })
         );
-        held.add(&list, 5, file(0), &readable).unwrap();
+        held.add(&list, Holder::base(5), file(0), &readable).unwrap();
         held.release(&list, 1).unwrap();
-        held.add(&list, 2, file(each), &readable).unwrap();
+        held.add(&list, Holder::base(2), file(each), &readable).unwrap();
     }
 
     #[test]
@@ -346,13 +406,55 @@ mod tests {
         let file = FileKey { ino: 7, dev: 1, generation: 0 };
         let flags = |slot: u32| list.state().own.get(&(slot, file)).map(|label| label.flags);
         for (slot, label) in labels {
-            held.add(&list, slot, Key::File(file), &label).unwrap();
+            held.add(&list, Holder::base(slot), Key::File(file), &label).unwrap();
         }
         assert_eq!((flags(1), flags(2)), (Some(LABEL_READABLE), None));
         // What its own session closes later is closed to it as well.
-        held.add(&list, 1, Key::File(file), &closed).unwrap();
+        held.add(&list, Holder::base(1), Key::File(file), &closed).unwrap();
         let label = list.state().t0[&file];
         assert_eq!((label, flags(1)), (closed, Some(0)));
+    }
+
+    #[test]
+    fn what_comes_later_closes_also_what_was_lent_and_goes_alone() {
+        let (list, mut held) = (Fake::default(), Held::default());
+        let file = FileKey { ino: 7, dev: 1, generation: 0 };
+        let flags = |slot: u32| list.state().own.get(&(slot, file)).map_or(0, |label| label.flags);
+        let closed = Label { deny: access::ALL, reason: 1, flags: 0 };
+        let lent = Label { flags: LABEL_READABLE | abi::loan(3), ..closed };
+        let later = |slot: u32, set: u32| Holder { slot, set };
+        for slot in [1, 2] {
+            held.add(&list, Holder::base(slot), Key::File(file), &lent).unwrap();
+        }
+        held.add(&list, later(1, 1), Key::File(file), &closed).unwrap();
+        assert_eq!((flags(1), flags(2)), (0, lent.flags), "to it alone");
+        assert_eq!(list.state().t0[&file].flags & LABEL_READABLE, LABEL_READABLE, "the other one reads it");
+        held.add(&list, later(1, 2), Key::File(file), &closed).unwrap();
+        held.release_set(&list, later(1, 1)).unwrap();
+        assert_eq!(flags(1), 0, "another set of its closes it");
+        held.release_set(&list, later(1, 2)).unwrap();
+        assert_eq!((flags(1), flags(2)), (lent.flags, lent.flags), "what it began with stays");
+        // What closes only a change leaves the loan alone.
+        held.add(&list, later(1, 3), Key::File(file), &plain(access::WRITE, 2)).unwrap();
+        assert_eq!(flags(1), lent.flags);
+        held.release(&list, 1).unwrap();
+        held.release(&list, 2).unwrap();
+        assert!(list.state().own.is_empty() && list.state().t0.is_empty());
+    }
+
+    #[test]
+    fn a_set_takes_no_room_that_its_session_has_already() {
+        let (list, mut held) = (Fake::default(), Held::default());
+        held.own(1, 1000);
+        let file = |ino: u32| Key::File(FileKey { ino: u64::from(ino), dev: 1, generation: 0 });
+        let half = abi::MAX_T0 / 2;
+        (0..half).for_each(|ino| held.add(&list, Holder::base(1), file(ino), &plain(1, 1)).unwrap());
+        let later = Holder { slot: 1, set: 1 };
+        held.add(&list, later, file(0), &plain(2, 2)).unwrap();
+        assert!(held.add(&list, later, file(half), &plain(2, 2)).is_err());
+        held.release_set(&list, later).unwrap();
+        assert!(held.has(file(0)) && !held.has(file(half)));
+        assert!(held.add(&list, Holder::base(1), file(half), &plain(1, 1)).is_err(), "it is full still");
     }
 
     #[test]
@@ -362,11 +464,11 @@ mod tests {
         let workspace = Label { flags: LABEL_WORKSPACE, ..plain(0, 0) };
         let readable = Label { deny: access::ALL, reason: 1, flags: LABEL_READABLE };
         let of = |slot: u32| list.state().own.get(&(slot, file)).map(|label| label.flags);
-        held.add(&list, 1, Key::File(file), &workspace).unwrap();
-        held.add(&list, 2, Key::File(file), &plain(access::WRITE, 3)).unwrap();
+        held.add(&list, Holder::base(1), Key::File(file), &workspace).unwrap();
+        held.add(&list, Holder::base(2), Key::File(file), &plain(access::WRITE, 3)).unwrap();
         assert_eq!((of(1), of(2)), (Some(LABEL_WORKSPACE), None));
-        held.add(&list, 2, Key::File(file), &readable).unwrap();
-        held.add(&list, 1, Key::File(file), &readable).unwrap();
+        held.add(&list, Holder::base(2), Key::File(file), &readable).unwrap();
+        held.add(&list, Holder::base(1), Key::File(file), &readable).unwrap();
         assert_eq!((of(1), of(2)), (Some(LABEL_WORKSPACE | LABEL_READABLE), Some(LABEL_READABLE)));
         held.release(&list, 1).unwrap();
         assert_eq!((of(1), of(2)), (None, Some(LABEL_READABLE)));

@@ -1,11 +1,12 @@
 //! What lay where when a session began: jewels, and the directories above them, each held by a descriptor. What a session has moved or replaced is put back, by identity, while it stands still.
 
 use super::aside;
+use crate::links::Links;
 use crate::walk::{self, Found, Node};
 use crate::{DenyList, Error};
 use abi::FileKey;
 use bstr::{BString, ByteSlice};
-use policy::{Rules, Site, What};
+use policy::{Refusal, Site, What};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use std::collections::HashSet;
@@ -48,12 +49,17 @@ struct Held {
     owner: (u32, u32),
 }
 
-/// Holds what lies in a home, the home included, and what was found there by its name: what lies above first.
-pub(crate) fn keep(list: &dyn DenyList, home: &Path, rules: &Rules, found: &[PathBuf]) -> Vec<Kept> {
-    // As the kernel names it.
-    let named = home;
-    let Ok(home) = std::fs::canonicalize(home) else { return Vec::new() };
-    let jewels = rules.refusals().filter_map(|refusal| match refusal.row.site {
+/// Holds what lies in a home where this is refused, the home included, and what was found there by its name: what lies above
+/// first. The home is given as it is said, and as the kernel names it.
+pub(crate) fn keep(
+    list: &dyn DenyList,
+    home: (&Path, &Path),
+    refusals: &[Refusal<'_>],
+    found: &[PathBuf],
+    links: Links,
+) -> Vec<Kept> {
+    let (named, home) = home;
+    let jewels = refusals.iter().filter_map(|refusal| match refusal.row.site {
         Site::Home(path) => Some(home.join(path)),
         Site::NameIn(directory, name) => Some(home.join(directory).join(name)),
         _ => None,
@@ -61,8 +67,8 @@ pub(crate) fn keep(list: &dyn DenyList, home: &Path, rules: &Rules, found: &[Pat
     let found = found.iter().take(FOUND).filter_map(|path| Some(home.join(path.strip_prefix(named).ok()?)));
     // Most are not there, nor what they would lie in, and asking the kernel side of each costs more.
     let (mut there, mut missing) = (HashSet::new(), HashSet::new());
-    for jewel in jewels.chain(found).filter(|jewel| jewel.starts_with(&home)) {
-        let mut ways: Vec<&Path> = jewel.ancestors().take_while(|path| path.starts_with(&home)).collect();
+    for jewel in jewels.chain(found).filter(|jewel| jewel.starts_with(home)) {
+        let mut ways: Vec<&Path> = jewel.ancestors().take_while(|path| path.starts_with(home)).collect();
         ways.reverse();
         for path in ways {
             if missing.contains(path) {
@@ -71,35 +77,39 @@ pub(crate) fn keep(list: &dyn DenyList, home: &Path, rules: &Rules, found: &[Pat
             if there.contains(path) {
                 continue;
             }
-            if path.symlink_metadata().is_err() {
+            if !matches!(links.itself(path), Ok(Some(_))) {
                 missing.insert(path.to_owned());
                 break;
             }
             there.insert(path.to_owned());
         }
     }
-    let secret = rules.refusals().filter(|refusal| refusal.what.intersects(What::READ));
-    let secret = secret.filter_map(|refusal| match refusal.row.site {
+    let secret = refusals.iter().filter(|refusal| refusal.what.intersects(What::READ));
+    let secret = secret.filter_map(|refusal| match (refusal.row.site, links) {
         // A link may lead anywhere.
-        Site::Home(path) => {
-            std::fs::canonicalize(home.join(path)).ok().filter(|path| path.starts_with(&home))
+        (Site::Home(path), Links::All) => {
+            std::fs::canonicalize(home.join(path)).ok().filter(|path| path.starts_with(home))
         }
+        (Site::Home(path), Links::NotOf(_)) => Some(home.join(path)),
         _ => None,
     });
-    let secret = secret.filter_map(|directory| std::fs::read_dir(directory).ok());
-    let inside = secret.flat_map(|entries| entries.flatten().take(INSIDE_EACH).map(|entry| entry.path()));
+    let inside = secret.flat_map(|directory| {
+        let entries = links.entries(&directory, INSIDE_EACH).into_iter();
+        entries.map(move |(name, _)| directory.join(OsStr::from_bytes(&name)))
+    });
     there.extend(inside.take(INSIDE));
     let mut there: Vec<PathBuf> = there.into_iter().collect();
     there.sort_by_cached_key(|path| (path.components().count(), path.clone()));
-    let Ok(owner) = std::fs::metadata(&home).map(|meta| meta.uid()) else { return Vec::new() };
+    let Found::Node(itself) = links.open(list, home) else { return Vec::new() };
+    let owner = itself.identity.uid;
     // Where the home lies is somebody else's. Nothing else of theirs is touched, whatever a link in the home leads to.
     let is_of_home = |kept: &Kept| kept.owner() == owner && (kept.path == home || kept.is_in_one_of(owner));
-    there.into_iter().filter_map(|path| Kept::take(list, path)).filter(is_of_home).collect()
+    there.into_iter().filter_map(|path| Kept::take(list, links, path)).filter(is_of_home).collect()
 }
 
 impl Kept {
-    fn take(list: &dyn DenyList, path: PathBuf) -> Option<Self> {
-        let Found::Node(directory) = walk::open(list, path.parent()?) else { return None };
+    fn take(list: &dyn DenyList, links: Links, path: PathBuf) -> Option<Self> {
+        let Found::Node(directory) = links.open(list, path.parent()?) else { return None };
         let name = BString::from(path.file_name()?.as_bytes());
         let Found::Node(node) = walk::open_below(list, directory.fd.as_fd(), name.as_bstr()) else {
             return None;
@@ -299,6 +309,7 @@ fn link_to(fd: &OwnedFd) -> String {
 mod tests {
     use super::*;
     use crate::denylist::fake::Fake;
+    use policy::Rules;
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -308,8 +319,11 @@ mod tests {
         symlink(other.path(), home.path().join(".aws")).unwrap();
         std::fs::create_dir(home.path().join(".ssh")).unwrap();
         std::fs::write(home.path().join(".ssh/id"), "").unwrap();
-        let kept = keep(&Fake::default(), home.path(), &Rules::default(), &[]);
-        let home = std::fs::canonicalize(home.path()).unwrap();
+        let rules = Rules::default();
+        let refusals: Vec<_> = rules.refusals().collect();
+        let named = home.path();
+        let home = std::fs::canonicalize(named).unwrap();
+        let kept = keep(&Fake::default(), (named, &home), &refusals, &[], Links::All);
         let below: Vec<&Path> = kept.iter().filter_map(|kept| kept.path().strip_prefix(&home).ok()).collect();
         assert_eq!(below, ["", ".ssh", ".ssh/id"].map(Path::new));
     }

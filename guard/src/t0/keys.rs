@@ -25,7 +25,7 @@ impl Arming<'_> {
     /// `Include` lists.
     pub(super) fn public_files(&mut self, guarded: &Guarded) -> Result<(), Error> {
         let home = guarded.home.join(".ssh");
-        let Found::Node(ssh) = walk::open(self.list, &home) else { return Ok(()) };
+        let Found::Node(ssh) = self.links.open(self.list, &home) else { return Ok(()) };
         if !ssh.is_dir() {
             return Ok(());
         }
@@ -90,7 +90,7 @@ impl Arming<'_> {
         let row = jewels().iter().position(|jewel| jewel.rule.kind == policy::Kind::Gpg);
         let number = row.map_or(reason::NAMED_KEY, reason::of_jewel);
         match self.users_own(gnupg, guarded) {
-            Some(node) if node.is_dir() && !self.untouchable.contains(&node.identity.file) => {
+            Some(node) if node.is_dir() && !self.ground.untouchable.contains(&node.identity.file) => {
                 self.path(gnupg, &Label { deny: access::ALL, reason: number, flags: 0 }, Walk::Whole)
             }
             _ => Ok(()),
@@ -98,7 +98,7 @@ impl Arming<'_> {
     }
 
     fn users_own(&self, path: &Path, guarded: &Guarded) -> Option<Node> {
-        match walk::open(self.list, path) {
+        match self.links.open(self.list, path) {
             Found::Node(node) if node.identity.uid == guarded.uid => Some(node),
             _ => None,
         }

@@ -1,11 +1,13 @@
 //! A jewel at a path: the object there, the link that leads to it, what lies below it, and its name for the day when
 //! the object is replaced.
 
-use super::arming::{Arming, Readable};
+use super::arming::Arming;
 use super::content;
 use super::guarded::Guarded;
 use super::held::Key;
 use super::lease::Lease;
+use super::staged::Readable;
+use crate::links::Links;
 use crate::walk::{self, Found, Node, Visit};
 use crate::{Error, magic};
 use abi::{FileKey, Label, access};
@@ -56,7 +58,7 @@ impl Arming<'_> {
         {
             return file;
         }
-        let file = match walk::open(self.list, path) {
+        let file = match self.links.open(self.list, path) {
             Found::Node(node) if node.is_dir() => {
                 if marked {
                     self.mark(&node);
@@ -83,7 +85,10 @@ impl Arming<'_> {
         uid: u32,
     ) -> Result<(), Error> {
         let Some(harmless) = row.rule.harmless else { return Ok(()) };
-        let Found::Node(node) = walk::open_itself(self.list, path) else { return Ok(()) };
+        if !self.opens {
+            return Ok(());
+        }
+        let Found::Node(node) = self.links.open_itself(self.list, path) else { return Ok(()) };
         let identity = node.identity;
         if !walk::is(identity.mode, libc::S_IFREG) || identity.uid != uid || identity.nlink != 1 {
             return Ok(());
@@ -97,7 +102,7 @@ impl Arming<'_> {
 
     /// The object at a path; of a link itself, since who made it also chose where it leads.
     pub(super) fn itself(&mut self, path: &Path, label: &Label, walk: Walk) -> Result<(), Error> {
-        match walk::open_itself(self.list, path) {
+        match self.links.open_itself(self.list, path) {
             Found::Node(link) if link.is_link() => {
                 let label = Label { deny: label.deny & access::MODIFY, ..*label };
                 if label.deny == 0 { Ok(()) } else { self.label(&link, &label) }
@@ -109,7 +114,7 @@ impl Arming<'_> {
 
     /// The object at a path, and the link there if it is one.
     pub(super) fn path(&mut self, path: &Path, label: &Label, walk: Walk) -> Result<(), Error> {
-        let link = match walk::open_itself(self.list, path) {
+        let link = match self.links.open_itself(self.list, path) {
             Found::Node(node) => node,
             Found::Missing => return Ok(()),
             Found::Unreadable(e) => {
@@ -124,8 +129,8 @@ impl Arming<'_> {
         if on_link.deny != 0 {
             self.label(&link, &on_link)?;
         }
-        match walk::open(self.list, path) {
-            Found::Node(target) if self.untouchable.contains(&target.identity.file) => {
+        match self.links.open(self.list, path) {
+            Found::Node(target) if self.ground.untouchable.contains(&target.identity.file) => {
                 self.warn(path, "it is a link to a directory that holds a home or a workspace");
                 Ok(())
             }
@@ -137,6 +142,8 @@ impl Arming<'_> {
                 Ok(())
             }
             Found::Node(target) => self.object(path, &target, label, walk),
+            // Where a link of root's leads that leads nowhere, nothing of the user's is made.
+            Found::Missing if self.links != Links::All => Ok(()),
             Found::Missing => self.dangling(path, label),
             Found::Unreadable(e) => {
                 self.warn(path, &e.to_string());
@@ -150,7 +157,7 @@ impl Arming<'_> {
         let Ok(target) = std::fs::read_link(path) else { return Ok(()) };
         let target: PathBuf = path.parent().map_or(target.clone(), |parent| parent.join(&target));
         let (Some(parent), Some(leaf)) = (target.parent(), target.file_name()) else { return Ok(()) };
-        match walk::open(self.list, parent) {
+        match self.links.open(self.list, parent) {
             Found::Node(node) if node.is_dir() => self.name(node.identity.file, leaf.as_bytes(), label),
             _ => Ok(()),
         }
@@ -189,6 +196,11 @@ impl Arming<'_> {
     fn below(&mut self, path: &Path, directory: &Node, label: &Label) -> Result<(), Error> {
         let mut links = Vec::new();
         self.files_below(path, directory, label, &mut links)?;
+        if let (Links::NotOf(_), Some(link)) = (self.links, links.first()) {
+            let link = path.join(OsStr::from_bytes(link));
+            self.coverage.warnings.push(Error::Linked(link).to_string());
+            return Ok(());
+        }
         for link in links {
             self.in_time()?;
             let link = path.join(OsStr::from_bytes(&link));
@@ -204,11 +216,11 @@ impl Arming<'_> {
     /// The user's own file or directory behind a link in a jewel's directory. The link is the user's, who may let it lead
     /// anywhere.
     pub(super) fn behind(&self, link: &Path) -> Option<Node> {
-        match walk::open(self.list, link) {
+        match self.links.open(self.list, link) {
             Found::Node(target)
                 if target.identity.uid == self.uid
                     && (target.is_dir() || walk::is(target.identity.mode, libc::S_IFREG))
-                    && !self.untouchable.contains(&target.identity.file) =>
+                    && !self.ground.untouchable.contains(&target.identity.file) =>
             {
                 Some(target)
             }
@@ -229,6 +241,10 @@ impl Arming<'_> {
             self.in_time()?;
             if node.is_link() && links.len() < OWN_LABELS {
                 links.push(below.to_owned());
+            }
+            // It is closed where it lies. Its other names may be somebody else's.
+            if self.links != Links::All && node.identity.uid != self.uid {
+                return Ok(true);
             }
             let two_names = !node.is_dir() && node.identity.nlink > 1;
             if two_names || own_labels < OWN_LABELS {
@@ -252,13 +268,16 @@ impl Arming<'_> {
     /// The file at a path below a workspace or another repository, or the files below the directory there, and nothing that is
     /// put there later. Whoever made what lies there chose where its links lead: those that leave it are not followed.
     pub(super) fn files_within(&mut self, top: &Path, path: &str, label: &Label) -> Result<(), Error> {
-        let found = walk::open_within(self.list, top, Path::new(path));
+        let found = self.links.open_within(self.list, top, Path::new(path));
         self.files_there(&top.join(path), found, label)
     }
 
     /// The file at a path of the home, or the files below the directory there, and nothing that is put there later.
     pub(super) fn files_at(&mut self, path: &Path, label: &Label) -> Result<(), Error> {
-        let found = match walk::open_itself(self.list, path) {
+        let found = match self.links.open_itself(self.list, path) {
+            Found::Node(link) if link.is_link() && self.links != Links::All => {
+                Found::Unreadable(Error::Linked(path.to_owned()))
+            }
             Found::Node(link) if link.is_link() => self.behind(path).map_or(Found::Missing, Found::Node),
             found => found,
         };
@@ -311,7 +330,7 @@ impl Arming<'_> {
         let lent = self.lent.get(&file).copied().unwrap_or_default();
         let open = if readable { abi::LABEL_READABLE | lent } else { lent };
         let label = &Label { flags: label.flags | open, ..*label };
-        self.coverage.labels += usize::from(!self.is_held(key));
+        self.coverage.labels += usize::from(self.labelled.insert(file));
         self.coverage.hard_linked += usize::from(!node.is_dir() && node.identity.nlink > 1);
         self.hold(key, label)?;
         if label.deny & (access::READ | access::WRITE | access::EXEC) != 0 {
@@ -329,7 +348,7 @@ impl Arming<'_> {
         }
         let config = guarded.home.join(".config");
         for base in guarded.workspaces.iter().chain([&guarded.home, &config]) {
-            if let Found::Node(node) = walk::open_itself(self.list, &base.join(name))
+            if let Found::Node(node) = self.links.open_itself(self.list, &base.join(name))
                 && node.is_dir()
             {
                 self.mark(&node);
@@ -349,7 +368,7 @@ impl Arming<'_> {
     ) -> Result<(), Error> {
         for workspace in &guarded.workspaces {
             let directory = workspace.join(directory);
-            let is_dir = |path: &Path| matches!(walk::open_itself(self.list, path), Found::Node(node) if node.is_dir());
+            let is_dir = |path: &Path| matches!(self.links.open_itself(self.list, path), Found::Node(node) if node.is_dir());
             let path = directory.join(name);
             if is_dir(&directory) && is_dir(&path) {
                 self.path(&path, label, walk)?;

@@ -29,6 +29,16 @@ impl Places {
         Some(Self { home: canonical(&guarded.home)?, workspaces, rules: guarded.rules.clone() })
     }
 
+    /// The same places under other rules: where home and workspaces lie was asked before anybody was inside.
+    pub(crate) fn with(&self, rules: &Rules) -> Self {
+        Self { home: self.home.clone(), workspaces: self.workspaces.clone(), rules: rules.clone() }
+    }
+
+    /// The home, as the kernel names it.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// Those that the shipped rules close in a home.
     #[cfg(test)]
     pub(crate) fn at(home: &str) -> Self {

@@ -5,15 +5,19 @@
 use super::arming::{Armed, Arming};
 use super::guarded::Guarded;
 use crate::Error;
+use crate::links::Links;
+use crate::walk::Found;
 use abi::{LABEL_OWN, Label};
 use bstr::ByteSlice;
 use event::jewel::access;
 use policy::{Pattern, Row, Site, Walk, What};
+use rustix::fs::FileType;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::fs::{self, DirEntry, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Directories that are looked into.
@@ -32,16 +36,14 @@ impl Arming<'_> {
             |is: fn(&Site) -> bool| rows.iter().copied().filter(|of| is(of.row.site)).collect::<Vec<_>>();
         let files = of(|site| matches!(site, Site::Pattern(_) | Site::Name(_)));
         let repositories = of(|site| matches!(site, Site::Repository(_)));
-        let mut own: HashSet<(u64, u64)> = HashSet::new();
-        own.extend(guarded.workspaces.iter().filter_map(|path| identity(path)));
-        for (top, git) in guarded.workspaces.iter().filter_map(|path| repository(path, &guarded.home)) {
-            // A package of a repository reads what lies at its top, as it does what lies in it.
-            own.extend([identity(&top), identity(&git)].into_iter().flatten());
-        }
+        let links = self.links;
+        let is_own = |own: &HashSet<(u64, u64)>, path: &Path| {
+            links.identity(path).is_some_and(|key| own.contains(&key))
+        };
         // Who works in the whole home finds nothing that is not its own.
-        let all_own =
-            guarded.home.ancestors().any(|path| identity(path).is_some_and(|key| own.contains(&key)));
-        let mut queue: VecDeque<_> = (!all_own).then(|| (guarded.home.clone(), 0)).into_iter().collect();
+        let all_own = guarded.home.ancestors().any(|path| is_own(&self.ground.own, path));
+        let is_sought = !all_own && !(files.is_empty() && repositories.is_empty());
+        let mut queue: VecDeque<_> = is_sought.then(|| (guarded.home.clone(), 0)).into_iter().collect();
         let (mut directories, mut names, mut found) = (0, 0, 0);
         let mut missed = None;
         while let Some((directory, depth)) = queue.pop_front() {
@@ -51,26 +53,22 @@ impl Arming<'_> {
                 break;
             }
             directories += 1;
-            for entry in entries(&directory) {
+            for (name, kind) in links.entries(&directory, NAMES + 1 - names) {
                 if names == NAMES || found >= FOUND {
                     missed = Some(directory);
                     break;
                 }
                 names += 1;
-                let Ok(kind) = entry.file_type() else { continue };
-                let (path, name) = (entry.path(), entry.file_name());
-                let is_others = || identity(&path).is_some_and(|key| !own.contains(&key));
-                if kind.is_dir() && name == ".git" && is_others() {
+                let path = directory.join(OsStr::from_bytes(&name));
+                let is_dir = kind == FileType::Directory;
+                let is_others = || !is_own(&self.ground.own, &path);
+                if is_dir && name == ".git" && is_others() {
                     self.repository(&path, &repositories)?;
                     found += 1;
-                } else if kind.is_dir()
-                    && depth < Pattern::DEPTH
-                    && Pattern::looks_into(name.as_bytes())
-                    && is_others()
-                {
+                } else if is_dir && depth < Pattern::DEPTH && Pattern::looks_into(&name) && is_others() {
                     queue.push_back((path, depth + 1));
-                } else if kind.is_file() {
-                    found += usize::from(self.file(&path, name.as_bytes(), &files, guarded)?);
+                } else if kind == FileType::RegularFile {
+                    found += usize::from(self.file(&path, &name, &files, guarded)?);
                 }
             }
             if missed.is_some() {
@@ -85,6 +83,18 @@ impl Arming<'_> {
             ));
         }
         self.copies(guarded, rows)
+    }
+
+    /// The session's workspaces, and the repositories that they lie in.
+    pub(super) fn own_ground(&self, guarded: &Guarded) -> HashSet<(u64, u64)> {
+        let identity = |path: &Path| self.links.identity(path);
+        let mut own: HashSet<(u64, u64)> = HashSet::new();
+        own.extend(guarded.workspaces.iter().filter_map(|path| identity(path)));
+        for (top, git) in guarded.workspaces.iter().filter_map(|path| repository(path, &guarded.home)) {
+            // A package of a repository reads what lies at its top, as it does what lies in it.
+            own.extend([identity(&top), identity(&git)].into_iter().flatten());
+        }
+        own
     }
 
     /// Closes a file that has a name which is sought; whether it has.
@@ -134,7 +144,7 @@ impl Arming<'_> {
             let path = top.join(path);
             self.itself(&path, &label, Walk::Whole)?;
             self.place(&path, &label)?;
-            if path.symlink_metadata().is_ok() {
+            if matches!(self.links.open_itself(self.list, &path), Found::Node(_)) {
                 self.coverage.found.push(path);
             }
         }
@@ -158,7 +168,7 @@ impl Arming<'_> {
         }
         let mut looked = 0;
         for (directory, names) in beside {
-            for entry in entries(&directory) {
+            for (name, kind) in self.links.entries(&directory, NAMES + 1 - looked) {
                 if looked == NAMES {
                     self.coverage.warnings.push(format!(
                         "beside the jewels in `{}` lie too many files for copies of them to be found",
@@ -167,13 +177,13 @@ impl Arming<'_> {
                     return Ok(());
                 }
                 looked += 1;
-                let name = entry.file_name();
-                let of = policy::copied_from(name.as_bytes()).find_map(|of| names.get(of));
+                let path = directory.join(OsStr::from_bytes(&name));
+                let of = policy::copied_from(&name).find_map(|of| names.get(of));
                 if let Some(armed) = of
-                    && entry.file_type().is_ok_and(|kind| kind.is_file())
-                    && let Some(label) = left(armed, &entry.path(), guarded)
+                    && kind == FileType::RegularFile
+                    && let Some(label) = left(armed, &path, guarded)
                 {
-                    self.path(&entry.path(), &label, armed.row.rule.walk)?;
+                    self.path(&path, &label, armed.row.rule.walk)?;
                 }
             }
         }
@@ -195,14 +205,8 @@ fn to_itself(label: Label) -> Label {
     Label { flags: label.flags | LABEL_OWN, ..label }
 }
 
-/// What is in a directory; nothing where it cannot be read.
-fn entries(directory: &Path) -> impl Iterator<Item = DirEntry> + use<> {
-    fs::read_dir(directory).into_iter().flatten().flatten()
-}
-
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    let meta = fs::metadata(path).ok()?;
-    Some((meta.dev(), meta.ino()))
+    Links::All.identity(path)
 }
 
 /// The repository that a workspace lies in: its top directory, and its `.git`.

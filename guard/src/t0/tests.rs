@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
+mod later;
 mod search;
 
 struct Home {
@@ -38,6 +39,12 @@ impl Home {
         let stage = Static::new(self.list.clone(), Own::default(), Arc::default());
         let coverage = stage.arm(1, &self.guarded(), None).unwrap();
         (stage, coverage)
+    }
+    fn keep(&self) -> Vec<Kept> {
+        let rules = Rules::default();
+        let refusals: Vec<_> = rules.refusals().collect();
+        let home = fs::canonicalize(self.path("")).unwrap();
+        keep(&*self.list, (&self.path(""), &home), &refusals, &[], Links::All)
     }
     fn label(&self, path: &str) -> Option<Label> {
         self.list.state().t0.get(&key_of(&self.path(path))).copied()
@@ -331,7 +338,7 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
     home.write(".config/app/settings");
     home.write(".bashrc");
     fs::set_permissions(home.path(".bashrc"), fs::Permissions::from_mode(0o640)).unwrap();
-    let kept = keep(&*home.list, &home.path(""), &Rules::default(), &[]);
+    let kept = home.keep();
     let put_back = || -> Vec<String> {
         kept.iter().filter_map(|kept| kept.put_back(&*home.list, true)).map(|done| done.unwrap()).collect()
     };
@@ -352,7 +359,7 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
         fs::create_dir_all(home.path(directory)).unwrap();
     }
     home.write("prepared/evil");
-    let empty = keep(&*home.list, &home.path(""), &Rules::default(), &[]);
+    let empty = home.keep();
     fs::rename(home.path("prepared"), home.path(".config/autostart")).unwrap();
     let told: Vec<_> = empty.iter().filter_map(|kept| kept.put_back(&*home.list, true)).collect();
     assert!(told.len() == 1 && told[0].as_ref().unwrap().contains("is an empty directory again"), "{told:?}");
@@ -377,7 +384,7 @@ fn what_was_moved_or_replaced_is_put_back_as_it_was() {
 fn what_somebody_outside_put_in_the_place_of_a_removed_jewel_stays() {
     let home = Home::new();
     home.write(".bashrc");
-    let kept = keep(&*home.list, &home.path(""), &Rules::default(), &[]);
+    let kept = home.keep();
     let put_back = || kept.iter().filter_map(|kept| kept.put_back(&*home.list, false)).count();
     fs::remove_file(home.path(".bashrc")).unwrap();
     fs::write(home.path("new"), "new").unwrap();
@@ -401,7 +408,7 @@ fn two_jewels_that_changed_places_are_back_and_may_be_read() {
     let are =
         || files.map(|(file, _)| fs::metadata(home.path(file)).unwrap()).map(|of| (of.ino(), of.mode()));
     let before = are();
-    let kept = keep(&*home.list, &home.path(""), &Rules::default(), &[]);
+    let kept = home.keep();
     for (from, to) in [(".bashrc", ".profile"), (".profile", ".zshrc")] {
         let (from, to, how) = (home.path(from), home.path(to), rustix::fs::RenameFlags::EXCHANGE);
         rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, how).unwrap();

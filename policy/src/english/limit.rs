@@ -79,7 +79,7 @@ impl Limit {
                 "no sentence names one agent; a rule in TOML does (`agents`), and what one agent does is learned (T1)"
             }
             Limit::Task => {
-                "a rule holds in every task; what belongs to a task is learned (T1: a baseline is of one task)"
+                "no sentence names a task; a rule in TOML does (`tasks`), and what belongs to a task is learned (T1: a baseline is of one task)"
             }
             Limit::Host => {
                 "no sentence holds the name of a host; a rule in TOML does (`where.host`), and which hosts a session reaches is learned (T1)"

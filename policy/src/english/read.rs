@@ -5,7 +5,7 @@ use super::place::Around;
 use super::token::sentences;
 use super::voice::{
     AGENT, DIRECTORIES, EMPTY, EXPIRES, FREES_NAMES, HARMLESS, HOST, ID, IS, KINDS, NOT_FINAL, ON_LOAN,
-    REPLACED, ROUTINE, SOURCE, WHY,
+    REPLACED, ROUTINE, SOURCE, TASK, WHY,
 };
 use crate::day::Day;
 use crate::rule::{Effect, Layer, Policy, Rule, Walk};
@@ -48,6 +48,8 @@ fn attribute(rule: &mut Rule, line: &str) -> Option<()> {
         rule.hosts.push(host.to_owned());
     } else if let Some(agent) = line.strip_prefix(AGENT) {
         rule.agents.push(agent.to_owned());
+    } else if let Some(task) = line.strip_prefix(TASK) {
+        rule.tasks.push(task.to_owned());
     } else if let Some(day) = line.strip_prefix(EXPIRES) {
         rule.expires = Some(Day::read(day)?);
     } else if let Some((kind, _)) = KINDS.iter().find(|(_, of)| *of == line) {
@@ -151,7 +153,8 @@ mod tests {
             what in (1_u8..32).prop_map(What::from_bits_truncate),
             effect in one_of(Effect::ALL),
             hosts in prop::collection::vec(host(), 0..3),
-            (agents, expires) in (prop::collection::vec("[a-z0-9._-]{1,9}", 0..3), prop::option::of(day())),
+            (agents, tasks) in (prop::collection::vec("[a-z0-9._-]{1,9}", 0..3), prop::collection::vec("[a-z0-9._-]{1,9}", 0..3)),
+            expires in prop::option::of(day()),
             (is, why, source) in (text(), text(), prop::option::of(text())),
             id in "[a-z0-9-]{1,9}",
             (is_final, routine, frees_names, is_replaced, is_empty) in any::<(bool, bool, bool, bool, bool)>(),
@@ -160,7 +163,7 @@ mod tests {
             walk in one_of(Walk::ALL),
         ) -> Rule {
             Rule {
-                id, layer: Layer::User, file: "own.toml".into(), at: 0..0, is, sites, what, effect, hosts, agents, expires, why, source, is_final, kind,
+                id, layer: Layer::User, file: "own.toml".into(), at: 0..0, is, sites, what, effect, hosts, agents, tasks, expires, why, source, is_final, kind,
                 routine, harmless, walk, frees_names, is_replaced, is_empty,
             }
         }

@@ -24,6 +24,7 @@ pub fn say(rule: &Rule) -> String {
     ];
     lines.extend(rule.hosts.iter().map(|host| format!("{HOST}{host}")));
     lines.extend(rule.agents.iter().map(|agent| format!("{AGENT}{agent}")));
+    lines.extend(rule.tasks.iter().map(|task| format!("{TASK}{task}")));
     lines.extend(rule.expires.iter().map(|day| format!("{EXPIRES}{day}")));
     lines.extend(rule.source.iter().map(|source| format!("{SOURCE}{source}")));
     let flags = [
@@ -50,6 +51,7 @@ pub(super) const WHY: &str = "Why: ";
 pub(super) const ON_LOAN: &str = "On loan: ";
 pub(super) const HOST: &str = "It is for the host: ";
 pub(super) const AGENT: &str = "It holds in sessions of the agent: ";
+pub(super) const TASK: &str = "It holds during the task: ";
 pub(super) const EXPIRES: &str = "The last day on which sessions begin with it: ";
 pub(super) const SOURCE: &str = "Source: ";
 pub(super) const NOT_FINAL: &str = "It may be taken back.";

@@ -192,6 +192,19 @@ fn a_rule_is_for_its_agents_until_its_last_day() {
 }
 
 #[test]
+fn a_rule_is_for_its_tasks() {
+    let rule = |id: &str, more: &str| rule(id, &format!("home = [\"{id}\"]"), "read", "deny", more);
+    let text = rule("always", "") + &rule("review", "tasks = [\"review\", \"read\"]");
+    let rules = user(text).unwrap();
+    let of = |task: &str| rules.of_task(task).own().map(|rule| rule.id.clone()).collect::<Vec<_>>();
+    assert_eq!(of("review"), ["always", "review"]);
+    assert_eq!(of("edit"), ["always"]);
+    // What holds for some time is no ground to say that something is closed.
+    let ids = |place: &str| rules.holding(&home(place), What::READ).len();
+    assert_eq!((ids("always"), ids("review")), (1, 0));
+}
+
+#[test]
 fn what_has_expired_neither_opens_nor_stands_in_the_way() {
     let ends =
         |id: &str, effect: &str| rule(id, "home = [\".npmrc\"]", "read", effect, "expires = \"2027-01-31\"");

@@ -55,10 +55,14 @@ pub(super) fn serve(
     let running = opened.running;
     keys::lend(shared, &lease, &running, begin.attach, &mut opened.ready);
     let mut taken = begin.attach.then(Taken::default);
-    let armed = match &mut taken {
-        Some(taken) => attach::take_in(&lease, &running, peer, begin.pid, taken),
-        None => enter(&lease, &running, begin.pid, &held),
-    };
+    // Who writes a rule looks for running sessions afterwards: what was written before this one was one of them is taken here.
+    let armed = take_rules_written_meanwhile(shared, &running).and_then(|notes| {
+        opened.ready.notes.extend(notes);
+        match &mut taken {
+            Some(taken) => attach::take_in(&lease, &running, peer, begin.pid, taken),
+            None => enter(&lease, &running, begin.pid, &held),
+        }
+    });
     if let Some(Taken { unseen, .. }) = &taken {
         running.with(|live| live.attached(*unseen));
         opened.ready.processes = unseen.processes;
@@ -105,6 +109,14 @@ pub(super) fn serve(
         answer(stream, &Reply::Finished(Box::new(finished)));
     }
     Ok(None)
+}
+
+/// The rules may have become other ones while the session was armed; what is to be told. Under rules that cannot be obeyed nobody
+/// enters.
+fn take_rules_written_meanwhile(shared: &Shared, running: &Running) -> Result<Vec<String>, Refused> {
+    let took = shared.take_rules(running).ok_or_else(|| Refused::new(Why::Failed, "the session is over"))?;
+    took.became.map_err(|why| Refused::new(Why::Policy, why))?;
+    Ok(took.warnings)
 }
 
 /// Waits until an attached session is left, and how. Without its client an enforced one is killed, as every other; one in

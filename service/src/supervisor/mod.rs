@@ -23,6 +23,7 @@ mod places;
 mod pump;
 mod requests;
 mod retention;
+mod rules;
 mod running;
 mod secrets;
 mod sessions;

@@ -50,6 +50,7 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Arc<Peer>,
         Request::Task { session, owner, task } => {
             shared.named(peer, session, owner).and_then(|running| switch(shared, &running, &task)).map(Some)
         }
+        Request::Rules { session, owner } => take_rules(shared, peer, session, owner).map(Some),
         Request::StopSession { session, owner, action } => {
             shared.named(peer, session, owner).and_then(|running| act(shared, &running, action)).map(Some)
         }
@@ -81,6 +82,7 @@ fn name(request: &Request) -> &'static str {
         Request::Kill => "kill",
         Request::Detach => "detach",
         Request::Task { .. } => "task",
+        Request::Rules { .. } => "rules",
         Request::Tail { .. } => "tail",
         Request::Sessions => "sessions",
         Request::StopSession { .. } => "stop-session",
@@ -97,21 +99,37 @@ fn visible(peer: &Peer) -> Option<u32> {
 impl Shared {
     /// The running session that a peer names, if it is the peer's.
     fn named(&self, peer: &Peer, session: SessionRef, owner: Option<u32>) -> Result<Arc<Running>, Refused> {
-        let wanted = if peer.is_root() { owner } else { Some(peer.uid) };
-        if owner.is_some_and(|owner| !peer.is_root() && owner != peer.uid) {
-            return Err(Refused::new(
-                Why::NotOwner,
-                "that session is another user's: only they and root may touch it",
-            ));
-        }
-        self.sessions.find(session, wanted)
+        self.sessions.find(session, whose(peer, owner)?)
     }
+}
+
+/// Whose sessions a peer means; `None`: everybody's.
+fn whose(peer: &Peer, owner: Option<u32>) -> Result<Option<u32>, Refused> {
+    if owner.is_some_and(|owner| !peer.is_root() && owner != peer.uid) {
+        let message = "that session is another user's: only they and root may touch it";
+        return Err(Refused::new(Why::NotOwner, message));
+    }
+    Ok(if peer.is_root() { owner } else { Some(peer.uid) })
+}
+
+/// Has sessions take the rules that hold now. That only closes.
+fn take_rules(
+    shared: &Shared,
+    peer: &Peer,
+    session: Option<SessionRef>,
+    owner: Option<u32>,
+) -> Result<Reply, Refused> {
+    let sessions = match session {
+        Some(session) => vec![shared.named(peer, session, owner)?],
+        None => shared.sessions.of(whose(peer, owner)?),
+    };
+    Ok(Reply::Rules(sessions.iter().filter_map(|running| shared.take_rules(running)).collect()))
 }
 
 fn switch(shared: &Shared, running: &Running, task: &TaskName) -> Result<Reply, Refused> {
     let said = shared.switch(running, task)?;
     tracing::info!(session = running.id(), task = task.as_str(), "task switched");
-    Ok(Reply::Done(said))
+    Ok(Reply::Rules(vec![said]))
 }
 
 fn act(shared: &Shared, running: &Running, action: Action) -> Result<Reply, Refused> {

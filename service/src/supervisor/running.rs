@@ -25,6 +25,8 @@ pub struct Running {
     live: Mutex<Option<Live>>,
     /// What uses keys for it.
     broker: Mutex<Option<Broker>>,
+    /// Held by who changes what it obeys.
+    changing: Mutex<()>,
     /// Denials that reached the log.
     pub(super) logged: AtomicU64,
     /// Readable when it was frozen or goes on.
@@ -44,7 +46,8 @@ impl Running {
         let changed = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|e| Error::io("an event descriptor cannot be made", e))?;
         let (live, broker, logged) = (Mutex::new(Some(live)), Mutex::new(broker), AtomicU64::new(0));
-        Ok(Self { slot, uid, number, teller, live, broker, logged, changed })
+        let changing = Mutex::default();
+        Ok(Self { slot, uid, number, teller, live, broker, changing, logged, changed })
     }
 
     /// What is readable when it was frozen or goes on.
@@ -93,6 +96,11 @@ impl Running {
 
     fn live(&self) -> MutexGuard<'_, Option<Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it obeys is changed by one at a time. Looking at the file system takes long, so that nothing else is held.
+    pub(super) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something with the session, unless it is being summed up.

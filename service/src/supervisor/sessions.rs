@@ -159,24 +159,26 @@ impl Sessions {
 
     /// The sessions of a user, or everybody's, the oldest first.
     pub fn list(&self, uid: Option<u32>) -> Vec<Listed> {
-        let all: Vec<_> = self.all().values().cloned().collect();
-        let wanted = all.iter().filter(|running| uid.is_none_or(|uid| uid == running.uid));
-        let mut listed: Vec<Listed> = wanted.filter_map(|running| running.listed()).collect();
+        let mut listed: Vec<Listed> = self.of(uid).iter().filter_map(|running| running.listed()).collect();
         listed.sort_by_key(|listed| listed.started_unix_ns);
         listed
     }
 
+    /// The sessions of a user, or everybody's, by their numbers.
+    pub fn of(&self, uid: Option<u32>) -> Vec<Arc<Running>> {
+        let all = self.all();
+        let wanted = all.values().filter(|running| uid.is_none_or(|uid| uid == running.uid));
+        let mut wanted: Vec<Arc<Running>> = wanted.cloned().collect();
+        wanted.sort_by_key(|running| (running.uid, running.number));
+        wanted
+    }
+
     /// The running session of that number, or the `last` one; of a user, where that is said.
     pub fn find(&self, named: SessionRef, uid: Option<u32>) -> Result<Arc<Running>, Refused> {
-        let all: Vec<_> = self.all().values().cloned().collect();
-        let mut found: Vec<_> = all
-            .into_iter()
-            .filter(|running| uid.is_none_or(|uid| uid == running.uid))
-            .filter(|running| match named {
-                SessionRef::Last => true,
-                SessionRef::Number(number) => running.number == number,
-            })
-            .collect();
+        let mut found = self.of(uid);
+        if let SessionRef::Number(number) = named {
+            found.retain(|running| running.number == number);
+        }
         if named == SessionRef::Last {
             let started = |running: &Arc<Running>| running.with(|live| live.meta().started_boot_ns);
             found.sort_by_key(started);

@@ -1,11 +1,12 @@
-//! The task of a running session: a new segment, and the baseline that guards it.
+//! The task of a running session: a new segment, the baseline that guards it, and the rules that hold during it.
 
 use super::running::Running;
 use super::shared::Shared;
 use event::{AgentName, TaskName};
+use guard::Live;
 use models::Baseline;
 use std::sync::Arc;
-use wire::{Mode, Refused, Why};
+use wire::{Mode, Refused, TookRules, Why};
 
 impl Shared {
     /// The baseline of an agent at a task; of all its tasks where the task is unknown or has none.
@@ -29,10 +30,11 @@ impl Shared {
     }
 
     /// Opens a new segment of a running session.
-    pub(super) fn switch(&self, running: &Running, task: &TaskName) -> Result<String, Refused> {
+    pub(super) fn switch(&self, running: &Running, task: &TaskName) -> Result<TookRules, Refused> {
+        let _changing = running.changing();
         let gone = || Refused::new(Why::NoSuchSession, "the session is over");
-        let (agent, mode, place) =
-            running.with(|live| (live.meta().agent.clone(), live.mode(), live.place())).ok_or_else(gone)?;
+        let asked = |live: &mut Live| (live.meta().agent.clone(), live.mode(), live.place(), live.taking());
+        let (agent, mode, place, taking) = running.with(asked).ok_or_else(gone)?;
         let baseline = match mode {
             Mode::Record => None,
             _ => self.baseline(running.uid, &agent, task, Some(running.number))?,
@@ -46,13 +48,19 @@ impl Shared {
             self.armer.look(running.uid, enter)
         };
         let entered = baseline.map(enter).transpose()?;
-        let old = running.with(|live| live.switch(task, entered)).ok_or_else(gone)?.map_err(cannot)?;
-        drop(old);
+        let of_task = task.clone();
+        let look = move || taking.for_task(&of_task).map_err(cannot);
+        let closing = self.armer.look(running.uid, look)?;
+        let switched =
+            running.with(|live| live.switch(task, entered, closing)).ok_or_else(gone)?.map_err(cannot)?;
+        let warnings = switched.warnings.clone();
+        drop(switched);
         let guarded = match (mode, armed) {
             (Mode::Record, _) => "",
             (_, true) => ", guarded by its baseline",
             (_, false) => ", without a baseline: T0 alone",
         };
-        Ok(format!("session {}: the task is now `{task}`{guarded}", running.id()))
+        let became = Ok(format!("the task is now `{task}`{guarded}"));
+        Ok(TookRules { session: running.id(), became, warnings })
     }
 }

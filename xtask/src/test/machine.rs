@@ -24,7 +24,7 @@ pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(2700), memory_
 
 /// Tests that run in the machines: what the tier decides. The others prove the same on the host, and emulation is twenty
 /// times slower.
-const TESTS: [&str; 18] = [
+const TESTS: [&str; 19] = [
     "boundaries",
     "confined",
     "hiding",
@@ -42,6 +42,7 @@ const TESTS: [&str; 18] = [
     "stalls",
     "subvolumes",
     "survivors",
+    "taken",
     "tried",
 ];
 /// Of these, the tests that run in the machines: each loads the kernel side for itself, which takes a quarter of a minute there.

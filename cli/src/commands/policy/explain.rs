@@ -4,7 +4,7 @@ use super::here::here_in;
 use super::shown::{Shown, limits};
 use anyhow::{Context, Result};
 use command::{print_line, user};
-use event::AgentName;
+use event::{AgentName, TaskName};
 use policy::{Effect, Layer, Meeting, Rule, Rules, Site, Way, What};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,9 @@ pub struct Args {
     /// The session's agent: rules for others are left out
     #[arg(long, value_name = "NAME")]
     agent: Option<AgentName>,
+    /// The session's task: rules for others are left out
+    #[arg(long, value_name = "NAME")]
+    task: Option<TaskName>,
     /// One JSON array
     #[arg(long)]
     json: bool,
@@ -49,6 +52,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (rules, notes) = here_in(&workspaces)?;
     let rules = match &args.agent {
         Some(agent) => rules.of_session(agent.as_str()),
+        None => rules,
+    };
+    let rules = match &args.task {
+        Some(task) => rules.of_task(task.as_str()),
         None => rules,
     };
     let around =

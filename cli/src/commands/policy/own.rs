@@ -1,11 +1,12 @@
 //! `wardline policy allow`, `lend`, `deny`, `forget`, `edit`: a user's own rules, in a file that root alone can write: no session can.
 
+use super::apply;
 use crate::client::connect;
 use anyhow::{Context, Result};
 use command::print_line;
 use command::user::UserArgs;
 use command::{Exit, State};
-use event::AgentName;
+use event::{AgentName, TaskName};
 use guard::rules;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Uid;
@@ -42,6 +43,9 @@ pub struct DenyArgs {
     /// In whose sessions alone, as `wardline show` names it; several times
     #[arg(long = "agent", value_name = "AGENT")]
     agents: Vec<AgentName>,
+    /// During which tasks alone, as `--task` and `wardline task` say them; several times
+    #[arg(long = "task", value_name = "TASK")]
+    tasks: Vec<TaskName>,
 }
 
 /// What is to be lent.
@@ -180,19 +184,23 @@ pub(super) fn put(path: &Path, before: &str, text: &str) -> Result<()> {
 
 impl Own {
     /// Writes a rule behind those that are there.
-    fn say(&self, said: &Said, done: &str, place: &str) -> Result<ExitCode> {
+    fn say(&self, state: &State, said: &Said, done: &str, place: &str) -> Result<ExitCode> {
         let (text, id) = said.added_to(&self.text, &self.there);
         self.write(&text)?;
-        let with = match &*said.agents {
+        let of = |head: &str, names: &[String]| match names {
             [] => String::new(),
-            agents => format!(" with {}", agents.join(" and ")),
+            names => format!(" {head} {}", names.join(" and ")),
         };
+        let closes = said.effect == Effect::Deny;
+        let when = if closes { "" } else { " that begin from now on" };
         print_line!(
-            "{done} `{place}` in sessions of user {}{with} that begin from now on: rule `{id}` in `{}`; `sudo wardline policy forget {id}` takes it back",
+            "{done} `{place}` in sessions of user {}{}{}{when}: rule `{id}` in `{}`; `sudo wardline policy forget {id}` takes it back",
             self.uid,
+            of("with", &said.agents),
+            of("during", &said.tasks),
             self.path.display()
         );
-        Ok(ExitCode::SUCCESS)
+        apply::of_user(state, self.uid)
     }
 }
 
@@ -206,20 +214,26 @@ pub(super) fn text_of(path: &Path) -> Result<String> {
 
 /// Opens a place.
 pub fn allow(state: &State, args: &PlaceArgs) -> Result<ExitCode> {
-    add(state, Effect::Allow, args, &[])
+    add(state, Effect::Allow, args, &[], &[])
 }
 
 /// Closes a place.
 pub fn deny(state: &State, args: &DenyArgs) -> Result<ExitCode> {
-    add(state, Effect::Deny, &args.place, &args.agents)
+    add(state, Effect::Deny, &args.place, &args.agents, &args.tasks)
 }
 
-fn names(agents: &[AgentName]) -> Vec<String> {
-    agents.iter().map(ToString::to_string).collect()
+fn names<T: ToString>(names: &[T]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
 }
 
 /// Adds a rule for a place.
-fn add(state: &State, effect: Effect, args: &PlaceArgs, agents: &[AgentName]) -> Result<ExitCode> {
+fn add(
+    state: &State,
+    effect: Effect,
+    args: &PlaceArgs,
+    agents: &[AgentName],
+    tasks: &[TaskName],
+) -> Result<ExitCode> {
     let own = Own::open(state, &args.user)?;
     let site = site_of(&args.place, &own.home)?;
     let mut what = args.what.iter().try_fold(What::empty(), |all, word| {
@@ -242,8 +256,9 @@ fn add(state: &State, effect: Effect, args: &PlaceArgs, agents: &[AgentName]) ->
     }
     let why = args.why.clone().unwrap_or_else(|| format!("said with `wardline policy {}`", effect.word()));
     let done = if effect == Effect::Allow { "opened" } else { "closed" };
-    let said = Said { sites: vec![site], what, effect, hosts: Vec::new(), agents: names(agents), why };
-    own.say(&said, done, &args.place)
+    let (agents, tasks) = (names(agents), names(tasks));
+    let said = Said { sites: vec![site], what, effect, hosts: Vec::new(), agents, tasks, why };
+    own.say(state, &said, done, &args.place)
 }
 
 /// Adds a rule that lends a place.
@@ -252,8 +267,9 @@ pub fn lend(state: &State, args: &LendArgs) -> Result<ExitCode> {
     let sites = vec![site_of(&args.place, &own.home)?];
     let why = args.why.clone().unwrap_or_else(|| "said with `wardline policy lend`".to_owned());
     let (hosts, agents) = (args.hosts.clone(), names(&args.agents));
-    let said = Said { sites, what: What::READ, effect: Effect::Lend, hosts, agents, why };
-    own.say(&said, "lends", &args.place)
+    let tasks = Vec::new();
+    let said = Said { sites, what: What::READ, effect: Effect::Lend, hosts, agents, tasks, why };
+    own.say(state, &said, "lends", &args.place)
 }
 
 /// Takes a rule back.
@@ -277,7 +293,7 @@ pub fn forget(state: &State, args: &RuleArgs) -> Result<ExitCode> {
     })?;
     own.write(&text)?;
     print_line!("took back rule `{id}` of `{}`", own.path.display());
-    Ok(ExitCode::SUCCESS)
+    apply::of_user(state, own.uid)
 }
 
 /// Lets the user's editor have a copy, and puts it in the place of the file if it holds rules.
@@ -310,8 +326,8 @@ pub fn edit(state: &State, user: &UserArgs) -> Result<ExitCode> {
         let (_, kept) = copy.keep()?;
         return Err(wrong.context(format!("nothing was written; `{}` keeps what you wrote", kept.display())));
     }
-    print_line!("wrote `{}`: sessions that begin from now on obey it", own.path.display());
-    Ok(ExitCode::SUCCESS)
+    print_line!("wrote `{}`", own.path.display());
+    apply::of_user(state, own.uid)
 }
 
 /// The place in the words of a rule.

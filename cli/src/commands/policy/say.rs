@@ -1,5 +1,6 @@
 //! `wardline policy say`: rules in plain English.
 
+use super::apply;
 use super::own::{self, Own};
 use crate::client::terminal;
 use anyhow::Result;
@@ -92,16 +93,17 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     own::may_write(state)?;
-    if !args.yes && !terminal::is_yes("\nObey this in sessions that begin from now on? [y/N] ")? {
+    if !args.yes && !terminal::is_yes("\nObey this from now on? [y/N] ")? {
         print_line!("nothing was written");
         return Ok(ExitCode::SUCCESS);
     }
     own.write(&text)?;
-    if !args.json {
-        let rules = ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
-        print_line!("wrote {rules}: `sudo wardline policy forget ID` takes one back");
+    if args.json {
+        return apply::quietly(state, own.uid);
     }
-    Ok(ExitCode::SUCCESS)
+    let rules = ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+    print_line!("wrote {rules}: `sudo wardline policy forget ID` takes one back");
+    apply::of_user(state, own.uid)
 }
 
 /// What shows that rules hold.

@@ -14,6 +14,7 @@ pub struct Shown<'r> {
     r#where: Vec<String>,
     hosts: &'r [String],
     agents: &'r [String],
+    tasks: &'r [String],
     expires: Option<String>,
     why: &'r str,
     source: Option<&'r str>,
@@ -32,6 +33,7 @@ impl<'r> From<&'r Rule> for Shown<'r> {
             r#where: rule.sites.iter().map(ToString::to_string).collect(),
             hosts: &rule.hosts,
             agents: &rule.agents,
+            tasks: &rule.tasks,
             expires: rule.expires.map(|day| day.to_string()),
             why: &rule.why,
             source: rule.source.as_deref(),
@@ -48,6 +50,9 @@ pub fn limits(rule: &Rule) -> String {
         [] => String::new(),
         agents => format!(", for {} alone", agents.join(" and ")),
     };
+    if !rule.tasks.is_empty() {
+        words.push_str(&format!(", during {} alone", rule.tasks.join(" and ")));
+    }
     if let Some(day) = rule.expires {
         let until = if rule.has_expired(rules::today()) { "expired after" } else { "until" };
         words.push_str(&format!(", {until} {day}"));

@@ -1,5 +1,6 @@
 //! `wardline policy trust`: the rules that came with a repository, shown whole, and believed after a yes as they are.
 
+use super::apply;
 use super::own;
 use crate::client::terminal;
 use anyhow::{Context, Result};
@@ -43,7 +44,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
         }
         own::put(&path, &before, &believed.without(&file).text())?;
         print_line!("`{file}` is not obeyed in sessions of user {} that begin from now on", user.uid);
-        return Ok(ExitCode::SUCCESS);
+        return apply::of_user(state, user.uid);
     }
     let found = repository::look(&workspace, user.uid).ok_or_else(|| {
         Exit::Usage.error(format!("there is no `{}` in `{}`", repository::NAME, workspace.display()))
@@ -70,11 +71,11 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     }
     own::put(&path, &before, &next.text())?;
     print_line!(
-        "\n`{}` is obeyed in sessions of user {} that begin there from now on, until it is changed; `sudo wardline policy trust --forget` takes that back",
+        "\n`{}` is obeyed in sessions of user {} there, until it is changed; `sudo wardline policy trust --forget` takes that back",
         source.file,
         user.uid
     );
-    Ok(ExitCode::SUCCESS)
+    apply::of_user(state, user.uid)
 }
 
 /// The directory, as a session names it; its file may be said as well.

@@ -1,0 +1,51 @@
+//! The rules that a session obeys. What it began with is armed to its end; what comes later is sets of labels of their own,
+//! which only close.
+
+use crate::fanotify::Marks;
+use crate::t0::{Guarded, Labels};
+use event::TaskName;
+use policy::Rules;
+use std::sync::Arc;
+
+/// What rules close during the task that a session begins with, as it was found before anybody was inside.
+pub(crate) struct AtStart {
+    pub(super) task: TaskName,
+    pub(super) labels: Labels,
+}
+
+/// The rules of a session.
+#[derive(Default)]
+pub(crate) struct Obeyed {
+    /// All of them, whatever its task.
+    pub(crate) rules: Rules,
+    /// What it was armed for when it began.
+    pub(crate) guarded: Arc<Guarded>,
+    /// Where opens are asked for, in the tier that has marks. Those of all its sets: one more only asks more often.
+    pub(crate) marks: Option<Arc<Marks>>,
+    /// The sets that count during its task alone.
+    pub(super) of_task: Vec<u32>,
+    /// Something that the rules close could not be closed.
+    pub(super) is_partial: bool,
+    pub(super) at_start: Option<Arc<AtStart>>,
+    /// How many sets came later.
+    sets: u32,
+}
+
+impl Obeyed {
+    /// What a session begins with.
+    pub(crate) fn new(rules: Rules, guarded: Guarded, marks: Option<Marks>) -> Self {
+        let (guarded, marks) = (Arc::new(guarded), marks.map(Arc::new));
+        Self { rules, guarded, marks, ..Self::default() }
+    }
+
+    /// The number of the next set.
+    pub(super) fn next(&mut self) -> u32 {
+        self.sets += 1;
+        self.sets
+    }
+
+    /// What holds during a task.
+    pub(crate) fn during(&self, task: &TaskName) -> Rules {
+        self.rules.of_task(task.as_str())
+    }
+}
