@@ -33,6 +33,8 @@ case ":$PATH:" in
     *) PATH="$HOME/.local/bin:$PATH";;
 esac
 export PATH="$HOME/.npm-global/bin:$PATH"
+export PNPM_HOME="$HOME/.local/share/pnpm"
+export PATH="$PNPM_HOME:$PATH"
 for bin in "$HOME"/.nvm/versions/node/*/bin; do
     [ -d "$bin" ] && PATH="$bin:$PATH"
 done

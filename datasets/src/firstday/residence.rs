@@ -38,6 +38,8 @@ pub struct Job<'j> {
     pub agent: &'j Agent,
     /// `record` or `enforce`.
     pub verb: &'j str,
+    /// What the user types before the agent's name: programs that start it.
+    pub before: &'j str,
     /// The baseline refuses even where it would only watch.
     pub is_forced: bool,
     /// What the user says that the task is, if they say it.
@@ -211,7 +213,12 @@ impl Residence {
         if let Some(task) = job.task {
             line.push_str(&format!(" --task {task}"));
         }
-        line.push_str(&format!(" --summary-file {} -- {}", summary.display(), job.agent.program));
+        line.push_str(&format!(
+            " --summary-file {} -- {} {}",
+            summary.display(),
+            job.before,
+            job.agent.program
+        ));
         for argument in job.agent.arguments(&job.script.prompt) {
             line.push_str(&format!(" {}", quote(&argument)));
         }

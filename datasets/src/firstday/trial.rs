@@ -20,6 +20,8 @@ pub struct Trial<'t> {
     pub version: &'t str,
     /// How it is installed.
     pub way: Way,
+    /// What the user types before the agent's name: programs that start it.
+    pub before: &'t str,
     /// Baselines refuse even where they would only watch.
     pub is_forced: bool,
     /// How often each task is recorded in each project.
@@ -37,6 +39,9 @@ pub struct Outcome {
     pub version: String,
     /// How it was installed.
     pub way: String,
+    /// What the user typed before its name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub before: String,
     /// The home of the sessions.
     pub home: String,
     /// The sessions that were recorded.
@@ -78,6 +83,7 @@ impl Trial<'_> {
             let came = residence.run(&Job {
                 agent: self.agent,
                 verb,
+                before: self.before,
                 is_forced: self.is_forced && verb == "enforce",
                 task,
                 project,
@@ -107,6 +113,7 @@ impl Trial<'_> {
             agent: self.agent.name.clone(),
             version: self.version.to_owned(),
             way: self.way.name().to_owned(),
+            before: self.before.to_owned(),
             home: residence.home().display().to_string(),
             recorded,
             trained,

@@ -6,7 +6,7 @@ use crate::agent::{self, Agent, Package};
 use crate::cache::{self, run};
 use crate::error::at;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,6 +17,8 @@ pub enum Way {
     NpmPrefix,
     /// The same where Node.js lies in the home as well, as nvm lays it down.
     Nvm,
+    /// `pnpm add --global`: a script for a shell below `~/.local/share/pnpm` starts the package's program.
+    Pnpm,
     /// An environment of Python's with a link in `~/.local/bin`, as pipx makes it.
     Pipx,
     /// A native program by its version, with a link in `~/.local/bin`, as installers lay it down.
@@ -27,13 +29,14 @@ pub enum Way {
 
 impl Way {
     /// All of them.
-    pub const ALL: [Way; 5] = [Way::NpmPrefix, Way::Nvm, Way::Pipx, Way::Native, Way::System];
+    pub const ALL: [Way; 6] = [Way::NpmPrefix, Way::Nvm, Way::Pnpm, Way::Pipx, Way::Native, Way::System];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Way::NpmPrefix => "npm-prefix",
             Way::Nvm => "nvm",
+            Way::Pnpm => "pnpm",
             Way::Pipx => "pipx",
             Way::Native => "native",
             Way::System => "system",
@@ -48,7 +51,7 @@ impl Way {
     /// Whether an agent can be installed so.
     pub fn suits(self, agent: &Agent) -> bool {
         match (&agent.package, self) {
-            (Package::Npm(_), Way::NpmPrefix | Way::Nvm | Way::System) => true,
+            (Package::Npm(_), Way::NpmPrefix | Way::Nvm | Way::Pnpm | Way::System) => true,
             (Package::Npm(_), Way::Native) => agent.native.is_some(),
             (Package::Pip(_), Way::Pipx) => true,
             _ => false,
@@ -102,6 +105,7 @@ pub fn install(agent: &Agent, version: &str, way: Way, account: &Account) -> Res
             let node = prefix.join("bin/node");
             at("copy to", &node, fs::copy("/usr/bin/node", &node))?;
         }
+        Way::Pnpm => pnpm(agent, &from, &account.home)?,
         Way::Native => native(agent, version, &from, &account.home)?,
         Way::Pipx => pipx(agent, version, &from, &account.home)?,
         Way::System => system(agent, &from, &mut installed)?,
@@ -135,6 +139,31 @@ fn native(agent: &Agent, version: &str, from: &Path, home: &Path) -> Result<(), 
     at("make", &versions, fs::create_dir_all(&versions))?;
     at("copy to", &program, fs::copy(from.join(native), &program))?;
     link(&program, &home.join(".local/bin").join(&agent.program))
+}
+
+/// The script is the one that pnpm 9 writes, without a search path for modules.
+fn pnpm(agent: &Agent, from: &Path, home: &Path) -> Result<(), Error> {
+    let place = home.join(".local/share/pnpm");
+    copy(&from.join("lib"), &place.join("global/5"))?;
+    let link = from.join("bin").join(&agent.program);
+    let target = at("read", &link, fs::read_link(&link))?;
+    let target = target.strip_prefix("../lib").unwrap_or(&target).display().to_string();
+    let file = at("follow", &link, fs::canonicalize(&link))?;
+    let is_script = at("read", &file, fs::read(&file))?.starts_with(b"#!");
+    let run = |node: &str| {
+        let node = if is_script { format!("{node} ") } else { String::new() };
+        format!("exec {node}\"$basedir/global/5/{target}\" \"$@\"")
+    };
+    let script = format!(
+        "#!/bin/sh\nbasedir=$(dirname \"$(echo \"$0\" | sed -e 's,\\\\,/,g')\")\n\n\
+         case `uname` in\n    *CYGWIN*) basedir=`cygpath -w \"$basedir\"`;;\nesac\n\n\
+         if [ -x \"$basedir/node\" ]; then\n  {}\nelse\n  {}\nfi\n",
+        run("\"$basedir/node\""),
+        run("node"),
+    );
+    let command = place.join(&agent.program);
+    at("write", &command, fs::write(&command, script))?;
+    at("set the mode of", &command, fs::set_permissions(&command, fs::Permissions::from_mode(0o755)))
 }
 
 fn pipx(agent: &Agent, version: &str, from: &Path, home: &Path) -> Result<(), Error> {

@@ -27,6 +27,9 @@ pub struct FirstDay {
     /// Let baselines refuse even where they would only watch
     #[arg(long)]
     force_baseline: bool,
+    /// What the user types before the agent's name: programs that start it, such as `timeout 600`
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    before: String,
     /// How often each task is recorded in each project
     #[arg(long, value_name = "N", default_value_t = 1)]
     rounds: u64,
@@ -92,6 +95,7 @@ pub fn run(arguments: &FirstDay) -> Result<i32> {
             agent,
             version,
             way: *way,
+            before: &arguments.before,
             is_forced: arguments.force_baseline,
             rounds: arguments.rounds,
             seed: arguments.seed,

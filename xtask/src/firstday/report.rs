@@ -79,7 +79,7 @@ impl Report {
                 "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {refusals} |",
                 outcome.agent,
                 outcome.version,
-                outcome.way,
+                installed(outcome),
                 if *held_out { "yes" } else { "no" },
                 good(&outcome.recorded),
                 if outcome.trained == Some(0) { "yes" } else { "no" },
@@ -97,6 +97,12 @@ impl Report {
         host::write(&directory.join("result.json"), json + "\n")?;
         host::write(&directory.join("table.md"), self.table())
     }
+}
+
+/// How it was installed, and what its user typed before its name.
+fn installed(outcome: &Outcome) -> String {
+    let before = (!outcome.before.is_empty()).then(|| format!(", `{}`", outcome.before));
+    outcome.way.clone() + &before.unwrap_or_default()
 }
 
 /// How a session went, in a few words.
