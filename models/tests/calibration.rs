@@ -95,7 +95,9 @@ fn sessions_of_a_heavier_tail_than_the_stated_one_come_to_a_p_more_often_and_how
             if far { channel.unit * 3.0 / random.r#gen::<f64>().max(1e-6) } else { 0.1 * channel.unit }
         });
         let (mut block, mut held) = (Block::default(), Held::of(0));
-        (0..BLOCK_ACTIONS).for_each(|_| drop(block.push(&values)));
+        for _ in 0..BLOCK_ACTIONS {
+            block.push(&values);
+        }
         held.push(&block);
         (held, block)
     };

@@ -46,7 +46,7 @@ impl Rules {
 
     /// What these rules refuse that others do not.
     pub fn refusals_beyond<'r>(&'r self, others: &'r Rules) -> Vec<Refusal<'r>> {
-        let mut refused: HashMap<(Layer, &str, &Site), Vec<(&Rule, What)>> = HashMap::new();
+        let mut refused = Refused::new();
         for refusal in others.refusals() {
             let Row { rule, site } = refusal.row;
             refused.entry((rule.layer, &rule.id, site)).or_default().push((rule, refusal.what));
@@ -89,6 +89,9 @@ impl Rules {
 fn is_same(one: &Rule, other: &Rule) -> bool {
     one.file == other.file && Rule { at: other.at.clone(), ..one.clone() } == *other
 }
+
+/// By layer, rule and place: the rules that refuse there, and what.
+type Refused<'r> = HashMap<(Layer, &'r str, &'r Site), Vec<(&'r Rule, What)>>;
 
 /// Rules of one's own, by what they say.
 struct Known<'r>(HashMap<(Layer, &'r str), Vec<&'r Rule>>);

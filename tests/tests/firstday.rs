@@ -57,6 +57,7 @@ fn a_real_agent_works_in_a_real_home_from_the_first_day() -> Result<()> {
         agent,
         version: &agent.version,
         way: WAY,
+        before: "",
         is_forced: false,
         rounds: 1,
         seed: 1,

@@ -42,7 +42,7 @@ impl Arming<'_> {
         };
         // Who works in the whole home finds nothing that is not its own.
         let all_own = guarded.home.ancestors().any(|path| is_own(&self.ground.own, path));
-        let is_sought = !all_own && !(files.is_empty() && repositories.is_empty());
+        let is_sought = !(all_own || files.is_empty() && repositories.is_empty());
         let mut queue: VecDeque<_> = is_sought.then(|| (guarded.home.clone(), 0)).into_iter().collect();
         let (mut directories, mut names, mut found) = (0, 0, 0);
         let mut missed = None;
