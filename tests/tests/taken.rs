@@ -206,8 +206,8 @@ fn a_file_that_was_edited_is_obeyed_by_a_word() -> Result<()> {
     // One that holds no rules.
     fs::write(&file, "[[rule]]\nid = 3\n")?;
     let (code, said) = asked(&world, &["apply"])?;
-    let wanted = format!("session 1 goes on under the rules of before: these rules cannot be obeyed");
-    ensure!(code == Some(125) && said.contains(&wanted), "{code:?} {said}");
+    let wanted = "session 1 goes on under the rules of before: these rules cannot be obeyed";
+    ensure!(code == Some(125) && said.contains(wanted), "{code:?} {said}");
     ensure!(said.contains(&format!("{}:2:6: ", file.display())), "{said}");
     ensure!(!shell.reads("~/shared/list", "LIST\n")? && shell.reads("~/diary/today", "DEAR\n")?);
     // What is somebody else's is not closed, which is said, and keeps no other rule from closing.
