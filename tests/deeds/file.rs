@@ -36,6 +36,11 @@ pub(super) const DEEDS: &[Deed] = &[
         let (from, to) = (from.as_raw_fd(), to.as_raw_fd());
         call!(libc::SYS_renameat, from, c"absent".as_ptr(), to, c"nowhere".as_ptr()).map(drop)
     }),
+    ("linkat, absent", |p| {
+        let (from, to) = (open(&p.at("sub"), libc::O_PATH)?, open(&p.at("directory"), libc::O_PATH)?);
+        let (from, to) = (from.as_raw_fd(), to.as_raw_fd());
+        call!(libc::SYS_linkat, from, c"absent".as_ptr(), to, c"nowhere".as_ptr(), 0).map(drop)
+    }),
     ("link", |p| call!(libc::SYS_link, p.at("link").as_ptr(), p.at("linked").as_ptr()).map(drop)),
     ("link, there", |p| call!(libc::SYS_link, p.at("link").as_ptr(), p.at("open").as_ptr()).map(drop)),
     ("symlink", |p| call!(libc::SYS_symlink, c"anywhere".as_ptr(), p.at("symlink").as_ptr()).map(drop)),
