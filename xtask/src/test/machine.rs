@@ -46,7 +46,7 @@ const TESTS: [&str; 19] = [
     "tried",
 ];
 /// Of these, the tests that run in the machines: each loads the kernel side for itself, which takes a quarter of a minute there.
-const SOME: [(&str, &[&str]); 2] = [
+const SOME: [(&str, &[&str]); 3] = [
     (
         "control",
         &[
@@ -58,6 +58,14 @@ const SOME: [(&str, &[&str]); 2] = [
         ],
     ),
     ("delegates", &["an_agent_outside_ends_the_session_before_it_is_asked_for_anything"]),
+    (
+        "taken",
+        &[
+            "a_session_that_runs_obeys_what_closes_at_once_and_what_opens_counts_from_the_next_one_on",
+            "a_link_that_a_session_has_made_leads_nobody_anywhere",
+            "a_rule_for_a_task_holds_while_the_sessions_task_is_that",
+        ],
+    ),
 ];
 /// Those of them that run once more without BPF among the security modules: these kernels lack tracepoints of the host's.
 const TESTS_WITHOUT_LSM: [&str; 6] = ["boundaries", "confined", "hiding", "jewels", "operations", "tried"];
