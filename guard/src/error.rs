@@ -69,6 +69,11 @@ pub enum Error {
         /// How many.
         held: usize,
     },
+    /// a session took other rules as often as one may
+    #[error(
+        "this session took other rules {0} times, as often as one may: they count from the next session on"
+    )]
+    Taken(u32),
     /// what is left of the deny-list is root's
     #[error(
         "sessions of all users hold {held} {what} of the kernel's deny-list, and the rest is root's: end one of them"

@@ -30,6 +30,7 @@ use arming::{Armed, Arming};
 use event::jewel::access;
 pub(crate) use forms::mapped;
 pub use guarded::{Coverage, Guarded, KeyFiles, Own, OwnFile};
+pub(crate) use held::LASTING;
 use held::{Held, Holder, Key, plain};
 use policy::{Refusal, Rule};
 use staged::Readable;

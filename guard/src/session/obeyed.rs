@@ -1,6 +1,7 @@
 //! The rules that a session obeys. What it began with is armed to its end; what comes later is sets of labels of their own,
 //! which only close.
 
+use crate::Error;
 use crate::fanotify::Marks;
 use crate::t0::{Guarded, Labels};
 use event::TaskName;
@@ -27,21 +28,37 @@ pub(crate) struct Obeyed {
     /// Something that the rules close could not be closed.
     pub(super) is_partial: bool,
     pub(super) at_start: Option<Arc<AtStart>>,
+    /// The rules of which everything was closed that could be.
+    pub(super) whole: Rules,
     /// How many sets came later.
     sets: u32,
+    /// How often other rules were taken.
+    taken: u32,
 }
+
+/// How often a session takes other rules: each time adds to what it holds in the kernel.
+pub(super) const MOST: u32 = 64;
 
 impl Obeyed {
     /// What a session begins with.
     pub(crate) fn new(rules: Rules, guarded: Guarded, marks: Option<Marks>) -> Self {
         let (guarded, marks) = (Arc::new(guarded), marks.map(Arc::new));
-        Self { rules, guarded, marks, ..Self::default() }
+        Self { whole: rules.clone(), rules, guarded, marks, ..Self::default() }
     }
 
     /// The number of the next set.
     pub(super) fn next(&mut self) -> u32 {
         self.sets += 1;
         self.sets
+    }
+
+    /// Counts that other rules are taken.
+    pub(super) fn take(&mut self) -> Result<(), Error> {
+        if self.taken >= MOST {
+            return Err(Error::Taken(MOST));
+        }
+        self.taken += 1;
+        Ok(())
     }
 
     /// What holds during a task.

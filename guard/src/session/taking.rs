@@ -2,7 +2,7 @@
 //! one step. What it obeys already is not touched.
 
 use super::live::Live;
-use super::obeyed::AtStart;
+use super::obeyed::{AtStart, MOST};
 use super::watched::Watched;
 use crate::fanotify::Marks;
 use crate::links::Links;
@@ -10,7 +10,7 @@ use crate::shared::Shared;
 use crate::{Error, t0};
 use collector::Tier;
 use event::TaskName;
-use policy::{Layer, Refusal, Rule, Rules, Taken};
+use policy::{Refusal, Rule, Rules, Taken};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +30,10 @@ pub struct Taking {
     home: Option<PathBuf>,
     /// Something that its rules close could not be closed.
     is_partial: bool,
+    /// The rules of which all could be.
+    whole: Rules,
+    /// Sets of its task.
+    of_task: usize,
     at_start: Option<Arc<AtStart>>,
 }
 
@@ -70,10 +74,11 @@ impl Taking {
         if taken.begin.is_empty() && taken.end.is_empty() && !self.is_partial {
             return Ok((taken, None));
         }
-        let mut beyond = taken.rules.refusals_beyond(&self.rules);
+        // What could not be closed before may be closed now, and is said again where it cannot.
+        let mut beyond = taken.rules.refusals_beyond(&self.whole);
         if self.is_partial {
-            // What could not be closed before may be closed now, and is said again where it cannot.
-            beyond.extend(taken.rules.refusals().filter(|refusal| refusal.row.rule.layer != Layer::Shipped));
+            let is_now = |rule: &Rule| rule.is_during_alone(self.task.as_str());
+            beyond.extend(taken.rules.refusals().filter(|refusal| is_now(refusal.row.rule)));
         }
         let (always, of_task): (Vec<_>, Vec<_>) =
             beyond.into_iter().partition(|refusal| refusal.row.rule.tasks.is_empty());
@@ -84,7 +89,8 @@ impl Taking {
 
     /// What the session's rules close during a task alone.
     pub fn for_task(&self, task: &TaskName) -> Result<Closing, Error> {
-        let goes_on = *task == self.task && self.links != Links::All && !self.is_partial;
+        let looks_again = self.is_partial && self.of_task < MOST as usize;
+        let goes_on = *task == self.task && self.links != Links::All && !looks_again;
         let of_task = self.rules.refusals().filter(|refusal| refusal.row.rule.is_during_alone(task.as_str()));
         let mut closing = self.closing(&self.rules, task, None, of_task.collect())?;
         if goes_on {
@@ -163,6 +169,8 @@ impl Live {
             marks: self.obeyed.marks.clone(),
             home: self.undo.places.as_ref().map(|places| places.home().to_owned()),
             is_partial: self.obeyed.is_partial,
+            whole: self.obeyed.whole.clone(),
+            of_task: self.obeyed.of_task.len(),
             at_start: self.obeyed.at_start.clone(),
         }
     }
@@ -171,8 +179,11 @@ impl Live {
     pub fn obey(&mut self, closing: Closing) -> Result<Vec<String>, Error> {
         let Closing { rules, now, always, of_task, at_start } = closing;
         let looked = always.is_some();
-        let always = self.add(always)?;
-        let of_task = match self.add(of_task) {
+        if looked {
+            self.obeyed.take()?;
+        }
+        let always = self.add(always, t0::LASTING)?;
+        let of_task = match self.add(of_task, 0) {
             Ok(added) => added,
             Err(e) => {
                 self.release_rules(&always.set.into_iter().collect::<Vec<_>>());
@@ -190,14 +201,17 @@ impl Live {
         let mut warnings = [always.coverage.warnings, of_task.coverage.warnings].concat();
         let mut said = HashSet::new();
         warnings.retain(|warning| said.insert(warning.clone()));
+        if looked && warnings.is_empty() {
+            self.obeyed.whole = self.obeyed.rules.clone();
+        }
         self.obeyed.is_partial = !warnings.is_empty() || self.obeyed.is_partial && !looked;
         Ok(warnings)
     }
 
-    /// Adds a set of labels.
-    fn add(&mut self, found: Option<Found>) -> Result<Added, Error> {
+    /// Adds a set of labels, [`t0::LASTING`] or of a task.
+    fn add(&mut self, found: Option<Found>, lasting: u32) -> Result<Added, Error> {
         let Some(Found { staged, kept }) = found else { return Ok(Added::default()) };
-        let number = self.obeyed.next();
+        let number = self.obeyed.next() | lasting;
         let coverage = self.shared.jewels.close(self.slot, number, staged)?;
         Ok(Added { set: Some(number), coverage, kept })
     }

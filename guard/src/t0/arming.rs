@@ -347,7 +347,10 @@ impl<'a> Arming<'a> {
 fn is_ones_own(row: Row<'_>, guarded: &Guarded) -> bool {
     let Site::Home(path) = row.site else { return false };
     let path = guarded.home.join(path);
-    !row.rule.sites.contains(row.site)
+    // A name in a directory counts wherever that lies.
+    let counts_anywhere = row.rule.sites.iter().any(|site| matches!(site, Site::NameIn(..)));
+    !counts_anywhere
+        && !row.rule.sites.contains(row.site)
         && guarded.workspaces.iter().any(|workspace| path.starts_with(workspace))
 }
 

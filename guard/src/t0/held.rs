@@ -28,12 +28,14 @@ pub(super) enum Key {
 pub(super) struct Holder {
     /// The session's.
     pub(super) slot: u32,
-    /// [`BASE`], or the number of one that came later.
+    /// [`BASE`], or the number of one that came later, with [`LASTING`] where it stays to the session's end.
     pub(super) set: u32,
 }
 
 /// The set that a session begins with. Those that come later only close.
 pub(super) const BASE: u32 = 0;
+/// Set in the number of a later set that is released with its session alone.
+pub(crate) const LASTING: u32 = 1 << 31;
 
 impl Holder {
     /// The first set of a session.
@@ -67,7 +69,9 @@ impl Held {
         label: &Label,
     ) -> Result<(), Error> {
         let labels = self.entries.entry(key).or_default();
-        if labels.contains(&(holder, *label)) {
+        // What a session closed for good it closes no better twice.
+        let holds = |of: &Holder| of.slot == holder.slot && (of.set == holder.set || of.set & LASTING != 0);
+        if labels.iter().any(|(of, held)| holds(of) && held == label) {
             return Ok(());
         }
         let added = add(list, &mut self.quotas, labels, holder, key, label);
@@ -307,6 +311,28 @@ mod tests {
         for labels in [[(1, workspace), (2, ssh)], [(2, ssh), (1, workspace)]] {
             assert_eq!(shared(&labels), Label { flags: LABEL_WORKSPACE, ..ssh });
         }
+    }
+
+    #[test]
+    fn what_is_closed_for_good_is_held_once_and_outlives_a_task() {
+        let (list, mut held) = (Fake::default(), Held::default());
+        held.own(1, 1000);
+        let file = |ino: u64| Key::File(FileKey { ino, dev: 1, generation: 0 });
+        let add = |held: &mut Held, set, ino| {
+            held.add(&list, Holder { slot: 1, set }, file(ino), &plain(1, 1)).unwrap();
+        };
+        for set in [1 | LASTING, 2 | LASTING, 3] {
+            add(&mut held, set, 1);
+        }
+        assert_eq!(held.entries.get(&file(1)).map(Vec::len), Some(1));
+        // A task's own goes with it, and not what came for good meanwhile.
+        for set in [4, 5 | LASTING] {
+            add(&mut held, set, 2);
+        }
+        held.release_set(&list, Holder { slot: 1, set: 4 }).unwrap();
+        assert_eq!(held.entries.get(&file(2)).map(Vec::len), Some(1));
+        held.release(&list, 1).unwrap();
+        assert!(held.entries.is_empty());
     }
 
     #[test]

@@ -244,6 +244,9 @@ impl Arming<'_> {
             }
             // It is closed where it lies. Its other names may be somebody else's.
             if self.links != Links::All && node.identity.uid != self.uid {
+                if node.is_dir() {
+                    self.mark(node);
+                }
                 return Ok(true);
             }
             let two_names = !node.is_dir() && node.identity.nlink > 1;
