@@ -4,8 +4,10 @@ use crate::Error;
 use crate::hooks;
 use crate::kernel::{Kernel, Tier};
 use crate::lock::lock;
-use crate::programs::{CGROUPS, DATA_READY, INGRESS, TRACEPOINTS, TRACEPOINTS_MORE, program};
-use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Lsm, Program, ProgramError, RawTracePoint};
+use crate::programs::{CGROUPS, DATA_READY, FUNCTIONS, INGRESS, TRACEPOINTS, TRACEPOINTS_MORE, program};
+use aya::programs::{
+    CgroupAttachMode, CgroupSkbAttachType, FEntry, Lsm, Program, ProgramError, RawTracePoint,
+};
 use std::any::Any;
 use std::collections::HashSet;
 use sys::mountinfo::cgroup_root;
@@ -87,6 +89,20 @@ impl Kernel {
                     program.error = Some("this kernel has no such tracepoint".to_owned());
                 } else {
                     program.hook = taken.join(" ");
+                }
+            }
+        }
+        for (name, function) in FUNCTIONS.iter().filter(|(name, _)| loaded.contains(*name)) {
+            let program: &mut FEntry = program(&mut bpf, name)?;
+            match program.attach() {
+                Ok(id) => made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?)),
+                Err(error) => {
+                    tracing::warn!(function, %error, "who begins to listen is known a quarter of a second later");
+                    if let Some(program) =
+                        lock(&self.programs).iter_mut().find(|program| program.name == *name)
+                    {
+                        program.error = Some(error.to_string());
+                    }
                 }
             }
         }

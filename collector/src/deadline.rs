@@ -3,6 +3,7 @@
 use crate::kernel::Kernel;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use sys::clock::monotonic_ns;
 
 impl Kernel {
     /// Pushes the deadline on, to `by` from now. Returns for how long it had passed.
@@ -24,10 +25,4 @@ impl Kernel {
         let entries = self.maps.members.entries().into_iter();
         entries.filter(|(_, member)| member.stopped != 0).map(|(pid, member)| (pid, member.stopped)).collect()
     }
-}
-
-/// CLOCK_MONOTONIC, ns.
-fn monotonic_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }

@@ -7,7 +7,8 @@ use crate::kernel::{Attached, Kernel, Options, Tier};
 use crate::maps::Maps;
 use crate::offsets::{Registers, registers};
 use crate::programs::{
-    CGROUPS, CHANGED, DATA_READY, FORMS, IO_COMPLETE, QUESTIONS, TRACEPOINTS, TRACEPOINTS_MORE, program,
+    CGROUPS, CHANGED, DATA_READY, FORMS, FUNCTIONS, IO_COMPLETE, QUESTIONS, TRACEPOINTS, TRACEPOINTS_MORE,
+    program,
 };
 use crate::strays::Strays;
 use crate::verify::verify;
@@ -142,8 +143,13 @@ fn load_hooks(bpf: &mut Ebpf, facts: &Facts) -> Result<Vec<Attached>, Error> {
 }
 
 /// Loads a program that no hook's types are needed for.
-fn load_plain(_: &str, program: &mut Program) -> Result<(), ProgramError> {
+fn load_plain(name: &str, program: &mut Program, types: &aya::Btf) -> Result<(), ProgramError> {
     match program {
+        Program::FEntry(program) => {
+            let function =
+                FUNCTIONS.iter().find(|(of, _)| *of == name).map_or(name, |(_, function)| *function);
+            program.load(function, types)
+        }
         Program::RawTracePoint(program) => program.load(),
         Program::CgroupSockAddr(program) => program.load(),
         Program::CgroupSock(program) => program.load(),
@@ -200,9 +206,13 @@ impl Kernel {
         let more = more.map(|(name, hooks)| (*name, hooks.join(" "), *name == DATA_READY));
         let needed = TRACEPOINTS.iter().map(|(name, hook)| (*name, (*hook).to_owned(), true));
         let cgroups = CGROUPS.iter().map(|(name, hook)| (*name, (*hook).to_owned(), false));
+        let functions = FUNCTIONS.iter().map(|(name, function)| (*name, (*function).to_owned(), false));
+        let more = more.chain(functions);
         let wanted: Vec<_> = needed.chain(called).chain(asked).chain(more).chain(cgroups).collect();
         let names: Vec<_> = wanted.iter().map(|(name, ..)| *name).collect();
-        let mut said = verify(&mut bpf, &names, load_plain);
+        let types = aya::Btf::from_sys_fs().map_err(|error| Error::Btf(error.to_string()))?;
+        let mut said = verify(&mut bpf, &names, |name, program| load_plain(name, program, &types));
+        drop(types);
         let mut programs = Vec::new();
         for (name, hook, needed) in wanted {
             let loaded = said.remove(name).ok_or(Error::Incomplete(name))?;

@@ -12,6 +12,8 @@ pub(crate) const TRACEPOINTS: &[(&str, &str)] = &[
     ("exit", "sched_process_exit"),
     ("sys_exit", "sys_exit"),
 ];
+/// Programs at the beginning of a function of the kernel, which it may lack, and the function.
+pub(crate) const FUNCTIONS: &[(&str, &str)] = &[("unix_listens", "unix_listen")];
 /// Programs that answer questions; never attached.
 pub(crate) const QUESTIONS: &[&str] = &["identify", "judge"];
 /// Programs in which the end of a system call, or of a request through io_uring, goes on, by `abi::form`.
@@ -40,6 +42,7 @@ pub(crate) const TRACEPOINTS_MORE: &[(&str, &[&str])] = &[
     ("io_request", &["io_uring_submit_req", "io_uring_submit_sqe"]),
     (CHANGED, &["inode_set_ctime_to_ts", "ctime_ns_xchg", "ctime_xchg_skip"]),
     (DATA_READY, &["sk_data_ready"]),
+    ("tcp_listens", &["inet_sock_set_state"]),
     (IO_COMPLETE, &["io_uring_complete"]),
     ("io_failed", &["io_uring_req_failed"]),
 ];
@@ -73,6 +76,7 @@ where
         .map(|(name, _)| name)
         .chain(FORMS.iter().map(|(name, _)| name))
         .chain(TRACEPOINTS_MORE.iter().map(|(name, _)| name))
+        .chain(FUNCTIONS.iter().map(|(name, _)| name))
         .chain(QUESTIONS)
         .chain(HOOKS.iter().map(|hook| &hook.program));
     let missing = Error::Incomplete(known.copied().find(|known| *known == name).unwrap_or("program"));

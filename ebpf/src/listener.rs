@@ -1,13 +1,14 @@
 //! Who listens: the process behind the socket that an address, a file or a name leads to.
 
+use crate::head::Head;
 use crate::maps::{CONNECTED, DELEGATES, LISTENERS, LOCAL, NAMES_BOUND, NAMES_KNOWN, OWN_LISTENERS};
-use crate::peer::Peer;
+use crate::peer::{Peer, inode};
 use crate::read::{Address, zeroed};
 use crate::task::{self, Inside};
-use crate::{dentry, loan, offsets};
+use crate::{beginner, dentry, loan, offsets};
 use abi::{Listener, SOCKET_FILE, SOCKET_INODE, SOCKET_NAME, SOCKET_WORDS};
 use aya_ebpf::EbpfContext;
-use aya_ebpf::bindings::bpf_sock_tuple;
+use aya_ebpf::bindings::{__sk_buff, bpf_sock_tuple};
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_sk_lookup_tcp, bpf_sk_lookup_udp, bpf_sk_release,
 };
@@ -36,6 +37,34 @@ pub struct Found {
     pub own: bool,
     /// Why no session but its own may reach it; 0: nothing speaks against it.
     pub reason: u32,
+    /// It is somebody outside that has begun to listen since user space looked who does.
+    pub is_new: bool,
+}
+
+impl Found {
+    #[inline(always)]
+    fn nobody(local: bool) -> Found {
+        Found { local, inode: 0, pid: 0, own: false, reason: 0, is_new: false }
+    }
+
+    /// Whose the socket is that was found, for the session in a slot.
+    #[inline(always)]
+    fn look_up(&mut self, slot: u32) {
+        // SAFETY: read only.
+        match unsafe { OWN_LISTENERS.get(self.inode) }.copied() {
+            Some(listener) => {
+                self.pid = listener.tgid;
+                self.own = listener.session == slot;
+            }
+            None => {
+                self.is_new = beginner::is_new(self.inode);
+                self.pid = listens_at(self.inode) as u32;
+            }
+        }
+        if !self.own && self.pid != 0 {
+            self.reason = reason_of(u64::from(slot), u64::from(self.pid)) as u32;
+        }
+    }
 }
 
 /// Why a process may not be reached by the session in a slot; 0 where nothing speaks against it, or it is the session's own.
@@ -154,7 +183,7 @@ pub extern "C" fn listens_at(inode: u64) -> u64 {
 /// from which a datagram says that it is sent.
 #[inline(always)]
 pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> Found {
-    let mut found = Found { local: false, inode: 0, pid: 0, own: false, reason: 0 };
+    let mut found = Found::nobody(false);
     let own = socket(ctx);
     if peer.kind == SOCK_DGRAM {
         // Whoever is sent to may answer.
@@ -169,27 +198,14 @@ pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> 
         return found;
     }
     let addr = led(own, bound, peer.addr);
-    let port = peer.port.to_be();
-    let mut tuple = MaybeUninit::<bpf_sock_tuple>::zeroed();
-    let size = if is_mapped(addr) {
-        // SAFETY: the place of a tuple, all of it zero.
-        let ipv4 = unsafe { &mut (*tuple.as_mut_ptr()).__bindgen_anon_1.ipv4 };
-        (ipv4.daddr, ipv4.dport) = ((addr[1] >> 32) as u32, port);
-        ipv4.saddr = ipv4.daddr;
-        12
-    } else {
-        // SAFETY: as above.
-        let ipv6 = unsafe { &mut (*tuple.as_mut_ptr()).__bindgen_anon_1.ipv6 };
-        ipv6.daddr = [addr[0] as u32, (addr[0] >> 32) as u32, addr[1] as u32, (addr[1] >> 32) as u32];
-        (ipv6.saddr, ipv6.dport) = (ipv6.daddr, port);
-        36
-    };
+    let mut place = MaybeUninit::zeroed();
+    let size = tuple(&mut place, addr, addr, 0, peer.port.to_be());
     // SAFETY: the context of this program type, and a tuple of that size.
     let sk = unsafe {
         if peer.kind == SOCK_STREAM {
-            bpf_sk_lookup_tcp(ctx.as_ptr(), tuple.as_mut_ptr(), size, OF_SOCKET, 0)
+            bpf_sk_lookup_tcp(ctx.as_ptr(), place.as_mut_ptr(), size, OF_SOCKET, 0)
         } else {
-            bpf_sk_lookup_udp(ctx.as_ptr(), tuple.as_mut_ptr(), size, OF_SOCKET, 0)
+            bpf_sk_lookup_udp(ctx.as_ptr(), place.as_mut_ptr(), size, OF_SOCKET, 0)
         }
     };
     if sk.is_null() {
@@ -201,22 +217,74 @@ pub fn find(ctx: &SockAddrContext, inside: &Inside, peer: &Peer, bound: u32) -> 
     if found.inode == 0 {
         return found;
     }
-    // SAFETY: read only.
-    match unsafe { OWN_LISTENERS.get(found.inode) }.copied() {
-        Some(listener) => {
-            found.pid = listener.tgid;
-            found.own = listener.session == inside.slot;
-        }
-        None => found.pid = listens_at(found.inode) as u32,
-    }
-    if !found.own && found.pid != 0 {
-        found.reason = reason_of(u64::from(inside.slot), u64::from(found.pid)) as u32;
-    }
+    found.look_up(inside.slot);
     // Of what is sent to many, who may not be reached is all that matters.
     if !found.local && found.reason == 0 {
         (found.inode, found.pid, found.own) = (0, 0, false);
     }
     found
+}
+
+/// Who answers, or is to answer, a packet by TCP that the session in a slot sends; `None` where nobody does.
+#[inline(always)]
+pub fn answers(skb: *mut __sk_buff, head: &Head, slot: u32) -> Option<Found> {
+    let mut found = Found::nobody(true);
+    // Until the connection is there, what the kernel finds for a packet is who listens. Later, and where the handshake is left out,
+    // it is the connection's own end.
+    let is_end = sought(skb, head, head.source_port, &mut found);
+    if is_end {
+        sought(skb, head, 0, &mut found);
+    }
+    if found.inode == 0 {
+        return None;
+    }
+    found.look_up(slot);
+    Some(found)
+}
+
+/// Looks up the socket for a packet, and whether it is one end of a connection.
+#[inline(always)]
+fn sought(skb: *mut __sk_buff, head: &Head, source_port: u16, found: &mut Found) -> bool {
+    /// include/net/tcp_states.h
+    const TCP_LISTEN: u32 = 10;
+    let mut place = MaybeUninit::zeroed();
+    let size = tuple(&mut place, head.source, head.target, source_port, head.target_port);
+    // SAFETY: the context of this program type, and a tuple of that size.
+    let sk = unsafe { bpf_sk_lookup_tcp(skb.cast(), place.as_mut_ptr(), size, OF_SOCKET, 0) };
+    if sk.is_null() {
+        return false;
+    }
+    // SAFETY: what the look-up has returned.
+    let listens = unsafe { core::ptr::read_volatile(&raw const (*sk).state) } == TCP_LISTEN;
+    found.inode = if listens { inode(plain(sk.cast())) } else { 0 };
+    // SAFETY: as above.
+    unsafe { bpf_sk_release(sk.cast()) };
+    !listens
+}
+
+/// Writes what a socket is looked up by, ports in network byte order, and returns its size.
+#[inline(always)]
+fn tuple(
+    place: &mut MaybeUninit<bpf_sock_tuple>,
+    source: [u64; 2],
+    target: [u64; 2],
+    source_port: u16,
+    target_port: u16,
+) -> u32 {
+    let words =
+        |addr: [u64; 2]| [addr[0] as u32, (addr[0] >> 32) as u32, addr[1] as u32, (addr[1] >> 32) as u32];
+    if is_mapped(target) {
+        // SAFETY: the place of a tuple, all of it zero.
+        let ipv4 = unsafe { &mut (*place.as_mut_ptr()).__bindgen_anon_1.ipv4 };
+        (ipv4.saddr, ipv4.sport) = ((source[1] >> 32) as u32, source_port);
+        (ipv4.daddr, ipv4.dport) = ((target[1] >> 32) as u32, target_port);
+        return 12;
+    }
+    // SAFETY: as above.
+    let ipv6 = unsafe { &mut (*place.as_mut_ptr()).__bindgen_anon_1.ipv6 };
+    (ipv6.saddr, ipv6.sport) = (words(source), source_port);
+    (ipv6.daddr, ipv6.dport) = (words(target), target_port);
+    36
 }
 
 /// The socket that a hook on an address is about.
@@ -313,18 +381,11 @@ fn is_mapped(addr: [u64; 2]) -> bool {
 
 /// A pointer with a type as a plain address: read from where it is kept.
 #[inline(always)]
-fn plain(sk: *mut core::ffi::c_void) -> Address {
+pub fn plain(sk: *mut core::ffi::c_void) -> Address {
     let kept = MaybeUninit::new(sk);
     let mut address = MaybeUninit::<u64>::uninit();
     // SAFETY: both are eight bytes of this stack.
     let failed = unsafe { bpf_probe_read_kernel(address.as_mut_ptr().cast(), 8, kept.as_ptr().cast()) };
     // SAFETY: the helper filled it, or zeroed it when it failed.
     if failed == 0 { Address(unsafe { address.assume_init() }) } else { Address(0) }
-}
-
-/// The number of a socket's inode, as `/proc/PID/fd` shows it; 0 where there is none.
-#[inline(always)]
-fn inode(sk: Address) -> u64 {
-    let Some(socket) = (!sk.is_null()).then(|| sk.follow(offsets::sk_socket())).flatten() else { return 0 };
-    Address(socket.0.wrapping_add(offsets::socket_inode() as u64)).get(offsets::inode_number()).unwrap_or(0)
 }

@@ -15,7 +15,9 @@ use crate::process::{ENVIRONMENT, is_outside};
 use crate::read::{Address, argument, zeros};
 use crate::ring::{FileOperation, open_access, tell_file, verdict};
 use crate::task::{self, Inside};
-use crate::{decide, dentry, endpoint, itself, lent, listener, mount, refusal, socket, terminal, worker};
+use crate::{
+    beginner, decide, dentry, endpoint, itself, lent, listener, mount, refusal, socket, terminal, worker,
+};
 use abi::{CALL_APART, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::lsm;
@@ -23,6 +25,8 @@ use aya_ebpf::programs::LsmContext;
 
 const ALLOW: i32 = 0;
 const EPERM: i32 = -1;
+/// `ECONNREFUSED`, include/uapi/asm-generic/errno.h: as if nobody listened yet. No denial: it is not known who does.
+const NOT_YET: i32 = -111;
 /// `__FMODE_EXEC` in `f_flags`: the kernel opens a program; told as an exec.
 const FMODE_EXEC: u32 = 0x20;
 const PROT_EXEC: u64 = 4;
@@ -360,7 +364,12 @@ fn to_unix(op: u16, other: Address, told: bool) -> i32 {
     if deadline::stops(&inside) {
         return PUT_OFF;
     }
+    // Before it is asked who that is.
+    let is_new = op == op::CONNECT && beginner::is_new(peer::inode(other));
     let (behind, decided) = endpoint::decide(&inside, other, other, MEANS_LSM);
+    if is_new && decided.stage == 0 && inside.session().flags & abi::SESSION_ENFORCE != 0 {
+        return NOT_YET;
+    }
     if told || decided.stage != 0 {
         let peer = Peer {
             family: 1,

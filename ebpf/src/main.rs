@@ -1,6 +1,6 @@
 //! Wardline's kernel programs: mechanism and no policy.
 //!
-//! Observe (raw tracepoints), refuse (LSM and cgroup hooks), and answer questions of user space about its own
+//! Observe (raw tracepoints and one function), refuse (LSM and cgroup hooks), and answer questions of user space about its own
 //! descriptors. What is refused lies in maps that user space writes; field offsets of the running kernel lie in
 //! `.rodata` (rustc emits no CO-RE relocations). Must never believe user memory: paths and arguments of the guarded
 //! side are carried as claims, and decide nothing.
@@ -11,13 +11,16 @@
 
 mod answer;
 mod atomic;
+mod beginner;
 mod call;
 mod change;
 mod deadline;
 mod decide;
 mod dentry;
 mod descriptor;
+mod door;
 mod endpoint;
+mod head;
 mod hold;
 mod itself;
 mod lent;

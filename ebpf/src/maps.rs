@@ -1,13 +1,14 @@
 //! The maps. User space writes the deny-list, the programs write members and rings.
 
 use abi::{
-    Connected, FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, Listener, MAX_DELEGATES, MAX_ITSELF,
-    MAX_LISTENERS, MAX_LOCAL, MAX_MEMBERS, MAX_NETS, MAX_OWN, MAX_PIDS, MAX_PLACES, MAX_REWRITES,
+    Connected, FileKey, Identity, Itself, LABEL_BITS, LOSSES, Label, Listener, MAX_BEGINNERS, MAX_DELEGATES,
+    MAX_ITSELF, MAX_LISTENERS, MAX_LOCAL, MAX_MEMBERS, MAX_NETS, MAX_OWN, MAX_PIDS, MAX_PLACES, MAX_REWRITES,
     MAX_SESSIONS, MAX_T0, MAX_T0_NAMES, MAX_T1, MAX_T1_NAMES, Member, NAME_BITS, NameKey, NetKey, NetLabel,
     OwnKey, PLANS as PLAN_COUNT, PlaceKey, Plan, RewriteKey, SOCKET_WORDS, Session, Socket, T1Key, T1NameKey,
     Verdict,
 };
-use aya_ebpf::macros::map;
+use aya_ebpf::btf_maps::SkStorage;
+use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 
 /// Do not allocate all entries at once.
@@ -65,6 +66,16 @@ pub static LISTENERS: HashMap<[u64; SOCKET_WORDS], u32> =
 /// goes: it is another's then.
 #[map]
 pub static OWN_LISTENERS: LruHashMap<u64, Listener> = LruHashMap::with_max_entries(MAX_LISTENERS, 0);
+/// Sockets at which somebody outside of all sessions has begun to listen, by inode, and when. Of too many, what was not used for
+/// longest goes: it is taken for known then.
+#[map]
+pub static BEGINNERS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(MAX_BEGINNERS, 0);
+/// How far user space has looked who listens: `LOOK_*` words.
+#[map]
+pub static LOOK: Array<u64> = Array::with_max_entries(abi::LOOK_WORDS, MMAPABLE);
+/// Connections to this machine that are not decided yet, at their sockets: see [`crate::door`].
+#[btf_map]
+pub static DOORS: SkStorage<Door> = SkStorage::new();
 /// Abstract names of unix sockets that a baseline knows, each with its policy's number.
 #[map]
 pub static NAMES_KNOWN: HashMap<[u64; SOCKET_WORDS], u32> =
@@ -171,6 +182,22 @@ pub struct Begun {
     pub count: u64,
     /// Addresses of the last of them.
     pub inodes: [u64; INODES],
+}
+
+/// A connection by TCP to this machine, until it is known who is at its other end.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Door {
+    /// Inode of the socket that listened when it was asked for; 0: nobody did.
+    pub inode: u64,
+    /// Who asked for it.
+    pub tgid: u32,
+    /// Its thread.
+    pub tid: u32,
+    /// Index into `SESSIONS`.
+    pub session: u32,
+    /// What is known: see [`crate::door`].
+    pub state: u32,
 }
 
 /// Inodes of one call that are remembered: a rename through overlayfs changes six. A power of two.

@@ -1,11 +1,13 @@
 //! Packets that name hosts: DNS messages, and the beginnings of TLS connections. They are handed on as they are, since user
-//! space takes them apart, and every packet passes.
+//! space takes them apart, and every packet passes that a [`door`] lets out.
 //!
 //! A packet is received in whatever thread is interrupted, so that nothing here asks who runs: a socket belongs to the
 //! thread that connected it, or sent by it, and is known by its cookie.
 
+use crate::door;
+use crate::head::{self, Head, TCP, UDP, bytes};
 use crate::maps::{SCRATCH_LEN, SOCKETS};
-use crate::peer::{Peer, mapped};
+use crate::peer::Peer;
 use crate::read::opaque;
 use crate::ring::{Buffer, Urgency};
 use crate::task::{self, Inside};
@@ -18,9 +20,8 @@ use aya_ebpf::programs::{SkBuffContext, SockAddrContext};
 use core::mem::size_of;
 
 const PASS: i32 = 1;
+const DROP: i32 = 0;
 const DNS: u16 = 53;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 const SOCK_STREAM: u16 = 1;
 /// Bytes of payload that a record carries at most: a DNS message of 1,232 bytes, and a ClientHello with the key shares of
 /// today; a power of two, so that the bound is a mask.
@@ -53,23 +54,12 @@ pub fn ingress(ctx: SkBuffContext) -> i32 {
 /// A packet from a socket.
 #[cgroup_skb(egress)]
 pub fn egress(ctx: SkBuffContext) -> i32 {
-    look(ctx.skb.skb, false);
+    let skb = ctx.skb.skb;
+    if door::keeps(skb) {
+        return DROP;
+    }
+    look(skb, false);
     PASS
-}
-
-/// Some bytes of a packet, from its network header on.
-#[inline(always)]
-fn bytes<const LEN: usize>(skb: *mut __sk_buff, at: u32) -> Option<[u8; LEN]> {
-    let mut bytes = [0; LEN];
-    // SAFETY: `LEN` bytes of this stack.
-    let failed =
-        unsafe { bpf_skb_load_bytes(skb.cast_const().cast(), at, bytes.as_mut_ptr().cast(), LEN as u32) };
-    (failed == 0).then_some(bytes)
-}
-
-#[inline(always)]
-fn word(bytes: [u8; 2]) -> u16 {
-    u16::from_be_bytes(bytes)
 }
 
 #[inline(always)]
@@ -79,31 +69,14 @@ fn look(skb: *mut __sk_buff, incoming: bool) -> Option<()> {
     let socket = SOCKETS.get_ptr_mut(cookie)?;
     // SAFETY: the look-up succeeded; an entry that is evicted meanwhile stays readable for a grace period.
     let known = unsafe { *socket };
-    let [first] = bytes::<1>(skb, 0)?;
-    let (protocol, transport, remote) = match first >> 4 {
-        4 => {
-            let [fragment_high, fragment_low, _, protocol] = bytes::<4>(skb, 6)?;
-            if fragment_high & 0x1f != 0 || fragment_low != 0 {
-                return None;
-            }
-            let ip4 = bytes::<4>(skb, if incoming { 12 } else { 16 })?;
-            (protocol, u32::from(first & 15) * 4, mapped(u32::from_ne_bytes(ip4)))
-        }
-        6 => {
-            let [protocol] = bytes::<1>(skb, 6)?;
-            let low = bytes::<8>(skb, if incoming { 8 } else { 24 })?;
-            let high = bytes::<8>(skb, if incoming { 16 } else { 32 })?;
-            (protocol, 40, [u64::from_ne_bytes(low), u64::from_ne_bytes(high)])
-        }
-        _ => return None,
-    };
-    let (source, target) = (word(bytes(skb, transport)?), word(bytes(skb, transport + 2)?));
+    let head = Head::of(skb)?;
+    let (source, target) = (u16::from_be(head.source_port), u16::from_be(head.target_port));
     let (local_port, remote_port) = if incoming { (target, source) } else { (source, target) };
-    let payload = match protocol {
-        UDP if remote_port == DNS => transport + 8,
+    let remote = if incoming { head.source } else { head.target };
+    let payload = match head.protocol {
+        UDP if remote_port == DNS => head.transport + 8,
         TCP if !incoming && known.looked < SEGMENTS => {
-            let [offset] = bytes::<1>(skb, transport + 12)?;
-            let payload = transport + u32::from(offset >> 4) * 4;
+            let payload = head.data(skb)?;
             // TLS: a record with a handshake, whose first message is a ClientHello.
             let [record, version, _, _, _, message] = bytes::<6>(skb, payload)?;
             // SAFETY: as above. Two segments of one socket do not pass at once; if they did, one more would be looked at.
@@ -119,9 +92,7 @@ fn look(skb: *mut __sk_buff, incoming: bool) -> Option<()> {
     };
     // The process may have ended, and its session's place have been given to another one.
     let inside = task::find(known.tgid, known.tid).filter(|inside| inside.slot == known.session)?;
-    // SAFETY: the context of this program type.
-    let whole = unsafe { core::ptr::read_volatile(&raw const (*skb).len) };
-    let payload_len = whole.checked_sub(payload).filter(|len| *len > 0)?;
+    let payload_len = head::len(skb).checked_sub(payload).filter(|len| *len > 0)?;
     let buffer = Buffer::claim()?;
     let record: *mut Packet = buffer.record();
     let taken = (opaque(payload_len.min(PAYLOAD) - 1) & (PAYLOAD - 1)) + 1;
@@ -132,7 +103,7 @@ fn look(skb: *mut __sk_buff, incoming: bool) -> Option<()> {
         (*record).remote = core::mem::transmute::<[u64; 2], [u8; 16]>(remote);
         (*record).remote_port = remote_port;
         (*record).local_port = local_port;
-        (*record).protocol = u16::from(protocol);
+        (*record).protocol = u16::from(head.protocol);
         (*record).incoming = u16::from(incoming);
         (*record).payload_len = taken;
         (*record).cut = u32::from(payload_len > PAYLOAD);

@@ -53,6 +53,13 @@ pub fn file(sk: Address) -> Option<Address> {
     if sk.is_null() { None } else { sk.follow(offsets::unix_dentry()) }
 }
 
+/// The number of a socket's inode, as `/proc/PID/fd` shows it; 0 where there is none.
+#[inline(always)]
+pub fn inode(sk: Address) -> u64 {
+    let Some(socket) = (!sk.is_null()).then(|| sk.follow(offsets::sk_socket())).flatten() else { return 0 };
+    Address(socket.0.wrapping_add(offsets::socket_inode() as u64)).get(offsets::inode_number()).unwrap_or(0)
+}
+
 /// What is told of an operation on a socket besides its peer.
 #[derive(Clone, Copy)]
 pub struct NetOperation {

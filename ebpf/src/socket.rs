@@ -5,7 +5,7 @@ use crate::peer::{NetOperation, Peer, mapped, tell};
 use crate::read::zeros;
 use crate::ring::verdict;
 use crate::task::{self, Inside};
-use crate::{decide, listener, loan, packet, refusal, worker};
+use crate::{decide, door, listener, loan, packet, refusal, worker};
 use abi::{MEANS_CGROUP, REASON_LENT, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_set_retval;
@@ -16,6 +16,9 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const ALLOW: i32 = 1;
 const REFUSE: i32 = 0;
+/// `ENOBUFS`, include/uapi/asm-generic/errno.h
+const NO_ROOM: i32 = -105;
+const SOCK_STREAM: u16 = 1;
 
 /// `connect(2)` of IPv4, and what implies it: TCP fast open, io_uring.
 #[cgroup_sock_addr(connect4)]
@@ -93,6 +96,25 @@ fn to_address(ctx: &SockAddrContext, op: u16, ipv6: bool) -> i32 {
     } else {
         decide::address(&inside, peer.addr, peer.port, access::CONNECT, MEANS_CGROUP, own)
     };
+    // Who has just begun to listen is told of when it is known who that is.
+    let told = decided.stage != 0 || !found.is_new;
+    let is_tcp = op == op::CONNECT && peer.kind == SOCK_STREAM;
+    if is_tcp && !found.local {
+        door::open(ctx);
+    } else if is_tcp
+        && decided.flags & VERDICT_REFUSED == 0
+        && inside.session().flags & abi::SESSION_ENFORCE != 0
+    {
+        if !door::shut(ctx, &inside, &found, told) {
+            // SAFETY: the helper has no preconditions.
+            unsafe { bpf_set_retval(NO_ROOM) };
+            return REFUSE;
+        }
+        if !told {
+            packet::expect(ctx, &inside, &peer);
+            return ALLOW;
+        }
+    }
     let operation =
         NetOperation { peer: found.pid, own: found.own, socket: found.inode, ..NetOperation::before(op, 0) };
     tell(&inside, &operation, &peer, &decided);

@@ -6,22 +6,26 @@
 mod outsider;
 mod pipes;
 mod sockets;
+mod waker;
 
 use crate::{DenyList, Error};
+use collector::LISTENS_AFTER;
 pub(crate) use outsider::Outsider;
 use sys::process;
 
 pub use sockets::Own;
 use sockets::Told;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
+pub use waker::Waker;
 use wire::PeerKind;
 
 /// Between two looks at who runs: an agent's daemon takes longer to start.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// Questions about single processes that wait.
+/// What is asked, and waits.
 const QUESTIONS: usize = 64;
 const UNGUARDED: &str = "what works for others outside of the sessions can be reached by them";
 
@@ -31,7 +35,9 @@ pub struct Delegates {
     /// Held by who looks at processes, which may take its time. Nobody else waits for it.
     looking: Mutex<Told>,
     state: Mutex<State>,
-    questions: SyncSender<Question>,
+    asked: SyncSender<Asked>,
+    /// What [`DenyList::asked_to_look`] was when the last look was asked for that is done.
+    looked: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -52,19 +58,27 @@ pub(crate) enum Who {
     Pipe(u32, u64),
 }
 
+/// What whoever looks is asked.
+enum Asked {
+    /// Who somebody is.
+    Who(Question),
+    /// To look soon: what [`DenyList::asked_to_look`] is.
+    Look(u64),
+}
+
 /// Who it is, asked for a session that has reached it.
 struct Question {
     who: Who,
     uid: u32,
     slot: u32,
-    asked: Arc<Mutex<Asked>>,
+    answers: Arc<Mutex<Answers>>,
 }
 
 /// What one session has asked, and what came of it.
 #[derive(Default)]
-struct Asked {
+struct Answers {
     pending: HashSet<Who>,
-    answers: Vec<(Who, Option<Outsider>)>,
+    found: Vec<(Who, Option<Outsider>)>,
 }
 
 /// One session's interest in its user's; ends when it is dropped.
@@ -72,18 +86,30 @@ pub struct Watch {
     delegates: Arc<Delegates>,
     uid: u32,
     slot: u32,
-    asked: Arc<Mutex<Asked>>,
+    answers: Arc<Mutex<Answers>>,
 }
 
 impl Delegates {
     /// Of nobody yet. What is found goes into the deny-list.
     pub fn new(list: Arc<dyn DenyList>) -> Arc<Delegates> {
-        let (questions, asked) = sync_channel(QUESTIONS);
-        let delegates =
-            Arc::new(Delegates { list, looking: Mutex::default(), state: Mutex::default(), questions });
+        let (sender, asked) = sync_channel(QUESTIONS);
+        let delegates = Arc::new(Delegates {
+            list,
+            looking: Mutex::default(),
+            state: Mutex::default(),
+            asked: sender,
+            looked: Arc::default(),
+        });
         let weak = Arc::downgrade(&delegates);
         std::thread::spawn(move || run(&weak, &asked));
         delegates
+    }
+
+    /// What wakes who looks.
+    pub fn waker(&self) -> Waker {
+        let sender = self.asked.clone();
+        let wake = move |asked| sender.try_send(Asked::Look(asked)).is_ok();
+        Waker::new(Arc::clone(&self.list), Arc::clone(&self.looked), wake)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -93,7 +119,7 @@ impl Delegates {
     /// Watches a user's for a session from now on; those that run are in the deny-list when this returns.
     pub fn watch(self: &Arc<Self>, uid: u32, slot: u32) -> Result<Watch, Error> {
         *self.state().users.entry(uid).or_default() += 1;
-        let watch = Watch { delegates: Arc::clone(self), uid, slot, asked: Arc::default() };
+        let watch = Watch { delegates: Arc::clone(self), uid, slot, answers: Arc::default() };
         self.look()?;
         Ok(watch)
     }
@@ -106,6 +132,7 @@ impl Delegates {
     /// Looks at who runs, and puts it into the deny-list.
     fn look(&self) -> Result<(), Error> {
         let mut told = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = Instant::now();
         let users: HashSet<u32> = self.state().users.keys().copied().collect();
         let running: BTreeMap<u32, Outsider> = if users.is_empty() {
             BTreeMap::new()
@@ -129,7 +156,12 @@ impl Delegates {
         let outside = running.keys().copied().filter(|pid| !self.is_member(*pid)).collect();
         state.known = running;
         drop(state);
-        if users.is_empty() { done } else { done.and(told.tell(&*self.list, outside)) }
+        if !users.is_empty() {
+            done = done.and(told.tell(&*self.list, outside));
+        }
+        // What could not be written down is said by the error, and is reached as if nobody looked.
+        self.list.set_looked(began.elapsed());
+        done
     }
 
     fn session_of(&self, pid: u32) -> Option<u32> {
@@ -176,33 +208,33 @@ impl Delegates {
             }
             self.state().known.insert(outsider.pid, outsider.clone());
         }
-        let mut asked = question.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.pending.remove(&who);
-        asked.answers.push((who, found));
+        let mut answers = question.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.pending.remove(&who);
+        answers.found.push((who, found));
     }
 }
 
 impl Watch {
     /// Asks who it is that the session has reached; the answer comes by [`Watch::answers`].
     pub(crate) fn ask(&self, who: Who) {
-        let mut asked = self.asked();
-        if !asked.pending.insert(who) {
+        let mut known = self.known();
+        if !known.pending.insert(who) {
             return;
         }
-        let question = Question { who, uid: self.uid, slot: self.slot, asked: Arc::clone(&self.asked) };
-        if self.delegates.questions.try_send(question).is_err() {
-            asked.pending.remove(&who);
+        let question = Question { who, uid: self.uid, slot: self.slot, answers: Arc::clone(&self.answers) };
+        if self.delegates.asked.try_send(Asked::Who(question)).is_err() {
+            known.pending.remove(&who);
             tracing::warn!(?who, "too many processes outside of the sessions are asked about");
         }
     }
 
     /// What came of the questions since the last call; `None`: there is no such process any more.
     pub(crate) fn answers(&self) -> Vec<(Who, Option<Outsider>)> {
-        std::mem::take(&mut self.asked().answers)
+        std::mem::take(&mut self.known().found)
     }
 
-    fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -218,27 +250,48 @@ impl Drop for Watch {
     }
 }
 
-/// Looks again and again, as long as anybody holds the delegates.
-fn run(delegates: &Weak<Delegates>, asked: &Receiver<Question>) {
-    let mut looked = Instant::now();
+/// Looks again and again, as long as anybody holds the delegates, and soon where that is asked.
+fn run(delegates: &Weak<Delegates>, asked: &Receiver<Asked>) {
+    let (mut due, mut took, mut failed) = (Instant::now() + INTERVAL, Duration::ZERO, false);
+    // What the next look was asked for, and what was asked after that.
+    let (mut wanted, mut later) = (None, None);
     loop {
-        let question = match asked.recv_timeout(INTERVAL.saturating_sub(looked.elapsed())) {
-            Ok(question) => Some(question),
+        let came = match asked.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Ok(came) => Some(came),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let Some(delegates) = delegates.upgrade() else { return };
-        if let Some(question) = question {
-            delegates.answer(&question);
+        match came {
+            Some(Asked::Who(question)) => delegates.answer(&question),
+            Some(Asked::Look(asked)) if wanted.is_some() => later = Some(asked),
+            Some(Asked::Look(asked)) => {
+                wanted = Some(asked);
+                due = Instant::now() + soon(took);
+            }
+            None => {}
         }
         // However much is asked.
-        if looked.elapsed() >= INTERVAL {
-            if let Err(error) = delegates.look() {
-                tracing::error!(%error, "{UNGUARDED}");
-            }
-            looked = Instant::now();
+        if Instant::now() < due {
+            continue;
         }
+        let began = Instant::now();
+        let looked = delegates.look();
+        if let Some(error) = looked.as_ref().err().filter(|_| !failed) {
+            tracing::error!(%error, "{UNGUARDED}");
+        }
+        (failed, took) = (looked.is_err(), began.elapsed());
+        if let Some(wanted) = wanted {
+            delegates.looked.store(wanted, Ordering::Release);
+        }
+        wanted = later.take();
+        due = Instant::now() + if wanted.is_some() { soon(took) } else { INTERVAL };
     }
+}
+
+/// When to look for who has begun to listen: what they listen at is there by then, and looks take half of the time at most.
+fn soon(took: Duration) -> Duration {
+    took.max(LISTENS_AFTER)
 }
 
 /// The sockets without a file at which processes listen. The tables of a network namespace are read once, and are longer the more

@@ -6,6 +6,7 @@ use abi::{
     T1Key, T1NameKey, Verdict,
 };
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 /// The maps of the kernel side, and the questions that it answers.
 pub trait DenyList: Send + Sync {
@@ -27,6 +28,10 @@ pub trait DenyList: Send + Sync {
     fn lift(&self, slot: u32, all: bool);
     /// Holds a session no longer for one of the changes that nothing could refuse.
     fn lift_change(&self, slot: u32);
+    /// How often somebody outside has begun to listen.
+    fn asked_to_look(&self) -> u64;
+    /// A look at who listens is done, and what it found is here. It began some time ago.
+    fn set_looked(&self, ago: Duration);
     /// Adds or replaces a static label.
     fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error>;
     /// Removes a static label.
@@ -101,6 +106,12 @@ macro_rules! forward {
             }
             fn lift_change(&self, slot: u32) {
                 collector::Kernel::lift_change(self, slot);
+            }
+            fn asked_to_look(&self) -> u64 {
+                collector::Kernel::asked_to_look(self)
+            }
+            fn set_looked(&self, ago: Duration) {
+                collector::Kernel::set_looked(self, ago);
             }
             $(fn $name(&self, $($arg: $ty),*) -> Result<$ret, Error> {
                 Ok(collector::Kernel::$name(self, $($arg),*)?)
@@ -183,6 +194,8 @@ pub(crate) mod fake {
         pub(crate) protected: Vec<u32>,
         pub(crate) delegates: HashMap<u32, u32>,
         pub(crate) listeners: HashMap<SocketKey, u32>,
+        pub(crate) asked: u64,
+        pub(crate) looked: u64,
         pub(crate) local: HashSet<[u8; 16]>,
         pub(crate) sessions: HashMap<u32, Session>,
         pub(crate) held: HashMap<u32, u64>,
@@ -251,6 +264,12 @@ pub(crate) mod fake {
         fn lift(&self, slot: u32, all: bool) {
             let left = if all { 0 } else { abi::HELD_SHARED };
             self.state().held.entry(slot).and_modify(|held| *held &= left);
+        }
+        fn asked_to_look(&self) -> u64 {
+            self.state().asked
+        }
+        fn set_looked(&self, _: Duration) {
+            self.state().looked += 1;
         }
         fn lift_change(&self, slot: u32) {
             let less = |held: &mut u64| *held = held.checked_sub(abi::HELD_CHANGED).unwrap_or(*held);

@@ -1,6 +1,6 @@
 //! How a session is armed.
 
-use crate::delegates::Delegates;
+use crate::delegates::{Delegates, Waker};
 use crate::denylist::no_session;
 use crate::fanotify::{Group, Marks};
 use crate::loans::Loans;
@@ -92,6 +92,11 @@ impl Guard {
     /// The group of permission marks.
     pub fn group(&self) -> Option<Arc<Group>> {
         self.shared.group.clone()
+    }
+
+    /// What has it looked who listens, when somebody begins to.
+    pub fn waker(&self) -> Waker {
+        self.shared.delegates.waker()
     }
 
     /// The texts behind the numbers.

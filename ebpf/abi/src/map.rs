@@ -12,6 +12,8 @@ pub const MAX_ITSELF: u32 = MAX_SESSIONS * 2;
 pub const MAX_REWRITES: u32 = 4096;
 /// Sockets at which they listen, and those of sessions.
 pub const MAX_LISTENERS: u32 = 16_384;
+/// Sockets at which somebody outside has begun to listen: those of some hundredths of a second matter.
+pub const MAX_BEGINNERS: u32 = 4096;
 /// The machine's own addresses.
 pub const MAX_LOCAL: u32 = 1024;
 /// Words of a [`SocketKey`]: what it is, and 128 bytes, more than the longest name has.
@@ -160,6 +162,13 @@ pub const DEADLINE_NS: u32 = 0;
 pub const DEADLINE_STOPS: u32 = 1;
 /// Words of `DEADLINE`.
 pub const DEADLINE_WORDS: u32 = 2;
+
+/// `LOOK`: how often somebody outside has begun to listen.
+pub const LOOK_ASKED: u32 = 0;
+/// `LOOK`: who had begun to listen before is known, CLOCK_MONOTONIC in ns; 0: nobody looks.
+pub const LOOK_KNOWN: u32 = 1;
+/// Words of `LOOK`.
+pub const LOOK_WORDS: u32 = 2;
 
 /// A socket by its inode.
 pub fn socket_inode(inode: u64) -> SocketKey {

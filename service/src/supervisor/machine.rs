@@ -42,7 +42,7 @@ impl Machine {
             processes: vec![std::process::id(), keeper.pid(), starter.pid()],
         };
         let guard = Arc::new(Guard::new(Arc::clone(&kernel), own, group));
-        let pump = Arc::new(Pump::start(reader, Arc::clone(&kernel), Arc::clone(sessions))?);
+        let pump = Arc::new(Pump::start(reader, Arc::clone(&kernel), Arc::clone(sessions), guard.waker())?);
         Ok(Machine { kernel, guard, pump, keeper, users: 0 })
     }
 }

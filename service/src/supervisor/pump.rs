@@ -3,6 +3,7 @@
 
 use super::sessions::Sessions;
 use collector::{Kernel, Reader};
+use guard::delegates::Waker;
 use guard::{Error, cgroup};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::Signal;
@@ -49,7 +50,12 @@ struct Shared {
 
 impl Pump {
     /// Starts it.
-    pub fn start(reader: Reader, kernel: Arc<Kernel>, sessions: Arc<Sessions>) -> Result<Self, Error> {
+    pub fn start(
+        reader: Reader,
+        kernel: Arc<Kernel>,
+        sessions: Arc<Sessions>,
+        waker: Waker,
+    ) -> Result<Self, Error> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|e| Error::io("an event descriptor cannot be made", e))?;
         let shared = Arc::new(Shared {
@@ -64,7 +70,7 @@ impl Pump {
             .name("pump".into())
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || run(reader, &sessions, &shared)
+                move || run(reader, &sessions, &shared, waker)
             })
             .map_err(|e| Error::io("the pump cannot be started", e))?;
         Ok(Self { shared, thread: Some(thread) })
@@ -146,7 +152,7 @@ impl Drop for Pump {
     }
 }
 
-fn run(mut reader: Reader, sessions: &Sessions, shared: &Shared) {
+fn run(mut reader: Reader, sessions: &Sessions, shared: &Shared, mut waker: Waker) {
     #[expect(clippy::let_underscore_must_use, reason = "without the right to it, there is none")]
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     let (kernel, mut records, mut late) = (&shared.kernel, 0u32, Duration::ZERO);
@@ -168,6 +174,7 @@ fn run(mut reader: Reader, sessions: &Sessions, shared: &Shared) {
             reader.count(sink);
         }
         sessions.after_pass();
+        waker.pass();
         *shared.passes() += 1;
         shared.passed.notify_all();
     }
