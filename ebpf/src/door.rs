@@ -1,9 +1,9 @@
 //! Connections by TCP to this machine, until it is known who is at their other end.
 //!
-//! The hook on a connect decides by who listens then. Its first packet may leave later, and be sent again, and somebody else
-//! may listen by then; or somebody listens of whom user space knows nothing yet. So a door is shut at the socket, by which nothing leaves but the bare
-//! request for a connection. Whoever answers that is looked up at the next packet: it opens the door where the session may reach
-//! them, and is dropped otherwise. What was dropped TCP sends again.
+//! The hook on a connect decides by who listens then. Its first packet may leave later, and be sent again, and somebody else may
+//! listen by then; or somebody listens of whom user space knows nothing yet. So the hook shuts a door at the socket, by which
+//! nothing leaves but the bare request for a connection. Whoever answers that is looked up at the next packet: it opens the door
+//! where the session may reach them, and is dropped otherwise. What was dropped TCP sends again.
 
 use crate::head::{self, Head, TCP, bytes};
 use crate::listener::{self, Found};

@@ -36,7 +36,8 @@ pub enum Own {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listening {
     internet: HashSet<u64>,
-    unix: HashMap<u64, Vec<u8>>,
+    /// The kernel prints names as they are: whoever has a line break in theirs adds lines of their own, and takes none away.
+    unix: HashMap<u64, Vec<Vec<u8>>>,
 }
 
 impl Listening {
@@ -59,25 +60,27 @@ impl Listening {
     /// Of the Internet's, and of unix ones with abstract names, those that a process holds.
     pub(super) fn own_of(&self, pid: u32) -> Vec<Own> {
         let own = |inode: u64| {
-            let name = self.unix.get(&inode).and_then(|name| name.strip_prefix(b"@"));
-            match name {
-                Some(name) => Some(Own::Name(name.to_vec())),
-                None => self.internet.contains(&inode).then_some(Own::Internet { inode, pid }),
+            if self.internet.contains(&inode) {
+                return Some(Own::Internet { inode, pid });
             }
+            // What is there twice is not believed.
+            let [name] = &self.unix.get(&inode)?[..] else { return None };
+            Some(Own::Name(name.strip_prefix(b"@")?.to_vec()))
         };
         descriptors(pid).into_iter().filter_map(own).collect()
     }
 
-    /// Those of them that a process holds.
+    /// Those of them that a process holds, by everything that is said of them.
     pub(super) fn held_by(&self, pid: u32, list: &dyn DenyList) -> Vec<SocketKey> {
-        let place = |inode: &u64| match self.unix.get(inode) {
-            Some(name) => match name.strip_prefix(b"@") {
-                Some(name) => abi::socket_name(name, 0),
-                None => file(pid, name, list),
-            },
-            None => self.internet.contains(inode).then(|| abi::socket_inode(*inode)),
+        let named = |name: &Vec<u8>| match name.strip_prefix(b"@") {
+            Some(name) => abi::socket_name(name, 0),
+            None => file(pid, name, list),
         };
-        descriptors(pid).iter().filter_map(place).collect()
+        let places = |inode: u64| {
+            let internet = self.internet.contains(&inode).then(|| abi::socket_inode(inode));
+            internet.into_iter().chain(self.unix.get(&inode).into_iter().flatten().filter_map(named))
+        };
+        descriptors(pid).into_iter().flat_map(places).collect()
     }
 }
 
@@ -137,7 +140,7 @@ fn internet(table: &[u8], state: &str) -> HashSet<u64> {
 
 /// The inodes of the table of unix sockets, and their paths or names with `@` before them, of those that listen or are sent to:
 /// flags, type, inode and path are its fields 4, 5, 7 and 8.
-fn unix(table: &[u8]) -> HashMap<u64, Vec<u8>> {
+fn unix(table: &[u8]) -> HashMap<u64, Vec<Vec<u8>>> {
     let named = |line: &[u8]| {
         let mut fields = line.splitn(7, |&byte| byte == b' ').skip(3);
         let mut text = || std::str::from_utf8(fields.next()?).ok();
@@ -150,7 +153,11 @@ fn unix(table: &[u8]) -> HashMap<u64, Vec<u8>> {
         let (inode, name) = bstr::ByteSlice::split_once_str(rest, " ")?;
         Some((std::str::from_utf8(inode).ok()?.parse().ok()?, name.to_vec()))
     };
-    table.split(|&byte| byte == b'\n').skip(1).filter_map(named).collect()
+    let mut sockets = HashMap::<u64, Vec<Vec<u8>>>::new();
+    for (inode, name) in table.split(|&byte| byte == b'\n').skip(1).filter_map(named) {
+        sockets.entry(inode).or_default().push(name);
+    }
+    sockets
 }
 
 /// The machine's own addresses, v4-mapped where they are IPv4: the tables of routes and of interfaces.
@@ -226,6 +233,7 @@ mod tests {
     use super::*;
     use crate::denylist::fake::{Fake, key_of};
     use std::net::{TcpListener, UdpSocket};
+    use std::os::fd::AsRawFd;
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 
@@ -256,6 +264,22 @@ mod tests {
     }
 
     #[test]
+    fn no_name_of_a_socket_takes_another_ones_mark() {
+        let list = Fake::default();
+        let pid = std::process::id();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let link = fs::read_link(format!("/proc/self/fd/{}", tcp.as_raw_fd())).unwrap();
+        let inode: u64 = link.to_str().unwrap().replace(|c: char| !c.is_ascii_digit(), "").parse().unwrap();
+        let forged = format!("{pid}\n: 0 0 00010000 1 1 {inode} @forged");
+        let _unix = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&forged).unwrap()).unwrap();
+        let listening = Listening::of("self");
+        assert_eq!(listening.unix[&inode], [b"@forged".to_vec()], "no test: the name forges nothing");
+        assert!(listening.held_by(pid, &list).contains(&abi::socket_inode(inode)));
+        assert!(listening.own_of(pid).contains(&Own::Internet { inode, pid }));
+        assert!(!listening.own_of(pid).contains(&Own::Name(b"forged".to_vec())));
+    }
+
+    #[test]
     fn the_kernels_tables_are_read() {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
                      0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1\n   \
@@ -266,7 +290,7 @@ mod tests {
                      0: 00000002 00000000 00000000 0002 01   12 @name\n\
                      0: 00000003 00000000 00000000 0001 03 4713 /run/a b\n\
                      0: 00000003 00000000 00000000 0002 01 4714\n";
-        let expected = HashMap::from([(4711, b"/run/a b".to_vec()), (12, b"@name".to_vec())]);
+        let expected = HashMap::from([(4711, vec![b"/run/a b".to_vec()]), (12, vec![b"@name".to_vec()])]);
         assert_eq!(unix(table.as_bytes()), expected);
         let table = "  +-- 127.0.0.0/8 2 0 2\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 10.0.0.0\n        /24 link UNICAST\n";
         let local: Vec<_> = of_four(table).collect();
