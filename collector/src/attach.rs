@@ -97,7 +97,7 @@ impl Kernel {
             match program.attach() {
                 Ok(id) => made.push(Box::new(program.take_link(id).map_err(|e| wrong(name, e))?)),
                 Err(error) => {
-                    tracing::warn!(function, %error, "who begins to listen is known a quarter of a second later");
+                    tracing::warn!(function, %error, "who begins to listen at a unix socket is known a quarter of a second later");
                     if let Some(program) =
                         lock(&self.programs).iter_mut().find(|program| program.name == *name)
                     {

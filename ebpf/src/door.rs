@@ -30,6 +30,10 @@ const REFUSED: u32 = 3;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const SOCK_STREAM: u16 = 1;
+/// include/net/tcp_states.h
+const TCP_LISTEN: u32 = 10;
+/// `LOOPBACK_IFINDEX`, include/net/flow.h: in each network namespace.
+const LOOPBACK: u32 = 1;
 
 /// Shuts the door of a socket that is about to connect to who was found; `false` where there is no memory for it. `told`: so was the
 /// connect.
@@ -81,6 +85,11 @@ pub fn keeps(skb: *mut __sk_buff) -> bool {
     if door.is_null() {
         return false;
     }
+    // It listens now: this packet is an answer.
+    // SAFETY: a socket of the context.
+    if unsafe { core::ptr::read_volatile(&raw const (*sk).state) } == TCP_LISTEN {
+        return false;
+    }
     // SAFETY: the look-up succeeded; the entry lives as long as its socket.
     let known = unsafe { *door };
     if known.state == OPEN || known.state == REFUSED {
@@ -108,8 +117,10 @@ fn asks(skb: *mut __sk_buff, head: &Head) -> Option<bool> {
 /// What becomes of a door, by who is at the other end; `None`: that is not known yet.
 #[inline(always)]
 fn leads(skb: *mut __sk_buff, sk: *mut bpf_sock, head: &Head, door: &Door) -> Option<u32> {
-    // Translated, perhaps.
-    if !listener::is_local(head.target) {
+    // SAFETY: the context of this program type.
+    let device = unsafe { core::ptr::read_volatile(&raw const (*skb).ifindex) };
+    // Translated, perhaps, or of another network namespace: what stays in one goes by its loopback device.
+    if device != LOOPBACK || !listener::is_local(head.target) {
         return Some(OPEN);
     }
     // Connected to itself, which TCP allows.
@@ -128,7 +139,10 @@ fn leads(skb: *mut __sk_buff, sk: *mut bpf_sock, head: &Head, door: &Door) -> Op
         return Some(OPEN);
     }
     // The process may have ended, and its session's place have been given to another one.
-    let inside = task::find(door.tgid, door.tid).filter(|inside| inside.slot == door.session)?;
+    let Some(inside) = task::find(door.tgid, door.tid).filter(|inside| inside.slot == door.session) else {
+        // Whoever has the socket now: nothing speaks against who it was connected to.
+        return if found.reason == 0 && !is_other { Some(OPEN) } else { None };
+    };
     let peer = Peer {
         family: if head.is_ipv4() { AF_INET } else { AF_INET6 },
         kind: SOCK_STREAM,

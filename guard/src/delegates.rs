@@ -11,6 +11,7 @@ mod waker;
 use crate::{DenyList, Error};
 use collector::LISTENS_AFTER;
 pub(crate) use outsider::Outsider;
+use sys::clock::monotonic_ns;
 use sys::process;
 
 pub use sockets::Own;
@@ -132,7 +133,7 @@ impl Delegates {
     /// Looks at who runs, and puts it into the deny-list.
     fn look(&self) -> Result<(), Error> {
         let mut told = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        let began = Instant::now();
+        let began = monotonic_ns();
         let users: HashSet<u32> = self.state().users.keys().copied().collect();
         let running: BTreeMap<u32, Outsider> = if users.is_empty() {
             BTreeMap::new()
@@ -160,7 +161,7 @@ impl Delegates {
             done = done.and(told.tell(&*self.list, outside));
         }
         // What could not be written down is said by the error, and is reached as if nobody looked.
-        self.list.set_looked(began.elapsed());
+        self.list.set_looked(began);
         done
     }
 
@@ -252,7 +253,7 @@ impl Drop for Watch {
 
 /// Looks again and again, as long as anybody holds the delegates, and soon where that is asked.
 fn run(delegates: &Weak<Delegates>, asked: &Receiver<Asked>) {
-    let (mut due, mut took, mut failed) = (Instant::now() + INTERVAL, Duration::ZERO, false);
+    let (mut due, mut rest, mut failed) = (Instant::now() + INTERVAL, Instant::now(), false);
     // What the next look was asked for, and what was asked after that.
     let (mut wanted, mut later) = (None, None);
     loop {
@@ -267,7 +268,7 @@ fn run(delegates: &Weak<Delegates>, asked: &Receiver<Asked>) {
             Some(Asked::Look(asked)) if wanted.is_some() => later = Some(asked),
             Some(Asked::Look(asked)) => {
                 wanted = Some(asked);
-                due = Instant::now() + soon(took);
+                due = rest.max(Instant::now() + LISTENS_AFTER);
             }
             None => {}
         }
@@ -280,18 +281,18 @@ fn run(delegates: &Weak<Delegates>, asked: &Receiver<Asked>) {
         if let Some(error) = looked.as_ref().err().filter(|_| !failed) {
             tracing::error!(%error, "{UNGUARDED}");
         }
-        (failed, took) = (looked.is_err(), began.elapsed());
+        // A tenth of the time, however often somebody begins to listen.
+        (failed, rest) = (looked.is_err(), Instant::now() + began.elapsed() * 9);
         if let Some(wanted) = wanted {
             delegates.looked.store(wanted, Ordering::Release);
         }
         wanted = later.take();
-        due = Instant::now() + if wanted.is_some() { soon(took) } else { INTERVAL };
+        due = if wanted.is_some() {
+            rest.max(Instant::now() + LISTENS_AFTER)
+        } else {
+            Instant::now() + INTERVAL
+        };
     }
-}
-
-/// When to look for who has begun to listen: what they listen at is there by then, and looks take half of the time at most.
-fn soon(took: Duration) -> Duration {
-    took.max(LISTENS_AFTER)
 }
 
 /// The sockets without a file at which processes listen. The tables of a network namespace are read once, and are longer the more

@@ -6,7 +6,6 @@ use abi::{
     T1Key, T1NameKey, Verdict,
 };
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 
 /// The maps of the kernel side, and the questions that it answers.
 pub trait DenyList: Send + Sync {
@@ -30,8 +29,8 @@ pub trait DenyList: Send + Sync {
     fn lift_change(&self, slot: u32);
     /// How often somebody outside has begun to listen.
     fn asked_to_look(&self) -> u64;
-    /// A look at who listens is done, and what it found is here. It began some time ago.
-    fn set_looked(&self, ago: Duration);
+    /// A look at who listens is done, and what it found is here. It began at that time of CLOCK_MONOTONIC, ns.
+    fn set_looked(&self, began: u64);
     /// Adds or replaces a static label.
     fn insert_t0(&self, key: &FileKey, label: &Label) -> Result<(), Error>;
     /// Removes a static label.
@@ -110,8 +109,8 @@ macro_rules! forward {
             fn asked_to_look(&self) -> u64 {
                 collector::Kernel::asked_to_look(self)
             }
-            fn set_looked(&self, ago: Duration) {
-                collector::Kernel::set_looked(self, ago);
+            fn set_looked(&self, began: u64) {
+                collector::Kernel::set_looked(self, began);
             }
             $(fn $name(&self, $($arg: $ty),*) -> Result<$ret, Error> {
                 Ok(collector::Kernel::$name(self, $($arg),*)?)
@@ -268,7 +267,7 @@ pub(crate) mod fake {
         fn asked_to_look(&self) -> u64 {
             self.state().asked
         }
-        fn set_looked(&self, _: Duration) {
+        fn set_looked(&self, _: u64) {
             self.state().looked += 1;
         }
         fn lift_change(&self, slot: u32) {

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of one of the kernel's tables that are read.
 const TABLE: u64 = 16 << 20;
+/// Names of one socket that are believed: it has one, and others may have added some.
+const NAMES: usize = 8;
 /// Descriptors of one process that are looked at.
 const DESCRIPTORS: usize = 65_536;
 /// `__SO_ACCEPTCON`, include/linux/net.h, and the type of a socket for datagrams.
@@ -78,7 +80,9 @@ impl Listening {
         };
         let places = |inode: u64| {
             let internet = self.internet.contains(&inode).then(|| abi::socket_inode(inode));
-            internet.into_iter().chain(self.unix.get(&inode).into_iter().flatten().filter_map(named))
+            internet
+                .into_iter()
+                .chain(self.unix.get(&inode).into_iter().flatten().take(NAMES).filter_map(named))
         };
         descriptors(pid).into_iter().flat_map(places).collect()
     }
