@@ -12,8 +12,14 @@
 )]
 
 mod agent;
+mod name;
 mod program;
 mod recognise;
+mod shell;
+mod start;
+mod wrapper;
 
 pub use agent::{Agent, First, Places};
-pub use program::{Program, file_name, is_shell, without_ending};
+pub use name::{file_name, without_ending};
+pub use program::{Program, is_interpreter, is_shell};
+pub use start::{Found, Start, Step};

@@ -1,7 +1,7 @@
-//! Which agent a program or a command line is.
+//! Which agent a program is.
 
 use crate::agent::Agent;
-use crate::program::{Program, without_ending};
+use crate::name::without_ending;
 
 /// Directories of packages: what follows is a package's name.
 const PACKAGES: [&[u8]; 3] = [b"node_modules", b"site-packages", b"dist-packages"];
@@ -12,15 +12,9 @@ impl Agent {
         Agent::all().iter().find(|agent| agent.has_program(path))
     }
 
-    /// The agent that a command line runs, through interpreters and runners of packages.
-    pub fn of_command<'w>(words: impl IntoIterator<Item = &'w [u8]>) -> Option<&'static Agent> {
-        match Program::of(words) {
-            Program::File(path) => Self::of_program(path),
-            Program::Package(name) => {
-                Agent::all().iter().find(|agent| agent.has_package(name) || agent.has_name(name))
-            }
-            Program::Inline => None,
-        }
+    /// The agent whose package or module has this name.
+    pub(crate) fn of_package(name: &[u8]) -> Option<&'static Agent> {
+        Agent::all().iter().find(|agent| agent.has_package(name) || agent.has_name(name))
     }
 
     fn has_program(&self, path: &[u8]) -> bool {
@@ -103,7 +97,7 @@ mod tests {
             "/home/u/projects/codex/server.js",
             "/home/u/codex/bin/postgres",
             "node -e codex",
-            "bash -c claude",
+            "bash -c echo",
             "/x/node_modules/@openai/agents/index.js",
             "/x/node_modules/codexx/index.js",
             "codex-helper",

@@ -4,13 +4,18 @@ use agents::Agent;
 use bstr::{BString, ByteVec};
 use event::{AgentName, agent, toolchain};
 
-/// The agent that a command starts: a known one, by the command or by the file that it was found to be, links
-/// followed; otherwise the executable's own name.
-pub fn guess<'w>(command: impl IntoIterator<Item = &'w [u8]> + Clone, file: Option<&[u8]>) -> AgentName {
-    let known = Agent::of_command(command.clone()).or_else(|| Agent::of_program(file?));
-    known
-        .and_then(|agent| agent.name.parse().ok())
-        .unwrap_or_else(|| AgentName::of_program(command.into_iter().next().unwrap_or_default()))
+/// How an agent is named that a command starts: the known one that it was found to be, or the executable's own name.
+pub fn name(known: Option<&str>, command: &[u8]) -> AgentName {
+    known.and_then(|known| known.parse().ok()).unwrap_or_else(|| AgentName::of_program(command))
+}
+
+/// The known agent that a process runs, by its command line or by its executable.
+pub fn of_process<'w>(
+    command: impl IntoIterator<Item = &'w [u8]>,
+    file: Option<&[u8]>,
+) -> Option<&'static str> {
+    let known = Agent::of_process(command).or_else(|| Agent::of_program(file?));
+    known.map(|agent| agent.name.as_str())
 }
 
 /// Where the agent keeps its own state.
@@ -37,17 +42,19 @@ mod tests {
     use super::*;
 
     fn named(command: &str, file: Option<&str>) -> String {
-        guess(command.split('|').map(str::as_bytes), file.map(str::as_bytes)).to_string()
+        let words = || command.split('|').map(str::as_bytes);
+        name(of_process(words(), file.map(str::as_bytes)), words().next().unwrap()).to_string()
     }
 
     #[test]
-    fn an_agent_is_guessed_from_its_command_and_its_file() {
+    fn an_agent_is_named_by_its_command_and_its_file() {
         assert_eq!(named("/opt/x/claude", None), "claude-code");
         assert_eq!(named("codex|exec", None), "codex");
         assert_eq!(named("cc", Some("/h/.local/share/claude/versions/2.1.0")), "claude-code");
         assert_eq!(named("node|/h/lib/node_modules/@openai/codex/bin/codex.js", None), "codex");
         assert_eq!(named("./my agent", None), "my-agent");
-        assert_eq!(named("bash|-c|codex", None), "bash");
+        assert_eq!(named("bash|-c|make", None), "bash");
+        assert_eq!(named("timeout|60|codex", Some("/usr/bin/timeout")), "codex");
         assert_eq!(named("/", None), "unknown");
         assert_eq!(named("...", None), "unknown");
     }

@@ -224,12 +224,7 @@ impl Kernel {
     /// # Errors
     /// The map is full, or a map could not be read or written.
     pub fn begins_with(&self, pid: u32) -> Result<(), Error> {
-        let reaching = |program: &Attached| program.name == REACHING && program.error.is_none();
-        if self.tier() != Tier::Lsm || !self.programs().iter().any(reaching) {
-            return Ok(());
-        }
-        let Some(Member { start_ns, session, .. }) = self.maps.members.get(&pid)? else { return Ok(()) };
-        self.maps.itself.insert(&pid, &Itself { start_ns, state: abi::ITSELF_FIRST, session })
+        self.insert_itself(pid, abi::ITSELF_FIRST).map(drop)
     }
 
     /// The first program that a process runs which the agent's script has made is the agent's.
@@ -241,6 +236,35 @@ impl Kernel {
             Some(itself) => self.maps.started.insert(&pid, &itself.start_ns),
             None => Ok(()),
         }
+    }
+
+    /// A process runs the agent's program, which other programs led to that the session began with. It is the agent itself until it
+    /// runs another one.
+    ///
+    /// # Errors
+    /// The map is full, or a map could not be read or written.
+    pub fn begin_itself(&self, pid: u32) -> Result<(), Error> {
+        let itself = self.insert_itself(pid, abi::ITSELF_STARTED)?;
+        itself.map_or(Ok(()), |itself| self.maps.started.insert(&pid, &itself.start_ns))
+    }
+
+    fn insert_itself(&self, pid: u32, state: u32) -> Result<Option<Itself>, Error> {
+        let reaching = |program: &Attached| program.name == REACHING && program.error.is_none();
+        if self.tier() != Tier::Lsm || !self.programs().iter().any(reaching) {
+            return Ok(None);
+        }
+        let Some(Member { start_ns, session, .. }) = self.maps.members.get(&pid)? else { return Ok(None) };
+        let itself = Itself { start_ns, state, session };
+        self.maps.itself.insert(&pid, &itself)?;
+        Ok(Some(itself))
+    }
+
+    /// A process is not the agent itself any more.
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn deny_itself(&self, pid: u32) -> Result<(), Error> {
+        self.maps.itself.remove(&pid)
     }
 
     /// Lets the agent itself replace the file at a place.

@@ -49,6 +49,10 @@ pub trait DenyList: Send + Sync {
     fn remove_rewrite(&self, key: &RewriteKey) -> Result<(), Error>;
     /// What the agent's script has started is the agent's program.
     fn confirm_itself(&self, pid: u32) -> Result<(), Error>;
+    /// A process that something started which the session began with runs the agent's program.
+    fn begin_itself(&self, pid: u32) -> Result<(), Error>;
+    /// A process is not the agent itself any more.
+    fn deny_itself(&self, pid: u32) -> Result<(), Error>;
     /// Adds or replaces a label of a compiled baseline.
     fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error>;
     /// Removes a label of a compiled baseline.
@@ -126,6 +130,8 @@ forward! {
     fn insert_rewrite(key: &RewriteKey) -> ();
     fn remove_rewrite(key: &RewriteKey) -> ();
     fn confirm_itself(pid: u32) -> ();
+    fn begin_itself(pid: u32) -> ();
+    fn deny_itself(pid: u32) -> ();
     fn insert_t1(key: &T1Key, label: &Label) -> ();
     fn remove_t1(key: &T1Key) -> ();
     fn insert_t1_name(key: &T1NameKey, reason: u32) -> ();
@@ -297,6 +303,12 @@ pub(crate) mod fake {
             Ok(())
         }
         fn confirm_itself(&self, _: u32) -> Result<(), Error> {
+            Ok(())
+        }
+        fn begin_itself(&self, _: u32) -> Result<(), Error> {
+            Ok(())
+        }
+        fn deny_itself(&self, _: u32) -> Result<(), Error> {
             Ok(())
         }
         fn insert_t1(&self, key: &T1Key, label: &Label) -> Result<(), Error> {

@@ -46,6 +46,10 @@ pub struct Opening {
     pub meta: SessionMeta,
     /// Variables of the command's environment that name sockets.
     pub variables: Vec<(BString, BString)>,
+    /// The programs through which its command starts the agent, each by where it was found and by what it is.
+    pub through: Vec<[BString; 2]>,
+    /// The program of the agent that they lead to, likewise, where that is sure.
+    pub end: Option<[BString; 2]>,
     /// The baseline of its agent and task, or the union of its agent's.
     pub baseline: Option<Arc<Baseline>>,
     /// What people decided.
@@ -107,6 +111,8 @@ impl Guard {
             mode,
             meta,
             variables,
+            through,
+            end,
             baseline,
             rules,
             force,
@@ -120,6 +126,8 @@ impl Guard {
         let mut live = Live::new(self.shared.clone(), session, slot, mode, meta);
         live.cgroup = cgroup;
         live.directory = directory;
+        live.through = through;
+        live.end = end;
         live.force_baseline = force_baseline;
         live.recording = recording;
         live.names = Names::new(Resolvers::here(live.meta.context.resolvers.clone()));

@@ -22,6 +22,7 @@ mod pipes;
 mod receive;
 mod recording;
 mod restore;
+mod script;
 mod standstill;
 mod stop;
 mod sum;
@@ -30,6 +31,7 @@ mod tally;
 mod tests;
 mod undo;
 mod watched;
+mod way;
 pub(crate) mod whole;
 
 pub use effect::{Answer, Effect};

@@ -70,6 +70,15 @@ impl Allowed {
         }
     }
 
+    /// A program that may be started at a path, and read, since scripts are.
+    pub fn program(path: &[u8], tokeniser: &Tokeniser) -> impl Iterator<Item = Allowed> {
+        let allowed = |&reach: &Reach| {
+            let components = tokeniser.symbolic(path, reach).into();
+            Allowed { place: Place { reach, components }, below: false }
+        };
+        with(Reach::Exec).iter().map(allowed).collect::<Vec<_>>().into_iter()
+    }
+
     /// The same for a directory that the place lies in, and all that is below it; `None` where it does not lie there, where
     /// programs are started, which are opened one by one, and where everything lies in the directory.
     pub fn widened(&self, directory: &[u8], tokeniser: &Tokeniser) -> Option<Allowed> {

@@ -6,7 +6,7 @@ use end_to_end::scene::{can_refuse, is_machine};
 use end_to_end::standing;
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 /// Directories of agents' own that the static deny-list closes, and that agents make when they are absent.
@@ -111,6 +111,143 @@ fn nothing_is_made_for_a_command_that_is_nowhere() -> Result<()> {
     assert_eq!(output.status.code(), Some(127), "{output:?}");
     assert!(!world.home().join(".claude.json").exists());
     Ok(())
+}
+
+/// Claude Code, as far as it replaces its own settings a while after it began, itself.
+const REPLACES: &str = "#!/usr/bin/python3\nimport os, sys, time\n\
+    if '--version' in sys.argv: sys.exit()\ntime.sleep(1)\n\
+    own = os.path.expanduser('~/.claude.json')\nwith open(own + '.tmp.1', 'w') as to:\n    to.write('{\"own\": 1}')\n\
+    os.rename(own + '.tmp.1', own)\n";
+
+/// However the user has it started, it is the agent, and has what it makes first and replaces later.
+#[test]
+fn an_agent_that_something_else_starts_is_the_agent() -> Result<()> {
+    // `mine` asks another program for something before, as scripts do.
+    const MINE: &str = "#!/bin/sh\n[ \"$(basename x)\" = x ] || exit 3\nexec timeout 60 claude \"$@\"\n";
+    // What pnpm lays down under the agent's name asks other programs for something as well.
+    const SHIM: &str = "#!/bin/sh\nbasedir=$(dirname \"$(echo \"$0\" | sed -e 's,\\\\,/,g')\")\n\
+        case `uname` in\n    *CYGWIN*) basedir=`cygpath -w \"$basedir\"`;;\nesac\n\
+        exec \"$basedir/node_modules/@anthropic-ai/claude-code/bin/claude.exe\" \"$@\"\n";
+    // It is started twice.
+    const ASKS: &str = "#!/bin/sh\nclaude --version && exec claude \"$@\"\n";
+    let starts: [&[&str]; 7] = [
+        &["claude"],
+        &["timeout", "60", "claude.exe"],
+        &["env", "X=1", "nice", "claude"],
+        &["sh", "-c", "cd / && claude \"$@\"; exit 0", "sh", "-p"],
+        &["mine"],
+        &["asks"],
+        &["claude.exe"],
+    ];
+    // A session takes ten seconds there.
+    for start in &starts[..if is_machine() { 1 } else { starts.len() }] {
+        let world = World::new()?;
+        let home = world.home();
+        const PROGRAM: &str = "node_modules/@anthropic-ai/claude-code/bin/claude.exe";
+        for (name, text) in [(PROGRAM, REPLACES), ("claude", SHIM), ("mine", MINE), ("asks", ASKS)] {
+            let program = home.join("bin").join(name);
+            world.write(&program, text)?;
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        }
+        symlink(PROGRAM, home.join("bin/claude.exe"))?;
+        let (summary, agent) = named(&world, "enforce", start)?;
+        assert_eq!(agent, "claude-code", "{start:?}");
+        assert_eq!(
+            (&summary["denied"], &summary["stopped"]),
+            (&0.into(), &0.into()),
+            "{start:?} {summary:#}"
+        );
+        assert_eq!(fs::read_to_string(home.join(".claude.json"))?, "{\"own\": 1}", "{start:?} {summary:#}");
+        let note = "claude-code itself replaced `~/.claude.json`";
+        assert_eq!(summary["notes"].to_string().matches(note).count(), 1, "{start:?} {summary:#}");
+    }
+    Ok(())
+}
+
+/// A file of the workspace that anybody reads before may say what the agent loads.
+#[test]
+fn an_agent_whose_start_reads_in_the_workspace_is_not_the_agent_itself() -> Result<()> {
+    let world = World::new()?;
+    let home = world.home();
+    let variables = world.workspace().join("activate");
+    let sources = format!("#!/bin/sh\n. {}\nexec claude \"$@\"\n", variables.display());
+    let asks = format!("#!/bin/sh\nexport $(cat {})\nexec claude \"$@\"\n", variables.display());
+    world.write(&variables, "NODE_OPTIONS=--require=/tmp/x.js\n")?;
+    for (name, text) in [("claude", REPLACES), ("sources", &sources), ("asks", &asks)] {
+        let program = home.join("bin").join(name);
+        world.write(&program, text)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
+    // A session takes ten seconds there.
+    for start in &["sources", "asks"][..if is_machine() { 1 } else { 2 }] {
+        let (summary, agent) = named(&world, "record", &[start])?;
+        assert_eq!(agent, "claude-code", "{start}");
+        let denials = summary["denials"].as_array().context("no denials")?;
+        let means = if can_refuse() { "lsm" } else { "kill" };
+        assert_eq!(denials.len(), 1, "{start} {summary:#}");
+        assert_eq!(
+            (&denials[0]["stage"], &denials[0]["op"], &denials[0]["means"]),
+            (&"T0".into(), &"rename".into(), &means.into()),
+            "{start} {summary:#}"
+        );
+    }
+    Ok(())
+}
+
+/// What a helper of such a script starts is not the agent, nor what lies in the workspace and says that it starts one.
+#[test]
+fn who_is_not_on_the_way_to_the_agent_is_not_the_agent() -> Result<()> {
+    let world = World::new()?;
+    let home = world.home();
+    let helper = world.workspace().join("helper");
+    let mine = format!("#!/bin/sh\n{}\nexec claude \"$@\"\n", helper.display());
+    let theirs = format!("#!/bin/sh\nexec {}/bin/claude \"$@\"\n", world.workspace().display());
+    for (program, text) in [
+        (home.join("bin/claude"), REPLACES),
+        (home.join("bin/mine"), &mine),
+        (helper.clone(), "#!/bin/sh\nclaude\n"),
+        (world.workspace().join("run"), "#!/bin/sh\nexec claude \"$@\"\n"),
+        // What lies in the workspace may be called like the agent.
+        (home.join("bin/theirs"), &theirs),
+        (world.workspace().join("bin/claude"), REPLACES),
+    ] {
+        world.write(&program, text)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
+    // The one that the helper starts, and that of the script, whose way ended with the helper.
+    for (start, count) in [("mine", 2), ("theirs", 1)] {
+        // What nothing refuses ends the process there, and the session goes on.
+        let (summary, agent) = named(&world, "record", &[start])?;
+        assert_eq!(agent, "claude-code", "{start}");
+        let denials = summary["denials"].as_array().context("no denials")?;
+        let means = if can_refuse() { "lsm" } else { "kill" };
+        assert_eq!(denials.len(), count, "{start} {summary:#}");
+        assert_eq!(
+            (&denials[0]["stage"], &denials[0]["op"], &denials[0]["means"]),
+            (&"T0".into(), &"rename".into(), &means.into()),
+            "{start} {summary:#}"
+        );
+    }
+    let run = world.workspace().join("run").display().to_string();
+    assert_eq!(named(&world, "record", &[&run])?.1, "run");
+    Ok(())
+}
+
+/// A session whose agent nobody said: its summary, and how the agent is named.
+fn named(world: &World, verb: &str, command: &[&str]) -> Result<(Value, String)> {
+    let summary = world.path().join("summary.json");
+    let path = format!("{}/bin:/usr/bin:/bin", world.home().display());
+    let more = ["--quiet", "--path", &path, "--summary-file", summary.to_str().context("path")?];
+    let mut args = world.session(verb, &more);
+    let agent = args.iter().position(|arg| arg == "--agent").context("no agent is said")?;
+    args.drain(agent..agent + 2);
+    args.extend(command.iter().map(|word| (*word).to_owned()));
+    let output = world.wardline(args).output()?;
+    let text = fs::read(&summary).with_context(|| format!("no summary: {output:?}"))?;
+    let sessions: Value = serde_json::from_slice(&world.run(["sessions", "--json"])?.stdout)?;
+    let last = sessions.as_array().and_then(|sessions| sessions.iter().max_by_key(|of| of["id"].as_i64()));
+    let agent = last.and_then(|last| last["agent"].as_str()).context("no session")?;
+    Ok((serde_json::from_slice(&text)?, agent.to_owned()))
 }
 
 /// A guarded session of Claude Code whose program is this file: its summary, and what it printed.

@@ -78,6 +78,52 @@ fn a_script_whose_interpreter_is_found_in_the_home() -> Result<()> {
     installed.starts_under_its_own_baseline(&program, "hello\n")
 }
 
+/// Recorded as it is and guarded as it is started another time: the baseline is the agent's, and what its user started it through
+/// runs.
+#[test]
+fn an_agent_that_something_else_starts_has_its_baseline() -> Result<()> {
+    let installed = Installed::new()?;
+    installed.program("bin/codex", "#!/bin/sh\necho hello\n")?;
+    installed.program("bin/mine", "#!/bin/bash\nX=1 exec timeout 60 codex \"$@\"\n")?;
+    let session = |verb: &str, command: &[&str]| -> Result<(Output, Value)> {
+        let home = installed.world.home();
+        let path = format!("{0}/bin:/usr/bin:/bin", home.display());
+        let summary = installed.summary.to_str().context("path")?;
+        let more = ["--quiet", "--path", &path, "--task", "edit", "--summary-file", summary];
+        let mut args = installed.world.session(verb, &more);
+        let agent = args.iter().position(|arg| arg == "--agent").context("no agent is said")?;
+        args.drain(agent..agent + 2);
+        args.extend(command.iter().map(|word| (*word).to_owned()));
+        let output = installed.world.wardline(args).output()?;
+        let summary = fs::read(&installed.summary).with_context(|| format!("no summary: {output:?}"))?;
+        Ok((output, serde_json::from_slice(&summary)?))
+    };
+    for _ in 0..3 {
+        let (output, _) = session("record", &["codex"])?;
+        assert_eq!(&*output.stdout, b"hello\n", "{output:?}");
+    }
+    let trained = installed.world.run(["train", "--agent", "codex"])?;
+    ensure!(trained.status.success(), "{trained:?}");
+    for command in
+        [&["codex"][..], &["timeout", "60", "codex"], &["env", "nice", "-n", "1", "codex"], &["mine", "x"]]
+    {
+        let (output, summary) = session("enforce", command)?;
+        assert_eq!(&*output.stdout, b"hello\n", "{command:?} {output:?} {summary}");
+        assert_eq!(
+            (&summary["denied"], &summary["baseline"]),
+            (&0.into(), &"enforcing".into()),
+            "{command:?} {summary}"
+        );
+    }
+    // Another program that the baseline does not know is refused as ever.
+    installed.program("bin/other", "#!/bin/sh\necho other\n")?;
+    let (output, summary) = session("enforce", &["sh", "-c", "other; codex \"$@\"", "sh"])?;
+    assert_eq!(&*output.stdout, b"hello\n", "{output:?} {summary}");
+    let denial = &summary["denials"][0];
+    assert_eq!((&denial["stage"], &denial["op"]), (&"T1".into(), &"exec".into()), "{summary}");
+    Ok(())
+}
+
 #[test]
 fn a_script_that_a_script_starts() -> Result<()> {
     let installed = Installed::new()?;

@@ -291,6 +291,8 @@ mod tests {
             agent: "codex".parse().unwrap(),
             task: "edit".parse().unwrap(),
             command: vec!["codex".into(), "exec".into()],
+            through: Vec::new(),
+            end: None,
             pid: 4242,
             uid: 1000,
             gid: 1000,

@@ -28,6 +28,15 @@ impl Mode {
     }
 }
 
+/// A program through which a command starts its agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// Where it was found.
+    pub path: BString,
+    /// What it is, links followed.
+    pub file: BString,
+}
+
 /// Asks for a session around a command that the client holds before its `execve`. Carries the command's pidfd.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Begin {
@@ -39,6 +48,10 @@ pub struct Begin {
     pub task: TaskName,
     /// The command, argv.
     pub command: Vec<BString>,
+    /// Programs through which the command starts its agent (`timeout`, a script of the user's): these may be run.
+    pub through: Vec<Through>,
+    /// The program of the agent that they lead to, where that is sure.
+    pub end: Option<Through>,
     /// Pid of the held process, as the client sees it; verified against the pidfd.
     pub pid: u32,
     /// User that the command runs as; verified against the held process.

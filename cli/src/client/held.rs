@@ -3,9 +3,10 @@
 //! user: nothing that the user's PATH names is opened as root.
 
 use super::first;
-use super::found::Found;
+use super::found::{DEFAULT_PATH, Found, Told, c_string, candidates};
+use super::started::Places;
 use crate::environment::Environment;
-use agents::Agent;
+use agents::Step;
 use anyhow::{Context, Result, bail};
 use bstr::{BStr, BString, ByteSlice};
 use command::Exit;
@@ -23,8 +24,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use wire::Confinement;
+use std::path::PathBuf;
+use wire::{Confinement, Through};
 
 /// What is to be started.
 struct Plan {
@@ -33,6 +34,8 @@ struct Plan {
     /// Paths to try, in order: one, or one for each directory of PATH.
     candidates: Vec<CString>,
     user: Identity,
+    /// Where the session will work.
+    workspaces: Vec<PathBuf>,
     /// What it can be given where it begins a session; `None`: it is only looked for.
     begins: Option<Confinement>,
 }
@@ -43,6 +46,7 @@ impl Plan {
         command: &[OsString],
         environment: &Environment,
         user: &Identity,
+        workspaces: &[PathBuf],
         begins: Option<Confinement>,
     ) -> Result<Self> {
         let program = command.first().context("no command was given")?;
@@ -53,7 +57,8 @@ impl Plan {
             .iter()
             .map(|(name, value)| c_string(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
             .collect::<Result<_>>()?;
-        Ok(Self { argv, environment, candidates, user: user.clone(), begins })
+        let (user, workspaces) = (user.clone(), workspaces.to_vec());
+        Ok(Self { argv, environment, candidates, user, workspaces, begins })
     }
 
     /// A variable of the environment.
@@ -63,33 +68,28 @@ impl Plan {
         variables.find(|(of, _)| *of == name.as_bytes()).map(|(_, value)| BStr::new(value))
     }
 
-    /// Makes what the known agent that it was found to be makes at its first start.
-    fn make_first(&self, found: Option<&Found>) {
-        let Some(Found::File { file, .. }) = found else { return };
-        let words = self.argv.iter().map(|word| word.as_bytes());
-        if let Some(agent) =
-            Agent::of_command(words).or_else(|| Agent::of_program(file.as_os_str().as_bytes()))
+    /// Looks for the command, and for the known agent that it starts.
+    fn look(&self) -> Told {
+        let words: Vec<&[u8]> = self.argv.iter().map(|word| word.as_bytes()).collect();
+        let path = self.variable("PATH").map(|path| OsStr::from_bytes(path.as_bytes()));
+        let places = Places { path, home: &self.user.home, workspaces: &self.workspaces };
+        let start = places.start(&words);
+        let step = |step: Step| Through { path: step.path.into(), file: step.file.into() };
+        let found = Found::look(&self.candidates);
+        // What it makes at its first start is there when it starts.
+        if let Some(agent) = start.agent
+            && self.begins.is_some()
+            && matches!(found, Some(Found::File { .. }))
         {
             first::make(agent, &self.user.home, |name| self.variable(name));
         }
+        Told {
+            found,
+            agent: start.agent.map(|agent| agent.name.clone()),
+            through: start.through.into_iter().map(step).collect(),
+            end: start.end.map(step),
+        }
     }
-}
-
-/// Where a command is looked for that has no PATH.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
-fn candidates(program: &OsStr, path: Option<&OsStr>) -> Result<Vec<CString>> {
-    if program.as_bytes().contains(&b'/') {
-        return Ok(vec![c_string(program.as_bytes())?]);
-    }
-    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
-    path.as_bytes()
-        .split(|&b| b == b':')
-        .map(|directory| {
-            let directory = if directory.is_empty() { b"." } else { directory };
-            c_string(&[directory, b"/", program.as_bytes()].concat())
-        })
-        .collect()
 }
 
 /// Why there is no session: where the command was looked for, and what to do.
@@ -107,16 +107,12 @@ fn not_found(program: &OsStr, environment: &Environment) -> anyhow::Error {
     ))
 }
 
-fn c_string(bytes: &[u8]) -> Result<CString> {
-    CString::new(bytes).map_err(|_| Exit::Usage.error("an argument or variable holds a NUL byte"))
-}
-
 /// The held process.
 pub struct Held {
     program: OsString,
     pid: Pid,
     pidfd: OwnedFd,
-    found: Option<Found>,
+    told: Told,
     /// Closed without a word, it ends the process.
     release: Option<File>,
     /// [`USER_IS_SET`], and then how it failed, if it did.
@@ -137,19 +133,26 @@ const USER_IS_SET: u8 = b'u';
 const FAILED: u8 = b'f';
 
 impl Held {
-    /// Forks and holds the command of a session, which can be given what is offered. The calling process must have one thread.
+    /// Forks and holds the command of a session in these workspaces, which can be given what is offered. The calling process must
+    /// have one thread.
     pub fn fork(
         command: &[OsString],
         environment: &Environment,
         user: &Identity,
+        workspaces: &[PathBuf],
         offered: Confinement,
     ) -> Result<Self> {
-        Self::of(command, environment, &Plan::new(command, environment, user, Some(offered))?)
+        Self::of(command, environment, &Plan::new(command, environment, user, workspaces, Some(offered))?)
     }
 
     /// The same to find out what a command is, as its user: nothing is made for it.
-    pub fn look(command: &[OsString], environment: &Environment, user: &Identity) -> Result<Self> {
-        Self::of(command, environment, &Plan::new(command, environment, user, None)?)
+    pub fn look(
+        command: &[OsString],
+        environment: &Environment,
+        user: &Identity,
+        workspaces: &[PathBuf],
+    ) -> Result<Self> {
+        Self::of(command, environment, &Plan::new(command, environment, user, workspaces, None)?)
     }
 
     fn of(command: &[OsString], environment: &Environment, plan: &Plan) -> Result<Self> {
@@ -167,9 +170,10 @@ impl Held {
                 let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
                     .context("this kernel has no pidfd: Linux 5.3 or later is needed")?;
                 let (release, failure) = (Some(release.into()), failure.into());
-                let mut held = Self { program, pid: child, pidfd, found: None, release, failure };
+                let told = Told::default();
+                let mut held = Self { program, pid: child, pidfd, told, release, failure };
                 held.await_user()?;
-                if matches!(held.found, Some(Found::Nowhere)) {
+                if matches!(held.told.found, Some(Found::Nowhere)) {
                     return Err(not_found(&held.program, environment));
                 }
                 Ok(held)
@@ -182,7 +186,7 @@ impl Held {
         let mut first = [0; 1];
         self.failure.read_exact(&mut first).context("the held process ended")?;
         if first[0] == USER_IS_SET {
-            self.found = Found::read(&mut self.failure).context("the held process ended")?;
+            self.told = Told::read(&mut self.failure).context("the held process ended")?;
             return Ok(());
         }
         let mut rest = [0; 4];
@@ -193,17 +197,24 @@ impl Held {
         )
     }
 
-    /// The file that the command was found to be, links followed.
-    pub fn file(&self) -> Option<&Path> {
-        match &self.found {
-            Some(Found::File { file, .. }) => Some(file),
-            Some(Found::Nowhere) | None => None,
-        }
+    /// The known agent that it starts.
+    pub fn agent(&self) -> Option<&str> {
+        self.told.agent.as_deref()
+    }
+
+    /// The programs through which it starts that.
+    pub fn through(&self) -> &[Through] {
+        &self.told.through
+    }
+
+    /// The program of the agent that they lead to, where that is sure.
+    pub fn end(&self) -> Option<&Through> {
+        self.told.end.as_ref()
     }
 
     /// What the command was found to be, for people.
     pub fn told(&self) -> Option<String> {
-        let Some(Found::File { path, file }) = &self.found else { return None };
+        let Some(Found::File { path, file }) = &self.told.found else { return None };
         let program = self.program.display();
         Some(if path == file {
             format!("{program}: {}", path.display())
@@ -314,11 +325,8 @@ fn of_rustix(errno: rustix::io::Errno) -> Errno {
 /// Says that the user is set and what the command is, and waits for the word. `None`: it will not come.
 fn await_word(plan: &Plan, report: &OwnedFd, wait: OwnedFd) -> Result<Option<Word>, Errno> {
     let mut report = File::from(report.try_clone().map_err(|_| Errno::EMFILE)?);
-    let found = Found::look(&plan.candidates);
-    if plan.begins.is_some() {
-        plan.make_first(found.as_ref());
-    }
-    let told = report.write_all(&[USER_IS_SET]).and_then(|()| Found::write(found.as_ref(), &mut report));
+    let told = plan.look();
+    let told = report.write_all(&[USER_IS_SET]).and_then(|()| told.write(&mut report));
     told.map_err(|_| Errno::EPIPE)?;
     let mut said = Vec::new();
     File::from(wait)
@@ -377,13 +385,5 @@ mod tests {
             [c"SSH_AUTH_SOCK=/own".to_owned(), c"SSH_AUTH_SOCKET=/x".to_owned(), c"A=1".to_owned()];
         let with = with(&environment, vec![c"SSH_AUTH_SOCK=/given".to_owned()]);
         assert_eq!(with, [c"SSH_AUTH_SOCK=/given", c"SSH_AUTH_SOCKET=/x", c"A=1"].map(CString::from));
-    }
-
-    #[test]
-    fn a_name_is_searched_and_a_path_is_not() {
-        let path = Some(OsStr::new("/a::/b"));
-        assert_eq!(candidates(OsStr::new("x"), path).unwrap(), [c"/a/x", c"./x", c"/b/x"].map(CString::from));
-        assert_eq!(candidates(OsStr::new("./x"), path).unwrap(), [c"./x".to_owned()]);
-        assert_eq!(candidates(OsStr::new("x"), None).unwrap().len(), 3);
     }
 }

@@ -11,6 +11,7 @@ mod held;
 mod lost;
 mod run;
 mod signals;
+mod started;
 pub mod terminal;
 
 pub use attach::{Left, attach};

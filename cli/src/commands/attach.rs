@@ -3,6 +3,7 @@
 
 use super::session::{self, Of, SessionArgs, Stance, announce, say};
 use super::summary;
+use crate::agent;
 use crate::client::{self, Left, connect};
 use crate::environment::split;
 use anyhow::{Context, Result};
@@ -30,8 +31,16 @@ pub fn attach(state: &State, verbose: u8, args: &SessionArgs, stance: Stance, pi
     connect::is_served(state)?;
     let summary_file = args.summary_file.as_deref().map(session::create).transpose()?;
     let Process { command, environment, file, directory, user } = read(pid, args)?;
-    let of =
-        Of { command: &command, file: file.as_deref(), directory: &directory, environment: &environment };
+    let words = command.iter().map(|word| word.as_bytes());
+    let agent = agent::of_process(words, file.as_deref().map(|file| file.as_os_str().as_bytes()));
+    let of = Of {
+        command: &command,
+        agent,
+        through: &[],
+        end: None,
+        directory: &directory,
+        environment: &environment,
+    };
     let mut begin = session::begin(args, stance, &of, &user)?;
     begin.pid = pid;
     begin.attach = true;

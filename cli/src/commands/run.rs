@@ -1,7 +1,7 @@
 //! `wardline record` and `wardline enforce`: a command in a session.
 
 use super::session::{
-    Of, SessionArgs, Stance, announce, begin, create, ended_for_a_delegate, say, write_summary,
+    Of, SessionArgs, Stance, announce, begin, create, ended_for_a_delegate, say, workspaces, write_summary,
 };
 use super::{attach, refused, summary};
 use crate::client::{self, Ended, Held, How};
@@ -102,13 +102,15 @@ fn run(
     let directory = std::env::current_dir().unwrap_or_default();
     let offered = guard::confine::offer();
     let offered = Confinement { rings: offered.rings && !args.io_uring, ..offered };
-    let held = Held::fork(&args.command, environment, user, offered)?;
+    let held = Held::fork(&args.command, environment, user, &workspaces(args, &directory)?, offered)?;
     if verbose > 0 && !args.quiet {
         environment.told().iter().chain(&held.told()).for_each(|line| say(line));
     }
     let of = Of {
         command: &args.command,
-        file: held.file(),
+        agent: held.agent(),
+        through: held.through(),
+        end: held.end(),
         directory: &directory,
         environment: environment.variables(),
     };

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use wire::{Begin, Confinement, Mode, Ready, Report};
+use wire::{Begin, Confinement, Mode, Ready, Report, Through};
 
 /// What `record` and `enforce` have in common.
 #[derive(Debug, clap::Args)]
@@ -91,8 +91,12 @@ pub(super) fn write_summary(file: Option<File>, report: &Report) -> Result<()> {
 pub(super) struct Of<'a> {
     /// The command, argv.
     pub(super) command: &'a [OsString],
-    /// The file that it was found to be, links followed.
-    pub(super) file: Option<&'a Path>,
+    /// The known agent that it starts.
+    pub(super) agent: Option<&'a str>,
+    /// The programs through which it starts that.
+    pub(super) through: &'a [Through],
+    /// The program of the agent that they lead to, where that is sure.
+    pub(super) end: Option<&'a Through>,
     /// Where the command works, if nothing else is said.
     pub(super) directory: &'a Path,
     /// Its environment.
@@ -103,22 +107,11 @@ pub(super) struct Of<'a> {
 pub(super) fn begin(args: &SessionArgs, stance: Stance, of: &Of<'_>, user: &Identity) -> Result<Begin> {
     let Stance { mode, force_baseline } = stance;
     let words = of.command.iter().map(|word| word.as_bytes());
-    let agent = args
-        .agent
-        .clone()
-        .unwrap_or_else(|| agent::guess(words.clone(), of.file.map(|file| file.as_os_str().as_bytes())));
+    let program = words.clone().next().unwrap_or_default();
+    let agent = args.agent.clone().unwrap_or_else(|| agent::name(of.agent, program));
     let home = canonical(&user.home).unwrap_or_else(|_| user.home.clone());
     let home = home.as_os_str().as_bytes();
-    let workspaces = if args.workspace.is_empty() {
-        anyhow::ensure!(
-            of.directory.is_absolute(),
-            "the current directory is gone: name one with `--workspace`"
-        );
-        vec![of.directory.to_owned()]
-    } else {
-        args.workspace.clone()
-    };
-    let workspaces = workspaces.iter().map(|path| canonical(path)).collect::<Result<Vec<_>>>()?;
+    let workspaces = workspaces(args, of.directory)?;
     Ok(Begin {
         mode,
         agent_state: agent::state(agent.as_str(), home),
@@ -126,6 +119,8 @@ pub(super) fn begin(args: &SessionArgs, stance: Stance, of: &Of<'_>, user: &Iden
         agent,
         task: args.task.clone(),
         command: words.map(Into::into).collect(),
+        through: of.through.to_vec(),
+        end: of.end.cloned(),
         pid: 0,
         uid: user.uid,
         gid: user.gid,
@@ -138,6 +133,20 @@ pub(super) fn begin(args: &SessionArgs, stance: Stance, of: &Of<'_>, user: &Iden
         confinement: Confinement::default(),
         attach: false,
     })
+}
+
+/// The directories that it works in.
+pub(super) fn workspaces(args: &SessionArgs, directory: &Path) -> Result<Vec<PathBuf>> {
+    let workspaces = if args.workspace.is_empty() {
+        anyhow::ensure!(
+            directory.is_absolute(),
+            "the current directory is gone: name one with `--workspace`"
+        );
+        vec![directory.to_owned()]
+    } else {
+        args.workspace.clone()
+    };
+    workspaces.iter().map(|path| canonical(path)).collect()
 }
 
 fn canonical(path: &Path) -> Result<PathBuf> {

@@ -120,7 +120,7 @@ fn command_line(pid: u32) -> Vec<u8> {
 /// The agent whose script an interpreter runs; a relative path is told from the working directory.
 fn of_script(pid: u32, exe: &[u8], words: &[&[u8]]) -> Option<&'static Agent> {
     let words = || std::iter::once(exe).chain(words.iter().skip(1).copied());
-    Agent::of_command(words()).or_else(|| match Program::of(words()) {
+    Agent::of_process(words()).or_else(|| match Program::of(words()) {
         Program::File(script) if !script.starts_with(b"/") => {
             let directory = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
             Agent::of_program(&[directory.as_os_str().as_bytes(), b"/", script].concat())

@@ -7,10 +7,10 @@ use crate::shared::Shared;
 use crate::t1::hosts::{self, Hosts};
 use crate::{DenyList, Error, fanotify, t1, trial, walk};
 use abi::FileKey;
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 use collector::Tier;
-use event::{Context, Segment, TaskName};
-use models::{Baseline, State};
+use event::{Context, Segment, TaskName, Tokeniser};
+use models::{Allowed, Baseline, State};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +31,8 @@ impl Live {
     pub fn place(&self) -> Place {
         let (context, directory) = (self.meta.context.clone(), self.directory.clone());
         let own = self.tokeniser.own().clone();
-        Place { shared: Arc::clone(&self.shared), context, directory, own }
+        let through = self.through.clone();
+        Place { shared: Arc::clone(&self.shared), context, through, directory, own }
     }
 
     /// Opens a new segment, unless its task goes on, and switches to its policy in one step: what was learned for the old task holds until then.
@@ -130,6 +131,8 @@ impl Live {
 pub struct Place {
     shared: Arc<Shared>,
     context: Context,
+    /// The programs through which its command starts the agent: its user said that they run.
+    through: Vec<[BString; 2]>,
     /// The session's own directory.
     directory: Option<PathBuf>,
     /// Files that it has made so far: they were not there before, and are no more closed than where they lie.
@@ -149,9 +152,15 @@ pub struct Retired(#[expect(dead_code, reason = "held to be taken back when it i
 impl Place {
     /// Compiles and arms a baseline for a segment of this task. It looks at the file system, which may take long or for ever:
     /// nothing that others need may be held meanwhile.
-    pub fn enter(&self, task: &TaskName, baseline: Arc<Baseline>) -> Result<Entered, Error> {
-        let Self { shared, context, directory, own } = self;
+    pub fn enter(&self, task: &TaskName, mut baseline: Arc<Baseline>) -> Result<Entered, Error> {
+        let Self { shared, context, through, directory, own } = self;
         baseline.check()?;
+        if !through.is_empty() {
+            let tokeniser = Tokeniser::new(context.clone());
+            let programs = through.iter().flatten().filter(|path| context.in_workspace(path).is_none());
+            let programs = programs.flat_map(|path| Allowed::program(path, &tokeniser));
+            Arc::make_mut(&mut baseline).allow(programs);
+        }
         let list = shared.list.clone();
         let known_task = *task == *baseline.task;
         let normal =

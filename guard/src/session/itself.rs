@@ -3,17 +3,26 @@
 //! It is the process that the session began with, as long as it runs what it ran when it made its first process, and nobody
 //! reaches into its memory; where that is a script which starts the agent's program, its first child as well. All of this
 //! the kernel said. Whoever gets code into that process by other ways has what it has.
+//!
+//! Where the command is another program that starts the agent, it is the process at the end of that [way](super::way), from the
+//! moment on that it runs the agent's program.
 
-use agents::{Agent, Program};
+use super::script::{Script, is_of};
+use super::way::Way;
+use agents::Agent;
 use bstr::{BString, ByteSlice};
-use event::{Access, Event, Exe, Object, Op};
+use event::{Access, Context, Event, Object, Op, Outcome};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The processes that are the agent itself.
 #[derive(Debug, Default)]
-pub(super) struct Itself {
+pub(crate) struct Itself {
+    /// Until the agent runs, where it is started by something else.
+    way: Way,
     first: Option<u32>,
+    /// That is what the way led to.
+    led: bool,
     /// It runs a script, or did so before it made a process.
     scripted: bool,
     /// What it runs by an interpreter.
@@ -28,54 +37,50 @@ pub(super) struct Itself {
     runs: bool,
 }
 
-/// What an interpreter runs.
-#[derive(Debug)]
-struct Script {
-    interpreter: BString,
-    /// As it was given to the interpreter.
-    path: BString,
-}
-
-impl Script {
-    /// Of an interpreter that is given a script, and no option but those by which it surely runs nothing else.
-    fn of(event: &Event) -> Option<Script> {
-        const HARMLESS: [&[u8]; 9] = [
-            b"--disable-warning",
-            b"--enable-source-maps",
-            b"--expose-gc",
-            b"--max-old-space-size",
-            b"--max-semi-space-size",
-            b"--no-deprecation",
-            b"--no-warnings",
-            b"--stack-size",
-            b"--use-system-ca",
-        ];
-        let Object::Exe(Exe { file, args, .. }) = &event.object else { return None };
-        let Program::File(path) = Program::of(args.iter().map(|word| word.as_slice())) else { return None };
-        let mut options = args.iter().skip(1).take_while(|word| word.as_slice() != path);
-        let name = |word: &[u8]| {
-            word.split(|byte| *byte == b'=').next().is_some_and(|name| HARMLESS.contains(&name))
-        };
-        let loads = options.any(|word| !name(word));
-        let is_script = args.first().is_some_and(|first| first.as_slice() != path);
-        (is_script && !loads)
-            .then(|| Script { interpreter: BString::from(file.path.as_slice()), path: path.into() })
-    }
+/// A process that begins to be the agent itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Begun {
+    pub(super) pid: u32,
+    /// It lies at the end of a way, or was started by what does: the kernel side does not know of it.
+    pub(super) led: bool,
 }
 
 impl Itself {
-    /// The session begins with a process.
-    pub(super) fn begins_with(&mut self, pid: u32) {
-        *self = Self { first: Some(pid), ..Self::default() };
+    /// The session begins with a process, which starts the agent through these programs.
+    pub(super) fn begins_with(
+        &mut self,
+        pid: u32,
+        through: &[[BString; 2]],
+        end: Option<&[BString; 2]>,
+        context: &Context,
+    ) {
+        let first = through.is_empty().then_some(pid);
+        *self = Self { first, way: Way::begins_with(pid, through, end, context), ..Self::default() };
     }
 
-    /// Notes what its processes do, and what is done to them. The child of a script that begins to run the agent's program,
-    /// which the kernel side does not know.
-    pub(super) fn note(&mut self, event: &Event, agent: &str) -> Option<u32> {
+    /// The process that the agent began in.
+    pub(super) fn first(&self) -> Option<u32> {
+        self.first
+    }
+
+    /// Notes what its processes do, and what is done to them.
+    pub(super) fn note(&mut self, event: &Event, agent: &str, context: &Context) -> Option<Begun> {
         let before = self.runs;
+        if self.way.is_taken() && matches!(event.op, Op::Exec | Op::Open) {
+            self.way.touched(event, context);
+        }
         match event.op {
+            Op::Exec if has_failed(event) => {}
+            Op::Exec if self.first.is_none() && self.way.is_taken() => {
+                if self.way.leads(event) {
+                    return Some(self.begins_in(event));
+                }
+            }
             Op::Exec => self.started(event, agent),
-            Op::Fork => self.made(event),
+            Op::Fork => {
+                self.way.made(event);
+                self.made(event);
+            }
             Op::Exit if event.tid == event.pid => self.forget(event.pid),
             Op::Ptrace => {
                 if let Object::Process { pid, .. } = event.object {
@@ -89,21 +94,30 @@ impl Itself {
             Op::Open if event.access.contains(Access::WRITE) && is_memory(event) => *self = Self::default(),
             _ => {}
         }
-        self.child.filter(|_| self.runs && !before)
+        self.child.filter(|_| self.runs && !before).map(|pid| Begun { pid, led: self.led })
+    }
+
+    /// The agent itself begins in a process.
+    fn begins_in(&mut self, event: &Event) -> Begun {
+        let script = Script::of(event);
+        let scripted = script.is_some();
+        // A script may start it once more, when this one has ended.
+        let mut way = std::mem::take(&mut self.way);
+        way.leave(event.pid);
+        *self = Self { first: Some(event.pid), led: true, scripted, script, way, ..Self::default() };
+        Begun { pid: event.pid, led: true }
     }
 
     fn started(&mut self, event: &Event, agent: &str) {
         if self.first == Some(event.pid) {
-            if self.forked {
+            if self.forked || self.led {
                 return self.forget(event.pid);
             }
             self.scripted |= event.second.is_some();
             self.script = Script::of(event);
         } else if self.child == Some(event.pid) {
-            let program = event.object.file().and_then(|file| Agent::of_program(&file.path));
-            if self.runs
-                || !(program.is_some_and(|program| program.name == agent) || self.starts_again(event))
-            {
+            let is_agents = event.object.file().is_some_and(|file| is_of(&file.path, agent));
+            if self.runs || !(is_agents || self.starts_again(event)) {
                 return self.forget(event.pid);
             }
             self.runs = true;
@@ -134,6 +148,7 @@ impl Itself {
     }
 
     fn forget(&mut self, pid: u32) {
+        self.way.leave(pid);
         if self.first == Some(pid) {
             self.first = None;
         }
@@ -190,8 +205,12 @@ fn directory(path: &[u8]) -> Option<&[u8]> {
 /// The directory of a file of an agent's own program that an event opens.
 fn package(event: &Event, agent: &str) -> Option<BString> {
     let path = &event.object.file()?.path;
-    let program = Agent::of_program(path).filter(|program| program.name == agent);
-    program.and(directory(path)).map(BString::from)
+    if is_of(path, agent) { directory(path).map(BString::from) } else { None }
+}
+
+/// Whether a process goes on as it was: who looks for a program in PATH tries each directory.
+fn has_failed(event: &Event) -> bool {
+    matches!(event.outcome, Outcome::Failed(_))
 }
 
 /// Whether an event is about the memory of a process.
@@ -225,9 +244,9 @@ mod tests {
     /// Whether process `by` may replace the agent's file after these events of a session that began with process 1.
     fn may(agent: &str, target: &str, by: u32, events: &[Event]) -> bool {
         let mut itself = Itself::default();
-        itself.begins_with(1);
+        itself.begins_with(1, &[], None, &Context::default());
         for event in events {
-            itself.note(event, agent);
+            itself.note(event, agent, &Context::default());
         }
         let second = Some(Object::File(file(target)));
         let source = format!("{target}.tmp.1");
@@ -331,9 +350,9 @@ mod tests {
         let unlinked = |by| {
             let start = [exec(1, "/opt/qwen", None), fork(1, 2), exec(2, "/usr/bin/rm", None)];
             let mut itself = Itself::default();
-            itself.begins_with(1);
+            itself.begins_with(1, &[], None, &Context::default());
             for event in &start {
-                itself.note(event, "qwen-code");
+                itself.note(event, "qwen-code", &Context::default());
             }
             let aside = Object::File(file("/home/u/.qwen/settings.json.orig"));
             let own = own_files("qwen-code", Path::new("/home/u"));

@@ -21,6 +21,7 @@ use crate::ladder::Step;
 use crate::loans::Loans;
 use crate::shared::Shared;
 use crate::{cgroup::Cgroup, t0, t1};
+use bstr::BString;
 use event::{Class, Op, Segment, SessionMeta, Tokeniser};
 use models::{Baseline, Scorer, Verdict};
 use std::collections::HashMap;
@@ -63,6 +64,10 @@ pub struct Live {
     pub(super) lags: Option<Lags>,
     pub(super) tally: Tally,
     pub(super) looks: Looks,
+    /// The programs through which its command starts the agent, each by where it was found and by what it is.
+    pub(crate) through: Vec<[BString; 2]>,
+    /// The program of the agent that they lead to, likewise, where that is sure.
+    pub(crate) end: Option<[BString; 2]>,
     pub(super) itself: Itself,
     /// What it may replace.
     pub(crate) own_files: Vec<OwnFile>,
@@ -125,6 +130,8 @@ impl Live {
             lags: None,
             tally: Tally::default(),
             looks: Looks::default(),
+            through: Vec::new(),
+            end: None,
             itself: Itself::default(),
             own_files: Vec::new(),
             judged: Judged::default(),
@@ -256,9 +263,10 @@ impl Live {
         marks.into_iter().all(Marks::alive)
     }
 
-    /// The process that it begins with.
-    pub fn begins_with(&mut self, pid: u32) {
-        self.itself.begins_with(pid);
+    /// The process that it begins with. Whether that is the agent itself, which nothing else has to start.
+    pub fn begins_with(&mut self, pid: u32) -> bool {
+        self.itself.begins_with(pid, &self.through, self.end.as_ref(), &self.meta.context);
+        self.itself.first() == Some(pid)
     }
 
     /// Hands on what has waited to be written: after each reading of the rings.

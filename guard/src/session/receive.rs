@@ -1,12 +1,15 @@
 //! What arrives is counted, written down, scored and answered.
 
 use super::effect::Effect;
+use super::itself::Begun;
 use super::live::Live;
+use crate::Error;
 use crate::loans::Loans;
 use crate::t1;
 use bstr::ByteSlice;
 use collector::Dns;
 use event::{Captured, Class, Event, Object, Op, Origin, Outcome, Unseen};
+use std::os::unix::ffi::OsStrExt;
 use wire::Mode;
 
 /// What is unseen of an attached session counts as so many lost records: the score's confidence begins at a fifth, and
@@ -14,6 +17,27 @@ use wire::Mode;
 const UNSEEN_RECORDS: u64 = 128;
 
 impl Live {
+    /// Has the kernel know which processes are the agent itself, after an operation.
+    fn follow_itself(&mut self, event: &Event) -> Result<(), Error> {
+        let before = self.itself.first();
+        let list = &self.shared.list;
+        match self.itself.note(event, self.meta.agent.as_str(), &self.meta.context) {
+            Some(Begun { pid, led: false }) => list.confirm_itself(pid),
+            Some(Begun { pid, led: true }) => {
+                list.begin_itself(pid)?;
+                // From now on the kernel sees what it runs; by now it may run something else.
+                let runs = std::fs::read_link(format!("/proc/{pid}/exe"));
+                let was = event.object.file().map(|file| file.path.as_bytes());
+                let goes_on = runs.is_ok_and(|runs| Some(runs.as_os_str().as_bytes()) == was);
+                if goes_on { Ok(()) } else { list.deny_itself(pid) }
+            }
+            None => match before {
+                Some(pid) if self.itself.first() != before => list.deny_itself(pid),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Takes in what the kernel said, in its order.
     pub fn receive(&mut self, mut captured: Captured) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -26,10 +50,8 @@ impl Live {
                 return effects;
             }
             self.name(event);
-            if let Some(pid) = self.itself.note(event, self.meta.agent.as_str())
-                && let Err(e) = self.shared.list.confirm_itself(pid)
-            {
-                tracing::warn!(session = %self.id, error = %e, "what the agent's script started cannot replace the agent's own files");
+            if let Err(e) = self.follow_itself(event) {
+                tracing::warn!(session = %self.id, error = %e, "what started as the agent cannot replace the agent's own files");
             }
             self.explain_operation(event);
             stop = self.settle(event);

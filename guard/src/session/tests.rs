@@ -48,6 +48,8 @@ fn opening(mode: Mode, home: &std::path::Path) -> Opening {
             started_boot_ns: 1_000_000,
         },
         variables: vec![],
+        through: Vec::new(),
+        end: None,
         baseline: None,
         rules: policy::Rules::default(),
         force: false,

@@ -82,6 +82,8 @@ impl Scene {
             mode,
             meta,
             variables: vec![],
+            through: Vec::new(),
+            end: None,
             baseline,
             rules: policy::Rules::default(),
             force: false,

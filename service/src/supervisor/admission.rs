@@ -76,6 +76,8 @@ mod tests {
             agent: "a".parse().unwrap(),
             task: "t".parse().unwrap(),
             command: vec!["true".into()],
+            through: Vec::new(),
+            end: None,
             pid,
             uid,
             gid,

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sys::clock::boot_ns;
 use sys::process;
-use wire::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
+use wire::{self, Begin, Mode, Ready, Refused, Reply, Request, Through, Why};
 
 /// Serves a session's connection to its end.
 pub(super) fn serve(
@@ -205,6 +205,8 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
         force: begin.force,
         meta,
         variables: begin.variables.clone(),
+        through: begin.through.iter().map(names).collect(),
+        end: begin.end.as_ref().map(names),
         key_files,
         directory: broker.as_ref().map(|broker| broker.directory().to_owned()),
         baseline,
@@ -254,8 +256,10 @@ fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(
             format!("the command could not be put into its cgroup: {error}"),
         ));
     }
-    running.with(|live| live.begins_with(pid));
-    let enrolled = lease.kernel.enroll(pid, running.slot).and_then(|()| lease.kernel.begins_with(pid));
+    // Where something else starts the agent, it is not what the session begins with.
+    let is_agent = running.with(|live| live.begins_with(pid)).unwrap_or(false);
+    let enrolled = lease.kernel.enroll(pid, running.slot);
+    let enrolled = enrolled.and_then(|()| if is_agent { lease.kernel.begins_with(pid) } else { Ok(()) });
     enrolled.map_err(|e| {
         Refused::new(Why::Failed, format!("the command could not be put into the session: {e}"))
     })?;
@@ -264,6 +268,11 @@ fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(
         end::evict(lease, pid);
     }
     Ok(())
+}
+
+/// A program by where it was found and by what it is.
+fn names(program: &Through) -> [BString; 2] {
+    [program.path.clone(), program.file.clone()]
 }
 
 /// What is said of the session; `command` is without its secrets.

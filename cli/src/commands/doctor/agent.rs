@@ -46,14 +46,19 @@ impl Agent {
         let user = user.resolve()?;
         let environment = Environment::of_command(&user, environment)?;
         // It ends when this is dropped, without having become the command.
-        let held = Held::look(command, &environment, &user)?;
-        let file = held.file().map(|file| file.as_os_str().as_bytes().to_owned());
-        let words = command.iter().map(|word| word.as_bytes());
-        let name = agent::guess(words, file.as_deref()).to_string();
+        let directory = std::env::current_dir().unwrap_or_default();
+        let held = Held::look(command, &environment, &user, &[directory])?;
+        let program = command.first().map(|word| word.as_bytes()).unwrap_or_default();
+        let name = agent::name(held.agent(), program).to_string();
         let nowhere = || {
             format!("{}: not found where it may look", command.first().unwrap_or(&OsString::new()).display())
         };
-        let found = [held.told().unwrap_or_else(nowhere)].into_iter().chain(environment.told()).collect();
+        let through = held.through().iter().map(|through| format!("started by {}", through.path));
+        let found = [held.told().unwrap_or_else(nowhere)]
+            .into_iter()
+            .chain(through)
+            .chain(environment.told())
+            .collect();
         let library = Library::new(state.user(user.uid));
         let entries = library.list().unwrap_or_default().into_iter().filter(|entry| entry.agent == name);
         let baselines = entries.map(|entry| {
