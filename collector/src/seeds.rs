@@ -1,11 +1,13 @@
 //! Seeds of the fuzz target of ring records: one of each kind, and a call whose records are joined.
 
 use crate::decode::decode;
+use crate::decoded::Decoded;
 use crate::resolve::Resolver;
 use abi::{
     Claimed, Exec, Exit, File, FileFacts, FileKey, Fork, Header, Kernel, Net, Packet, Syscall, Touched, kind,
     op,
 };
+use event::Object;
 use std::path::PathBuf;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -61,6 +63,17 @@ fn claimed(op: u16, second: &[u8], call: u64) -> Vec<u8> {
     (claimed.op, claimed.call, claimed.base) = (op, call, facts(70, &base));
     (claimed.path_len, claimed.second_len) = (10, second.len() as u16);
     record(claimed.as_bytes(), &[&base, b"../main.rs", second])
+}
+
+/// Its second path starts in a directory of its own, which a file system of the caller's has numbered 0.
+fn claimed_apart() -> Vec<u8> {
+    let (base, second_base) = (names(&["src"]), names(&["other"]));
+    let mut claimed = Claimed::new_zeroed();
+    claimed.header = header(kind::CLAIMED, 264);
+    (claimed.op, claimed.ret, claimed.base) = (op::RENAME, -2, facts(70, &base));
+    claimed.second_base = facts(0, &second_base);
+    (claimed.path_len, claimed.second_len) = (1, 1);
+    record(claimed.as_bytes(), &[&base, b"x", &second_base, b"y"])
 }
 
 fn touched(ino: u64, name: &str, after: u32) -> Vec<u8> {
@@ -144,6 +157,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("rename", file(op::RENAME, 0, 0)),
         ("open-failed", [file(op::OPEN, 1, 0), returned(257, -13)].concat()),
         ("claimed-open", claimed(op::OPEN, b"", 0)),
+        ("claimed-apart", claimed_apart()),
         (
             "unlink-touched",
             [touched(77, "main.rs", 0), claimed(op::UNLINK, b"", 4_999_999_000), returned(263, 0)].concat(),
@@ -166,6 +180,16 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("question", packet(17, 0, question)),
         ("hello-cut", packet(6, 0, b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03")),
     ]
+}
+
+#[test]
+fn a_second_path_starts_where_the_record_says() {
+    let Some(Decoded::Claimed(event, _)) = decode(&claimed_apart(), &mut Resolver::new()) else {
+        panic!("no claim");
+    };
+    let path = |object: &Object| object.file().unwrap().path.clone();
+    let (first, second) = (path(&event.object), path(event.second.as_ref().unwrap()));
+    assert!(first.ends_with(b"src/x") && second.ends_with(b"other/y"), "{first} {second}");
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Static {
         Ok(arming.staged())
     }
 
-    /// Labels what was looked for, in one step, as a set of the session's that is not its first.
+    /// Labels what was looked for, all of it or nothing, as a set of the session's that is not its first.
     pub(crate) fn close(&self, slot: u32, set: u32, staged: Staged) -> Result<Coverage, Error> {
         self.add(Holder { slot, set }, staged)
     }

@@ -98,21 +98,24 @@ fn names(uid: u32) -> Names {
 }
 
 /// The file that is written.
-enum Output<'a> {
+enum Output {
     /// Lies beside the place until it is whole.
-    New(NamedTempFile, &'a Path),
+    New(NamedTempFile, PathBuf),
     /// A device or a pipe.
     There(File),
 }
 
-impl<'a> Output<'a> {
-    fn new(path: &'a Path) -> Result<Output<'a>> {
+impl Output {
+    fn new(path: &Path) -> Result<Output> {
         let failed = || format!("`{}` cannot be written", path.display());
-        if path.metadata().is_ok_and(|there| !there.is_file()) {
+        let there = path.metadata().ok();
+        if there.as_ref().is_some_and(|there| !there.is_file()) {
             return Ok(Output::There(File::options().write(true).open(path).with_context(failed)?));
         }
+        // Who may read what is there may read the new one, and a link leads where it led.
+        let mode = there.map_or_else(|| Permissions::from_mode(0o666), |there| there.permissions());
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let directory = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mode = Permissions::from_mode(0o666);
         let file = tempfile::Builder::new().permissions(mode).tempfile_in(directory).with_context(failed)?;
         Ok(Output::New(file, path))
     }
@@ -126,10 +129,37 @@ impl<'a> Output<'a> {
 
     fn keep(self) -> Result<()> {
         if let Output::New(file, path) = self {
-            file.persist(path)
+            file.persist(&path)
                 .map_err(|error| error.error)
                 .with_context(|| format!("`{}` cannot be written", path.display()))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_was_there_stays_until_all_is_written_and_its_readers_too() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (file, link) = (tmp.path().join("file"), tmp.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        let write = |output: &Output| output.file().write_all(b"new").unwrap();
+        let failed = Output::new(&link).unwrap();
+        write(&failed);
+        drop(failed);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "old");
+        let output = Output::new(&link).unwrap();
+        write(&output);
+        output.keep().unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 2, "nothing is left beside it");
     }
 }

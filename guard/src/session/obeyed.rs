@@ -66,3 +66,15 @@ impl Obeyed {
         self.rules.of_task(task.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_rules_are_taken_a_bounded_number_of_times() {
+        let mut obeyed = Obeyed::default();
+        assert!((0..MOST).all(|_| obeyed.take().is_ok()));
+        assert!(matches!(obeyed.take(), Err(Error::Taken(MOST))));
+    }
+}

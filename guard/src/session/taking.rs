@@ -1,5 +1,5 @@
-//! Other rules for a session that is armed: looked for without it, since a file system may answer when it likes, and obeyed in
-//! one step. What it obeys already is not touched.
+//! Other rules for a session that is armed: looked for without it, since a file system may answer when it likes, and obeyed all
+//! or none. What it obeys already is not touched.
 
 use super::live::Live;
 use super::obeyed::{AtStart, MOST};

@@ -5,7 +5,7 @@ use super::held::Key;
 use super::lease::Lease;
 use abi::{FileKey, Label};
 
-/// Labels that are to be added in one step.
+/// Labels that are to be added, all or none.
 pub(crate) struct Staged {
     pub(super) entries: Vec<(Key, Label)>,
     /// What may be read for now.
