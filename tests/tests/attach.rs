@@ -351,7 +351,7 @@ fn only_its_user_and_root_attach_to_a_process_and_nobody_to_their_own_shell() ->
     assert_eq!(output.status.code(), Some(122), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(tree.end()?.success());
     world.run(["stop"])?;
-    assert!(wait_until(Duration::from_secs(5), || matches!(service.try_wait(), Ok(Some(_)))));
+    assert!(wait_until(Duration::from_secs(20), || matches!(service.try_wait(), Ok(Some(_)))));
     Ok(())
 }
 

@@ -291,7 +291,7 @@ fn a_lease_of_a_session_refuses_nobody_their_own_file() -> Result<()> {
     // Below a directory that has one, the holder ends.
     let later = world.home().join(".claude/hooks/later.sh");
     ensure!(
-        wait_until(Duration::from_secs(5), || open(&later).is_ok()),
+        wait_until(Duration::from_secs(20), || open(&later).is_ok()),
         "refused for as long as the lease is held: {told}"
     );
     bypass::came(OTHERS, "a session has a write lease on a file that has a mark", "a user", Fate::Refused);

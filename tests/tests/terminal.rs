@@ -78,7 +78,7 @@ fn ctrl_z_stops_both_and_fg_continues_both() -> Result<()> {
     pty.send("\x1a")?;
     pty.expect("Stopped")?;
     pty.expect("PROMPT> ")?;
-    assert!(wait_until(Duration::from_secs(5), || world.user_processes().iter().all(is_stopped)));
+    assert!(wait_until(Duration::from_secs(20), || world.user_processes().iter().all(is_stopped)));
     pty.send("fg\n")?;
     pty.expect("TICK")?;
     pty.expect("TICK")?;
@@ -98,7 +98,7 @@ fn who_is_stopped_for_a_late_supervisor_is_no_stopped_job() -> Result<()> {
     let stands = || world.user_processes().iter().any(|pid| process::is_stopped(*pid));
     for _ in 0..3 {
         let supervisor = Paused::new(world.supervisor().context("no supervisor")?)?;
-        assert!(wait_until(Duration::from_secs(5), stands));
+        assert!(wait_until(Duration::from_secs(20), stands));
         std::thread::sleep(Duration::from_secs(1));
         drop(supervisor);
         pty.expect("TICK")?;

@@ -80,7 +80,7 @@ fn an_agent_itself_replaces_its_own_file_and_says_so() -> Result<()> {
         world.write(&home.join("prepared/evil"), "evil\n")?;
         let script = format!("cd '{}'; {step}", home.display());
         let ended = standing::run_and(&world, "enforce", &["--agent", agent], &script, || {
-            wait_until(Duration::from_secs(5), || jewel(&home, file) == "plain\n");
+            wait_until(Duration::from_secs(20), || jewel(&home, file) == "plain\n");
         })?;
         let note = format!("{agent} itself replaced `~/{file}`");
         assert_eq!(

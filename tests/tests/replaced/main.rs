@@ -176,7 +176,7 @@ fn stands_still(step: &str, op: &str) -> Result<()> {
     let jewels = jewels(&home)?;
     let is_back = || jewels_are(&home, &jewels);
     let ended = standing::run_and(&world, "enforce", &["--io-uring"], &script, || {
-        wait_until(Duration::from_secs(5), is_back);
+        wait_until(Duration::from_secs(20), is_back);
     })?;
     assert!(ended.frozen && !ended.said().contains("went on"), "{step}: {ended:#?}");
     assert_eq!(ended.denials(), [("T0".into(), op.into(), "freeze".into())], "{step}: {ended:#?}");
