@@ -8,12 +8,10 @@
     deny(clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::let_underscore_must_use)
 )]
 
-mod attach;
 mod batch;
 mod btf;
 mod calls;
 mod cast;
-mod deadline;
 mod decode;
 mod decoded;
 pub mod dns;
@@ -26,7 +24,6 @@ mod hooks;
 mod join;
 mod judge;
 mod kernel;
-mod load;
 mod lock;
 mod maps;
 mod mounts;
@@ -34,7 +31,6 @@ mod offsets;
 mod packet;
 mod programs;
 mod prototype;
-mod question;
 mod reader;
 mod requests;
 mod resolve;
@@ -42,7 +38,6 @@ mod resolve;
 mod seeds;
 mod sequence;
 mod strays;
-mod tables;
 pub mod tls;
 mod verify;
 mod words;

@@ -35,7 +35,6 @@ pub mod template;
 mod token;
 mod tokeniser;
 pub mod toolchain;
-mod touch;
 
 pub use abi::FileKey;
 pub use class::Class;
@@ -51,7 +50,6 @@ pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };
 pub use shown::{is_unseen, shown};
-pub use step::{ABSTRACT, Place, Said, Step};
+pub use step::{ABSTRACT, Place, Said, Step, Touch};
 pub use token::{Token, vocabulary_hash};
 pub use tokeniser::Tokeniser;
-pub use touch::Touch;

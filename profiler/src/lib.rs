@@ -9,7 +9,6 @@
     deny(clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::let_underscore_must_use)
 )]
 
-mod answers;
 mod corpus;
 mod error;
 mod file;
@@ -17,13 +16,12 @@ mod library;
 mod screen;
 mod session;
 mod training;
-mod update;
 
-pub use answers::{Answer, Says, is_answered};
 pub use corpus::{Recorded, workspace};
 pub use error::Error;
+pub use library::answers::{Answer, Says, is_answered};
+pub use library::update::{Kept, Known};
 pub use library::{Entry, Library};
 pub use screen::{LOSS_SHARE_MAX, reason_to_leave_out};
 pub use session::{Reading, replay};
 pub use training::{Filter, Options, Refused, Report, Trained, Untasked, train};
-pub use update::{Kept, Known};

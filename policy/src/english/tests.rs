@@ -1,6 +1,6 @@
 use super::*;
-use crate::read::site;
 use crate::rule::What;
+use crate::site::site;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
