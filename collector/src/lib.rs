@@ -32,7 +32,6 @@ mod packet;
 mod programs;
 mod prototype;
 mod reader;
-mod requests;
 mod resolve;
 #[cfg(test)]
 mod seeds;
