@@ -8,6 +8,7 @@
     deny(clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::let_underscore_must_use)
 )]
 
+mod address;
 mod batch;
 mod btf;
 mod calls;

@@ -20,5 +20,5 @@ pub mod trust;
 pub mod user;
 
 pub use exit::Exit;
-pub use program::{Common, main};
+pub use program::{Commands, Common, Line, main};
 pub use state::State;

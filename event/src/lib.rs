@@ -28,7 +28,6 @@ mod reach;
 mod reference;
 pub mod secret;
 mod session;
-mod shown;
 pub mod state;
 mod step;
 pub mod template;
@@ -49,7 +48,6 @@ pub use reference::{NoSession, SessionRef};
 pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };
-pub use shown::{is_unseen, shown};
 pub use step::{ABSTRACT, Place, Said, Step, Touch};
 pub use token::{Token, vocabulary_hash};
 pub use tokeniser::Tokeniser;

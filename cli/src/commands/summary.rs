@@ -2,9 +2,10 @@
 
 use command::add_line;
 use command::style;
-use command::table::{count, duration};
+use command::table::duration;
 use event::{Fate, Means};
 use models::State;
+use text::count;
 use wire::{Finished, GoOn, KeyUse, Mode, Peer, PeerKind, Report};
 
 /// Denials that are printed; `wardline why` has them all.
