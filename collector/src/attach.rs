@@ -2,10 +2,11 @@
 
 use crate::Error;
 use crate::hooks;
-use crate::kernel::{Kernel, Tier};
+use crate::kernel::Kernel;
 use crate::lock::lock;
 use crate::programs::{CGROUPS, DATA_READY, INGRESS, TRACEPOINTS, TRACEPOINTS_MORE, program};
 use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Lsm, Program, ProgramError, RawTracePoint};
+use event::Tier;
 use std::any::Any;
 use std::collections::HashSet;
 use sys::mountinfo::cgroup_root;

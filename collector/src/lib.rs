@@ -50,7 +50,7 @@ mod words;
 pub use error::Error;
 pub use heard::{Dns, Heard};
 pub use judge::{Judge, JudgeIds};
-pub use kernel::{Attached, Kernel, Options, Tier};
+pub use kernel::{Attached, Kernel, Options};
 pub use offsets::{Field, Offsets};
 pub use reader::{ALL_SESSIONS, Reader};
 pub use strays::Strays;

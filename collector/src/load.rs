@@ -3,7 +3,7 @@
 use crate::btf::Btf;
 use crate::cast::{self, Cast};
 use crate::judge::JudgeIds;
-use crate::kernel::{Attached, Kernel, Options, Tier};
+use crate::kernel::{Attached, Kernel, Options};
 use crate::maps::Maps;
 use crate::offsets::{Registers, registers};
 use crate::programs::{
@@ -16,6 +16,7 @@ use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Program, ProgramError, RawTracePoint};
 use aya::{Ebpf, EbpfLoader};
+use event::Tier;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use std::collections::HashMap;
 use std::os::fd::AsFd;

@@ -2,11 +2,12 @@
 
 use crate::Error;
 use crate::hooks::REACHING;
-use crate::kernel::{Attached, Kernel, Tier};
+use crate::kernel::{Attached, Kernel};
 use abi::{
     Bit, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, RewriteKey,
     Session, SocketKey, T1Key, T1NameKey,
 };
+use event::Tier;
 use std::sync::atomic::Ordering;
 use sys::clock::NS_PER_TICK;
 use sys::process::Stat;

@@ -5,9 +5,9 @@ use super::live::Live;
 use super::passed::Deed;
 use crate::ladder::{self, Step};
 use crate::reason;
-use event::{Access, Alert, Class, Event, Fate, Means, Stage};
+use event::{Access, Alert, Class, Event, Fate, Means, Mode, Stage};
 use models::{Score, Verdict};
-use wire::{DENIALS_MAX, Denial, Mode};
+use wire::{DENIALS_MAX, Denial};
 
 impl Live {
     /// Notes what a stage decided of an operation.

@@ -7,10 +7,10 @@ use super::pipes::Opened;
 use super::standstill::Cause;
 use crate::delegates::{Outsider, Who};
 use crate::reason;
-use event::{Event, Fate, Means, Object, Op, Outcome, Stage};
+use event::{Event, Fate, Means, Mode, Object, Op, Outcome, Stage};
 use models::Verdict;
 use std::time::Instant;
-use wire::{Delegate, Mode, Peer, PeerKind};
+use wire::{Delegate, Peer, PeerKind};
 
 /// Peers that a report has; more are not told apart.
 const PEERS_MAX: usize = 256;
