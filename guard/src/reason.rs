@@ -329,6 +329,7 @@ pub fn score_crossed(explanations: &[String]) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,7 @@
 //! A baseline is read back as it was written, and no other bytes are taken for one.
-
+#![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
+#![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test that looks for it")]
+#![expect(clippy::let_underscore_must_use, reason = "any answer is right but a panic")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod synth;

@@ -207,8 +207,9 @@ pub(super) fn told(denial: &Denial) -> Told<'_> {
 /// A line of arguments that fits on one line.
 pub(super) fn short(arguments: &str) -> String {
     const MAX: usize = 160;
-    match arguments.char_indices().nth(MAX) {
-        Some((end, _)) => format!("{}...", &arguments[..end]),
+    let end = arguments.char_indices().nth(MAX);
+    match end.and_then(|(end, _)| arguments.get(..end)) {
+        Some(beginning) => format!("{beginning}..."),
         None => arguments.to_owned(),
     }
 }

@@ -1,4 +1,5 @@
 //! The same figures by scenario, technique, agent, task, variant, tier, stage and means.
+#![expect(clippy::cast_possible_truncation, reason = "a share of a number is rounded to one of them")]
 
 use super::arm::Entry;
 use super::data::Item;

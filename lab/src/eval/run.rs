@@ -201,11 +201,13 @@ fn text(result: &EvalResult, out: &Path) -> String {
     for gap in &result.gaps {
         lines.push(format!("note: {gap}"));
     }
+    #[expect(clippy::cast_possible_truncation, reason = "a time is rounded for a reader")]
+    let nanoseconds = (result.timing.seconds * 1e9) as u64;
     lines.push(format!(
         "{} in {}: result.json, table.md, figure.svg, report.html ({})",
         count(result.runs.len() as u64, "run"),
         out.display(),
-        table::duration((result.timing.seconds * 1e9) as u64),
+        table::duration(nanoseconds),
     ));
     lines.join("\n")
 }

@@ -1,4 +1,5 @@
 //! Sessions, events and the strategies that draw them.
+#![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 
 use bstr::BString;
 use event::{

@@ -1,4 +1,5 @@
 //! What known names open, and when they are asked for.
+#![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 
 use super::*;
 use crate::denylist::fake::Fake;

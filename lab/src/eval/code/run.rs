@@ -230,5 +230,5 @@ fn outcome(
 
 fn short(text: &str) -> String {
     let end = text.char_indices().map(|(at, _)| at).find(|&at| at >= LONGEST_REASON);
-    text[..end.unwrap_or(text.len())].to_owned()
+    end.and_then(|end| text.get(..end)).unwrap_or(text).to_owned()
 }
