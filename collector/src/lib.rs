@@ -3,12 +3,10 @@
 //! One direction: a ring record is decoded, resolved to an [`event::Event`] and handed on. Must never decide anything, and never
 //! believe what the guarded side wrote.
 
-mod attach;
 mod batch;
 mod btf;
 mod calls;
 mod cast;
-mod deadline;
 mod decode;
 mod decoded;
 pub mod dns;
@@ -21,7 +19,6 @@ mod hooks;
 mod join;
 mod judge;
 mod kernel;
-mod load;
 mod lock;
 mod maps;
 mod mounts;
@@ -29,7 +26,6 @@ mod offsets;
 mod packet;
 mod programs;
 mod prototype;
-mod question;
 mod reader;
 mod requests;
 mod resolve;
@@ -37,7 +33,6 @@ mod resolve;
 mod seeds;
 mod sequence;
 mod strays;
-mod tables;
 pub mod tls;
 mod verify;
 mod words;

@@ -1,5 +1,6 @@
 //! One recorded session under one baseline.
 
+use event::open::is_compiled;
 use event::{AgentName, Step, Tasks, Tier};
 use models::{Baseline, DENIAL_BUDGET_BITS, Score, Scorer, Thresholds, Verdict, words};
 use profiler::Reading;
@@ -165,7 +166,7 @@ impl<'b> Run<'b> {
     fn deny(&mut self, step: &Step) {
         for place in step.asked(self.tier) {
             let bits = self.baseline.models.novelty.first_touch_bits(place);
-            if bits < DENIAL_BUDGET_BITS || !place.is_compiled() || !self.seen.insert(place.clone()) {
+            if bits < DENIAL_BUDGET_BITS || !is_compiled(place) || !self.seen.insert(place.clone()) {
                 continue;
             }
             self.result.denied += 1;

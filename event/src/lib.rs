@@ -33,7 +33,6 @@ mod tier;
 mod token;
 mod tokeniser;
 pub mod toolchain;
-mod touch;
 
 pub use abi::FileKey;
 pub use class::Class;
@@ -50,9 +49,8 @@ pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };
 pub use shown::{is_unseen, shown};
-pub use step::{ABSTRACT, Place, Said, Step};
+pub use step::{ABSTRACT, Place, Said, Step, Touch};
 pub use tasks::Tasks;
 pub use tier::Tier;
 pub use token::{Token, vocabulary_hash};
 pub use tokeniser::Tokeniser;
-pub use touch::Touch;

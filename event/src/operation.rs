@@ -1,7 +1,7 @@
 //! What was done: the operation, and the access that it asked for.
 //!
 //! The table says of an operation what most ask: models, stages and commands. How a change is undone, and which object it needs, say
-//! `guard/src/session/change.rs`, `guard/src/session/undo.rs` and `collector/src/join/objects.rs`.
+//! `guard/src/session/live/change.rs`, `guard/src/session/undo.rs` and `collector/src/join/objects.rs`.
 
 use crate::Reach;
 use abi::{access, op};

@@ -1,10 +1,10 @@
 //! From a store to baselines: one for each agent and task that has enough sessions.
 
 use crate::Error;
-use crate::answers::{Answer, decided, is_reviewed, taken_back};
 use crate::corpus::Recorded;
+use crate::library::answers::{Answer, decided, is_reviewed, taken_back};
+use crate::library::update::{self, Kept, Known};
 use crate::screen::{REFUSED, reason_to_leave_out};
-use crate::update::{self, Kept, Known};
 use event::{AgentName, TaskName, Tier};
 use models::train::{self as trainer, Others, TrainError};
 use models::{Allowed, Baseline, Provenance, SESSIONS_MIN};

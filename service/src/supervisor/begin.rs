@@ -4,13 +4,13 @@
 use super::attach::{self, Taken};
 use super::end::{self, Leaving};
 use super::exchange::answer;
-use super::lease::Lease;
+use super::lease::{self, Lease};
 use super::machine::cgroup_prefix;
 use super::peer::Peer;
 use super::running::Running;
 use super::sessions::Slot;
 use super::shared::Shared;
-use super::{admission, client, keys};
+use super::{admission, client, keys, rules, task};
 use crate::broker::Broker;
 use bstr::BString;
 use event::{Context, Mode, SessionMeta};
@@ -45,7 +45,7 @@ pub(super) fn serve(
     let (begin, held) = shared.armer.look(of, admit)?;
     // Ending just now: hanging up lets the client start another supervisor.
     let Some(slot) = shared.sessions.slot(peer.uid)?.map(Arc::new) else { return Ok(None) };
-    let lease = Arc::new(shared.lease()?);
+    let lease = Arc::new(lease::take(shared)?);
     if begin.attach {
         attach::check(&lease, peer, begin.pid)?;
     }
@@ -114,7 +114,8 @@ pub(super) fn serve(
 /// The rules may have become other ones while the session was armed; what is to be told. Under rules that cannot be obeyed nobody
 /// enters.
 fn take_rules_written_meanwhile(shared: &Shared, running: &Running) -> Result<Vec<String>, Refused> {
-    let took = shared.take_rules(running).ok_or_else(|| Refused::new(Why::Failed, "the session is over"))?;
+    let took =
+        rules::take(shared, running).ok_or_else(|| Refused::new(Why::Failed, "the session is over"))?;
     took.became.map_err(|why| Refused::new(Why::Policy, why))?;
     Ok(took.warnings)
 }
@@ -187,7 +188,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
     let rules = if begin.attach { rules.lending_nothing() } else { rules };
     let baseline = match begin.mode {
         Mode::Record => None,
-        _ => shared.baseline(begin.uid, &begin.agent, &begin.task, None)?,
+        _ => task::baseline(shared, begin.uid, &begin.agent, &begin.task, None)?,
     };
     let mut command = begin.command.clone();
     shared.sessions.redactor().arguments(&mut command, false);
