@@ -27,7 +27,6 @@ mod packet;
 mod programs;
 mod prototype;
 mod reader;
-mod requests;
 mod resolve;
 #[cfg(test)]
 mod seeds;

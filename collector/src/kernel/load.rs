@@ -11,7 +11,7 @@ use crate::programs::{
 };
 use crate::strays::Strays;
 use crate::verify::verify;
-use crate::{Error, Offsets, Reader, calls, hooks, prototype, requests};
+use crate::{Error, Offsets, Reader, calls, hooks, prototype};
 use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Program, ProgramError, RawTracePoint};
@@ -80,7 +80,7 @@ impl Facts {
             misfits: hooks::names().filter_map(misfit).collect(),
             says_changes: arguments("ctime_ns_xchg").is_some(),
             says_ready: arguments("sk_data_ready").is_some(),
-            requests: requests::table(btf),
+            requests: calls::requests(btf),
             completions: match arguments("io_uring_complete") {
                 Some(4) => Some(Completions::Entry),
                 Some(8) => Some(Completions::Result),
