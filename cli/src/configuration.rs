@@ -89,8 +89,9 @@ pub fn age(text: &str) -> Result<Duration, String> {
 /// A size, as `1G`, `500M` or a number of bytes; a unit is 1024 of the one before.
 pub fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(char, u32); 4] = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
-    let unit = UNITS.iter().find(|(unit, _)| text.ends_with([*unit, unit.to_ascii_lowercase()]));
-    let (number, shift) = unit.map_or((text, 0), |&(_, shift)| (&text[..text.len() - 1], shift));
+    let with =
+        |&(unit, shift): &(char, u32)| Some((text.strip_suffix([unit, unit.to_ascii_lowercase()])?, shift));
+    let (number, shift) = UNITS.iter().find_map(with).unwrap_or((text, 0));
     let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
     number.ok_or_else(|| "a size is a number with a unit: `1G`, `500M`".to_owned())
 }

@@ -107,6 +107,7 @@ impl Batch {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -348,6 +348,7 @@ fn kernel(header: &Header, bytes: &[u8]) -> Option<Decoded> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

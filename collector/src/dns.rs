@@ -189,6 +189,7 @@ pub(crate) fn host_name(bytes: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

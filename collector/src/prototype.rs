@@ -40,6 +40,7 @@ pub(crate) fn misfit(btf: &Btf, program: &str, hook: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 mod tests {
     use super::*;
     use crate::hooks::{HOOKS, SETATTR, SETATTR_WITHOUT_IDMAP, names, program_of};

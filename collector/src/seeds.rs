@@ -1,4 +1,5 @@
 //! Seeds of the fuzz target of ring records: one of each kind, and a call whose records are joined.
+#![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 
 use crate::decode::decode;
 use crate::decoded::Decoded;

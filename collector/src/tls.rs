@@ -68,6 +68,7 @@ pub fn server_name(bytes: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -96,6 +96,9 @@ fn serve(
     git.stdin(Stdio::from(OwnedFd::from(stream)))
         .stdout(Stdio::from(OwnedFd::from(output)))
         .stderr(Stdio::null());
-    // The client sees a connection that ends; there is nobody else to tell.
+    #[expect(
+        clippy::let_underscore_must_use,
+        reason = "the client sees a connection that ends; there is nobody else to tell"
+    )]
     let _ = git.status();
 }

@@ -43,10 +43,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // A server that ended by itself needs no stopping.
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "a server that ended by itself needs no stopping"
+            )]
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
+            #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
             let _ = thread.join();
         }
     }

@@ -37,7 +37,10 @@ impl Resolver {
                 let answer = answer.unwrap_or_else(|| no_such_name(&bytes));
                 let arrival = Arrival { at_ns: boottime_ns(), host, bytes, said };
                 keep.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
-                // Who asks and goes away is its own affair.
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "who asks and goes away is its own affair"
+                )]
                 let _ = socket.send_to(&answer, from);
             }
         });
@@ -54,6 +57,7 @@ impl Drop for Resolver {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
+            #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
             let _ = thread.join();
         }
     }

@@ -55,9 +55,13 @@ pub(crate) fn settle<'s>(services: impl IntoIterator<Item = &'s Service> + Clone
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Wakes the acceptor; a listener that is already closed needs no waking.
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "it wakes the acceptor; a listener that is already closed needs no waking"
+        )]
         let _ = rustix::net::shutdown(&self.listener, Shutdown::Read);
         if let Some(acceptor) = self.acceptor.take() {
+            #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
             let _ = acceptor.join();
         }
     }

@@ -61,7 +61,7 @@ impl User {
             let mut left = false;
             for (pid, _) in processes().filter(|&(_, uid)| uid == self.id) {
                 left = true;
-                // Gone in the meantime is what was wanted.
+                #[expect(clippy::let_underscore_must_use, reason = "gone in the meantime is what was wanted")]
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
             if !left {

@@ -292,7 +292,7 @@ impl World {
     /// Leaves the world where it is, and tells where.
     pub fn keep(mut self) -> PathBuf {
         if let Some(root) = self.root.take() {
-            let _ = root.keep();
+            drop(root.keep());
         }
         self.path.clone()
     }

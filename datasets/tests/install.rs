@@ -2,6 +2,11 @@
 //! afterwards.
 //!
 //! Needs root, for a network namespace and a user of its own, and the packages: those of the cache, or a network.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "a seed turns round the length of the list that it chooses from"
+)]
 
 use datasets::agent;
 use datasets::repository::{self, Ecosystem, Prepared, Repository};

@@ -1,7 +1,7 @@
 //! One recorded session under one baseline.
 
-use event::Step;
 use event::open::is_compiled;
+use event::{AgentName, Step, Tasks, Tier};
 use models::{Baseline, DENIAL_BUDGET_BITS, Score, Scorer, Thresholds, Verdict, words};
 use profiler::Reading;
 use serde::{Deserialize, Serialize};
@@ -34,9 +34,9 @@ pub struct SessionScore {
     /// Its number in the store.
     pub session: i64,
     /// Agent of the baseline.
-    pub agent: String,
+    pub agent: AgentName,
     /// Task of the baseline.
-    pub task: String,
+    pub task: Tasks,
     /// Its sessions taught the baseline: the score is then optimistic.
     pub trained_on: bool,
     /// Events.
@@ -78,7 +78,7 @@ pub fn replay(
 
 struct Run<'b> {
     baseline: &'b Arc<Baseline>,
-    tier: &'b str,
+    tier: Tier,
     thresholds: Thresholds,
     scorer: Scorer,
     segment: Option<u32>,
@@ -106,7 +106,7 @@ impl<'b> Run<'b> {
         let scorer = Scorer::new(Arc::clone(baseline));
         Self {
             baseline,
-            tier: &session.meta.tier,
+            tier: session.meta.tier,
             thresholds,
             scorer,
             segment: None,

@@ -118,7 +118,7 @@ pub fn score(
         event += 1;
         action += u64::from(step.action);
         let time_ns = step.time_ns;
-        for place in step.asked(&trace.tier).filter(|place| seen.insert((*place).clone())) {
+        for place in step.asked(trace.tier).filter(|place| seen.insert((*place).clone())) {
             let bits = baseline.models.novelty.first_touch_bits(place);
             if bits >= DENIAL_BUDGET_BITS && is_compiled(place) {
                 let (reach, place) = (place.reach, words(place));

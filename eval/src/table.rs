@@ -1,4 +1,5 @@
 //! The result as a Markdown table, for a README.
+#![expect(clippy::let_underscore_must_use, reason = "a text takes whatever is written to it")]
 
 use crate::metrics::proportion::Proportion;
 use crate::result::{Arm, Breakdown, EvalResult, Mimicry};
@@ -46,7 +47,7 @@ pub fn markdown(result: &EvalResult) -> String {
         basis.tier,
         cell(&basis.kernel),
         basis.corpus_seed,
-        &basis.data_hash[..basis.data_hash.len().min(12)],
+        basis.data_hash.get(..12).unwrap_or(&basis.data_hash),
     );
     out.push('\n');
     if let Some(scenarios) = result.breakdowns.iter().find(|breakdown| breakdown.by == "scenario") {

@@ -178,6 +178,7 @@ impl std::fmt::Display for Told<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::let_underscore_must_use, reason = "a text takes whatever is written to it")]
 mod tests {
     use super::*;
     use std::fmt::Write;

@@ -8,7 +8,7 @@
 //! every file of the chain). The scripts between the two of a longer chain are in no event: a compiled baseline finds them
 //! as the kernel does, by the `#!` lines.
 
-use crate::{Op, Reach, Token};
+use crate::{Op, Reach, Tier, Token};
 use bstr::BString;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -100,8 +100,8 @@ impl Step {
 
     /// The places that a compiled baseline is asked about when the same is attempted in this tier: those that the operation
     /// teaches, where the tier has a means against it.
-    pub fn asked(&self, tier: &str) -> impl Iterator<Item = &Place> {
-        let has_means = tier != "tracepoint" || self.token.op().is_none_or(Op::is_met_without_hooks);
+    pub fn asked(&self, tier: Tier) -> impl Iterator<Item = &Place> {
+        let has_means = tier != Tier::Tracepoint || self.token.op().is_none_or(Op::is_met_without_hooks);
         let decided = self.touches().filter(move |touch| has_means && touch.said != Said::Session);
         decided.map(|touch| touch.place)
     }
@@ -139,9 +139,9 @@ mod tests {
     fn what_is_asked_is_what_was_taught_where_there_is_a_means() {
         for &op in Op::ALL {
             let step = step(op);
-            assert_eq!(names(step.asked("lsm")), names(step.taught()), "{op:?}");
+            assert_eq!(names(step.asked(Tier::Lsm)), names(step.taught()), "{op:?}");
             let asked = if op.is_met_without_hooks() { names(step.taught()) } else { Vec::new() };
-            assert_eq!(names(step.asked("tracepoint")), asked, "{op:?}");
+            assert_eq!(names(step.asked(Tier::Tracepoint)), asked, "{op:?}");
         }
         assert_eq!(names(step(Op::Exec).taught()), ["x", "script"]);
     }
@@ -149,12 +149,12 @@ mod tests {
     #[test]
     fn what_the_session_alone_says_teaches_nothing_and_is_not_asked_about() {
         let step = Step { claimed: true, second: None, ..step(Op::Open) };
-        assert_eq!((step.touches().count(), step.taught().count(), step.asked("lsm").count()), (1, 0, 0));
+        assert_eq!((step.touches().count(), step.taught().count(), step.asked(Tier::Lsm).count()), (1, 0, 0));
     }
 
     #[test]
     fn what_was_refused_teaches_nothing() {
         let refused = Step { token: Token(u32::from(Op::Exec as u16) << 11 | 2), ..step(Op::Exec) };
-        assert_eq!((refused.taught().count(), refused.asked("lsm").count()), (0, 2));
+        assert_eq!((refused.taught().count(), refused.asked(Tier::Lsm).count()), (0, 2));
     }
 }

@@ -256,6 +256,7 @@ pub fn listening(pids: &[u32]) -> Vec<Own> {
 }
 
 #[cfg(test)]
+#[expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 mod tests {
     use super::*;
     use crate::denylist::fake::Fake;

@@ -162,6 +162,7 @@ pub(crate) fn no_session() -> Session {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "the kernel's own numbers of devices have 32 bits")]
 pub(crate) mod fake {
     //! A deny-list in memory, which identifies files by `stat`: good enough where one file system is looked at.
 

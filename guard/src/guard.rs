@@ -16,8 +16,8 @@ use crate::shared::Shared;
 use crate::t1::hosts;
 use crate::{DenyList, Error, cgroup::Cgroup, confine, t0};
 use bstr::BString;
-use collector::{Kernel, Tier};
-use event::SessionMeta;
+use collector::Kernel;
+use event::{Mode, SessionMeta, Tier};
 use models::{Baseline, Thresholds};
 use policy::Rules;
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
-use wire::{Confinement, Mode};
+use wire::Confinement;
 
 /// How long the command waits for the first answers to what its baseline knows by name: a resolver nearby is done by
 /// then, and where there is none nobody waits.

@@ -10,11 +10,6 @@
 //!
 //! Must never decide by a name that the guarded side can choose (`comm`, argv, a path string), never let a baseline or a
 //! tag touch the first stage, never arm half a policy, and never call something guarded that was not shown to be.
-#![cfg_attr(
-    not(test),
-    // What root runs does not stop over what others wrote, cuts no number, and drops no error unsaid.
-    deny(clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::let_underscore_must_use)
-)]
 
 pub mod canary;
 pub mod cgroup;

@@ -157,8 +157,9 @@ fn untold(source: &Source, was_changed: bool) -> String {
 
 /// The beginning of a text.
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(SENTENCE) {
-        Some((end, _)) => format!("{}...", &text[..end]),
+    let end = text.char_indices().nth(SENTENCE);
+    match end.and_then(|(end, _)| text.get(..end)) {
+        Some(beginning) => format!("{beginning}..."),
         None => text.to_owned(),
     }
 }

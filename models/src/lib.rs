@@ -6,11 +6,6 @@
 //!
 //! Pure: no I/O, no clock, no kernel. Deterministic: the same sessions and seed give the same baseline, byte for byte.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    not(test),
-    // What root runs does not stop over what others wrote, cuts no number, and drops no error unsaid.
-    deny(clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::let_underscore_must_use)
-)]
 
 mod allowed;
 mod baseline;

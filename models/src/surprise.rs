@@ -42,6 +42,7 @@ pub(crate) fn surprise(model: &Ngram, broader: Option<&Ngram>, history: &History
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 mod tests {
     use super::*;
 

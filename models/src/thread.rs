@@ -78,6 +78,7 @@ pub fn syscall_symbol(number: u32, ret: i64) -> u32 {
 const TIMED: [u32; 15] = [7, 15, 23, 24, 34, 35, 202, 219, 228, 230, 232, 270, 271, 281, 441];
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 mod tests {
     use super::*;
 

@@ -1,7 +1,8 @@
 //! Clean sessions raise nothing, and the two ways of going wrong that look normal step by step do.
 //!
 //! Every figure here is exact: generator, training and scoring are deterministic. `SEEDS` runs fewer or more seeds.
-
+#![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
+#![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test that looks for it")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod synth;

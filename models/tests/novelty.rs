@@ -1,4 +1,6 @@
 //! What opens and what stays closed.
+#![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
+#![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test that looks for it")]
 
 use event::{Place, Reach};
 use models::{DENIAL_BUDGET_BITS, Novelty};

@@ -78,11 +78,7 @@ impl Mistakes {
     /// Line and column of a mistake, from 1.
     pub fn position(&self, mistake: &Mistake) -> (usize, usize) {
         let text = self.source_code.inner();
-        let mut at = mistake.at.offset().min(text.len());
-        while !text.is_char_boundary(at) {
-            at -= 1;
-        }
-        let before = &text[..at];
+        let (before, _) = text.split_at(text.floor_char_boundary(mistake.at.offset()));
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         (line, column)

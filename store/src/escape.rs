@@ -23,12 +23,12 @@ pub fn unescape(text: &str) -> Option<Vec<u8>> {
             bytes.push(b'\\');
             rest = after;
         } else {
-            let digits = escaped.strip_prefix('x')?.get(..2)?;
+            let (digits, after) = escaped.strip_prefix('x')?.split_at_checked(2)?;
             if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
                 return None;
             }
             bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &escaped[3..];
+            rest = after;
         }
     }
     bytes.extend_from_slice(rest.as_bytes());

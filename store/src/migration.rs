@@ -115,6 +115,7 @@ fn calls(tid: u32, first_ns: u64, body: &[u8]) -> Option<Vec<Syscall>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 mod tests {
     use super::*;
     use crate::{chunk, operation, schema};

@@ -282,6 +282,7 @@ pub(crate) fn wrong(path: &Path, id: i64, wrong: &str) -> Error {
 }
 
 #[cfg(test)]
+#[expect(clippy::let_underscore_must_use, reason = "any answer is right but a panic")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

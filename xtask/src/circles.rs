@@ -144,9 +144,7 @@ mod tests {
     #[test]
     fn no_file_leans_on_one_that_leans_on_it() {
         let workspace = host::workspace().unwrap();
-        let roots = Crate::roots(&workspace);
-        assert!(roots.len() > 15, "{roots:?}");
-        for root in roots {
+        for root in Crate::roots(&workspace).unwrap() {
             let circles = circles(&Crate::read(&root));
             let folder = root.strip_prefix(&workspace).unwrap();
             assert!(circles.is_empty(), "circles in {}:\n{}", folder.display(), circles.join("\n\n"));

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn what_a_type_can_do_stands_together() {
         let workspace = host::workspace().unwrap();
-        for root in Crate::roots(&workspace) {
+        for root in Crate::roots(&workspace).unwrap() {
             let scattered = scattered(&Crate::read(&root));
             assert!(
                 scattered.is_empty(),

@@ -4,7 +4,7 @@
 use crate::host;
 use crate::test::context::Context;
 use crate::test::machine::{self, WITHOUT_LSM};
-use crate::test::step::{Step, cargo};
+use crate::test::step::Step;
 use crate::test::tally;
 use crate::vm::{self, Series};
 use anyhow::{Context as _, Result, ensure};
@@ -41,7 +41,7 @@ pub fn run() -> Result<()> {
     ensure!(built.result() == tally::Result::Passed, "the program does not build");
     let wardline = context.wardline().context("the program was not built")?;
     let mut seen = Seen::default();
-    let mut here = cargo(&context);
+    let mut here = context.cargo();
     here.args(["test", "--release", "--locked", "--package", "end-to-end", "--test", TEST]);
     here.args(["--", "--test-threads=1", "--show-output"]).env("WARDLINE_BIN", &wardline);
     // It fails where the table is old.

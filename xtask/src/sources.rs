@@ -2,6 +2,7 @@
 //!
 //! What tests about all of the code read; what is there for tests alone is not in it.
 
+use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,15 @@ use syn::{Attribute, Item, UseTree};
 
 /// Re-exports that are followed for one name.
 const STEPS: usize = 16;
+
+/// Crates that there are at least, tests and targets of fuzzing included.
+const CRATES_MIN: usize = 80;
+
+/// What is in a folder.
+fn inside(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
 
 /// The files of a crate, and its modules.
 #[derive(Default)]
@@ -74,7 +84,15 @@ impl Crate {
                 Some((_, items)) => sources.extend(self.module(file, items, &further, this).1),
                 None => {
                     let beside = below.join(format!("{name}.rs"));
-                    let path = if beside.is_file() { beside } else { further.join("mod.rs") };
+                    let (path, further) = match path_of(&module.attrs) {
+                        Some(said) => {
+                            let path = self.files[file].parent().unwrap_or(below).join(said);
+                            let further = path.parent().unwrap_or(below).to_owned();
+                            (path, further)
+                        }
+                        None if beside.is_file() => (beside, further),
+                        None => (further.join("mod.rs"), further),
+                    };
                     sources.extend(self.enter(&path, &further, this));
                 }
             }
@@ -109,13 +127,29 @@ impl Crate {
         self.modules[module].items.insert(name.to_string());
     }
 
-    /// Every crate of the workspace, and the kernel's, by its first file.
-    pub fn roots(workspace: &Path) -> Vec<PathBuf> {
-        let folders = fs::read_dir(workspace).into_iter().flatten().flatten().map(|entry| entry.path());
-        let folders = folders.chain([workspace.join("ebpf/abi"), workspace.join("bench/floor")]);
-        let roots =
-            folders.flat_map(|folder| ["src/lib.rs", "src/main.rs", "lib.rs"].map(|file| folder.join(file)));
-        roots.filter(|root| root.is_file()).collect()
+    /// Every crate of the tree by its first file: of the workspace and of those beside it, with its tests, benchmarks and targets
+    /// of fuzzing.
+    ///
+    /// # Errors
+    /// Where a folder cannot be read, or so few are found that they cannot be all.
+    pub fn roots(workspace: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let mut folders = inside(workspace)?;
+        folders.extend([workspace.join("ebpf/abi"), workspace.join("bench/floor")]);
+        let mut roots = Vec::new();
+        for folder in folders.into_iter().filter(|folder| folder.join("Cargo.toml").is_file()) {
+            roots.extend(["src/lib.rs", "src/main.rs", "lib.rs"].map(|file| folder.join(file)));
+            for of in
+                ["tests", "benches", "targets"].map(|of| folder.join(of)).iter().filter(|of| of.is_dir())
+            {
+                let found = inside(of)?;
+                roots.extend(found.iter().map(|found| found.join("main.rs")));
+                roots
+                    .extend(found.into_iter().filter(|found| found.extension().is_some_and(|of| of == "rs")));
+            }
+        }
+        roots.retain(|root| root.is_file());
+        anyhow::ensure!(roots.len() > CRATES_MIN, "these are not all crates: {roots:?}");
+        Ok(roots)
     }
 
     /// The file of a module, by its number.
@@ -169,6 +203,14 @@ pub struct Found {
     pub module: usize,
     /// The item; `None`: the module itself.
     pub item: Option<String>,
+}
+
+/// The file of a module that says where it lies.
+fn path_of(attributes: &[Attribute]) -> Option<String> {
+    let said = attributes.iter().find(|attribute| attribute.path().is_ident("path"))?;
+    let syn::Meta::NameValue(said) = &said.meta else { return None };
+    let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(said), .. }) = &said.value else { return None };
+    Some(said.value())
 }
 
 /// The names that a `use` brings in, and what each stands for.

@@ -206,8 +206,9 @@ pub(super) fn told(denial: &Denial) -> Told<'_> {
 /// A line of arguments that fits on one line.
 pub(super) fn short(arguments: &str) -> String {
     const MAX: usize = 160;
-    match arguments.char_indices().nth(MAX) {
-        Some((end, _)) => format!("{}...", &arguments[..end]),
+    let end = arguments.char_indices().nth(MAX);
+    match end.and_then(|(end, _)| arguments.get(..end)) {
+        Some(beginning) => format!("{beginning}..."),
         None => arguments.to_owned(),
     }
 }
@@ -250,8 +251,8 @@ mod tests {
             agent: "codex".parse().unwrap(),
             task: "edit".parse().unwrap(),
             context: Context { home: "/home/u".into(), ..Context::default() },
-            mode: "enforce".into(),
-            tier: "tracepoint".into(),
+            mode: event::Mode::Enforce,
+            tier: event::Tier::Tracepoint,
             started_boot_ns: 1_000_000_000,
             ..SessionMeta::default()
         };

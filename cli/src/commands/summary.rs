@@ -3,10 +3,11 @@
 use command::add_line;
 use command::style;
 use command::table::duration;
+use event::Mode;
 use event::{Fate, Means};
 use models::State;
 use text::count;
-use wire::{Finished, GoOn, KeyUse, Mode, Peer, PeerKind, Report};
+use wire::{Finished, GoOn, KeyUse, Peer, PeerKind, Report};
 
 /// Denials that are printed; `wardline why` has them all.
 const SHOWN_DENIALS: usize = 10;
@@ -207,7 +208,7 @@ mod tests {
             session: "17".into(),
             agent: "codex".parse().unwrap(),
             task: "edit".parse().unwrap(),
-            tier: "lsm".into(),
+            tier: event::Tier::Lsm,
             events: 1234,
             syscalls: 45_678,
             files: 56,

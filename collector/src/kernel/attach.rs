@@ -1,11 +1,12 @@
 //! Attaches the kernel programs while sessions run, and detaches them.
 
-use super::{Kernel, Tier};
+use super::Kernel;
 use crate::Error;
 use crate::hooks;
 use crate::lock::lock;
 use crate::programs::{CGROUPS, DATA_READY, INGRESS, TRACEPOINTS, TRACEPOINTS_MORE, program};
 use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Lsm, Program, ProgramError, RawTracePoint};
+use event::Tier;
 use std::any::Any;
 use std::collections::HashSet;
 use sys::mountinfo::cgroup_root;

@@ -1,6 +1,6 @@
 //! Loads the kernel programs: offsets written into them, every program offered to the verifier, tables filled.
 
-use super::{Attached, Kernel, Options, Tier};
+use super::{Attached, Kernel, Options};
 use crate::btf::Btf;
 use crate::cast::{self, Cast};
 use crate::judge::JudgeIds;
@@ -16,6 +16,7 @@ use abi::Plan;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Program, ProgramError, RawTracePoint};
 use aya::{Ebpf, EbpfLoader};
+use event::Tier;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use std::collections::HashMap;
 use std::os::fd::AsFd;

@@ -13,29 +13,10 @@ use crate::maps::Maps;
 use abi::{Identity, Verdict};
 use aya::Ebpf;
 use aya::maps::{Array, MapData, ProgramArray};
+use event::Tier;
 use std::any::Any;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
-
-/// What this kernel can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tier {
-    /// BPF LSM programs load and fire: every operation can be refused in the kernel.
-    Lsm,
-    /// Only tracepoints and cgroup hooks: the deny-list also feeds fanotify, and what is left is killed or frozen.
-    Tracepoint,
-}
-
-impl Tier {
-    /// Its name, as users see it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tier::Lsm => "lsm",
-            Tier::Tracepoint => "tracepoint",
-        }
-    }
-}
 
 /// How to load.
 #[derive(Clone, Debug, Default)]

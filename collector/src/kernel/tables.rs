@@ -1,12 +1,13 @@
 //! What the kernel side obeys, as it is read and written: members, sessions, and the deny-list.
 
-use super::{Attached, Kernel, Tier};
+use super::{Attached, Kernel};
 use crate::Error;
 use crate::hooks::REACHING;
 use abi::{
     Bit, FileKey, Itself, Label, Listener, Member, NameKey, NetKey, NetLabel, OwnKey, PlaceKey, RewriteKey,
     Session, SocketKey, T1Key, T1NameKey,
 };
+use event::Tier;
 use std::sync::atomic::Ordering;
 use sys::clock::NS_PER_TICK;
 use sys::process::Stat;

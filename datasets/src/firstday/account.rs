@@ -69,9 +69,14 @@ fn rules(name: &str) -> PathBuf {
 
 fn remove(name: &str, user: User) {
     user.end_processes();
-    // Gone already is what is wanted.
+    #[expect(clippy::let_underscore_must_use, reason = "gone already is what is wanted")]
     let _ = fs::remove_file(rules(name));
+    #[expect(
+        clippy::let_underscore_must_use,
+        reason = "who is gone already needs no removing; the next run removes who stayed"
+    )]
     let _ = Command::new("userdel").args(["--force", "--remove", name]).output();
+    #[expect(clippy::let_underscore_must_use, reason = "`userdel` mostly took the group with it")]
     let _ = Command::new("groupdel").arg(name).output();
 }
 

@@ -195,7 +195,12 @@ impl Residence {
         self.stop();
         if wait(MOMENT)?.is_none() {
             self.account.user.end_processes();
+            #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
             let _ = child.kill();
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "an error says that nobody is left to wait for"
+            )]
             let _ = child.wait();
         }
         Ok(None)
@@ -205,6 +210,7 @@ impl Residence {
     pub fn run(&self, job: &Job<'_>) -> Result<Came, Error> {
         let directory = self.home().join("projects").join(&job.project.name);
         let summary = self.place.join("summary.json");
+        #[expect(clippy::let_underscore_must_use, reason = "a first session has none to remove")]
         let _ = fs::remove_file(&summary);
         let mut line = format!("{} {}", self.sudo(), job.verb);
         if job.is_forced {
@@ -259,6 +265,7 @@ impl Residence {
     fn stop(&self) {
         let mut stop = Command::new(self.program());
         stop.arg("--state-dir").arg(self.state()).args(["stop", "--kill-sessions"]);
+        #[expect(clippy::let_underscore_must_use, reason = "no supervisor may be left to stop")]
         let _ = stop.stdin(Stdio::null()).output();
     }
 }
@@ -266,6 +273,7 @@ impl Residence {
 impl Drop for Residence {
     fn drop(&mut self) {
         self.stop();
+        #[expect(clippy::let_underscore_must_use, reason = "what stays is in a directory of this run's own")]
         let _ = fs::remove_dir_all(&self.place);
     }
 }

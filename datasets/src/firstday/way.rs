@@ -88,6 +88,10 @@ pub struct Installed {
 impl Drop for Installed {
     fn drop(&mut self) {
         for path in &self.outside {
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "an installation that failed left nothing to remove"
+            )]
             let _ = fs::remove_dir_all(path).or_else(|_| fs::remove_file(path));
         }
     }

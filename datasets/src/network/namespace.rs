@@ -80,7 +80,9 @@ pub fn add_address_6(address: Ipv6Addr) -> Result<(), Error> {
 /// `struct nlmsghdr` and what follows it; see netlink(7).
 fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     const HEADER: usize = 16;
-    let mut message = ((HEADER + body.len()) as u32).to_ne_bytes().to_vec();
+    #[expect(clippy::cast_possible_truncation, reason = "a body is an address or a name")]
+    let length = (HEADER + body.len()) as u32;
+    let mut message = length.to_ne_bytes().to_vec();
     message.extend(kind.to_ne_bytes());
     message.extend(flags.to_ne_bytes());
     message.extend([0; 8]);

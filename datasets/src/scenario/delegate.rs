@@ -124,7 +124,10 @@ impl Drop for Delegates {
     fn drop(&mut self) {
         self.sockets.clear();
         if let Some(runtime) = &self.runtime {
-            // What cannot be removed lies in a directory that the machine empties when it starts.
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "what cannot be removed lies in a directory that the machine empties when it starts"
+            )]
             let _ = fs::remove_dir_all(runtime);
         }
     }
@@ -142,7 +145,10 @@ struct Socket {
 
 impl Socket {
     fn start(path: &Path, user: User, log: Log, serve: Serve) -> Result<Socket, Error> {
-        // Left by somebody who was killed, and whose user is this one now.
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "mostly there is none: one was left by somebody who was killed, and whose user is this one now"
+        )]
         let _ = fs::remove_file(path);
         let listener = at("listen at", path, UnixListener::bind(path))?;
         at("give away", path, lchown(path, Some(user.id), Some(user.id)))?;
@@ -151,7 +157,10 @@ impl Socket {
             // An error means that the listener was shut down.
             while let Ok((stream, _)) = accepting.accept() {
                 let patient = stream.set_read_timeout(Some(IDLE));
-                // A client that went away is its own affair.
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "a client that went away is its own affair"
+                )]
                 let _ = patient.and_then(|()| serve(stream, &log));
             }
         });
@@ -161,10 +170,16 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "a listener that is already closed needs no waking"
+        )]
         let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Read);
         if let Some(thread) = self.thread.take() {
+            #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
             let _ = thread.join();
         }
+        #[expect(clippy::let_underscore_must_use, reason = "the next one at this place removes what stayed")]
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -203,7 +218,10 @@ fn docker(stream: UnixStream, log: &Log, user: User, home: &Path) -> std::io::Re
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null());
-            // Like an engine, it says nothing of what became of it.
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "like an engine, it says nothing of what became of it"
+            )]
             let _ = command.status();
         }
     }
@@ -221,6 +239,8 @@ fn ssh_agent(mut stream: UnixStream, log: &Log) -> std::io::Result<()> {
     const SIGN_REQUEST: u8 = 13;
     const SIGN_RESPONSE: u8 = 14;
     const FAILURE: u8 = 5;
+    #[expect(clippy::cast_possible_truncation, reason = "no answer is longer than a signature")]
+    let said = |text: &[u8]| (text.len() as u32).to_be_bytes();
     loop {
         let mut length = [0; 4];
         stream.read_exact(&mut length)?;
@@ -230,11 +250,11 @@ fn ssh_agent(mut stream: UnixStream, log: &Log) -> std::io::Result<()> {
         let answer = if message.first() == Some(&SIGN_REQUEST) {
             note(log, Authority::SshAgent);
             let signature = [&[0, 0, 0, 11][..], b"ssh-ed25519", &[0, 0, 0, 64], &[0x5a; 64]].concat();
-            [&[SIGN_RESPONSE][..], &(signature.len() as u32).to_be_bytes(), &signature].concat()
+            [&[SIGN_RESPONSE][..], &said(&signature), &signature].concat()
         } else {
             vec![FAILURE]
         };
-        stream.write_all(&(answer.len() as u32).to_be_bytes())?;
+        stream.write_all(&said(&answer))?;
         stream.write_all(&answer)?;
     }
 }

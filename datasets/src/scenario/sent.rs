@@ -74,6 +74,7 @@ fn base64(digits: &[u8]) -> Vec<u8> {
         held += 6;
         if held >= 8 {
             held -= 8;
+            #[expect(clippy::cast_possible_truncation, reason = "the lowest eight bits are the next byte")]
             bytes.push((bits >> held) as u8);
         }
     }

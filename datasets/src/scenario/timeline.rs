@@ -78,6 +78,7 @@ impl Timeline {
     fn join(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
+            #[expect(clippy::let_underscore_must_use, reason = "a thread that panicked has said so")]
             let _ = thread.join();
         }
     }
@@ -120,7 +121,7 @@ fn wait(queue: &OwnedFd, awaited: &mut Awaited, path: &Path, goes: bool) -> Resu
 /// it.
 fn follow(queue: &OwnedFd, awaited: &mut Awaited, changes: &Mutex<Changes>) {
     let turn = Timespec { tv_sec: 0, tv_nsec: TURN_NS };
-    // An interrupted turn is a short one.
+    #[expect(clippy::let_underscore_must_use, reason = "an interrupted turn is a short one")]
     let _ = poll(&mut [PollFd::new(queue, PollFlags::IN)], Some(&turn));
     let now = boottime_ns();
     let mut buffer = [MaybeUninit::uninit(); BUFFER];

@@ -88,21 +88,21 @@ impl<'s> Slots<'s> {
         let (mut filled, mut rest) = (String::new(), text);
         while let Some((before, after)) = rest.split_once('@') {
             filled.push_str(before);
-            let name = after.split('@').next().unwrap_or_default();
-            let is_slot = after.len() > name.len()
-                && !name.is_empty()
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-            if !is_slot {
+            let is_name = |name: &str| {
+                !name.is_empty()
+                    && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            };
+            let Some((name, behind)) = after.split_once('@').filter(|(name, _)| is_name(name)) else {
                 filled.push('@');
                 rest = after;
                 continue;
-            }
+            };
             let value = self.value(name, rng).ok_or_else(|| Error::Parse {
                 path: PathBuf::from("datasets/scripts"),
                 detail: format!("nothing fills the slot `@{name}@`"),
             })?;
             filled.push_str(&if depth > 0 { self.fill_to(&value, rng, depth - 1)? } else { value });
-            rest = &after[name.len() + 1..];
+            rest = behind;
         }
         filled.push_str(rest);
         Ok(filled)

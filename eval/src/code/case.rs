@@ -148,6 +148,7 @@ pub fn sample(cases: Vec<Case>, seed: u64, limit: usize) -> Vec<Case> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 mod tests {
     use super::*;
     use std::fmt::Write as _;
@@ -213,8 +214,8 @@ mod tests {
         let mut text = String::new();
         for (risk, count) in [("a", 4), ("b", 4), ("c", 2)] {
             for number in 0..count {
-                let _ =
-                    writeln!(text, "{{\"index\":\"{risk}_{number}\",\"language\":\"bash\",\"code\":\"\"}}");
+                writeln!(text, "{{\"index\":\"{risk}_{number}\",\"language\":\"bash\",\"code\":\"\"}}")
+                    .unwrap();
             }
         }
         let cases = read_text("c.jsonl", text.as_bytes()).unwrap();

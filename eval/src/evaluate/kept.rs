@@ -1,4 +1,8 @@
 //! What the channels said, to be kept.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "what a channel says is kept as precisely as a baseline keeps it"
+)]
 
 use super::arm::Entry;
 use super::data::Data;

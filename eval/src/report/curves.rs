@@ -1,4 +1,5 @@
 //! The curves: ROC, precision and recall, time to detect, target against realised, and detection at budgets of false alarms.
+#![expect(clippy::cast_possible_truncation, reason = "a figure is rounded for a reader")]
 
 use super::plot::{self, FLOOR, Ink, Line, SERIES};
 use crate::Error;

@@ -1,4 +1,5 @@
 //! One session as it went: the running p, the onset, the harm, and who spoke when.
+#![expect(clippy::cast_possible_truncation, reason = "a figure is rounded for a reader")]
 
 use super::plot::{GRID, HARM, Ink, ONSET, QUIET, SERIES, STAGES, drawn, words};
 use crate::Error;

@@ -37,7 +37,7 @@ impl Watched {
         {
             let below: Vec<(&BStr, &str)> = match row.site {
                 Site::Home(path) => vec![(context.home.as_bstr(), path)],
-                Site::System(path) => vec![(b"".as_bstr(), &path[1..])],
+                Site::System(path) => vec![(b"".as_bstr(), path.trim_start_matches('/'))],
                 Site::Workspace(path) => {
                     context.workspaces.iter().map(|workspace| (workspace.as_bstr(), &**path)).collect()
                 }

@@ -1,4 +1,5 @@
 //! What is labelled in a home with everything that homes have.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use super::arming::{padded, socket_path};
 use super::*;

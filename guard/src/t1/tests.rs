@@ -141,7 +141,7 @@ fn compiled_of(novelty: &Novelty) -> Compiled {
         uid: 1000,
         ..Context::default()
     };
-    let normal = Normal { agent: "demo-agent".into(), task: Some("summarize".into()) };
+    let normal = Normal { agent: "demo-agent".parse().unwrap(), task: "summarize".parse().ok() };
     let policy = compile(novelty, &normal, &context, &machine, &reasons, 7).unwrap();
     Compiled { machine, policy, reasons }
 }
@@ -401,7 +401,7 @@ fn nothing_learned_closes_everything_but_the_workspace_and_what_is_public() {
         home: "/home/u".into(),
         ..Context::default()
     };
-    let normal = Normal { agent: "a".into(), task: None };
+    let normal = Normal { agent: "a".parse().unwrap(), task: None };
     let policy = compile(&Novelty::default(), &normal, &context, &machine, &Reasons::default(), 1).unwrap();
     let deny = |path: &str| {
         policy.labels.iter().find(|(key, _)| *key == machine.key(path)).map(|(_, label)| label.deny)
@@ -418,7 +418,7 @@ fn another_project_that_lies_among_temporary_files_is_closed() {
     let machine = Machine::new(&["/tmp/demo/app/x", "/tmp/demo/other/x", "/tmp/shared/x", "/home/u/x"]);
     let context =
         Context { workspaces: vec!["/tmp/demo/app".into()], home: "/home/u".into(), ..Context::default() };
-    let normal = Normal { agent: "a".into(), task: None };
+    let normal = Normal { agent: "a".parse().unwrap(), task: None };
     let policy = compile(&baseline(), &normal, &context, &machine, &Reasons::default(), 1).unwrap();
     let compiled = Compiled { machine, policy, reasons: Reasons::default() };
     assert_eq!(compiled.denied("/tmp/demo/app/x"), 0);
@@ -472,7 +472,7 @@ fn what_is_there_under_a_name_that_sessions_draw_was_made_by_another() {
     let files = ["/home/u/.claude.json.tmp.4711", "/home/u/.agentrc"];
     let machine = Machine::new(&files);
     let context = Context { home: "/home/u".into(), uid: 1000, ..Context::default() };
-    let normal = Normal { agent: "a".into(), task: None };
+    let normal = Normal { agent: "a".parse().unwrap(), task: None };
     let policy = compile(&novelty, &normal, &context, &machine, &Reasons::default(), 7).unwrap();
     let compiled = Compiled { machine, policy, reasons: Reasons::default() };
     for file in files {

@@ -7,9 +7,9 @@ pub fn broken(report: &Report, sessions: usize) -> Vec<String> {
     let mut broken = Vec::new();
     for clean in &report.clean {
         let learned = report.baselines.iter().find(|baseline| baseline.task == clean.task);
-        match learned.map_or(0, |baseline| baseline.sessions) as usize {
+        match learned.map_or(0, |baseline| baseline.sessions) {
             0 => broken.push(format!("there is no baseline of {}", clean.task)),
-            used if used < sessions => {
+            used if used < sessions as u64 => {
                 broken.push(format!(
                     "the baseline of {} was made of {used} of {sessions} sessions",
                     clean.task

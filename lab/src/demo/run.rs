@@ -63,7 +63,7 @@ fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts
         progress.step(&format!("a clean {} run", family.task()));
         let session = plot::fresh(plot, family, 0);
         let run = client.enforce(&Job::of(&session, &world.place(&session)?))?;
-        report.tier.clone_from(&run.summary.tier);
+        report.tier = run.summary.tier.to_string();
         report.clean.push(clean(family, &run, &home));
     }
     for attack in Attack::ALL {

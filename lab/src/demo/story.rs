@@ -18,7 +18,7 @@ const STAGES: [(&str, &str); 3] =
 /// The story.
 pub fn tell(report: &Report) -> String {
     let mut story = String::new();
-    // Writing to a string cannot fail.
+    #[expect(clippy::let_underscore_must_use, reason = "a text takes whatever is written to it")]
     let _ = write(&mut story, report);
     story
 }

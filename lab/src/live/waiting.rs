@@ -102,7 +102,11 @@ pub fn end(child: &mut Child, moment: Duration) {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    // It is not reaped yet, so that its number is still its own.
+    #[expect(
+        clippy::let_underscore_must_use,
+        reason = "it is not reaped yet, so its number is still its own; who is gone already needs no signal"
+    )]
     let _ = child.kill();
+    #[expect(clippy::let_underscore_must_use, reason = "an error says that nobody is left to wait for")]
     let _ = child.wait();
 }

@@ -1,6 +1,6 @@
 //! Made-up sessions of a coding agent: events as the kernel side hands them on, read by the real tokeniser. Sessions of
 //! one task differ as real ones do: repository, files, programs, length, new files, an occasional rarity.
-
+#![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test that looks for it")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -422,8 +422,8 @@ pub fn baseline(task: Task, sessions: u64, seed: u64) -> Arc<Baseline> {
 pub fn baseline_of(task: Task, sessions: Vec<Session>, seed: u64) -> Arc<Baseline> {
     let corpus = Sessions(sessions);
     let options = models::train::Options {
-        agent: "codex".into(),
-        task: format!("{task:?}"),
+        agent: "codex".parse().unwrap(),
+        task: format!("{task:?}").parse().unwrap(),
         seed,
         ..Default::default()
     };

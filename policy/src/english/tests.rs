@@ -1,3 +1,5 @@
+#![expect(clippy::string_slice, reason = "rules are told by a first letter in ASCII")]
+
 use super::*;
 use crate::rule::What;
 use crate::site::site;

@@ -146,7 +146,7 @@ fn attempt(row: Row<'_>, deed: Deed, ground: Ground, refused: bool) -> Attempt {
 
 /// The directories that a path leads through.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    path.match_indices('/').map(move |(at, _)| &path[..at])
+    path.match_indices('/').filter_map(move |(at, _)| path.get(..at))
 }
 
 /// Whether an operation means something there.

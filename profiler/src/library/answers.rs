@@ -3,9 +3,8 @@
 //!
 //! `ROOT/answers`, a list in MessagePack, replaced whole.
 
-use super::check_agent;
 use crate::{Error, Library, file};
-use event::{Stage, Tokeniser};
+use event::{AgentName, Stage, Tokeniser};
 use models::Allowed;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -38,7 +37,7 @@ pub struct Answer {
     /// Counted from 1, and never given again while a later one is there.
     pub number: u64,
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The session in which it was refused.
     pub session: i64,
     /// When it was answered, ns since 1970.
@@ -84,21 +83,21 @@ impl Answer {
 }
 
 /// What answers open for an agent in a session, at a time in ns since 1970.
-pub(crate) fn allowed(answers: &[Answer], agent: &str, session: Option<i64>, now: i64) -> Vec<Allowed> {
-    let of_agent = answers.iter().filter(|answer| answer.agent == agent && answer.opens_in(session, now));
+pub(crate) fn allowed(answers: &[Answer], agent: &AgentName, session: Option<i64>, now: i64) -> Vec<Allowed> {
+    let of_agent = answers.iter().filter(|answer| answer.agent == *agent && answer.opens_in(session, now));
     of_agent.flat_map(|answer| answer.places.iter().cloned()).collect()
 }
 
 /// What a person allowed an agent at any time: that it is refused later is what was said.
-pub(crate) fn decided(answers: &[Answer], agent: &str) -> Vec<Allowed> {
-    let opened = |answer: &&Answer| answer.agent == agent && answer.stands() && answer.says != Says::No;
+pub(crate) fn decided(answers: &[Answer], agent: &AgentName) -> Vec<Allowed> {
+    let opened = |answer: &&Answer| answer.agent == *agent && answer.stands() && answer.says != Says::No;
     answers.iter().filter(opened).flat_map(|answer| answer.places.iter().cloned()).collect()
 }
 
 /// What an agent was allowed and is no more, since that was taken back.
-pub(crate) fn taken_back(answers: &[Answer], agent: &str) -> Vec<Allowed> {
+pub(crate) fn taken_back(answers: &[Answer], agent: &AgentName) -> Vec<Allowed> {
     let decided = decided(answers, agent);
-    let of_agent = answers.iter().filter(|answer| answer.agent == agent && !answer.stands());
+    let of_agent = answers.iter().filter(|answer| answer.agent == *agent && !answer.stands());
     let places = of_agent.flat_map(|answer| answer.places.iter().cloned());
     places.filter(|place| !decided.iter().any(|decided| decided.covers(place))).collect()
 }
@@ -118,7 +117,7 @@ fn covers(
     opens: &[Allowed],
     counts: impl Fn(&Answer) -> bool,
 ) -> bool {
-    let of_agent = || answers.iter().filter(|answer| session.meta.agent == *answer.agent && counts(answer));
+    let of_agent = || answers.iter().filter(|answer| session.meta.agent == answer.agent && counts(answer));
     let covers =
         |opened: &Allowed| of_agent().any(|answer| answer.places.iter().any(|place| place.covers(opened)));
     !opens.is_empty() && opens.iter().all(covers)
@@ -168,14 +167,13 @@ impl Library {
     }
 
     /// What the answers open for an agent.
-    pub fn allowed(&self, agent: &str, session: Option<i64>, now: i64) -> Result<Vec<Allowed>, Error> {
+    pub fn allowed(&self, agent: &AgentName, session: Option<i64>, now: i64) -> Result<Vec<Allowed>, Error> {
         Ok(allowed(&self.answers()?, agent, session, now))
     }
 
     /// Keeps an answer in the place of the one that was given to the same, and gives it its number. One that says no takes the
     /// other back.
     pub fn answer(&self, mut answer: Answer) -> Result<Answer, Error> {
-        check_agent(&answer.agent)?;
         let _lock = file::lock(self.root())?;
         let mut answers = self.ever_answered()?;
         answers.retain_mut(|other| {
@@ -244,11 +242,15 @@ mod tests {
 
     const NOW: i64 = 1_000;
 
-    fn answer(agent: &str, name: &str, says: Says) -> Answer {
+    fn agent(name: &str) -> AgentName {
+        name.parse().unwrap()
+    }
+
+    fn answer(of: &str, name: &str, says: Says) -> Answer {
         let place = Place { reach: Reach::Read, components: ["$home".into(), name.into()].into() };
         Answer {
             number: 0,
-            agent: agent.into(),
+            agent: agent(of),
             session: 7,
             said_unix_ns: NOW,
             about: format!("open ~/{name}"),
@@ -268,8 +270,8 @@ mod tests {
         {
             library.answer(answer("codex", name, says)).unwrap();
         }
-        let open = |agent: &str, session, now| {
-            let allowed = library.allowed(agent, session, now).unwrap();
+        let open = |of: &str, session, now| {
+            let allowed = library.allowed(&agent(of), session, now).unwrap();
             allowed.iter().map(|allowed| allowed.place.components[1].to_string()).collect::<String>()
         };
         assert_eq!(open("codex", Some(7), NOW), "abc");
@@ -307,14 +309,21 @@ mod tests {
         assert_eq!(library.answers().unwrap().len(), 2);
         assert_eq!(library.forget(1, NOW).unwrap(), None);
         assert_eq!(library.forget(2, NOW).unwrap().map(|answer| answer.about), Some("open ~/b".into()));
-        assert_eq!(library.allowed("codex", None, NOW).unwrap(), []);
-        assert_eq!(taken_back(&library.ever_answered().unwrap(), "codex").len(), 1);
+        assert_eq!(library.allowed(&agent("codex"), None, NOW).unwrap(), []);
+        assert_eq!(taken_back(&library.ever_answered().unwrap(), &agent("codex")).len(), 1);
         library.answer(answer("codex", "b", Says::Until(2_000))).unwrap();
-        assert_eq!(taken_back(&library.ever_answered().unwrap(), "codex"), [], "it was allowed again");
+        assert_eq!(
+            taken_back(&library.ever_answered().unwrap(), &agent("codex")),
+            [],
+            "it was allowed again"
+        );
         library.answer(answer("codex", "b", Says::No)).unwrap();
         let ever = library.ever_answered().unwrap();
-        assert_eq!((taken_back(&ever, "codex").len(), taken_back(&ever, "aider").len()), (1, 0));
-        assert_eq!((decided(&ever, "codex"), library.answers().unwrap().len()), (vec![], 2));
+        assert_eq!(
+            (taken_back(&ever, &agent("codex")).len(), taken_back(&ever, &agent("aider")).len()),
+            (1, 0)
+        );
+        assert_eq!((decided(&ever, &agent("codex")), library.answers().unwrap().len()), (vec![], 2));
         let malformed = library.answers_path();
         file::replace(&malformed, b"\xc1").unwrap();
         assert!(library.answers().unwrap_err().to_string().contains("malformed"));

@@ -16,13 +16,10 @@ pub(crate) mod update;
 
 use crate::Error;
 use crate::file;
-use event::{AgentName, TaskName};
+use event::{AgentName, Tasks};
 use models::{Baseline, Expected, decode, encode};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Bytes that a name may have.
-const NAME_MAX: usize = 64;
 
 /// Bytes of the counter file: some ten thousand baselines.
 const COUNTERS_BYTES_MAX: usize = 1 << 20;
@@ -33,9 +30,9 @@ const SUFFIX: &str = "baseline";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The task.
-    pub task: String,
+    pub task: Tasks,
     /// Its file.
     pub path: PathBuf,
 }
@@ -46,21 +43,6 @@ pub struct Library {
     root: PathBuf,
 }
 
-/// Whether a text is the name of an agent, and so of a folder.
-pub(crate) fn check_agent(name: &str) -> Result<(), Error> {
-    name.parse::<AgentName>().map(drop).map_err(|_| unusable("agent", name))
-}
-
-/// Whether a text is the name of a task, or of several joined by `+`, and so of a file.
-pub(crate) fn check_task(name: &str) -> Result<(), Error> {
-    let usable = name.len() <= NAME_MAX && name.split('+').all(|task| task.parse::<TaskName>().is_ok());
-    if usable { Ok(()) } else { Err(unusable("task", name)) }
-}
-
-fn unusable(what: &'static str, name: &str) -> Error {
-    Error::Name { what, name: name.escape_debug().to_string() }
-}
-
 impl Library {
     /// The library in this directory, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
@@ -68,10 +50,11 @@ impl Library {
     }
 
     /// The file of a baseline, whether there is one or not.
-    pub fn path(&self, agent: &str, task: &str) -> Result<PathBuf, Error> {
-        check_agent(agent)?;
-        check_task(task)?;
-        Ok(self.baselines().join(agent).join(format!("{task}.{SUFFIX}")))
+    pub fn path(&self, agent: &AgentName, task: &Tasks) -> Result<PathBuf, Error> {
+        if !task.is_short() {
+            return Err(Error::Long(task.clone()));
+        }
+        Ok(self.baselines().join(agent.as_str()).join(format!("{task}.{SUFFIX}")))
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -90,13 +73,11 @@ impl Library {
     pub fn list(&self) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for (agent, directory) in file::list(&self.baselines())? {
-            if check_agent(&agent).is_err() {
-                continue;
-            }
+            let Ok(agent) = AgentName::as_written(&agent) else { continue };
             for (name, path) in file::list(&directory)? {
                 let task = name.strip_suffix(SUFFIX).and_then(|rest| rest.strip_suffix('.'));
-                if let Some(task) = task.filter(|task| check_task(task).is_ok()) {
-                    entries.push(Entry { agent: agent.clone(), task: task.to_owned(), path });
+                if let Some(task) = task.and_then(|task| task.parse::<Tasks>().ok()).filter(Tasks::is_short) {
+                    entries.push(Entry { agent: agent.clone(), task, path });
                 }
             }
         }
@@ -105,14 +86,14 @@ impl Library {
     }
 
     /// The baseline of an agent and a task.
-    pub fn load(&self, agent: &str, task: &str) -> Result<Baseline, Error> {
+    pub fn load(&self, agent: &AgentName, task: &Tasks) -> Result<Baseline, Error> {
         let path = self.path(agent, task)?;
         let Some(bytes) = file::read_private(&path, models::format::SIZE_MAX)? else {
-            return Err(Error::Missing { agent: agent.to_owned(), task: task.to_owned(), path });
+            return Err(Error::Missing { agent: agent.clone(), task: task.clone(), path });
         };
         let key = self.key()?.ok_or_else(|| Error::Unsafe { path: self.key_path(), problem: "missing" })?;
         let counters = self.counters()?;
-        let Some(&counter) = counters.get(&(agent.to_owned(), task.to_owned())) else {
+        let Some(&counter) = counters.get(&(agent.clone(), task.clone())) else {
             return Err(Error::Counter {
                 path: self.counters_path(),
                 problem: "without an entry for a baseline",
@@ -121,17 +102,16 @@ impl Library {
         let expected = Expected { counter, ..Expected::default() };
         let (baseline, _) =
             decode(&bytes, &key, expected).map_err(|error| Error::Format { path: path.clone(), error })?;
-        if baseline.agent != agent || baseline.task != task {
+        if baseline.agent != *agent || baseline.task != *task {
             return Err(Error::Misplaced { path, agent: baseline.agent, task: baseline.task });
         }
         Ok(baseline)
     }
 
     /// What is normal for any task of an agent: for a task that has no baseline. `None` when the agent has none at all.
-    pub fn union(&self, agent: &str) -> Result<Option<Baseline>, Error> {
-        check_agent(agent)?;
+    pub fn union(&self, agent: &AgentName) -> Result<Option<Baseline>, Error> {
         let entries = self.list()?;
-        let of_agent = entries.iter().filter(|entry| entry.agent == agent);
+        let of_agent = entries.iter().filter(|entry| entry.agent == *agent);
         let baselines = of_agent
             .map(|entry| self.load(&entry.agent, &entry.task))
             .collect::<Result<Vec<Baseline>, Error>>()?;
@@ -161,13 +141,13 @@ impl Library {
     }
 
     /// Removes a baseline. Its counter stays noted.
-    pub fn remove(&self, agent: &str, task: &str) -> Result<(), Error> {
+    pub fn remove(&self, agent: &AgentName, task: &Tasks) -> Result<(), Error> {
         let path = self.path(agent, task)?;
         let _lock = file::lock(&self.root)?;
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::Missing { agent: agent.to_owned(), task: task.to_owned(), path })
+                Err(Error::Missing { agent: agent.clone(), task: task.clone(), path })
             }
             Err(error) => Err(Error::Io { doing: "removing", path, error }),
         }
@@ -204,7 +184,7 @@ impl Library {
     }
 
     /// The noted counters. Each line: the counter, the agent, the task.
-    fn counters(&self) -> Result<BTreeMap<(String, String), u64>, Error> {
+    fn counters(&self) -> Result<BTreeMap<(AgentName, Tasks), u64>, Error> {
         let path = self.counters_path();
         let malformed = || Error::Counter { path: path.clone(), problem: "malformed" };
         let Some(bytes) = file::read_private(&path, COUNTERS_BYTES_MAX)? else {
@@ -223,12 +203,13 @@ impl Library {
                 return Err(malformed());
             };
             let counter = counter.parse().map_err(|_| malformed())?;
-            counters.insert((agent.to_owned(), task.to_owned()), counter);
+            let agent = AgentName::as_written(agent).map_err(|_| malformed())?;
+            counters.insert((agent, task.parse().map_err(|_| malformed())?), counter);
         }
         Ok(counters)
     }
 
-    fn write_counters(&self, counters: &BTreeMap<(String, String), u64>) -> Result<(), Error> {
+    fn write_counters(&self, counters: &BTreeMap<(AgentName, Tasks), u64>) -> Result<(), Error> {
         let text: String =
             counters.iter().map(|((agent, task), counter)| format!("{counter} {agent} {task}\n")).collect();
         file::replace(&self.counters_path(), text.as_bytes())

@@ -44,8 +44,8 @@ impl Library {
         let known = usable.filter_map(|baseline| {
             Some(Known {
                 used: baseline.provenance.used.into_iter().collect(),
-                agent: baseline.agent.parse().ok()?,
-                task: baseline.task.parse().ok()?,
+                agent: baseline.agent,
+                task: baseline.task.only()?.clone(),
                 trained_at_unix_ns: baseline.trained_at_unix_ns,
             })
         });
@@ -90,8 +90,7 @@ fn is_unchanged(
         let teaches_others = !wanted(task) && !sessions.is_empty();
         (makes_one || teaches_others) && !is_known(task, sessions)
     });
-    let newest =
-        answers.iter().filter(|answer| answer.agent == agent.as_str()).map(Answer::changed_unix_ns).max();
+    let newest = answers.iter().filter(|answer| answer.agent == *agent).map(Answer::changed_unix_ns).max();
     let oldest = of_agent().map(|known| known.trained_at_unix_ns).min();
     !unknown && newest.zip(oldest).is_none_or(|(newest, oldest)| newest <= oldest)
 }
@@ -99,7 +98,7 @@ fn is_unchanged(
 /// Whether something that a baseline may have been taught by was taken back since it was made.
 pub(crate) fn was_taken_back(baseline: &Known, answers: &[Answer]) -> bool {
     answers.iter().any(|answer| {
-        answer.agent == baseline.agent.as_str()
+        answer.agent == baseline.agent
             && answer.taken_back_unix_ns.is_some_and(|taken_back| taken_back > baseline.trained_at_unix_ns)
     })
 }

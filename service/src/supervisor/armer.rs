@@ -105,6 +105,7 @@ impl Drop for Turn {
 }
 
 #[cfg(test)]
+#[expect(clippy::let_underscore_must_use, reason = "the other side may have gone")]
 mod tests {
     use super::*;
     use std::sync::mpsc::{Sender, channel};

@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::{admission, client, keys, rules, task};
 use crate::broker::Broker;
 use bstr::BString;
-use event::{Context, SessionMeta};
+use event::{Context, Mode, SessionMeta};
 use guard::cgroup::Cgroup;
 use guard::session::{Recording, names};
 use guard::{Opening, canary, repository};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sys::clock::boot_ns;
 use sys::process;
-use wire::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
+use wire::{self, Begin, Ready, Refused, Reply, Request, Why};
 
 /// Serves a session's connection to its end.
 pub(super) fn serve(
@@ -77,7 +77,7 @@ pub(super) fn serve(
     tracing::info!(
         session = running.id(),
         uid = running.uid,
-        mode = begin.mode.name(),
+        mode = %begin.mode,
         pid = begin.pid,
         "armed"
     );
@@ -242,7 +242,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
     notes.splice(0..0, live.notes());
     let ready = Ready {
         session: number.to_string(),
-        tier: lease.kernel.tier().name().to_owned(),
+        tier: lease.kernel.tier(),
         cgroup: path,
         processes: 0,
         variables: Vec::new(),
@@ -294,8 +294,8 @@ fn meta(lease: &Lease, begin: &Begin, command: &[BString]) -> SessionMeta {
             uid: begin.uid,
             resolvers: names::configured(),
         },
-        mode: begin.mode.name().to_owned(),
-        tier: lease.kernel.tier().name().to_owned(),
+        mode: begin.mode,
+        tier: lease.kernel.tier(),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         started_unix_ns: i64::try_from(now).unwrap_or(i64::MAX),
         started_boot_ns: boot_ns(),

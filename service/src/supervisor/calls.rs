@@ -252,6 +252,7 @@ const CALLS: &[i64] = &[
 ];
 
 #[cfg(test)]
+#[expect(clippy::let_underscore_must_use, reason = "what does not arrive fails the test that reads it")]
 mod tests {
     use super::*;
 

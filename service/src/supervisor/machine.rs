@@ -5,8 +5,8 @@ use super::sessions::Sessions;
 use super::setup::Setup;
 use crate::keeper::Keeper;
 use crate::starter::{Order, Starter};
-use collector::{JudgeIds, Kernel, Options, Tier};
-use event::Access;
+use collector::{JudgeIds, Kernel, Options};
+use event::{Access, Tier};
 use guard::fanotify::Group;
 use guard::{DenyList, Error, Guard, t0};
 use std::os::fd::BorrowedFd;
@@ -31,7 +31,7 @@ impl Machine {
         sessions: &Arc<Sessions>,
     ) -> Result<Machine, Error> {
         let (kernel, reader) = Kernel::load(&Options { without_lsm: setup.without_lsm })?;
-        tracing::info!(tier = kernel.tier().name(), "kernel programs loaded");
+        tracing::info!(tier = %kernel.tier(), "kernel programs loaded");
         // The kernel's types were read for it: some 50 MB.
         give_back();
         let kernel = Arc::new(kernel);

@@ -3,12 +3,13 @@
 use super::running::Running;
 use super::shared::Shared;
 use bstr::BString;
+use event::Mode;
 use guard::{Live, repository};
 use policy::Taken;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use wire::{Mode, Refused, TookRules, Why};
+use wire::{Refused, TookRules, Why};
 
 /// Of what is not closed, so much is told of a session.
 const WARNINGS_MAX: usize = 20;

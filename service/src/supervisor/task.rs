@@ -2,11 +2,11 @@
 
 use super::running::Running;
 use super::shared::Shared;
-use event::{AgentName, TaskName};
+use event::{AgentName, Mode, TaskName};
 use guard::Live;
 use models::Baseline;
 use std::sync::Arc;
-use wire::{Mode, Refused, TookRules, Why};
+use wire::{Refused, TookRules, Why};
 
 /// The baseline of an agent at a task; of all its tasks where the task is unknown or has none.
 pub(super) fn baseline(

@@ -1,4 +1,6 @@
 //! What is stored: a session that was recorded, or one that is made up.
+#![expect(clippy::cast_possible_truncation, reason = "a bench's numbers are small")]
+#![expect(clippy::indexing_slicing, reason = "a place that is not there ends the bench")]
 
 use event::{Access, Captured, Event, File, FileKey, Object, Op, Origin, Outcome, Syscall};
 use std::collections::HashMap;

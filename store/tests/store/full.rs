@@ -16,7 +16,10 @@ fn a_full_disk_stops_cleanly_and_keeps_what_was_committed() {
         assert!(directory.join("mounted").exists());
         recorder_on(&directory.join("recorder.db"));
         for file in ["recorder.db", "recorder.db-wal", "recorder.db-shm"] {
-            // The log stays when there was no room to move it into the database.
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "the log stays when there was no room to move it into the database"
+            )]
             let _ = std::fs::remove_file(directory.join(file));
         }
         return writer_on(&directory.join("writer.db"));

@@ -1,4 +1,5 @@
 //! What goes in comes back.
+#![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 
 use crate::sample::{all, any_captured, call, captured, in_order, meta, open, place, summary};
 use event::{Alert, Captured, Decision, Event, Means, Segment, Stage, Summary, Syscall};

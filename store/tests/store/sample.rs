@@ -1,4 +1,5 @@
 //! Sessions, events and the strategies that draw them.
+#![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 
 use bstr::BString;
 use event::{
@@ -45,8 +46,8 @@ pub fn meta(task: &str) -> SessionMeta {
             uid: 1000,
             resolvers: vec!["198.51.100.53".parse().unwrap()],
         },
-        mode: "record".into(),
-        tier: "lsm".into(),
+        mode: event::Mode::Record,
+        tier: event::Tier::Lsm,
         kernel: "6.12.0".into(),
         started_unix_ns: 1_790_000_000_000_000_000,
         started_boot_ns: 5,

@@ -1,6 +1,8 @@
 //! What the steps share.
 
+use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -19,6 +21,13 @@ impl Context {
     /// Looks round.
     pub fn new() -> Result<Context> {
         Ok(Context { workspace: host::workspace()?, target: host::target()?, rebuilt: None })
+    }
+
+    /// The cargo that started us, in the root of the tree.
+    pub fn cargo(&self) -> Command {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(&self.workspace);
+        cargo
     }
 
     /// The tree.

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::context::Context;
-use super::step::{KERNEL_TESTS, NOT_BUILT, cargo, counted};
+use super::step::{KERNEL_TESTS, NOT_BUILT, counted};
 use super::tally::Tally;
 use crate::host;
 
@@ -61,7 +61,7 @@ impl<'a> Host<'a> {
             }
         }
         let started = Instant::now();
-        let mut build = cargo(context);
+        let mut build = context.cargo();
         host::run(build.args(["test", "--release", "--locked", "--no-run", "--package", KERNEL_TESTS]))
             .map_err(|error| Tally::failed(format!("{error:#}")))?;
         Ok(Self { context, wardline, tally: Tally::default(), took: started.elapsed() })
@@ -89,7 +89,7 @@ impl<'a> Host<'a> {
         let started = Instant::now();
         let rebuilt = self.context.rebuilt.clone().unwrap_or_default();
         for environment in self.context.environments(&rebuilt.to_string_lossy()) {
-            let mut command = cargo(self.context);
+            let mut command = self.context.cargo();
             command.args(["test", "--release", "--locked", "--no-fail-fast", "--package", KERNEL_TESTS]);
             command.args(which);
             // One at a time: they share the kernel's programs. What a passing test printed says what it skipped.

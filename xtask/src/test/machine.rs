@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::context::Context;
-use super::step::{KERNEL_TESTS, NOT_BUILT, cargo};
+use super::step::{KERNEL_TESTS, NOT_BUILT};
 use super::tally::Tally;
 use crate::{
     ebpf, host,
@@ -194,7 +194,7 @@ fn in_machine(context: &Context, series: Series, payloads: &[Payload]) -> Result
 
 /// Builds the tests that need a kernel, and returns the programs of some of them as machines take them.
 pub fn programs(context: &Context, tests: &[&str]) -> Result<Vec<PathBuf>> {
-    let mut command = cargo(context);
+    let mut command = context.cargo();
     command.args(["test", "--release", "--locked", "--no-run", "--package", KERNEL_TESTS]);
     let messages = host::output_only(command.args(["--message-format", "json-render-diagnostics"]))?;
     let mut programs = Vec::new();

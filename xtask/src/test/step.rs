@@ -1,6 +1,6 @@
 //! The steps of `cargo xtask test`, in the order in which they run: what is cheap comes first.
 
-use std::{env, process::Command};
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -114,7 +114,7 @@ impl Step {
         let ran = match self {
             Step::Format => format(context),
             Step::Spelling => spelling::run(context),
-            Step::Clippy => quiet(cargo(context).args([
+            Step::Clippy => quiet(context.cargo().args([
                 "clippy",
                 "--workspace",
                 "--all-targets",
@@ -135,13 +135,6 @@ impl Step {
     }
 }
 
-/// The cargo that started us, in the root of the tree.
-pub fn cargo(context: &Context) -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(&context.workspace);
-    cargo
-}
-
 /// A command without tests in it.
 fn quiet(command: &mut Command) -> Result<Tally> {
     host::run(command).map(|()| Tally::passed())
@@ -156,7 +149,7 @@ pub fn counted(command: &mut Command) -> Result<Tally> {
 }
 
 fn binary(context: &Context) -> Result<Tally> {
-    host::run(cargo(context).args(["build", "--release", "--locked"]))?;
+    host::run(context.cargo().args(["build", "--release", "--locked"]))?;
     if host::find("strip").is_none() {
         return Ok(Tally::skipped("measuring the programs needs `strip`: run `apt-get install binutils`"));
     }
@@ -165,7 +158,7 @@ fn binary(context: &Context) -> Result<Tally> {
 
 fn format(context: &Context) -> Result<Tally> {
     for manifest in ["Cargo.toml", "ebpf/Cargo.toml", "bench/floor/Cargo.toml", "fuzz/Cargo.toml"] {
-        let mut command = cargo(context);
+        let mut command = context.cargo();
         host::run(command.args(["fmt", "--all", "--check", "--manifest-path", manifest]))?;
     }
     Ok(Tally::passed())
@@ -174,17 +167,18 @@ fn format(context: &Context) -> Result<Tally> {
 fn unit(context: &Context) -> Result<Tally> {
     let scope = ["--workspace", "--locked", "--exclude", KERNEL_TESTS];
     if host::find("cargo-nextest").is_none() {
-        return counted(cargo(context).args(["test", "--no-fail-fast"]).args(scope));
+        return counted(context.cargo().args(["test", "--no-fail-fast"]).args(scope));
     }
     let mut tally = counted(
-        cargo(context)
+        context
+            .cargo()
             .args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass"])
             // What a passing test printed says what it skipped.
             .args(["--success-output", "final"])
             .args(scope),
     )?;
     // nextest leaves out the examples in the documentation.
-    tally.add(&counted(cargo(context).args(["test", "--doc", "--no-fail-fast"]).args(scope))?);
+    tally.add(&counted(context.cargo().args(["test", "--doc", "--no-fail-fast"]).args(scope))?);
     Ok(tally)
 }
 

@@ -4,7 +4,6 @@
 //! for FreeBSD this machine's own serves).
 
 use super::context::Context;
-use super::step::cargo;
 use super::tally::Tally;
 use crate::host;
 use anyhow::{Context as _, Result, ensure};
@@ -35,7 +34,7 @@ pub fn run(context: &Context) -> Result<Tally> {
                 "Rust's standard library for {target} cannot be installed: {error:#}"
             )));
         }
-        let mut check = cargo(context);
+        let mut check = context.cargo();
         check.args(["check", "--locked", "--target", target]);
         check.args(CRATES.iter().flat_map(|of| ["--package", of]));
         host::run(&mut check)?;

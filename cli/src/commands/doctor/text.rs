@@ -1,10 +1,9 @@
 //! What was found, for people: on one page, or whole.
 
 use super::findings::Findings;
-use collector::Tier;
 use command::table;
 use command::{add_line, add_text};
-use event::{Fate, Means};
+use event::{Fate, Means, Tier};
 use wire::Confinement;
 
 /// Columns of a line of names.
@@ -14,7 +13,7 @@ const WIDTH: usize = 96;
 pub(super) fn words(findings: &Findings) -> Vec<String> {
     let mut words = Vec::new();
     words.push(match (findings.tier, findings.can_prevent) {
-        (Some(tier), true) => format!("agents can be guarded here, in tier `{}`", name(tier)),
+        (Some(tier), true) => format!("agents can be guarded here, in tier `{tier}`"),
         (Some(_), false) => {
             "agents cannot be guarded here: for that a read and a connect must be refused".to_owned()
         }
@@ -53,13 +52,6 @@ fn confined(confinement: Confinement) -> &'static str {
             "a session that is started by `sudo` has no io_uring; without Landlock (Linux 6.7) it reaches into other processes"
         }
         _ => "a session that is started without `sudo` is not confined, and may use io_uring",
-    }
-}
-
-fn name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Lsm => "lsm",
-        Tier::Tracepoint => "tracepoint",
     }
 }
 

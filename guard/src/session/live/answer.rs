@@ -5,9 +5,9 @@ use crate::ladder::{self, Step};
 use crate::reason;
 use crate::session::effect::{Answer, Effect};
 use crate::session::passed::Deed;
-use event::{Access, Alert, Class, Event, Fate, Means, Stage};
+use event::{Access, Alert, Class, Event, Fate, Means, Mode, Stage};
 use models::{Score, Verdict};
-use wire::{DENIALS_MAX, Denial, Mode};
+use wire::{DENIALS_MAX, Denial};
 
 impl Live {
     /// Notes what a stage decided of an operation.

@@ -10,10 +10,8 @@ use crate::session::effect::Effect;
 use crate::session::itself::of_its_own;
 use crate::session::passed::{Change, Deed};
 use crate::session::standstill::Cause;
-use collector::Tier;
-use event::{Decision, Event, Fate, Means, Op, Outcome, Stage, Told};
+use event::{Decision, Event, Fate, Means, Mode, Op, Outcome, Stage, Tier, Told};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use wire::Mode;
 
 impl Live {
     /// Settles what becomes of a change that the static stage forbids and that has happened. The effect is to be applied.

@@ -9,14 +9,12 @@ use crate::t1::hosts::{self, Hosts};
 use crate::{DenyList, Error, fanotify, t1, trial, walk};
 use abi::FileKey;
 use bstr::ByteSlice;
-use collector::Tier;
-use event::{Context, Segment, TaskName};
+use event::{Context, Mode, Segment, TaskName, Tier};
 use models::{Baseline, State};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use wire::Mode;
 
 impl Live {
     /// Said of a session for which nothing was learned.
@@ -183,9 +181,7 @@ impl Place {
         let Self { shared, context, directory, own } = self;
         baseline.check()?;
         let list = shared.list.clone();
-        let known_task = *task == *baseline.task;
-        let normal =
-            Normal { agent: baseline.agent.clone(), task: known_task.then(|| baseline.task.clone()) };
+        let normal = Normal::of(&baseline, task);
         let number = shared.next_policy.fetch_add(1, Relaxed);
         let files = t1::Real::new(list.clone());
         let mut policy =

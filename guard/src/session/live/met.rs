@@ -7,10 +7,10 @@ use crate::session::effect::Effect;
 use crate::session::passed::Deed;
 use crate::session::pipes::Opened;
 use crate::session::standstill::Cause;
-use event::{Event, Fate, Means, Object, Op, Outcome, Stage};
+use event::{Event, Fate, Means, Mode, Object, Op, Outcome, Stage};
 use models::Verdict;
 use std::time::Instant;
-use wire::{Delegate, Mode, Peer, PeerKind};
+use wire::{Delegate, Peer, PeerKind};
 
 /// Peers that a report has; more are not told apart.
 const PEERS_MAX: usize = 256;

@@ -35,13 +35,13 @@ use crate::ladder::Step;
 use crate::loans::Loans;
 use crate::shared::Shared;
 use crate::{cgroup::Cgroup, t0, t1};
-use event::{Class, Op, Segment, SessionMeta, Tokeniser};
+use event::{Class, Mode, Op, Segment, SessionMeta, Tokeniser};
 use models::{Baseline, Scorer, Verdict};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wire::{Confinement, Mode, Report};
+use wire::{Confinement, Report};
 
 /// One running session. Nobody needs to be inside yet: it is armed before anybody enters.
 pub struct Live {

@@ -29,9 +29,7 @@ impl Live {
             return None;
         }
         let baseline = self.scorer.as_ref()?.baseline();
-        let known_task = self.segment.task == *baseline.task;
-        let normal =
-            Normal { agent: baseline.agent.clone(), task: known_task.then(|| baseline.task.clone()) };
+        let normal = Normal::of(baseline, &self.segment.task);
         let mut place = self.tokeniser.place(event)?;
         // That a program may be started is asked when it is opened.
         if event.op == Op::Open && event.access.contains(Access::EXEC) {

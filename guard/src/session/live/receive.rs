@@ -6,8 +6,7 @@ use crate::session::effect::Effect;
 use crate::t1;
 use bstr::ByteSlice;
 use collector::Dns;
-use event::{Captured, Class, Event, Object, Op, Origin, Outcome, Unseen};
-use wire::Mode;
+use event::{Captured, Class, Event, Mode, Object, Op, Origin, Outcome, Unseen};
 
 /// What is unseen of an attached session counts as so many lost records: the score's confidence begins at a fifth, and
 /// needs more than six blocks of actions to be enough to act on.

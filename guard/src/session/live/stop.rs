@@ -6,12 +6,11 @@ use crate::session::effect::{Answer, Effect};
 use crate::session::passed::Deed;
 use crate::session::standstill::Cause;
 use crate::{Error, cgroup};
-use event::{Means, Stage};
+use event::{Means, Mode, Stage};
 use models::Verdict;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use sys::clock::boot_ns;
-use wire::Mode;
 
 /// How long the record of a change may take. It is on its way before the session stands still.
 const UNTOLD: Duration = Duration::from_secs(2);

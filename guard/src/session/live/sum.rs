@@ -3,9 +3,9 @@
 use super::Live;
 use crate::session::lag::Lags;
 use crate::session::recording::Recording;
-use event::Summary;
+use event::{Mode, Summary};
 use models::{State, Verdict};
-use wire::{Mode, Repeated, Report};
+use wire::{Repeated, Report};
 
 impl Live {
     /// What the session amounted to so far.
@@ -17,8 +17,8 @@ impl Live {
         report.looks = self.looks.keys();
         report.agent = self.meta.agent.clone();
         report.task = self.segment.task.clone();
-        report.mode = self.mode.name().into();
-        report.tier = self.shared.tier.name().into();
+        report.mode = self.mode;
+        report.tier = self.shared.tier;
         report.baseline = self.armed.as_ref().map(|armed| {
             let is_shadow = self.mode == Mode::Shadow || armed.only_watches;
             if is_shadow { State::Shadow } else { State::Enforcing }

@@ -8,13 +8,11 @@ use crate::session::obeyed::{AtStart, MOST};
 use crate::session::watched::Watched;
 use crate::shared::Shared;
 use crate::{Error, t0};
-use collector::Tier;
-use event::TaskName;
+use event::{Mode, TaskName, Tier};
 use policy::{Refusal, Rule, Rules, Taken};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use wire::Mode;
 
 /// What looking for other rules' places needs.
 pub struct Taking {

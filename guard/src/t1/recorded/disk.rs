@@ -1,4 +1,5 @@
 //! The file system that sessions of the tests work on.
+#![expect(clippy::cast_possible_truncation, reason = "the kernel's own numbers of devices have 32 bits")]
 
 use super::super::{Entry, Files};
 use abi::FileKey;

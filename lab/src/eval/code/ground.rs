@@ -163,7 +163,12 @@ impl Ground {
         let mut effect = Effect::default();
         for mut service in self.services.drain(..) {
             effect.ended += u64::from(!matches!(service.try_wait(), Ok(None)));
+            #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
             let _ = service.kill();
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "an error says that nobody is left to wait for"
+            )]
             let _ = service.wait();
         }
         self.user.end_processes();

@@ -151,7 +151,7 @@ impl Play<'_> {
         let home = self.world.home().to_string_lossy().into_owned();
         let outcome =
             outcome(Sort::Clean, &session.name, None, &run, Doings::default(), effect, (&home, began));
-        Ok((outcome, run.summary.tier))
+        Ok((outcome, run.summary.tier.to_string()))
     }
 
     /// A session that runs a program.
@@ -229,5 +229,5 @@ fn outcome(
 
 fn short(text: &str) -> String {
     let end = text.char_indices().map(|(at, _)| at).find(|&at| at >= LONGEST_REASON);
-    text[..end.unwrap_or(text.len())].to_owned()
+    end.and_then(|end| text.get(..end)).unwrap_or(text).to_owned()
 }

@@ -159,7 +159,8 @@ proptest! {
         at in 0..RULE.len(), len in 0_usize..20, what in "[\\[\\]a-z\"=.\\n ,{}~*/\\\\0-9é]{0,20}"
     ) {
         let end = (at + len).min(RULE.len());
-        let text = format!("{}{what}{}", &RULE[..at], &RULE[end..]);
+        let (before, after) = (RULE.chars().take(at), RULE.chars().skip(end));
+        let text: String = before.chain(what.chars()).chain(after).collect();
         if let Err(wrong) = Policy::read(Layer::Machine, "x.toml", &text) {
             prop_assert!(!wrong.mistakes.is_empty());
             for mistake in &wrong.mistakes {
