@@ -120,6 +120,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_said_can_be_left_out() {
+        for line in [
+            &["wardline", "record", "--", "x"][..],
+            &["wardline", "enforce", "--", "x"],
+            &["wardline", "train"],
+        ] {
+            assert!(Cli::try_parse_from(line).is_ok(), "{line:?}");
+        }
+    }
+
+    #[test]
     fn the_help_says_what_it_did() {
         let mut command = Cli::command().term_width(100);
         insta::assert_snapshot!(command.render_help().to_string());

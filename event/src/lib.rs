@@ -50,7 +50,7 @@ pub use session::{
 };
 pub use shown::{is_unseen, shown};
 pub use step::{ABSTRACT, Place, Said, Step, Touch};
-pub use tasks::Tasks;
+pub use tasks::{TASKS_LONGEST, Tasks};
 pub use tier::Tier;
 pub use token::{Token, vocabulary_hash};
 pub use tokeniser::Tokeniser;

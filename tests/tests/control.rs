@@ -118,7 +118,7 @@ fn a_supervisor_that_is_killed_takes_its_sessions_along() -> Result<()> {
         let client = sleeping(&world, verb)?;
         kill(world.supervisor().context("no supervisor")?)?;
         assert!(
-            wait_until(at_once(), || world.user_processes().is_empty()),
+            wait_until(in_time(), || world.user_processes().is_empty()),
             "{verb}: the command runs unguarded"
         );
         let output = client.wait_with_output()?;
@@ -143,7 +143,7 @@ fn without_client_and_supervisor_the_keeper_kills() -> Result<()> {
     kill(client.id())?;
     kill(world.supervisor().context("no supervisor")?)?;
     client.wait()?;
-    assert!(wait_until(at_once(), || world.user_processes().is_empty()));
+    assert!(wait_until(in_time(), || world.user_processes().is_empty()));
     Ok(())
 }
 
@@ -169,7 +169,7 @@ fn whom_the_map_cannot_take_does_not_outlive_the_supervisor() -> Result<()> {
     kill(client.id())?;
     kill(supervisor)?;
     client.wait()?;
-    assert!(wait_until(at_once(), || world.user_processes().is_empty()));
+    assert!(wait_until(in_time(), || world.user_processes().is_empty()));
     Ok(())
 }
 
@@ -204,14 +204,14 @@ fn a_keeper_that_is_killed_has_a_successor() -> Result<()> {
     assert!(wait_until(Duration::from_secs(20), succeeded));
     kill(client.id())?;
     kill(supervisor)?;
-    assert!(wait_until(at_once(), || world.user_processes().is_empty()));
+    assert!(wait_until(in_time(), || world.user_processes().is_empty()));
     client.wait_with_output()?;
     Ok(())
 }
 
 /// How long an end may take: without the keeper they would run for a thousand seconds. The kernel gives back the programs of
 /// a supervisor that was killed first, which takes seconds where others use the processors.
-fn at_once() -> Duration {
+fn in_time() -> Duration {
     Duration::from_secs(20)
 }
 
