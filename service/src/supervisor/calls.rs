@@ -275,8 +275,7 @@ mod tests {
             unsafe { libc::_exit(0) };
         }
         drop(said);
-        // SAFETY: no status is asked for.
-        assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child);
+        nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(child), None).unwrap();
         let mut errnos = [0; N];
         for errno in &mut errnos {
             let mut bytes = [0; 4];
