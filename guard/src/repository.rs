@@ -138,7 +138,8 @@ fn untold(source: &Source, was_changed: bool) -> String {
         Err(wrong) => {
             let first = wrong.mistakes.first().map_or_else(String::new, |mistake| {
                 let (line, column) = wrong.position(mistake);
-                format!(":{line}:{column}: {}", mistake.message)
+                let help = mistake.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
+                format!(":{line}:{column}: {}{help}", mistake.message)
             });
             return format!("`{file}` is not obeyed, since it holds no rules{first}");
         }

@@ -13,6 +13,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// What a file of rules is, for people.
+pub(crate) const POLICY: &str = "policy";
 /// Larger files are no policy.
 pub const MAX_BYTES: usize = 1 << 20;
 /// Larger files of a repository are none: somebody reads all of it before it counts.
@@ -85,12 +87,12 @@ impl Policy {
         let max = if layer == Layer::Repository { MAX_BYTES_OF_REPOSITORY } else { MAX_BYTES };
         if text.len() > max {
             reader.wrong(Mistake::new(format!("the file has more than {max} bytes"), 0..0));
-            return Err(Mistakes::new(file, "", reader.mistakes));
+            return Err(Mistakes::new(file, POLICY, "", reader.mistakes));
         }
         let policy = reader.policy(text);
         match policy {
             Some(policy) if reader.mistakes.is_empty() => Ok(policy),
-            _ => Err(Mistakes::new(file, text, reader.mistakes)),
+            _ => Err(Mistakes::new(file, POLICY, text, reader.mistakes)),
         }
     }
 }

@@ -8,6 +8,7 @@
 use crate::day::Day;
 use crate::meet::Meeting;
 use crate::mistake::{Mistake, Mistakes};
+use crate::read::POLICY;
 use crate::rule::{Effect, Layer, Policy, Row, Rule, What};
 use crate::shipped::shipped;
 use crate::site::Site;
@@ -282,7 +283,7 @@ impl Wrong {
         debug_assert_eq!(files.len(), sources.len(), "a file is read once");
         let mistakes = sources.iter().map(|source| (source, in_file(source)));
         let mistakes = mistakes.filter(|(_, mistakes)| !mistakes.is_empty());
-        Self(mistakes.map(|(source, of)| Mistakes::new(&source.file, &source.text, of)).collect())
+        Self(mistakes.map(|(source, of)| Mistakes::new(&source.file, POLICY, &source.text, of)).collect())
     }
 }
 
@@ -294,7 +295,7 @@ impl std::fmt::Display for Wrong {
         {
             let (line, column) = file.position(mistake);
             let separator = if std::mem::take(&mut first) { "" } else { "\n" };
-            write!(f, "{separator}{}:{line}:{column}: {}", file.file, mistake.message)?;
+            write!(f, "{separator}{}:{line}:{column}: {}", file.file(), mistake.message)?;
             if let Some(help) = &mistake.help {
                 write!(f, "; {help}")?;
             }

@@ -1,5 +1,6 @@
 //! The way to the supervisor: its control socket, behind which root starts it on demand.
 
+use crate::configuration;
 use anyhow::{Context, Result, bail};
 use command::{Exit, State};
 use nix::unistd::Uid;
@@ -53,6 +54,8 @@ pub fn or_start(state: &State, verbose: u8) -> Result<UnixStream> {
         ));
     }
     state.create()?;
+    // Whoever wrote it is told here: what the supervisor says goes to its log.
+    configuration::read(&state.configuration())?;
     let mut supervisor = start(state, verbose)?;
     let started = Instant::now();
     while started.elapsed() < START_TIMEOUT {
