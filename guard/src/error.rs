@@ -116,4 +116,17 @@ impl Error {
     pub fn io(what: &'static str, source: impl Into<std::io::Error>) -> Self {
         Self::Io { what, source: source.into() }
     }
+    /// somebody outside took a place while what lay there was put back
+    #[error(
+        "`{}`, which somebody outside put at `{}` meanwhile, could not be moved back there: {source}; move it yourself, with `mv -n`",
+        .lies.display(), .belongs.display()
+    )]
+    Misplaced {
+        /// Where it lies.
+        lies: PathBuf,
+        /// Where it was.
+        belongs: PathBuf,
+        /// Why it stays.
+        source: std::io::Error,
+    },
 }

@@ -124,15 +124,24 @@ fn entries(members: OwnedFd) -> Option<Vec<(u32, Member)>> {
 }
 
 /// Kills the cgroups and who is known by number and start, with what descends from them, until nothing is left.
+/// Kills a cgroup at once. Where the kernel cannot (before 5.14), or will not, those in it are killed one by one.
+fn kill(session: &Path) {
+    let path = session.join("cgroup.kill");
+    match fs::write(&path, "1") {
+        Ok(()) => {}
+        // A session that is over has no cgroup.
+        Err(error) if [Some(libc::ENOENT), Some(libc::ENODEV)].contains(&error.raw_os_error()) => {}
+        Err(error) => {
+            tracing::warn!(cgroup = %path.display(), %error, "a cgroup cannot be killed as a whole: its processes are killed one by one");
+        }
+    }
+}
+
 fn kill_everything(cgroups: &Path, prefix: &str, mut known: HashSet<(u32, u64)>) {
     for _ in 0..PASSES {
         let sessions = sessions(cgroups, prefix);
         for session in &sessions {
-            #[expect(
-                clippy::let_underscore_must_use,
-                reason = "a session that is over has no cgroup; the passes below look again"
-            )]
-            let _ = fs::write(session.join("cgroup.kill"), "1");
+            kill(session);
         }
         let processes = process::all();
         let in_cgroups = sessions.iter().flat_map(|session| cgroup::processes(session));
@@ -152,6 +161,13 @@ fn kill_everything(cgroups: &Path, prefix: &str, mut known: HashSet<(u32, u64)>)
         std::thread::sleep(BETWEEN_PASSES);
     }
     for session in sessions(cgroups, prefix) {
+    if let Some((first, _)) = known.iter().next() {
+        tracing::error!(
+            count = known.len(),
+            first,
+            "processes of sessions were sent SIGKILL and have not ended: nobody guards them"
+        );
+    }
         #[expect(clippy::let_underscore_must_use, reason = "a cgroup that somebody is in stays")]
         let _ = fs::remove_dir(session);
     }
