@@ -4,11 +4,12 @@
 //! Why a process of its own: the kernel programs go with the last descriptor of the supervisor, and from then on a
 //! session would run unguarded.
 
+use crate::Error;
 use crate::starter::{Order, Starter};
 use abi::Member;
 use collector::{Kernel, Strays};
+use guard::cgroup;
 use guard::child::Child;
-use guard::{Error, cgroup};
 use rustix::process::Signal;
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -123,7 +124,6 @@ fn entries(members: OwnedFd) -> Option<Vec<(u32, Member)>> {
     Some(map.iter().flatten().collect())
 }
 
-/// Kills the cgroups and who is known by number and start, with what descends from them, until nothing is left.
 /// Kills a cgroup at once. Where the kernel cannot (before 5.14), or will not, those in it are killed one by one.
 fn kill(session: &Path) {
     let path = session.join("cgroup.kill");
@@ -137,6 +137,7 @@ fn kill(session: &Path) {
     }
 }
 
+/// Kills the cgroups and who is known by number and start, with what descends from them, until nothing is left.
 fn kill_everything(cgroups: &Path, prefix: &str, mut known: HashSet<(u32, u64)>) {
     for _ in 0..PASSES {
         let sessions = sessions(cgroups, prefix);
@@ -160,7 +161,6 @@ fn kill_everything(cgroups: &Path, prefix: &str, mut known: HashSet<(u32, u64)>)
         }
         std::thread::sleep(BETWEEN_PASSES);
     }
-    for session in sessions(cgroups, prefix) {
     if let Some((first, _)) = known.iter().next() {
         tracing::error!(
             count = known.len(),
@@ -168,6 +168,7 @@ fn kill_everything(cgroups: &Path, prefix: &str, mut known: HashSet<(u32, u64)>)
             "processes of sessions were sent SIGKILL and have not ended: nobody guards them"
         );
     }
+    for session in sessions(cgroups, prefix) {
         #[expect(clippy::let_underscore_must_use, reason = "a cgroup that somebody is in stays")]
         let _ = fs::remove_dir(session);
     }

@@ -4,7 +4,7 @@
 //! A call that is not in the list is answered as by a kernel that does not know it (`ENOSYS`), and logged where the kernel audits: a library
 //! of another version that tries a newer call first goes on with the older one.
 
-use guard::Error;
+use crate::Error;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
