@@ -236,7 +236,8 @@ mod tests {
         let said = untold(&source("/a", &OWN.replace("deny", "allow")), false);
         assert_eq!(
             said,
-            "`/a` is not obeyed, since it holds no rules:6:10: a repository's rules open nothing"
+            "`/a` is not obeyed, since it holds no rules:6:10: a repository's rules open nothing; `deny` or `watch`; a user opens a \
+             place with `wardline policy allow`"
         );
         let said = untold(&source("/a", &OWN.replace(".env", &"x".repeat(900))), false);
         assert!(said.len() < 400 && said.contains("xxx...\""), "{said}");
