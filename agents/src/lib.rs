@@ -8,7 +8,6 @@
 
 mod agent;
 mod program;
-mod recognise;
 
 pub use agent::{Agent, First, Places};
 pub use program::{Program, file_name, is_shell, without_ending};

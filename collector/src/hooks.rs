@@ -1,5 +1,4 @@
-//! The LSM hooks, one row a program: whether the tier `lsm` needs it, and the arguments that it reads. What loads, attaches and
-//! checks programs reads this table.
+//! The LSM hooks as what loads, attaches and checks programs reads them, of the table in `ebpf/abi/src/operation.rs`.
 
 /// One argument that a program reads.
 pub(crate) enum Read {
@@ -23,46 +22,22 @@ pub(crate) struct Hook {
     reads: &'static [Read],
 }
 
+/// Declares [`HOOKS`] from the table beside the operations.
+macro_rules! table {
+    ($($kind:ident $program:ident: $($read:expr),*;)*) => {
+        /// Every program, in the order in which they are loaded.
+        pub(crate) const HOOKS: &[Hook] = &[$($kind(stringify!($program), &[$($read),*]),)*];
+    };
+}
+
+abi::hooks!(table);
+
 const fn needed(program: &'static str, reads: &'static [Read]) -> Hook {
     Hook { program, is_needed: true, reads }
 }
 const fn more(program: &'static str, reads: &'static [Read]) -> Hook {
     Hook { program, is_needed: false, reads }
 }
-
-/// Every program, in the order in which they are loaded. Names are those of include/linux/lsm_hook_defs.h.
-pub(crate) const HOOKS: &[Hook] = &[
-    needed("file_open", &[Pointer(0, "file")]),
-    needed("inode_create", &[Pointer(1, "dentry"), Number(2, "mode")]),
-    needed("inode_mkdir", &[Pointer(1, "dentry"), Number(2, "mode")]),
-    needed("inode_link", &[Named(0, "dentry", "old_dentry"), Named(2, "dentry", "new_dentry")]),
-    needed("inode_symlink", &[Pointer(1, "dentry")]),
-    needed("inode_rename", &[Named(1, "dentry", "old_dentry"), Named(3, "dentry", "new_dentry")]),
-    needed("inode_unlink", &[Pointer(1, "dentry")]),
-    needed("inode_rmdir", &[Pointer(1, "dentry")]),
-    needed(SETATTR, &[Pointer(1, "dentry"), Pointer(2, "iattr")]),
-    needed(SETATTR_WITHOUT_IDMAP, &[Pointer(0, "dentry"), Pointer(1, "iattr")]),
-    needed("bprm_check_security", &[Pointer(0, "linux_binprm")]),
-    needed("mmap_file", &[Pointer(0, "file"), Number(2, "prot")]),
-    needed("socket_connect", &[Pointer(0, "socket"), Address(1)]),
-    needed("socket_sendmsg", &[Pointer(0, "socket"), Pointer(1, "msghdr")]),
-    more("inode_mknod", &[Pointer(1, "dentry"), Number(2, "mode")]),
-    more("inode_setxattr", &[Pointer(1, "dentry")]),
-    more("inode_removexattr", &[Pointer(1, "dentry")]),
-    more("inode_set_acl", &[Pointer(1, "dentry")]),
-    more("inode_remove_acl", &[Pointer(1, "dentry")]),
-    more("sb_mount", &[Pointer(1, "path"), Number(3, "flags")]),
-    more("sb_umount", &[Pointer(0, "vfsmount"), Number(1, "flags")]),
-    more("move_mount", &[Named(1, "path", "to_path")]),
-    more("socket_create", &[Number(0, "family"), Number(1, "type"), Number(2, "protocol")]),
-    more("unix_stream_connect", &[Named(1, "sock", "other")]),
-    more("unix_may_send", &[Named(0, "socket", "sock"), Named(1, "socket", "other")]),
-    more("task_kill", &[Pointer(0, "task_struct"), Number(2, "sig")]),
-    more("task_setrlimit", &[Pointer(0, "task_struct"), Number(1, "resource")]),
-    more("file_send_sigiotask", &[Pointer(0, "task_struct"), Number(2, "sig")]),
-    more(REACHING, &[Pointer(0, "task_struct"), Number(1, "mode")]),
-    more("bpf", &[Number(0, "cmd")]),
-];
 
 /// The hook whose arguments moved in 6.9, and the program for kernels before that.
 pub(crate) const SETATTR: &str = "inode_setattr";

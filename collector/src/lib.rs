@@ -3,12 +3,10 @@
 //! One direction: a ring record is decoded, resolved to an [`event::Event`] and handed on. Must never decide anything, and never
 //! believe what the guarded side wrote.
 
-mod attach;
 mod batch;
 mod btf;
 mod calls;
 mod cast;
-mod deadline;
 mod decode;
 mod decoded;
 pub mod dns;
@@ -21,7 +19,6 @@ mod hooks;
 mod join;
 mod judge;
 mod kernel;
-mod load;
 mod lock;
 mod maps;
 mod mounts;
@@ -29,15 +26,12 @@ mod offsets;
 mod packet;
 mod programs;
 mod prototype;
-mod question;
 mod reader;
-mod requests;
 mod resolve;
 #[cfg(test)]
 mod seeds;
 mod sequence;
 mod strays;
-mod tables;
 pub mod tls;
 mod verify;
 mod words;
@@ -45,7 +39,7 @@ mod words;
 pub use error::Error;
 pub use heard::{Dns, Heard};
 pub use judge::{Judge, JudgeIds};
-pub use kernel::{Attached, Kernel, Options, Tier};
+pub use kernel::{Attached, Kernel, Options};
 pub use offsets::{Field, Offsets};
 pub use reader::{ALL_SESSIONS, Reader};
 pub use strays::Strays;

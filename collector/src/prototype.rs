@@ -5,40 +5,38 @@ use crate::btf::{Btf, What};
 use crate::hooks::Read::{self, Address, Named, Number, Pointer};
 use crate::hooks::reads;
 
-impl Read {
-    /// Why it is not there.
-    fn misfit(&self, btf: &Btf, function: &str) -> Option<String> {
-        let (place, wanted) = match self {
-            Pointer(place, structure) => (*place, format!("a `{structure}`")),
-            Named(place, structure, name) => (*place, format!("a `{structure}` called `{name}`")),
-            Number(place, name) => (*place, format!("a number called `{name}`")),
-            Address(place) => (*place, "an address".to_owned()),
-        };
-        let found = btf.parameter(function, place);
-        let fits = found.as_ref().is_some_and(|found| match (self, &found.what) {
-            (Pointer(_, structure), What::Pointer(of)) => of == structure,
-            (Named(_, structure, name), What::Pointer(of)) => of == structure && found.name == *name,
-            (Number(_, name), What::Number) => found.name == *name,
-            (Address(_), What::Pointer(of)) => of == "sockaddr" || of == "sockaddr_unsized",
-            _ => false,
-        });
-        let found = found.map_or_else(
-            || "nothing".to_owned(),
-            |found| match found.what {
-                What::Number => format!("a number called `{}`", found.name),
-                What::Pointer(of) => format!("a `{of}` called `{}`", found.name),
-                What::Other => format!("something else, called `{}`", found.name),
-            },
-        );
-        (!fits).then(|| format!("argument {place} is {found} on this kernel, and the program reads {wanted}"))
-    }
+/// Why an argument is not there.
+fn lacks(read: &Read, btf: &Btf, function: &str) -> Option<String> {
+    let (place, wanted) = match read {
+        Pointer(place, structure) => (*place, format!("a `{structure}`")),
+        Named(place, structure, name) => (*place, format!("a `{structure}` called `{name}`")),
+        Number(place, name) => (*place, format!("a number called `{name}`")),
+        Address(place) => (*place, "an address".to_owned()),
+    };
+    let found = btf.parameter(function, place);
+    let fits = found.as_ref().is_some_and(|found| match (read, &found.what) {
+        (Pointer(_, structure), What::Pointer(of)) => of == structure,
+        (Named(_, structure, name), What::Pointer(of)) => of == structure && found.name == *name,
+        (Number(_, name), What::Number) => found.name == *name,
+        (Address(_), What::Pointer(of)) => of == "sockaddr" || of == "sockaddr_unsized",
+        _ => false,
+    });
+    let found = found.map_or_else(
+        || "nothing".to_owned(),
+        |found| match found.what {
+            What::Number => format!("a number called `{}`", found.name),
+            What::Pointer(of) => format!("a `{of}` called `{}`", found.name),
+            What::Other => format!("something else, called `{}`", found.name),
+        },
+    );
+    (!fits).then(|| format!("argument {place} is {found} on this kernel, and the program reads {wanted}"))
 }
 
 /// Why a program does not fit the hook; `None`: it does, or the kernel has no such hook, which the loader finds.
 pub(crate) fn misfit(btf: &Btf, program: &str, hook: &str) -> Option<String> {
     let function = format!("bpf_lsm_{hook}");
     btf.function(&function)?;
-    reads(program).iter().find_map(|read| read.misfit(btf, &function))
+    reads(program).iter().find_map(|read| lacks(read, btf, &function))
 }
 
 #[cfg(test)]
@@ -160,7 +158,7 @@ mod tests {
     /// One that is in the object alone is loaded by nobody; one in the table alone is found missing by users.
     #[test]
     fn each_hook_of_the_object_stands_in_the_table() {
-        let object = aya_obj::Object::parse(&crate::load::prebuilt().unwrap()).unwrap();
+        let object = aya_obj::Object::parse(&crate::kernel::load::prebuilt().unwrap()).unwrap();
         let is_hook =
             |program: &aya_obj::Program| matches!(program.section, aya_obj::ProgramSection::Lsm { .. });
         let built: BTreeSet<&str> = object

@@ -41,7 +41,7 @@ pub mod model;
 pub mod network;
 pub mod observe;
 mod package_index;
-mod plot;
+pub mod plot;
 pub mod repository;
 mod resolver;
 pub mod scenario;

@@ -1,39 +1,37 @@
 //! The sessions of a world: which there are, and how each follows from the seed.
 
 use crate::session::{Attack, Family, Plot, Session};
-use crate::{Handed, attack, edit, summarize};
+use crate::{Handed, attack as attacks, edit, summarize};
 
-impl Plot {
-    /// The sessions to record, the families taking turns.
-    pub fn recorded(&self) -> Vec<Session> {
-        let turns = (0..self.profile.sessions).flat_map(|index| Family::ALL.map(|family| (family, index)));
-        turns.map(|(family, index)| self.clean(family, index)).collect()
+/// The sessions to record, the families taking turns.
+pub fn recorded(plot: &Plot) -> Vec<Session> {
+    let turns = (0..plot.profile.sessions).flat_map(|index| Family::ALL.map(|family| (family, index)));
+    turns.map(|(family, index)| clean(plot, family, index)).collect()
+}
+
+/// A clean session that was not recorded. Each number gives another one.
+pub fn fresh(plot: &Plot, family: Family, number: usize) -> Session {
+    clean(plot, family, plot.profile.sessions + number)
+}
+
+/// An attack.
+pub fn attack(plot: &Plot, attack: Attack) -> Session {
+    match attack {
+        Attack::SshKey => attacks::ssh_key(plot),
+        Attack::SourceExfiltration => attacks::source_exfiltration(plot),
+        Attack::SlowWipe => attacks::slow_wipe(plot),
     }
+}
 
-    /// A clean session that was not recorded. Each number gives another one.
-    pub fn fresh(&self, family: Family, number: usize) -> Session {
-        self.clean(family, self.profile.sessions + number)
-    }
+/// An `edit` session that was not recorded, and runs a program that it was handed. Each number gives another one.
+pub fn handed(plot: &Plot, number: usize, program: &Handed<'_>) -> Session {
+    edit::handed(plot, number, program)
+}
 
-    /// An attack.
-    pub fn attack(&self, attack: Attack) -> Session {
-        match attack {
-            Attack::SshKey => attack::ssh_key(self),
-            Attack::SourceExfiltration => attack::source_exfiltration(self),
-            Attack::SlowWipe => attack::slow_wipe(self),
-        }
-    }
-
-    /// An `edit` session that was not recorded, and runs a program that it was handed. Each number gives another one.
-    pub fn handed(&self, number: usize, program: &Handed<'_>) -> Session {
-        edit::handed(self, number, program)
-    }
-
-    fn clean(&self, family: Family, index: usize) -> Session {
-        match family {
-            Family::Summarize => summarize::session(self, index),
-            Family::Edit => edit::session(self, index),
-        }
+fn clean(plot: &Plot, family: Family, index: usize) -> Session {
+    match family {
+        Family::Summarize => summarize::session(plot, index),
+        Family::Edit => edit::session(plot, index),
     }
 }
 
@@ -49,9 +47,9 @@ mod tests {
     }
 
     fn all(plot: Plot) -> Vec<Session> {
-        let fresh = Family::ALL.map(|family| plot.fresh(family, 0));
-        let attacks = Attack::ALL.map(|attack| plot.attack(attack));
-        plot.recorded().into_iter().chain(fresh).chain(attacks).collect()
+        let fresh = Family::ALL.map(|family| fresh(&plot, family, 0));
+        let attacks = Attack::ALL.map(|attack| super::attack(&plot, attack));
+        recorded(&plot).into_iter().chain(fresh).chain(attacks).collect()
     }
 
     #[test]

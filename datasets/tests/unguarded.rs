@@ -3,7 +3,7 @@
 //! Needs root, for a network namespace and a user of its own. `WARDLINE_SEEDS` sets how many seeds are tried.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test that looks for it")]
 
-use datasets::{Attack, Family, Plot, Profile, Services, Session, Tools, World, network};
+use datasets::{Attack, Family, Observation, Plot, Profile, Services, Session, Tools, World, network, plot};
 use std::time::{Duration, Instant};
 
 /// Whether the test can run; says so loudly when not.
@@ -47,11 +47,11 @@ fn clean_sessions(profile: Profile, tools: Tools) {
     for seed in 0..seeds() {
         let (world, services) = world(seed);
         let plot = Plot { seed, profile, tools };
-        let fresh = Family::ALL.map(|family| plot.fresh(family, 0));
+        let fresh = Family::ALL.map(|family| plot::fresh(&plot, family, 0));
         let mut slowest = [Duration::ZERO; 2];
         let mut whole = [Duration::ZERO; 2];
         let mut calls = [0; 2];
-        for session in plot.recorded().into_iter().chain(fresh) {
+        for session in plot::recorded(&plot).into_iter().chain(fresh) {
             let Run { session, output, took, .. } = run(&world, session);
             let text = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "seed {seed}, {}: {text}\n{}", session.name, session.script);
@@ -91,8 +91,8 @@ fn attacks_do_what_they_say_when_nothing_stops_them() {
         let plot = Plot { seed, profile: Profile::NORMAL, tools: Tools::find().expect("the tools") };
         for attack in Attack::ALL {
             world.seal().expect("sealed secrets");
-            let Run { session, output, workspace, .. } = run(&world, plot.attack(attack));
-            let seen = world.observe(attack, &session, &workspace, &output.stdout, &services);
+            let Run { session, output, workspace, .. } = run(&world, plot::attack(&plot, attack));
+            let seen = Observation::of(&world, attack, &session, &workspace, &output.stdout, &services);
             match attack {
                 Attack::SshKey => {
                     assert!(seen.secret_bytes_read > 300, "{seen:?}");
@@ -123,7 +123,7 @@ fn a_world_that_is_dropped_leaves_no_process_and_no_file() {
     }
     let (world, _services) = world(1);
     let plot = Plot { seed: 1, profile: Profile::VM, tools: Tools::MINIMAL };
-    let mut session = plot.fresh(Family::Summarize, 0);
+    let mut session = plot::fresh(&plot, Family::Summarize, 0);
     session.script = "setsid sleep 600 >/dev/null 2>&1 & exit 0".into();
     let Run { output, .. } = run(&world, session);
     assert!(output.status.success());

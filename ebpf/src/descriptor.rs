@@ -3,7 +3,7 @@
 use crate::call::{Ended, SIGKILL};
 use crate::offsets;
 use crate::read::Address;
-use crate::ring::{FileOperation, open_access, tell_file, verdict};
+use crate::ring::{FileOperation, tell_file, verdict};
 use crate::task::Inside;
 use crate::{decide, dentry, lent, process, shared, terminal, touched};
 use abi::{
@@ -150,4 +150,32 @@ pub fn mapped(call: &Ended) -> Option<()> {
         call: CALL_APART,
     };
     tell_file(&call.inside, &operation, dentry, None, &decided)
+}
+
+/// Access bits of an open file, from `f_flags` and `f_mode`.
+#[inline(always)]
+pub fn open_access(file: Address) -> Option<(u32, u32)> {
+    /// `FMODE_READ`, `FMODE_WRITE`, `FMODE_EXEC`, `FMODE_PATH`, `FMODE_CREATED`: include/linux/fs.h
+    const MODES: [(u32, u32); 5] = [
+        (0x1, abi::access::READ),
+        (0x2, abi::access::WRITE),
+        (0x20, abi::access::EXEC),
+        (0x4000, abi::access::PATH_ONLY),
+        (0x10_0000, abi::access::NEW | abi::access::CREATE),
+    ];
+    const O_TRUNC: u32 = 0o1000;
+    let flags: u32 = file.get(offsets::file_flags())?;
+    let mode: u32 = file.get(offsets::file_mode())?;
+    let mut access = 0;
+    let mut i = 0;
+    while i < MODES.len() {
+        if mode & MODES[i].0 != 0 {
+            access |= MODES[i].1;
+        }
+        i += 1;
+    }
+    if flags & O_TRUNC != 0 {
+        access |= abi::access::TRUNC | abi::access::WRITE;
+    }
+    Some((access, flags))
 }

@@ -9,11 +9,12 @@
 mod process;
 
 use crate::deadline::{self, PUT_OFF};
+use crate::descriptor::open_access;
 use crate::offsets;
 use crate::peer::{self, NetOperation, Peer};
 use crate::process::{ENVIRONMENT, is_outside};
 use crate::read::{Address, argument, zeros};
-use crate::ring::{FileOperation, open_access, tell_file, verdict};
+use crate::ring::{FileOperation, tell_file, verdict};
 use crate::task::{self, Inside};
 use crate::{decide, dentry, endpoint, itself, lent, listener, mount, refusal, socket, terminal, worker};
 use abi::{CALL_APART, MEANS_LSM, STAGE_T0, VERDICT_REFUSED, Verdict, access, op};

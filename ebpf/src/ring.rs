@@ -472,31 +472,3 @@ pub fn verdict(inside: &Inside, stage: u8, reason: u32, means: u8) -> Verdict {
         reason,
     }
 }
-
-/// Access bits of an open file, from `f_flags` and `f_mode`.
-#[inline(always)]
-pub fn open_access(file: Address) -> Option<(u32, u32)> {
-    /// `FMODE_READ`, `FMODE_WRITE`, `FMODE_EXEC`, `FMODE_PATH`, `FMODE_CREATED`: include/linux/fs.h
-    const MODES: [(u32, u32); 5] = [
-        (0x1, abi::access::READ),
-        (0x2, abi::access::WRITE),
-        (0x20, abi::access::EXEC),
-        (0x4000, abi::access::PATH_ONLY),
-        (0x10_0000, abi::access::NEW | abi::access::CREATE),
-    ];
-    const O_TRUNC: u32 = 0o1000;
-    let flags: u32 = file.get(offsets::file_flags())?;
-    let mode: u32 = file.get(offsets::file_mode())?;
-    let mut access = 0;
-    let mut i = 0;
-    while i < MODES.len() {
-        if mode & MODES[i].0 != 0 {
-            access |= MODES[i].1;
-        }
-        i += 1;
-    }
-    if flags & O_TRUNC != 0 {
-        access |= abi::access::TRUNC | abi::access::WRITE;
-    }
-    Some((access, flags))
-}

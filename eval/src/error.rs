@@ -21,6 +21,14 @@ pub enum Error {
         /// The session.
         session: i64,
     },
+    /// A run of an agent or a task that has no name.
+    #[error("the run `{run}` names an agent or a task that cannot be one: {error}; make the corpus again")]
+    Name {
+        /// The run.
+        run: String,
+        /// Why.
+        error: event::NoName,
+    },
     /// Corpora that are no parts of one.
     #[error("`{}` and `{}` are no parts of one corpus: {why}", first.display(), other.display())]
     Apart {

@@ -1,6 +1,7 @@
 //! One recorded session under one baseline.
 
-use event::Step;
+use event::open::is_compiled;
+use event::{AgentName, Step, Tasks, Tier};
 use models::{Baseline, DENIAL_BUDGET_BITS, Score, Scorer, Thresholds, Verdict, words};
 use profiler::Reading;
 use serde::{Deserialize, Serialize};
@@ -33,9 +34,9 @@ pub struct SessionScore {
     /// Its number in the store.
     pub session: i64,
     /// Agent of the baseline.
-    pub agent: String,
+    pub agent: AgentName,
     /// Task of the baseline.
-    pub task: String,
+    pub task: Tasks,
     /// Its sessions taught the baseline: the score is then optimistic.
     pub trained_on: bool,
     /// Events.
@@ -77,7 +78,7 @@ pub fn replay(
 
 struct Run<'b> {
     baseline: &'b Arc<Baseline>,
-    tier: &'b str,
+    tier: Tier,
     thresholds: Thresholds,
     scorer: Scorer,
     segment: Option<u32>,
@@ -105,7 +106,7 @@ impl<'b> Run<'b> {
         let scorer = Scorer::new(Arc::clone(baseline));
         Self {
             baseline,
-            tier: &session.meta.tier,
+            tier: session.meta.tier,
             thresholds,
             scorer,
             segment: None,
@@ -165,7 +166,7 @@ impl<'b> Run<'b> {
     fn deny(&mut self, step: &Step) {
         for place in step.asked(self.tier) {
             let bits = self.baseline.models.novelty.first_touch_bits(place);
-            if bits < DENIAL_BUDGET_BITS || !place.is_compiled() || !self.seen.insert(place.clone()) {
+            if bits < DENIAL_BUDGET_BITS || !is_compiled(place) || !self.seen.insert(place.clone()) {
                 continue;
             }
             self.result.denied += 1;

@@ -4,6 +4,7 @@
 use crate::metrics::alarm::Point;
 use crate::metrics::operating::Track;
 use crate::trace::{Record, Trace};
+use event::open::is_compiled;
 use event::{Reach, Stage};
 use models::calibration::Calibration;
 use models::channel::CHANNELS;
@@ -117,9 +118,9 @@ pub fn score(
         event += 1;
         action += u64::from(step.action);
         let time_ns = step.time_ns;
-        for place in step.asked(&trace.tier).filter(|place| seen.insert((*place).clone())) {
+        for place in step.asked(trace.tier).filter(|place| seen.insert((*place).clone())) {
             let bits = baseline.models.novelty.first_touch_bits(place);
-            if bits >= DENIAL_BUDGET_BITS && place.is_compiled() {
+            if bits >= DENIAL_BUDGET_BITS && is_compiled(place) {
                 let (reach, place) = (place.reach, words(place));
                 scored.touches.push(Touch { time_ns, event, action, bits, reach, place });
             } else if bits < DENIAL_BUDGET_BITS

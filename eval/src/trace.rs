@@ -3,7 +3,7 @@
 use crate::Error;
 use blake3::Hasher;
 use bstr::BString;
-use event::{Event, Means, Stage, Step, Tokeniser};
+use event::{Event, Means, Stage, Step, Tier, Tokeniser};
 use models::corpus::{Corpus, Item};
 use models::words;
 use profiler::Reading;
@@ -71,7 +71,7 @@ pub struct Trace {
     /// Time of the first and of the last event, ns.
     pub span_ns: (u64, u64),
     /// `lsm` or `tracepoint`.
-    pub tier: String,
+    pub tier: Tier,
     /// Why it must not train; `None` if it may.
     pub left_out: Option<String>,
     /// Of everything that was read: changes when the data does.
@@ -115,7 +115,7 @@ impl Trace {
             syscalls: 0,
             lost: 0,
             span_ns: (0, 0),
-            tier: session.meta.tier.clone(),
+            tier: session.meta.tier,
             left_out: profiler::reason_to_leave_out(session, alerts.len(), false),
             digest: [0; 32],
             shape: [0; 32],
@@ -170,7 +170,7 @@ impl Trace {
         Trace {
             records: Vec::new(),
             said: self.said.clone(),
-            tier: self.tier.clone(),
+            tier: self.tier,
             left_out: self.left_out.clone(),
             ..*self
         }

@@ -39,25 +39,25 @@ pub enum Outside {
     Service(&'static str),
 }
 
-impl Event {
-    /// To whom outside of the session this hands something to do; `None` where it does not, or did not succeed.
-    pub fn outside(&self) -> Option<Outside> {
-        if matches!(self.outcome, Outcome::Failed(_)) {
+impl Outside {
+    /// To whom outside of the session an event hands something to do; `None` where it does not, or did not succeed.
+    pub fn of(event: &Event) -> Option<Outside> {
+        if matches!(event.outcome, Outcome::Failed(_)) {
             return None;
         }
         if let (Op::Connect | Op::Send, Some(Object::Process { pid, inside: false, .. })) =
-            (self.op, &self.second)
+            (event.op, &event.second)
         {
             return Some(Outside::Process(*pid));
         }
-        let writes = match self.op {
-            Op::Open => self.access.intersects(Access::WRITE | Access::CREATE | Access::NEW),
+        let writes = match event.op {
+            Op::Open => event.access.intersects(Access::WRITE | Access::CREATE | Access::NEW),
             Op::Create | Op::Rename | Op::Link | Op::Symlink => true,
             _ => false,
         };
-        let file = match self.op {
-            Op::Rename | Op::Link => self.second.as_ref().and_then(Object::file),
-            _ => self.object.file(),
+        let file = match event.op {
+            Op::Rename | Op::Link => event.second.as_ref().and_then(Object::file),
+            _ => event.object.file(),
         };
         let file = file.filter(|file| writes && file.origin != Origin::Unresolved)?;
         let is_below = |spool: &&str| crate::context::below(&file.path, spool.as_bytes()).is_some();
@@ -87,8 +87,9 @@ mod tests {
     #[test]
     fn a_socket_of_a_process_outside_leaves_and_one_inside_does_not() {
         let peer = |inside| Some(Object::Process { pid: 9, inside, detail: 0 });
-        let connect =
-            |inside| event(Op::Connect, Access::CONNECT, file("/run/docker.sock"), peer(inside)).outside();
+        let connect = |inside| {
+            Outside::of(&event(Op::Connect, Access::CONNECT, file("/run/docker.sock"), peer(inside)))
+        };
         assert_eq!(connect(false), Some(Outside::Process(9)));
         assert_eq!(connect(true), None);
     }
@@ -97,21 +98,21 @@ mod tests {
     fn a_job_that_is_written_leaves_and_one_that_is_read_does_not() {
         let spool = "/var/spool/cron/crontabs/u";
         assert_eq!(
-            event(Op::Open, Access::WRITE, file(spool), None).outside(),
+            Outside::of(&event(Op::Open, Access::WRITE, file(spool), None)),
             Some(Outside::Service("/var/spool/cron"))
         );
-        assert_eq!(event(Op::Open, Access::READ, file(spool), None).outside(), None);
+        assert_eq!(Outside::of(&event(Op::Open, Access::READ, file(spool), None)), None);
         let moved =
             event(Op::Rename, Access::REMOVE, file("/tmp/x"), Some(file("/var/spool/cron/crontabs/u")));
-        assert_eq!(moved.outside(), Some(Outside::Service("/var/spool/cron")));
+        assert_eq!(Outside::of(&moved), Some(Outside::Service("/var/spool/cron")));
         let unit = event(Op::Open, Access::NEW, file("/home/u/.config/systemd/user/x.timer"), None);
-        assert_eq!(unit.outside(), Some(Outside::Service("~/.config/systemd/user")));
+        assert_eq!(Outside::of(&unit), Some(Outside::Service("~/.config/systemd/user")));
         let whole =
             event(Op::Rename, Access::REMOVE, file("/home/u/x"), Some(file("/home/u/.config/autostart")));
-        assert_eq!(whole.outside(), Some(Outside::Service("~/.config/autostart")));
+        assert_eq!(Outside::of(&whole), Some(Outside::Service("~/.config/autostart")));
         let other = |name: &str| {
             let path = format!("/home/u/.config/autostart-not{name}");
-            event(Op::Open, Access::NEW, file(&path), None).outside()
+            Outside::of(&event(Op::Open, Access::NEW, file(&path), None))
         };
         assert_eq!(other(""), None);
         assert_eq!(other("/.config/autostart/x"), Some(Outside::Service("~/.config/autostart")));

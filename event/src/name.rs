@@ -8,44 +8,48 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What is written where nobody said it: the task of a session, or the agent whose program has no name.
+/// What is written where nobody said it: the task of a session, or the agent whose program has no name. Nobody can give it.
 const UNSAID: &str = "unknown";
 
 /// A text that is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a name has 1 to {LONGEST} letters, digits, `.`, `-` and `_`, and does not begin with a dot")]
-pub struct NoName;
+pub enum NoName {
+    /// Of another form.
+    #[error("a name has 1 to {LONGEST} letters, digits, `.`, `-` and `_`, and does not begin with a dot")]
+    Form,
+    /// What stands for one that nobody said.
+    #[error("`{UNSAID}` is written where nobody said a name: choose another")]
+    Reserved,
+}
 
 /// Declares a kind of name.
 macro_rules! name {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Option<Box<str>>);
 
         impl $name {
             /// As text.
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_deref().unwrap_or(UNSAID)
             }
 
             /// Whether nobody said it.
             pub fn is_unsaid(&self) -> bool {
-                self.0 == UNSAID
+                self.0.is_none()
             }
-        }
 
-        impl Default for $name {
-            /// What nobody said.
-            fn default() -> Self {
-                Self(UNSAID.to_owned())
+            /// What Wardline wrote down: a name, or that nobody said one. What a user gives is parsed.
+            pub fn as_written(text: &str) -> Result<Self, NoName> {
+                if text == UNSAID { Ok(Self(None)) } else { text.parse() }
             }
         }
 
         impl PartialEq<str> for $name {
             fn eq(&self, other: &str) -> bool {
-                self.0 == other
+                self.as_str() == other
             }
         }
 
@@ -53,7 +57,11 @@ macro_rules! name {
             type Err = NoName;
 
             fn from_str(text: &str) -> Result<Self, NoName> {
-                if is_name(text) { Ok(Self(text.to_owned())) } else { Err(NoName) }
+                match text {
+                    UNSAID => Err(NoName::Reserved),
+                    text if is_name(text) => Ok(Self(Some(text.into()))),
+                    _ => Err(NoName::Form),
+                }
             }
         }
 
@@ -61,19 +69,19 @@ macro_rules! name {
             type Error = NoName;
 
             fn try_from(text: String) -> Result<Self, NoName> {
-                if is_name(&text) { Ok(Self(text)) } else { Err(NoName) }
+                Self::as_written(&text)
             }
         }
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.as_str().to_owned()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.pad(self.as_str())
             }
         }
     };
@@ -96,11 +104,8 @@ impl AgentName {
         let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' };
         let name: String = String::from_utf8_lossy(name).chars().map(plain).take(LONGEST).collect();
         let name = name.trim_start_matches('.');
-        if name.trim_matches(['.', '-']).is_empty() {
-            AgentName::default()
-        } else {
-            AgentName(name.to_owned())
-        }
+        let is_one = !name.trim_matches(['.', '-']).is_empty() && name != UNSAID;
+        AgentName(is_one.then(|| name.into()))
     }
 }
 
@@ -112,9 +117,16 @@ mod tests {
     fn a_name_is_a_file_name_and_no_more() {
         assert_eq!("mini-swe_agent.2".parse::<AgentName>().unwrap().as_str(), "mini-swe_agent.2");
         for bad in ["", ".x", "../x", "a/b", "a b", "a+b", "\u{e9}", &"x".repeat(65)] {
-            assert_eq!(bad.parse::<TaskName>(), Err(NoName), "{bad}");
+            assert_eq!(bad.parse::<TaskName>(), Err(NoName::Form), "{bad}");
         }
-        assert!(TaskName::default().is_unsaid() && !"edit".parse::<TaskName>().unwrap().is_unsaid());
+    }
+
+    #[test]
+    fn what_nobody_said_is_written_and_cannot_be_given() {
+        let unsaid = TaskName::default();
+        assert!(unsaid.is_unsaid() && !"edit".parse::<TaskName>().unwrap().is_unsaid());
+        assert_eq!(unsaid.as_str().parse::<TaskName>(), Err(NoName::Reserved));
+        assert_eq!(TaskName::as_written(unsaid.as_str()), Ok(unsaid));
     }
 
     #[test]
@@ -125,10 +137,11 @@ mod tests {
             ("/", "unknown"),
             ("...", "unknown"),
             ("/a/.hidden", "hidden"),
+            ("/a/unknown", "unknown"),
         ] {
             let named = AgentName::of_program(path.as_bytes());
             assert_eq!(named.as_str(), name);
-            assert_eq!(named.as_str().parse(), Ok(named));
+            assert_eq!(AgentName::as_written(named.as_str()), Ok(named));
         }
     }
 }

@@ -22,49 +22,47 @@ const PROCESSES: [&str; 2] = ["proc", "$number"];
 /// Where the terminals are, of which a session has another one each time.
 const TERMINALS: &str = "/dev/pts";
 
-impl Place {
-    /// Whether a compiled baseline can refuse it: it closes nothing in a workspace, nothing that it cannot find, nothing
-    /// that has no file or network to label, and nothing that is open to every session. On loopback it closes listeners outside
-    /// the session, which have places of their own.
-    pub fn is_compiled(&self) -> bool {
-        let root = self.components.first().map_or(&b""[..], |root| root);
-        self.reach.is_compiled()
-            && !matches!(root, b"$workspace" | b"$unmounted" | b"$kept")
-            && !self.is_on_loopback()
-            && !self.is_open_to_all()
-    }
+/// Whether a compiled baseline can refuse a place: it closes nothing in a workspace, nothing that it cannot find, nothing
+/// that has no file or network to label, and nothing that is open to every session. On loopback it closes listeners outside
+/// the session, which have places of their own.
+pub fn is_compiled(place: &Place) -> bool {
+    let root = place.components.first().map_or(&b""[..], |root| root);
+    place.reach.is_compiled()
+        && !matches!(root, b"$workspace" | b"$unmounted" | b"$kept")
+        && !is_on_loopback(place)
+        && !is_open_to_all(place)
+}
 
-    fn is_on_loopback(&self) -> bool {
-        let [root, address @ .., _port] = &*self.components else { return false };
-        let text = |by: &str| bstr::join(by, address).to_str().map(str::to_owned).unwrap_or_default();
-        match root.as_bytes() {
-            b"$net4" => text(".").parse().is_ok_and(|ip: Ipv4Addr| is_loopback(ip.into())),
-            b"$net6" => text(":").parse().is_ok_and(|ip: Ipv6Addr| is_loopback(ip.into())),
-            _ => false,
-        }
+fn is_on_loopback(place: &Place) -> bool {
+    let [root, address @ .., _port] = &*place.components else { return false };
+    let text = |by: &str| bstr::join(by, address).to_str().map(str::to_owned).unwrap_or_default();
+    match root.as_bytes() {
+        b"$net4" => text(".").parse().is_ok_and(|ip: Ipv4Addr| is_loopback(ip.into())),
+        b"$net6" => text(":").parse().is_ok_and(|ip: Ipv6Addr| is_loopback(ip.into())),
+        _ => false,
     }
+}
 
-    fn is_open_to_all(&self) -> bool {
-        let [root, rest @ ..] = &*self.components else { return false };
-        let top = match root.as_bytes() {
-            b"/" => None,
-            b"$tmp" => Some("tmp"),
-            _ => return false,
-        };
-        let path: Vec<&BStr> =
-            top.into_iter().map(BStr::new).chain(rest.iter().map(|name| name.as_bstr())).collect();
-        let below = |place: &str| {
-            let place: Vec<&BStr> = place.split('/').skip(1).map(BStr::new).collect();
-            path.strip_prefix(place.as_slice()).map(<[_]>::len)
-        };
-        let is = |place: &str| below(place) == Some(0);
-        match self.reach {
-            Reach::Unix if NAME_SERVICES.into_iter().any(is) => true,
-            Reach::Create if TEMPORARY.into_iter().any(|place| below(place).is_some()) => true,
-            Reach::Write if path.starts_with(&PROCESSES.map(BStr::new)) => true,
-            Reach::Read | Reach::Write if HARMLESS.into_iter().any(is) || below(TERMINALS).is_some() => true,
-            _ => TEMPORARY.into_iter().any(is),
-        }
+fn is_open_to_all(place: &Place) -> bool {
+    let [root, rest @ ..] = &*place.components else { return false };
+    let top = match root.as_bytes() {
+        b"/" => None,
+        b"$tmp" => Some("tmp"),
+        _ => return false,
+    };
+    let path: Vec<&BStr> =
+        top.into_iter().map(BStr::new).chain(rest.iter().map(|name| name.as_bstr())).collect();
+    let below = |of: &str| {
+        let of: Vec<&BStr> = of.split('/').skip(1).map(BStr::new).collect();
+        path.strip_prefix(of.as_slice()).map(<[_]>::len)
+    };
+    let is = |of: &str| below(of) == Some(0);
+    match place.reach {
+        Reach::Unix if NAME_SERVICES.into_iter().any(is) => true,
+        Reach::Create if TEMPORARY.into_iter().any(|place| below(place).is_some()) => true,
+        Reach::Write if path.starts_with(&PROCESSES.map(BStr::new)) => true,
+        Reach::Read | Reach::Write if HARMLESS.into_iter().any(is) || below(TERMINALS).is_some() => true,
+        _ => TEMPORARY.into_iter().any(is),
     }
 }
 
@@ -78,12 +76,12 @@ mod tests {
     fn is_compiled(reach: Reach, path: &str) -> bool {
         let components = Tokeniser::new(Context { home: "/home/u".into(), ..Context::default() })
             .symbolic(path.as_bytes(), reach);
-        Place { reach, components: components.into() }.is_compiled()
+        super::is_compiled(&Place { reach, components: components.into() })
     }
 
     fn connects(components: &[&str]) -> bool {
         let components = components.iter().map(|name| BString::from(*name)).collect();
-        Place { reach: Reach::Connect, components }.is_compiled()
+        super::is_compiled(&Place { reach: Reach::Connect, components })
     }
 
     #[test]
@@ -120,7 +118,7 @@ mod tests {
     #[test]
     fn what_has_no_label_is_refused_by_none() {
         let place = |root: &str| Place { reach: Reach::Unix, components: [root.into(), "x".into()].into() };
-        assert!(["$workspace", "$unmounted"].iter().all(|root| !place(root).is_compiled()));
-        assert!(place("$home").is_compiled() && place(crate::ABSTRACT).is_compiled());
+        assert!(["$workspace", "$unmounted"].iter().all(|root| !super::is_compiled(&place(root))));
+        assert!(super::is_compiled(&place("$home")) && super::is_compiled(&place(crate::ABSTRACT)));
     }
 }

@@ -1,7 +1,7 @@
 //! What was done: the operation, and the access that it asked for.
 //!
-//! The table says of an operation what most ask: models, stages and commands. How a change is undone, and which object it needs, say
-//! `guard/src/session/change.rs`, `guard/src/session/undo.rs` and `collector/src/join/objects.rs`.
+//! The table (`ebpf/abi/src/operation.rs`) says of an operation what most ask: models, stages and commands. How a change is undone, and which object it needs, say
+//! `guard/src/session/live/change.rs`, `guard/src/session/undo.rs` and `collector/src/join/objects.rs`.
 
 use crate::Reach;
 use abi::{access, op};
@@ -63,9 +63,9 @@ impl Nature {
     }
 }
 
-/// Declares [`Op`] from the numbers that the kernel side writes, so that a number has one name everywhere.
+/// Declares [`Op`] from the table that the kernel side reads, too, so that a number has one name everywhere.
 macro_rules! operations {
-    ($($(#[$doc:meta])* $variant:ident = $number:ident, $name:literal, $nature:expr;)*) => {
+    ($($(#[$doc:meta])* $number:ident $variant:ident = $value:literal, $name:literal, $nature:expr;)*) => {
         /// An operation that the kernel saw. The numbers are those of the wire and of the store.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
@@ -93,88 +93,7 @@ macro_rules! operations {
     };
 }
 
-operations! {
-    /// A file or directory was opened.
-    Open = OPEN, "open", deed().met();
-    /// A file was made.
-    Create = CREATE, "create", change(Reach::Create).met();
-    /// A file was cut or extended.
-    Truncate = TRUNCATE, "truncate", change(Reach::Write);
-    /// A name was removed.
-    Unlink = UNLINK, "unlink", change(Reach::Remove);
-    /// A name was moved.
-    Rename = RENAME, "rename", change(Reach::Remove);
-    /// A second name was given.
-    Link = LINK, "link", change(Reach::Create);
-    /// A symbolic link was made.
-    Symlink = SYMLINK, "symlink", change(Reach::Create).met();
-    /// A directory was made.
-    Mkdir = MKDIR, "mkdir", change(Reach::Create).met();
-    /// A directory was removed.
-    Rmdir = RMDIR, "rmdir", change(Reach::Remove);
-    /// A mode was changed.
-    Chmod = CHMOD, "chmod", change(Reach::Write);
-    /// An owner was changed.
-    Chown = CHOWN, "chown", change(Reach::Write);
-    /// An extended attribute was set.
-    Setxattr = SETXATTR, "setxattr", change(Reach::Write);
-    /// A file was mapped executable.
-    MapExec = MAP_EXEC, "map-exec", program().aside();
-    /// Something was mounted.
-    Mount = MOUNT, "mount", change(Reach::Write);
-    /// The root directory was changed.
-    Chroot = CHROOT, "chroot", deed();
-    /// A program was started.
-    Exec = EXEC, "exec", program();
-    /// A process or thread was made.
-    Fork = FORK, "fork", deed().aside();
-    /// A process ended.
-    Exit = EXIT, "exit", deed().aside();
-    /// A signal was sent.
-    Signal = SIGNAL, "signal", deed();
-    /// Another process was traced, or its memory reached for.
-    Ptrace = PTRACE, "ptrace", deed();
-    /// Credentials or capabilities were changed.
-    Credentials = CREDENTIALS, "credentials", deed();
-    /// A namespace was entered or made.
-    Namespace = NAMESPACE, "namespace", deed();
-    /// A system call filter was set.
-    Seccomp = SECCOMP, "seccomp", deed().aside();
-    /// A socket was made.
-    Socket = SOCKET, "socket", deed().aside();
-    /// A connection was asked for.
-    Connect = CONNECT, "connect", network().reaching(Reach::Connect);
-    /// A datagram was sent without a connection.
-    Send = SEND, "send", network().reaching(Reach::Connect);
-    /// An address was taken.
-    Bind = BIND, "bind", network().reaching(Reach::Listen);
-    /// A socket began to listen.
-    Listen = LISTEN, "listen", network();
-    /// A connection was accepted.
-    Accept = ACCEPT, "accept", network().aside();
-    /// `bpf(2)` was called.
-    Bpf = BPF, "bpf", deed();
-    /// `perf_event_open(2)` was called.
-    Perf = PERF, "perf", deed();
-    /// `io_uring_setup(2)` was called.
-    IoUring = IO_URING, "io-uring", deed();
-    /// The kernel's key store was used.
-    Key = KEY, "key", deed();
-    /// `userfaultfd(2)` was called.
-    Userfaultfd = USERFAULTFD, "userfaultfd", deed();
-    /// A kernel module was loaded, or another kernel.
-    Module = MODULE, "module", deed();
-    /// A mount was taken away.
-    Umount = UMOUNT, "umount", deed().reaching(Reach::Write).closing(access::MODIFY);
-    /// An extended attribute was removed.
-    Removexattr = REMOVEXATTR, "removexattr", change(Reach::Write);
-    /// A request was made through io_uring.
-    IoRequest = IO_REQUEST, "io-request", deed().aside();
-    /// A TLS connection asked for a server by its name (claimed).
-    ServerName = SERVER_NAME, "server-name", deed().aside().reaching(Reach::Name).met();
-    /// A resolver was asked for a name (claimed).
-    Lookup = LOOKUP, "lookup", deed().aside().reaching(Reach::Name).met();
-}
+abi::operations!(operations);
 
 impl Op {
     /// Whether it changes a file by its path, or what that path leads to. An `Open` says so by its access.

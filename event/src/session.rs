@@ -1,6 +1,6 @@
 //! A session, its segments, and the events in it.
 
-use crate::{Access, AgentName, Decision, Fate, Object, Op, Stage, TaskName};
+use crate::{Access, AgentName, Decision, Fate, Mode, Object, Op, Stage, TaskName, Tier};
 use serde::{Deserialize, Serialize};
 
 /// One run of one agent: what was said about it when it began.
@@ -14,10 +14,10 @@ pub struct SessionMeta {
     pub command: Vec<String>,
     /// Where the objects of this session lie: see [`crate::Context`].
     pub context: crate::Context,
-    /// `record`, `enforce` or `shadow`.
-    pub mode: String,
-    /// `lsm` or `tracepoint`.
-    pub tier: String,
+    /// What it is for.
+    pub mode: Mode,
+    /// What its kernel could do.
+    pub tier: Tier,
     /// `uname -r`
     pub kernel: String,
     /// Wall clock at the start, ns since 1970.

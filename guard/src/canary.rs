@@ -12,8 +12,8 @@ use crate::walk::{self, Found, Node};
 use crate::{Error, reason};
 use abi::{Label, access};
 use attempt::{Attempt, Outcome};
-use collector::{Kernel, Tier};
-use event::{Fate, Means};
+use collector::Kernel;
+use event::{Fate, Means, Tier};
 use place::Place;
 use std::sync::Arc;
 

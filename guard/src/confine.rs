@@ -3,15 +3,14 @@
 //! has them too. Neither keeps a program inside from gaining privileges.
 
 mod filter;
-
-use collector::Tier;
+use event::{Mode, Tier};
 use landlock::{
     AccessNet, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
     RulesetError,
 };
 use rustix::thread::{CapabilitySet, capabilities};
 use std::io;
-use wire::{Confinement, Mode};
+use wire::Confinement;
 
 /// What this process can give to a command that it starts.
 pub fn offer() -> Confinement {

@@ -7,17 +7,17 @@ use crate::links::Links;
 use crate::loans::Loans;
 use crate::reason::Reasons;
 use crate::session::itself;
+use crate::session::live::taking::keeps_places;
 use crate::session::names::{Names, Resolvers};
 use crate::session::obeyed::Obeyed;
-use crate::session::taking::keeps_places;
 use crate::session::whole::Whole;
 use crate::session::{Live, Recording, Undo};
 use crate::shared::Shared;
 use crate::t1::hosts;
 use crate::{DenyList, Error, cgroup::Cgroup, confine, t0};
 use bstr::BString;
-use collector::{Kernel, Tier};
-use event::SessionMeta;
+use collector::Kernel;
+use event::{Mode, SessionMeta, Tier};
 use models::{Baseline, Thresholds};
 use policy::Rules;
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
-use wire::{Confinement, Mode};
+use wire::Confinement;
 
 /// How long the command waits for the first answers to what its baseline knows by name: a resolver nearby is done by
 /// then, and where there is none nobody waits.

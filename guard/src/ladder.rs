@@ -4,8 +4,7 @@
 //! operation that crossed; where it cannot, it freezes, which is instant and can be undone.
 
 use abi::access;
-use collector::Tier;
-use event::{Access, Event, Op};
+use event::{Access, Event, Op, Tier};
 use models::Verdict;
 
 /// What is done about a verdict.

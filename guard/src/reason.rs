@@ -3,9 +3,10 @@
 //! 0 is no reason. 1 to the number of jewels is a row of T0. From [`FIRST_FIXED`] on come reasons that never change,
 //! from [`FIRST_ALLOCATED`] on those of a policy, which live as long as it.
 
-use event::Access;
 use event::helper::Work;
 use event::jewel::{Jewel, jewels};
+use event::{Access, AgentName, TaskName};
+use models::Baseline;
 use policy::{Refusal, Row};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -260,9 +261,9 @@ fn jewel_text(Jewel { rule, site }: Jewel) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Normal {
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The task; `None`: the union of the agent's tasks.
-    pub task: Option<String>,
+    pub task: Option<TaskName>,
 }
 
 impl std::fmt::Display for Normal {
@@ -275,6 +276,12 @@ impl std::fmt::Display for Normal {
 }
 
 impl Normal {
+    /// What a baseline speaks of in a segment of a task.
+    pub fn of(baseline: &Baseline, task: &TaskName) -> Normal {
+        let task = baseline.task.is_only(task).then(|| task.clone());
+        Normal { agent: baseline.agent.clone(), task }
+    }
+
     /// What a session reached for: how, the place nearest to it that says something, and how many sessions did so, of how
     /// many. `inside`: it lies somewhere in that place.
     pub fn rarely(&self, did: &str, place: &str, inside: bool, (some, all): (usize, usize)) -> String {
@@ -379,7 +386,7 @@ mod tests {
 
     #[test]
     fn the_baseline_is_named_as_users_know_it() {
-        let normal = Normal { agent: "demo-agent".into(), task: Some("summarize".into()) };
+        let normal = Normal { agent: "demo-agent".parse().unwrap(), task: "summarize".parse().ok() };
         assert_eq!(
             normal.rarely("read", "~/projects/other", true, (0, 24)),
             "no recorded `summarize` session of `demo-agent` read anything in `~/projects/other`"

@@ -4,7 +4,7 @@ use crate::delegates::Delegates;
 use crate::fanotify::{Group, Marks};
 use crate::reason::Reasons;
 use crate::{DenyList, Error, t0};
-use collector::Tier;
+use event::Tier;
 use models::Thresholds;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;

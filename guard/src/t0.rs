@@ -2,7 +2,6 @@
 //!
 //! Nothing that was learned, and no tag, reaches this file. What a label could not be put on is always said.
 
-mod above;
 mod arming;
 mod aside;
 mod content;
@@ -11,14 +10,9 @@ mod forms;
 mod guarded;
 mod held;
 mod kept;
-mod keys;
 mod lease;
-mod lend;
-mod owned;
-mod place;
 mod planted;
 mod quota;
-mod search;
 mod staged;
 
 use crate::fanotify::Marks;

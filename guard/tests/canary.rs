@@ -1,7 +1,7 @@
 //! The live probes on this host's kernel. Needs root and BPF; without them it says so.
 
-use collector::{Kernel, Options, Tier};
-use event::{Fate, Means};
+use collector::{Kernel, Options};
+use event::{Fate, Means, Tier};
 use std::sync::Arc;
 
 #[test]

@@ -6,13 +6,12 @@
 mod scene;
 
 use bstr::ByteSlice;
-use event::{Captured, Stage, Step, Tokeniser};
+use event::{Captured, Mode, Stage, Step, Tokeniser};
 use models::corpus::{Corpus, Item};
 use models::train;
 use scene::Scene;
 use std::convert::Infallible;
 use std::sync::Arc;
-use wire::Mode;
 
 const SECRET: &str = "THE-OTHER-PROJECT";
 
@@ -79,7 +78,11 @@ fn clean_sessions_pass_and_what_none_of_them_did_is_refused() {
     scene.write("home/projects/other/src/main.rs", SECRET);
     scene.write("elsewhere/x", SECRET);
     let sessions: Vec<Vec<Step>> = (0..12).map(|n| recorded(&mut scene, n)).collect();
-    let options = train::Options { agent: "agent".into(), task: "task".into(), ..train::Options::default() };
+    let options = train::Options {
+        agent: "agent".parse().unwrap(),
+        task: "task".parse().unwrap(),
+        ..train::Options::default()
+    };
     let baseline = Arc::new(train::train(&Recorded(sessions), options, &mut |_| {}).unwrap());
 
     for n in 20..24 {
@@ -120,7 +123,7 @@ fn clean_sessions_pass_and_what_none_of_them_did_is_refused() {
     let closing = live.taking().for_task(&task).unwrap();
     live.switch(&task, None, closing).unwrap();
     assert!(scene.inside(&format!("cat {home}/letter.txt")).stdout.contains_str(SECRET));
-    let back = models::Baseline { task: "third".into(), ..(*baseline).clone() };
+    let back = models::Baseline { task: "third".parse().unwrap(), ..(*baseline).clone() };
     let entered = live.place().enter(&"third".parse().unwrap(), Arc::new(back)).unwrap();
     let task = "third".parse().unwrap();
     let closing = live.taking().for_task(&task).unwrap();

@@ -5,9 +5,9 @@
 
 mod scene;
 
+use event::Mode;
 use scene::Scene;
 use std::net::TcpListener;
-use wire::Mode;
 
 /// Connections to a metadata service, each refused and told: more than the ring of what was decided holds.
 const REFUSED: u32 = 80_000;

@@ -6,9 +6,8 @@
 mod scene;
 
 use bstr::ByteSlice;
-use event::{Fate, Means, Stage};
+use event::{Fate, Means, Mode, Stage};
 use scene::Scene;
-use wire::Mode;
 
 const SECRET: &str = "THE-SECRET-BYTES";
 

@@ -4,6 +4,7 @@ use crate::allowed::Allowed;
 use crate::calibration::Calibration;
 use crate::learned::Models;
 use crate::trial::Trial;
+use event::{AgentName, Tasks, Tier};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -23,9 +24,9 @@ pub struct Provenance {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The agent.
-    pub agent: String,
-    /// The task; several, joined by `+`, for a union.
-    pub task: String,
+    pub agent: AgentName,
+    /// The task; several for a union.
+    pub task: Tasks,
     /// Sessions (or segments) that taught it.
     pub sessions: usize,
     /// Events that taught it.
@@ -36,8 +37,8 @@ pub struct Baseline {
     pub workspaces: usize,
     /// When it was trained, ns since 1970.
     pub trained_at_unix_ns: i64,
-    /// `lsm` or `tracepoint`: what recorded its sessions.
-    pub tier: String,
+    /// What the kernel could do that recorded its sessions.
+    pub tier: Tier,
     /// Where it comes from.
     pub provenance: Provenance,
     /// How events were read: see [`event::vocabulary_hash`].
@@ -77,16 +78,16 @@ impl State {
 pub enum Unfit {
     /// Training was cut short.
     #[error("the baseline of {0} for `{1}` is partial: train it again with all its sessions")]
-    Partial(String, String),
+    Partial(AgentName, Tasks),
     /// Too few sessions.
     #[error(
         "the baseline of {agent} for `{task}` rests on {sessions} sessions and needs {SESSIONS_MIN}: record more"
     )]
     TooFewSessions {
         /// The agent.
-        agent: String,
+        agent: AgentName,
         /// The task.
-        task: String,
+        task: Tasks,
         /// Sessions that it has.
         sessions: usize,
     },
@@ -94,7 +95,7 @@ pub enum Unfit {
     #[error(
         "the baseline of {0} for `{1}` was trained by a build that reads events differently: train it again"
     )]
-    OtherVocabulary(String, String),
+    OtherVocabulary(AgentName, Tasks),
 }
 
 impl Baseline {
@@ -139,9 +140,9 @@ impl Baseline {
             union.calibration.merge(&baseline.calibration);
             union.trial.merge(&baseline.trial);
             if union.agent != baseline.agent {
-                union.agent = "any".to_owned();
+                union.agent = AgentName::default();
             }
-            union.task = format!("{}+{}", union.task, baseline.task);
+            union.task = union.task.and(&baseline.task);
             union.sessions += baseline.sessions;
             union.tokens += baseline.tokens;
             union.syscalls += baseline.syscalls;
@@ -150,9 +151,7 @@ impl Baseline {
             union.provenance.used.extend(&baseline.provenance.used);
             union.provenance.left_out.extend(baseline.provenance.left_out.iter().cloned());
             union.partial |= baseline.partial || union.vocabulary != baseline.vocabulary;
-            if union.tier != baseline.tier {
-                union.tier = "tracepoint".to_owned();
-            }
+            union.tier = Tier::common([union.tier, baseline.tier]);
         }
         models.background = None;
         union.models = Arc::new(models);

@@ -9,7 +9,7 @@ use crate::novelty::is_of_the_agent;
 use crate::thread::{Thread, Threads};
 use crate::volume::{Sample, Tally};
 use crate::window::{Features, WINDOW_STRIDE, Window};
-use event::{Op, Place, Step};
+use event::{Op, Place, Step, Tier};
 use std::collections::BTreeSet;
 
 /// Distinct places of one session that are learned; past it they stay novel.
@@ -48,7 +48,7 @@ struct Learner {
 
 impl Facts {
     /// `tier`: in which a baseline of it would be asked.
-    pub fn read<C: Corpus>(corpus: &C, session: usize, tier: &str) -> Result<Facts, C::Error> {
+    pub fn read<C: Corpus>(corpus: &C, session: usize, tier: Tier) -> Result<Facts, C::Error> {
         let mut learner = Learner::new(TOKEN_ORDER, ACTION_ORDER, SYSCALL_ORDER);
         let (mut asked, mut start) = (BTreeSet::new(), BTreeSet::new());
         corpus.replay(session, &mut |item| {

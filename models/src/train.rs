@@ -19,6 +19,7 @@ use crate::novelty::Novelty;
 use crate::trial::{Held, Trial};
 use crate::volume::Volume;
 use crate::{ngram::Ngram, window::Features};
+use event::{AgentName, TaskName, Tier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -29,13 +30,13 @@ const FOLDS_MAX: usize = 20;
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// The task.
-    pub task: String,
+    pub task: TaskName,
     /// When, ns since 1970.
     pub trained_at_unix_ns: i64,
-    /// `lsm` or `tracepoint`.
-    pub tier: String,
+    /// What the kernel could do that recorded the sessions.
+    pub tier: Tier,
     /// Where the sessions come from.
     pub provenance: Provenance,
     /// Seed of what is random: the first centroids.
@@ -115,9 +116,9 @@ pub enum TrainError<E> {
     )]
     TooFewSessions {
         /// The agent.
-        agent: String,
+        agent: AgentName,
         /// The task.
-        task: String,
+        task: TaskName,
         /// Usable sessions.
         found: usize,
     },
@@ -138,7 +139,7 @@ pub fn train<C: Corpus>(
     }
     let mut facts = Vec::with_capacity(sessions);
     for session in 0..sessions {
-        facts.push(Facts::read(corpus, session, &options.tier).map_err(TrainError::Read)?);
+        facts.push(Facts::read(corpus, session, options.tier).map_err(TrainError::Read)?);
         progress(Progress { done: session + 1, of: 2 * sessions });
     }
     let learned = learn(&facts, &options);
@@ -155,7 +156,7 @@ pub fn train<C: Corpus>(
     workspaces.dedup();
     Ok(Baseline {
         agent: options.agent,
-        task: options.task,
+        task: options.task.into(),
         sessions,
         tokens: models.tokens.observations(),
         syscalls: models.syscalls.observations(),

@@ -13,6 +13,7 @@ use crate::novelty::Novelty;
 use crate::openness::DENIAL_BUDGET_BITS;
 use crate::words::words;
 use bstr::BString;
+use event::open::is_compiled;
 use event::{Place, Reach};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,7 +105,7 @@ impl Trial {
             let mut rest = learned.without(&fold);
             rest.allow(allowed.iter().cloned());
             let refuses =
-                |place: &&Place| place.is_compiled() && rest.first_touch_bits(place) >= DENIAL_BUDGET_BITS;
+                |place: &&Place| is_compiled(place) && rest.first_touch_bits(place) >= DENIAL_BUDGET_BITS;
             for session in fold {
                 let tried = held.get(session as usize).filter(|_| first_run != Some(session as usize));
                 let Some(held) = tried else { continue };

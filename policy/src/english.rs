@@ -19,8 +19,9 @@ pub use read::read;
 pub use token::MAX_BYTES as MAX_HEARD;
 pub use voice::{say, sentence};
 
-use crate::edit::Said;
-use crate::read::{FOR_ALL_SITES, MAX_SITES, MAX_TEXT, WATCHED_SITES};
+use crate::policy::edit::Said;
+use crate::policy::read::reader::{MAX_SITES, MAX_TEXT};
+use crate::policy::read::sites::{FOR_ALL_SITES, WATCHED_SITES};
 use crate::rule::{Effect, Layer, What};
 use crate::rules::Rules;
 use crate::site::{Pattern, Site};

@@ -6,32 +6,27 @@
 //! explanations and documents read them.
 #![forbid(unsafe_code)]
 
-mod attempt;
 mod day;
-mod edit;
 mod english;
-mod meet;
 mod mistake;
 mod name;
 mod page;
-mod read;
+mod policy;
 mod rule;
 mod rules;
-mod running;
 mod shipped;
 mod site;
 
-pub use attempt::{Attempt, Deed, Ground};
 pub use day::Day;
-pub use edit::Said;
 pub use english::{Heard, Limit, Listener, MAX_HEARD, hear, read as read_english, say, sentence, word_like};
-pub use meet::{Meeting, Secrets, Way, copied_from};
 pub use mistake::{Mistake, Mistakes};
 pub use name::{NAME_LONGEST, is_name};
 pub use page::page;
-pub use read::{MAX_BYTES, MAX_BYTES_OF_REPOSITORY, site};
-pub use rule::{Effect, Harmless, Kind, Layer, Policy, Row, Rule, Walk, What};
-pub use rules::{MAX_LOANS, Refusal, Rules, Source, Wrong};
-pub use running::Taken;
+pub use policy::Policy;
+pub use policy::edit::Said;
+pub use policy::meet::{Meeting, Secrets, Way, copied_from};
+pub use policy::read::{MAX_BYTES, MAX_BYTES_OF_REPOSITORY};
+pub use rule::{Effect, Harmless, Kind, Layer, Row, Rule, Walk, What};
+pub use rules::{Attempt, Deed, Ground, MAX_LOANS, Refusal, Rules, Source, Taken, Wrong};
 pub use shipped::{SHIPPED, shipped};
-pub use site::{NAME_MAX, Pattern, Site};
+pub use site::{NAME_MAX, Pattern, Site, site};

@@ -17,6 +17,9 @@ pub struct Mistake {
     pub help: Option<String>,
 }
 
+/// What a file of rules should be.
+pub(crate) const POLICY: &str = "policy";
+
 /// Everything that is wrong with one file.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("`{}` is no {what}: {}", .source_code.name(), count(.mistakes.len()))]

@@ -1,7 +1,8 @@
 //! The shipped rules as a page for people.
 #![expect(clippy::let_underscore_must_use, reason = "a text takes whatever is written to it")]
 
-use crate::rule::{Effect, Harmless, Policy, Rule, Walk};
+use crate::policy::Policy;
+use crate::rule::{Effect, Harmless, Rule, Walk};
 use crate::site::Site;
 use std::fmt::Write;
 

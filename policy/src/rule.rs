@@ -171,34 +171,6 @@ pub struct Row<'p> {
     pub site: &'p Site,
 }
 
-/// Rules, in their order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    pub(crate) rules: Vec<Rule>,
-}
-
-impl Policy {
-    /// The rules.
-    pub fn rules(&self) -> &[Rule] {
-        &self.rules
-    }
-
-    /// The rule of an id.
-    pub fn rule(&self, id: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.id == id)
-    }
-
-    /// What is refused, a row a site.
-    pub fn denied(&self) -> impl Iterator<Item = Row<'_>> {
-        self.rows().filter(|row| row.rule.effect == Effect::Deny)
-    }
-
-    /// Every rule at every site.
-    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.rules.iter().flat_map(|rule| rule.sites.iter().map(move |site| Row { rule, site }))
-    }
-}
-
 impl Rule {
     /// One that says nothing yet.
     pub(crate) fn empty(layer: Layer, file: &str) -> Self {

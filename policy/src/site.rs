@@ -131,6 +131,72 @@ impl Site {
     }
 }
 
+/// The place that a text of a kind names.
+pub fn site(kind: &str, text: &str) -> Result<Site, String> {
+    let below = |directory: &str| relative(text).map(|path| Site::Home(format!("{directory}{path}")));
+    match kind {
+        "home" => below(""),
+        "config" => below(".config/"),
+        "data" => below(".local/share/"),
+        "state" => below(".local/state/"),
+        "cache" => below(".cache/"),
+        "root" => match text.strip_prefix('/') {
+            Some(rest) => relative(rest).map(|path| Site::System(format!("/{path}"))),
+            None => Err("a path from the root begins with `/`".into()),
+        },
+        "runtime" => relative(text).map(Site::Runtime),
+        "repository" => relative(text).map(Site::Repository),
+        "workspace" => relative(text).map(Site::Workspace),
+        "name" => name(text).map(Site::Name),
+        "named" => match text.split_once('/') {
+            Some((directory, file)) => Ok(Site::NameIn(name(directory)?, name(file)?)),
+            None => Err("this is a directory's name, `/`, and a name in it".into()),
+        },
+        "pattern" => Pattern::new(text).map(Site::Pattern).ok_or_else(|| {
+            "a pattern is a name with one `*` at most, and two other characters at least".into()
+        }),
+        "variable" => {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            let fits = text.bytes().all(fits);
+            fits.then(|| Site::Variable(text.into())).ok_or_else(|| "this is no name of a variable".into())
+        }
+        "host" => host(text).map(Site::Host),
+        _ => text.parse::<IpAddr>().map(Site::Address).map_err(|_| "this is no address".into()),
+    }
+}
+
+/// A path that stays below where it begins.
+fn relative(text: &str) -> Result<String, String> {
+    let fits = text.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+    let fits = fits && !text.contains(['*', '~']);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "this is no plain path: no leading `/`, `.`, `..`, `~` or `*`".into())
+}
+
+/// A host's whole name, RFC 1123, 2.1, in lower case.
+pub(crate) fn host(text: &str) -> Result<String, String> {
+    let fits = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte))
+    };
+    let is_name = text.len() <= 253 && text.contains('.') && text.split('.').all(fits);
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_host = (is_name || text == "localhost") && !is_number;
+    is_host
+        .then(|| text.to_owned())
+        .ok_or_else(|| "this is no host: a whole name in lower case, or an address, without a port".into())
+}
+
+/// A name that the kernel side can compare.
+fn name(text: &str) -> Result<String, String> {
+    let name = relative(text)?;
+    let fits = name.len() <= NAME_MAX && !name.contains('/');
+    fits.then_some(name).ok_or_else(|| format!("a name has {NAME_MAX} bytes at most, and no `/`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

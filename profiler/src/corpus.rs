@@ -1,7 +1,7 @@
 //! Segments of one task as a corpus to train on.
 
 use crate::session::{Reading, replay};
-use event::Step;
+use event::{Mode, Step};
 use models::Allowed;
 use models::corpus::{Corpus, Item};
 use std::ops::ControlFlow;
@@ -30,12 +30,9 @@ impl<'s> Recorded<'s> {
         let covers = |allowed: &Allowed| {
             step.taught().any(|place| allowed.covers(&Allowed { place: place.clone(), below: false }))
         };
-        session.meta.mode != RECORD && self.taken_back.iter().any(covers)
+        session.meta.mode != Mode::Record && self.taken_back.iter().any(covers)
     }
 }
-
-/// The mode of a session that is held to no baseline.
-const RECORD: &str = "record";
 
 /// A number that tells the workspace of a session from others: the same in every build, so that baselines can be merged.
 pub fn workspace(session: &Session) -> u64 {

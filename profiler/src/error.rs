@@ -1,5 +1,6 @@
 //! What can go wrong while training or keeping baselines, and what to do about it.
 
+use event::{AgentName, Tasks};
 use std::path::PathBuf;
 
 /// Why there is no baseline, or it could not be kept.
@@ -21,16 +22,11 @@ pub enum Error {
         /// The task asked for, or `any task`.
         task: String,
     },
-    /// A name that is no file name.
+    /// More tasks than a file's name holds.
     #[error(
-        "{what} `{name}` cannot be used: take letters, digits, `-`, `_`, `+` and `.`, not beginning with a dot, at most 64"
+        "the tasks `{0}` have more letters together than a file's name may have here (64): save a baseline of fewer"
     )]
-    Name {
-        /// `agent` or `task`.
-        what: &'static str,
-        /// The name, escaped.
-        name: String,
-    },
+    Long(Tasks),
     /// The file system refused.
     #[error("{doing} `{}`: {error}", path.display())]
     Io {
@@ -45,9 +41,9 @@ pub enum Error {
     #[error("no baseline for {agent} and `{task}` at `{}`: train one with `wardline train`", path.display())]
     Missing {
         /// The agent.
-        agent: String,
+        agent: AgentName,
         /// The task.
-        task: String,
+        task: Tasks,
         /// Where it was looked for.
         path: PathBuf,
     },
@@ -65,9 +61,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Whose it is.
-        agent: String,
+        agent: AgentName,
         /// Which task it is for.
-        task: String,
+        task: Tasks,
     },
     /// A file that others could read or change.
     #[error("`{}` is {problem}: remove it, and train or adopt the baselines again", path.display())]

@@ -4,7 +4,6 @@
 //! [`models::train`]. [`Library`] keeps baselines as files. Must never talk to the kernel.
 #![forbid(unsafe_code)]
 
-mod answers;
 mod corpus;
 mod error;
 mod file;
@@ -12,13 +11,12 @@ mod library;
 mod screen;
 mod session;
 mod training;
-mod update;
 
-pub use answers::{Answer, Says, is_answered};
 pub use corpus::{Recorded, workspace};
 pub use error::Error;
+pub use library::answers::{Answer, Says, is_answered};
+pub use library::update::{Kept, Known};
 pub use library::{Entry, Library};
 pub use screen::{LOSS_SHARE_MAX, reason_to_leave_out};
 pub use session::{Reading, replay};
 pub use training::{Filter, Options, Refused, Report, Trained, Untasked, train};
-pub use update::{Kept, Known};

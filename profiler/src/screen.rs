@@ -53,8 +53,8 @@ mod tests {
         let meta = SessionMeta {
             agent: "codex".parse().unwrap(),
             task: "edit".parse().unwrap(),
-            mode: "record".into(),
-            tier: "lsm".into(),
+            mode: event::Mode::Record,
+            tier: event::Tier::Lsm,
             ..SessionMeta::default()
         };
         Session { id: SessionId(1), meta, summary: Some(summary), segments: vec![], complete: true }

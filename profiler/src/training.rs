@@ -1,11 +1,11 @@
 //! From a store to baselines: one for each agent and task that has enough sessions.
 
 use crate::Error;
-use crate::answers::{Answer, decided, is_reviewed, taken_back};
 use crate::corpus::Recorded;
+use crate::library::answers::{Answer, decided, is_reviewed, taken_back};
+use crate::library::update::{self, Kept, Known};
 use crate::screen::{REFUSED, reason_to_leave_out};
-use crate::update::{self, Kept, Known};
-use event::{AgentName, TaskName};
+use event::{AgentName, TaskName, Tier};
 use models::train::{self as trainer, Others, TrainError};
 use models::{Allowed, Baseline, Provenance, SESSIONS_MIN};
 use std::collections::BTreeMap;
@@ -174,8 +174,8 @@ pub fn train(
         let taught = Taught {
             others,
             first_run,
-            allowed: decided(&filter.answers, agent.as_str()),
-            taken_back: taken_back(&filter.answers, agent.as_str()),
+            allowed: decided(&filter.answers, agent),
+            taken_back: taken_back(&filter.answers, agent),
         };
         let made = train_one(reader, &key, &group, taught, options, &mut told)
             .and_then(|trained| calibrate(reader, trained, calibrating.get(&key)));
@@ -217,7 +217,7 @@ fn taught(
             continue;
         }
         let recorded = Recorded::new(reader, group.usable.clone());
-        let recorded = recorded.without(taken_back(answers, key.0.as_str()));
+        let recorded = recorded.without(taken_back(answers, &key.0));
         all.insert(key.clone(), Others::learn(&recorded)?);
     }
     Ok(all)
@@ -288,19 +288,13 @@ fn train_one(
         left_out = group.left_out.len(),
         "training"
     );
-    let tiers: Vec<&str> = group.usable.iter().map(|(session, _)| session.meta.tier.as_str()).collect();
-    let tier = if tiers.iter().all(|&tier| tier == "lsm") && tiers.len() >= SESSIONS_MIN {
-        "lsm"
-    } else {
-        "tracepoint"
-    };
     let baseline = trainer::train(
         &Recorded::new(reader, group.usable.clone()).without(taken_back),
         trainer::Options {
-            agent: agent.to_string(),
-            task: task.to_string(),
+            agent: agent.clone(),
+            task: task.clone(),
             trained_at_unix_ns: options.now_unix_ns,
-            tier: tier.to_owned(),
+            tier: Tier::common(group.usable.iter().map(|(session, _)| session.meta.tier)),
             provenance: Provenance { used: used.clone(), left_out: group.left_out.clone() },
             seed: options.seed,
             others,

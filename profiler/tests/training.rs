@@ -27,14 +27,17 @@ fn every_task_with_enough_sessions_gets_a_baseline_and_the_others_a_reason() {
     }
     recording.session("codex", &["install"], Kind::Clean, 200);
     let report = report(&recording, &Filter::default()).unwrap();
-    let trained: Vec<(&str, usize)> =
-        report.trained.iter().map(|trained| (trained.baseline.task.as_str(), trained.used.len())).collect();
-    assert_eq!(trained, [("edit", 6), ("summarize", 6)]);
+    let trained: Vec<(String, usize)> = report
+        .trained
+        .iter()
+        .map(|trained| (trained.baseline.task.to_string(), trained.used.len()))
+        .collect();
+    assert_eq!(trained, [("edit".to_owned(), 6), ("summarize".to_owned(), 6)]);
     assert_eq!(report.refused.len(), 1);
     let why = report.refused[0].error.to_string();
     assert!(why.contains("1 usable sessions of codex for `install`") && why.contains("needs 3"), "{why}");
     let baseline = &report.trained[0].baseline;
-    assert_eq!((baseline.trained_at_unix_ns, baseline.tier.as_str()), (5, "lsm"));
+    assert_eq!((baseline.trained_at_unix_ns, baseline.tier), (5, event::Tier::Lsm));
     assert!(baseline.tokens > 100 && baseline.syscalls > 100);
     assert!(report.trained[0].smallest_provable <= 1.0);
 }
@@ -95,7 +98,7 @@ fn a_session_that_changed_its_task_teaches_each_task_its_part() {
     let report = report(&recording, &Filter::default()).unwrap();
     assert_eq!(report.trained.len(), 2);
     let [edit, summarize] = [&report.trained[0].baseline, &report.trained[1].baseline];
-    assert_eq!((edit.task.as_str(), summarize.task.as_str()), ("edit", "summarize"));
+    assert_eq!([&edit.task, &summarize.task].map(ToString::to_string), ["edit", "summarize"]);
     let writes = |baseline: &models::Baseline| {
         baseline.models.novelty.is_open(event::Reach::Write, &[bstr::BStr::new("$workspace")])
     };
@@ -123,7 +126,7 @@ fn a_baseline_leans_on_the_other_tasks_of_its_agent_and_on_no_other_agents() {
     let all = leans_on(&Filter::default());
     let taught = |name: &str| {
         let report = report(&recording, &Filter::default()).unwrap();
-        let of = |trained: &&profiler::Trained| trained.baseline.task == name;
+        let of = |trained: &&profiler::Trained| trained.baseline.task.to_string() == name;
         report.trained.iter().find(of).map(|trained| trained.baseline.tokens)
     };
     let expected = [
@@ -156,7 +159,7 @@ fn a_trained_baseline_comes_back_from_the_library_unchanged_and_training_is_dete
     let directory = tempfile::tempdir().unwrap();
     let library = Library::new(directory.path());
     library.save(&a).unwrap();
-    assert_eq!(library.load("codex", "edit").unwrap(), a);
+    assert_eq!(library.load(&a.agent, &a.task).unwrap(), a);
 }
 
 #[test]
@@ -228,7 +231,7 @@ fn answer(agent: &str, name: &str) -> Answer {
     let allowed = |reach| models::Allowed { place: place(reach), below: false };
     Answer {
         number: 1,
-        agent: agent.into(),
+        agent: agent.parse().unwrap(),
         session: 1,
         said_unix_ns: 1,
         about: format!("open ~/{name}"),
@@ -261,7 +264,7 @@ fn what_was_taken_back_is_taught_no_more_and_what_was_recorded_is() {
     assert!(opens(0, &allowed), "what was allowed and done is learned");
     assert!(!opens(0, &forgotten));
     assert!(opens(2, &forgotten), "two recordings of it say that it is normal");
-    assert!(opens(0, &Answer { agent: "aider".into(), ..forgotten }), "another agent's");
+    assert!(opens(0, &Answer { agent: "aider".parse().unwrap(), ..forgotten }), "another agent's");
 }
 
 #[test]

@@ -36,7 +36,6 @@ mod schema;
 mod seeds;
 mod session;
 mod share;
-mod stream;
 mod varint;
 mod writer;
 

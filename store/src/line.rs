@@ -4,7 +4,8 @@ use crate::{Session, escape, unescape};
 use bstr::{BStr, BString};
 use event::{
     Access, Address, AgentName, Alert, Captured, Context, Decision, Event, Exe, Fate, File, FileKey, Fork,
-    Host, Loss, Means, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall, TaskName,
+    Host, Loss, Means, Mode, Object, Op, Origin, Outcome, Segment, SessionMeta, Stage, Summary, Syscall,
+    TaskName, Tier,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -61,8 +62,8 @@ struct SessionLine {
     agent: AgentName,
     task: TaskName,
     command: Vec<String>,
-    mode: String,
-    tier: String,
+    mode: Mode,
+    tier: Tier,
     kernel: String,
     started_unix_ns: i64,
     started_boot_ns: u64,

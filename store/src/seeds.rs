@@ -80,8 +80,8 @@ fn imports() -> Vec<(&'static str, Vec<u8>)> {
                 uid: 1000,
                 ..Context::default()
             },
-            mode: "enforce".into(),
-            tier: "lsm".into(),
+            mode: event::Mode::Enforce,
+            tier: event::Tier::Lsm,
             kernel: "6.12.0".into(),
             started_unix_ns: 1_790_000_000_000_000_000,
             started_boot_ns: 5,

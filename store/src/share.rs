@@ -284,8 +284,8 @@ mod tests {
             agent: "a".parse().unwrap(),
             task: "t".parse().unwrap(),
             context: Context { home: "/home/zaphod".into(), uid: 4711, ..Context::default() },
-            mode: "record".into(),
-            tier: "lsm".into(),
+            mode: event::Mode::Record,
+            tier: event::Tier::Lsm,
             ..SessionMeta::default()
         };
         let session = Session { id: SessionId(1), meta, summary: None, segments: Vec::new(), complete: true };

@@ -210,10 +210,9 @@ impl Incoming<'_> {
 mod tests {
     use super::*;
     use crate::{
-        Action, Begin, Confinement, Finished, GoOn, MAX_REQUEST_BYTES, Mode, Refused, Reply, Report, Request,
-        Why,
+        Action, Begin, Confinement, Finished, GoOn, MAX_REQUEST_BYTES, Refused, Reply, Report, Request, Why,
     };
-    use event::SessionRef;
+    use event::{Mode, SessionRef};
     use std::io::Read;
     use std::os::fd::AsFd;
 

@@ -29,7 +29,7 @@ pub use notice::{Kind, Notice};
 pub use peer::{Delegate, Peer, PeerKind};
 pub use reply::{Finished, Ready, Refused, Reply, Running, TookRules, Why};
 pub use report::{DENIALS_MAX, Denial, Freeze, KeyUse, Repeated, Report};
-pub use request::{Action, Begin, Mode, READING_COMMANDS, Request};
+pub use request::{Action, Begin, READING_COMMANDS, Request};
 pub use timing::{Lag, Latency};
 
 /// Version of the protocol. Client and supervisor are one binary, so that only a supervisor that outlived an upgrade

@@ -2,7 +2,7 @@
 
 use crate::{Confinement, Frozen, Notice, Report};
 use bstr::BString;
-use event::{AgentName, TaskName};
+use event::{AgentName, Mode, TaskName, Tier};
 use serde::{Deserialize, Serialize};
 
 /// An answer.
@@ -36,8 +36,8 @@ pub enum Reply {
 pub struct Ready {
     /// Its id.
     pub session: String,
-    /// `lsm` or `tracepoint`.
-    pub tier: String,
+    /// What its kernel can do.
+    pub tier: Tier,
     /// Its cgroup, where there is one.
     pub cgroup: Option<BString>,
     /// Processes that were taken in by an attachment; 0 for a session that begins with its command.
@@ -68,8 +68,8 @@ pub struct Running {
     pub agent: AgentName,
     /// The task of the segment that runs.
     pub task: TaskName,
-    /// `record`, `enforce` or `shadow`.
-    pub mode: String,
+    /// What it is for.
+    pub mode: Mode,
     /// `running` or `frozen`.
     pub state: String,
     /// Its user.

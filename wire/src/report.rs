@@ -1,7 +1,7 @@
 //! What a session amounted to, as the client prints it when the command has ended.
 
 use crate::{Delegate, GoOn, Lag, Latency, Peer};
-use event::{AgentName, Fate, Means, Stage, TaskName, Told, Unseen};
+use event::{AgentName, Fate, Means, Mode, Stage, TaskName, Tier, Told, Unseen};
 use models::State;
 use serde::{Deserialize, Serialize};
 
@@ -91,10 +91,10 @@ pub struct Report {
     pub agent: AgentName,
     /// The task of its last segment.
     pub task: TaskName,
-    /// `record`, `enforce` or `shadow`.
-    pub mode: String,
-    /// `lsm` or `tracepoint`.
-    pub tier: String,
+    /// What it is for.
+    pub mode: Mode,
+    /// What its kernel can do.
+    pub tier: Tier,
     /// What the baseline did: refuse, or watch; `None` without one.
     pub baseline: Option<State>,
     /// Operations that were seen.

@@ -2,31 +2,8 @@
 
 use crate::{Confinement, GoOn};
 use bstr::BString;
-use event::{AgentName, SessionRef, TaskName};
+use event::{AgentName, Mode, SessionRef, TaskName};
 use serde::{Deserialize, Serialize};
-
-/// What a session is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Training: the static deny-list is enforced, everything is written down.
-    Record,
-    /// Every stage refuses.
-    Enforce,
-    /// Every stage decides, none refuses.
-    Shadow,
-}
-
-impl Mode {
-    /// Its name, as users see it and as the store keeps it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Mode::Record => "record",
-            Mode::Enforce => "enforce",
-            Mode::Shadow => "shadow",
-        }
-    }
-}
 
 /// Asks for a session around a command that the client holds before its `execve`. Carries the command's pidfd.
 #[derive(Clone, Debug, Serialize, Deserialize)]

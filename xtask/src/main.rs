@@ -23,11 +23,17 @@ mod firstday;
 mod fuzz;
 mod host;
 #[cfg(test)]
+mod impls;
+#[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod lengths;
 mod operations;
 mod picture;
 mod redcode;
 mod sizes;
+#[cfg(test)]
+mod sources;
 mod test;
 mod vm;
 

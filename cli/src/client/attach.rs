@@ -7,13 +7,14 @@ use super::terminal::Terminal;
 use anyhow::{Context, Result};
 use bstr::ByteSlice;
 use command::{Exit, State};
+use event::Mode;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use wire::{Begin, Finished, Mode, Ready, Request};
+use wire::{Begin, Finished, Ready, Request};
 
 /// Signals that end the session here. The user leaves an enforced one by Ctrl-C alone, which the kernel sends for the
 /// terminal: what anybody else sends may come from inside, and would take the guard off.

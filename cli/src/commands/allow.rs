@@ -54,7 +54,7 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let session = reading::session(&reader, session)?;
     let denial = denials::one(denials::of(&reader, &session)?, &session, number)?;
     // One that cannot be read arms nothing either, and is asked again when another is armed.
-    let baseline = library.union(session.meta.agent.as_str()).ok().flatten();
+    let baseline = library.union(&session.meta.agent).ok().flatten();
     let opened = match &args.below {
         Some(directory) if denial.stage == Stage::T1 => {
             let opened = widened(&denial.meant, directory, &session.meta.context)?;

@@ -6,7 +6,7 @@ use crate::client::connect;
 use anyhow::Result;
 use bstr::BStr;
 use command::{Exit, State, table, user};
-use event::{SessionRef, Stage};
+use event::{AgentName, Mode, SessionRef, Stage};
 use models::{Allowed, Baseline, words};
 use nix::unistd::Uid;
 use profiler::{Answer, Library, Says};
@@ -87,7 +87,7 @@ pub(super) fn keep(
 ) -> Result<Answer> {
     let answer = Answer {
         number: 0,
-        agent: session.meta.agent.to_string(),
+        agent: session.meta.agent.clone(),
         session: session.id.0,
         said_unix_ns: now(),
         about: short(&format!("{} {}", denial.op, denial.what)),
@@ -99,11 +99,11 @@ pub(super) fn keep(
 }
 
 /// Has the running sessions of an agent, or one of them, take in what was answered. What was said of each.
-pub(super) fn take_in(state: &State, uid: u32, agent: &str, only: Option<i64>) -> Result<Vec<String>> {
+pub(super) fn take_in(state: &State, uid: u32, agent: &AgentName, only: Option<i64>) -> Result<Vec<String>> {
     let mut said = Vec::new();
     for running in reading::running(state)? {
         let is_meant = only.is_none_or(|only| running.session == only.to_string());
-        if running.uid != uid || running.agent != *agent || running.mode == "record" || !is_meant {
+        if running.uid != uid || running.agent != *agent || running.mode == Mode::Record || !is_meant {
             continue;
         }
         let Ok(session) = running.session.parse::<SessionRef>() else { continue };

@@ -8,12 +8,13 @@ use crate::environment::split;
 use anyhow::{Context, Result};
 use command::user::Identity;
 use command::{Exit, State};
+use event::Mode;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use wire::{Mode, Ready};
+use wire::Ready;
 
 /// What is to be known of a process.
 struct Process {

@@ -9,12 +9,14 @@ use command::table;
 use command::user;
 use command::{Exit, State};
 use command::{print_line, print_text};
-use event::{AgentName, TaskName};
+use event::{AgentName, TaskName, Tasks};
 use models::Baseline;
 use profiler::Library;
 use serde::Serialize;
 use shown::Learned;
+use std::fmt;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Arguments of `baselines`.
@@ -43,7 +45,7 @@ pub enum Verb {
     #[command(after_help = "Examples:\n  sudo wardline baseline show codex/edit")]
     Show {
         /// AGENT/TASK
-        baseline: String,
+        baseline: Which,
         /// One JSON object
         #[arg(long)]
         json: bool,
@@ -51,6 +53,31 @@ pub enum Verb {
         #[arg(long)]
         user: Option<String>,
     },
+}
+
+/// A baseline as its user names it.
+#[derive(Clone, Debug)]
+pub struct Which {
+    agent: AgentName,
+    task: Tasks,
+}
+
+impl FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text
+            .split_once('/')
+            .and_then(|(agent, task)| Some((AgentName::as_written(agent).ok()?, task.parse().ok()?)));
+        let (agent, task) = parsed.ok_or("no AGENT/TASK: `wardline baselines` lists them")?;
+        Ok(Self { agent, task })
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.agent, self.task)
+    }
 }
 
 /// The users' libraries, for the supervisor.
@@ -75,13 +102,13 @@ impl service::supervisor::Baselines for Source {
     ) -> Result<Option<Arc<Baseline>>, String> {
         let library = Library::new(self.state.user(uid));
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-        let allowed = library.allowed(agent.as_str(), session, now).map_err(|e| e.to_string())?;
+        let allowed = library.allowed(agent, session, now).map_err(|e| e.to_string())?;
         let loaded = match task {
-            Some(task) => match library.load(agent.as_str(), task.as_str()) {
+            Some(task) => match library.load(agent, &task.clone().into()) {
                 Err(profiler::Error::Missing { .. }) => return Ok(None),
                 other => other.map(Some),
             },
-            None => library.union(agent.as_str()),
+            None => library.union(agent),
         };
         let loaded = loaded.map_err(|e| e.to_string())?;
         Ok(loaded.map(|mut baseline| {
@@ -93,8 +120,8 @@ impl service::supervisor::Baselines for Source {
 
 #[derive(Debug, Serialize)]
 struct Row {
-    agent: String,
-    task: String,
+    agent: AgentName,
+    task: Tasks,
     sessions: usize,
     tokens: u64,
     trained_at_unix_ns: i64,
@@ -163,18 +190,14 @@ pub fn list(state: &State, args: &ListArgs) -> Result<ExitCode> {
 /// Shows one.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let Verb::Show { baseline, json, user } = &args.verb;
-    let mut line = vec!["baseline", "show", baseline.as_str()];
+    let named = baseline.to_string();
+    let mut line = vec!["baseline", "show", &named];
     line.extend(json.then_some("--json"));
     if let Some(code) = reading::through_supervisor(state, user.as_deref(), &line, None)? {
         return Ok(code);
     }
-    let Some((agent, task)) = baseline.split_once('/') else {
-        return Err(
-            Exit::Usage.error(format!("`{baseline}` is no AGENT/TASK: `wardline baselines` lists them"))
-        );
-    };
     let library = Library::new(state.user(user::owner(user.as_deref(), state)?));
-    let shown = match library.load(agent, task) {
+    let shown = match library.load(&baseline.agent, &baseline.task) {
         Err(error @ profiler::Error::Missing { .. }) => return Err(Exit::Usage.error(error.to_string())),
         other => other?,
     };

@@ -252,8 +252,8 @@ mod tests {
             agent: "codex".parse().unwrap(),
             task: "edit".parse().unwrap(),
             context: Context { home: "/home/u".into(), ..Context::default() },
-            mode: "enforce".into(),
-            tier: "tracepoint".into(),
+            mode: event::Mode::Enforce,
+            tier: event::Tier::Tracepoint,
             started_boot_ns: 1_000_000_000,
             ..SessionMeta::default()
         };

@@ -3,6 +3,7 @@
 use super::answers::{how_long, library, now, places, shown, take_in};
 use anyhow::Result;
 use command::{Exit, State, print_line, table};
+use event::AgentName;
 use profiler::{Answer, Known, Says};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -27,7 +28,7 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Row {
     number: u64,
-    agent: String,
+    agent: AgentName,
     session: i64,
     said_unix_ns: i64,
     about: String,
@@ -71,13 +72,13 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
 /// Which baselines were made while an answer stood, and what makes them anew.
 fn learned(known: &[Known], answer: &Answer) -> Vec<String> {
     let since = known.iter().filter(|known| {
-        known.agent.as_str() == answer.agent
+        known.agent == answer.agent
             && known.trained_at_unix_ns > answer.said_unix_ns
             && answer.says != Says::No
     });
     let (unsaid, said): (Vec<&Known>, Vec<&Known>) = since.partition(|known| known.task.is_unsaid());
     let mut lines = Vec::new();
-    for (of, option) in [(said, ""), (unsaid, " --task unknown")] {
+    for (of, option) in [(said, ""), (unsaid, " --untasked")] {
         let names: Vec<String> = of.iter().map(|known| format!("`{}/{}`", known.agent, known.task)).collect();
         if !names.is_empty() {
             lines.push(format!(
@@ -102,7 +103,7 @@ fn list(answers: &[Answer], json: bool) -> Result<()> {
     let mut table = table::table(&["answer", "agent", "allowed", "what"]);
     for answer in answers {
         let number = answer.number.to_string();
-        table.add_row([number, answer.agent.clone(), how_long(answer), places(&answer.places)]);
+        table.add_row([number, answer.agent.to_string(), how_long(answer), places(&answer.places)]);
     }
     print_line!("{}", table::plain(&table));
     Ok(())

@@ -186,9 +186,7 @@ fn groups(reader: &store::Reader, library: &Library, last: usize) -> Result<Vec<
             }
             let baseline = match baselines.get(agent) {
                 Some(baseline) => baseline,
-                None => {
-                    baselines.entry(agent.clone()).or_insert(library.union(agent.as_str()).ok().flatten())
-                }
+                None => baselines.entry(agent.clone()).or_insert(library.union(agent).ok().flatten()),
             };
             let Ok(opens) = opened_by(&denial, baseline.as_ref()) else { continue };
             let (id, times) = (session.id.0, denial.times);

@@ -9,8 +9,9 @@ use crate::environment::{self, Environment};
 use anyhow::Result;
 use command::State;
 use command::user::Identity;
+use event::Mode;
 use std::process::ExitCode;
-use wire::{Begin, Confinement, Mode};
+use wire::{Begin, Confinement};
 
 /// Arguments of `record`.
 #[derive(Debug, clap::Args)]

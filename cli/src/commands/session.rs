@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 use command::Exit;
 use command::style;
 use command::user::{Identity, UserArgs};
-use event::{AgentName, TaskName};
+use event::{AgentName, Mode, TaskName};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use wire::{Begin, Confinement, Mode, Ready, Report};
+use wire::{Begin, Confinement, Ready, Report};
 
 /// What `record` and `enforce` have in common.
 #[derive(Debug, clap::Args)]

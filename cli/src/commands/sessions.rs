@@ -6,7 +6,7 @@ use command::State;
 use command::print_line;
 use command::table;
 use command::user;
-use event::{AgentName, TaskName};
+use event::{AgentName, Mode, TaskName, Tier};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -31,8 +31,8 @@ struct Row {
     state: String,
     agent: AgentName,
     task: TaskName,
-    mode: String,
-    tier: String,
+    mode: Mode,
+    tier: Tier,
     user: u32,
     started_unix_ns: i64,
     duration_ns: Option<u64>,
@@ -120,7 +120,7 @@ fn text(rows: &[Row]) -> String {
             row.state.clone(),
             row.agent.to_string(),
             row.task.to_string(),
-            row.mode.clone(),
+            row.mode.to_string(),
             table::time(row.started_unix_ns),
             number(row.events),
             number(row.lost),

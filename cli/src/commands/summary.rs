@@ -3,9 +3,10 @@
 use command::add_line;
 use command::style;
 use command::table::{count, duration};
+use event::Mode;
 use event::{Fate, Means};
 use models::State;
-use wire::{Finished, GoOn, KeyUse, Mode, Peer, PeerKind, Report};
+use wire::{Finished, GoOn, KeyUse, Peer, PeerKind, Report};
 
 /// Denials that are printed; `wardline why` has them all.
 const SHOWN_DENIALS: usize = 10;
@@ -206,7 +207,7 @@ mod tests {
             session: "17".into(),
             agent: "codex".parse().unwrap(),
             task: "edit".parse().unwrap(),
-            tier: "lsm".into(),
+            tier: event::Tier::Lsm,
             events: 1234,
             syscalls: 45_678,
             files: 56,

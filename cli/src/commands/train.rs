@@ -1,12 +1,12 @@
 //! `wardline train`: baselines of what was recorded.
 
-use super::trial;
+use super::{reading, trial};
 use anyhow::Result;
 use command::Exit;
 use command::print_line;
 use command::table::{self, count};
 use command::user;
-use event::{AgentName, TaskName};
+use event::{AgentName, SessionRef, TaskName, Tasks};
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{State, Trial};
 use nix::unistd::Uid;
@@ -25,18 +25,21 @@ pub struct Args {
     /// Only this agent
     #[arg(long)]
     pub agent: Option<AgentName>,
-    /// Only this task; `unknown` for recordings of which none was said, of which no baseline is made otherwise
+    /// Only this task
     #[arg(long)]
     pub task: Option<TaskName>,
+    /// Only recordings of which no task was said: no baseline is made of them otherwise
+    #[arg(long, conflicts_with = "task")]
+    pub untasked: bool,
     /// Only what has changed since it was made: baselines of agents with further sessions or answers
     #[arg(long, conflicts_with_all = ["sessions", "calibrate"])]
     pub update: bool,
-    /// Only this session, by its number; may be given more than once
-    #[arg(long = "session", value_name = "ID")]
-    pub sessions: Vec<i64>,
-    /// This session teaches nothing and calibrates, by its number; may be given more than once, and counts from three on
-    #[arg(long = "calibrate", value_name = "ID")]
-    pub calibrate: Vec<i64>,
+    /// Only this session, by its number or `last`; may be given more than once
+    #[arg(long = "session", value_name = "SESSION")]
+    pub sessions: Vec<SessionRef>,
+    /// This session teaches nothing and calibrates, by its number or `last`; may be given more than once, and counts from three on
+    #[arg(long = "calibrate", value_name = "SESSION")]
+    pub calibrate: Vec<SessionRef>,
     /// One JSON array
     #[arg(long)]
     pub json: bool,
@@ -51,8 +54,8 @@ const GONE: &str = "; the one that was there is removed, since what was taken ba
 /// What is said of one baseline.
 #[derive(Debug, Serialize)]
 struct Row {
-    agent: String,
-    task: String,
+    agent: AgentName,
+    task: Tasks,
     sessions: usize,
     tokens: u64,
     used: Vec<i64>,
@@ -72,10 +75,10 @@ struct Row {
 
 impl Row {
     /// Where no baseline was made.
-    fn without(agent: String, task: String, left_out: Vec<LeftOut>, why: String) -> Self {
+    fn without(agent: AgentName, task: TaskName, left_out: Vec<LeftOut>, why: String) -> Self {
         Self {
             agent,
-            task,
+            task: task.into(),
             sessions: 0,
             tokens: 0,
             used: Vec::new(),
@@ -109,9 +112,9 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
     let filter = Filter {
         agent: args.agent.clone(),
-        task: args.task.clone(),
-        sessions: args.sessions.clone(),
-        calibrate: args.calibrate.clone(),
+        task: args.untasked.then(TaskName::default).or_else(|| args.task.clone()),
+        sessions: numbers(&reader, &args.sessions)?,
+        calibrate: numbers(&reader, &args.calibrate)?,
         answers: library.ever_answered()?,
         known: known(&library, args)?,
         update: args.update,
@@ -149,32 +152,30 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     let made = rows.len();
     let outdated = report.outdated;
     for (agent, task) in &outdated {
-        library.remove(agent.as_str(), task.as_str())?;
+        library.remove(agent, &task.clone().into())?;
     }
     rows.extend(report.refused.into_iter().map(|Refused { agent, task, left_out: sessions, error }| {
         let gone = if outdated.contains(&(agent.clone(), task.clone())) { GONE } else { "" };
-        Row::without(agent.into(), task.into(), left_out(sessions), format!("{error}{gone}"))
+        Row::without(agent, task, left_out(sessions), format!("{error}{gone}"))
     }));
     let unnamed: Vec<Row> = outdated
         .iter()
-        .filter(|(agent, task)| {
-            !rows.iter().any(|row| row.agent == agent.as_str() && row.task == task.as_str())
-        })
+        .filter(|(agent, task)| !rows.iter().any(|row| row.agent == *agent && row.task.is_only(task)))
         .map(|(agent, task)| {
             let why = format!("none of its sessions is recorded any more{GONE}");
-            Row::without(agent.to_string(), task.to_string(), Vec::new(), why)
+            Row::without(agent.clone(), task.clone(), Vec::new(), why)
         })
         .collect();
     rows.extend(unnamed);
     rows.extend(report.untasked.into_iter().map(|Untasked { agent, sessions }| {
-        let why = trial::untasked(agent.as_str(), sessions);
-        Row::without(agent.to_string(), TaskName::default().to_string(), Vec::new(), why)
+        let why = trial::untasked(&agent, sessions);
+        Row::without(agent, TaskName::default(), Vec::new(), why)
     }));
     let kept = report.kept.len();
     rows.extend(report.kept.into_iter().map(|Kept { agent, task, gone }| Row {
         kept: Some(why_kept(gone)),
         error: None,
-        ..Row::without(agent.to_string(), task.to_string(), Vec::new(), String::new())
+        ..Row::without(agent, task, Vec::new(), String::new())
     }));
     if args.json {
         print_line!("{}", serde_json::to_string_pretty(&rows)?);
@@ -188,6 +189,11 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
         return Err(Exit::Failed.error(format!("no baseline was made: {why}")));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The numbers of sessions that are there.
+fn numbers(reader: &store::Reader, named: &[SessionRef]) -> Result<Vec<i64>> {
+    named.iter().map(|&session| Ok(reading::session(reader, session)?.id.0)).collect()
 }
 
 /// The baselines that are meant.
@@ -263,8 +269,8 @@ mod tests {
     #[test]
     fn a_row_says_what_was_left_out_and_what_can_be_proved() {
         let row = Row {
-            agent: "codex".into(),
-            task: "edit".into(),
+            agent: "codex".parse().unwrap(),
+            task: "edit".parse().unwrap(),
             sessions: 12,
             tokens: 34_567,
             used: vec![1],

@@ -2,14 +2,14 @@
 
 use command::add_text;
 use command::table::count;
-use event::Reach;
+use event::{AgentName, Reach, Tasks};
 use models::Trial;
 
 /// Places that are said; `--json` has more.
 const SAID: usize = 4;
 
 /// What came of the trial of a baseline, what that means, and what to do.
-pub fn text(trial: &Trial, agent: &str, task: &str) -> String {
+pub fn text(trial: &Trial, agent: &AgentName, task: &Tasks) -> String {
     let mut out = String::new();
     let left_out =
         if trial.by_workspace { "each repository left out in turn" } else { "each session left out in turn" };
@@ -65,10 +65,10 @@ pub fn short(trial: &Trial) -> String {
 }
 
 /// What becomes of recordings of which nobody said the task.
-pub fn untasked(agent: &str, recorded: usize) -> String {
+pub fn untasked(agent: &AgentName, recorded: usize) -> String {
     format!(
         "{} without a task teach the tasks of `{agent}` where it keeps its files, and make no baseline of their own: record \
-         with `--task`, or make one with `wardline train --agent {agent} --task unknown`",
+         with `--task`, or make one with `wardline train --agent {agent} --untasked`",
         sessions(recorded)
     )
 }
@@ -107,10 +107,16 @@ mod tests {
             at(Reach::Remove, "$home/.cache/x", 2, 1),
         ];
         let failed = Trial { by_workspace: true, sessions: 12, refused: 9, unstarted: 1, places, more: 3 };
-        insta::assert_snapshot!(text(&failed, "codex", "edit"));
+        insta::assert_snapshot!(text(&failed, &"codex".parse().unwrap(), &"edit".parse().unwrap()));
         let one = Trial { sessions: 3, refused: 1, places: failed.places[1..2].to_vec(), ..Trial::default() };
-        insta::assert_snapshot!("of_one_repository", text(&one, "codex", "edit"));
+        insta::assert_snapshot!(
+            "of_one_repository",
+            text(&one, &"codex".parse().unwrap(), &"edit".parse().unwrap())
+        );
         let none = Trial { by_workspace: true, sessions: 12, ..Trial::default() };
-        insta::assert_snapshot!("of_nothing", text(&none, "codex", "edit"));
+        insta::assert_snapshot!(
+            "of_nothing",
+            text(&none, &"codex".parse().unwrap(), &"edit".parse().unwrap())
+        );
     }
 }

@@ -26,7 +26,7 @@ pub fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {
         }
         None => object,
     };
-    match event.outside() {
+    match Outside::of(event) {
         Some(Outside::Process(_)) => format!("{object}, outside of the session"),
         Some(Outside::Service(directory)) => {
             format!("{object}, for a service that runs what lies in {directory}")

@@ -5,7 +5,7 @@ use super::reading;
 use anyhow::Result;
 use command::add_line;
 use command::{State, table, user};
-use event::{AgentName, Stage, TaskName};
+use event::{AgentName, Mode, Stage, TaskName};
 use serde::Serialize;
 use std::io::Write;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ struct Answer {
     session: i64,
     agent: AgentName,
     task: TaskName,
-    mode: String,
+    mode: Mode,
     /// How many there are in the session.
     of: usize,
     denials: Vec<Denial>,
@@ -160,7 +160,7 @@ mod tests {
             opens,
         };
         let (agent, task) = ("codex".parse().unwrap(), "edit".parse().unwrap());
-        Answer { session: 17, agent, task, mode: "enforce".to_owned(), of: 1, denials: vec![denial] }
+        Answer { session: 17, agent, task, mode: event::Mode::Enforce, of: 1, denials: vec![denial] }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the kernel programs and user space say to each other: ring records, map keys and map values.
 //!
 //! Plain `#[repr(C)]` data with explicit padding and no enums on the wire. Must never hold policy, logic or
-//! anything that only one of the two sides needs.
+//! anything that only one of the two sides needs, but for the columns of a table that both read (`operation.rs`).
 #![no_std]
 
 /// Declares wire types: `#[repr(C)]`, a compile-time size, and the traits that user space needs to view and copy them.
@@ -22,6 +22,7 @@ macro_rules! wire {
 pub mod access;
 pub mod held;
 pub mod map;
+pub mod operation;
 pub mod pattern;
 pub mod place;
 pub mod plan;
@@ -29,6 +30,7 @@ pub mod record;
 
 pub use held::*;
 pub use map::*;
+pub use operation::*;
 pub use place::*;
 pub use plan::*;
 pub use record::*;

@@ -61,7 +61,7 @@ pub fn breakdowns(entries: &[Entry<'_>], live: &[&Item], scenarios: &Scenarios) 
         ("agent", |attack, _| vec![attack.item.run.agent.clone()]),
         ("task", |attack, _| vec![attack.item.run.task.clone()]),
         ("variant", |attack, _| vec![attack.item.attack().map_or("", |attack| attack.1).to_owned()]),
-        ("tier", |attack, _| vec![attack.item.trace.tier.clone()]),
+        ("tier", |attack, _| vec![attack.item.trace.tier.to_string()]),
         ("stage", |attack, _| vec![attack.first.map_or("none", |first| first.stage.name()).to_owned()]),
         ("means", |attack, _| vec![attack.first.as_ref().map_or_else(|| "none".to_owned(), means_words)]),
     ];

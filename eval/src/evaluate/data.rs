@@ -4,6 +4,7 @@ use super::steps::{Steps, Told};
 use crate::Error;
 use crate::trace::{Names, Trace};
 use datasets::corpus::{Corpus, Kind, Mode, Run, Split};
+use event::{AgentName, TaskName};
 use rayon::prelude::*;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -102,6 +103,10 @@ impl Data {
         let mut runs = Vec::new();
         for part in parts {
             runs.extend(part.runs()?.into_iter().map(|run| (run, part)));
+        }
+        for (Run { id, agent, task, .. }, _) in &runs {
+            let named = AgentName::as_written(agent).and(TaskName::as_written(task).map(drop));
+            named.map_err(|error| Error::Name { run: id.clone(), error })?;
         }
         runs.sort_by(|a, b| a.0.id.cmp(&b.0.id));
         if let Some(twice) = runs.windows(2).find(|pair| pair[0].0.id == pair[1].0.id) {

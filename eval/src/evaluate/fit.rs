@@ -2,6 +2,7 @@
 
 use super::data::{Data, Group, Key};
 use crate::trace::{Trace, Traces};
+use event::{AgentName, TaskName, Tier};
 use models::calibration::Calibration;
 use models::train::{self, Options, Others, calibrate_with};
 use models::{Baseline, Provenance, SESSIONS_MIN};
@@ -63,7 +64,7 @@ pub struct Fitted {
 /// Baselines by agent and task.
 pub type Fits = BTreeMap<Key, Arc<Fitted>>;
 
-/// Trains one baseline. `None` below three sessions.
+/// Trains one baseline. `None` below three sessions. Names were checked when the corpus was read.
 pub fn fit(
     key: &Key,
     train: &[&Trace],
@@ -74,11 +75,10 @@ pub fn fit(
     if train.len() < SESSIONS_MIN {
         return None;
     }
-    let lsm = train.iter().all(|trace| trace.tier == "lsm");
     let options = Options {
-        agent: key.0.clone(),
-        task: key.1.clone(),
-        tier: if lsm { "lsm" } else { "tracepoint" }.to_owned(),
+        agent: AgentName::as_written(&key.0).ok()?,
+        task: TaskName::as_written(&key.1).ok()?,
+        tier: Tier::common(train.iter().map(|trace| trace.tier)),
         provenance: Provenance {
             used: train.iter().map(|trace| trace.session).collect(),
             left_out: Vec::new(),

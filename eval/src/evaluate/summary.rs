@@ -29,7 +29,7 @@ pub fn count(data: &Data, basis: &mut Basis) {
     }
     basis.duplicates = data.duplicates();
     if basis.tier.is_empty() {
-        basis.tier = data.items.first().map(|item| item.trace.tier.clone()).unwrap_or_default();
+        basis.tier = data.items.first().map(|item| item.trace.tier.to_string()).unwrap_or_default();
     }
 }
 

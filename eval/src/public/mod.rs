@@ -94,7 +94,7 @@ fn digest(parts: &[Part]) -> String {
 type Scored<'s> = Box<dyn Fn(&[u32]) -> f64 + Sync + 's>;
 
 fn part_result(part: &Part, seed: u64) -> StdResult<PartResult, Error> {
-    let options = Options { agent: part.name.clone(), task: "any".to_owned(), seed, ..Options::default() };
+    let options = Options { seed, ..Options::default() };
     let baseline = Arc::new(learn(part, options)?);
     let reference = Reference::learn(part.train.iter().map(|trace| trace.calls.as_slice()));
     let known: BTreeSet<u32> = part.train.iter().flat_map(|trace| &trace.calls).copied().collect();
@@ -154,7 +154,7 @@ fn is_of_the_first_half(name: &str) -> bool {
 /// Learns a part as the sessions of an agent are learned.
 fn learn(part: &Part, options: Options) -> StdResult<Baseline, Error> {
     train::train(&Traces(&part.train), options, &mut |_| {})
-        .map_err(|error| Error::Nothing(error.to_string()))
+        .map_err(|error| Error::Nothing(format!("{}: {error}", part.name)))
 }
 
 /// What Wardline says of a trace, in bits.

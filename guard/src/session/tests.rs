@@ -4,15 +4,13 @@ use super::*;
 use crate::denylist::{fake::Fake, no_session};
 use crate::t0;
 use crate::{DenyList, Guard, Opening};
-use collector::Tier;
 use event::{
-    Access, Address, Captured, Class, Context, Decision, Event, File, Means, Object, Op, Origin, Outcome,
-    SessionMeta, Stage,
+    Access, Address, Captured, Class, Context, Decision, Event, File, Means, Mode, Object, Op, Origin,
+    Outcome, SessionMeta, Stage, Tier,
 };
 use models::calibration::P;
 use models::{Score, Verdict};
 use std::sync::Arc;
-use wire::Mode;
 
 fn event(op: Op, path: &str, access: Access, decision: Option<Decision>) -> Captured {
     let key = None;
@@ -41,8 +39,8 @@ fn opening(mode: Mode, home: &std::path::Path) -> Opening {
             task: "summarize".parse().unwrap(),
             command: vec![],
             context,
-            mode: mode.name().into(),
-            tier: "lsm".into(),
+            mode,
+            tier: event::Tier::Lsm,
             kernel: String::new(),
             started_unix_ns: 0,
             started_boot_ns: 1_000_000,

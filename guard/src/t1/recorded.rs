@@ -65,7 +65,7 @@ fn learned(deeds: &[Deed], start_afresh: bool) -> (Novelty, Disk) {
 
 /// The same once more, under what was learned: what is refused.
 fn attempted(deeds: &[Deed], novelty: &Novelty, disk: &Disk) -> Vec<Attempt> {
-    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
+    let normal = Normal { agent: "a".parse().unwrap(), task: "t".parse().ok() };
     let mut policy = compile(novelty, &normal, &context(), disk, &Reasons::default(), 1).unwrap();
     // An inode that is held is not given to another file, which would inherit its label.
     let _held = disk.held(disk.0.path());
@@ -129,7 +129,7 @@ fn each_program_starts_under_its_own_baseline_and_no_other_does() {
         })
         .collect();
     let novelty = Novelty::learn(recorded.iter().map(|places| (7, places.iter())));
-    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
+    let normal = Normal { agent: "a".parse().unwrap(), task: "t".parse().ok() };
     let policy = compile(&novelty, &normal, &context(), &disk, &Reasons::default(), 1).unwrap();
     let starts = |path: &str| !refuses(&policy, &disk, path.as_ref(), access::EXEC);
     assert!(starts("/home/u/bin/plain") && starts("/usr/bin/sh"));
@@ -171,7 +171,7 @@ fn an_agents_own_state_is_open_in_the_next_session_but_for_what_is_obeyed() {
         })
         .collect();
     let novelty = Novelty::learn((0..).zip(&recorded).map(|(n, places)| (n, places.iter())));
-    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
+    let normal = Normal { agent: "a".parse().unwrap(), task: "t".parse().ok() };
     fs::write(disk.real("/home/u/.sometool/left.lock"), "").unwrap();
     fs::create_dir(disk.real("/home/u/.sometool/history")).unwrap();
     let policy = compile(&novelty, &normal, &context(), &disk, &Reasons::default(), 1).unwrap();
@@ -216,7 +216,7 @@ fn a_link_of_a_workspace_starts_only_what_is_read() {
         })
         .collect();
     let novelty = Novelty::learn(recorded.iter().map(|places| (7, places.iter())));
-    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
+    let normal = Normal { agent: "a".parse().unwrap(), task: "t".parse().ok() };
     fs::remove_file(disk.real(cli)).unwrap();
     symlink("../../.local/share/tool/versions/1.2/bin/native", disk.real(cli)).unwrap();
     let policy = compile(&novelty, &normal, &context(), &disk, &Reasons::default(), 1).unwrap();
@@ -242,7 +242,7 @@ fn what_is_run_and_read_of_one_version_is_in_the_next_and_nothing_beside_it() {
         })
         .collect();
     let novelty = Novelty::learn(recorded.iter().map(|places| (7, places.iter())));
-    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
+    let normal = Normal { agent: "a".parse().unwrap(), task: "t".parse().ok() };
     fs::rename(disk.real(format!("{TOOL}/1.2")), disk.real(format!("{TOOL}/1.10.3-rc.1"))).unwrap();
     fs::rename(disk.real(format!("{TOOL}/2.0.1")), disk.real(format!("{TOOL}/2.1.0"))).unwrap();
     for planted in ["1.10.3-rc.1/bin/other", "new/bin/native", "2.1.0x", "tool-2.1.0"] {
@@ -278,7 +278,7 @@ fn what_a_person_opened_is_made_and_what_lies_beside_it_stays() {
         })
     });
     novelty.allow(opened);
-    let normal = Normal { agent: "a".into(), task: Some("t".into()) };
+    let normal = Normal { agent: "a".parse().unwrap(), task: "t".parse().ok() };
     let policy = compile(&novelty, &normal, &context(), &disk, &Reasons::default(), 1).unwrap();
     let lets = |path: &str, access| !refuses(&policy, &disk, path.as_ref(), access);
     for path in ["/home/u/bin/new", "/home/u/.cache/tool/new"] {

@@ -6,6 +6,7 @@ use super::*;
 use abi::access::{CREATE, EXEC, READ, REMOVE, WRITE};
 use abi::{FileKey, Label};
 use bstr::{BStr, BString, ByteSlice};
+use event::open::is_compiled;
 use event::{Access, Place, Reach};
 use std::collections::BTreeMap;
 
@@ -140,7 +141,7 @@ fn compiled_of(novelty: &Novelty) -> Compiled {
         uid: 1000,
         ..Context::default()
     };
-    let normal = Normal { agent: "demo-agent".into(), task: Some("summarize".into()) };
+    let normal = Normal { agent: "demo-agent".parse().unwrap(), task: "summarize".parse().ok() };
     let policy = compile(novelty, &normal, &context, &machine, &reasons, 7).unwrap();
     Compiled { machine, policy, reasons }
 }
@@ -339,7 +340,7 @@ fn of_the_system_libraries_are_open_and_programs_are_learned() {
     assert_eq!(agent & (READ | EXEC), READ | EXEC, "an agent starts no other");
     assert_eq!(compiled.denied("/usr/lib/libz.so") & (READ | EXEC), 0);
     assert_eq!(compiled.denied("/dev/null") & (READ | WRITE), 0);
-    assert!(!place(Reach::Write, "dev/null").is_compiled() && place(Reach::Write, "dev/sda").is_compiled());
+    assert!(!is_compiled(&place(Reach::Write, "dev/null")) && is_compiled(&place(Reach::Write, "dev/sda")));
     assert_eq!(compiled.denied("/dev/sda") & WRITE, WRITE);
     assert_eq!(
         compiled.denied("/proc") & (READ | WRITE | CREATE),
@@ -356,7 +357,7 @@ fn temporary_files_are_the_sessions_own_and_others_are_left_alone() {
     assert_eq!(compiled.denied("/tmp/everybody/new"), 0, "made for everybody, as /tmp is");
     assert_eq!(compiled.denied("/tmp/everybody/old") & (WRITE | REMOVE), WRITE | REMOVE);
     assert_eq!(compiled.denied("/srv/everybody/new") & CREATE, CREATE, "not where temporary files are");
-    let replayed = |reach| Place { reach, components: ["$tmp".into(), "new".into()].into() }.is_compiled();
+    let replayed = |reach| is_compiled(&Place { reach, components: ["$tmp".into(), "new".into()].into() });
     assert!(
         !replayed(Reach::Create) && replayed(Reach::Write),
         "what is new there was made before it is written"
@@ -400,7 +401,7 @@ fn nothing_learned_closes_everything_but_the_workspace_and_what_is_public() {
         home: "/home/u".into(),
         ..Context::default()
     };
-    let normal = Normal { agent: "a".into(), task: None };
+    let normal = Normal { agent: "a".parse().unwrap(), task: None };
     let policy = compile(&Novelty::default(), &normal, &context, &machine, &Reasons::default(), 1).unwrap();
     let deny = |path: &str| {
         policy.labels.iter().find(|(key, _)| *key == machine.key(path)).map(|(_, label)| label.deny)
@@ -417,7 +418,7 @@ fn another_project_that_lies_among_temporary_files_is_closed() {
     let machine = Machine::new(&["/tmp/demo/app/x", "/tmp/demo/other/x", "/tmp/shared/x", "/home/u/x"]);
     let context =
         Context { workspaces: vec!["/tmp/demo/app".into()], home: "/home/u".into(), ..Context::default() };
-    let normal = Normal { agent: "a".into(), task: None };
+    let normal = Normal { agent: "a".parse().unwrap(), task: None };
     let policy = compile(&baseline(), &normal, &context, &machine, &Reasons::default(), 1).unwrap();
     let compiled = Compiled { machine, policy, reasons: Reasons::default() };
     assert_eq!(compiled.denied("/tmp/demo/app/x"), 0);
@@ -471,7 +472,7 @@ fn what_is_there_under_a_name_that_sessions_draw_was_made_by_another() {
     let files = ["/home/u/.claude.json.tmp.4711", "/home/u/.agentrc"];
     let machine = Machine::new(&files);
     let context = Context { home: "/home/u".into(), uid: 1000, ..Context::default() };
-    let normal = Normal { agent: "a".into(), task: None };
+    let normal = Normal { agent: "a".parse().unwrap(), task: None };
     let policy = compile(&novelty, &normal, &context, &machine, &Reasons::default(), 7).unwrap();
     let compiled = Compiled { machine, policy, reasons: Reasons::default() };
     for file in files {

@@ -1,7 +1,7 @@
 //! A throw-away home, the loaded kernel side, and processes inside and outside of a session.
 
-use collector::{Heard, Kernel, Options, Reader, Tier};
-use event::{Captured, Context, SessionMeta};
+use collector::{Heard, Kernel, Options, Reader};
+use event::{Captured, Context, Mode, SessionMeta, Tier};
 use guard::fanotify::Group;
 use guard::{Effect, Guard, Live, Opening, t0};
 use models::Baseline;
@@ -9,7 +9,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
-use wire::Mode;
 
 /// The programs of one kernel side see the members of another: one test at a time.
 static ONE: Mutex<()> = Mutex::new(());
@@ -70,8 +69,8 @@ impl Scene {
             task: "task".parse().unwrap(),
             command: vec![],
             context: self.context(workspace),
-            mode: mode.name().into(),
-            tier: self.kernel.tier().name().into(),
+            mode,
+            tier: self.kernel.tier(),
             kernel: String::new(),
             started_unix_ns: 0,
             started_boot_ns: 1,

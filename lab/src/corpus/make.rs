@@ -36,8 +36,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     pub profile: Profile,
     /// Only these agents
-    #[arg(long, value_name = "AGENT")]
-    pub agent: Vec<String>,
+    #[arg(long, value_name = "AGENT", value_parser = named)]
+    pub agent: Vec<&'static Agent>,
     /// Only these tasks
     #[arg(long, value_name = "TASK")]
     pub task: Vec<String>,
@@ -84,13 +84,11 @@ pub fn run(args: &Args) -> Result<()> {
             .error("a corpus is recorded through the kernel: use `sudo wardline-lab corpus make`"));
     }
     let families = template::families()?;
-    let names = if args.agent.is_empty() {
-        args.profile().agents().into_iter().map(String::from).collect()
+    let agents = if args.agent.is_empty() {
+        args.profile().agents().into_iter().map(agent::named).collect::<Result<_, _>>()?
     } else {
         args.agent.clone()
     };
-    let agents = names.iter().map(|name| agent::named(name)).collect::<Result<Vec<_>, _>>();
-    let agents = agents.map_err(|error| Exit::Usage.error(error.to_string()))?;
     let tasks = if args.task.is_empty() { args.profile().tasks(&families) } else { args.task.clone() };
     if let Some(unknown) = tasks.iter().find(|task| !families.iter().any(|family| family.name == **task)) {
         return Err(Exit::Usage.error(format!("there is no task family `{unknown}`")));
@@ -119,6 +117,11 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let corpus = open(args, &agents, &repositories)?;
     make(corpus, &agents, &repositories, families, &plan)
+}
+
+/// The agent of a name that sessions can be made of.
+fn named(name: &str) -> Result<&'static Agent, datasets::Error> {
+    agent::named(name)
 }
 
 fn variant(name: &str) -> Result<Variant, String> {

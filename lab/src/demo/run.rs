@@ -6,7 +6,7 @@ use super::report::{Clean, Outcome, Recorded, Report};
 use crate::live::{Client, Interrupts, Job, Run};
 use anyhow::{Result, ensure};
 use command::Exit;
-use datasets::{Attack, Family, Plot, Services, Tools, World, network};
+use datasets::{Attack, Family, Observation, Plot, Services, Tools, World, network, plot};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Instant;
 
@@ -47,7 +47,7 @@ pub fn run(args: &DemoArgs, interrupts: &Interrupts) -> Result<Report> {
 fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts) -> Result<Report> {
     let client = Client::new(world, world.state(), interrupts)?;
     let home = world.home().to_string_lossy().into_owned();
-    let sessions = plot.recorded();
+    let sessions = plot::recorded(plot);
     let progress = Progress::new(sessions.len() + 1 + Family::ALL.len() + Attack::ALL.len());
     let mut report = Report::default();
     for session in &sessions {
@@ -60,7 +60,7 @@ fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts
     report.baselines = client.train(&[], &[])?;
     for family in Family::ALL {
         progress.step(&format!("a clean {} run", family.task()));
-        let session = plot.fresh(family, 0);
+        let session = plot::fresh(plot, family, 0);
         let run = client.enforce(&Job::of(&session, &world.place(&session)?))?;
         report.tier.clone_from(&run.summary.tier);
         report.clean.push(clean(family, &run, &home));
@@ -99,10 +99,10 @@ fn attacked(
     // What came before is not this attack's doing.
     drop(services.arrived());
     world.seal()?;
-    let session = plot.attack(attack);
+    let session = plot::attack(plot, attack);
     let placed = world.place(&session)?;
     let run = client.enforce(&Job::of(&session, &placed))?;
-    let seen = world.observe(attack, &session, &placed.workspace, &run.printed, services);
+    let seen = Observation::of(world, attack, &session, &placed.workspace, &run.printed, services);
     let stage = run.summary.stopped_by.clone();
     Ok(Outcome {
         name: attack.name().to_owned(),

@@ -6,6 +6,7 @@ use command::table;
 use command::user;
 use command::{Exit, State};
 use eval::SessionScore;
+use event::{AgentName, TaskName, Tasks};
 use models::{Thresholds, Verdict};
 use nix::unistd::Uid;
 use profiler::Library;
@@ -22,10 +23,10 @@ baseline is optimistic, and marked.\n\nExamples:\n  sudo wardline-lab eval repla
 pub struct Args {
     /// Only this agent
     #[arg(long)]
-    pub agent: Option<String>,
+    pub agent: Option<AgentName>,
     /// Only this task
     #[arg(long)]
-    pub task: Option<String>,
+    pub task: Option<TaskName>,
     /// One JSON object
     #[arg(long)]
     pub json: bool,
@@ -49,19 +50,19 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let uid = user::owner(args.user.as_deref(), state)?;
     let reader = state.existing_store(uid)?;
     let library = Library::new(state.user(uid));
-    let wanted = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
+    let of_agent = |agent: &AgentName| args.agent.as_ref().is_none_or(|wanted| wanted == agent);
+    let of_task = |task: &Tasks| args.task.as_ref().is_none_or(|wanted| task.is_only(wanted));
     let sessions = reader.sessions()?;
     let mut scores = Vec::new();
     for entry in library.list()? {
-        if !wanted(&args.agent, &entry.agent) || !wanted(&args.task, &entry.task) {
+        if !of_agent(&entry.agent) || !of_task(&entry.task) {
             continue;
         }
         let baseline = Arc::new(library.load(&entry.agent, &entry.task)?);
-        for session in
-            sessions.iter().filter(|session| session.complete && session.meta.agent == *entry.agent)
+        for session in sessions.iter().filter(|session| session.complete && session.meta.agent == entry.agent)
         {
             let segments: Vec<u32> =
-                session.segments.iter().filter(|s| s.task == *entry.task).map(|s| s.index).collect();
+                session.segments.iter().filter(|s| entry.task.is_only(&s.task)).map(|s| s.index).collect();
             if !segments.is_empty() {
                 scores.push(eval::replay(
                     &reader,

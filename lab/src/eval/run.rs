@@ -46,27 +46,63 @@ pub struct Args {
     pub json: bool,
 }
 
+/// What is to be done, checked before anything is made.
+struct Plan<'a> {
+    /// The corpus that is made first, and how much of everything.
+    made: Option<(Profile, &'a Path)>,
+    corpora: &'a [PathBuf],
+    out: PathBuf,
+    options: Options,
+}
+
+impl<'a> Plan<'a> {
+    fn of(args: &'a Args) -> Result<Self> {
+        let Some(first) = args.corpus.first() else {
+            return Err(Exit::Usage.error("say where the corpus lies: `--corpus DIR`"));
+        };
+        if args.profile.is_some() && args.corpus.len() > 1 {
+            return Err(Exit::Usage.error("a corpus is made in one directory: leave out `--profile` to evaluate the parts that are there"));
+        }
+        let missing = args.corpus.iter().find(|corpus| args.profile.is_none() && !Corpus::exists(corpus));
+        if let Some(missing) = missing {
+            return Err(Exit::Usage.error(format!(
+                "there is no corpus in `{}`: make one with `--profile smoke`, `quick` or `full`",
+                missing.display()
+            )));
+        }
+        if let Some(out) = &args.out {
+            // Where it cannot be written, that is said now and not after hours.
+            std::fs::create_dir_all(out)
+                .and_then(|()| tempfile::tempfile_in(out))
+                .with_context(unwritten(out))?;
+        }
+        let out = args.out.clone().unwrap_or_else(|| first.join("evaluation"));
+        Ok(Self {
+            made: args.profile.map(|profile| (profile, first.as_path())),
+            corpora: &args.corpus,
+            out,
+            options: Options {
+                seed: args.seed,
+                commit: args.commit.clone(),
+                channels: args.channels,
+                wardline: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+        })
+    }
+}
+
+fn unwritten(out: &Path) -> impl FnOnce() -> String {
+    move || format!("the result cannot be written to `{}`", out.display())
+}
+
 /// Evaluates.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    if let Some(profile) = args.profile {
-        let [corpus] = args.corpus.as_slice() else {
-            return Err(Exit::Usage.error("a corpus is made in one directory: leave out `--profile` to evaluate the parts that are there"));
-        };
-        make(profile, corpus, args.seed)?;
-    } else if let Some(missing) = args.corpus.iter().find(|corpus| !Corpus::exists(corpus)) {
-        return Err(Exit::Usage.error(format!(
-            "there is no corpus in `{}`: make one with `--profile smoke`, `quick` or `full`",
-            missing.display()
-        )));
+    let Plan { made, corpora, out, options } = Plan::of(args)?;
+    if let Some((profile, corpus)) = made {
+        make(profile, corpus, options.seed)?;
     }
-    let parts = args.corpus.iter().map(|corpus| Corpus::open(corpus)).collect::<Result<Vec<_>, _>>()?;
+    let parts = corpora.iter().map(|corpus| Corpus::open(corpus)).collect::<Result<Vec<_>, _>>()?;
     let bar = bar();
-    let options = Options {
-        seed: args.seed,
-        commit: args.commit.clone(),
-        channels: args.channels,
-        wardline: env!("CARGO_PKG_VERSION").to_owned(),
-    };
     let result = eval::evaluate(&parts, &scenarios()?, &options, &|what, done, of| {
         bar.set_message(what.to_owned());
         bar.set_length(of as u64);
@@ -74,8 +110,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     });
     bar.finish_and_clear();
     let Evaluation { result, channels } = result?;
-    let out = args.out.clone().unwrap_or_else(|| parts[0].path().join("evaluation"));
-    std::fs::create_dir_all(&out).with_context(|| format!("`{}` cannot be made", out.display()))?;
+    std::fs::create_dir_all(&out).with_context(unwritten(&out))?;
     report::write_json(&out, &result)?;
     report::write_views(&out, &result)?;
     if let Some(channels) = channels {

@@ -10,7 +10,7 @@ use datasets::model::Model;
 use datasets::repository::{Prepared, Repository};
 use datasets::scenario::{self, Delegates, Scenario, Seen, Watch};
 use datasets::template::Family;
-use datasets::{PackageIndex, Packages, Script, Services, World, network};
+use datasets::{PackageIndex, Packages, Script, Services, World, network, observe};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -173,7 +173,7 @@ impl<'i> Stage<'i> {
         drop(self.services.arrived());
         let ended = self.client.run(mode, job)?;
         let observed = Observed {
-            secret_bytes_read: self.world.secret_bytes_read(&ended.printed),
+            secret_bytes_read: observe::secret_bytes_read(&self.world, &ended.printed),
             bytes_sent: self.services.arrived().len() as u64,
             ..Observed::default()
         };

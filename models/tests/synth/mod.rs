@@ -422,8 +422,8 @@ pub fn baseline(task: Task, sessions: u64, seed: u64) -> Arc<Baseline> {
 pub fn baseline_of(task: Task, sessions: Vec<Session>, seed: u64) -> Arc<Baseline> {
     let corpus = Sessions(sessions);
     let options = models::train::Options {
-        agent: "codex".into(),
-        task: format!("{task:?}"),
+        agent: "codex".parse().unwrap(),
+        task: format!("{task:?}").parse().unwrap(),
         seed,
         ..Default::default()
     };

@@ -2,9 +2,10 @@
 
 use super::phrase::begins;
 use super::token::{Text, Token};
-use crate::read::{MAX_TEXT, site};
-use crate::rule::Policy;
+use crate::policy::Policy;
+use crate::policy::read::reader::MAX_TEXT;
 use crate::site::Site;
+use crate::site::site;
 use std::path::Path;
 
 /// Places that stand somewhere in a sentence.

@@ -8,7 +8,8 @@ use super::voice::{
     REPLACED, ROUTINE, SOURCE, TASK, WHY,
 };
 use crate::day::Day;
-use crate::rule::{Effect, Layer, Policy, Rule, Walk};
+use crate::policy::Policy;
+use crate::rule::{Effect, Layer, Rule, Walk};
 use std::path::Path;
 
 /// The rule of a layer that a text says, if it says one and nothing else.
@@ -95,16 +96,16 @@ mod tests {
     fn path() -> impl Strategy<Value = String> {
         prop::collection::vec("[^\\p{C}/*~]{1,12}", 1..4)
             .prop_map(|parts| parts.join("/"))
-            .prop_filter("a plain path", |path| crate::read::site("home", path).is_ok())
+            .prop_filter("a plain path", |path| crate::site::site("home", path).is_ok())
     }
 
     fn name() -> impl Strategy<Value = String> {
-        "[^\\p{C}/*~]{1,9}".prop_filter("a plain name", |name| crate::read::site("name", name).is_ok())
+        "[^\\p{C}/*~]{1,9}".prop_filter("a plain name", |name| crate::site::site("name", name).is_ok())
     }
 
     fn host() -> impl Strategy<Value = String> {
         "[a-z0-9]{1,8}(\\.[a-z0-9]{1,8}){1,3}"
-            .prop_filter("a name", |host| crate::read::site("host", host).is_ok())
+            .prop_filter("a name", |host| crate::site::site("host", host).is_ok())
     }
 
     fn day() -> impl Strategy<Value = Day> {

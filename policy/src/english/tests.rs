@@ -1,8 +1,8 @@
 #![expect(clippy::string_slice, reason = "rules are told by a first letter in ASCII")]
 
 use super::*;
-use crate::read::site;
 use crate::rule::What;
+use crate::site::site;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

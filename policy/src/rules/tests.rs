@@ -1,5 +1,5 @@
+use super::attempt::{Deed, Ground};
 use super::*;
-use crate::attempt::{Deed, Ground};
 use proptest::prelude::*;
 use std::collections::HashMap;
 

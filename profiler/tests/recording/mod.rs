@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use event::{
-    Access, Address, Alert, Captured, Context, Event, Exe, File, Loss, Object, Op, Origin, Outcome, Segment,
-    SessionMeta, Stage, Summary, Syscall,
+    Access, Address, Alert, Captured, Context, Event, Exe, File, Loss, Mode, Object, Op, Origin, Outcome,
+    Segment, SessionMeta, Stage, Summary, Syscall,
 };
 use std::path::{Path, PathBuf};
 use store::{Recorder, SessionId};
@@ -44,16 +44,16 @@ impl Recording {
 
     /// A guarded session of one task in which a file was changed besides, unrefused; returns its number.
     pub fn guarded(&mut self, agent: &str, task: &str, file: &str, seed: u64) -> i64 {
-        self.changing("enforce", agent, task, file, seed)
+        self.changing(Mode::Enforce, agent, task, file, seed)
     }
 
     /// The same, recorded.
     pub fn changed(&mut self, agent: &str, task: &str, file: &str, seed: u64) -> i64 {
-        self.changing("record", agent, task, file, seed)
+        self.changing(Mode::Record, agent, task, file, seed)
     }
 
-    fn changing(&mut self, mode: &str, agent: &str, task: &str, file: &str, seed: u64) -> i64 {
-        let meta = SessionMeta { mode: mode.into(), ..meta(agent, task) };
+    fn changing(&mut self, mode: Mode, agent: &str, task: &str, file: &str, seed: u64) -> i64 {
+        let meta = SessionMeta { mode, ..meta(agent, task) };
         let id = self.recorder.begin_session(&meta).unwrap();
         let mut time_ns = 1;
         self.work(id, 0, task, seed, &mut time_ns);
@@ -139,8 +139,8 @@ fn meta(agent: &str, task: &str) -> SessionMeta {
             home: "/home/u".into(),
             ..Context::default()
         },
-        mode: "record".into(),
-        tier: "lsm".into(),
+        mode: Mode::Record,
+        tier: event::Tier::Lsm,
         kernel: "6.12".into(),
         started_unix_ns: 0,
         started_boot_ns: 0,

@@ -66,8 +66,9 @@ fn path_of(path: &BString) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use event::Mode;
     use std::os::unix::net::UnixStream;
-    use wire::{Confinement, Mode};
+    use wire::Confinement;
 
     fn request(pid: u32) -> Begin {
         let (uid, gid) = process::owner(std::process::id()).unwrap();

@@ -4,16 +4,16 @@
 use super::attach::{self, Taken};
 use super::end::{self, Leaving};
 use super::exchange::answer;
-use super::lease::Lease;
+use super::lease::{self, Lease};
 use super::machine::cgroup_prefix;
 use super::peer::Peer;
 use super::running::Running;
 use super::sessions::Slot;
 use super::shared::Shared;
-use super::{admission, client, keys};
+use super::{admission, client, keys, rules, task};
 use crate::broker::Broker;
 use bstr::BString;
-use event::{Context, SessionMeta};
+use event::{Context, Mode, SessionMeta};
 use guard::cgroup::Cgroup;
 use guard::session::{Recording, names};
 use guard::{Opening, canary, repository};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sys::clock::boot_ns;
 use sys::process;
-use wire::{self, Begin, Mode, Ready, Refused, Reply, Request, Why};
+use wire::{self, Begin, Ready, Refused, Reply, Request, Why};
 
 /// Serves a session's connection to its end.
 pub(super) fn serve(
@@ -45,7 +45,7 @@ pub(super) fn serve(
     let (begin, held) = shared.armer.look(of, admit)?;
     // Ending just now: hanging up lets the client start another supervisor.
     let Some(slot) = shared.sessions.slot(peer.uid)?.map(Arc::new) else { return Ok(None) };
-    let lease = Arc::new(shared.lease()?);
+    let lease = Arc::new(lease::take(shared)?);
     if begin.attach {
         attach::check(&lease, peer, begin.pid)?;
     }
@@ -114,7 +114,8 @@ pub(super) fn serve(
 /// The rules may have become other ones while the session was armed; what is to be told. Under rules that cannot be obeyed nobody
 /// enters.
 fn take_rules_written_meanwhile(shared: &Shared, running: &Running) -> Result<Vec<String>, Refused> {
-    let took = shared.take_rules(running).ok_or_else(|| Refused::new(Why::Failed, "the session is over"))?;
+    let took =
+        rules::take(shared, running).ok_or_else(|| Refused::new(Why::Failed, "the session is over"))?;
     took.became.map_err(|why| Refused::new(Why::Policy, why))?;
     Ok(took.warnings)
 }
@@ -187,7 +188,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
     let rules = if begin.attach { rules.lending_nothing() } else { rules };
     let baseline = match begin.mode {
         Mode::Record => None,
-        _ => shared.baseline(begin.uid, &begin.agent, &begin.task, None)?,
+        _ => task::baseline(shared, begin.uid, &begin.agent, &begin.task, None)?,
     };
     let mut command = begin.command.clone();
     shared.sessions.redactor().arguments(&mut command, false);
@@ -241,7 +242,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
     notes.splice(0..0, live.notes());
     let ready = Ready {
         session: number.to_string(),
-        tier: lease.kernel.tier().name().to_owned(),
+        tier: lease.kernel.tier(),
         cgroup: path,
         processes: 0,
         variables: Vec::new(),
@@ -293,8 +294,8 @@ fn meta(lease: &Lease, begin: &Begin, command: &[BString]) -> SessionMeta {
             uid: begin.uid,
             resolvers: names::configured(),
         },
-        mode: begin.mode.name().to_owned(),
-        tier: lease.kernel.tier().name().to_owned(),
+        mode: begin.mode,
+        tier: lease.kernel.tier(),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         started_unix_ns: i64::try_from(now).unwrap_or(i64::MAX),
         started_boot_ns: boot_ns(),

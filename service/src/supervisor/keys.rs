@@ -8,9 +8,10 @@ use super::shared::Shared;
 use crate::broker::process::Prepared;
 use crate::broker::{Broker, Wanted, path_of};
 use bstr::BString;
+use event::Mode;
 use guard::t0::KeyFiles;
 use std::sync::Arc;
-use wire::{Begin, Mode, Ready};
+use wire::{Begin, Ready};
 
 /// Looks at the user's keys, and starts what uses them, where there are any. A session that has no such thing goes on, and
 /// has no keys.

@@ -9,7 +9,7 @@ use crate::keeper::Keeper;
 use collector::Kernel;
 use guard::{Guard, cgroup};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use sys::mountinfo::cgroup_root;
 use wire::{Refused, Why};
 
@@ -45,94 +45,88 @@ impl Drop for Lease {
     }
 }
 
-impl Shared {
-    pub(super) fn machine(&self) -> MutexGuard<'_, Option<Machine>> {
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+/// The kernel side, loaded and attached for one more session.
+pub(super) fn take(shared: &Arc<Shared>) -> Result<Lease, Refused> {
+    let cannot = |e: Error| Refused::new(Why::CannotProtect, format!("nothing can be guarded here: {e}"));
+    let mut loaded = shared.machine();
+    if loaded.is_none() {
+        let machine = Machine::load(&shared.setup, &shared.starter, &shared.sessions).map_err(cannot)?;
+        *shared.kernel.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&machine.kernel));
+        *loaded = Some(machine);
     }
-
-    /// The kernel side, loaded and attached for one more session.
-    pub(super) fn lease(self: &Arc<Self>) -> Result<Lease, Refused> {
-        let cannot = |e: Error| Refused::new(Why::CannotProtect, format!("nothing can be guarded here: {e}"));
-        let mut loaded = self.machine();
-        if loaded.is_none() {
-            let machine = Machine::load(&self.setup, &self.starter, &self.sessions).map_err(cannot)?;
-            *self.kernel.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&machine.kernel));
-            *loaded = Some(machine);
-        }
-        let machine =
-            loaded.as_mut().ok_or_else(|| Refused::new(Why::Failed, "the kernel side is not loaded"))?;
-        machine.kernel.attach().map_err(|e| cannot(e.into()))?;
-        if machine.users == 0 {
-            // Nobody has pushed it on while nobody was inside.
-            machine.pump.begin();
-        }
-        machine.users += 1;
-        Ok(Lease {
-            shared: Arc::clone(self),
-            kernel: Arc::clone(&machine.kernel),
-            guard: Arc::clone(&machine.guard),
-            pump: Arc::clone(&machine.pump),
-        })
+    let machine =
+        loaded.as_mut().ok_or_else(|| Refused::new(Why::Failed, "the kernel side is not loaded"))?;
+    machine.kernel.attach().map_err(|e| cannot(e.into()))?;
+    if machine.users == 0 {
+        // Nobody has pushed it on while nobody was inside.
+        machine.pump.begin();
     }
+    machine.users += 1;
+    Ok(Lease {
+        shared: Arc::clone(shared),
+        kernel: Arc::clone(&machine.kernel),
+        guard: Arc::clone(&machine.guard),
+        pump: Arc::clone(&machine.pump),
+    })
+}
 
-    /// Continues a doorkeeper that was stopped.
-    pub(super) fn look_after_doorkeeper(&self) {
-        if let Some(group) = self.machine().as_ref().and_then(|machine| machine.guard.group()) {
-            group.look_after();
+/// Continues a doorkeeper that was stopped.
+pub(super) fn look_after_doorkeeper(shared: &Shared) {
+    if let Some(group) = shared.machine().as_ref().and_then(|machine| machine.guard.group()) {
+        group.look_after();
+    }
+}
+
+/// Starts another keeper when the first was killed; without one, no session may go on.
+pub(super) fn look_after_keeper(shared: &Shared) {
+    let mut loaded = shared.machine();
+    let Some(machine) = loaded.as_mut() else { return };
+    if machine.keeper.is_alive() {
+        return;
+    }
+    tracing::error!("the keeper is gone: starting another one");
+    let started = Keeper::start(&shared.starter, &cgroup_prefix(), &machine.kernel);
+    match started
+        .and_then(|keeper| machine.kernel.protect(keeper.pid()).map(|()| keeper).map_err(Error::from))
+    {
+        Ok(keeper) => machine.keeper = keeper,
+        Err(error) => {
+            tracing::error!(%error, "no keeper: every session ends");
+            drop(loaded);
+            shared.sessions.kill_all();
+            shared.stop.store(true, Ordering::Release);
         }
     }
+}
 
-    /// Starts another keeper when the first was killed; without one, no session may go on.
-    pub(super) fn look_after_keeper(&self) {
-        let mut loaded = self.machine();
-        let Some(machine) = loaded.as_mut() else { return };
-        if machine.keeper.is_alive() {
+/// Without a starter nobody can be started again, the keeper included: no session may go on.
+pub(super) fn look_after_starter(shared: &Shared) {
+    if !shared.starter.look_after() && !shared.stop.swap(true, Ordering::AcqRel) {
+        tracing::error!("what starts other processes is gone: every session ends");
+        shared.sessions.close();
+        shared.sessions.kill_all();
+    }
+}
+
+/// Detaches and forgets the kernel side. Nobody is inside any more.
+pub(super) fn unload(shared: &Shared) {
+    *shared.kernel.write().unwrap_or_else(PoisonError::into_inner) = None;
+    if let Some(machine) = shared.machine().take() {
+        // Whoever is not known to have ended is ended before nothing guards any more.
+        if !shared.sessions.is_empty() {
+            tracing::error!("sessions are left: the keeper ends them");
+            machine.keeper.kill();
+            machine.kernel.detach();
             return;
         }
-        tracing::error!("the keeper is gone: starting another one");
-        let started = Keeper::start(&self.starter, &cgroup_prefix(), &machine.kernel);
-        match started
-            .and_then(|keeper| machine.kernel.protect(keeper.pid()).map(|()| keeper).map_err(Error::from))
-        {
-            Ok(keeper) => machine.keeper = keeper,
-            Err(error) => {
-                tracing::error!(%error, "no keeper: every session ends");
-                drop(loaded);
-                self.sessions.kill_all();
-                self.stop.store(true, Ordering::Release);
-            }
-        }
+        machine.kernel.detach();
+        machine.keeper.dismiss();
     }
-
-    /// Without a starter nobody can be started again, the keeper included: no session may go on.
-    pub(super) fn look_after_starter(&self) {
-        if !self.starter.look_after() && !self.stop.swap(true, Ordering::AcqRel) {
-            tracing::error!("what starts other processes is gone: every session ends");
-            self.sessions.close();
-            self.sessions.kill_all();
-        }
-    }
-
-    /// Detaches and forgets the kernel side. Nobody is inside any more.
-    pub(super) fn unload(&self) {
-        *self.kernel.write().unwrap_or_else(PoisonError::into_inner) = None;
-        if let Some(machine) = self.machine().take() {
-            // Whoever is not known to have ended is ended before nothing guards any more.
-            if !self.sessions.is_empty() {
-                tracing::error!("sessions are left: the keeper ends them");
-                machine.keeper.kill();
-                machine.kernel.detach();
-                return;
-            }
-            machine.kernel.detach();
-            machine.keeper.dismiss();
-        }
-        if let Ok(root) = cgroup_root() {
-            #[expect(
-                clippy::let_underscore_must_use,
-                reason = "another supervisor may have cgroups in it; then it stays"
-            )]
-            let _ = std::fs::remove_dir(root.join(cgroup::PARENT));
-        }
+    if let Ok(root) = cgroup_root() {
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "another supervisor may have cgroups in it; then it stays"
+        )]
+        let _ = std::fs::remove_dir(root.join(cgroup::PARENT));
     }
 }

@@ -115,7 +115,7 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         #[expect(clippy::let_underscore_must_use, reason = "a socket that is gone is not found either")]
         let _ = fs::remove_file(socket);
     }
-    shared.unload();
+    lease::unload(&shared);
     shared.notices.close();
     // A thread that a file system keeps from ending keeps what is shared.
     shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -188,9 +188,9 @@ fn accept_all(shared: &Arc<Shared>, listeners: [UnixListener; 2]) -> std::io::Re
                 accept(shared, stream);
                 busy = Instant::now();
             }
-            shared.look_after_starter();
-            shared.look_after_keeper();
-            shared.look_after_doorkeeper();
+            lease::look_after_starter(shared);
+            lease::look_after_keeper(shared);
+            lease::look_after_doorkeeper(shared);
             shared.tellers.look_after();
             if !shared.sessions.is_empty() || !shared.armer.is_idle() {
                 busy = Instant::now();

@@ -3,11 +3,11 @@
 //! Tightening is open to the session's owner; so is loosening what was learned; root may both. Everybody who is inside a
 //! session was refused before.
 
-use super::begin;
 use super::exchange::{answer, next};
 use super::peer::Peer;
 use super::running::Running;
 use super::shared::Shared;
+use super::{begin, rules, task};
 use crate::starter::Order;
 use crate::teller;
 use event::{SessionRef, TaskName};
@@ -48,11 +48,11 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: &UnixStream, peer: &Arc<Peer>,
         Request::Stop { kill_sessions } => stop(shared, stream, peer, kill_sessions),
         Request::Sessions => Ok(Some(Reply::Sessions(shared.sessions.list(visible(peer))))),
         Request::Task { session, owner, task } => {
-            shared.named(peer, session, owner).and_then(|running| switch(shared, &running, &task)).map(Some)
+            named(shared, peer, session, owner).and_then(|running| switch(shared, &running, &task)).map(Some)
         }
         Request::Rules { session, owner } => take_rules(shared, peer, session, owner).map(Some),
         Request::StopSession { session, owner, action } => {
-            shared.named(peer, session, owner).and_then(|running| act(shared, &running, action)).map(Some)
+            named(shared, peer, session, owner).and_then(|running| act(shared, &running, action)).map(Some)
         }
         Request::Read { args } => read(shared, peer, args, fds).map(Some),
         Request::Ended { .. }
@@ -96,11 +96,14 @@ fn visible(peer: &Peer) -> Option<u32> {
     (!peer.is_root()).then_some(peer.uid)
 }
 
-impl Shared {
-    /// The running session that a peer names, if it is the peer's.
-    fn named(&self, peer: &Peer, session: SessionRef, owner: Option<u32>) -> Result<Arc<Running>, Refused> {
-        self.sessions.find(session, whose(peer, owner)?)
-    }
+/// The running session that a peer names, if it is the peer's.
+fn named(
+    shared: &Shared,
+    peer: &Peer,
+    session: SessionRef,
+    owner: Option<u32>,
+) -> Result<Arc<Running>, Refused> {
+    shared.sessions.find(session, whose(peer, owner)?)
 }
 
 /// Whose sessions a peer means; `None`: everybody's.
@@ -120,14 +123,14 @@ fn take_rules(
     owner: Option<u32>,
 ) -> Result<Reply, Refused> {
     let sessions = match session {
-        Some(session) => vec![shared.named(peer, session, owner)?],
+        Some(session) => vec![named(shared, peer, session, owner)?],
         None => shared.sessions.of(whose(peer, owner)?),
     };
-    Ok(Reply::Rules(sessions.iter().filter_map(|running| shared.take_rules(running)).collect()))
+    Ok(Reply::Rules(sessions.iter().filter_map(|running| rules::take(shared, running)).collect()))
 }
 
 fn switch(shared: &Shared, running: &Running, task: &TaskName) -> Result<Reply, Refused> {
-    let said = shared.switch(running, task)?;
+    let said = task::switch(shared, running, task)?;
     tracing::info!(session = running.id(), task = task.as_str(), "task switched");
     Ok(Reply::Rules(vec![said]))
 }
@@ -226,7 +229,7 @@ fn tail(
     session: Option<SessionRef>,
     count: usize,
 ) -> Result<Option<Reply>, Refused> {
-    let running = session.map(|session| shared.named(peer, session, None)).transpose();
+    let running = session.map(|session| named(shared, peer, session, None)).transpose();
     // Where none runs, the last one is that of which something was told last.
     let last = || teller::past(&shared.setup.state, visible(peer), None, 1).pop().map(|last| last.session);
     let name = match (&running, session) {

@@ -3,67 +3,66 @@
 use super::running::Running;
 use super::shared::Shared;
 use bstr::BString;
+use event::Mode;
 use guard::{Live, repository};
 use policy::Taken;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use wire::{Mode, Refused, TookRules, Why};
+use wire::{Refused, TookRules, Why};
 
 /// Of what is not closed, so much is told of a session.
 const WARNINGS_MAX: usize = 20;
 
-impl Shared {
-    /// Has a session obey what closes of the rules under which one of its user would begin now; what became of its rules. `None`: it
-    /// is over.
-    pub(super) fn take_rules(&self, running: &Running) -> Option<TookRules> {
-        let _changing = running.changing();
-        let asked = |live: &mut Live| (live.taking(), live.meta().clone(), live.mode() == Mode::Shadow);
-        let (taking, meta, is_watched) = running.with(asked)?;
-        let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
-        let workspaces: Vec<PathBuf> = meta.context.workspaces.iter().map(path).collect();
-        let uid = running.uid;
-        let look = move || {
-            let rules = repository::of_running(uid, meta.agent.as_str(), &workspaces)
-                .map_err(|trouble| Refused::new(Why::Policy, trouble.to_string()))?;
-            taking.take(&rules).map_err(stays)
-        };
-        let told = |became, warnings| TookRules { session: running.id(), became, warnings };
-        let (taken, closing) = match self.armer.look(uid, look) {
-            Ok(looked) => looked,
-            Err(refused) => return Some(told(Err(refused.message), Vec::new())),
-        };
-        let said = match is_watched {
-            true => format!("{} (it only watches: nothing is refused)", said(&taken)),
-            false => said(&taken),
-        };
-        let mut warnings = Vec::new();
-        if let Some(closing) = closing {
-            let obeyed = running.with(|live| {
-                let obeyed = live.obey(closing);
-                if let Ok(warnings) = &obeyed {
-                    if !(taken.begin.is_empty() && taken.end.is_empty()) {
-                        live.note(format!("when it ran, its rules became other ones: {said}"));
-                    }
-                    warnings.iter().for_each(|warning| live.note(warning.clone()));
+/// Has a session obey what closes of the rules under which one of its user would begin now; what became of its rules. `None`: it
+/// is over.
+pub(super) fn take(shared: &Shared, running: &Running) -> Option<TookRules> {
+    let _changing = running.changing();
+    let asked = |live: &mut Live| (live.taking(), live.meta().clone(), live.mode() == Mode::Shadow);
+    let (taking, meta, is_watched) = running.with(asked)?;
+    let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
+    let workspaces: Vec<PathBuf> = meta.context.workspaces.iter().map(path).collect();
+    let uid = running.uid;
+    let look = move || {
+        let rules = repository::of_running(uid, meta.agent.as_str(), &workspaces)
+            .map_err(|trouble| Refused::new(Why::Policy, trouble.to_string()))?;
+        taking.take(&rules).map_err(stays)
+    };
+    let told = |became, warnings| TookRules { session: running.id(), became, warnings };
+    let (taken, closing) = match shared.armer.look(uid, look) {
+        Ok(looked) => looked,
+        Err(refused) => return Some(told(Err(refused.message), Vec::new())),
+    };
+    let said = match is_watched {
+        true => format!("{} (it only watches: nothing is refused)", said(&taken)),
+        false => said(&taken),
+    };
+    let mut warnings = Vec::new();
+    if let Some(closing) = closing {
+        let obeyed = running.with(|live| {
+            let obeyed = live.obey(closing);
+            if let Ok(warnings) = &obeyed {
+                if !(taken.begin.is_empty() && taken.end.is_empty()) {
+                    live.note(format!("when it ran, its rules became other ones: {said}"));
                 }
-                obeyed
-            });
-            match obeyed? {
-                Ok(more) => warnings = more,
-                Err(error) => return Some(told(Err(stays(error).message), Vec::new())),
+                warnings.iter().for_each(|warning| live.note(warning.clone()));
             }
+            obeyed
+        });
+        match obeyed? {
+            Ok(more) => warnings = more,
+            Err(error) => return Some(told(Err(stays(error).message), Vec::new())),
         }
-        tracing::info!(session = running.id(), said, ?warnings, "rules taken");
-        match warnings.len().saturating_sub(WARNINGS_MAX) {
-            0 => {}
-            more => {
-                warnings.truncate(WARNINGS_MAX);
-                warnings.push(format!("and {more} more"));
-            }
-        }
-        Some(told(Ok(said), warnings))
     }
+    tracing::info!(session = running.id(), said, ?warnings, "rules taken");
+    match warnings.len().saturating_sub(WARNINGS_MAX) {
+        0 => {}
+        more => {
+            warnings.truncate(WARNINGS_MAX);
+            warnings.push(format!("and {more} more"));
+        }
+    }
+    Some(told(Ok(said), warnings))
 }
 
 fn stays(error: guard::Error) -> Refused {

@@ -135,7 +135,7 @@ impl Running {
             session: self.id(),
             agent: live.meta().agent.clone(),
             task: live.segment().task.clone(),
-            mode: live.mode().name().to_owned(),
+            mode: live.mode(),
             state: if live.is_frozen() { "frozen" } else { "running" }.to_owned(),
             uid: self.uid,
             command: live.meta().command.clone(),

@@ -15,7 +15,7 @@ use guard::session::Patience;
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use wire::{Refused, Why};
 
 /// What all threads share.
@@ -41,6 +41,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The kernel side, where it is loaded.
+    pub(super) fn machine(&self) -> MutexGuard<'_, Option<Machine>> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether a process is inside a session.
     pub(super) fn is_member(&self, pid: u32) -> Result<bool, Error> {
         let kernel = self.kernel.read().unwrap_or_else(PoisonError::into_inner);

@@ -354,8 +354,8 @@ mod tests {
         SessionMeta {
             agent: "a".parse().unwrap(),
             task: "t".parse().unwrap(),
-            mode: "record".into(),
-            tier: "lsm".into(),
+            mode: event::Mode::Record,
+            tier: event::Tier::Lsm,
             ..SessionMeta::default()
         }
     }

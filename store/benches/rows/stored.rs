@@ -77,8 +77,8 @@ fn meta() -> SessionMeta {
         agent: "codex".parse().expect("a name"),
         task: "edit".parse().expect("a name"),
         command: vec!["codex".into()],
-        mode: "record".into(),
-        tier: "lsm".into(),
+        mode: event::Mode::Record,
+        tier: event::Tier::Lsm,
         kernel: "6.12.0".into(),
         ..SessionMeta::default()
     }

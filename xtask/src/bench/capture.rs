@@ -34,14 +34,6 @@ pub struct Capture {
     output: Output,
 }
 
-impl Outcome {
-    /// A workload under a condition, if both were measured.
-    pub fn find(&self, workload: Workload, condition: Condition) -> Option<&Compared> {
-        let measurement = self.workloads.iter().find(|measurement| measurement.workload == workload)?;
-        measurement.compared.iter().find(|compared| compared.condition == condition)
-    }
-}
-
 /// Measures and writes.
 pub fn run(arguments: &Capture) -> Result<()> {
     let head = arguments.output.head()?;

@@ -18,6 +18,14 @@ pub struct Outcome {
     pub workloads: Vec<Measurement>,
 }
 
+impl Outcome {
+    /// A workload under a condition, if both were measured.
+    pub fn find(&self, workload: Workload, condition: Condition) -> Option<&Compared> {
+        let measurement = self.workloads.iter().find(|measurement| measurement.workload == workload)?;
+        measurement.compared.iter().find(|compared| compared.condition == condition)
+    }
+}
+
 /// One workload.
 #[derive(Serialize, Deserialize)]
 pub struct Measurement {

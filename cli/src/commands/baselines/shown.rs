@@ -3,7 +3,7 @@
 use crate::commands::trial;
 use command::add_line;
 use command::table::{self, count};
-use event::Reach;
+use event::{AgentName, Reach, Tasks, Tier};
 use models::{Baseline, Region};
 use serde::Serialize;
 
@@ -13,14 +13,14 @@ const LISTED: usize = 12;
 /// A baseline as it is shown.
 #[derive(Debug, Serialize)]
 pub struct Learned<'b> {
-    agent: &'b str,
-    task: &'b str,
+    agent: &'b AgentName,
+    task: &'b Tasks,
     sessions: usize,
     tokens: u64,
     syscalls: u64,
     workspaces: usize,
     trained_at_unix_ns: i64,
-    tier: &'b str,
+    tier: Tier,
     partial: bool,
     used: &'b [i64],
     left_out: &'b [(i64, String)],
@@ -70,7 +70,7 @@ impl<'b> Learned<'b> {
             syscalls: baseline.syscalls,
             workspaces: baseline.workspaces,
             trained_at_unix_ns: baseline.trained_at_unix_ns,
-            tier: &baseline.tier,
+            tier: baseline.tier,
             partial: baseline.partial,
             used: &baseline.provenance.used,
             left_out: &baseline.provenance.left_out,

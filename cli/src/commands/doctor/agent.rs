@@ -6,6 +6,7 @@ use crate::environment::{Environment, EnvironmentArgs};
 use anyhow::Result;
 use command::State;
 use command::user::UserArgs;
+use event::{AgentName, Tasks};
 use profiler::Library;
 use serde::Serialize;
 use std::ffi::OsString;
@@ -15,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 #[derive(Debug, Serialize)]
 pub struct Agent {
     /// Its name: its baselines have it.
-    name: String,
+    name: AgentName,
     /// Who it would run as.
     user: String,
     /// Where it was found, and whose environment it would have.
@@ -29,7 +30,7 @@ pub struct Agent {
 /// A baseline of its.
 #[derive(Debug, Serialize)]
 struct Learned {
-    task: String,
+    task: Tasks,
     /// What it does unless it is forced; `None`: it cannot be read.
     state: Option<models::State>,
     sessions: usize,
@@ -49,7 +50,7 @@ impl Agent {
         let held = Held::look(command, &environment, &user)?;
         let file = held.file().map(|file| file.as_os_str().as_bytes().to_owned());
         let words = command.iter().map(|word| word.as_bytes());
-        let name = agent::guess(words, file.as_deref()).to_string();
+        let name = agent::guess(words, file.as_deref());
         let nowhere = || {
             format!("{}: not found where it may look", command.first().unwrap_or(&OsString::new()).display())
         };
@@ -63,7 +64,7 @@ impl Agent {
         });
         Ok(Agent {
             baselines: baselines.collect(),
-            state: agent::state(&name, user.home.as_os_str().as_bytes())
+            state: agent::state(name.as_str(), user.home.as_os_str().as_bytes())
                 .iter()
                 .map(ToString::to_string)
                 .filter(|path| std::path::Path::new(path).exists())

@@ -2,7 +2,8 @@
 
 use super::agent::Agent;
 use super::facts::Facts;
-use collector::{Attached, Offsets, Tier};
+use collector::{Attached, Offsets};
+use event::Tier;
 use guard::canary::Row;
 use serde::Serialize;
 

@@ -1,10 +1,9 @@
 //! What was found, for people: on one page, or whole.
 
 use super::findings::Findings;
-use collector::Tier;
 use command::table;
 use command::{add_line, add_text};
-use event::{Fate, Means};
+use event::{Fate, Means, Tier};
 use wire::Confinement;
 
 /// Columns of a line of names.

@@ -19,14 +19,14 @@ fn at(name: &str, port: u16) -> Place {
 fn baseline(places: &[Place], sessions: u64) -> Arc<Baseline> {
     let novelty = Novelty::learn((0..sessions).map(|session| (session, places.iter())));
     Arc::new(Baseline {
-        agent: "a".into(),
-        task: "t".into(),
+        agent: "a".parse().unwrap(),
+        task: "t".parse().unwrap(),
         sessions: sessions as usize,
         tokens: 0,
         syscalls: 0,
         workspaces: 1,
         trained_at_unix_ns: 0,
-        tier: "lsm".into(),
+        tier: event::Tier::Lsm,
         provenance: models::Provenance::default(),
         vocabulary: event::vocabulary_hash(),
         partial: false,

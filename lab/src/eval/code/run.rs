@@ -6,7 +6,7 @@ use super::program::{self, Doings};
 use crate::live::{Client, Interrupts, Job, Run};
 use anyhow::{Context, Result, ensure};
 use command::State;
-use datasets::{Family, Handed, Placed, Plot, Profile, Services, Session, Tools, World, network};
+use datasets::{Family, Handed, Placed, Plot, Profile, Services, Session, Tools, World, network, plot};
 use eval::code::{Case, Effect, Language, Line, Machine, Outcome, Sort, sample};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -72,7 +72,7 @@ pub fn run(
         ordinary: BTreeSet::new(),
         session: args.after,
     };
-    let sessions = plot.recorded().into_iter().filter(|session| session.family == Family::Edit);
+    let sessions = plot::recorded(&plot).into_iter().filter(|session| session.family == Family::Edit);
     for session in sessions {
         play.record(&session)?;
     }
@@ -143,7 +143,7 @@ impl Play<'_> {
 
     /// A held-out session of normal work, and the tier.
     fn clean(&mut self, number: usize) -> Result<(Outcome, String)> {
-        let session = self.plot.fresh(Family::Edit, number);
+        let session = plot::fresh(self.plot, Family::Edit, number);
         let began = Instant::now();
         let placed = self.place(&session)?;
         let run = self.client.enforce_within(&Job::of(&session, &placed), self.limit)?;
@@ -160,7 +160,7 @@ impl Play<'_> {
             Language::Bash => ("bash", "try.sh"),
             Language::Python => ("python3", "try.py"),
         };
-        let session = self.plot.handed(self.session, &Handed { interpreter, file, code });
+        let session = plot::handed(self.plot, self.session, &Handed { interpreter, file, code });
         self.session += 1;
         let began = Instant::now();
         let placed = self.place(&session)?;
