@@ -1,4 +1,5 @@
 //! While the supervisor is late, enforced sessions stand still; when it is back they go on, and nothing has failed.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::bypass::{self, Fate};

@@ -1,5 +1,6 @@
 //! Recordings are kept well: a full disk stops the writing and nothing else, says so, and keeps what was committed; a reader
 //! holds up nobody; `wardline db` says what is there, and what is too old goes by itself.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::bypass::{self, Fate};
