@@ -1,5 +1,10 @@
 //! Who may say what: nobody inside a session has a say in how it is guarded, and a guard that dies takes its sessions
 //! along.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers are the test's own, or such as the kernel gives"
+)]
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result};
 use end_to_end::bypass::{self, Fate};
