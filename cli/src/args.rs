@@ -4,46 +4,11 @@ use crate::commands::{
     allow, baselines, db, demo, doctor, doorkeeper, export, forget, keeper, policy, review, run, sessions,
     show, stop, stop_session, supervisor, tail, task, train, why,
 };
-use clap::{Parser, Subcommand};
-use command::exit::EXIT_HELP;
-use command::{Common, style};
+use clap::Subcommand;
+use command::{Commands, Line};
 
-/// What stands below the list of commands.
-fn after_help() -> String {
-    format!(
-        "\
-Examples:
-  wardline doctor                             what can be prevented on this machine
-  sudo wardline enforce -- codex              guard an agent at once: the static deny-list
-  sudo wardline record --task edit -- codex   learn: about ten normal sessions of each task
-  sudo wardline train                         make baselines of what was recorded
-  sudo wardline enforce --task edit -- codex  guard it with what it normally does
-  sudo wardline tail                          follow denials and alerts
-
-{EXIT_HELP}"
-    )
-}
-
-/// Watches coding agents from the kernel, learns what each normally does for each kind of task, and denies in the
-/// kernel what does not belong.
-#[derive(Debug, Parser)]
-#[command(
-    name = "wardline",
-    version,
-    styles = style::HELP,
-    after_help = after_help(),
-    max_term_width = 100,
-    disable_help_subcommand = true,
-    arg_required_else_help = true
-)]
-pub struct Cli {
-    /// Options of every command
-    #[command(flatten)]
-    pub common: Common,
-    /// What to do
-    #[command(subcommand)]
-    pub command: Command,
-}
+/// The command line.
+pub type Cli = Line<Command>;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -109,10 +74,22 @@ pub enum Command {
     Teller,
 }
 
+impl Commands for Command {
+    const NAME: &'static str = "wardline";
+    const ABOUT: &'static str = "Watches coding agents from the kernel, learns what each normally does for each kind of task, and denies in the kernel what does not belong";
+    const EXAMPLES: &'static str = "\
+  wardline doctor                             what can be prevented on this machine
+  sudo wardline enforce -- codex              guard an agent at once: the static deny-list
+  sudo wardline record --task edit -- codex   learn: about ten normal sessions of each task
+  sudo wardline train                         make baselines of what was recorded
+  sudo wardline enforce --task edit -- codex  guard it with what it normally does
+  sudo wardline tail                          follow denials and alerts";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -1,6 +1,7 @@
 //! From the bytes of a ring record to an event. The bytes are the kernel side's, and are checked all the same: a record
 //! that does not add up is counted and left out.
 
+use crate::address;
 use crate::decoded::{Decoded, RequestId, Touched, captured, event};
 use crate::packet::packet;
 use crate::resolve::Resolver;
@@ -9,7 +10,7 @@ use bstr::BString;
 use event::{
     Access, Address, Captured, Decision, Event, Exe, Fate, File, Means, Object, Op, Origin, Outcome, Stage,
 };
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use zerocopy::FromBytes;
 
 const AF_UNIX: u16 = 1;
@@ -270,7 +271,7 @@ fn net(header: &Header, bytes: &[u8], resolver: &mut Resolver) -> Option<Decoded
             Object::Unix(File { path: BString::from(name), key: None, mode: 0, origin: Origin::Trusted })
         }
         AF_INET | AF_INET6 => Object::Address(Address {
-            ip: IpAddr::V6(Ipv6Addr::from(record.addr)).to_canonical(),
+            ip: address::of_bytes(record.addr),
             port: record.port,
             protocol: short(record.protocol),
             host: None,
@@ -313,7 +314,7 @@ fn said(record: &Net, names: &[u8], address: &[u8], resolver: &mut Resolver) -> 
             Object::Address(Address { ip, port: port()?, protocol, host: None })
         }
         AF_INET6 => {
-            let ip = IpAddr::from(*rest.get(6..)?.first_chunk::<16>()?).to_canonical();
+            let ip = address::of_bytes(*rest.get(6..)?.first_chunk()?);
             Object::Address(Address { ip, port: port()?, protocol, host: None })
         }
         AF_UNIX if rest.first().is_none_or(|&byte| byte == 0) => {

@@ -1,7 +1,8 @@
 //! DNS messages (RFC 1035, RFC 3596): the question, and the addresses that answer it. Bounded: every byte and every pointer
 //! is the network's.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::address;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Bytes of a name in presentation form, its longest (RFC 1035, 2.3.4).
 const NAME_MAX: usize = 253;
@@ -110,7 +111,7 @@ fn record(bytes: &[u8], at: usize) -> Option<(Record, usize)> {
         }
         (Some(owner), AAAA, INTERNET) => {
             let octets: [u8; 16] = data.try_into().ok()?;
-            Record::Address(owner, IpAddr::V6(Ipv6Addr::from(octets)).to_canonical())
+            Record::Address(owner, address::of_bytes(octets))
         }
         (Some(owner), CNAME, INTERNET) => match raw_name(bytes, start)? {
             (Some(target), after) if after <= end => Record::Alias(owner, target),
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_address_of_the_sixth_version_is_read() {
-        let ip: Ipv6Addr = "2001:db8::7".parse().unwrap();
+        let ip: std::net::Ipv6Addr = "2001:db8::7".parse().unwrap();
         let record = [&b"\xc0\x0c\0\x1c\0\x01\0\0\0\x3c\0\x10"[..], &ip.octets()].concat();
         assert_eq!(parse(&message(0x8180, &[&record])).unwrap().addresses, [IpAddr::V6(ip)]);
     }

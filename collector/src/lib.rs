@@ -3,6 +3,7 @@
 //! One direction: a ring record is decoded, resolved to an [`event::Event`] and handed on. Must never decide anything, and never
 //! believe what the guarded side wrote.
 
+mod address;
 mod batch;
 mod btf;
 mod calls;

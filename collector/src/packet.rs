@@ -1,12 +1,13 @@
 //! Packets that name hosts: DNS messages as they are, and the beginnings of TLS connections as operations of the process that
 //! connected.
 
+use crate::address;
 use crate::decoded::{Decoded, captured, event};
 use crate::heard::Dns;
 use crate::{dns, tls};
 use abi::{Header, Packet};
 use event::{Access, Address, Event, Host, HostOrigin, Object, Op, Outcome};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use zerocopy::FromBytes;
 
 const TCP: u16 = 6;
@@ -34,7 +35,7 @@ pub(crate) fn packet(header: &Header, bytes: &[u8]) -> Option<Decoded> {
 }
 
 fn remote(record: &Packet) -> IpAddr {
-    IpAddr::V6(Ipv6Addr::from(record.remote)).to_canonical()
+    address::of_bytes(record.remote)
 }
 
 /// Something that was asked of the other side of a packet by a name.

@@ -1,9 +1,10 @@
 //! What both programs have in common from the command line to the exit code.
 
+use crate::exit::EXIT_HELP;
 use crate::trust::UNSAFE_PATHS;
 use crate::{Exit, State, out, state, style};
 use anyhow::Result;
-use clap::{ArgAction, Args, Parser};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,6 +30,38 @@ impl Common {
     pub fn state(&self) -> Result<State> {
         State::new(&self.state_dir, self.unsafe_paths)
     }
+}
+
+/// The commands of a program, and what its help says around them.
+pub trait Commands: Subcommand {
+    /// The program's name.
+    const NAME: &'static str;
+    /// What it does.
+    const ABOUT: &'static str;
+    /// Commands that people begin with, a line each.
+    const EXAMPLES: &'static str;
+}
+
+/// The command line of a program.
+#[derive(Debug, Parser)]
+#[command(
+    name = C::NAME,
+    version,
+    about = C::ABOUT,
+    long_about = None,
+    styles = style::HELP,
+    after_help = format!("Examples:\n{}\n\n{EXIT_HELP}", C::EXAMPLES),
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Line<C: Commands> {
+    /// Options of every command
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do
+    #[command(subcommand)]
+    pub command: C,
 }
 
 /// Reads the command line and does what it says; errors are told on standard error.

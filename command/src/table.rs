@@ -3,6 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use text::{count, thousands};
 
 /// Columns below which a table is not squeezed to fit.
 const NARROWEST: u16 = 40;
@@ -44,16 +45,6 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
-/// A number with its noun: `1 file`, `2 files`, `1,234 processes`.
-pub fn count(number: u64, noun: &str) -> String {
-    let ending = match number {
-        1 => "",
-        _ if noun.ends_with('s') => "es",
-        _ => "s",
-    };
-    format!("{} {noun}{ending}", thousands(number))
-}
-
 /// How often a baseline of so many sessions will raise a false alarm, as far as they say: `p` is the smallest rate that
 /// they prove.
 pub fn false_alarms(sessions: usize, p: f64) -> String {
@@ -74,19 +65,6 @@ pub fn false_alarms(sessions: usize, p: f64) -> String {
     )
 }
 
-/// A number with commas.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,8 +79,6 @@ mod tests {
 
     #[test]
     fn numbers_are_for_people() {
-        assert_eq!(count(1, "file"), "1 file");
-        assert_eq!(count(1_234_567, "event"), "1,234,567 events");
         assert_eq!(duration(1_500_000_000), "1.5 s");
         assert_eq!(duration(61_000_000_000), "1 min 01 s");
         assert_eq!(duration(3_720_000_000_000), "1 h 02 min");

@@ -14,7 +14,7 @@ fn cell(text: &str) -> String {
             '|' | '\\' | '`' | '*' | '_' | '[' | ']' => out.extend(['\\', c]),
             '<' => out.push_str("&lt;"),
             '&' => out.push_str("&amp;"),
-            c if c.is_control() => out.push(' '),
+            c if text::is_unseen(c) => out.push(' '),
             c => out.push(c),
         }
     }
@@ -38,12 +38,12 @@ pub fn markdown(result: &EvalResult) -> String {
         out,
         "Profile `{}`: {} to train on, {} to calibrate on, {} held out; {} replayed and {} live attacks, {} live clean. Tier `{}`, Linux {}, seed {}, data `{}`.",
         basis.profile,
-        words::count(basis.train, "clean session"),
+        text::count(basis.train, "clean session"),
         basis.calibrate,
         basis.clean,
         basis.attacks,
         basis.live_attacks,
-        words::count(basis.live_clean, "session"),
+        text::count(basis.live_clean, "session"),
         basis.tier,
         cell(&basis.kernel),
         basis.corpus_seed,
@@ -144,7 +144,7 @@ fn mimicry(out: &mut String, mimicry: &Mimicry) {
     head(
         out,
         &[
-            &format!("mimicry: {}, each in every variant", words::count(mimicry.scenarios, "scenario")),
+            &format!("mimicry: {}, each in every variant", text::count(mimicry.scenarios, "scenario")),
             "replayed: detected before harm (95 %)",
             "came to nothing",
             "live: prevented",

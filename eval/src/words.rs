@@ -3,6 +3,7 @@
 use crate::metrics::bootstrap::Interval;
 use crate::metrics::proportion::{Difference, Proportion};
 use crate::result::{EvalResult, Mimicry};
+use text::count;
 
 /// The arm that is the score alone.
 pub const SCORE_ALONE: &str = "T2 alone: the score";
@@ -82,11 +83,6 @@ pub fn p(p: f64) -> String {
     }
 }
 
-/// A count with its noun.
-pub fn count(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
-}
-
 /// Names as a sentence has them.
 pub fn list(names: &[&str]) -> String {
     match names {
@@ -94,19 +90,6 @@ pub fn list(names: &[&str]) -> String {
         [one] => (*one).to_owned(),
         [others @ .., last] => format!("{} and {last}", others.join(", ")),
     }
-}
-
-/// A number with thin separators.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// What became of the recorded clean sessions of a baseline, on average: the largest row of a learning curve is those that
@@ -163,7 +146,6 @@ mod tests {
         assert_eq!([ms(Some(3.21)), ms(Some(250.4)), ms(Some(12_340.0))], ["3.2 ms", "250 ms", "12.3 s"]);
         assert_eq!(ms(Some(0.0399)), "40 µs");
         assert_eq!([p(0.25), p(0.0123), p(2e-6)], ["0.25", "0.012", "2.0e-6"]);
-        assert_eq!(count(12_345, "event"), "12,345 events");
         assert_eq!(of(Proportion { hits: 1, of: 3 }), "1 of 3");
         let interval = Interval { low: -0.125, high: 0.031 };
         assert_eq!(points(Some(Difference { share: -0.05, interval })), "-5.0 points (95 %: -12.5 to +3.1)");

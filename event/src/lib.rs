@@ -24,7 +24,6 @@ mod reach;
 mod reference;
 pub mod secret;
 mod session;
-mod shown;
 pub mod state;
 mod step;
 mod tasks;
@@ -48,7 +47,6 @@ pub use reference::{NoSession, SessionRef};
 pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };
-pub use shown::{is_unseen, shown};
 pub use step::{ABSTRACT, Place, Said, Step, Touch};
 pub use tasks::{TASKS_LONGEST, Tasks};
 pub use tier::Tier;

@@ -1,10 +1,10 @@
 //! What an operation acted on, as the kernel resolved it.
 
-use crate::shown;
 use abi::FileKey;
 use bstr::BString;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use text::shown;
 
 /// Where a field comes from, and so what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

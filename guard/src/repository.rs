@@ -4,13 +4,13 @@
 use crate::Error;
 use crate::links::Links;
 use crate::rules;
-use event::shown;
 use policy::{Layer, MAX_BYTES, MAX_BYTES_OF_REPOSITORY, Policy, Rules, Source, sentence};
 use rustix::fs::FileType;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use text::shown;
 
 /// Its name.
 pub const NAME: &str = ".wardline.toml";

@@ -1,44 +1,11 @@
 //! The command line.
 
 use crate::{corpus, demo, eval, rules};
-use clap::{Parser, Subcommand};
-use command::exit::EXIT_HELP;
-use command::{Common, style};
+use clap::Subcommand;
+use command::{Commands, Line};
 
-/// What stands below the list of commands.
-fn after_help() -> String {
-    format!(
-        "\
-Examples:
-  sudo wardline-lab demo                 the main job, in a throw-away world
-  sudo wardline-lab corpus make --dir D  record real agents at work, and attacks on them
-  sudo wardline-lab eval run --corpus D  what was detected, prevented and got wrong
-  sudo wardline-lab eval replay          your own sessions through the score
-
-{EXIT_HELP}"
-    )
-}
-
-/// The laboratory of Wardline: shows what it does, records real agents, and measures. `wardline`, which guards, lies beside
-/// it.
-#[derive(Debug, Parser)]
-#[command(
-    name = "wardline-lab",
-    version,
-    styles = style::HELP,
-    after_help = after_help(),
-    max_term_width = 100,
-    disable_help_subcommand = true,
-    arg_required_else_help = true
-)]
-pub struct Cli {
-    /// Options of every command
-    #[command(flatten)]
-    pub common: Common,
-    /// What to do
-    #[command(subcommand)]
-    pub command: Command,
-}
+/// The command line.
+pub type Cli = Line<Command>;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -56,6 +23,16 @@ pub enum Command {
     Attempt(rules::attempt::Args),
     /// Print the completions of a shell
     Completions(command::completions::Args),
+}
+
+impl Commands for Command {
+    const NAME: &'static str = "wardline-lab";
+    const ABOUT: &'static str = "The laboratory of Wardline: shows what it does, records real agents, and measures. `wardline`, which guards, lies beside it";
+    const EXAMPLES: &'static str = "\
+  sudo wardline-lab demo                 the main job, in a throw-away world
+  sudo wardline-lab corpus make --dir D  record real agents at work, and attacks on them
+  sudo wardline-lab eval run --corpus D  what was detected, prevented and got wrong
+  sudo wardline-lab eval replay          your own sessions through the score";
 }
 
 #[cfg(test)]

@@ -2,13 +2,9 @@
 
 use event::Place;
 
-/// A place, for people. Control characters are escaped, since names come from the guarded side.
+/// A place, for people. What acts or is unseen is escaped, since names come from the guarded side.
 pub fn words(place: &Place) -> String {
-    let names: Vec<String> = place
-        .components
-        .iter()
-        .map(|name| String::from_utf8_lossy(name).escape_debug().to_string())
-        .collect();
+    let names: Vec<String> = place.components.iter().map(|name| text::shown(name)).collect();
     match names.split_first() {
         Some((root, [address @ .., port])) if root == "$net4" => format!("{}:{port}", address.join(".")),
         Some((root, [address @ .., port])) if root == "$net6" => format!("[{}]:{port}", address.join(":")),

@@ -1,7 +1,8 @@
 //! What is wrong with a file that people wrote, and where: rules, and the configuration.
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
+use text::masked;
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Diagnostic)]
@@ -22,7 +23,7 @@ pub(crate) const POLICY: &str = "policy";
 
 /// Everything that is wrong with one file.
 #[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("`{}` is no {what}: {}", .source_code.name(), count(.mistakes.len()))]
+#[error("`{}` is no {what}: {}", .source_code.name(), text::count(.mistakes.len() as u64, "mistake"))]
 pub struct Mistakes {
     /// What it should be, in a word.
     what: &'static str,
@@ -33,35 +34,9 @@ pub struct Mistakes {
     pub mistakes: Vec<Mistake>,
 }
 
-/// Whether a character is seen where it stands: with others a text looks like another one than it is.
-pub(crate) fn is_seen(c: char) -> bool {
-    const UNSEEN: [RangeInclusive<char>; 10] = [
-        '\u{ad}'..='\u{ad}',
-        '\u{61c}'..='\u{61c}',
-        '\u{180e}'..='\u{180e}',
-        '\u{200b}'..='\u{200f}',
-        '\u{2028}'..='\u{202e}',
-        '\u{2060}'..='\u{206f}',
-        '\u{feff}'..='\u{feff}',
-        '\u{fff9}'..='\u{fffb}',
-        '\u{1d173}'..='\u{1d17a}',
-        '\u{e0000}'..='\u{e007f}',
-    ];
-    !c.is_control() && !UNSEEN.iter().any(|unseen| unseen.contains(&c))
-}
-
 /// A text of others as it may be shown: as long as it was, so that places in it stay the same.
 fn shown(text: &str) -> String {
-    let shown = |c: char| match c {
-        '\n' | '\t' => c.to_string(),
-        c if is_seen(c) => c.to_string(),
-        c => "?".repeat(c.len_utf8()),
-    };
-    text.chars().map(shown).collect()
-}
-
-fn count(of: usize) -> String {
-    if of == 1 { "one mistake".into() } else { format!("{of} mistakes") }
+    masked(text, &['\n', '\t'])
 }
 
 impl Mistake {

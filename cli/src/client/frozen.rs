@@ -159,7 +159,7 @@ fn elsewhere(frozen: &Frozen) -> String {
 
 /// Without what acts on a terminal: names come from the guarded side.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if event::is_unseen(c) { '?' } else { c }).collect()
+    text::masked(text, &[])
 }
 
 #[cfg(test)]

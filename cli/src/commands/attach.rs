@@ -41,7 +41,7 @@ pub fn attach(state: &State, verbose: u8, args: &SessionArgs, stance: Stance, pi
         said.clone_from(&ready.notes);
         if !args.quiet {
             announce(ready);
-            let processes = command::table::count(u64::from(ready.processes), "process");
+            let processes = text::count(u64::from(ready.processes), "process");
             say(&format!(
                 "session {}: {processes} taken in; Ctrl-C leaves them to themselves",
                 ready.session

@@ -174,7 +174,7 @@ pub fn list(state: &State, args: &ListArgs) -> Result<ExitCode> {
             None => [
                 name,
                 row.sessions.to_string(),
-                table::thousands(row.tokens),
+                text::thousands(row.tokens),
                 table::time(row.trained_at_unix_ns),
                 row.state.map_or(String::new(), |state| state.name().to_owned()),
                 row.trial.map_or(String::new(), |trial| trial::short(&trial)),

@@ -3,7 +3,6 @@
 use crate::configuration;
 use anyhow::Result;
 use command::print_line;
-use command::table::{self, count};
 use command::user;
 use command::{Exit, State};
 use nix::unistd::Uid;
@@ -11,6 +10,7 @@ use serde_json::json;
 use service::supervisor::Retention;
 use std::time::Duration;
 use store::maintenance;
+use text::count;
 
 /// Arguments of `db`.
 #[derive(Debug, clap::Args)]
@@ -150,5 +150,5 @@ fn stats(stats: &maintenance::Stats, json: bool) -> Result<()> {
 }
 
 fn size(bytes: u64) -> String {
-    format!("{} KiB", table::thousands(bytes.div_ceil(1024)))
+    format!("{} KiB", text::thousands(bytes.div_ceil(1024)))
 }

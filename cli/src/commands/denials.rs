@@ -2,16 +2,15 @@
 
 use super::what::what;
 use anyhow::Result;
-use command::{Exit, table};
-use event::{
-    Event, Fate, Means, Object, Op, Outcome, SessionMeta, SessionRef, Stage, Tokeniser, Told, shown,
-};
+use command::Exit;
+use event::{Event, Fate, Means, Object, Op, Outcome, SessionMeta, SessionRef, Stage, Tokeniser, Told};
 use models::Allowed;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
+use text::shown;
 
 /// Processes that are named between a denial and the agent; of a longer chain the nearest.
 const CHAIN_MAX: usize = 16;
@@ -102,7 +101,7 @@ impl fmt::Display for DenialRef {
 pub(super) fn one(mut denials: Vec<Denial>, session: &store::Session, number: usize) -> Result<Denial> {
     let there = match denials.len() {
         0 => "nothing was refused in it".to_owned(),
-        of => format!("it has {}", table::count(of as u64, "denial")),
+        of => format!("it has {}", text::count(of as u64, "denial")),
     };
     let so_far =
         if session.complete { "" } else { "; it still runs, and what it does is written down soon after" };

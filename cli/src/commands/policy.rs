@@ -270,7 +270,7 @@ fn check(file: &Path, json: bool) -> Result<ExitCode> {
         match &read {
             Ok(rules) => {
                 let own = rules.own().filter(|rule| rule.file == name).count();
-                print_line!("`{name}` is a policy of {}", table::count(own as u64, "rule"))
+                print_line!("`{name}` is a policy of {}", text::count(own as u64, "rule"))
             }
             Err(wrong) => {
                 for wrong in &wrong.0 {

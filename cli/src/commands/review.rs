@@ -3,7 +3,7 @@
 use super::answers::{keep, library, now, opened_by, places, shown, take_in, until};
 use super::denials::{self, Denial};
 use anyhow::Result;
-use command::{State, print_line, table};
+use command::{State, print_line};
 use event::{AgentName, Fate, Stage};
 use models::{Allowed, Baseline};
 use profiler::{Library, Says, is_answered};
@@ -85,7 +85,7 @@ impl Row {
             Fate::Stopped => "happened and stopped",
             Fate::Happened => "happened, and would have been refused",
         };
-        let (sessions, times) = (table::count(*sessions as u64, "session"), table::count(*times, "time"));
+        let (sessions, times) = (text::count(*sessions as u64, "session"), text::count(*times, "time"));
         format!("{denial:<7} {agent}: `{op} {what}` {fate}, {times} in {sessions}{by}")
     }
 }

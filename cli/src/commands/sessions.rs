@@ -108,7 +108,7 @@ fn row(session: store::Session, running: &[wire::Running]) -> Row {
 }
 
 fn text(rows: &[Row]) -> String {
-    let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), table::thousands);
+    let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), text::thousands);
     let mut table = table::table(&[
         "session", "state", "agent", "task", "mode", "started", "events", "lost", "refused", "stopped",
         "alerts", "command",
@@ -127,7 +127,7 @@ fn text(rows: &[Row]) -> String {
             number(row.denied),
             number(row.stopped),
             number(row.alerts),
-            command.chars().filter(|c| !event::is_unseen(*c)).take(40).collect(),
+            text::seen(&command, 40),
         ]);
     }
     table::plain(&table)

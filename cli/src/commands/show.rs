@@ -123,7 +123,7 @@ fn timeline(reader: &store::Reader, session: &store::Session, all: bool) -> Resu
         timeline.push(entry);
     }
     for loss in reader.losses(session.id)? {
-        let lost = format!("{} on CPU {}: {}", table::count(loss.count, "record"), loss.cpu, loss.what());
+        let lost = format!("{} on CPU {}: {}", text::count(loss.count, "record"), loss.cpu, loss.what());
         timeline.push(Entry::new(loss.time_ns.saturating_sub(start), "loss", lost));
     }
     let mut seen: HashMap<Alike, usize> = HashMap::new();
@@ -197,7 +197,7 @@ fn entry(event: &Event, start: u64, reasons: &BTreeMap<u32, String>) -> Entry {
 
 /// What became of what the stages spoke against.
 fn fates(summary: &event::Summary) -> String {
-    let mut said = format!("{} refused", table::count(summary.denied, "operation"));
+    let mut said = format!("{} refused", text::count(summary.denied, "operation"));
     if summary.stopped > 0 {
         said.push_str(&format!(", {} happened and stopped", summary.stopped));
     }
@@ -207,7 +207,7 @@ fn fates(summary: &event::Summary) -> String {
 fn head(shown: &Shown) -> String {
     let mut out = String::new();
     let meta = &shown.meta;
-    let command: Vec<String> = meta.command.iter().map(|arg| event::shown(arg.as_bytes())).collect();
+    let command: Vec<String> = meta.command.iter().map(|arg| text::shown(arg.as_bytes())).collect();
     add_line!(out, "session {} of `{}`, {}, tier {}", shown.session, meta.agent, meta.mode, meta.tier);
     add_line!(out, "  command    {}", command.join(" "));
     add_line!(out, "  started    {}", table::time(meta.started_unix_ns));
@@ -217,12 +217,12 @@ fn head(shown: &Shown) -> String {
             add_line!(
                 out,
                 "  saw        {}, {}, {}",
-                table::count(summary.events, "operation"),
-                table::count(summary.syscalls, "system call"),
+                text::count(summary.events, "operation"),
+                text::count(summary.syscalls, "system call"),
                 fates(summary),
             );
             if summary.lost > 0 || summary.unresolved > 0 {
-                let lost = table::count(summary.lost, "record");
+                let lost = text::count(summary.lost, "record");
                 add_line!(out, "  lost       {lost}, {} without a path", summary.unresolved);
             }
             if let Some(unseen) = summary.unseen {

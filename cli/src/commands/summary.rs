@@ -2,10 +2,10 @@
 
 use command::add_line;
 use command::style;
-use command::table::{count, duration};
-use event::Mode;
-use event::{Fate, Means};
+use command::table::duration;
+use event::{Fate, Means, Mode};
 use models::State;
+use text::count;
 use wire::{Finished, GoOn, KeyUse, Peer, PeerKind, Report};
 
 /// Denials that are printed; `wardline why` has them all.

@@ -4,7 +4,7 @@ use super::{reading, trial};
 use anyhow::Result;
 use command::Exit;
 use command::print_line;
-use command::table::{self, count};
+use command::table;
 use command::user;
 use event::{AgentName, SessionRef, TaskName, Tasks};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,6 +13,7 @@ use nix::unistd::Uid;
 use profiler::{Filter, Kept, Known, Library, Options, Refused, Untasked};
 use serde::Serialize;
 use std::process::ExitCode;
+use text::count;
 
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]

@@ -1,9 +1,9 @@
 //! What a baseline would have refused sessions that it had not seen, in words.
 
 use command::add_text;
-use command::table::count;
 use event::{AgentName, Reach, TaskName, Tasks};
 use models::Trial;
+use text::count;
 
 /// Places that are said; `--json` has more.
 const SAID: usize = 4;

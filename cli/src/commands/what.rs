@@ -1,7 +1,8 @@
 //! What an operation acted on, for people.
 
-use event::{Event, Object, Op, Outside, shown};
+use event::{Event, Object, Op, Outside};
 use std::collections::BTreeMap;
+use text::shown;
 
 /// What an operation acted on, in one line.
 pub fn what(event: &Event, reasons: &BTreeMap<u32, String>) -> String {

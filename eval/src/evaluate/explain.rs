@@ -54,7 +54,7 @@ pub fn explained(
 fn did(stretch: &Stretch<'_>, stage: Stage, verb: &str, what: &str) -> Option<String> {
     let mut said = stretch.said.iter().filter(|said| said.stage == stage);
     let first = said.next()?;
-    Some(format!("{verb} {}, the first: {}", crate::words::count(said.count() as u64 + 1, what), first.what))
+    Some(format!("{verb} {}, the first: {}", text::count(said.count() as u64 + 1, what), first.what))
 }
 
 fn t0(stretch: &Stretch<'_>) -> String {
@@ -81,7 +81,7 @@ fn denied(touches: &[&Touch]) -> String {
     let named: Vec<String> = touches.iter().take(PLACES).map(|touch| place(touch)).collect();
     let more = touches.len() - named.len();
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    format!("denies {}: {}{more}", crate::words::count(touches.len() as u64, "place"), named.join(", "))
+    format!("denies {}: {}{more}", text::count(touches.len() as u64, "place"), named.join(", "))
 }
 
 fn nearly(entry: &Entry<'_>) -> String {
@@ -109,7 +109,7 @@ fn lowest(entry: &Entry<'_>) -> String {
     format!(
         "lowest p = {} after {}, most by the channel `{}` (value {:.2}{})",
         p_words(lowest.score.p),
-        crate::words::count(lowest.action, "action"),
+        text::count(lowest.action, "action"),
         channel.name,
         channel.value,
         if lowest.score.extrapolated { ", past what held-out sessions prove" } else { "" }
@@ -126,8 +126,8 @@ fn lacking(entry: &Entry<'_>, kind: CaseKind, first: Option<First>, early: bool)
     match (kind, first.map(|first| first.stage)) {
         (CaseKind::FalseAlarm, Some(Stage::T1)) => Some(format!(
             "{} in {} taught this baseline, and too few went there; `{}` taught it nothing",
-            crate::words::count(baseline.sessions as u64, "session"),
-            crate::words::count(baseline.workspaces as u64, "workspace"),
+            text::count(baseline.sessions as u64, "session"),
+            text::count(baseline.workspaces as u64, "workspace"),
             entry.item.run.repository
         )),
         (CaseKind::FalseAlarm, Some(Stage::T2)) => past.map(|_| {

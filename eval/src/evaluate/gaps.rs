@@ -96,7 +96,7 @@ fn inert<'i>(how: &str, attacks: impl Iterator<Item = (&'i Item, Option<First>)>
     (!named.is_empty()).then(|| {
         format!(
             "{} came to nothing though the agent has no sandbox of its own: {}",
-            crate::words::count(named.len() as u64, &format!("{how} attack")),
+            text::count(named.len() as u64, &format!("{how} attack")),
             named.join(", ")
         )
     })

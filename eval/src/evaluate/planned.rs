@@ -2,10 +2,10 @@
 
 use super::data::Data;
 use crate::Error;
-use crate::words::count;
 use datasets::corpus::plan::Plan;
 use datasets::corpus::{Description, Kind, Profile};
 use std::collections::{BTreeMap, BTreeSet};
+use text::count;
 
 /// What a label says of a corpus that lacks some of its plan.
 const IN_PART: &str = " (in part)";

@@ -133,7 +133,7 @@ fn operating(result: &EvalResult) -> Markup {
 fn delay_table(result: &EvalResult) -> Markup {
     let number = |value: Option<f64>, unit: &str| match (value, unit) {
         (value, "ms") => words::ms(value),
-        (Some(value), _) => words::thousands(value.round() as u64),
+        (Some(value), _) => text::thousands(value.round() as u64),
         (None, _) => "–".to_owned(),
     };
     html! { div.scroll { table {

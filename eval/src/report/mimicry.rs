@@ -30,7 +30,7 @@ pub fn mimicry(result: &EvalResult) -> Markup {
     };
     let lead = format!(
         "The same {}: their steps at once, together in the middle, one in about twenty of the task's, or together with steps of the task between them; S26 looks like normal work at every step. All of it was written beforehand: no attacker asks a baseline for its score and adapts.",
-        words::count(mimicry.scenarios, "scenario")
+        text::count(mimicry.scenarios, "scenario")
     );
     section("mimicry", "Mimicry", &lead, &body)
 }

@@ -67,11 +67,11 @@ fn poisoned(row: &Poisoned) -> String {
     let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
     let asked = if asked.is_empty() { String::new() } else { format!("Asked for {}: ", words::list(&asked)) };
     let baselines =
-        if row.groups > 0 { format!(" of {}", words::count(row.groups, "baseline")) } else { String::new() };
+        if row.groups > 0 { format!(" of {}", text::count(row.groups, "baseline")) } else { String::new() };
     format!(
         "{asked}{} of {} training sessions{baselines}, {}.",
         row.poisoned,
-        words::thousands(row.of),
+        text::thousands(row.of),
         words::percent(Some(row.poisoned as f64 / row.of.max(1) as f64))
     )
 }
@@ -136,7 +136,7 @@ pub fn more(result: &EvalResult) -> Result<Markup, Error> {
             thead { tr { th { "" } th.number { "sessions" } th.number { "calibrated on" } th.number { "events" } th.number { "MB" } th.number { "proves p" } th { "left out" } } }
             tbody { @for row in &result.baselines { tr {
                 td { (row.agent) "/" (row.task) @if let Some(missing) = &row.missing { " " span.quiet { (missing) } } }
-                td.number { (row.sessions) } td.number { (row.calibrated_on) } td.number { (words::thousands(row.events)) }
+                td.number { (row.sessions) } td.number { (row.calibrated_on) } td.number { (text::thousands(row.events)) }
                 td.number { (format!("{:.2}", row.bytes as f64 / 1e6)) } td.number { (words::p(row.smallest_provable)) }
                 td { @for (run, why) in &row.left_out { div { code { (run) } ": " (why) } } }
             } } }

@@ -172,7 +172,7 @@ pub fn basis(result: &EvalResult) -> Markup {
 
 /// Every run.
 pub fn runs(result: &EvalResult) -> Markup {
-    let body = html! { details { summary { (words::count(result.runs.len() as u64, "run")) } div.scroll { table.runs {
+    let body = html! { details { summary { (text::count(result.runs.len() as u64, "run")) } div.scroll { table.runs {
         thead { tr {
             th { "run" } th { "split" } th { "attack" } th { "" } th.number { "session" } th.number { "events" } th.number { "lost" }
             th.number { "p" } th { "spoke first" } th { "outcome" } th.number { "after" }
@@ -181,7 +181,7 @@ pub fn runs(result: &EvalResult) -> Markup {
             td { code { (run.id) } } td { (run.split) }
             td { @if let Some((scenario, variant)) = &run.attack { (scenario) " " span.quiet { (variant) } } }
             td { (run.source.words()) }
-            td.number { (run.session) } td.number { (words::thousands(run.events)) } td.number { (run.lost) }
+            td.number { (run.session) } td.number { (text::thousands(run.events)) } td.number { (run.lost) }
             td.number { @if let Some(p) = run.p { (words::p(p)) } }
             td { @if let Some(stage) = &run.stage { (stage) " " span.quiet { (run.means.as_deref().unwrap_or("")) } } }
             td {

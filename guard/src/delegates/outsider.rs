@@ -84,7 +84,7 @@ impl Outsider {
 }
 
 fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).chars().filter(|c| !event::is_unseen(*c)).take(SAID).collect()
+    text::seen(&String::from_utf8_lossy(bytes), SAID)
 }
 
 fn executable(pid: u32) -> Option<Vec<u8>> {

@@ -46,7 +46,7 @@ pub(crate) fn show(path: &[u8], home: &[u8]) -> String {
         _ => None,
     };
     let home = if short.is_some() { "~" } else { "" };
-    format!("{home}{}", event::shown(short.unwrap_or(path)))
+    format!("{home}{}", text::shown(short.unwrap_or(path)))
 }
 
 #[cfg(test)]

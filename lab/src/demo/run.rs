@@ -7,6 +7,7 @@ use crate::live::{Client, Interrupts, Job, Run};
 use anyhow::{Result, ensure};
 use command::Exit;
 use datasets::{Attack, Family, Observation, Plot, Services, Tools, World, network, plot};
+use event::Stage;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Instant;
 
@@ -62,7 +63,7 @@ fn play(plot: &Plot, world: &World, services: &Services, interrupts: &Interrupts
         progress.step(&format!("a clean {} run", family.task()));
         let session = plot::fresh(plot, family, 0);
         let run = client.enforce(&Job::of(&session, &world.place(&session)?))?;
-        report.tier.clone_from(&run.summary.tier);
+        report.tier = run.summary.tier.to_string();
         report.clean.push(clean(family, &run, &home));
     }
     for attack in Attack::ALL {
@@ -103,11 +104,11 @@ fn attacked(
     let placed = world.place(&session)?;
     let run = client.enforce(&Job::of(&session, &placed))?;
     let seen = Observation::of(world, attack, &session, &placed.workspace, &run.printed, services);
-    let stage = run.summary.stopped_by.clone();
+    let stage = run.summary.stopped_by;
     Ok(Outcome {
         name: attack.name().to_owned(),
         task: attack.family().task().to_owned(),
-        means: run.summary.means.clone(),
+        means: run.summary.means.map(|means| means.name().to_owned()),
         denied: run.summary.denied,
         operations_before_denial: stage.is_some().then_some(run.summary.operations_before_denial),
         secret_bytes: seen.secret_bytes,
@@ -118,15 +119,15 @@ fn attacked(
         answered_after_ms: run.summary.t2_latency_ns.map(|ns| ns as f64 / 1e6),
         frozen: run.frozen,
         verdict: run.summary.verdict.clone(),
-        reasons: reasons(&run, stage.as_deref(), &world.home().to_string_lossy()),
-        stopped_by: stage,
+        reasons: reasons(&run, stage, &world.home().to_string_lossy()),
+        stopped_by: stage.map(|stage| stage.name().to_owned()),
     })
 }
 
 /// Why, in words: each reason once with the first operation that it refused, the stopping stage's first. The home is `~`.
-fn reasons(run: &Run, stage: Option<&str>, home: &str) -> Vec<String> {
+fn reasons(run: &Run, stage: Option<Stage>, home: &str) -> Vec<String> {
     let mut denials: Vec<_> = run.summary.denials.iter().collect();
-    denials.sort_by_key(|denial| Some(denial.stage.as_str()) != stage);
+    denials.sort_by_key(|denial| Some(denial.stage) != stage);
     let refused = denials
         .into_iter()
         .map(|denial| (denial.reason.as_str(), format!("{} {}: ", denial.op, denial.object)));

@@ -95,7 +95,7 @@ fn text(outcome: &Outcome) -> String {
         table.add_row([
             score.session.to_string(),
             format!("{}/{}", score.agent, score.task),
-            table::thousands(score.events),
+            text::thousands(score.events),
             peak.map_or_else(|| "-".to_owned(), |peak| format!("{:.1e}", peak.score.p)),
             peak.map_or(Verdict::Allow, |peak| peak.verdict).name().to_owned(),
             score.denied.to_string(),
@@ -106,7 +106,7 @@ fn text(outcome: &Outcome) -> String {
     format!(
         "{}\n\n{}: {} with an alert, {} acted upon, {} with something denied",
         table::plain(&table),
-        table::count(summary.sessions, "session"),
+        text::count(summary.sessions, "session"),
         summary.alerted,
         summary.acted,
         summary.denied,

@@ -5,7 +5,7 @@ use crate::corpus::profile::Profile;
 use anyhow::{Context, Result};
 use command::Exit;
 use command::print_line;
-use command::table::{self, count};
+use command::table;
 use datasets::corpus::Corpus;
 use datasets::scenario::{self, Expected};
 use eval::result::EvalResult;
@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
+use text::count;
 
 /// Arguments of `eval run`.
 #[derive(Debug, clap::Args)]

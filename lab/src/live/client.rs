@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+use wire::Report;
 
 /// The longest that one step may take, and a session to end once it has to. Emulated machines are slow; nothing here comes
 /// near it elsewhere.
@@ -72,7 +73,7 @@ pub struct Run {
     /// How the agent's command ended.
     pub status: ExitStatus,
     /// What Wardline says of it.
-    pub summary: Summary,
+    pub summary: Report,
     /// All of that, as it was written.
     pub report: Value,
     /// Everything that the agent printed.
@@ -81,38 +82,6 @@ pub struct Run {
     pub frozen: bool,
     /// It took longer than it may, and was ended from here.
     pub overdue: bool,
-}
-
-/// What is read here of a session's summary.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Summary {
-    /// Operations recorded.
-    pub events: u64,
-    /// Records lost.
-    pub lost: u64,
-    /// Operations refused.
-    pub denied: u64,
-    /// Operations that happened, and that something was stopped for.
-    pub stopped: u64,
-    /// Alerts.
-    pub alerts: u64,
-    /// The strongest verdict.
-    pub verdict: String,
-    /// `lsm` or `tracepoint`.
-    pub tier: String,
-    /// What was refused.
-    pub denials: Vec<Denial>,
-    /// The stage that stopped it.
-    pub stopped_by: Option<String>,
-    /// By what.
-    pub means: Option<String>,
-    /// Operations that got through before that.
-    pub operations_before_denial: u64,
-    /// From the operation that crossed the threshold to the answer, ns.
-    pub t2_latency_ns: Option<u64>,
-    /// Why, each reason once.
-    pub reasons: Vec<String>,
 }
 
 /// One baseline that was made.
@@ -126,20 +95,6 @@ pub struct Baseline {
     pub sessions: u64,
     /// Tokens in them.
     pub tokens: u64,
-}
-
-/// One refusal.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Denial {
-    /// The stage.
-    pub stage: String,
-    /// The operation.
-    pub op: String,
-    /// What it acted on.
-    pub object: String,
-    /// Why.
-    pub reason: String,
 }
 
 impl<'i> Client<'i> {
@@ -210,7 +165,7 @@ impl<'i> Client<'i> {
                 self.last_words()
             )
         })?;
-        let summary = Summary::deserialize(&report).context("the summary has another form")?;
+        let summary = Report::deserialize(&report).context("the summary has another form")?;
         let mut all = read(&printed)?;
         all.extend(read(&said)?);
         Ok(Run { status, summary, report, printed: all, frozen, overdue })

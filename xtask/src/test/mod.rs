@@ -9,6 +9,7 @@ pub mod machine;
 mod spelling;
 pub mod step;
 pub mod tally;
+mod targets;
 
 use std::{env, thread, time::Instant};
 

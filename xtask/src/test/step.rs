@@ -4,7 +4,7 @@ use std::{env, process::Command};
 
 use anyhow::Result;
 
-use super::{context::Context, spelling, tally::Tally};
+use super::{context::Context, spelling, tally::Tally, targets};
 use crate::{
     ebpf::{self, Freshness},
     host, sizes,
@@ -25,6 +25,8 @@ pub enum Step {
     Spelling,
     /// Lints
     Clippy,
+    /// Other architectures and systems
+    Targets,
     /// Tests without a kernel
     Unit,
     /// The built kernel programs
@@ -46,10 +48,11 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Step; 9] = [
+    pub const ALL: [Step; 10] = [
         Step::Format,
         Step::Spelling,
         Step::Clippy,
+        Step::Targets,
         Step::Unit,
         Step::Objects,
         Step::Binary,
@@ -64,6 +67,7 @@ impl Step {
             Step::Format => "format",
             Step::Spelling => "spelling",
             Step::Clippy => "clippy",
+            Step::Targets => "targets",
             Step::Unit => "unit",
             Step::Objects => "objects",
             Step::Binary => "binary",
@@ -80,6 +84,7 @@ impl Step {
             Step::Format => "the source is formatted",
             Step::Spelling => "no word is misspelt",
             Step::Clippy => "no lint objects",
+            Step::Targets => "what knows no kernel builds for other systems",
             Step::Unit => "what needs no kernel does what it says",
             Step::Objects => "the committed kernel programs are those of the sources",
             Step::Binary => "the programs build as they ship, and root's is no larger than it may be",
@@ -118,6 +123,7 @@ impl Step {
                 "-D",
                 "warnings",
             ])),
+            Step::Targets => targets::run(context),
             Step::Unit => unit(context),
             Step::Objects => objects(context),
             Step::Binary => binary(context),

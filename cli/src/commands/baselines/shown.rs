@@ -2,10 +2,11 @@
 
 use crate::commands::trial;
 use command::add_line;
-use command::table::{self, count};
+use command::table;
 use event::{AgentName, Reach, Tasks, Tier};
 use models::{Baseline, Region};
 use serde::Serialize;
+use text::count;
 
 /// Regions of one kind that are listed for people; `--json` has all.
 const LISTED: usize = 12;

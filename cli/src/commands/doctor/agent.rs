@@ -98,5 +98,5 @@ impl Agent {
 }
 
 fn sessions(count: usize) -> String {
-    command::table::count(count as u64, "session")
+    text::count(count as u64, "session")
 }

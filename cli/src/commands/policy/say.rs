@@ -5,7 +5,7 @@ use super::own::{self, Own};
 use crate::client::terminal;
 use anyhow::Result;
 use command::user::UserArgs;
-use command::{Exit, State, print_line, table};
+use command::{Exit, State, print_line};
 use guard::rules;
 use policy::{Heard, Layer, Limit, Listener, Rules, sentence};
 use serde::Serialize;
@@ -118,7 +118,7 @@ fn tried(rules: &Rules, ids: &[String]) -> String {
     match attempts.len() {
         0 => lines.push("  nothing: what is opened or told refuses nothing".to_owned()),
         all if all > SHOWN => {
-            lines.push(format!("  and {}", table::count((all - SHOWN) as u64, "more attempt")))
+            lines.push(format!("  and {}", text::count((all - SHOWN) as u64, "more attempt")))
         }
         _ => {}
     }

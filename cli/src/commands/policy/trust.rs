@@ -55,10 +55,10 @@ pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
     let next = believed.with(&source).ok_or_else(|| {
         Exit::Refused.error(format!(
             "`{}` cannot be believed: its name has more than one line, or too many are",
-            event::shown(source.file.as_bytes())
+            text::shown(source.file.as_bytes())
         ))
     })?;
-    print_line!("`{}` says:\n\n{}", event::shown(source.file.as_bytes()), rules.join("\n\n"));
+    print_line!("`{}` says:\n\n{}", text::shown(source.file.as_bytes()), rules.join("\n\n"));
     if !args.yes {
         if !terminal::foreground() {
             print_line!("\nnothing was written: `sudo wardline policy trust --yes` believes it");

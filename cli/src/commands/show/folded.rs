@@ -5,10 +5,11 @@ use crate::commands::denials::{self, Denial};
 use crate::commands::what::what;
 use anyhow::Result;
 use command::add_line;
-use command::table::count;
-use event::{Access, Context, Event, Object, Op, Outcome, shown};
+use event::{Access, Context, Event, Object, Op, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use text::count;
+use text::shown;
 
 /// Lines of one part that are said.
 const LINES: usize = 12;

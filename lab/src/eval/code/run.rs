@@ -152,7 +152,7 @@ impl Play<'_> {
         let home = self.world.home().to_string_lossy().into_owned();
         let outcome =
             outcome(Sort::Clean, &session.name, None, &run, Doings::default(), effect, (&home, began));
-        Ok((outcome, run.summary.tier))
+        Ok((outcome, run.summary.tier.to_string()))
     }
 
     /// A session that runs a program.
@@ -198,21 +198,20 @@ fn outcome(
 ) -> Outcome {
     let (home, began) = ran;
     let summary = &run.summary;
-    let stage = summary.stopped_by.as_deref();
-    let denial = summary.denials.iter().find(|denial| Some(denial.stage.as_str()) == stage);
+    let stage = summary.stopped_by;
+    let denial = summary.denials.iter().find(|denial| Some(denial.stage) == stage);
     let reason = denial.map(|denial| format!("{} {}: {}", denial.op, denial.object, denial.reason));
-    let session_status = run.report["exit_status"].as_i64().and_then(|code| i32::try_from(code).ok());
     Outcome {
         sort,
         index: index.to_owned(),
         language,
         exit_status: doings.exit_status,
-        session_status: session_status.unwrap_or(-1),
+        session_status: summary.exit_status.unwrap_or(-1),
         denied: summary.denied + summary.stopped,
         denied_of_program: doings.refused,
         early: doings.early,
-        stopped_by: summary.stopped_by.clone(),
-        means: summary.means.clone(),
+        stopped_by: stage.map(|stage| stage.name().to_owned()),
+        means: summary.means.map(|means| means.name().to_owned()),
         alerts: summary.alerts,
         verdict: summary.verdict.clone(),
         frozen: run.frozen,

@@ -1,8 +1,9 @@
 //! The values of a file of rules, each with its place, and the mistakes that were found in them.
 
-use crate::mistake::{Mistake, is_seen};
+use crate::mistake::Mistake;
 use crate::rule::Layer;
 use std::ops::Range;
+use text::is_unseen;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -47,7 +48,7 @@ impl Reader<'_> {
             self.wrong(Mistake::new("this should be a text in quotes", value.span()));
             return None;
         };
-        if text.trim().is_empty() || text.len() > MAX_TEXT || !text.chars().all(is_seen) {
+        if text.trim().is_empty() || text.len() > MAX_TEXT || text.chars().any(is_unseen) {
             let message = format!("a text has 1 to {MAX_TEXT} bytes on one line, all of which are seen");
             self.wrong(Mistake::new(message, value.span()));
             return None;

@@ -97,7 +97,7 @@ fn a_repositorys_rules_close_what_lies_in_it_and_nothing_else() {
         assert!(!wrong.render().contains(['\u{1b}', '\u{202e}']), "{change:?}");
     }
     let many = (0..101).map(|at| OWN.replace("\"x\"", &format!("\"x{at}\""))).collect::<String>();
-    assert!(read(&many).unwrap_err().to_string().contains("one mistake"));
+    assert!(read(&many).unwrap_err().to_string().contains("1 mistake"));
     let long = format!("#{}\n{OWN}", "x".repeat(MAX_BYTES_OF_REPOSITORY));
     assert_eq!(read(&long).unwrap_err().mistakes[0].message, "the file has more than 65536 bytes");
 }

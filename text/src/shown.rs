@@ -5,7 +5,7 @@
 pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Bytes as text in which nothing acts: UTF-8 stays, what is unseen or invalid is escaped.
@@ -20,6 +20,20 @@ pub fn shown(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// A text without what is unseen in it, and so many characters of it at most.
+pub fn seen(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !is_unseen(*c)).take(most).collect()
+}
+
+/// A text with `?` for each byte of what is unseen, so that places in it stay the same; what is spared stays.
+pub fn masked(text: &str, spared: &[char]) -> String {
+    let masked = |c: char| match c {
+        c if is_unseen(c) && !spared.contains(&c) => "?".repeat(c.len_utf8()),
+        c => c.to_string(),
+    };
+    text.chars().map(masked).collect()
 }
 
 #[cfg(test)]
@@ -38,5 +52,13 @@ mod tests {
         ] {
             assert_eq!(shown(bytes), text);
         }
+    }
+
+    #[test]
+    fn what_is_unseen_is_left_out_or_keeps_its_place() {
+        let text = "a\u{202e}b\tc\u{1d173}";
+        assert_eq!((seen(text, 2), seen(text, 9)), ("ab".to_owned(), "abc".to_owned()));
+        assert_eq!(masked(text, &['\t']), "a???b\tc????");
+        assert_eq!(masked(text, &[]).len(), text.len());
     }
 }
