@@ -1,5 +1,6 @@
 //! An attempt in a process of its own: who is ended for it ends nobody else.
 
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, waitpid};
 use std::io::{self, Error};
 
 /// Comes for an attempt that ended who made it, in place of an errno.
@@ -19,20 +20,18 @@ pub(crate) fn apart(deed: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         }
         child => child,
     };
-    let mut status = 0;
-    // SAFETY: the status outlives the call.
-    if unsafe { libc::waitpid(child, &mut status, 0) } != child {
-        return Err(Error::last_os_error());
+    let status = ended(child)?;
+    match (status.exit_status(), status.terminating_signal()) {
+        (_, Some(signal)) if signal == Signal::KILL.as_raw() => Err(Error::from_raw_os_error(ENDED)),
+        (_, Some(signal)) => Err(Error::other(format!("ended by signal {signal}"))),
+        (Some(0), None) => Ok(()),
+        (Some(OTHER) | None, None) => Err(Error::other("another error")),
+        (Some(errno), None) => Err(Error::from_raw_os_error(errno)),
     }
-    match libc::WEXITSTATUS(status) {
-        _ if libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL => {
-            Err(Error::from_raw_os_error(ENDED))
-        }
-        _ if libc::WIFSIGNALED(status) => {
-            Err(Error::other(format!("ended by signal {}", libc::WTERMSIG(status))))
-        }
-        0 => Ok(()),
-        OTHER => Err(Error::other("another error")),
-        errno => Err(Error::from_raw_os_error(errno)),
-    }
+}
+
+/// How a child of this process has ended, when it has.
+pub(crate) fn ended(child: i32) -> io::Result<WaitStatus> {
+    let ended = waitpid(Pid::from_raw(child), WaitOptions::empty())?;
+    ended.map(|(_, status)| status).ok_or_else(|| Error::other("it runs"))
 }

@@ -1,9 +1,13 @@
 //! More ways out of a machine, and in: by calls and by kinds of sockets that few programs use.
 
-use crate::ways::{connect, of, send_to, socket};
-use std::io::{self, Error};
+use crate::ways::{connect, send_to, socket};
+use rustix::net::{
+    AddressFamily, MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketFlags, SocketType, sendmmsg,
+    sendmsg_addr, sendto, socket_with,
+};
+use std::io::{self, Error, IoSlice};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
 /// Port 9, of this machine: nobody listens there, and nobody minds.
@@ -37,42 +41,27 @@ pub(crate) fn send(verb: &str, to: &str) -> Option<io::Result<()>> {
 }
 
 fn send_on(socket: &OwnedFd) -> io::Result<()> {
-    // SAFETY: a byte that outlives the call.
-    let sent = unsafe { libc::send(socket.as_raw_fd(), c"x".as_ptr().cast(), 1, 0) };
-    if sent < 0 { Err(Error::last_os_error()) } else { Ok(()) }
-}
-
-fn with_message<R>(to: &SocketAddr, does: impl FnOnce(libc::msghdr) -> R) -> R {
-    let (mut name, size) = of(to);
-    let mut part = libc::iovec { iov_base: c"x".as_ptr().cast_mut().cast(), iov_len: 1 };
-    // SAFETY: integers and pointers, of which zero is a value.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    (message.msg_name, message.msg_namelen) = ((&raw mut name).cast(), size as u32);
-    (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
-    does(message)
+    rustix::net::send(socket, b"x", SendFlags::empty())?;
+    Ok(())
 }
 
 fn message(to: &SocketAddr) -> io::Result<()> {
     let socket = socket(to, libc::SOCK_DGRAM, 0)?;
-    // SAFETY: what the message leads to outlives the call.
-    let sent =
-        with_message(to, |message| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, 0) });
-    if sent < 0 { Err(Error::last_os_error()) } else { Ok(()) }
+    let nothing = &mut SendAncillaryBuffer::default();
+    sendmsg_addr(&socket, to, &[IoSlice::new(b"x")], nothing, SendFlags::empty())?;
+    Ok(())
 }
 
 /// Behind one for somebody whom it may be sent to.
 fn messages(to: &SocketAddr) -> io::Result<()> {
     let socket = socket(to, libc::SOCK_DGRAM, 0)?;
-    let harmless = HARMLESS.parse().map_err(Error::other)?;
-    let sent = with_message(&harmless, |first| {
-        with_message(to, |second| {
-            let mut both = [first, second].map(|msg_hdr| libc::mmsghdr { msg_hdr, msg_len: 0 });
-            // SAFETY: what the messages lead to outlives the call.
-            unsafe { libc::sendmmsg(socket.as_raw_fd(), both.as_mut_ptr(), 2, 0) }
-        })
-    });
-    match sent {
-        -1 => Err(Error::last_os_error()),
+    let harmless: SocketAddr = HARMLESS.parse().map_err(Error::other)?;
+    let names = [harmless, *to].map(SocketAddrAny::from);
+    let text = [IoSlice::new(b"x")];
+    let mut nothing = [SendAncillaryBuffer::default(), SendAncillaryBuffer::default()];
+    let mut both: Vec<_> =
+        names.iter().zip(&mut nothing).map(|(to, none)| MMsgHdr::new_with_addr(to, &text, none)).collect();
+    match sendmmsg(&socket, &mut both, SendFlags::empty())? {
         2 => Ok(()),
         // The error of the second is told by the next call, which is the same once more.
         _ => message(to),
@@ -82,14 +71,8 @@ fn messages(to: &SocketAddr) -> io::Result<()> {
 /// An echo request, by a socket that needs no right.
 fn ping(to: &SocketAddr) -> io::Result<()> {
     let socket = socket(to, libc::SOCK_DGRAM, libc::IPPROTO_ICMP)?;
-    let (name, size) = of(to);
-    let echo = [8u8, 0, 0, 0, 0, 0, 0, 1];
-    // SAFETY: address and data outlive the call.
-    let sent = unsafe {
-        let at = (&raw const name).cast();
-        libc::sendto(socket.as_raw_fd(), echo.as_ptr().cast(), echo.len(), 0, at, size as u32)
-    };
-    if sent < 0 { Err(Error::last_os_error()) } else { Ok(()) }
+    sendto(&socket, &[8, 0, 0, 0, 0, 0, 0, 1], SendFlags::empty(), to)?;
+    Ok(())
 }
 
 /// A datagram that it has built itself, past every protocol: packet(7).
@@ -97,13 +80,8 @@ fn packet(to: &SocketAddr) -> io::Result<()> {
     let SocketAddr::V4(to) = to else { return Err(Error::other("no such packet")) };
     const IP: u16 = 0x0800;
     const LOOPBACK: i32 = 1;
-    // SAFETY: integers alone, and what comes back is nobody else's.
-    let socket = unsafe {
-        match libc::socket(libc::AF_PACKET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, i32::from(IP.to_be())) {
-            -1 => return Err(Error::last_os_error()),
-            fd => OwnedFd::from_raw_fd(fd),
-        }
-    };
+    let protocol = std::num::NonZeroU32::new(IP.to_be().into()).map(rustix::net::Protocol::from_raw);
+    let socket = socket_with(AddressFamily::PACKET, SocketType::DGRAM, SocketFlags::CLOEXEC, protocol)?;
     let mut datagram = vec![0x45, 0, 0, 29, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1];
     datagram.extend(to.ip().octets());
     datagram.extend([0, 9]);
@@ -125,19 +103,12 @@ fn packet(to: &SocketAddr) -> io::Result<()> {
 /// Has a socket of a family that leads elsewhere than to a host: by its name.
 pub(crate) fn family(name: &str) -> io::Result<()> {
     let (family, kind) = match name {
-        "netlink" => (libc::AF_NETLINK, libc::SOCK_RAW),
-        "alg" => (libc::AF_ALG, libc::SOCK_SEQPACKET),
-        _ => (libc::AF_VSOCK, libc::SOCK_STREAM),
+        "netlink" => (AddressFamily::NETLINK, SocketType::RAW),
+        "alg" => (AddressFamily::from_raw(libc::AF_ALG as u16), SocketType::SEQPACKET),
+        _ => (AddressFamily::VSOCK, SocketType::STREAM),
     };
-    // SAFETY: integers alone, and what comes back is nobody else's.
-    match unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) } {
-        -1 => Err(Error::last_os_error()),
-        fd => {
-            // SAFETY: the call has just returned it.
-            drop(unsafe { OwnedFd::from_raw_fd(fd) });
-            Ok(())
-        }
-    }
+    drop(socket_with(family, kind, SocketFlags::CLOEXEC, None)?);
+    Ok(())
 }
 
 /// Listens, and takes the connection of somebody outside, who is told by a file where.

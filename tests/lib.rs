@@ -2,6 +2,13 @@
 //!
 //! The tests drive the binary as users do, as root, against the running kernel; so they run as well in a virtual machine
 //! that has bash, coreutils and git and nothing else.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers are the test's own, or such as the kernel gives"
+)]
+#![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
+#![expect(clippy::string_slice, reason = "a place inside a letter fails the test")]
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 pub mod acting;
 pub mod apart;

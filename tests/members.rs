@@ -1,5 +1,6 @@
 //! The map of members: filled, so that nobody else finds room in it, and processes that are made then.
 
+use crate::apart::ended;
 use crate::survivors::clone;
 use anyhow::{Context, Result, bail, ensure};
 use std::ffi::CString;
@@ -31,13 +32,9 @@ pub(crate) fn make(way: &str, count: usize, said: &str) -> io::Result<(usize, us
     let (mut ran, mut killed) = (0, 0);
     for _ in 0..count {
         let pid = clone(flags | libc::SIGCHLD, act, (&raw const *child).cast_mut().cast())?;
-        let mut status = 0;
-        // SAFETY: the status outlives the call.
-        if unsafe { libc::waitpid(pid, &mut status, 0) } != pid {
-            return Err(Error::last_os_error());
-        }
-        ran += usize::from(libc::WIFEXITED(status));
-        killed += usize::from(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL);
+        let status = ended(pid)?;
+        ran += usize::from(status.exited());
+        killed += usize::from(status.terminating_signal() == Some(libc::SIGKILL));
     }
     Ok((ran, killed))
 }

@@ -1,5 +1,6 @@
 //! Processes in every way that they come to be: each of them executes one program once.
 
+use crate::apart;
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Error, Write};
@@ -75,12 +76,7 @@ impl Words {
 }
 
 fn wait(pid: i32) -> io::Result<()> {
-    let mut status = 0;
-    // SAFETY: the status outlives the call.
-    if unsafe { libc::waitpid(pid, &mut status, 0) } < 0 {
-        return Err(Error::last_os_error());
-    }
-    ended(Ok(ExitStatus::from_raw(status)))
+    ended(apart::ended(pid).map(|status| ExitStatus::from_raw(status.as_raw())))
 }
 
 /// A child by `clone3`, in a cgroup if one is given, that executes the program.

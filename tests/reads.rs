@@ -180,7 +180,7 @@ fn cold(of: &str) -> io::Result<()> {
     // SAFETY: a mapping of its own; the path in it ends with a zero.
     unsafe {
         let at = mmap(std::ptr::null_mut(), page.len(), ProtFlags::READ, MapFlags::PRIVATE, &file, 0)?;
-        libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED);
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
         let fd = libc::openat(libc::AT_FDCWD, at.cast(), libc::O_RDONLY | libc::O_CLOEXEC);
         if fd < 0 { Err(Error::last_os_error()) } else { is_secret(File::from_raw_fd(fd)) }
     }

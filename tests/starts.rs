@@ -1,16 +1,18 @@
 //! Programs that are started otherwise than by their path, and code that is run without one.
 
 use crate::deeds::in_child;
-use std::ffi::CString;
+use nix::fcntl::AtFlags;
+use nix::unistd::execveat;
+use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create};
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Error};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 
 /// Starts a program in the way that a word names, or what was copied from it.
 pub(crate) fn start(how: &str, program: &str) -> io::Result<()> {
-    let path = CString::new(program)?;
     match how {
         "path" => ended(Command::new(program)),
         "loader" => {
@@ -19,26 +21,11 @@ pub(crate) fn start(how: &str, program: &str) -> io::Result<()> {
             ended(loader)
         }
         // Found, and not opened.
-        "descriptor" => {
-            // SAFETY: a path that outlives the call; what comes back is nobody else's.
-            let found = unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
-            if found < 0 {
-                return Err(Error::last_os_error());
-            }
-            // SAFETY: the call has just returned it.
-            let found = unsafe { OwnedFd::from_raw_fd(found) };
-            execute(found.as_raw_fd())
-        }
+        "descriptor" => execute(rustix::fs::open(program, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?),
         "memory" => {
-            // SAFETY: a name that outlives the call.
-            let memory = unsafe { libc::memfd_create(c"program".as_ptr(), libc::MFD_CLOEXEC) };
-            if memory < 0 {
-                return Err(Error::last_os_error());
-            }
-            // SAFETY: the call has just returned it.
-            let mut memory = File::from(unsafe { OwnedFd::from_raw_fd(memory) });
+            let mut memory = File::from(memfd_create("program", MemfdFlags::CLOEXEC)?);
             io::copy(&mut File::open(program)?, &mut memory)?;
-            execute(memory.as_raw_fd())
+            execute(memory)
         }
         "deleted" => {
             let name = format!("program-{}", std::process::id());
@@ -47,7 +34,7 @@ pub(crate) fn start(how: &str, program: &str) -> io::Result<()> {
             drop(made);
             let file = File::open(&name)?;
             fs::remove_file(&name)?;
-            execute(file.as_raw_fd())
+            execute(file)
         }
         _ => anonymous(),
     }
@@ -64,16 +51,10 @@ fn ended(mut command: Command) -> io::Result<()> {
 }
 
 /// Starts what a descriptor leads to, in a child: its exit code is what came of it.
-fn execute(fd: RawFd) -> io::Result<()> {
+fn execute(program: impl AsFd) -> io::Result<()> {
     in_child(|| {
-        let arguments = [c"program".as_ptr(), std::ptr::null()];
-        let none = [std::ptr::null::<libc::c_char>()];
-        let empty = libc::AT_EMPTY_PATH;
-        // SAFETY: lists that end, and live as long as the call.
-        unsafe {
-            libc::syscall(libc::SYS_execveat, fd, c"".as_ptr(), arguments.as_ptr(), none.as_ptr(), empty)
-        };
-        Err(Error::last_os_error())
+        let none: [&CStr; 0] = [];
+        match execveat(program, c"", &[c"program"], &none, AtFlags::AT_EMPTY_PATH)? {}
     })
 }
 

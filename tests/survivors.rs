@@ -1,6 +1,10 @@
 //! Processes that try to outlive their session, in every way in which one may seem dead, or out of reach. Each of them says
 //! who it is, and then reads a file again and again until it can, which it says too.
 
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::Pid;
+use rustix::fs::{Mode, OFlags};
 use std::ffi::{CStr, CString};
 use std::io::{self, Error, Write};
 use std::path::PathBuf;
@@ -88,8 +92,7 @@ fn become_one(way: &str) -> io::Result<()> {
         }
         "stopped" => {
             say("is", std::process::id());
-            // SAFETY: it stops this process.
-            unsafe { libc::raise(libc::SIGSTOP) };
+            raise(Signal::SIGSTOP)?;
             haunt()
         }
         "traced" => traced(),
@@ -149,14 +152,8 @@ fn traced() -> io::Result<()> {
     if child == 0 {
         haunt()?;
     }
-    // SAFETY: integers, and a child of this process.
-    let stopped = unsafe {
-        libc::ptrace(libc::PTRACE_SEIZE, child, 0, 0) == 0
-            && libc::ptrace(libc::PTRACE_INTERRUPT, child, 0, 0) == 0
-    };
-    if !stopped {
-        return Err(Error::last_os_error());
-    }
+    ptrace::seize(Pid::from_raw(child), ptrace::Options::empty())?;
+    ptrace::interrupt(Pid::from_raw(child))?;
     say("is", child as u32);
     headless()
 }
@@ -170,9 +167,7 @@ fn haunt() -> io::Result<()> {
 fn read_once_it_can() -> io::Result<()> {
     let aim = AIM.get().ok_or_else(|| Error::other("no aim"))?;
     loop {
-        // SAFETY: a path that lives as long as the process.
-        let fd = unsafe { libc::open(aim.key.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        if fd >= 0 {
+        if rustix::fs::open(&*aim.key, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).is_ok() {
             say("READ", std::process::id());
             // SAFETY: it ends the process.
             unsafe { libc::_exit(0) }
@@ -189,12 +184,9 @@ fn say(what: &str, pid: u32) {
 }
 
 fn append(path: &CStr, line: &[u8]) {
-    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC;
-    // SAFETY: a path and bytes that outlive the calls.
-    unsafe {
-        let fd = libc::open(path.as_ptr(), flags, 0o666);
-        libc::write(fd, line.as_ptr().cast(), line.len());
-        libc::close(fd);
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
+    if let Ok(file) = rustix::fs::open(path, flags, Mode::from_raw_mode(0o666)) {
+        let _ = rustix::io::write(file, line);
     }
 }
 

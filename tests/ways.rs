@@ -4,10 +4,17 @@ use crate::deeds::{OPENAT, OPENAT2, by_handle, in_child, limit_narrow, open_narr
 use crate::machine::is_machine;
 use crate::secret::is_secret;
 use crate::uring::{Entry, path, request};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::ptrace;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use rustix::net::{AddressFamily, Protocol, SendFlags, SocketAddrAny, SocketFlags, SocketType, socket_with};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Error};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -106,10 +113,8 @@ fn of_child(of: &str) -> io::Result<()> {
 pub(crate) fn alone(deed: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     in_child(|| {
-        // SAFETY: this process has one thread, and shares no descriptors.
-        if unsafe { libc::unshare(if uid == 0 { 0 } else { libc::CLONE_NEWUSER } | libc::CLONE_NEWNS) } != 0 {
-            return Err(Error::last_os_error());
-        }
+        let user = if uid == 0 { CloneFlags::empty() } else { CloneFlags::CLONE_NEWUSER };
+        unshare(user | CloneFlags::CLONE_NEWNS)?;
         if uid != 0 {
             fs::write("/proc/self/setgroups", "deny")?;
             fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
@@ -200,9 +205,10 @@ pub(crate) fn send(verb: &str, to: &str) -> Option<io::Result<()>> {
         "tcp-by-request" => address().and_then(|to| {
             const CONNECT: u8 = 16;
             let socket = socket(&to, libc::SOCK_STREAM, 0)?;
-            let (name, size) = of(&to);
+            let name = SocketAddrAny::from(to);
+            let (address, offset) = (name.as_ptr() as u64, name.addr_len().into());
             let entry = Entry { opcode: CONNECT, fd: socket.as_raw_fd(), ..Entry::default() };
-            request(4, &Entry { address: (&raw const name) as u64, offset: size as u64, ..entry }).map(drop)
+            request(4, &Entry { address, offset, ..entry }).map(drop)
         }),
         "udp" => address().and_then(|to| from(&to)?.send_to(b"x", to).map(drop)),
         "udp-connected" => address().and_then(|to| {
@@ -222,65 +228,21 @@ pub(crate) fn send(verb: &str, to: &str) -> Option<io::Result<()>> {
 
 /// A socket of an address's family.
 pub(crate) fn socket(to: &SocketAddr, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
-    let family = if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    // SAFETY: integers alone, and what comes back is nobody else's.
-    unsafe {
-        match libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) {
-            -1 => Err(Error::last_os_error()),
-            fd => Ok(OwnedFd::from_raw_fd(fd)),
-        }
-    }
-}
-
-/// An address as the kernel takes it, and its length.
-pub(crate) fn of(address: &SocketAddr) -> (libc::sockaddr_storage, usize) {
-    // SAFETY: integers, of which zero is a value.
-    let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
-    let at = (&raw mut storage).cast::<u8>();
-    let bytes = match address {
-        SocketAddr::V4(v4) => {
-            let mut bytes = vec![0; 16];
-            bytes[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
-            bytes[2..4].copy_from_slice(&v4.port().to_be_bytes());
-            bytes[4..8].copy_from_slice(&v4.ip().octets());
-            bytes
-        }
-        SocketAddr::V6(v6) => {
-            let mut bytes = vec![0; 28];
-            bytes[..2].copy_from_slice(&(libc::AF_INET6 as u16).to_ne_bytes());
-            bytes[2..4].copy_from_slice(&v6.port().to_be_bytes());
-            bytes[8..24].copy_from_slice(&v6.ip().octets());
-            bytes
-        }
-    };
-    // SAFETY: the storage has room for every address.
-    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len()) };
-    (storage, bytes.len())
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let kind = SocketType::from_raw(kind as u32);
+    let protocol = NonZeroU32::new(protocol as u32).map(Protocol::from_raw);
+    Ok(socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?)
 }
 
 /// Connects a socket.
 pub(crate) fn connect(socket: &OwnedFd, to: &SocketAddr) -> io::Result<()> {
-    let (name, size) = of(to);
-    // SAFETY: the address outlives the call.
-    let came = unsafe { libc::connect(socket.as_raw_fd(), (&raw const name).cast(), size as u32) };
-    if came < 0 { Err(Error::last_os_error()) } else { Ok(()) }
+    Ok(rustix::net::connect(socket, to)?)
 }
 
 /// Sends a byte.
 pub(crate) fn send_to(socket: &OwnedFd, to: &SocketAddr, flags: i32) -> io::Result<()> {
-    let (name, size) = of(to);
-    // SAFETY: address and data outlive the call.
-    let came = unsafe {
-        libc::sendto(
-            socket.as_raw_fd(),
-            c"x".as_ptr().cast(),
-            1,
-            flags,
-            (&raw const name).cast(),
-            size as u32,
-        )
-    };
-    if came < 0 { Err(Error::last_os_error()) } else { Ok(()) }
+    rustix::net::sendto(socket, b"x", SendFlags::from_bits_retain(flags as u32), to)?;
+    Ok(())
 }
 
 /// Reaches into a process, or into one of its own, in the way that a word names.
@@ -315,19 +277,15 @@ fn reach_into(how: &str, pid: i32) -> io::Result<()> {
             let start = maps.split('-').next().and_then(|start| usize::from_str_radix(start, 16).ok());
             let start = start.unwrap_or(1 << 16);
             let mut bytes = [0u8; 16];
-            let here = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-            let there = libc::iovec { iov_base: start as *mut _, iov_len: bytes.len() };
-            // SAFETY: what is written here outlives the call.
-            check(unsafe { libc::process_vm_readv(pid, &here, 1, &there, 1, 0) } as i64).map(drop)
+            let there = RemoteIoVec { base: start, len: bytes.len() };
+            process_vm_readv(Pid::from_raw(pid), &mut [io::IoSliceMut::new(&mut bytes)], &[there])?;
+            Ok(())
         }
         "descriptor" => {
-            // SAFETY: integers alone, and what comes back is nobody else's.
-            unsafe {
-                let process =
-                    OwnedFd::from_raw_fd(check(libc::syscall(libc::SYS_pidfd_open, pid, 0))? as i32);
-                let taken = check(libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), 0, 0))?;
-                drop(OwnedFd::from_raw_fd(taken as i32));
-            }
+            use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+            let pid = Pid::from_raw(pid).ok_or_else(|| Error::other("no process has the number 0"))?;
+            let process = pidfd_open(pid, PidfdFlags::empty())?;
+            drop(pidfd_getfd(process, 0, PidfdGetfdFlags::empty())?);
             Ok(())
         }
         "limits" => {
@@ -384,13 +342,12 @@ fn reach_into(how: &str, pid: i32) -> io::Result<()> {
             let ended = Command::new("sh").args(["-c", &script]).status()?;
             if ended.success() { Ok(()) } else { Err(Error::other(format!("{ended}"))) }
         }
-        // SAFETY: no memory of this process is touched.
-        _ => unsafe {
-            check(libc::ptrace(libc::PTRACE_SEIZE, pid, 0, 0))?;
-            libc::ptrace(libc::PTRACE_INTERRUPT, pid, 0, 0);
-            let mut status = 0;
-            libc::waitpid(pid, &mut status, libc::__WALL);
-            check(libc::ptrace(libc::PTRACE_DETACH, pid, 0, 0)).map(drop)
-        },
+        _ => {
+            let pid = Pid::from_raw(pid);
+            ptrace::seize(pid, ptrace::Options::empty())?;
+            ptrace::interrupt(pid)?;
+            waitpid(pid, Some(WaitPidFlag::__WALL))?;
+            Ok(ptrace::detach(pid, None)?)
+        }
     }
 }

@@ -89,11 +89,22 @@ impl Commands for Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_not_said_can_be_left_out() {
+        for line in [
+            &["wardline", "record", "--", "x"][..],
+            &["wardline", "enforce", "--", "x"],
+            &["wardline", "train"],
+        ] {
+            assert!(Cli::try_parse_from(line).is_ok(), "{line:?}");
+        }
     }
 
     #[test]

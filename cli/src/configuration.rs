@@ -2,11 +2,13 @@
 //! processes it may have. Ages and sizes are written as on a command line.
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use command::Exit;
+use policy::{Mistake, Mistakes};
 use service::supervisor::{PROCESSES_MAX, Retention};
 use std::path::Path;
 use std::time::Duration;
 use store::Quota;
+use toml::de::{DeTable, DeValue};
 
 /// What the file says, with what holds where it says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,62 +21,134 @@ pub struct Configuration {
     pub processes_max: u32,
 }
 
-/// The file `config.toml`, in the state directory. All of it may be left out.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    retention: Kept,
-    #[serde(default)]
-    recording: Recording,
-    #[serde(default)]
-    session: Session,
+/// What is usual.
+impl Default for Configuration {
+    fn default() -> Self {
+        Self { retention: Retention::default(), quota: Quota::default(), processes_max: PROCESSES_MAX }
+    }
 }
 
-/// `[retention]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Kept {
-    #[serde(default, deserialize_with = "age_text")]
-    older_than: Option<Duration>,
-    #[serde(default, deserialize_with = "size_text")]
-    max_size: Option<u64>,
+/// A setting of the file `config.toml`, in the state directory. All of them may be left out.
+struct Setting {
+    /// The part of the file that it stands in.
+    part: &'static str,
+    key: &'static str,
+    /// What it wants, for people.
+    wants: &'static str,
+    /// Takes its value; `None`: it is none.
+    take: fn(&mut Configuration, &DeValue<'_>) -> Option<()>,
 }
 
-/// `[recording]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Recording {
-    #[serde(default, deserialize_with = "size_text")]
-    session_max: Option<u64>,
-    #[serde(default, deserialize_with = "size_text")]
-    day_max: Option<u64>,
-}
+const AN_AGE: &str = "an age such as `\"90d\"`";
+const A_SIZE: &str = "a size such as `\"4G\"`";
 
-/// `[session]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Session {
-    processes_max: Option<u32>,
-}
+const SETTINGS: [Setting; 5] = [
+    Setting {
+        part: "retention",
+        key: "older-than",
+        wants: AN_AGE,
+        take: |of, value| {
+            of.retention.older_than = Some(age(value.as_str()?).ok()?);
+            Some(())
+        },
+    },
+    Setting {
+        part: "retention",
+        key: "max-size",
+        wants: A_SIZE,
+        take: |of, value| {
+            of.retention.max_bytes = Some(size(value.as_str()?).ok()?);
+            Some(())
+        },
+    },
+    Setting {
+        part: "recording",
+        key: "session-max",
+        wants: A_SIZE,
+        take: |of, value| {
+            of.quota.session_bytes = size(value.as_str()?).ok()?;
+            Some(())
+        },
+    },
+    Setting {
+        part: "recording",
+        key: "day-max",
+        wants: A_SIZE,
+        take: |of, value| {
+            of.quota.day_bytes = size(value.as_str()?).ok()?;
+            Some(())
+        },
+    },
+    Setting {
+        part: "session",
+        key: "processes-max",
+        wants: "a number of processes such as `4096`",
+        take: |of, value| {
+            let number = value.as_integer()?;
+            of.processes_max = u32::from_str_radix(number.as_str(), number.radix()).ok()?;
+            Some(())
+        },
+    },
+];
 
 /// What the file says; what is usual where there is none.
 pub fn read(path: &Path) -> Result<Configuration> {
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        text => text.with_context(|| format!("`{}` cannot be read", path.display()))?,
+    let bytes = match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Configuration::default()),
+        bytes => bytes.with_context(|| format!("`{}` cannot be read", path.display()))?,
     };
-    let file: File =
-        toml::from_str(&text).with_context(|| format!("`{}` is no configuration", path.display()))?;
-    let usual = Quota::default();
-    Ok(Configuration {
-        retention: Retention { older_than: file.retention.older_than, max_bytes: file.retention.max_size },
-        quota: Quota {
-            session_bytes: file.recording.session_max.unwrap_or(usual.session_bytes),
-            day_bytes: file.recording.day_max.unwrap_or(usual.day_bytes),
-        },
-        processes_max: file.session.processes_max.unwrap_or(PROCESSES_MAX),
-    })
+    parse(&path.display().to_string(), &bytes).map_err(|wrong| Exit::Failed.error(wrong.render()))
+}
+
+fn parse(file: &str, bytes: &[u8]) -> Result<Configuration, Mistakes> {
+    let text = String::from_utf8_lossy(bytes);
+    let wrong = |mistakes| Mistakes::new(file, "configuration", &text, mistakes);
+    if let Err(error) = str::from_utf8(bytes) {
+        let at = error.valid_up_to();
+        return Err(wrong(vec![Mistake::new("this is no text in UTF-8", at..at + 1)]));
+    }
+    let table = DeTable::parse(&text).map_err(|error| {
+        let at = error.span().unwrap_or(0..0);
+        wrong(vec![Mistake::new(format!("this is no TOML: {}", error.message()), at)])
+    })?;
+    let mut configuration = Configuration::default();
+    let mut mistakes = Vec::new();
+    for (part, settings) in table.get_ref() {
+        let known: Vec<&Setting> = SETTINGS.iter().filter(|one| one.part == part.get_ref()).collect();
+        match settings.get_ref().as_table() {
+            _ if known.is_empty() => {
+                let mut parts = SETTINGS.map(|one| one.part).to_vec();
+                parts.dedup();
+                mistakes.push(Mistake::unknown(
+                    "part of a configuration",
+                    part.get_ref(),
+                    &parts,
+                    part.span(),
+                ));
+            }
+            Some(settings) => read_part(&known, settings, &mut configuration, &mut mistakes),
+            None => {
+                let message = format!("settings stand below a line `[{}]`", part.get_ref());
+                mistakes.push(Mistake::new(message, settings.span()));
+            }
+        }
+    }
+    if mistakes.is_empty() { Ok(configuration) } else { Err(wrong(mistakes)) }
+}
+
+/// Reads the settings of a part, of which those are known.
+fn read_part(known: &[&Setting], said: &DeTable<'_>, into: &mut Configuration, mistakes: &mut Vec<Mistake>) {
+    for (key, value) in said {
+        let name: &str = key.get_ref();
+        let Some(setting) = known.iter().find(|one| one.key == name) else {
+            let keys: Vec<&str> = known.iter().map(|one| one.key).collect();
+            mistakes.push(Mistake::unknown("setting", name, &keys, key.span()));
+            continue;
+        };
+        if (setting.take)(into, value.get_ref()).is_none() {
+            mistakes.push(Mistake::new(format!("`{name}` wants {}", setting.wants), value.span()));
+        }
+    }
 }
 
 /// An age, as `30d`, `12h` or `2w`; a day has 24 hours.
@@ -94,14 +168,6 @@ pub fn size(text: &str) -> Result<u64, String> {
     let (number, shift) = UNITS.iter().find_map(with).unwrap_or((text, 0));
     let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
     number.ok_or_else(|| "a size is a number with a unit: `1G`, `500M`".to_owned())
-}
-
-fn age_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    age(&String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
-}
-
-fn size_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    size(&String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]
@@ -137,10 +203,17 @@ mod tests {
         std::fs::write(&path, "[recording]\nsession-max = \"1M\"\n[session]\nprocesses-max = 7\n").unwrap();
         let quota = Quota { session_bytes: 1 << 20, ..usual.quota };
         assert_eq!(read(&path).unwrap(), Configuration { quota, processes_max: 7, ..usual });
-        std::fs::write(&path, "[retention]\nmax-size = \"4X\"\n").unwrap();
-        let error = format!("{:#}", read(&path).unwrap_err());
-        assert!(error.contains("config.toml") && error.contains("a size is a number with a unit"), "{error}");
-        std::fs::write(&path, "[retention]\nkeep = 3\n").unwrap();
-        assert!(read(&path).is_err());
+        std::fs::write(&path, "[session]\nprocesses-max = 0x10\n").unwrap();
+        assert_eq!(read(&path).unwrap(), Configuration { processes_max: 16, ..usual });
+    }
+
+    /// Each mistake is told with its place and what to do.
+    #[test]
+    fn mistakes_are_told_with_their_places() {
+        let text = "[retentoin]\n[retention]\nolder-then = \"90d\"\nmax-size = 4\n[recording]\nday-max = \"4X\"\n\
+                    keep = 3\n[session]\nprocesses-max = -1\n";
+        let told = [text.as_bytes(), b"session = 3\n", b"[retention]\nmax-si", b"[retention]\n# caf\xc3"]
+            .map(|bytes| parse("config.toml", bytes).unwrap_err().render());
+        insta::assert_snapshot!(told.join("\n"));
     }
 }

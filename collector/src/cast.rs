@@ -57,7 +57,7 @@ pub(crate) fn link(object: &mut [u8], cast: Option<Cast>) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
+#[expect(clippy::cast_possible_truncation, reason = "a call has room for this half of the number")]
 mod tests {
     use super::*;
 

@@ -15,5 +15,5 @@ pub mod trust;
 pub mod user;
 
 pub use exit::Exit;
-pub use program::{Commands, Common, Line, main};
+pub use program::{Commands, Common, Line, main, told};
 pub use state::State;

@@ -78,8 +78,51 @@ pub fn main<C: Parser>(run: impl FnOnce(C) -> Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) if out::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("{} {error:#}", style::error("error:"));
+            anstream::eprintln!("{} {}", style::error("error:"), told(&error));
             Exit::of(&error).into()
         }
+    }
+}
+
+/// An error and what led to it, each once: many errors say in their own words what led to them.
+pub fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        match told.as_str() {
+            "" => cause,
+            said if said.ends_with(&cause) => told,
+            said => format!("{said}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+    use std::io;
+
+    #[test]
+    fn what_led_to_an_error_is_told_once() {
+        #[derive(Debug)]
+        struct Whole(io::Error);
+        impl std::fmt::Display for Whole {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "the connection failed: {}", self.0)
+            }
+        }
+        impl std::error::Error for Whole {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let failed: Result<(), _> = Err(Whole(io::Error::from_raw_os_error(32)));
+        let error = failed.context("the supervisor cannot be told").unwrap_err();
+        assert_eq!(
+            told(&error),
+            "the supervisor cannot be told: the connection failed: Broken pipe (os error 32)"
+        );
+        let plain = anyhow::anyhow!("no such file").context("`a` cannot be read");
+        assert_eq!(told(&plain), "`a` cannot be read: no such file");
     }
 }

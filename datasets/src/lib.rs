@@ -11,10 +11,6 @@
 //! Recording and enforcing are driven through the binary by whoever uses this crate. Must never load a model, talk to
 //! the kernel's tracing, or touch a file outside its own directory, except for what the users that it makes up have in /run:
 //! `/run/user/UID`, and the lock of their numbers.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a table is chosen from within its length, and JSON has null where it has nothing; a panic ends a run of the laboratory, and guards nobody"
-)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(target_os = "linux"),

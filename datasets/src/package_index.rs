@@ -6,6 +6,7 @@
 //! | `/npm/NAME` | npm | a packument with the one version that there is |
 //! | `/index/` | cargo | a sparse index; see "Registry Index" of the Cargo Book |
 //! | `/files/FILE` | all | the packages |
+#![expect(clippy::indexing_slicing, reason = "what is told of a package is an object")]
 
 use crate::error::at;
 use crate::http::Server;

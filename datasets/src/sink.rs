@@ -1,4 +1,5 @@
 //! A host that only attacks talk to: it takes what comes, answers requests of HTTP, and keeps all for the observer.
+#![expect(clippy::indexing_slicing, reason = "the system says how much it read")]
 
 use crate::Error;
 use crate::clock::boottime_ns;

@@ -1,4 +1,5 @@
 //! What a workspace holds before its session begins.
+#![expect(clippy::indexing_slicing, reason = "a place is drawn from within the table")]
 
 use crate::{seed::Rng, words};
 use rand::Rng as _;

@@ -2,11 +2,8 @@
 //! afterwards.
 //!
 //! Needs root, for a network namespace and a user of its own, and the packages: those of the cache, or a network.
-#![expect(
-    clippy::cast_possible_truncation,
-    clippy::indexing_slicing,
-    reason = "a seed turns round the length of the list that it chooses from"
-)]
+#![expect(clippy::cast_possible_truncation, reason = "on 64 bits, a place has room for a seed")]
+#![expect(clippy::indexing_slicing, reason = "a seed goes round the length of the list that it chooses from")]
 
 use datasets::agent;
 use datasets::repository::{self, Ecosystem, Prepared, Repository};

@@ -22,7 +22,7 @@ pub enum Error {
         session: i64,
     },
     /// A run of an agent or a task that has no name.
-    #[error("the run `{run}` names an agent or a task that cannot be one: {error}; make the corpus again")]
+    #[error("the run `{run}` has an agent or a task without a name: {error}; make the corpus again")]
     Name {
         /// The run.
         run: String,

@@ -70,7 +70,7 @@ pub struct Trace {
     pub lost: u64,
     /// Time of the first and of the last event, ns.
     pub span_ns: (u64, u64),
-    /// `lsm` or `tracepoint`.
+    /// What its kernel could do.
     pub tier: Tier,
     /// Why it must not train; `None` if it may.
     pub left_out: Option<String>,

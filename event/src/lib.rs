@@ -48,7 +48,7 @@ pub use session::{
     Alert, Captured, Event, Fork, Loss, Outcome, Segment, SessionMeta, Summary, Syscall, Unseen,
 };
 pub use step::{ABSTRACT, Place, Said, Step, Touch};
-pub use tasks::Tasks;
+pub use tasks::{TASKS_LONGEST, Tasks};
 pub use tier::Tier;
 pub use token::{Token, vocabulary_hash};
 pub use tokeniser::Tokeniser;

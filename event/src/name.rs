@@ -8,19 +8,14 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What is written where nobody said it: the task of a session, or the agent whose program has no name. Nobody can give it.
+/// The word for what nobody said, when it is written and when it is read: the task of a session, or the agent whose program has no
+/// name.
 const UNSAID: &str = "unknown";
 
 /// A text that is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoName {
-    /// Of another form.
-    #[error("a name has 1 to {LONGEST} letters, digits, `.`, `-` and `_`, and does not begin with a dot")]
-    Form,
-    /// What stands for one that nobody said.
-    #[error("`{UNSAID}` is written where nobody said a name: choose another")]
-    Reserved,
-}
+#[error("a name has 1 to {LONGEST} letters, digits, `.`, `-` and `_`, and does not begin with a dot")]
+pub struct NoName;
 
 /// Declares a kind of name.
 macro_rules! name {
@@ -40,11 +35,6 @@ macro_rules! name {
             pub fn is_unsaid(&self) -> bool {
                 self.0.is_none()
             }
-
-            /// What Wardline wrote down: a name, or that nobody said one. What a user gives is parsed.
-            pub fn as_written(text: &str) -> Result<Self, NoName> {
-                if text == UNSAID { Ok(Self(None)) } else { text.parse() }
-            }
         }
 
         impl PartialEq<str> for $name {
@@ -58,9 +48,9 @@ macro_rules! name {
 
             fn from_str(text: &str) -> Result<Self, NoName> {
                 match text {
-                    UNSAID => Err(NoName::Reserved),
+                    UNSAID => Ok(Self(None)),
                     text if is_name(text) => Ok(Self(Some(text.into()))),
-                    _ => Err(NoName::Form),
+                    _ => Err(NoName),
                 }
             }
         }
@@ -69,7 +59,7 @@ macro_rules! name {
             type Error = NoName;
 
             fn try_from(text: String) -> Result<Self, NoName> {
-                Self::as_written(&text)
+                text.parse()
             }
         }
 
@@ -117,16 +107,15 @@ mod tests {
     fn a_name_is_a_file_name_and_no_more() {
         assert_eq!("mini-swe_agent.2".parse::<AgentName>().unwrap().as_str(), "mini-swe_agent.2");
         for bad in ["", ".x", "../x", "a/b", "a b", "a+b", "\u{e9}", &"x".repeat(65)] {
-            assert_eq!(bad.parse::<TaskName>(), Err(NoName::Form), "{bad}");
+            assert_eq!(bad.parse::<TaskName>(), Err(NoName), "{bad}");
         }
     }
 
     #[test]
-    fn what_nobody_said_is_written_and_cannot_be_given() {
+    fn what_nobody_said_has_a_word() {
         let unsaid = TaskName::default();
         assert!(unsaid.is_unsaid() && !"edit".parse::<TaskName>().unwrap().is_unsaid());
-        assert_eq!(unsaid.as_str().parse::<TaskName>(), Err(NoName::Reserved));
-        assert_eq!(TaskName::as_written(unsaid.as_str()), Ok(unsaid));
+        assert_eq!(unsaid.to_string().parse(), Ok(unsaid));
     }
 
     #[test]
@@ -141,7 +130,7 @@ mod tests {
         ] {
             let named = AgentName::of_program(path.as_bytes());
             assert_eq!(named.as_str(), name);
-            assert_eq!(AgentName::as_written(named.as_str()), Ok(named));
+            assert_eq!(named.as_str().parse(), Ok(named));
         }
     }
 }

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// Bytes of their names together, with what joins them: they become a file's name.
-const LONGEST: usize = 64;
+/// Bytes of their names together, with what joins them, that a file's name has: as many as one name has.
+pub const TASKS_LONGEST: usize = policy::NAME_LONGEST;
 
 /// What joins names.
-const JOINED_BY: char = '+';
+const JOINED_BY: &str = "+";
 
 /// One task, or several of which what is normal for any is normal. At least one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl Tasks {
 
     /// Whether they may be a file's name.
     pub fn is_short(&self) -> bool {
-        self.to_string().len() <= LONGEST
+        self.to_string().len() <= TASKS_LONGEST
     }
 }
 
@@ -56,7 +56,11 @@ impl FromStr for Tasks {
     type Err = NoName;
 
     fn from_str(text: &str) -> Result<Self, NoName> {
-        text.split(JOINED_BY).map(TaskName::as_written).collect::<Result<_, _>>().map(Tasks)
+        let mut tasks = Tasks(Vec::new());
+        for task in text.split(JOINED_BY) {
+            tasks = tasks.and(&Tasks::from(task.parse::<TaskName>()?));
+        }
+        Ok(tasks)
     }
 }
 
@@ -77,7 +81,7 @@ impl From<Tasks> for String {
 impl fmt::Display for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.0.iter().map(TaskName::as_str).collect();
-        f.pad(&names.join("+"))
+        f.pad(&names.join(JOINED_BY))
     }
 }
 
@@ -93,7 +97,7 @@ mod tests {
     fn several_are_joined_and_each_is_named_once() {
         let both = tasks("edit").and(&tasks("test")).and(&tasks("edit"));
         assert_eq!(both.to_string(), "edit+test");
-        assert_eq!(tasks("edit+test"), both);
+        assert_eq!([tasks("edit+test"), tasks("edit+test+edit")], [both.clone(), both.clone()]);
         let edit: TaskName = "edit".parse().unwrap();
         assert!(tasks("edit").is_only(&edit) && !both.is_only(&edit));
         assert_eq!((tasks("edit").only(), both.only()), (Some(&edit), None));
@@ -102,7 +106,7 @@ mod tests {
     #[test]
     fn what_is_no_name_is_no_task() {
         for bad in ["", "+", "edit+", "../x", "edit+a/b"] {
-            assert_eq!(bad.parse::<Tasks>(), Err(NoName::Form), "{bad}");
+            assert_eq!(bad.parse::<Tasks>(), Err(NoName), "{bad}");
         }
     }
 

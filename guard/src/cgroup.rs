@@ -218,7 +218,11 @@ pub fn put(cgroup: &Path, pid: u32) -> Result<(), Error> {
 /// Sends a signal; a process that is gone is no error, since then there is nothing left to stop.
 pub fn signal(pid: u32, signal: rustix::process::Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
-        #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
-        let _ = rustix::process::kill_process(pid, signal);
+        match rustix::process::kill_process(pid, signal) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(error) => {
+                tracing::error!(pid = pid.as_raw_nonzero(), ?signal, %error, "a process was sent no signal");
+            }
+        }
     }
 }

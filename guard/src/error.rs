@@ -84,16 +84,31 @@ pub enum Error {
         /// How many.
         held: usize,
     },
+    /// files of rules that are none
+    #[error("these rules cannot be obeyed, so that nothing was started:\n{0}")]
+    Rules(#[from] policy::Wrong),
+    /// somebody else may have written a file
+    #[error("`{file}` is not believed: {why}; {help}", file = file.display())]
+    NotBelieved {
+        /// The file, or a directory on the way to it.
+        file: PathBuf,
+        /// Why.
+        why: String,
+        /// What to do.
+        help: &'static str,
+    },
     /// a user's own rule would hold for others
     #[error(
         "rule `{rule}` closes `{path}`, which does not belong to you, and would hold in other users' sessions, too: root may put \
-         such a rule into `{directory}`", path = path.display(), directory = crate::rules::OF_MACHINE
+         such a rule into `{directory}`", path = path.display()
     )]
     NotOwn {
         /// Its id.
         rule: String,
         /// What it closes.
         path: PathBuf,
+        /// Where root's rules for all are.
+        directory: &'static str,
     },
     /// a link may be a session's
     #[error(
@@ -101,6 +116,19 @@ pub enum Error {
         .0.display()
     )]
     Linked(PathBuf),
+    /// somebody outside took a place while what lay there was put back
+    #[error(
+        "`{}`, which somebody outside put at `{}` meanwhile, could not be moved back there: {source}; move it yourself, with `mv -n`",
+        .lies.display(), .belongs.display()
+    )]
+    Misplaced {
+        /// Where it lies.
+        lies: PathBuf,
+        /// Where it was.
+        belongs: PathBuf,
+        /// Why it stays.
+        source: std::io::Error,
+    },
     /// a live probe could not be made
     #[error("the live probe could not be made: {0}")]
     Probe(&'static str),

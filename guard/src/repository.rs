@@ -1,8 +1,9 @@
 //! Rules of a repository: a file at the top of a workspace, which came with it. A stranger may have written it, so that it closes
 //! and tells, and opens nothing; and it counts when a user has said so, outside of every session, of exactly this text.
 
+use crate::Error;
 use crate::links::Links;
-use crate::rules::{self, Trouble};
+use crate::rules;
 use policy::{Layer, MAX_BYTES, MAX_BYTES_OF_REPOSITORY, Policy, Rules, Source, sentence};
 use rustix::fs::FileType;
 use std::fs::File;
@@ -42,7 +43,7 @@ impl Believed {
     }
 
     /// A user's.
-    pub fn of(uid: u32) -> Result<Self, Trouble> {
+    pub fn of(uid: u32) -> Result<Self, Error> {
         let path = Self::file_of(uid);
         Ok(rules::text_of(&path)?.map_or_else(Self::default, |text| Self::read(&text)))
     }
@@ -89,22 +90,22 @@ fn hash(text: &str) -> String {
 
 /// The rules of a session of a user's that begins now, with its agent, in its workspaces; and what is to be told of theirs. It
 /// looks into directories that others chose, which may take long, or for ever.
-pub fn of_session(uid: u32, agent: &str, workspaces: &[PathBuf]) -> Result<(Rules, Vec<String>), Trouble> {
+pub fn of_session(uid: u32, agent: &str, workspaces: &[PathBuf]) -> Result<(Rules, Vec<String>), Error> {
     let (rules, notes) = of_sessions(uid, workspaces)?;
     Ok((rules.of_session(agent), notes))
 }
 
 /// The same of a session that runs: no link is followed that it may have made.
-pub fn of_running(uid: u32, agent: &str, workspaces: &[PathBuf]) -> Result<Rules, Trouble> {
+pub fn of_running(uid: u32, agent: &str, workspaces: &[PathBuf]) -> Result<Rules, Error> {
     Ok(by(Links::NotOf(uid), uid, workspaces)?.0.of_session(agent))
 }
 
 /// The same, of all agents.
-pub fn of_sessions(uid: u32, workspaces: &[PathBuf]) -> Result<(Rules, Vec<String>), Trouble> {
+pub fn of_sessions(uid: u32, workspaces: &[PathBuf]) -> Result<(Rules, Vec<String>), Error> {
     by(Links::All, uid, workspaces)
 }
 
-fn by(links: Links, uid: u32, workspaces: &[PathBuf]) -> Result<(Rules, Vec<String>), Trouble> {
+fn by(links: Links, uid: u32, workspaces: &[PathBuf]) -> Result<(Rules, Vec<String>), Error> {
     let mut sources = rules::sources_of(uid)?;
     let mut notes = Vec::new();
     let there = workspaces.iter().filter_map(|workspace| look_by(links, workspace, uid));
@@ -138,7 +139,8 @@ fn untold(source: &Source, was_changed: bool) -> String {
         Err(wrong) => {
             let first = wrong.mistakes.first().map_or_else(String::new, |mistake| {
                 let (line, column) = wrong.position(mistake);
-                format!(":{line}:{column}: {}", mistake.message)
+                let help = mistake.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
+                format!(":{line}:{column}: {}{help}", mistake.message)
             });
             return format!("`{file}` is not obeyed, since it holds no rules{first}");
         }
@@ -234,7 +236,8 @@ mod tests {
         let said = untold(&source("/a", &OWN.replace("deny", "allow")), false);
         assert_eq!(
             said,
-            "`/a` is not obeyed, since it holds no rules:6:10: a repository's rules open nothing"
+            "`/a` is not obeyed, since it holds no rules:6:10: a repository's rules open nothing; `deny` or `watch`; a user opens a \
+             place with `wardline policy allow`"
         );
         let said = untold(&source("/a", &OWN.replace(".env", &"x".repeat(900))), false);
         assert!(said.len() < 400 && said.contains("xxx...\""), "{said}");

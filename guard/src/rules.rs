@@ -1,6 +1,7 @@
 //! Rules of one's own, read when a session begins: from files that nobody but root can have written. A user's are no files of
 //! the home: where nothing refuses a rename, a session could put others in their place.
 
+use crate::Error;
 use policy::{Day, Layer, MAX_BYTES, Rules, Source, Wrong};
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -28,44 +29,18 @@ type Asked = (Vec<Source>, Day);
 /// What files of rules say, the one that was asked for last at the end.
 static KEPT: Mutex<Vec<(Asked, Rules)>> = Mutex::new(Vec::new());
 
-/// Why no session begins under these rules.
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    /// the files hold no rules
-    #[error("these rules cannot be obeyed, so that nothing was started:\n{0}")]
-    Wrong(#[from] Wrong),
-    /// somebody else may have written a file
-    #[error("`{file}` is not believed: {why}; {help}", file = file.display())]
-    NotBelieved {
-        /// The file, or a directory on the way to it.
-        file: PathBuf,
-        /// Why.
-        why: String,
-        /// What to do.
-        help: &'static str,
-    },
-    /// a file could not be read
-    #[error("`{file}` could not be read: {why}", file = file.display())]
-    Unread {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        why: String,
-    },
-}
-
 /// The day on which rules are read.
 pub fn today() -> Day {
     Day::at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 /// The rules of all of a user's sessions that begin now.
-pub fn of_sessions(uid: u32) -> Result<Rules, Trouble> {
+pub fn of_sessions(uid: u32) -> Result<Rules, Error> {
     Ok(of_sources(sources_of(uid)?)?)
 }
 
 /// The files of a user's sessions.
-pub(crate) fn sources_of(uid: u32) -> Result<Vec<Source>, Trouble> {
+pub(crate) fn sources_of(uid: u32) -> Result<Vec<Source>, Error> {
     let mut sources = of_machine()?;
     sources.extend(of_user(uid)?);
     Ok(sources)
@@ -89,12 +64,12 @@ pub(crate) fn of_sources(sources: Vec<Source>) -> Result<Rules, Wrong> {
 }
 
 /// Those of this machine.
-pub fn of_machine() -> Result<Vec<Source>, Trouble> {
+pub fn of_machine() -> Result<Vec<Source>, Error> {
     let root = Path::new("/");
     let Some(directory) = open(root, Path::new(OF_MACHINE), ROOT, OFlags::DIRECTORY)? else {
         return Ok(Vec::new());
     };
-    let unread = |why: Errno| Trouble::Unread { file: OF_MACHINE.into(), why: why.to_string() };
+    let unread = |why: Errno| Error::file(OF_MACHINE, "read", why);
     let mut names = Vec::new();
     for entry in Dir::read_from(&directory).map_err(unread)? {
         let name = entry.map_err(unread)?.file_name().to_owned();
@@ -104,7 +79,7 @@ pub fn of_machine() -> Result<Vec<Source>, Trouble> {
         }
         if names.len() > MAX_FILES {
             let why = format!("it holds more than {MAX_FILES} files");
-            return Err(Trouble::Unread { file: OF_MACHINE.into(), why });
+            return Err(Error::file(OF_MACHINE, "read", io::Error::other(why)));
         }
     }
     names.sort();
@@ -122,14 +97,14 @@ pub fn file_of(uid: u32) -> PathBuf {
 }
 
 /// A user's own, if there are any.
-pub fn of_user(uid: u32) -> Result<Option<Source>, Trouble> {
+pub fn of_user(uid: u32) -> Result<Option<Source>, Error> {
     let path = file_of(uid);
     let opened = open(Path::new("/"), &path, ROOT, OFlags::empty())?;
     opened.map(|file| source(Layer::User, path, file)).transpose()
 }
 
 /// What a file of root's holds, if it is there.
-pub(crate) fn text_of(path: &Path) -> Result<Option<String>, Trouble> {
+pub(crate) fn text_of(path: &Path) -> Result<Option<String>, Error> {
     let opened = open(Path::new("/"), path, ROOT, OFlags::empty())?;
     let read = opened.map(|file| source(Layer::User, path.to_owned(), file)).transpose()?;
     Ok(read.map(|source| source.text))
@@ -137,8 +112,8 @@ pub(crate) fn text_of(path: &Path) -> Result<Option<String>, Trouble> {
 
 /// Opens what lies below a directory if nobody but its owner and root can have put it there. Links are not followed: where
 /// they lead may be written by a session.
-fn open(base: &Path, path: &Path, owner: u32, flags: OFlags) -> Result<Option<OwnedFd>, Trouble> {
-    let not_believed = |file: &Path, why: &str| Trouble::NotBelieved {
+fn open(base: &Path, path: &Path, owner: u32, flags: OFlags) -> Result<Option<OwnedFd>, Error> {
+    let not_believed = |file: &Path, why: &str| Error::NotBelieved {
         file: file.to_owned(),
         why: why.to_owned(),
         help: "a file of rules is a plain file, and only root may change it or the directories above it (`chown root`, `chmod go-w`)",
@@ -154,7 +129,7 @@ fn open(base: &Path, path: &Path, owner: u32, flags: OFlags) -> Result<Option<Ow
     ) {
         Ok(opened) => opened,
         Err(Errno::NOENT) => return Ok(None),
-        Err(why) => return Err(Trouble::Unread { file: base.to_owned(), why: why.to_string() }),
+        Err(why) => return Err(Error::file(base, "read", why)),
     };
     let mut above = vec![(here.clone(), stat(opened.as_fd(), &here)?)];
     let mut parts = below.components().peekable();
@@ -173,7 +148,7 @@ fn open(base: &Path, path: &Path, owner: u32, flags: OFlags) -> Result<Option<Ow
             Ok(next) => next,
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
             Err(Errno::LOOP) => return Err(not_believed(&here, "it is a link")),
-            Err(why) => return Err(Trouble::Unread { file: here, why: why.to_string() }),
+            Err(why) => return Err(Error::file(here, "read", why)),
         };
         above.push((here.clone(), stat(opened.as_fd(), &here)?));
     }
@@ -194,15 +169,15 @@ fn open(base: &Path, path: &Path, owner: u32, flags: OFlags) -> Result<Option<Ow
     Ok(Some(opened))
 }
 
-fn stat(fd: BorrowedFd<'_>, path: &Path) -> Result<Stat, Trouble> {
-    rustix::fs::fstat(fd).map_err(|why| Trouble::Unread { file: path.to_owned(), why: why.to_string() })
+fn stat(fd: BorrowedFd<'_>, path: &Path) -> Result<Stat, Error> {
+    rustix::fs::fstat(fd).map_err(|why| Error::file(path, "read", why))
 }
 
-fn source(layer: Layer, path: PathBuf, file: OwnedFd) -> Result<Source, Trouble> {
-    let unread = |why: String| Trouble::Unread { file: path.clone(), why };
-    let text = read_text(File::from(file), MAX_BYTES).map_err(|why| unread(why.to_string()))?;
+fn source(layer: Layer, path: PathBuf, file: OwnedFd) -> Result<Source, Error> {
+    let unread = |why| Error::file(&path, "read", why);
+    let text = read_text(File::from(file), MAX_BYTES).map_err(unread)?;
     if text.len() > MAX_BYTES {
-        return Err(unread(format!("it has more than {MAX_BYTES} bytes")));
+        return Err(unread(io::Error::other(format!("it has more than {MAX_BYTES} bytes"))));
     }
     Ok(Source { layer, file: path.display().to_string(), text })
 }

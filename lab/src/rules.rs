@@ -8,7 +8,6 @@ use anyhow::{Context, Result, ensure};
 use attempt::{Came, Task};
 use command::{Exit, print_line, table};
 use datasets::{World, network};
-use event::Tier;
 use own::Own;
 use policy::{Attempt, Ground};
 use serde::Serialize;
@@ -148,7 +147,7 @@ fn in_a_world(attempts: Vec<Attempt>, own: &Own) -> Result<Vec<Tried>> {
         came.len(),
         attempts.len()
     );
-    let sockets = if run.summary.tier == Tier::Lsm { Sockets::Refused } else { Sockets::Stopped };
+    let sockets = if run.summary.tier == event::Tier::Lsm { Sockets::Refused } else { Sockets::Stopped };
     let tried = attempts.into_iter().zip(places).zip(came);
     Ok(tried.map(|((attempt, place), came)| judged(attempt, place, came, sockets)).collect())
 }

@@ -128,7 +128,7 @@ impl Baseline {
         self.calibration.smallest_provable()
     }
 
-    /// One baseline out of several, for a task that is not known: what was normal for any of them is normal. `None` of
+    /// One baseline out of several of an agent, for a task that is not known: what was normal for any of them is normal. `None` of
     /// none. Calibration is pooled: each task's held-out sessions were scored by a narrower model, so that the pooled
     /// p-values err on the side of no alarm.
     pub fn union(baselines: &[&Baseline]) -> Option<Baseline> {
@@ -139,9 +139,6 @@ impl Baseline {
             models.merge(&baseline.models);
             union.calibration.merge(&baseline.calibration);
             union.trial.merge(&baseline.trial);
-            if union.agent != baseline.agent {
-                union.agent = AgentName::default();
-            }
             union.task = union.task.and(&baseline.task);
             union.sessions += baseline.sessions;
             union.tokens += baseline.tokens;

@@ -84,6 +84,19 @@ fn the_seed_of_the_fuzz_target_is_a_baseline() {
     );
 }
 
+/// A name becomes a folder's and a file's: none that leads elsewhere is read, not even by who shows a baseline from elsewhere.
+#[test]
+fn a_name_that_leads_elsewhere_is_none() {
+    let payload = seed();
+    let at = payload.windows(5).position(|bytes| bytes == b"codex").unwrap();
+    let mut other = payload.clone();
+    other[at..at + 5].copy_from_slice(b"../xx");
+    assert!(decode(&seal(&payload), &KEY, Expected::default()).is_ok());
+    let read = decode(&seal(&other), &KEY, Expected::default());
+    assert!(matches!(read, Err(FormatError::Malformed(_))), "{read:?}");
+    assert!(matches!(models::format::decode_foreign(&seal(&other)), Err(FormatError::Malformed(_))));
+}
+
 /// Bytes with a right seal around a payload: only who holds the key can make them.
 fn seal(payload: &[u8]) -> Vec<u8> {
     let mut bytes = sealed()[..52].to_vec();

@@ -1,4 +1,4 @@
-//! What is wrong with a file of rules, and where.
+//! What is wrong with a file that people wrote, and where: rules, and the configuration.
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use std::ops::Range;
@@ -18,12 +18,15 @@ pub struct Mistake {
     pub help: Option<String>,
 }
 
+/// What a file of rules should be.
+pub(crate) const POLICY: &str = "policy";
+
 /// Everything that is wrong with one file.
 #[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("`{file}` is no policy: {}", text::count(.mistakes.len() as u64, "mistake"))]
+#[error("`{}` is no {what}: {}", .source_code.name(), text::count(.mistakes.len() as u64, "mistake"))]
 pub struct Mistakes {
-    /// The file.
-    pub file: String,
+    /// What it should be, in a word.
+    what: &'static str,
     #[source_code]
     source_code: NamedSource<String>,
     /// Each.
@@ -37,16 +40,18 @@ fn shown(text: &str) -> String {
 }
 
 impl Mistake {
-    pub(crate) fn new(message: impl Into<String>, at: Range<usize>) -> Self {
+    /// One at a place, in bytes.
+    pub fn new(message: impl Into<String>, at: Range<usize>) -> Self {
         Self { message: shown(&message.into()), at: (at.start, at.len()).into(), help: None }
     }
 
-    pub(crate) fn help(self, help: impl Into<String>) -> Self {
+    /// The same, with what to do.
+    pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 
     /// A word that is none, with the nearest of those that are.
-    pub(crate) fn unknown(what: &str, word: &str, known: &[&str], at: Range<usize>) -> Self {
+    pub fn unknown(what: &str, word: &str, known: &[&str], at: Range<usize>) -> Self {
         let mistake = Self::new(format!("`{word}` is no {what}"), at);
         match nearest(word, known) {
             Some(near) => mistake.help(format!("did you mean `{near}`?")),
@@ -71,8 +76,15 @@ pub(crate) fn most_like<'k>(word: &str, known: &[&'k str], alike: f64) -> Option
 }
 
 impl Mistakes {
-    pub(crate) fn new(file: &str, text: &str, mistakes: Vec<Mistake>) -> Self {
-        Self { file: shown(file), source_code: NamedSource::new(shown(file), shown(text)), mistakes }
+    /// Those of a file that should be `what`, in the order of their places.
+    pub fn new(file: &str, what: &'static str, text: &str, mut mistakes: Vec<Mistake>) -> Self {
+        mistakes.sort_by_key(|mistake| mistake.at.offset());
+        Self { what, source_code: NamedSource::new(shown(file), shown(text)), mistakes }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &str {
+        self.source_code.name()
     }
 
     /// Line and column of a mistake, from 1.

@@ -1,6 +1,6 @@
 //! What can go wrong while training or keeping baselines, and what to do about it.
 
-use event::{AgentName, Tasks};
+use event::{AgentName, TASKS_LONGEST, Tasks};
 use std::path::PathBuf;
 
 /// Why there is no baseline, or it could not be kept.
@@ -23,9 +23,7 @@ pub enum Error {
         task: String,
     },
     /// More tasks than a file's name holds.
-    #[error(
-        "the tasks `{0}` have more letters together than a file's name may have here (64): save a baseline of fewer"
-    )]
+    #[error("no baseline has the name `{0}`: its tasks have at most {TASKS_LONGEST} letters together")]
     Long(Tasks),
     /// The file system refused.
     #[error("{doing} `{}`: {error}", path.display())]

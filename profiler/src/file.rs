@@ -62,8 +62,11 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let new = directory.join(name);
     let written = write_new(&new, bytes).and_then(|()| fs::rename(&new, path).map_err(io("replacing", path)));
     if written.is_err() {
-        // The first error is the one to tell; a left-over is overwritten the next time.
-        drop(fs::remove_file(&new));
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "the first error is the one to tell; a left-over is overwritten the next time"
+        )]
+        let _ = fs::remove_file(&new);
     }
     written?;
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(io("syncing", directory))

@@ -1,7 +1,7 @@
 //! What the supervisor gives up before it does anything else, and whatever it starts with it: rights that no part of it needs,
 //! memory without end, and to go on after a panic.
 
-use guard::Error;
+use crate::Error;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::{
     CapabilitySet as Right, CapabilitySets, capabilities, remove_capability_from_bounding_set,

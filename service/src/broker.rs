@@ -8,12 +8,12 @@
 
 pub mod process;
 
+use crate::Error;
 use crate::starter::{self, Starter};
 use crate::supervisor::peer::Peer;
 use broker::Use;
 use bstr::BString;
 use event::SESSION_DIRECTORIES;
-use guard::Error;
 use guard::child::Child;
 pub(crate) use process::path_of;
 use process::{MAX_BYTES, Order, Prepared, Said, Start};

@@ -4,11 +4,12 @@
 //! Why a process of its own: the kernel programs go with the last descriptor of the supervisor, and from then on a
 //! session would run unguarded.
 
+use crate::Error;
 use crate::starter::{Order, Starter};
 use abi::Member;
 use collector::{Kernel, Strays};
+use guard::cgroup;
 use guard::child::Child;
-use guard::{Error, cgroup};
 use rustix::process::Signal;
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -123,16 +124,25 @@ fn entries(members: OwnedFd) -> Option<Vec<(u32, Member)>> {
     Some(map.iter().flatten().collect())
 }
 
+/// Kills a cgroup at once. Where the kernel cannot (before 5.14), or will not, those in it are killed one by one.
+fn kill(session: &Path) {
+    let path = session.join("cgroup.kill");
+    match fs::write(&path, "1") {
+        Ok(()) => {}
+        // A session that is over has no cgroup.
+        Err(error) if [Some(libc::ENOENT), Some(libc::ENODEV)].contains(&error.raw_os_error()) => {}
+        Err(error) => {
+            tracing::warn!(cgroup = %path.display(), %error, "a cgroup cannot be killed as a whole: its processes are killed one by one");
+        }
+    }
+}
+
 /// Kills the cgroups and who is known by number and start, with what descends from them, until nothing is left.
 fn kill_everything(cgroups: &Path, prefix: &str, mut known: HashSet<(u32, u64)>) {
     for _ in 0..PASSES {
         let sessions = sessions(cgroups, prefix);
         for session in &sessions {
-            #[expect(
-                clippy::let_underscore_must_use,
-                reason = "a session that is over has no cgroup; the passes below look again"
-            )]
-            let _ = fs::write(session.join("cgroup.kill"), "1");
+            kill(session);
         }
         let processes = process::all();
         let in_cgroups = sessions.iter().flat_map(|session| cgroup::processes(session));
@@ -150,6 +160,13 @@ fn kill_everything(cgroups: &Path, prefix: &str, mut known: HashSet<(u32, u64)>)
             known.iter().for_each(|(pid, _)| cgroup::signal(*pid, signal));
         }
         std::thread::sleep(BETWEEN_PASSES);
+    }
+    if let Some((first, _)) = known.iter().next() {
+        tracing::error!(
+            count = known.len(),
+            first,
+            "processes of sessions were sent SIGKILL and have not ended: nobody guards them"
+        );
     }
     for session in sessions(cgroups, prefix) {
         #[expect(clippy::let_underscore_must_use, reason = "a cgroup that somebody is in stays")]

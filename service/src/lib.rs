@@ -8,7 +8,10 @@
 
 pub mod bound;
 pub mod broker;
+mod error;
 pub mod keeper;
 pub mod starter;
 pub mod supervisor;
 pub mod teller;
+
+pub use error::Error;

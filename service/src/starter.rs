@@ -6,8 +6,8 @@
 
 pub mod process;
 
+use crate::Error;
 use bstr::BString;
-use guard::Error;
 use guard::child::Child;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};

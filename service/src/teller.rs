@@ -11,8 +11,8 @@ mod queue;
 
 pub use kept::past;
 
+use crate::Error;
 use crate::starter::{self, Starter};
-use guard::Error;
 use guard::child::Child;
 use queue::Queue;
 use std::io::{self, ErrorKind, Write};
@@ -67,7 +67,7 @@ struct Running {
 
 impl Teller {
     /// Starts one; the store is open when this returns. `protect` is told of each of its processes.
-    pub(crate) fn start(starter: &Arc<Starter>, start: Start, protect: Protect) -> Result<Self, String> {
+    pub(crate) fn start(starter: &Arc<Starter>, start: Start, protect: Protect) -> Result<Self, Error> {
         let queue = Queue::default();
         let starter = Arc::clone(starter);
         let link = Arc::new(Link { starter, start, queue, pid: AtomicU32::new(0), protect });
@@ -76,7 +76,7 @@ impl Teller {
         let thread = std::thread::Builder::new()
             .name("teller".into())
             .spawn(move || keeping.keep(running))
-            .map_err(|e| Error::io("a thread could not be started", e).to_string())?;
+            .map_err(|e| Error::io("a thread could not be started", e))?;
         Ok(Self { link, thread: Some(thread) })
     }
 
@@ -86,12 +86,12 @@ impl Teller {
     }
 
     /// Begins a session; its number.
-    pub fn begin(&self, meta: event::SessionMeta) -> Result<i64, String> {
+    pub fn begin(&self, meta: event::SessionMeta) -> Result<i64, Error> {
         self.link.queue.begin(meta, BEGINNING)
     }
 
     /// Waits until all that was told before is written.
-    pub fn flush(&self) -> Result<(), String> {
+    pub fn flush(&self) -> Result<(), Error> {
         self.link.queue.flush(ENDING)
     }
 
@@ -132,8 +132,8 @@ impl Drop for Teller {
 
 impl Link {
     /// Starts the process, and waits until the store is open.
-    fn spawn(&self) -> Result<Running, String> {
-        let wrong = |e: io::Error| Error::io("what writes sessions down cannot be started", e).to_string();
+    fn spawn(&self) -> Result<Running, Error> {
+        let wrong = |e: io::Error| Error::io("what writes sessions down cannot be started", e);
         let (stream, other) = UnixStream::pair().map_err(wrong)?;
         let child = self.starter.child(&starter::Order::Teller, &[other.as_fd()]).map_err(wrong)?;
         drop(other);
@@ -150,9 +150,9 @@ impl Link {
                 self.pid.store(child.id(), Ordering::Release);
                 return Ok(Running { child, stream });
             }
-            Ok(Some((Said::Failed(why), _))) => why,
-            Ok(_) => wrong(ErrorKind::UnexpectedEof.into()),
-            Err(e) => wrong(e),
+            Ok(Some((Said::Failed(why), _))) => Error::Teller(why),
+            Ok(_) => wrong(wire::Error::Cut.into()),
+            Err(e) => wrong(e.into()),
         };
         self.gone(child);
         Err(why)

@@ -1,8 +1,8 @@
 //! The mounts of this process' namespace, proc_pid_mountinfo(5).
 
+use crate::Error;
 use bstr::ByteSlice;
 use std::ffi::OsString;
-use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -38,12 +38,10 @@ pub fn parse(text: &[u8]) -> impl DoubleEndedIterator<Item = Mount<'_>> {
 ///
 /// # Errors
 /// The mounts cannot be read, or there is no such mount.
-pub fn cgroup_root() -> io::Result<PathBuf> {
-    const NONE: &str =
-        "no cgroup v2 file system is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup`";
-    let mounts = std::fs::read(MOUNTINFO)
-        .map_err(|error| io::Error::new(error.kind(), format!("reading `{MOUNTINFO}`: {error}")))?;
-    whole_cgroup(&mounts).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, NONE))
+pub fn cgroup_root() -> Result<PathBuf, Error> {
+    let mounts =
+        std::fs::read(MOUNTINFO).map_err(|source| Error::Unread { path: MOUNTINFO.into(), source })?;
+    whole_cgroup(&mounts).ok_or(Error::NoCgroups)
 }
 
 /// The newest mount of the whole of cgroup v2.

@@ -4,6 +4,7 @@
 //! `/proc/PID` then shows a zombie, without memory, descriptors or directories, whose other threads go on. Only
 //! [`Stat`] decides here, in one read.
 
+use crate::Error;
 use std::collections::HashMap;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
@@ -132,12 +133,13 @@ pub fn has_thread(tgid: u32, tid: u32) -> bool {
 }
 
 /// The process of a thread as it is read, where an error is told from a thread that is gone.
-pub fn group_of(tid: u32) -> std::io::Result<Option<u32>> {
-    let status = match fs::read_to_string(format!("/proc/{tid}/status")) {
+pub fn group_of(tid: u32) -> Result<Option<u32>, Error> {
+    let path = format!("/proc/{tid}/status");
+    let status = match fs::read_to_string(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {
             return Ok(None);
         }
-        other => other?,
+        other => other.map_err(|source| Error::Unread { path: path.into(), source })?,
     };
     let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
     Ok(line.and_then(|number| number.trim().parse().ok()))

@@ -1,6 +1,6 @@
 //! Files, directories and mounts.
 
-use super::tools::{Deed, Place, call, check, in_child, say};
+use super::tools::{Deed, Place, call, in_child, say};
 use std::ffi::CStr;
 use std::io::{self, Error};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -220,10 +220,6 @@ fn long_path(place: &Place) -> io::Result<()> {
     }
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
     let file = owned(call!(libc::SYS_openat, at.as_raw_fd(), c"deep".as_ptr(), flags, 0o644)?)?;
-    let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: the structure outlives the call, which fills it.
-    check(i64::from(unsafe { libc::fstat(file.as_raw_fd(), stat.as_mut_ptr()) }))?;
-    // SAFETY: filled just now.
-    say("deep", unsafe { stat.assume_init() }.st_ino as i64);
+    say("deep", rustix::fs::fstat(&file)?.st_ino as i64);
     Ok(())
 }

@@ -81,8 +81,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // SAFETY: a child of this process that nobody has waited for.
-        unsafe { libc::kill(self.0, libc::SIGKILL) };
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.0), nix::sys::signal::Signal::SIGKILL);
         let _ = wait(self.0);
     }
 }

@@ -1,5 +1,6 @@
 //! What deeds are done with, and where.
 
+use crate::apart::ended;
 use std::ffi::CString;
 use std::io::{self, Error};
 use std::os::unix::ffi::OsStrExt;
@@ -75,8 +76,5 @@ pub(crate) fn in_child(deed: impl FnOnce() -> io::Result<()>) -> io::Result<()> 
 
 /// The exit code of a child; 255 where a signal ended it.
 pub(super) fn wait(pid: i32) -> io::Result<i32> {
-    let mut status = 0;
-    // SAFETY: the status outlives the call.
-    check(i64::from(unsafe { libc::waitpid(pid, &mut status, 0) }))?;
-    Ok(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 255 })
+    Ok(ended(pid)?.exit_status().unwrap_or(255))
 }

@@ -1,5 +1,7 @@
 //! A process tree that runs already is taken in whole: who forks meanwhile, who is left to a reaper, and nobody twice. What
 //! it does from then on is recorded and guarded as in any session, and what came before is said to be unseen.
+#![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::bypass::{self, Fate};

@@ -1,5 +1,10 @@
 //! Who may say what: nobody inside a session has a say in how it is guarded, and a guard that dies takes its sessions
 //! along.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers are the test's own, or such as the kernel gives"
+)]
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result};
 use end_to_end::bypass::{self, Fate};
@@ -118,7 +123,7 @@ fn a_supervisor_that_is_killed_takes_its_sessions_along() -> Result<()> {
         let client = sleeping(&world, verb)?;
         kill(world.supervisor().context("no supervisor")?)?;
         assert!(
-            wait_until(at_once(), || world.user_processes().is_empty()),
+            wait_until(in_time(), || world.user_processes().is_empty()),
             "{verb}: the command runs unguarded"
         );
         let output = client.wait_with_output()?;
@@ -143,7 +148,7 @@ fn without_client_and_supervisor_the_keeper_kills() -> Result<()> {
     kill(client.id())?;
     kill(world.supervisor().context("no supervisor")?)?;
     client.wait()?;
-    assert!(wait_until(at_once(), || world.user_processes().is_empty()));
+    assert!(wait_until(in_time(), || world.user_processes().is_empty()));
     Ok(())
 }
 
@@ -169,7 +174,7 @@ fn whom_the_map_cannot_take_does_not_outlive_the_supervisor() -> Result<()> {
     kill(client.id())?;
     kill(supervisor)?;
     client.wait()?;
-    assert!(wait_until(at_once(), || world.user_processes().is_empty()));
+    assert!(wait_until(in_time(), || world.user_processes().is_empty()));
     Ok(())
 }
 
@@ -204,14 +209,14 @@ fn a_keeper_that_is_killed_has_a_successor() -> Result<()> {
     assert!(wait_until(Duration::from_secs(20), succeeded));
     kill(client.id())?;
     kill(supervisor)?;
-    assert!(wait_until(at_once(), || world.user_processes().is_empty()));
+    assert!(wait_until(in_time(), || world.user_processes().is_empty()));
     client.wait_with_output()?;
     Ok(())
 }
 
 /// How long an end may take: without the keeper they would run for a thousand seconds. The kernel gives back the programs of
 /// a supervisor that was killed first, which takes seconds where others use the processors.
-fn at_once() -> Duration {
+fn in_time() -> Duration {
     Duration::from_secs(20)
 }
 

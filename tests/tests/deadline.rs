@@ -1,4 +1,5 @@
 //! While the supervisor is late, enforced sessions stand still; when it is back they go on, and nothing has failed.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::bypass::{self, Fate};
@@ -10,7 +11,6 @@ use serde_json::Value;
 use std::fs;
 use std::io;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -75,14 +75,9 @@ fn changed(dir: &Path) -> Result<Vec<SystemTime>> {
 
 /// When the kernel made a connection that nothing was sent over, whenever it is accepted.
 fn begun(connection: &TcpStream) -> io::Result<SystemTime> {
-    // SAFETY: numbers, for which zeroes are valid.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut len = size_of_val(&info) as libc::socklen_t;
-    let (to, at) = ((&raw mut info).cast(), &raw mut len);
-    // SAFETY: the kernel writes `len` bytes of `info` at most.
-    if unsafe { libc::getsockopt(connection.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, to, at) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    use nix::{getsockopt_impl, sockopt_impl};
+    sockopt_impl!(TcpInfo, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, libc::tcp_info);
+    let info = nix::sys::socket::getsockopt(connection, TcpInfo)?;
     Ok(SystemTime::now() - Duration::from_millis(info.tcpi_last_data_sent.into()))
 }
 

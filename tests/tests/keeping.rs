@@ -1,5 +1,6 @@
 //! Recordings are kept well: a full disk stops the writing and nothing else, says so, and keeps what was committed; a reader
 //! holds up nobody; `wardline db` says what is there, and what is too old goes by itself.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::bypass::{self, Fate};
@@ -142,12 +143,50 @@ fn what_is_too_much_goes_by_itself_once_no_session_runs() -> Result<()> {
     Ok(())
 }
 
+/// Each mistake is told with its place and what to do, and nothing starts.
 #[test]
 fn a_configuration_that_cannot_be_read_is_an_error_and_nothing_starts() -> Result<()> {
     let world = World::new()?;
     fs::create_dir_all(world.state())?;
-    fs::write(world.state().join("config.toml"), "[retention]\nmax-size = \"lots\"\n")?;
-    let output = world.run_script("record", &[], "echo RAN")?;
-    assert!(!output.status.success() && !said(&output).contains("RAN"), "{}", said(&output));
+    let file = world.state().join("config.toml");
+    let unknown_key = "  × `max-sise` is no setting
+   ╭─[FILE:2:1]
+ 1 │ [retention]
+ 2 │ max-sise = \"4G\"
+   · ────┬───
+   ·     ╰── here
+   ╰────
+  help: did you mean `max-size`?
+";
+    let wrong_type = "  × `max-size` wants a size such as `\"4G\"`
+   ╭─[FILE:2:12]
+ 1 │ [retention]
+ 2 │ max-size = 4
+   ·            ┬
+   ·            ╰── here
+   ╰────
+";
+    let cut = "  × this is no text in UTF-8
+   ╭─[FILE:2:6]
+ 1 │ [retention]
+ 2 │ # caf\u{fffd}
+   ·      ┬
+   ·      ╰── here
+   ╰────
+";
+    for (text, told) in [
+        (&b"[retention]\nmax-sise = \"4G\"\n"[..], unknown_key),
+        (b"[retention]\nmax-size = 4\n", wrong_type),
+        (b"[retention]\n# caf\xc3", cut),
+    ] {
+        fs::write(&file, text)?;
+        let output = world.run_script("record", &[], "echo RAN")?;
+        assert_eq!(output.status.code(), Some(125), "{}", said(&output));
+        let stderr = String::from_utf8(output.stderr)?;
+        let (first, rest) = stderr.split_once("\n\nError: \n").context("one mistake, and its place")?;
+        assert!(first.contains("is no configuration: one mistake"), "{first}");
+        assert_eq!(rest.trim_end(), told.replace("FILE", &file.display().to_string()).trim_end());
+        assert_eq!(String::from_utf8(output.stdout)?, "");
+    }
     Ok(())
 }

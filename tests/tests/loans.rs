@@ -1,5 +1,6 @@
 //! What is lent may be read, and whoever has read it connects to the hosts that it is for, from then on. Nobody reads it while a
 //! connection to somebody else is open. The kernel decides.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::attempt::{self, Attempt, SECRET};

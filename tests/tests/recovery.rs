@@ -1,5 +1,6 @@
 //! What was cut off, damaged or put in place by somebody else: it is said what it is, with the exit code for that, and
 //! nothing runs on it. What was committed is there after the supervisor was killed.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::{World, wait_until};

@@ -1,5 +1,10 @@
 //! The page of an evaluation, of sessions recorded here and now, opened in a browser without a network: what it shows
 //! is what happened.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers are the test's own, or such as the kernel gives"
+)]
+#![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::{World, lab};

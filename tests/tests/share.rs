@@ -1,4 +1,5 @@
 //! What one session or one user may take of what is everybody's: the disk, processes, and exceptions from the deny-list.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::bypass::{self, Fate};

@@ -1,5 +1,6 @@
 //! A home on btrfs, whose subvolumes number their files alike and whose snapshots hold the same files once more: paths are
 //! canonical, and a jewel in a snapshot is a jewel.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::World;

@@ -1,5 +1,6 @@
 //! Nothing that was ever inside a session outlives it: neither its end, nor `stop-session`, nor the supervisor's death. A
 //! process is alive as long as any of its threads is.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::attempt::{self, Attempt, SECRET};

@@ -1,5 +1,6 @@
 //! The terminal is the command's: Ctrl-C, Ctrl-Z, `fg` and a new size reach it as if Wardline were not there, and
 //! Wardline prints nothing while it runs.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result};
 use end_to_end::bypass::{self, Fate};

@@ -1,5 +1,6 @@
 //! One thread of the supervisor stands still, or the disk under its store: sessions stand still with it or go on guarded, and
 //! nobody acts unguarded meanwhile.
+#![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::World;

@@ -1,6 +1,6 @@
 //! Frames on a unix stream socket, and the descriptors that come with them.
 
-use crate::PROTOCOL;
+use crate::{Error, PROTOCOL};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,17 +19,18 @@ const MAX_FDS: usize = 2;
 const MAX_SENDERS: usize = 4;
 
 /// One frame without the names of fields, for what is much, and read by the same binary that wrote it.
-pub fn terse<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
-    framed(&rmp_serde::to_vec(message).map_err(io::Error::other)?)
+pub fn terse<T: Serialize>(message: &T) -> Result<Vec<u8>, Error> {
+    framed(&rmp_serde::to_vec(message)?)
 }
 
 /// One frame.
-pub fn named<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
-    framed(&rmp_serde::to_vec_named(message).map_err(io::Error::other)?)
+pub fn named<T: Serialize>(message: &T) -> Result<Vec<u8>, Error> {
+    framed(&rmp_serde::to_vec_named(message)?)
 }
 
-fn framed(body: &[u8]) -> io::Result<Vec<u8>> {
-    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+fn framed(body: &[u8]) -> Result<Vec<u8>, Error> {
+    let too_long = |_| Error::TooLong { length: body.len(), limit: u32::MAX as usize };
+    let length = u32::try_from(body.len()).map_err(too_long)?;
     let mut frame = Vec::with_capacity(HEAD_BYTES + body.len());
     frame.extend_from_slice(&MAGIC);
     frame.extend_from_slice(&PROTOCOL.to_le_bytes());
@@ -39,24 +40,25 @@ fn framed(body: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Sends one frame, with descriptors.
-pub fn send<T: Serialize>(stream: &UnixStream, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub fn send<T: Serialize>(stream: &UnixStream, message: &T, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
     let frame = named(message)?;
     let mut sent = 0;
     if !fds.is_empty() {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
         if !control.push(rustix::net::SendAncillaryMessage::ScmRights(fds)) {
-            return Err(io::Error::other("too many descriptors for one frame"));
+            return Err(Error::Descriptors(fds.len()));
         }
         sent = rustix::net::sendmsg(
             stream,
             &[IoSlice::new(&frame)],
             &mut control,
             rustix::net::SendFlags::NOSIGNAL,
-        )?;
+        )
+        .map_err(io::Error::from)?;
     }
     let mut stream = stream;
-    stream.write_all(frame.get(sent..).unwrap_or_default())
+    Ok(stream.write_all(frame.get(sent..).unwrap_or_default())?)
 }
 
 /// What one frame brought.
@@ -86,7 +88,7 @@ pub enum Patience {
 pub fn receive<T: DeserializeOwned>(
     stream: &UnixStream,
     limit: usize,
-) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
     let received = receive_within(stream, limit, Patience::Endless)?;
     Ok(received.map(|received| (received.message, received.fds)))
 }
@@ -96,7 +98,7 @@ pub fn receive_within<T: DeserializeOwned>(
     stream: &UnixStream,
     limit: usize,
     patience: Patience,
-) -> io::Result<Option<Received<T>>> {
+) -> Result<Option<Received<T>>, Error> {
     let until = match patience {
         Patience::Until(until) => Some(until),
         Patience::Endless | Patience::Once(_) => None,
@@ -107,24 +109,20 @@ pub fn receive_within<T: DeserializeOwned>(
         return Ok(None);
     }
     if head[..2] != MAGIC {
-        return Err(invalid("the other side does not speak Wardline's protocol"));
+        return Err(Error::Foreign);
     }
     if u16::from_le_bytes([head[2], head[3]]) != PROTOCOL {
-        return Err(invalid(
-            "the other side is another version of Wardline: end its supervisor with `wardline stop` and try again",
-        ));
+        return Err(Error::OtherVersion);
     }
     let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
     if length > limit {
-        return Err(invalid(&format!(
-            "a message of {length} bytes is longer than the {limit} that are taken"
-        )));
+        return Err(Error::TooLong { length, limit });
     }
     let mut body = vec![0; length];
     if length > 0 && !incoming.fill(&mut body)? {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+        return Err(Error::Cut);
     }
-    let message = rmp_serde::from_slice(&body).map_err(|e| invalid(&format!("malformed message: {e}")))?;
+    let message = rmp_serde::from_slice(&body)?;
     Ok(Some(Received { message, fds: incoming.fds, senders: incoming.senders }))
 }
 
@@ -139,13 +137,13 @@ struct Incoming<'a> {
 
 impl Incoming<'_> {
     /// Fills a buffer; `false`: the other side hung up before its first byte.
-    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, Error> {
         let mut read = 0;
         while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
             self.wait()?;
             match self.take(rest)? {
                 0 if read == 0 => return Ok(false),
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                0 => return Err(Error::Cut),
                 bytes => read += bytes,
             }
             if let (None, Patience::Once(rest)) = (self.until, self.patience) {
@@ -156,37 +154,37 @@ impl Incoming<'_> {
     }
 
     /// Waits for bytes, up to the frame's deadline.
-    fn wait(&self) -> io::Result<()> {
+    fn wait(&self) -> Result<(), Error> {
         let Some(until) = self.until else { return Ok(()) };
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 // Also for who always has a byte ready.
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "the request did not come in time"));
+                return Err(Error::Late);
             }
             let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
             match poll(&mut [PollFd::new(self.stream, PollFlags::IN)], Some(&left)) {
                 Ok(0) => {}
                 Ok(_) => return Ok(()),
                 Err(rustix::io::Errno::INTR) => {}
-                Err(e) => return Err(e.into()),
+                Err(e) => return Err(io::Error::from(e).into()),
             }
         }
     }
 
     /// Reads once, with what comes beside the bytes.
-    fn take(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         let mut beside = nix::cmsg_space!([RawFd; MAX_FDS], UnixCredentials);
         let mut space = [io::IoSliceMut::new(buffer)];
         let (fd, flags) = (self.stream.as_raw_fd(), MsgFlags::MSG_CMSG_CLOEXEC);
         let message = loop {
             match recvmsg::<()>(fd, &mut space, Some(&mut beside), flags) {
                 Err(nix::errno::Errno::EINTR) => continue,
-                other => break other?,
+                other => break other.map_err(io::Error::from)?,
             }
         };
         let bytes = message.bytes;
-        for of in message.cmsgs()? {
+        for of in message.cmsgs().map_err(io::Error::from)? {
             match of {
                 ControlMessageOwned::ScmRights(rights) => {
                     // SAFETY: the kernel has just made these descriptors, for this message.
@@ -198,7 +196,7 @@ impl Incoming<'_> {
                     // 0: of a process that this namespace of processes does not see, or from before it was asked for.
                     self.senders.extend(u32::try_from(of.pid()).ok().filter(|pid| *pid != 0));
                     if self.senders.len() > MAX_SENDERS {
-                        return Err(invalid("a message is sent by one process"));
+                        return Err(Error::Senders);
                     }
                 }
                 _ => {}
@@ -206,10 +204,6 @@ impl Incoming<'_> {
         }
         Ok(bytes)
     }
-}
-
-fn invalid(message: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 #[cfg(test)]
@@ -242,14 +236,14 @@ mod tests {
         });
         let began = Instant::now();
         let late = receive_within::<Request>(&b, MAX_REQUEST_BYTES, until).unwrap_err();
-        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        assert!(matches!(late, Error::Late), "{late}");
         assert!(began.elapsed() < Duration::from_millis(190), "{:?}", began.elapsed());
         drop(trickle.join());
         let (mut a, b) = UnixStream::pair().unwrap();
         a.write_all(b"WL").unwrap();
         let once = Patience::Once(Duration::from_millis(50));
         let late = receive_within::<Request>(&b, MAX_REQUEST_BYTES, once).unwrap_err();
-        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        assert!(matches!(late, Error::Late), "{late}");
     }
 
     #[test]
@@ -267,18 +261,27 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_refused() {
-        for bytes in [
-            &b"GET / HTTP/1.1\r\n"[..],
-            b"WL\x02\x00\x01\x00\x00\x00\xc0",
-            b"WL\x01\x00\xff\xff\xff\xff",
-            b"WL\x01\x00\x01\x00\x00\x00\xc1",
-            b"WL\x01\x00",
-            b"WL\x01\x00\x05\x00\x00\x00\xc0",
+        let this = PROTOCOL.to_le_bytes();
+        let frame = |version: [u8; 2], rest: &[u8]| [b"WL", &version[..], rest].concat();
+        for (bytes, told) in [
+            (b"GET / HTTP/1.1\r\n".to_vec(), "the other side does not speak Wardline's protocol"),
+            (
+                frame((PROTOCOL + 1).to_le_bytes(), b"\x01\x00\x00\x00\xc0"),
+                "the other side is another version of Wardline: end its supervisor with `wardline stop` and try again",
+            ),
+            (
+                frame(this, b"\xff\xff\xff\xff"),
+                "a message of 4294967295 bytes is longer than the 1048576 that are taken",
+            ),
+            (frame(this, b"\x01\x00\x00\x00\xc1"), "a message cannot be read: wrong msgpack marker Reserved"),
+            (frame(this, b""), "the other side ended within a message"),
+            (frame(this, b"\x05\x00\x00\x00\xc0"), "the other side ended within a message"),
         ] {
             let (mut a, b) = UnixStream::pair().unwrap();
-            a.write_all(bytes).unwrap();
+            a.write_all(&bytes).unwrap();
             drop(a);
-            assert!(receive::<Request>(&b, MAX_REQUEST_BYTES).is_err(), "{bytes:?}");
+            let error = receive::<Request>(&b, MAX_REQUEST_BYTES).unwrap_err();
+            assert_eq!(error.to_string(), told, "{bytes:?}");
         }
     }
 

@@ -8,6 +8,7 @@
 //! Must never decide, and never know how a process does what it says here.
 
 mod confinement;
+mod error;
 mod fold;
 mod frame;
 mod frozen;
@@ -20,6 +21,7 @@ pub mod teller;
 mod timing;
 
 pub use confinement::Confinement;
+pub use error::Error;
 pub use fold::Fold;
 pub use frame::{Patience, Received, named, receive, receive_within, send, terse};
 pub use frozen::{Frozen, GoOn};

@@ -1,5 +1,6 @@
 //! The way to the supervisor: its control socket, behind which root starts it on demand.
 
+use crate::configuration;
 use anyhow::{Context, Result, bail};
 use command::{Exit, State};
 use nix::unistd::Uid;
@@ -53,6 +54,8 @@ pub fn or_start(state: &State, verbose: u8) -> Result<UnixStream> {
         ));
     }
     state.create()?;
+    // Whoever wrote it is told here: what the supervisor says goes to its log.
+    configuration::read(&state.configuration())?;
     let mut supervisor = start(state, verbose)?;
     let started = Instant::now();
     while started.elapsed() < START_TIMEOUT {
@@ -118,7 +121,7 @@ pub fn ask(stream: &UnixStream, request: &Request, fds: &[BorrowedFd<'_>]) -> Re
 pub fn try_ask(stream: &UnixStream, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<Option<Reply>> {
     match wire::send(stream, request, fds) {
         // A refusal may have been sent before the request was read.
-        Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => next(stream),
+        Err(e) if e.is_gone() => next(stream),
         Err(e) => Err(e).context("the supervisor cannot be told"),
         Ok(()) => next(stream),
     }
@@ -129,7 +132,7 @@ pub fn next(stream: &UnixStream) -> Result<Option<Reply>> {
     match wire::receive::<Reply>(stream, MAX_REPLY_BYTES) {
         Ok(Some((Reply::Refused(refused), _))) => Err(self::refused(refused)),
         Ok(reply) => Ok(reply.map(|(reply, _)| reply)),
-        Err(e) if e.kind() == ErrorKind::ConnectionReset => Ok(None),
+        Err(e) if e.is_gone() => Ok(None),
         Err(e) => Err(e).context("the supervisor's answer cannot be read"),
     }
 }

@@ -19,7 +19,10 @@ pub fn kill_session(command: Option<Pid>, cgroup: Option<&Path>) {
     // Twice: a process may fork while its parent is being killed.
     for _ in 0..2 {
         for pid in command.into_iter().flat_map(tree) {
-            #[expect(clippy::let_underscore_must_use, reason = "who is gone needs no signal")]
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "who is gone needs no signal, and who is not this user's is the keeper's to kill"
+            )]
             let _ = kill(pid, Signal::SIGKILL);
         }
     }

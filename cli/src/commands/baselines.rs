@@ -9,7 +9,7 @@ use command::table;
 use command::user;
 use command::{Exit, State};
 use command::{print_line, print_text};
-use event::{AgentName, TaskName, Tasks};
+use event::{AgentName, NoName, TaskName, Tasks};
 use models::Baseline;
 use profiler::Library;
 use serde::Serialize;
@@ -66,11 +66,9 @@ impl FromStr for Which {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text
-            .split_once('/')
-            .and_then(|(agent, task)| Some((AgentName::as_written(agent).ok()?, task.parse().ok()?)));
-        let (agent, task) = parsed.ok_or("no AGENT/TASK: `wardline baselines` lists them")?;
-        Ok(Self { agent, task })
+        let (agent, task) = text.split_once('/').ok_or("no AGENT/TASK: `wardline baselines` lists them")?;
+        let told = |error: NoName| error.to_string();
+        Ok(Self { agent: agent.parse().map_err(told)?, task: task.parse().map_err(told)? })
     }
 }
 

@@ -72,7 +72,7 @@ pub fn run(state: &State, verbose: u8, args: &Args) -> Result<ExitCode> {
     } else {
         Err(anyhow::anyhow!("nothing can be tried without root: use `sudo wardline doctor`"))
     };
-    findings.problem = probed.err().map(|error| format!("{error:#}"));
+    findings.problem = probed.err().map(|error| command::told(&error));
     findings.can_prevent = canary::is_enough(&findings.probes);
     findings.words = text::words(&findings);
     if args.json {

@@ -3,7 +3,7 @@
 use super::answers::{how_long, library, now, places, shown, take_in};
 use anyhow::Result;
 use command::{Exit, State, print_line, table};
-use event::AgentName;
+use event::{AgentName, TaskName};
 use profiler::{Answer, Known, Says};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -78,7 +78,8 @@ fn learned(known: &[Known], answer: &Answer) -> Vec<String> {
     });
     let (unsaid, said): (Vec<&Known>, Vec<&Known>) = since.partition(|known| known.task.is_unsaid());
     let mut lines = Vec::new();
-    for (of, option) in [(said, ""), (unsaid, " --untasked")] {
+    let of_unsaid = format!(" --task {}", TaskName::default());
+    for (of, option) in [(said, ""), (unsaid, of_unsaid.as_str())] {
         let names: Vec<String> = of.iter().map(|known| format!("`{}/{}`", known.agent, known.task)).collect();
         if !names.is_empty() {
             lines.push(format!(

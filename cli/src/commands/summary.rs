@@ -3,8 +3,7 @@
 use command::add_line;
 use command::style;
 use command::table::duration;
-use event::Mode;
-use event::{Fate, Means};
+use event::{Fate, Means, Mode};
 use models::State;
 use text::count;
 use wire::{Finished, GoOn, KeyUse, Peer, PeerKind, Report};

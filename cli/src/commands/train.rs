@@ -26,12 +26,9 @@ pub struct Args {
     /// Only this agent
     #[arg(long)]
     pub agent: Option<AgentName>,
-    /// Only this task
+    /// Only this task; `unknown` for recordings of which none was said, of which no baseline is made otherwise
     #[arg(long)]
     pub task: Option<TaskName>,
-    /// Only recordings of which no task was said: no baseline is made of them otherwise
-    #[arg(long, conflicts_with = "task")]
-    pub untasked: bool,
     /// Only what has changed since it was made: baselines of agents with further sessions or answers
     #[arg(long, conflicts_with_all = ["sessions", "calibrate"])]
     pub update: bool,
@@ -113,7 +110,7 @@ pub fn run(state: &command::State, args: &Args) -> Result<ExitCode> {
     let now_unix_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
     let filter = Filter {
         agent: args.agent.clone(),
-        task: args.untasked.then(TaskName::default).or_else(|| args.task.clone()),
+        task: args.task.clone(),
         sessions: numbers(&reader, &args.sessions)?,
         calibrate: numbers(&reader, &args.calibrate)?,
         answers: library.ever_answered()?,

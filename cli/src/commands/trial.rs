@@ -1,7 +1,7 @@
 //! What a baseline would have refused sessions that it had not seen, in words.
 
 use command::add_text;
-use event::{AgentName, Reach, Tasks};
+use event::{AgentName, Reach, TaskName, Tasks};
 use models::Trial;
 use text::count;
 
@@ -68,8 +68,9 @@ pub fn short(trial: &Trial) -> String {
 pub fn untasked(agent: &AgentName, recorded: usize) -> String {
     format!(
         "{} without a task teach the tasks of `{agent}` where it keeps its files, and make no baseline of their own: record \
-         with `--task`, or make one with `wardline train --agent {agent} --untasked`",
-        sessions(recorded)
+         with `--task`, or make one with `wardline train --agent {agent} --task {}`",
+        sessions(recorded),
+        TaskName::default()
     )
 }
 

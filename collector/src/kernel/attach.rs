@@ -103,7 +103,8 @@ impl Kernel {
 
 /// The root of all cgroups.
 fn open_cgroup_root() -> Result<std::fs::File, Error> {
-    let root = cgroup_root().map_err(|source| Error::Io { what: "finding cgroup v2".to_owned(), source })?;
+    let root = cgroup_root()
+        .map_err(|error| Error::Io { what: "finding cgroup v2".to_owned(), source: error.into() })?;
     std::fs::File::open(&root)
         .map_err(|source| Error::Io { what: format!("opening the cgroup root `{}`", root.display()), source })
 }

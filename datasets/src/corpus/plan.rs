@@ -1,4 +1,5 @@
 //! Which sessions a corpus has, and what each is: a function of the seed.
+#![expect(clippy::indexing_slicing, reason = "a turn goes round the length of its table")]
 
 use super::{Kind, Split, Variant};
 use crate::repository::{Ecosystem, Repository};

@@ -1,4 +1,8 @@
 //! A home with somebody in it: an account, its projects, an agent installed as people do it, and Wardline beside it.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON has null where it has nothing, and the last lines are counted from the end"
+)]
 
 use super::{Account, Installed, Project, Way, furnish, way};
 use crate::agent::Agent;

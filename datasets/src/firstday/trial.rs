@@ -1,4 +1,5 @@
 //! The sessions of a first day, and what came of them.
+#![expect(clippy::indexing_slicing, reason = "an account has more projects of each kind than are named here")]
 
 use super::{Came, Job, Project, Residence, TASKS, Way};
 use crate::Error;

@@ -1,4 +1,5 @@
 //! The Responses API of OpenAI.
+#![expect(clippy::indexing_slicing, reason = "what gets a field was made as an object just before")]
 
 use super::conversation::{Answer, Conversation, Tool, Turn, events, field, list, text};
 use serde_json::{Value, json};

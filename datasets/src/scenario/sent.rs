@@ -1,4 +1,5 @@
 //! What can be recognised in what arrived, plain or encoded.
+#![expect(clippy::indexing_slicing, reason = "the digits were counted in the same label")]
 
 use crate::Arrival;
 use std::collections::BTreeMap;

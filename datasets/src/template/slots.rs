@@ -1,4 +1,5 @@
 //! The slots of a template, `@name@`, and what they are filled with.
+#![expect(clippy::indexing_slicing, reason = "a place is drawn from within the table")]
 
 use crate::repository::{Ecosystem, Repository, Source, Survey};
 use crate::seed::Rng;

@@ -1,5 +1,8 @@
 //! The same figures by scenario, technique, agent, task, variant, tier, stage and means.
-#![expect(clippy::cast_possible_truncation, reason = "a share of a number is rounded to one of them")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a share of a length is no longer, and none is negative"
+)]
 
 use super::arm::Entry;
 use super::data::Item;

@@ -105,7 +105,7 @@ impl Data {
             runs.extend(part.runs()?.into_iter().map(|run| (run, part)));
         }
         for (Run { id, agent, task, .. }, _) in &runs {
-            let named = AgentName::as_written(agent).and(TaskName::as_written(task).map(drop));
+            let named = agent.parse::<AgentName>().and(task.parse::<TaskName>().map(drop));
             named.map_err(|error| Error::Name { run: id.clone(), error })?;
         }
         runs.sort_by(|a, b| a.0.id.cmp(&b.0.id));

@@ -2,7 +2,7 @@
 
 use super::data::{Data, Group, Key};
 use crate::trace::{Trace, Traces};
-use event::{AgentName, TaskName, Tier};
+use event::Tier;
 use models::calibration::Calibration;
 use models::train::{self, Options, Others, calibrate_with};
 use models::{Baseline, Provenance, SESSIONS_MIN};
@@ -76,8 +76,8 @@ pub fn fit(
         return None;
     }
     let options = Options {
-        agent: AgentName::as_written(&key.0).ok()?,
-        task: TaskName::as_written(&key.1).ok()?,
+        agent: key.0.parse().ok()?,
+        task: key.1.parse().ok()?,
         tier: Tier::common(train.iter().map(|trace| trace.tier)),
         provenance: Provenance {
             used: train.iter().map(|trace| trace.session).collect(),

@@ -5,7 +5,10 @@
 //! taught no baseline of its agent. A group can be poisoned where it has an attack to look for whose scenario has one to
 //! teach; only such groups are measured. Their sessions are whole, so that the smallest share of 24 is 1 of 24: a row says
 //! the share that was realised, and shares that come to the same sessions are one set of rows.
-#![expect(clippy::cast_possible_truncation, reason = "a share of a number is rounded to one of them")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a share of a length is no longer, and none is negative"
+)]
 
 use super::arm::{arm, score_all};
 use super::data::{Data, Group, Key};

@@ -1,6 +1,9 @@
 //! Percentile bootstrap (Efron 1979), resampling clusters: sessions that were drawn from the same script, or whose
 //! traces are the same, come and go together, since they say less than as many independent ones.
-#![expect(clippy::cast_possible_truncation, reason = "a share of a number is rounded to one of them")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a share of a length is no longer, and none is negative"
+)]
 
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;

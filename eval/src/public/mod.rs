@@ -12,6 +12,7 @@ pub use table::markdown;
 use crate::Error;
 use crate::metrics::roc;
 use crate::score::bits;
+use event::AgentName;
 use models::corpus::{Corpus, Item};
 use models::thread::syscall_symbol;
 use models::train::{self, Options};
@@ -94,7 +95,8 @@ fn digest(parts: &[Part]) -> String {
 type Scored<'s> = Box<dyn Fn(&[u32]) -> f64 + Sync + 's>;
 
 fn part_result(part: &Part, seed: u64) -> StdResult<PartResult, Error> {
-    let options = Options { seed, ..Options::default() };
+    let agent = AgentName::of_program(part.name.as_bytes());
+    let options = Options { agent, seed, ..Options::default() };
     let baseline = Arc::new(learn(part, options)?);
     let reference = Reference::learn(part.train.iter().map(|trace| trace.calls.as_slice()));
     let known: BTreeSet<u32> = part.train.iter().flat_map(|trace| &trace.calls).copied().collect();

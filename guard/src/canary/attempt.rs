@@ -7,7 +7,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use rustix::event::{PollFd, PollFlags};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
@@ -165,9 +165,7 @@ pub(super) fn run(
     // SAFETY: until it exits the child makes system calls on memory that was prepared before, allocates nothing, and
     // takes no lock.
     let child = match unsafe { fork() }.map_err(|e| Error::io("the probe's child could not be made", e))? {
-        ForkResult::Child => {
-            raw::child(go_read.as_raw_fd(), out_write.as_raw_fd(), || (attempt.action)(&names))
-        }
+        ForkResult::Child => raw::child(go_read.as_fd(), out_write.as_fd(), || (attempt.action)(&names)),
         ForkResult::Parent { child } => child,
     };
     drop((go_read, out_write));
@@ -213,17 +211,17 @@ fn wait(child: Pid, out: std::os::fd::BorrowedFd<'_>) -> Result<Outcome, Error> 
 /// What no safe wrapper offers without allocating; each keeps its one unsafe call to itself.
 mod raw {
     use super::*;
+    use rustix::fs::{Mode, OFlags};
+    use rustix::mm::{MapFlags, ProtFlags, mmap};
     use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType};
     use std::net::SocketAddr;
 
     /// The child's whole life.
-    pub(super) fn child(go: RawFd, out: RawFd, action: impl FnOnce() -> i32) -> ! {
-        let mut byte = 0u8;
-        // SAFETY: reads one byte into one byte of its own.
-        if unsafe { libc::read(go, (&raw mut byte).cast(), 1) } == 1 {
+    pub(super) fn child(go: BorrowedFd<'_>, out: BorrowedFd<'_>, action: impl FnOnce() -> i32) -> ! {
+        if rustix::io::read(go, &mut [0u8]) == Ok(1) {
             let errno = action().to_ne_bytes();
-            // SAFETY: writes from an array of that length.
-            unsafe { libc::write(out, errno.as_ptr().cast(), errno.len()) };
+            #[expect(clippy::let_underscore_must_use, reason = "who reads it takes silence for an error")]
+            let _ = rustix::io::write(out, &errno);
         }
         // SAFETY: ends the child without running what the parent registered for its own end.
         unsafe { libc::_exit(0) }
@@ -239,22 +237,12 @@ mod raw {
     }
 
     pub(super) fn map_exec(path: &CStr) -> i32 {
-        // SAFETY: opens and maps a file without looking at its bytes; the child ends with the mapping.
-        unsafe {
-            let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-            if fd < 0 {
-                return nix::errno::Errno::last_raw();
-            }
-            let mapped = libc::mmap(
-                std::ptr::null_mut(),
-                4096,
-                libc::PROT_READ | libc::PROT_EXEC,
-                libc::MAP_PRIVATE,
-                fd,
-                0,
-            );
-            if mapped == libc::MAP_FAILED { nix::errno::Errno::last_raw() } else { 0 }
-        }
+        call(|| {
+            let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+            let (access, flags) = (ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE);
+            // SAFETY: a mapping of its own, whose bytes nobody looks at; the child ends with it.
+            unsafe { mmap(std::ptr::null_mut(), 4096, access, flags, &file, 0) }.map(drop)
+        })
     }
 
     pub(super) fn connect_unix(path: &CStr) -> i32 {

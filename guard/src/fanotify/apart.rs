@@ -10,6 +10,7 @@ use crate::{DenyList, Error, cgroup};
 use abi::{Member, Verdict};
 use collector::{Judge, JudgeIds};
 use nix::sys::fanotify::Fanotify;
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -215,13 +216,16 @@ impl Shared {
 /// Refuses what a doorkeeper had read and not answered: members' questions, since it answers everybody else as it reads.
 /// The kernel knows a question by the number of the descriptor that it came with, and refuses a number that nobody waits for.
 fn deny_unanswered(group: &Fanotify) {
+    let mut failed = None;
     for number in 0..i32::try_from(DESCRIPTORS).unwrap_or(i32::MAX) {
         let response = [number.to_ne_bytes(), libc::FAN_DENY.to_ne_bytes()].concat();
-        #[expect(
-            clippy::let_underscore_must_use,
-            reason = "the kernel refuses a number that nobody waits for"
-        )]
-        let _ = rustix::io::write(group, &response);
+        match rustix::io::write(group, &response) {
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(error) => failed = Some(error),
+        }
+    }
+    if let Some(error) = failed {
+        tracing::error!(%error, "what a doorkeeper had not answered stays unanswered: whoever asked waits");
     }
 }
 

@@ -11,6 +11,17 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
+/// A directory, a name in it, and both as a path for people.
+pub(super) type At<'a> = (BorrowedFd<'a>, &'a [u8], &'a Path);
+
+/// Somebody outside was quicker, and what was moved is not what was meant: it is moved back to where it was.
+pub(super) fn give_back(lies: At<'_>, belongs: At<'_>) -> Result<(), Error> {
+    let done = rustix::fs::renameat_with(lies.0, lies.1, belongs.0, belongs.1, RenameFlags::NOREPLACE);
+    let stays =
+        |e: Errno| Error::Misplaced { lies: lies.2.into(), belongs: belongs.2.into(), source: e.into() };
+    done.map_err(stays)
+}
+
 /// Gives what lies at a name another one, if it is the file that is meant; the new name. `path`: for people.
 pub(super) fn put(
     list: &dyn DenyList,
@@ -29,16 +40,49 @@ pub(super) fn put(
             if node.is_dir() || !node.is_link() && node.identity.nlink == 1 {
                 // Its owner may read it again when they have looked at it.
                 let itself = format!("/proc/self/fd/{}", node.fd.as_raw_fd());
-                #[expect(clippy::let_underscore_must_use, reason = "it lies aside all the same")]
-                let _ = rustix::fs::chmodat(CWD, itself, Mode::empty(), rustix::fs::AtFlags::empty());
+                let closed = rustix::fs::chmodat(CWD, itself, Mode::empty(), rustix::fs::AtFlags::empty());
+                if let Err(error) = closed {
+                    let path = path.with_file_name(&aside);
+                    tracing::warn!(path = %path.display(), %error, "it lies aside, and may be opened by mistake");
+                }
             }
             Ok(aside)
         }
-        // Somebody outside was quicker: as it was.
         _ => {
-            #[expect(clippy::let_underscore_must_use, reason = "nothing more can be put back here")]
-            let _ = rustix::fs::renameat_with(directory, &*aside, directory, &**name, how);
+            let lies = path.with_file_name(&aside);
+            give_back((directory, aside.as_bytes(), &lies), (directory, name, path))?;
             Err(wrong(Errno::AGAIN))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn what_cannot_be_given_back_is_told_with_both_places() {
+        let place = tempfile::tempdir().unwrap();
+        let (lies, belongs) = (place.path().join("lies"), place.path().join("belongs"));
+        fs::write(&lies, "of somebody outside").unwrap();
+        fs::write(&belongs, "taken again").unwrap();
+        let directory = File::open(place.path()).unwrap();
+        let back = || {
+            let directory = directory.as_fd();
+            give_back((directory, b"lies", &lies), (directory, b"belongs", &belongs))
+        };
+        let told = format!(
+            "`{}`, which somebody outside put at `{}` meanwhile, could not be moved back there: File exists (os error 17); move it \
+             yourself, with `mv -n`",
+            lies.display(),
+            belongs.display()
+        );
+        assert_eq!(back().unwrap_err().to_string(), told);
+        fs::remove_file(&belongs).unwrap();
+        back().unwrap();
+        assert_eq!(fs::read(&belongs).unwrap(), b"of somebody outside");
+        assert!(!lies.exists());
     }
 }

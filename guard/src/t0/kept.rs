@@ -190,10 +190,8 @@ impl Kept {
                 held.permit().map_err(|e| self.wrong(e))?;
                 Ok(format!("`{}` was moved back from `{}`", self.path.display(), there.path.display()))
             }
-            // Somebody outside was quicker: as it was.
             _ => {
-                #[expect(clippy::let_underscore_must_use, reason = "nothing more can be put back here")]
-                let _ = rustix::fs::renameat_with(to, own, from, name, how);
+                aside::give_back((to, own, &self.path), (from, name, &there.path))?;
                 Err(self.wrong(Errno::AGAIN))
             }
         }

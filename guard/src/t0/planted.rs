@@ -116,10 +116,12 @@ impl Planted {
         }
         if node.is_dir()
             && let Some(from) = &self.from
-            && self.move_back(list, node, directory, from)
+            && let Some(moved) = self.move_back(list, node, directory, from)
         {
             let (path, from) = (self.path.display(), from.display());
-            return Some(Ok(format!("`{path}`, which the session put there, was moved back to `{from}`")));
+            return Some(
+                moved.map(|()| format!("`{path}`, which the session put there, was moved back to `{from}`")),
+            );
         }
         let put = aside::put(list, directory, name.as_bstr(), self.file, &self.path);
         Some(put.map(|aside| {
@@ -130,33 +132,34 @@ impl Planted {
         }))
     }
 
-    /// Whether it lies where it came from again: by identity, in the place of nothing, and in a directory that is its owner's
-    /// and nobody else's to write, since another one may lie at that path by now.
-    fn move_back(&self, list: &dyn DenyList, node: &Node, there: BorrowedFd<'_>, from: &Path) -> bool {
-        let (Some(parent), Some(own), Some(name)) = (from.parent(), from.file_name(), self.path.file_name())
-        else {
-            return false;
-        };
+    /// Moves it back to where it came from: by identity, in the place of nothing, and in a directory that is its owner's and
+    /// nobody else's to write, since another one may lie at that path by now. `None`: it cannot lie there.
+    fn move_back(
+        &self,
+        list: &dyn DenyList,
+        node: &Node,
+        there: BorrowedFd<'_>,
+        from: &Path,
+    ) -> Option<Result<(), Error>> {
+        let (parent, own, name) = (from.parent()?, from.file_name()?, self.path.file_name()?);
         let Found::Node(directory) = walk::open_canonical(list, parent.as_os_str().as_bytes()) else {
-            return false;
+            return None;
         };
         let is_its_owners = rustix::fs::fstat(&directory.fd)
             .is_ok_and(|stat| stat.st_uid == node.identity.uid && stat.st_mode & 0o022 == 0);
         if !is_its_owners {
-            return false;
+            return None;
         }
-        let (back, how) = (directory.fd.as_fd(), RenameFlags::NOREPLACE);
-        if rustix::fs::renameat_with(there, name, back, own, how).is_err() {
-            return false;
+        let back = directory.fd.as_fd();
+        rustix::fs::renameat_with(there, name, back, own, RenameFlags::NOREPLACE).ok()?;
+        match walk::open_below(list, back, own.as_bytes().as_bstr()) {
+            Found::Node(node) if node.identity.file == self.file => Some(Ok(())),
+            _ => {
+                let given =
+                    aside::give_back((back, own.as_bytes(), from), (there, name.as_bytes(), &self.path));
+                given.err().map(Err)
+            }
         }
-        let found = walk::open_below(list, back, own.as_bytes().as_bstr());
-        let is_it = matches!(&found, Found::Node(node) if node.identity.file == self.file);
-        if !is_it {
-            // Somebody outside was quicker: as it was.
-            #[expect(clippy::let_underscore_must_use, reason = "nothing more can be put back here")]
-            let _ = rustix::fs::renameat_with(back, own, there, name, how);
-        }
-        is_it
     }
 }
 

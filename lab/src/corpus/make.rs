@@ -1,4 +1,5 @@
 //! `wardline-lab corpus make`
+#![expect(clippy::indexing_slicing, reason = "JSON has null where it has nothing")]
 
 use super::profile::Profile;
 use super::progress::Progress;

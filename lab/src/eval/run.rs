@@ -71,13 +71,10 @@ impl<'a> Plan<'a> {
                 missing.display()
             )));
         }
-        if let Some(out) = &args.out {
-            // Where it cannot be written, that is said now and not after hours.
-            std::fs::create_dir_all(out)
-                .and_then(|()| tempfile::tempfile_in(out))
-                .with_context(unwritten(out))?;
-        }
         let out = args.out.clone().unwrap_or_else(|| first.join("evaluation"));
+        // Where it cannot be written, that is said now and not after hours.
+        let there = out.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
+        tempfile::tempfile_in(there).with_context(unwritten(&out))?;
         Ok(Self {
             made: args.profile.map(|profile| (profile, first.as_path())),
             corpora: &args.corpus,

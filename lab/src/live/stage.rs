@@ -1,4 +1,5 @@
 //! The stage on which sessions of real agents run: the world of a corpus, with agents, repositories and a network.
+#![expect(clippy::indexing_slicing, reason = "JSON has null where it has nothing")]
 
 use super::client::{Baseline, Client, Job, Run as Ended};
 use super::waiting::Interrupts;

@@ -1,4 +1,5 @@
 //! Attempts, one after another, in the session that is asked: what it gets is all that it knows.
+#![expect(clippy::indexing_slicing, reason = "a beginning is no later than the end")]
 
 use anyhow::{Context, Result};
 use policy::Deed;

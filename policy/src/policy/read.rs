@@ -5,7 +5,7 @@ pub(crate) mod reader;
 pub(crate) mod sites;
 
 use crate::day::Day;
-use crate::mistake::{Mistake, Mistakes};
+use crate::mistake::{Mistake, Mistakes, POLICY};
 use crate::name::is_name;
 use crate::policy::Policy;
 use crate::rule::{Effect, Harmless, Kind, Layer, Rule, Walk, What};
@@ -47,12 +47,12 @@ impl Policy {
         let max = if layer == Layer::Repository { MAX_BYTES_OF_REPOSITORY } else { MAX_BYTES };
         if text.len() > max {
             reader.wrong(Mistake::new(format!("the file has more than {max} bytes"), 0..0));
-            return Err(Mistakes::new(file, "", reader.mistakes));
+            return Err(Mistakes::new(file, POLICY, "", reader.mistakes));
         }
         let policy = policy(&mut reader, text);
         match policy {
             Some(policy) if reader.mistakes.is_empty() => Ok(policy),
-            _ => Err(Mistakes::new(file, text, reader.mistakes)),
+            _ => Err(Mistakes::new(file, POLICY, text, reader.mistakes)),
         }
     }
 }

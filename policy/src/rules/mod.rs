@@ -12,7 +12,7 @@ pub use attempt::{Attempt, Deed, Ground};
 pub use running::Taken;
 
 use crate::day::Day;
-use crate::mistake::{Mistake, Mistakes};
+use crate::mistake::{Mistake, Mistakes, POLICY};
 use crate::policy::Policy;
 use crate::policy::meet::Meeting;
 use crate::rule::{Effect, Layer, Row, Rule, What};
@@ -289,7 +289,7 @@ impl Wrong {
         debug_assert_eq!(files.len(), sources.len(), "a file is read once");
         let mistakes = sources.iter().map(|source| (source, in_file(source)));
         let mistakes = mistakes.filter(|(_, mistakes)| !mistakes.is_empty());
-        Self(mistakes.map(|(source, of)| Mistakes::new(&source.file, &source.text, of)).collect())
+        Self(mistakes.map(|(source, of)| Mistakes::new(&source.file, POLICY, &source.text, of)).collect())
     }
 }
 
@@ -301,7 +301,7 @@ impl std::fmt::Display for Wrong {
         {
             let (line, column) = file.position(mistake);
             let separator = if std::mem::take(&mut first) { "" } else { "\n" };
-            write!(f, "{separator}{}:{line}:{column}: {}", file.file, mistake.message)?;
+            write!(f, "{separator}{}:{line}:{column}: {}", file.file(), mistake.message)?;
             if let Some(help) = &mistake.help {
                 write!(f, "; {help}")?;
             }

@@ -73,7 +73,7 @@ impl Library {
     pub fn list(&self) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for (agent, directory) in file::list(&self.baselines())? {
-            let Ok(agent) = AgentName::as_written(&agent) else { continue };
+            let Ok(agent) = agent.parse::<AgentName>() else { continue };
             for (name, path) in file::list(&directory)? {
                 let task = name.strip_suffix(SUFFIX).and_then(|rest| rest.strip_suffix('.'));
                 if let Some(task) = task.and_then(|task| task.parse::<Tasks>().ok()).filter(Tasks::is_short) {
@@ -203,7 +203,7 @@ impl Library {
                 return Err(malformed());
             };
             let counter = counter.parse().map_err(|_| malformed())?;
-            let agent = AgentName::as_written(agent).map_err(|_| malformed())?;
+            let agent = agent.parse().map_err(|_| malformed())?;
             counters.insert((agent, task.parse().map_err(|_| malformed())?), counter);
         }
         Ok(counters)

@@ -1,9 +1,9 @@
 //! The broker's own process: becomes the user, reads the user's keys, and serves the connections that it is handed.
 
+use crate::Error;
 use broker::gpg::{Filter, Line, MAX_LINE};
 use broker::{Agent, Config, Connection, Hosts, Keys, Loaded, Use, read_file};
 use bstr::{BString, ByteSlice};
-use guard::Error;
 use nix::unistd::{Gid, Uid, User};
 use rustix::process::DumpableBehavior;
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ pub fn run() -> Result<(), Error> {
     let wrong = |e: io::Error| Error::io("the supervisor cannot be heard", e);
     let control = io::stdin().as_fd().try_clone_to_owned().map_err(wrong)?;
     let control = Arc::new(UnixStream::from(control));
-    let Some((start, _)) = wire::receive::<Start>(&control, MAX_BYTES).map_err(wrong)? else {
+    let Some((start, _)) = wire::receive::<Start>(&control, MAX_BYTES)? else {
         return Ok(());
     };
     become_user(&start).map_err(|e| Error::io("the user cannot be changed", e))?;

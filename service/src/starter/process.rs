@@ -1,8 +1,8 @@
 //! The starter's own process.
 
 use super::{MAX_BYTES, Order, Said};
+use crate::Error;
 use bstr::ByteSlice;
-use guard::Error;
 use nix::sched::CloneFlags;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write};
@@ -38,12 +38,12 @@ pub fn run(commands: &Commands) -> Result<(), Error> {
         reason = "no signal of the supervisor's terminal is for it; who leads a session already hears none"
     )]
     let _ = rustix::process::setsid();
-    while let Some((order, fds)) = wire::receive::<Order>(&stream, MAX_BYTES).map_err(wrong)? {
+    while let Some((order, fds)) = wire::receive::<Order>(&stream, MAX_BYTES)? {
         let said = match commands.command(order, fds) {
             Some(mut command) => start(&mut command),
             None => Said::Refused,
         };
-        wire::send(&stream, &said, &[]).map_err(wrong)?;
+        wire::send(&stream, &said, &[])?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! A user has one look at a time. The next one waits for its turn, and is refused when the one before it is late: so a file
 //! system that never answers keeps one thread of each user, however many sessions are begun.
 
-use guard::Error;
+use crate::Error;
 use std::collections::HashMap;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

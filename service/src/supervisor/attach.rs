@@ -10,8 +10,8 @@ use super::lease::Lease;
 use super::peer::Peer;
 use super::running::Running;
 use super::sessions::Slot;
+use crate::Error;
 use event::Unseen;
-use guard::Error;
 use guard::cgroup::{self, Cgroup};
 use guard::delegates;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
@@ -180,7 +180,9 @@ impl Taken {
                 }
                 Ok(true)
             }
-            Some(Err(Error::File { source, .. })) if source.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+            Some(Err(guard::Error::File { source, .. })) if source.raw_os_error() == Some(libc::ESRCH) => {
+                Ok(false)
+            }
             Some(Err(error)) => Err(failed(&error)),
         }
     }
@@ -220,7 +222,7 @@ pub(super) fn let_go(lease: &Lease, running: &Running, taken: &Taken) -> Leaving
             if !back
                 && let Err(error) = cgroup_root()
                     .map_err(|e| Error::io("finding cgroup v2", e))
-                    .and_then(|root| cgroup::put(&root, pid))
+                    .and_then(|root| Ok(cgroup::put(&root, pid)?))
             {
                 tracing::debug!(pid, %error, "a process could not be moved back");
             }

@@ -302,10 +302,10 @@ fn meta(lease: &Lease, begin: &Begin, command: &[BString]) -> SessionMeta {
     }
 }
 
-fn failed(error: std::io::Error) -> Refused {
+fn failed(error: impl std::error::Error) -> Refused {
     Refused::new(Why::Failed, error.to_string())
 }
 
-fn unwritable(why: String) -> Refused {
+fn unwritable(why: impl std::fmt::Display) -> Refused {
     Refused::new(Why::Failed, format!("the session cannot be written down: {why}"))
 }

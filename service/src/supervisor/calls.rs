@@ -4,7 +4,7 @@
 //! A call that is not in the list is answered as by a kernel that does not know it (`ENOSYS`), and logged where the kernel audits: a library
 //! of another version that tries a newer call first goes on with the older one.
 
-use guard::Error;
+use crate::Error;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
@@ -275,8 +275,7 @@ mod tests {
             unsafe { libc::_exit(0) };
         }
         drop(said);
-        // SAFETY: no status is asked for.
-        assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child);
+        nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(child), None).unwrap();
         let mut errnos = [0; N];
         for errno in &mut errnos {
             let mut bytes = [0; 4];

@@ -1,6 +1,7 @@
 //! The end of a session: nobody is inside any more, what was recorded is written, what was armed is taken back.
 
 use super::lease::Lease;
+use super::machine::give_back;
 use super::running::Running;
 use super::shared::Shared;
 use super::undo;
@@ -69,8 +70,7 @@ pub(super) fn close(
         }
     }
     // What a session held lies in pieces between what others hold: the allocator would keep it.
-    // SAFETY: the call has no preconditions.
-    unsafe { libc::malloc_trim(0) };
+    give_back();
     report.map(|report| Finished { report, left_behind })
 }
 

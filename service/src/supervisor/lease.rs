@@ -4,9 +4,10 @@
 use super::machine::{Machine, cgroup_prefix, give_back};
 use super::pump::Pump;
 use super::shared::Shared;
+use crate::Error;
 use crate::keeper::Keeper;
 use collector::Kernel;
-use guard::{Error, Guard, cgroup};
+use guard::{Guard, cgroup};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use sys::mountinfo::cgroup_root;

@@ -3,12 +3,13 @@
 use super::pump::Pump;
 use super::sessions::Sessions;
 use super::setup::Setup;
+use crate::Error;
 use crate::keeper::Keeper;
 use crate::starter::{Order, Starter};
 use collector::{JudgeIds, Kernel, Options};
 use event::{Access, Tier};
 use guard::fanotify::Group;
-use guard::{DenyList, Error, Guard, t0};
+use guard::{DenyList, Guard, t0};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;

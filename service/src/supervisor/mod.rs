@@ -33,10 +33,10 @@ mod task;
 mod tellers;
 mod undo;
 
+use crate::Error;
 use crate::starter::Starter;
 use armer::Armer;
 use exchange::{SILENCE, UNREAD};
-use guard::Error;
 use notices::Notices;
 #[cfg(test)]
 pub(crate) use notices::of_request;

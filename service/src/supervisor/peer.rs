@@ -1,7 +1,7 @@
 //! Who asks. The agent has its user's uid, so a uid proves nothing: what counts is whether the peer, or any ancestor of
 //! it, is inside a session.
 
-use guard::Error;
+use crate::Error;
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;

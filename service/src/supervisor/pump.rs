@@ -2,8 +2,9 @@
 //! past which no enforced session acts: while it is late, for whatever reason, they stand still.
 
 use super::sessions::Sessions;
+use crate::Error;
 use collector::{Kernel, Reader};
-use guard::{Error, cgroup};
+use guard::cgroup;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::Signal;
 use std::collections::HashMap;

@@ -171,19 +171,19 @@ fn left(running: &Running) -> Option<(usize, u32)> {
 /// Kills until nobody is alive: a process may fork, or leave the cgroup, while it is being killed.
 fn kill(running: &Running) -> Result<(), Refused> {
     let until = Instant::now() + DEATH;
+    let mut failed = None;
     while let Some((count, first)) = left(running) {
         if Instant::now() >= until {
+            let why = failed.map_or_else(String::new, |error: guard::Error| format!("; {error}"));
             let message = format!(
-                "session {}: {} processes were sent SIGKILL and have not ended (the first is {})",
+                "session {}: {count} processes were sent SIGKILL and have not ended (the first is {first}){why}",
                 running.id(),
-                count,
-                first
             );
             return Err(Refused::new(Why::Failed, message));
         }
         std::thread::sleep(PAUSE);
         // Over meanwhile: then its own connection has seen to its end.
-        let _ = running.with(|live| live.kill());
+        failed = running.with(|live| live.kill()).and_then(Result::err);
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! One running session: who it is, who writes it down, and what is done with it.
 
+use crate::Error;
 use crate::broker::Broker;
 use crate::teller::Teller;
 use bstr::BString;
 use event::SessionRef;
-use guard::{Error, Live};
+use guard::Live;
 use rustix::event::{EventfdFlags, eventfd};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU64;
@@ -114,7 +115,7 @@ impl Running {
     }
 
     pub(super) fn act(&self, action: Action) -> Result<(), Refused> {
-        let failed = |e: Error| Refused::new(Why::Failed, e.to_string());
+        let failed = |e: guard::Error| Refused::new(Why::Failed, e.to_string());
         let done = self.with(|live| match action {
             Action::Kill => live.kill().map_err(failed),
             Action::Freeze => live.freeze_as_asked().map_err(failed),

@@ -1,8 +1,8 @@
 //! The key under which secrets in arguments are hashed: 32 random bytes in the state directory, made once. With another
 //! key the same secret has another replacement, and nothing else changes.
 
+use crate::Error;
 use event::secret::Redactor;
-use guard::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};

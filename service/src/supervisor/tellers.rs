@@ -1,6 +1,7 @@
 //! The tellers of the users who have sessions: one a user, for as long as one of these runs.
 
 use super::setup::Setup;
+use crate::Error;
 use crate::starter::Starter;
 use crate::teller::Teller;
 use collector::Kernel;
@@ -48,14 +49,14 @@ impl Tellers {
         kernel: &Arc<Kernel>,
     ) -> Result<Arc<Teller>, Refused> {
         let failed =
-            |why: String| Refused::new(Why::Failed, format!("the session cannot be written down: {why}"));
+            |why: Error| Refused::new(Why::Failed, format!("the session cannot be written down: {why}"));
         let starting = self.starting(uid);
         let _alone = starting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(teller) = self.get(uid) {
             return Ok(teller);
         }
         let directory = setup.state.join(uid.to_string());
-        create_closed(&directory).map_err(|e| failed(e.to_string()))?;
+        create_closed(&directory).map_err(|e| failed(Error::file(&directory, "made", e)))?;
         let quota = setup.quota;
         let start = Start { directory, session_bytes: quota.session_bytes, day_bytes: quota.day_bytes };
         let teller = Teller::start(starter, start, protect(Arc::clone(kernel))).map_err(failed)?;

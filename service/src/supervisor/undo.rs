@@ -25,7 +25,8 @@ pub(super) fn start(running: &Arc<Running>, live: &mut Live) {
         put_back(&undone);
     });
     if let Err(error) = started {
-        tracing::error!(session = running.id(), %error, "what the session changed stays as it is");
+        live.put_off_undo();
+        tracing::error!(session = running.id(), %error, "what the session changed stays as it is until its end");
     }
 }
 
@@ -34,11 +35,17 @@ pub(super) fn finish(running: &Arc<Running>) {
     tell_left_out(running);
     if running.with(|live| live.begin_undo()).unwrap_or(false) {
         let undone = Arc::clone(running);
-        #[expect(
-            clippy::let_underscore_must_use,
-            reason = "a file system may not answer: nobody waits for that"
-        )]
-        let _ = std::thread::Builder::new().name("undo".into()).spawn(move || put_back(&undone));
+        // A file system may not answer: this thread does not wait for that.
+        let started = std::thread::Builder::new().name("undo".into()).spawn(move || put_back(&undone));
+        if let Err(error) = started {
+            let note = format!(
+                "what the session changed was not put back, since no thread could be started ({error}): look at the places that \
+                 the denials name"
+            );
+            tracing::error!(session = running.id(), "{note}");
+            running.with(|live| live.note(note));
+            return;
+        }
     }
     let until = Instant::now() + LAST;
     while running.with(|live| live.is_undoing()).unwrap_or(false) {

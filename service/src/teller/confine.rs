@@ -155,6 +155,7 @@ const CALLS: &[i64] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::wait::{WaitStatus, waitpid};
     use rustix::io::Errno;
 
     /// What a confined child says; it speaks by its exit status.
@@ -167,10 +168,8 @@ mod tests {
             // SAFETY: the call does not return, and runs nothing of others'.
             unsafe { libc::_exit(i32::from(!(confined && is_so()))) };
         }
-        let mut status = 0;
-        // SAFETY: the status lives until the call returns.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        status == 0
+        let child = nix::unistd::Pid::from_raw(child);
+        waitpid(child, None) == Ok(WaitStatus::Exited(child, 0))
     }
 
     /// The error of a system call; 0: there is none.

@@ -2,7 +2,7 @@
 
 use super::confine::{confine, shut_in};
 use super::kept::Kept;
-use guard::Error;
+use crate::Error;
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
@@ -24,7 +24,7 @@ pub fn run() -> Result<(), Error> {
     let wrong = |e: io::Error| Error::io("the supervisor cannot be heard", e);
     let control = io::stdin().as_fd().try_clone_to_owned().map_err(wrong)?;
     let control = UnixStream::from(control);
-    let Some((start, _)) = wire::receive::<Start>(&control, MAX_ORDER_BYTES).map_err(wrong)? else {
+    let Some((start, _)) = wire::receive::<Start>(&control, MAX_ORDER_BYTES)? else {
         return Ok(());
     };
     #[expect(
@@ -69,7 +69,7 @@ pub fn run() -> Result<(), Error> {
             }
             Ok(None) => break,
             Err(error) => {
-                heard = Err(wrong(error));
+                heard = Err(error.into());
                 break;
             }
         }

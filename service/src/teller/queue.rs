@@ -1,5 +1,6 @@
 //! What waits for a teller, and what became of what it took. Bounded: who tells waits for nothing.
 
+use crate::Error;
 use event::{Captured, Loss};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -132,7 +133,7 @@ impl Queue {
     }
 
     /// Begins a session, and waits for its number.
-    pub(super) fn begin(&self, meta: event::SessionMeta, limit: Duration) -> Result<i64, String> {
+    pub(super) fn begin(&self, meta: event::SessionMeta, limit: Duration) -> Result<i64, Error> {
         let _alone = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state();
         (state.begun, state.beginning) = (None, false);
@@ -140,11 +141,11 @@ impl Queue {
         let order = Order::Begin(state.begin, Box::new(meta));
         state.push(order);
         self.ready.notify_one();
-        self.wait(state, limit, |state| state.begun.take())?
+        self.wait(state, limit, |state| state.begun.take())?.map_err(Error::Teller)
     }
 
     /// Waits until all that was taken in before is written or lost.
-    pub(super) fn flush(&self, limit: Duration) -> Result<(), String> {
+    pub(super) fn flush(&self, limit: Duration) -> Result<(), Error> {
         let mut state = self.state();
         let target = state.taken;
         state.push(Order::Flush);
@@ -157,18 +158,18 @@ impl Queue {
         mut state: MutexGuard<'_, State>,
         limit: Duration,
         answer: impl Fn(&mut State) -> Option<T>,
-    ) -> Result<T, String> {
+    ) -> Result<T, Error> {
         let until = Instant::now() + limit;
         loop {
             if let Some(answer) = answer(&mut state) {
                 return Ok(answer);
             }
             if let Some(why) = &state.failed {
-                return Err(why.clone());
+                return Err(Error::Teller(why.clone()));
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(CLOSED.to_owned());
+                return Err(Error::Teller(CLOSED.to_owned()));
             }
             state = self.heard.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -372,7 +373,7 @@ mod tests {
         // What comes of an earlier one is another session's.
         queue.hear(Said::Begun(begin - 1, 99));
         queue.hear(Said::Begun(begin, number));
-        thread.join().unwrap()
+        thread.join().unwrap().map_err(|error| error.to_string())
     }
 
     #[test]
@@ -405,7 +406,7 @@ mod tests {
             assert!(matches!(queue.next(), Some(Order::End(7, summary)) if summary.lost == 6));
         }
         queue.hear(Said::Written(2));
-        assert_eq!(queue.flush(Duration::ZERO), Ok(()));
+        queue.flush(Duration::ZERO).unwrap();
         assert!(queue.state().sessions.is_empty());
     }
 

@@ -251,3 +251,25 @@ fn a_line_that_is_none_is_named_and_the_next_is_taken() {
     let loss = br#"{"type":"loss","time_ns":7,"cpu":1,"kind":2,"count":40}"#;
     assert!(matches!(import.line(loss), Err(store::Error::Line { line: 2, .. })));
 }
+
+/// What builds before had as text is read as what it says: the description of a session, as it lies in the file.
+#[test]
+fn a_description_has_names_modes_and_tiers_as_text() {
+    #[derive(serde::Deserialize)]
+    struct Text {
+        agent: String,
+        task: String,
+        mode: String,
+        tier: String,
+    }
+    let (_directory, path) = place();
+    let mut recorder = Recorder::open(&path).unwrap();
+    let id = recorder.begin_session(&meta("unknown")).unwrap();
+    drop(recorder);
+    let rows = rusqlite::Connection::open(&path).unwrap();
+    let body: Vec<u8> =
+        rows.query_row("SELECT meta FROM session WHERE id = ?1", [id.0], |row| row.get(0)).unwrap();
+    let Text { agent, task, mode, tier } = rmp_serde::from_slice(&body).unwrap();
+    assert_eq!([&*agent, &*task, &*mode, &*tier], ["codex", "unknown", "record", "lsm"]);
+    assert!(Reader::open(&path).unwrap().session(id).unwrap().meta.task.is_unsaid());
+}

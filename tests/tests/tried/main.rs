@@ -1,5 +1,6 @@
 //! Ways round the guard that are tried together: many in one session, each whose maker may be ended for it by a process of its own.
 //! Each is first shown to lead there where nobody guards.
+#![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 
 mod jewels;
 mod network;

@@ -10,6 +10,7 @@ use super::workload::{Profile, Workload};
 use crate::host;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -168,10 +169,7 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if let Ok(pid) = i32::try_from(self.0.id()) {
-            // SAFETY: the child was not waited for, so that its pid is its own.
-            unsafe { libc::kill(pid, libc::SIGTERM) };
-        }
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
         let _ = self.0.wait();
     }
 }

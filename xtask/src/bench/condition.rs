@@ -8,6 +8,7 @@ use super::workload::{Profile, Workload};
 use super::world::World;
 use crate::host;
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -321,10 +322,7 @@ impl Beside {
 impl Drop for Beside {
     fn drop(&mut self) {
         // The client passes it on, and reports the end of its session.
-        if let Ok(pid) = i32::try_from(self.0.id()) {
-            // SAFETY: the child was not waited for, so that its pid is its own.
-            unsafe { libc::kill(pid, libc::SIGTERM) };
-        }
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
         let _ = self.0.wait();
     }
 }

@@ -7,6 +7,7 @@ use super::supervisor;
 use super::workload::Workload;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use nix::sys::resource::{UsageWho, getrusage};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -82,11 +83,11 @@ pub fn run(inside: &Inside) -> Result<()> {
     }
     let supervisor = || inside.supervisor.map(supervisor::processor_ns).transpose();
     let before = supervisor()?;
-    let cpu = processor_ns();
+    let cpu = processor_ns()?;
     let started = Instant::now();
     let (rounds, sleeps) = work(inside)?;
     let wall_ns = started.elapsed().as_nanos() as u64;
-    let cpu_ns = processor_ns() - cpu;
+    let cpu_ns = processor_ns()? - cpu;
     let supervisor_ns = before.zip(supervisor()?);
     serde_json::to_writer(&mut report, &Measured { wall_ns, cpu_ns, rounds, sleeps, supervisor_ns })?;
     report.flush()?;
@@ -110,19 +111,12 @@ fn work(inside: &Inside) -> Result<(u64, u64)> {
 }
 
 /// Processor time of this process and of its children that were waited for, ns.
-fn processor_ns() -> u64 {
-    [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].into_iter().map(usage_ns).sum()
+fn processor_ns() -> Result<u64> {
+    [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].into_iter().map(usage_ns).sum()
 }
 
-fn usage_ns(whose: i32) -> u64 {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the structure is large enough, and zeroed where the call does not fill it.
-    let usage = unsafe {
-        libc::getrusage(whose, usage.as_mut_ptr());
-        usage.assume_init()
-    };
-    [usage.ru_utime, usage.ru_stime]
-        .iter()
-        .map(|t| t.tv_sec as u64 * 1_000_000_000 + t.tv_usec as u64 * 1000)
-        .sum()
+fn usage_ns(whose: UsageWho) -> Result<u64> {
+    let usage = getrusage(whose)?;
+    let times = [usage.user_time(), usage.system_time()];
+    Ok(times.iter().map(|t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_usec() as u64 * 1000).sum())
 }

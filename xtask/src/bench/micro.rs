@@ -4,7 +4,7 @@ use super::workload::Workload;
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::{CWD, Mode, OFlags};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{IntoRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Command;
 
@@ -36,7 +36,7 @@ pub fn run(workload: Workload, rounds: u64, file: &Path) -> Result<()> {
                     None,
                 )?;
                 rustix::net::connect(&socket, &address)?;
-                close(socket);
+                close(socket)?;
             }
         }
         Workload::ForkExec => {
@@ -53,14 +53,12 @@ pub fn run(workload: Workload, rounds: u64, file: &Path) -> Result<()> {
 }
 
 fn open_and_close(file: &Path) -> Result<()> {
-    close(rustix::fs::openat(CWD, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?);
-    Ok(())
+    close(rustix::fs::openat(CWD, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Closes a descriptor in one system call: dropping it asks first whether it is open, where assertions are on.
-fn close(fd: OwnedFd) {
-    // SAFETY: it was just taken from its owner, and nobody else has it.
-    unsafe { rustix::io::close(fd.into_raw_fd()) };
+fn close(fd: OwnedFd) -> Result<()> {
+    Ok(nix::unistd::close(fd)?)
 }
 
 /// Opens and closes `file` for some seconds, `pairs_per_second` times a second at most (0: as fast as it goes), in steps of a

@@ -4,6 +4,7 @@
 use super::world::World;
 use crate::host;
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs;
@@ -198,17 +199,15 @@ struct Daemon(Child);
 
 impl Daemon {
     fn interrupt(self) -> Result<()> {
-        self.end(libc::SIGINT)
+        self.end(Signal::INT)
     }
 
     fn terminate(self) -> Result<()> {
-        self.end(libc::SIGTERM)
+        self.end(Signal::TERM)
     }
 
-    fn end(mut self, signal: i32) -> Result<()> {
-        let pid = i32::try_from(self.0.id())?;
-        // SAFETY: the child was not waited for, so that its pid is its own.
-        ensure!(unsafe { libc::kill(pid, signal) } == 0, "the peer ended by itself");
+    fn end(mut self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.0), signal).context("the peer ended by itself")?;
         let until = Instant::now() + PATIENCE;
         while self.0.try_wait()?.is_none() {
             ensure!(Instant::now() < until, "the peer did not end");

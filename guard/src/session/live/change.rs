@@ -11,6 +11,7 @@ use crate::session::itself::of_its_own;
 use crate::session::passed::{Change, Deed};
 use crate::session::standstill::Cause;
 use event::{Decision, Event, Fate, Means, Mode, Op, Outcome, Stage, Tier, Told};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 impl Live {
@@ -91,8 +92,10 @@ impl Live {
         let Some(Ok(held)) = held else { return Ok(()) };
         // The pidfd holds the number: who has it now is a member, or is somebody else and stays alive.
         if self.shared.list.member(pid)?.is_some_and(|member| member.session == self.slot) {
-            #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
-            let _ = pidfd_send_signal(held, Signal::KILL);
+            return match pidfd_send_signal(held, Signal::KILL) {
+                Ok(()) | Err(Errno::SRCH) => Ok(()),
+                Err(error) => Err(Error::io("a process of the session could not be ended", error)),
+            };
         }
         Ok(())
     }

@@ -25,6 +25,11 @@ impl Live {
         Some(Batch { list, kept, paths, planted })
     }
 
+    /// Nobody could begin: whoever asks next is to.
+    pub fn put_off_undo(&mut self) {
+        self.undo.begun = false;
+    }
+
     /// Ends a batch.
     pub fn end_undo(&mut self) {
         self.undo.at_work = self.undo.at_work.saturating_sub(1);

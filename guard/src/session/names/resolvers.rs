@@ -1,5 +1,6 @@
 //! The resolvers that are configured, and the network namespace in which they are.
 
+use nix::{getsockopt_impl, sockopt_impl};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Resolvers that are read; the library uses three.
@@ -50,22 +51,14 @@ fn addresses(text: &str) -> Vec<IpAddr> {
 
 /// Cookie of this process' network namespace: `SO_NETNS_COOKIE` of socket(7), since Linux 5.14.
 fn netns() -> Option<u64> {
-    use std::os::fd::AsRawFd;
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
-    let mut cookie = 0u64;
-    let mut len = libc::socklen_t::try_from(size_of::<u64>()).ok()?;
-    // SAFETY: an open socket, and a buffer of the length that is told.
-    let failed = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_NETNS_COOKIE,
-            (&raw mut cookie).cast(),
-            &raw mut len,
-        )
-    };
-    (failed == 0).then_some(cookie)
+    nix::sys::socket::getsockopt(&socket, NetnsCookie).ok()
 }
+
+sockopt_impl!(
+    /// The number of a network namespace.
+    NetnsCookie, GetOnly, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, u64
+);
 
 #[cfg(test)]
 mod tests {

@@ -27,7 +27,11 @@ impl Arming<'_> {
         if own == Some(true) {
             return Ok(true);
         }
-        let not_own = Error::NotOwn { rule: row.rule.id.clone(), path: path.to_owned() };
+        let not_own = Error::NotOwn {
+            rule: row.rule.id.clone(),
+            path: path.to_owned(),
+            directory: crate::rules::OF_MACHINE,
+        };
         if self.links == Links::All {
             return Err(not_own);
         }

@@ -1,4 +1,5 @@
 //! What a program did, from the recording of its session: its process and all that came of it.
+#![expect(clippy::indexing_slicing, reason = "there is a count for each stage")]
 
 use anyhow::{Context, Result};
 use bstr::ByteSlice;

@@ -1,4 +1,5 @@
 //! The run from beginning to end: a world, a baseline of normal sessions, held-out ones, and then case by case.
+#![expect(clippy::indexing_slicing, reason = "JSON has null where it has nothing")]
 
 use super::args::{Args, Say};
 use super::ground::{self, Ground};
