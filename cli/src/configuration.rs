@@ -212,7 +212,7 @@ mod tests {
     fn mistakes_are_told_with_their_places() {
         let text = "[retentoin]\n[retention]\nolder-then = \"90d\"\nmax-size = 4\n[recording]\nday-max = \"4X\"\n\
                     keep = 3\n[session]\nprocesses-max = -1\n";
-        let told = [text.as_bytes(), b"session = 3\n", b"[retention]\nmax-si", b"[retention]\n# caf\xc3"]
+        let told = [text.as_bytes(), b"session = 3\n", b"[retention]\nmax-si", b"[retention]\n# abc\xc3"]
             .map(|bytes| parse("config.toml", bytes).unwrap_err().render());
         insta::assert_snapshot!(told.join("\n"));
     }

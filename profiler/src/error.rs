@@ -64,7 +64,7 @@ pub enum Error {
         task: Tasks,
     },
     /// A file that others could read or change.
-    #[error("`{}` is {problem}: remove it, and train or adopt the baselines again", path.display())]
+    #[error("`{}` is {problem}: remove it, and train the baselines again", path.display())]
     Unsafe {
         /// The file.
         path: PathBuf,

@@ -22,9 +22,9 @@ pub fn reason_to_leave_out(session: &Session, alerts: usize, reviewed: bool) -> 
     let records = summary.events + summary.syscalls + summary.lost;
     let share = summary.lost as f64 / records.max(1) as f64;
     if summary.t0_hits > 0 {
-        Some(format!("it met the static deny-list {} times", summary.t0_hits))
+        Some(format!("it met the static deny-list {}", text::count(summary.t0_hits, "time")))
     } else if summary.alerts > 0 || alerts > 0 {
-        Some(format!("it raised {} alerts", summary.alerts.max(alerts as u64)))
+        Some(format!("it raised {}", text::count(summary.alerts.max(alerts as u64), "alert")))
     } else if summary.verdict == REFUSED && !reviewed {
         Some("something was refused in it that nobody has allowed (`wardline review`)".to_owned())
     } else if !matches!(summary.verdict.as_str(), "" | "allow" | "routine" | "would-deny" | REFUSED) {

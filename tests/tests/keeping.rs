@@ -149,11 +149,11 @@ fn a_configuration_that_cannot_be_read_is_an_error_and_nothing_starts() -> Resul
     let world = World::new()?;
     fs::create_dir_all(world.state())?;
     let file = world.state().join("config.toml");
-    let unknown_key = "  × `max-sise` is no setting
+    let unknown_key = "  × `max-sizes` is no setting
    ╭─[FILE:2:1]
  1 │ [retention]
- 2 │ max-sise = \"4G\"
-   · ────┬───
+ 2 │ max-sizes = \"4G\"
+   · ────┬────
    ·     ╰── here
    ╰────
   help: did you mean `max-size`?
@@ -169,22 +169,22 @@ fn a_configuration_that_cannot_be_read_is_an_error_and_nothing_starts() -> Resul
     let cut = "  × this is no text in UTF-8
    ╭─[FILE:2:6]
  1 │ [retention]
- 2 │ # caf\u{fffd}
+ 2 │ # abc\u{fffd}
    ·      ┬
    ·      ╰── here
    ╰────
 ";
     for (text, told) in [
-        (&b"[retention]\nmax-sise = \"4G\"\n"[..], unknown_key),
+        (&b"[retention]\nmax-sizes = \"4G\"\n"[..], unknown_key),
         (b"[retention]\nmax-size = 4\n", wrong_type),
-        (b"[retention]\n# caf\xc3", cut),
+        (b"[retention]\n# abc\xc3", cut),
     ] {
         fs::write(&file, text)?;
         let output = world.run_script("record", &[], "echo RAN")?;
         assert_eq!(output.status.code(), Some(125), "{}", said(&output));
         let stderr = String::from_utf8(output.stderr)?;
-        let (first, rest) = stderr.split_once("\n\nError: \n").context("one mistake, and its place")?;
-        assert!(first.contains("is no configuration: one mistake"), "{first}");
+        let (first, rest) = stderr.split_once("\n\nError: \n").context("1 mistake, and its place")?;
+        assert!(first.contains("is no configuration: 1 mistake"), "{first}");
         assert_eq!(rest.trim_end(), told.replace("FILE", &file.display().to_string()).trim_end());
         assert_eq!(String::from_utf8(output.stdout)?, "");
     }

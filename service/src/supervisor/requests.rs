@@ -176,8 +176,9 @@ fn kill(running: &Running) -> Result<(), Refused> {
         if Instant::now() >= until {
             let why = failed.map_or_else(String::new, |error: guard::Error| format!("; {error}"));
             let message = format!(
-                "session {}: {count} processes were sent SIGKILL and have not ended (the first is {first}){why}",
+                "session {}: it has not ended: SIGKILL was sent to {} that it still has (the first is {first}){why}",
                 running.id(),
+                text::count(count as u64, "process")
             );
             return Err(Refused::new(Why::Failed, message));
         }
@@ -203,7 +204,10 @@ fn stop(
     }
     let running = shared.sessions.list(None).len();
     if running > 0 && !kill_sessions {
-        let message = format!("{running} sessions are running: end them first, or use `--kill-sessions`");
+        let message = format!(
+            "it has {}: end them first, or use `--kill-sessions`",
+            text::count(running as u64, "running session")
+        );
         return Err(Refused::new(Why::Busy, message));
     }
     shared.sessions.close();

@@ -92,7 +92,10 @@ impl Sessions {
         }
         let free = slots.iter_mut().zip(0..).find(|(taken, _)| taken.is_none());
         let Some((taken, number)) = free.filter(|_| uid == ROOT || left > SLOTS_OF_ROOT) else {
-            return Err(Refused::new(Why::Busy, format!("{running} sessions are running already")));
+            return Err(Refused::new(
+                Why::Busy,
+                format!("no more sessions can run: there are {} already", running),
+            ));
         };
         *taken = Some(uid);
         Ok(Some(Slot { sessions: Arc::clone(self), number }))

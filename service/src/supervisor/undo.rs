@@ -65,8 +65,8 @@ fn tell_left_out(running: &Running) {
     let left_out = running.with(|live| live.take_left_out()).unwrap_or(0);
     if left_out > 0 {
         let note = format!(
-            "{left_out} things that the session put at closed places were too many to be put aside: look at the places that \
-             the denials name"
+            "the session put more at closed places than is put aside: {} lie where the denials name",
+            text::count(left_out, "thing")
         );
         tracing::error!(session = running.id(), "{note}");
         running.with(|live| live.note(note));

@@ -52,21 +52,24 @@ impl Live {
         if let Some(unstored) = self.recording.as_ref().and_then(Recording::unstored) {
             // What the process that writes had taken by then, it leaves out as well.
             report.notes.push(format!(
-                "the recording met its limit (`[recording]` in `config.toml`): {unstored} records or more since then were not kept, and \
-                 the session does not train; what was decided is kept, and guarding went on as before"
+                "the recording met its limit (`[recording]` in `config.toml`): at least {} since then went unkept, and \
+                 the session does not train; what was decided is kept, and guarding went on as before",
+                text::count(unstored, "record")
             ));
         }
         match self.recording.as_ref().map_or(0, Recording::left_out) {
             0 => {}
             left_out => report.notes.push(format!(
-                "the store took nothing for a while: {left_out} records were counted as lost, and not kept; guarding went on as before"
+                "the store took nothing for a while: {} counted as lost and not kept; guarding went on as before",
+                text::count(left_out, "record")
             )),
         }
         match self.recording.as_ref().map_or(0, Recording::lost) {
             0 => {}
             lost => report.notes.push(format!(
-                "the process that writes sessions down ended, and was started again: up to {lost} records are missing in the \
-                 store; guarding went on as before"
+                "the process that writes sessions down ended, and was started again: at most {} are missing in the store; \
+                 guarding went on as before",
+                text::count(lost, "record")
             )),
         }
         if let Some(why) = self.recording.as_ref().and_then(Recording::failure) {

@@ -135,7 +135,8 @@ impl Taking {
         let mut staged = self.shared.jewels.look(self.slot, guarded, refusals, &around)?;
         if let more @ 1.. = skipped().saturating_sub(before) {
             staged.coverage.warnings.push(format!(
-                "{more} files that rules close take no permission mark: an open of one is ended after the fact, not prevented"
+                "{} that rules close without a permission mark: an open of one is ended after the fact, not prevented",
+                text::count(more as u64, "file")
             ));
         }
         let keep = |home: &PathBuf| {
