@@ -10,6 +10,7 @@ use crate::session::itself;
 use crate::session::names::{Names, Resolvers};
 use crate::session::obeyed::Obeyed;
 use crate::session::taking::keeps_places;
+use crate::session::way::Way;
 use crate::session::whole::Whole;
 use crate::session::{Live, Recording, Undo};
 use crate::shared::Shared;
@@ -49,6 +50,8 @@ pub struct Opening {
     pub meta: SessionMeta,
     /// Variables of the command's environment that name sockets.
     pub variables: Vec<(BString, BString)>,
+    /// How it leads to its agent, where it does not begin with it.
+    pub way: Option<wire::Way>,
     /// The baseline of its agent and task, or the union of its agent's.
     pub baseline: Option<Arc<Baseline>>,
     /// What people decided.
@@ -110,6 +113,7 @@ impl Guard {
             mode,
             meta,
             variables,
+            way,
             baseline,
             rules,
             force,
@@ -130,7 +134,8 @@ impl Guard {
         self.shared.list.forget(slot)?;
         let context = &live.meta.context;
         let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
-        let own_files = itself::own_files(live.meta.agent.as_str(), &path(&context.home));
+        live.way = way.and_then(|way| Way::of(&*self.shared.list, way, &context.workspaces));
+        let own_files = itself::own_files(live.agent_itself(), &path(&context.home));
         let guarded = t0::Guarded {
             uid: context.uid,
             home: path(&context.home),

@@ -6,7 +6,7 @@ use end_to_end::scene::{can_refuse, is_machine};
 use end_to_end::standing;
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 /// Directories of agents' own that the static deny-list closes, and that agents make when they are absent.
@@ -111,6 +111,140 @@ fn nothing_is_made_for_a_command_that_is_nowhere() -> Result<()> {
     assert_eq!(output.status.code(), Some(127), "{output:?}");
     assert!(!world.home().join(".claude.json").exists());
     Ok(())
+}
+
+/// Claude Code, as far as it replaces its own settings a while after it began, itself.
+const REPLACES: &str = "#!/usr/bin/python3\nimport os, sys, time\n\
+    if '--version' in sys.argv: sys.exit()\ntime.sleep(1)\n\
+    own = os.path.expanduser('~/.claude.json')\nwith open(own + '.tmp.1', 'w') as to:\n    to.write('{\"own\": 1}')\n\
+    os.rename(own + '.tmp.1', own)\n";
+/// Where the package has it, below a directory of packages.
+const PROGRAM: &str = "@anthropic-ai/claude-code/cli.py";
+
+/// Lays down what pnpm does for Claude Code: a script for a shell, which starts the package's program.
+fn lay_down(world: &World, place: &Path) -> Result<()> {
+    let run = |python: &str| format!("exec {python} \"$basedir/global/5/node_modules/{PROGRAM}\" \"$@\"");
+    let launcher = format!(
+        "#!/bin/sh\nbasedir=$(dirname \"$(echo \"$0\" | sed -e 's,\\\\,/,g')\")\n\n\
+         case `uname` in\n    *CYGWIN*) basedir=`cygpath -w \"$basedir\"`;;\nesac\n\n\
+         if [ -x \"$basedir/python3\" ]; then\n  {}\nelse\n  {}\nfi\n",
+        run("\"$basedir/python3\""),
+        run("python3"),
+    );
+    executable(world, &place.join("claude"), &launcher)?;
+    executable(world, &place.join("global/5/node_modules").join(PROGRAM), REPLACES)
+}
+
+fn executable(world: &World, path: &Path, text: &str) -> Result<()> {
+    world.write(path, text)?;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
+}
+
+/// However the user has it started, it has what it makes first, and replaces its own later.
+#[test]
+fn an_agent_that_something_else_starts_is_the_agent() -> Result<()> {
+    // It asks other programs for something before, as scripts do.
+    const MINE: &str = "#!/bin/sh\n[ \"$(basename x)\" = x ] || exit 3\nexec timeout 60 claude \"$@\"\n";
+    // The agent is started twice.
+    const ASKS: &str = "#!/bin/sh\nclaude --version; exec claude \"$@\"\n";
+    let starts: [&[&str]; 7] = [
+        &["claude"],
+        &["mine"],
+        &["asks"],
+        &["timeout", "60", "linked"],
+        &["env", "X=1", "nice", "claude"],
+        &["sh", "-c", "cd / && claude \"$@\"; exit 0", "sh", "-p"],
+        &["bash", "@home@/bin/mine"],
+    ];
+    // A session takes ten seconds there.
+    for start in &starts[..if is_machine() { 2 } else { starts.len() }] {
+        let world = World::new()?;
+        let home = world.home();
+        lay_down(&world, &home.join("bin"))?;
+        symlink(format!("global/5/node_modules/{PROGRAM}"), home.join("bin/linked"))?;
+        executable(&world, &home.join("bin/mine"), MINE)?;
+        executable(&world, &home.join("bin/asks"), ASKS)?;
+        let summary = led(&world, "enforce", start)?;
+        assert_eq!(
+            (&summary["denied"], &summary["stopped"]),
+            (&0.into(), &0.into()),
+            "{start:?} {summary:#}"
+        );
+        assert_eq!(fs::read_to_string(home.join(".claude.json"))?, "{\"own\": 1}", "{start:?} {summary:#}");
+        let note = "claude-code itself replaced `~/.claude.json`";
+        assert_eq!(summary["notes"].to_string().matches(note).count(), 1, "{start:?} {summary:#}");
+    }
+    Ok(())
+}
+
+/// What the workspace, or the repository around it, says on the way decides what the agent is: it is not the agent itself then.
+#[test]
+fn an_agent_that_the_workspace_leads_to_is_not_the_agent_itself() -> Result<()> {
+    let cases = [
+        // Variables that a file says.
+        ("sources", "#!/bin/sh\n. ./activate\nexec claude\n", "activate` was touched"),
+        ("asks", "#!/bin/sh\nexport $(cat ./activate)\nexec claude\n", "activate` was touched"),
+        ("repository", "#!/bin/sh\n[ -z \"$(cat ../.npmrc)\" ]\nexec claude\n", ".npmrc` was touched"),
+        // A step of its own.
+        ("steps", "#!/bin/sh\nPATH=./bin:$PATH\ntimeout 60 claude\n", "bin/timeout` was run"),
+        ("helps", "#!/bin/sh\n./bin/helper\nexec claude\n", "bin/helper` was run"),
+        // Its interpreter is found in the workspace, as for what npx starts.
+        ("interprets", "#!/bin/sh\nPATH=$PWD/bin:$PATH exec claude\n", "bin/python3` was run"),
+    ];
+    // A session takes ten seconds there.
+    for (name, script, said) in &cases[..if is_machine() { 1 } else { cases.len() }] {
+        let world = World::new()?;
+        let workspace = world.workspace().join("w");
+        lay_down(&world, &world.home().join("bin"))?;
+        executable(&world, &world.home().join("bin").join(name), script)?;
+        fs::create_dir_all(world.workspace().join(".git"))?;
+        world.write(&world.workspace().join(".npmrc"), "node-options=--require=/tmp/x.js\n")?;
+        world.write(&workspace.join("activate"), "NODE_OPTIONS=--require=/tmp/x.js\n")?;
+        executable(&world, &workspace.join("bin/timeout"), "#!/bin/sh\nshift\nexec \"$@\"\n")?;
+        executable(&world, &workspace.join("bin/helper"), "#!/bin/sh\n")?;
+        executable(&world, &workspace.join("bin/python3"), "#!/bin/sh\nexec /usr/bin/python3 \"$@\"\n")?;
+        let summary = led(&world, "record", &[name])?;
+        refused_once(&summary, name)?;
+        assert_eq!(summary["notes"].to_string().matches(said).count(), 1, "{name} {summary:#}");
+    }
+    Ok(())
+}
+
+/// What is called like the agent, and is another file.
+#[test]
+fn another_file_that_is_called_like_the_agent_is_not_the_agent() -> Result<()> {
+    let world = World::new()?;
+    let other = world.home().join("other");
+    lay_down(&world, &world.home().join("bin"))?;
+    lay_down(&world, &other)?;
+    // The text leads to one, and another one is run.
+    let script = format!("#!/bin/sh\nfalse && claude\neval {}/claude\n", other.display());
+    executable(&world, &world.home().join("bin/mine"), &script)?;
+    refused_once(&led(&world, "record", &["mine"])?, "mine")
+}
+
+/// Nobody but the static deny-list refused, and one rename.
+fn refused_once(summary: &Value, name: &str) -> Result<()> {
+    let denials = summary["denials"].as_array().context("no denials")?;
+    let means = if can_refuse() { "lsm" } else { "kill" };
+    let told: Vec<_> = denials.iter().map(|of| (&of["stage"], &of["op"], &of["means"])).collect();
+    assert_eq!(told, [(&"T0".into(), &"rename".into(), &means.into())], "{name} {summary:#}");
+    Ok(())
+}
+
+/// The summary of a session in a directory of the workspace, whose command leads to an agent.
+fn led(world: &World, verb: &str, command: &[&str]) -> Result<Value> {
+    let summary = world.path().join("summary.json");
+    let home = world.home();
+    let path = format!("{}/bin:/usr/bin:/bin", home.display());
+    let directory = world.workspace().join("w");
+    fs::create_dir_all(&directory)?;
+    let more = ["--quiet", "--path", &path, "--summary-file", summary.to_str().context("path")?];
+    let mut args = world.session(verb, &more);
+    args.extend(command.iter().map(|word| word.replace("@home@", &home.display().to_string())));
+    let output = world.wardline(args).current_dir(&directory).output()?;
+    let text = fs::read(&summary).with_context(|| format!("no summary: {output:?}"))?;
+    Ok(serde_json::from_slice(&text)?)
 }
 
 /// A guarded session of Claude Code whose program is this file: its summary, and what it printed.

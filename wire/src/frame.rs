@@ -299,6 +299,14 @@ mod tests {
             agent_state: vec!["/home/u/.codex".into()],
             toolchains: Vec::new(),
             variables: vec![("SSH_AUTH_SOCK".into(), "/run/a".into())],
+            way: Some(crate::Way {
+                agent: "codex".into(),
+                ends: vec![crate::End {
+                    program: "/usr/bin/node".into(),
+                    script: vec!["/home/u/codex.js".into()],
+                }],
+                grounds: vec!["/home/u".into()],
+            }),
             force: false,
             force_baseline: false,
             as_root: false,

@@ -32,12 +32,12 @@ pub use notice::{Kind, Notice};
 pub use peer::{Delegate, Peer, PeerKind};
 pub use reply::{Finished, Ready, Refused, Reply, Running, TookRules, Why};
 pub use report::{DENIALS_MAX, Denial, Freeze, KeyUse, Repeated, Report};
-pub use request::{Action, Begin, Mode, READING_COMMANDS, Request};
+pub use request::{Action, Begin, End, Mode, READING_COMMANDS, Request, Way};
 pub use timing::{Lag, Latency};
 
 /// Version of the protocol. Client and supervisor are one binary, so that only a supervisor that outlived an upgrade
 /// can differ: it is refused with a plain message.
-pub const PROTOCOL: u16 = 6;
+pub const PROTOCOL: u16 = 7;
 /// Bytes of the longest request: an argument list is the longest thing in one, and Linux allows 128 KiB for one
 /// argument; a command line beyond a mebibyte is refused.
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;

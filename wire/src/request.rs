@@ -28,6 +28,26 @@ impl Mode {
     }
 }
 
+/// How a command leads to a known agent that it is not itself, as the client has found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// The agent's tag.
+    pub agent: String,
+    /// What is the agent: who runs one of them.
+    pub ends: Vec<End>,
+    /// Directories whose files may say what is run on the way: those of the repositories that hold the workspaces.
+    pub grounds: Vec<BString>,
+}
+
+/// A program of an agent's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The executable, links followed; of a script its interpreter.
+    pub program: BString,
+    /// The script, in each spelling that its interpreter may be given; none for an executable.
+    pub script: Vec<BString>,
+}
+
 /// Asks for a session around a command that the client holds before its `execve`. Carries the command's pidfd.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Begin {
@@ -55,6 +75,8 @@ pub struct Begin {
     pub toolchains: Vec<BString>,
     /// The variables of the command's environment that name sockets of delegated authority, and where parts of the home are.
     pub variables: Vec<(BString, BString)>,
+    /// How the command leads to its agent, where it is not the agent itself and that is sure.
+    pub way: Option<Way>,
     /// The user asked for what is refused otherwise: a workspace that is a home, or holds a crown jewel.
     pub force: bool,
     /// The baseline is to refuse, whatever its trial says.

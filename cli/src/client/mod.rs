@@ -12,6 +12,8 @@ mod lost;
 mod run;
 mod signals;
 pub mod terminal;
+mod way;
+mod words;
 
 pub use attach::{Left, attach};
 pub use held::Held;

@@ -3,6 +3,9 @@
 //! It is the process that the session began with, as long as it runs what it ran when it made its first process, and nobody
 //! reaches into its memory; where that is a script which starts the agent's program, its first child as well. All of this
 //! the kernel said. Whoever gets code into that process by other ways has what it has.
+//!
+//! Where the session begins with something that leads to the agent, it is who comes to the end of that way, as long as it runs
+//! nothing else.
 
 use agents::{Agent, Program};
 use bstr::{BString, ByteSlice};
@@ -30,15 +33,15 @@ pub(super) struct Itself {
 
 /// What an interpreter runs.
 #[derive(Debug)]
-struct Script {
+pub(super) struct Script {
     interpreter: BString,
     /// As it was given to the interpreter.
-    path: BString,
+    pub(super) path: BString,
 }
 
 impl Script {
     /// Of an interpreter that is given a script, and no option but those by which it surely runs nothing else.
-    fn of(event: &Event) -> Option<Script> {
+    pub(super) fn of(event: &Event) -> Option<Script> {
         const HARMLESS: [&[u8]; 9] = [
             b"--disable-warning",
             b"--enable-source-maps",
@@ -69,6 +72,18 @@ impl Itself {
         *self = Self { first: Some(pid), ..Self::default() };
     }
 
+    /// A process has begun to run the agent's program. Whether that is a script.
+    pub(super) fn is_who(&mut self, event: &Event) -> bool {
+        let script = Script::of(event);
+        *self = Self { first: Some(event.pid), scripted: script.is_some(), script, ..Self::default() };
+        self.scripted
+    }
+
+    /// Nobody is.
+    pub(super) fn is_nobody(&mut self) {
+        *self = Self::default();
+    }
+
     /// Notes what its processes do, and what is done to them. The child of a script that begins to run the agent's program,
     /// which the kernel side does not know.
     pub(super) fn note(&mut self, event: &Event, agent: &str) -> Option<u32> {
@@ -86,7 +101,7 @@ impl Itself {
                 self.place = package(event, agent);
             }
             // Whose memory, the name says in the numbers of whoever mounted it.
-            Op::Open if event.access.contains(Access::WRITE) && is_memory(event) => *self = Self::default(),
+            Op::Open if is_written_memory(event) => *self = Self::default(),
             _ => {}
         }
         self.child.filter(|_| self.runs && !before)
@@ -194,9 +209,10 @@ fn package(event: &Event, agent: &str) -> Option<BString> {
     program.and(directory(path)).map(BString::from)
 }
 
-/// Whether an event is about the memory of a process.
-fn is_memory(event: &Event) -> bool {
-    event.object.file().is_some_and(|file| file.path.starts_with(b"/proc/") && file.path.ends_with(b"/mem"))
+/// Whether an event opens the memory of a process for writing.
+pub(super) fn is_written_memory(event: &Event) -> bool {
+    let is_memory = |file: &event::File| file.path.starts_with(b"/proc/") && file.path.ends_with(b"/mem");
+    event.access.contains(Access::WRITE) && event.object.file().is_some_and(is_memory)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::effect::Effect;
 use super::live::Live;
+use super::way::{Turn, Way};
 use crate::loans::Loans;
 use crate::t1;
 use bstr::ByteSlice;
@@ -26,11 +27,7 @@ impl Live {
                 return effects;
             }
             self.name(event);
-            if let Some(pid) = self.itself.note(event, self.meta.agent.as_str())
-                && let Err(e) = self.shared.list.confirm_itself(pid)
-            {
-                tracing::warn!(session = %self.id, error = %e, "what the agent's script started cannot replace the agent's own files");
-            }
+            self.follow(event);
             self.explain_operation(event);
             stop = self.settle(event);
             self.watch(event);
@@ -65,6 +62,9 @@ impl Live {
                 }
             }
             Captured::Loss(loss) => {
+                if let Some(Turn::Lost(note)) = self.way.as_mut().map(Way::unseen) {
+                    self.notes.push(note);
+                }
                 if let Some(scorer) = &mut self.scorer {
                     scorer.note_loss(loss.count);
                 }
@@ -74,6 +74,29 @@ impl Live {
             recording.take(captured);
         }
         effects
+    }
+
+    /// Follows who is the agent itself, and tells the kernel side.
+    fn follow(&mut self, event: &Event) {
+        let list = &self.shared.list;
+        let turn = self.way.as_mut().map_or(Turn::None, |way| way.note(event));
+        let told = match turn {
+            Turn::Agent => list.begin_itself(event.pid, self.itself.is_who(event)),
+            Turn::Left => {
+                self.itself.is_nobody();
+                list.end_itself(event.pid)
+            }
+            Turn::Lost(_) | Turn::None => Ok(()),
+        };
+        let agent = self.way.as_ref().map_or(self.meta.agent.as_str(), |way| &way.agent);
+        let started = self.itself.note(event, agent);
+        let told = told.and_then(|()| started.map_or(Ok(()), |pid| list.confirm_itself(pid)));
+        if let Err(e) = told {
+            tracing::warn!(session = %self.id, error = %e, "the agent itself cannot replace its own files");
+        }
+        if let Turn::Lost(note) = turn {
+            self.notes.push(note);
+        }
     }
 
     /// Takes in a DNS message of the session.

@@ -1,0 +1,343 @@
+//! How a command leads to a known agent that it is not itself: through a package manager's launcher, a script of the user's, a
+//! wrapper. Looked for by the held process, as its user.
+//!
+//! It is enough to find the agent's program. Who runs exactly that is the agent, whatever led there, and nobody else: a text that
+//! is read wrongly opens nothing. What lies in the workspace, in a repository, or where others may write leads nowhere.
+
+use super::found::{Found, candidates};
+use super::words::commands;
+use agents::{Agent, Program, file_name, is_shell};
+use bstr::{BString, ByteSlice};
+use event::toolchain;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use wire::{End, Way};
+
+/// Bytes of a script that are looked at.
+const SCRIPT_MAX: u64 = 64 << 10;
+/// Scripts that lead to each other.
+const DEPTH_MAX: usize = 8;
+/// Programs that are looked at.
+const PROGRAMS_MAX: usize = 256;
+/// Programs of one agent.
+const ENDS_MAX: usize = 8;
+
+/// Programs and words of a shell that run what stands behind them.
+const HAND_ON: [&str; 22] = [
+    "!", "chrt", "command", "do", "elif", "else", "env", "exec", "if", "ionice", "nice", "nohup", "setsid",
+    "stdbuf", "taskset", "then", "time", "timeout", "until", "while", "xvfb-run", "{",
+];
+/// Programs that run a package or a program of one, by its name, behind a verb or none.
+const RUNNERS: [(&str, &[&str]); 9] = [
+    ("asdf", &["exec"]),
+    ("bunx", &[]),
+    ("mise", &["exec", "x"]),
+    ("npm", &["exec", "x"]),
+    ("npx", &[]),
+    ("pnpm", &["dlx", "exec"]),
+    ("pnpx", &[]),
+    ("uvx", &[]),
+    ("volta", &["run"]),
+];
+
+/// Where and for whom a command is looked for.
+pub(super) struct Places<'p> {
+    /// A variable of the command's environment.
+    pub(super) variable: &'p dyn Fn(&str) -> Option<&'p OsStr>,
+    pub(super) home: &'p Path,
+    /// Canonical.
+    pub(super) workspaces: &'p [PathBuf],
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Search {
+    agent: Option<&'static Agent>,
+    /// More than one agent: nobody knows which.
+    is_unsure: bool,
+    ends: Vec<End>,
+    programs: usize,
+}
+
+impl Places<'_> {
+    /// The way that a command leads. `None`: it is the agent itself, or leads to none that is sure.
+    pub(super) fn way(&self, command: &[&[u8]]) -> Option<Way> {
+        let words: Vec<Vec<u8>> = command.iter().map(|word| word.to_vec()).collect();
+        let &first = command.first()?;
+        let is_itself = match Program::of(command.iter().copied()) {
+            _ if is_in(&HAND_ON, first) || runner(&words).is_some() => false,
+            Program::File(path) if first == path => {
+                let (_, file) = self.found(path)?;
+                text(&file).is_none_or(|text| !is_shells(&text))
+            }
+            Program::File(_) => !is_shell(first),
+            Program::Package(_) | Program::Inline => false,
+        };
+        if is_itself {
+            return None;
+        }
+        let mut search = Search::default();
+        self.command(&words, None, 0, &mut search);
+        let agent = search.agent.filter(|_| !search.is_unsure && !search.ends.is_empty())?;
+        let grounds = self.workspaces.iter().cloned().chain(self.repositories());
+        let grounds = grounds.map(|ground| ground.as_os_str().as_bytes().into()).collect();
+        Some(Way { agent: agent.name.clone(), ends: search.ends, grounds })
+    }
+
+    /// Looks through a simple command; `script` is where the script lies that it stands in. Whether its program is there.
+    fn command(&self, words: &[Vec<u8>], script: Option<&Path>, depth: usize, search: &mut Search) -> bool {
+        let start = words.iter().position(|word| !is_assignment(word)).unwrap_or(words.len());
+        let words = words.get(start..).unwrap_or_default();
+        let Some((head, rest)) = words.split_first() else { return false };
+        if let Some(behind) = runner(words) {
+            self.package(behind, script, depth, search)
+        } else if is_in(&HAND_ON, head) {
+            // Options, their values and operands are no programs.
+            (0..rest.len()).any(|at| self.command(rest.get(at..).unwrap_or_default(), script, depth, search))
+        } else if is_shell(head) {
+            self.shell(rest, script, depth, search)
+        } else {
+            let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+            match Program::of(words.iter().copied()) {
+                Program::File(path) if path == head.as_slice() => self.program(path, script, depth, search),
+                Program::File(path) => self.interpreted(head, path, script, search),
+                Program::Package(_) | Program::Inline => true,
+            }
+        }
+    }
+
+    /// What a shell is given: a command line, or a script.
+    fn shell(&self, words: &[Vec<u8>], script: Option<&Path>, depth: usize, search: &mut Search) -> bool {
+        let is_option = |word: &&Vec<u8>| word.starts_with(b"-");
+        let is_line = |word: &Vec<u8>| !word.starts_with(b"--") && word.contains(&b'c');
+        let mut operands = words.iter().skip_while(is_option);
+        let Some(first) = operands.next() else { return true };
+        if words.iter().take_while(is_option).any(is_line) {
+            self.text(first, script, depth + 1, search);
+        } else if let Some(path) = self.spelled(first, script).filter(|path| path.is_absolute()) {
+            self.script(&path, depth, search);
+        }
+        true
+    }
+
+    /// What a script says.
+    fn text(&self, text: &[u8], script: Option<&Path>, depth: usize, search: &mut Search) {
+        if depth <= DEPTH_MAX {
+            for words in commands(text) {
+                self.command(&words, script, depth, search);
+            }
+        }
+    }
+
+    /// A shell's script.
+    fn script(&self, path: &Path, depth: usize, search: &mut Search) {
+        if let Ok(file) = path.canonicalize()
+            && self.is_safe(&file)
+            && let Some(text) = text(&file)
+        {
+            self.text(&text, Some(path), depth + 1, search);
+        }
+    }
+
+    /// A program that is executed. Whether it is there.
+    fn program(&self, word: &[u8], script: Option<&Path>, depth: usize, search: &mut Search) -> bool {
+        search.programs += 1;
+        let found = self.spelled(word, script).filter(|_| search.programs <= PROGRAMS_MAX);
+        let Some((path, file)) = found.and_then(|word| self.found(word.as_os_str().as_bytes())) else {
+            return false;
+        };
+        match text(&file) {
+            None => self.end(&file, None, &[], search),
+            Some(text) if is_shells(&text) => self.script(&path, depth, search),
+            Some(text) => self.of_line(&text, path, &file, search),
+        }
+        true
+    }
+
+    /// A script whose first line says what runs it, found as the kernel and `env` find that.
+    fn of_line(&self, text: &[u8], path: PathBuf, file: &Path, search: &mut Search) {
+        let line: Vec<&[u8]> =
+            text.get(2..).unwrap_or_default().lines().next().unwrap_or_default().fields().collect();
+        let name = match line.as_slice() {
+            [env, rest @ ..] if file_name(env) == b"env" => rest.iter().find(|word| !word.starts_with(b"-")),
+            line => line.first(),
+        };
+        if let Some(interpreter) = name.and_then(|name| self.found(name)) {
+            self.end(file, Some(&interpreter.1), &[path, file.to_owned()], search);
+        }
+    }
+
+    /// A script that an interpreter is given. Whether that is there.
+    fn interpreted(
+        &self,
+        interpreter: &[u8],
+        path: &[u8],
+        script: Option<&Path>,
+        search: &mut Search,
+    ) -> bool {
+        let interpreter =
+            self.spelled(interpreter, script).and_then(|word| self.found(word.as_os_str().as_bytes()));
+        let Some((_, interpreter)) = interpreter else { return false };
+        if let Some(path) = self.spelled(path, script).filter(|path| path.is_absolute())
+            && let Ok(file) = path.canonicalize()
+        {
+            self.end(&file, Some(&interpreter), &[path, file.clone()], search);
+        }
+        true
+    }
+
+    /// A known agent, whose programs are found on PATH and where runners keep what they have fetched.
+    fn package(&self, words: &[Vec<u8>], script: Option<&Path>, depth: usize, search: &mut Search) -> bool {
+        let name = words.iter().find(|word| !word.starts_with(b"-"));
+        let Some(agent) = name.and_then(|name| Agent::of_command([b"npx".as_slice(), name])) else {
+            return true;
+        };
+        let kept = self.home.join(".npm/_npx");
+        let kept = fs::read_dir(kept).into_iter().flatten().filter_map(Result::ok).take(PROGRAMS_MAX);
+        let kept: Vec<PathBuf> = kept.map(|entry| entry.path().join("node_modules/.bin")).collect();
+        for name in &agent.executables {
+            self.program(name.as_bytes(), script, depth, search);
+            for directory in &kept {
+                self.program(directory.join(name).as_os_str().as_bytes(), script, depth, search);
+            }
+        }
+        true
+    }
+
+    /// A file that is a known agent's program, if it is.
+    fn end(&self, file: &Path, interpreter: Option<&Path>, spellings: &[PathBuf], search: &mut Search) {
+        let Some(agent) = Agent::of_program(file.as_os_str().as_bytes()) else { return };
+        let is_theirs = [Some(file), interpreter].into_iter().flatten().any(|file| !self.is_safe(file));
+        if is_theirs || self.is_in_repository(file) {
+            return;
+        }
+        search.is_unsure |= search.agent.is_some_and(|other| other.name != agent.name);
+        search.agent = Some(agent);
+        let bytes = |path: &Path| BString::from(path.as_os_str().as_bytes());
+        let mut script: Vec<BString> = spellings.iter().map(|path| bytes(path)).collect();
+        script.dedup();
+        let end = End { program: bytes(interpreter.unwrap_or(file)), script };
+        if search.ends.len() < ENDS_MAX && !search.ends.contains(&end) {
+            search.ends.push(end);
+        }
+    }
+
+    /// Where a program is found, and what it is.
+    fn found(&self, program: &[u8]) -> Option<(PathBuf, PathBuf)> {
+        let candidates = candidates(OsStr::from_bytes(program), (self.variable)("PATH")).ok()?;
+        match Found::look(&candidates)? {
+            Found::File { path, file } => Some((path, file)),
+            Found::Nowhere => None,
+        }
+    }
+
+    /// A word with what it begins with in its place: the home, a variable, or, as launchers have it, where the script lies.
+    fn spelled(&self, word: &[u8], script: Option<&Path>) -> Option<PathBuf> {
+        let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+        let joined = |directory: &OsStr, rest: &[u8]| path(&[directory.as_bytes(), rest].concat());
+        let spelled = if let Some(rest) = word.strip_prefix(b"~") {
+            joined(self.home.as_os_str(), rest)
+        } else if let Some((name, rest)) = expansion(word) {
+            let known = name.to_str().ok().and_then(|name| (self.variable)(name));
+            joined(known.or_else(|| Some(script?.parent()?.as_os_str()))?, rest)
+        } else {
+            path(word)
+        };
+        let bytes = spelled.as_os_str().as_bytes();
+        (!bytes.contains(&b'$') && !bytes.contains(&b'`')).then_some(spelled)
+    }
+
+    /// Whether nobody but the user and root may change a file or put another one there, and no session's workspace holds it.
+    fn is_safe(&self, file: &Path) -> bool {
+        let repositories = self.repositories();
+        let mut grounds = self.workspaces.iter().chain(&repositories);
+        let is_own = |(depth, path): (usize, &Path)| {
+            const STICKY: u32 = 0o1000;
+            path.symlink_metadata().is_ok_and(|found| {
+                let is_group = found.mode() & 0o020 != 0 && found.gid() != self.gid && found.gid() != 0;
+                let is_open = found.mode() & 0o002 != 0 || is_group;
+                (found.uid() == 0 || found.uid() == self.uid)
+                    && (!is_open || depth > 0 && found.mode() & STICKY != 0)
+            })
+        };
+        !grounds.any(|ground| file.starts_with(ground)) && file.ancestors().enumerate().all(is_own)
+    }
+
+    /// The repositories that hold a workspace. A home that is one decides nothing.
+    fn repositories(&self) -> Vec<PathBuf> {
+        let above = self.workspaces.iter().flat_map(|workspace| workspace.ancestors());
+        above
+            .filter(|above| !self.home.starts_with(above) && is_repository(above))
+            .map(Path::to_owned)
+            .collect()
+    }
+
+    /// Whether a file lies in any repository but those that are toolchains.
+    fn is_in_repository(&self, file: &Path) -> bool {
+        let is_toolchain = |above: &Path| toolchain::directories().any(|of| above == self.home.join(of));
+        let mut above = file.ancestors().skip(1).filter(|above| !self.home.starts_with(above));
+        above.any(|above| is_repository(above) && !is_toolchain(above))
+    }
+}
+
+/// The variable that a word begins with, or a command in the place of what it says, and the path behind it.
+fn expansion(word: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, rest) = match word {
+        [b'$', b'{', rest @ ..] => rest.split_once_str("}")?,
+        [b'$', b'(', rest @ ..] => rest.rsplit_once_str(")")?,
+        [b'`', rest @ ..] => rest.rsplit_once_str("`")?,
+        [b'$', rest @ ..] => rest.split_at(rest.find_byte(b'/')?),
+        _ => return None,
+    };
+    rest.starts_with(b"/").then_some((name, rest))
+}
+
+fn is_repository(directory: &Path) -> bool {
+    directory.join(".git").symlink_metadata().is_ok()
+}
+
+/// The text of a script; `None`: it is none.
+fn text(file: &Path) -> Option<Vec<u8>> {
+    if !fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
+    let mut text = Vec::new();
+    File::open(file).ok()?.take(SCRIPT_MAX).read_to_end(&mut text).ok()?;
+    text.starts_with(b"#!").then_some(text)
+}
+
+/// Whether a shell runs a script.
+fn is_shells(text: &[u8]) -> bool {
+    text.lines().next().is_some_and(|line| line.get(2..).unwrap_or_default().fields().any(is_shell))
+}
+
+fn is_in(names: &[&str], word: &[u8]) -> bool {
+    names.iter().any(|name| name.as_bytes() == file_name(word))
+}
+
+/// What stands behind a runner of packages and its verb.
+fn runner(words: &[Vec<u8>]) -> Option<&[Vec<u8>]> {
+    let (head, rest) = words.split_first()?;
+    let (_, verbs) = RUNNERS.iter().find(|(name, _)| file_name(head) == name.as_bytes())?;
+    if verbs.is_empty() {
+        return Some(rest);
+    }
+    let (verb, rest) = rest.split_first()?;
+    is_in(verbs, verb).then_some(rest)
+}
+
+/// `NAME=VALUE`
+fn is_assignment(word: &[u8]) -> bool {
+    let name = word.split(|&byte| byte == b'=').next().unwrap_or_default();
+    let is_name = !name.is_empty() && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name && word.contains(&b'=')
+}
+
+#[cfg(test)]
+mod tests;

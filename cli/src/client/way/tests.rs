@@ -1,0 +1,156 @@
+use super::*;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+struct Home {
+    directory: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = Self { directory: tempfile::tempdir().unwrap() };
+        for (path, text) in [
+            ("node/node", "\x7fELF"),
+            ("pnpm/claude", PNPM),
+            ("pnpm/modules/@anthropic-ai/claude-code/cli.js", "#!/usr/bin/env -S node --no-warnings\n"),
+            ("packages/node_modules/@openai/codex/bin/codex", "\x7fELF"),
+        ] {
+            home.write(path, text);
+        }
+        std::fs::rename(home.at("pnpm/modules"), home.at("pnpm/node_modules")).unwrap();
+        for (link, to) in [
+            ("bin/codex", "packages/node_modules/@openai/codex/bin/codex"),
+            ("bin/cc", "pnpm/node_modules/@anthropic-ai/claude-code/cli.js"),
+        ] {
+            home.link(link, to);
+        }
+        fs::create_dir_all(home.at("src/app/work")).unwrap();
+        fs::create_dir_all(home.at("src/app/.git")).unwrap();
+        home
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.directory.path().canonicalize().unwrap().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn link(&self, link: &str, to: &str) {
+        fs::create_dir_all(self.at(link).parent().unwrap()).unwrap();
+        symlink(self.at(to), self.at(link)).unwrap();
+    }
+
+    fn way(&self, command: &[&str]) -> Option<Way> {
+        let path = ["bin", "pnpm", "node"].map(|place| self.at(place).into_os_string());
+        let path = path.join(OsStr::new(":"));
+        let workspaces = [self.at("src/app/work")];
+        let variable = |name: &str| (name == "PATH").then_some(path.as_os_str());
+        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let command: Vec<Vec<u8>> = command.iter().map(|word| word.as_bytes().to_vec()).collect();
+        let command: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+        Places { variable: &variable, home: &self.at(""), workspaces: &workspaces, uid, gid }.way(&command)
+    }
+
+    /// The agent and its programs, below the home: `INTERPRETER SCRIPT...`.
+    fn ends(&self, command: &[&str]) -> Option<String> {
+        let way = self.way(command)?;
+        let home = format!("{}/", self.at("").display());
+        let end = |end: &End| {
+            let script = end.script.iter().map(ToString::to_string);
+            [end.program.to_string()].into_iter().chain(script).collect::<Vec<_>>().join(" ")
+        };
+        let ends: Vec<String> = way.ends.iter().map(end).collect();
+        Some(format!("{}: {}", way.agent, ends.join(", ")).replace(&home.replace("//", "/"), ""))
+    }
+}
+
+const PNPM: &str = "#!/bin/sh\nbasedir=$(dirname \"$(echo \"$0\" | sed -e 's,\\\\,/,g')\")\n\n\
+    case `uname` in\n    *CYGWIN*) basedir=`cygpath -w \"$basedir\"`;;\nesac\n\n\
+    if [ -x \"$basedir/node\" ]; then\n  exec \"$basedir/node\"  \"$basedir/node_modules/../node_modules/@anthropic-ai/claude-code/cli.js\" \"$@\"\n\
+    else\n  exec node  \"$basedir/node_modules/../node_modules/@anthropic-ai/claude-code/cli.js\" \"$@\"\nfi\n";
+const LAID_DOWN: &str = "claude-code: node/node pnpm/node_modules/../node_modules/@anthropic-ai/claude-code/cli.js \
+    pnpm/node_modules/@anthropic-ai/claude-code/cli.js";
+const LINKED: &str = "claude-code: node/node bin/cc pnpm/node_modules/@anthropic-ai/claude-code/cli.js";
+const CODEX: &str = "codex: packages/node_modules/@openai/codex/bin/codex";
+
+#[test]
+fn what_starts_an_agent_leads_to_its_program() {
+    let home = Home::new();
+    home.write("bin/mine", "#!/bin/sh\nset -e # codex\necho codex\nX=1 exec claude \"$@\"\n");
+    home.write("bin/theirs", "#!/usr/bin/env bash\nif true; then timeout -k 5 60 nice ~/bin/codex; fi\n");
+    home.write("bin/grep", "\x7fELF");
+    home.write("bin/loops", "#!/bin/sh\nloops\nexec loops\n");
+    home.write(".npm/_npx/0a/node_modules/@google/gemini-cli/dist/index.js", "#!/usr/bin/env node\n");
+    home.link(
+        ".npm/_npx/0a/node_modules/.bin/gemini",
+        ".npm/_npx/0a/node_modules/@google/gemini-cli/dist/index.js",
+    );
+    for (command, ends) in [
+        (&["claude"][..], Some(LAID_DOWN)),
+        (&["mine", "-p"], Some(LAID_DOWN)),
+        (&["@/bin/theirs"], Some(CODEX)),
+        (&["env", "X=1", "cc"], Some(LINKED)),
+        (&["sh", "-c", "codex --version; exec codex"], Some(CODEX)),
+        (&["bash", "-e", "@/bin/theirs"], Some(CODEX)),
+        (&["npx", "--yes", "@openai/codex"], Some(CODEX)),
+        (&["pnpm", "exec", "codex"], Some(CODEX)),
+        (
+            &["npx", "@google/gemini-cli@latest"],
+            Some(
+                "gemini: node/node .npm/_npx/0a/node_modules/.bin/gemini \
+                 .npm/_npx/0a/node_modules/@google/gemini-cli/dist/index.js",
+            ),
+        ),
+        // They are the agent themselves.
+        (&["codex"], None),
+        (&["cc"], None),
+        (&["node", "@/bin/cc"], None),
+        (&["loops"], None),
+        (&["sh"], None),
+        (&["env"], None),
+        (&["grep", "codex"], None),
+        (&["timeout", "60", "grep", "codex"], None),
+        (&["sh", "-c", "claude || codex"], None),
+    ] {
+        let command: Vec<String> =
+            command.iter().map(|word| word.replace("@/", &format!("{}/", home.at("").display()))).collect();
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        assert_eq!(home.ends(&command).as_deref(), ends, "{command:?}");
+    }
+    let grounds = home.way(&["claude"]).unwrap().grounds;
+    let bytes = |path: &str| BString::from(home.at(path).as_os_str().as_bytes());
+    assert_eq!(grounds, [bytes("src/app/work"), bytes("src/app")]);
+}
+
+#[test]
+fn what_others_decide_leads_nowhere() {
+    let home = Home::new();
+    let program = "node_modules/@openai/codex/bin/codex";
+    for place in ["src/app/work", "src/app", "src/other", "open", ".nvm"] {
+        home.write(&format!("{place}/{program}"), "\x7fELF");
+    }
+    for place in ["src/other", ".nvm"] {
+        fs::create_dir_all(home.at(place).join(".git")).unwrap();
+    }
+    fs::set_permissions(home.at("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    let agent = |place: &str| {
+        let line = format!("true && exec {}/{program}", home.at(place).display());
+        home.ends(&["sh", "-c", &line])
+    };
+    assert!(agent(".nvm").is_some(), "a toolchain that is a repository");
+    for place in ["src/app/work", "src/app", "src/other", "open"] {
+        assert_eq!(agent(place), None, "{place}");
+    }
+    home.write("src/app/run", "#!/bin/sh\nexec codex\n");
+    assert_eq!(home.ends(&["sh", "-c", &home.at("src/app/run").display().to_string()]), None);
+    fs::set_permissions(
+        home.at("packages/node_modules/@openai/codex/bin/codex"),
+        fs::Permissions::from_mode(0o757),
+    )
+    .unwrap();
+    assert_eq!(home.ends(&["env", "codex"]), None);
+}
