@@ -24,7 +24,7 @@ const DEPTH_MAX: usize = 8;
 /// Programs that are looked at.
 const PROGRAMS_MAX: usize = 256;
 /// Programs of one agent.
-const ENDS_MAX: usize = 8;
+const ENDS_MAX: usize = 32;
 
 /// Programs and words of a shell that run what stands behind them.
 const HAND_ON: [&str; 22] = [
@@ -43,6 +43,20 @@ const RUNNERS: [(&str, &[&str]); 9] = [
     ("uvx", &[]),
     ("volta", &["run"]),
 ];
+
+/// Where runners and version managers keep programs, below the home; `*` is any name.
+const KEPT: [&str; 6] = [
+    ".asdf/installs/*/*/bin",
+    ".local/share/mise/installs/*/*/bin",
+    ".npm/_npx/*/node_modules/.bin",
+    ".volta/tools/image/*/*/*/bin",
+    ".volta/tools/image/*/*/bin",
+    ".volta/tools/image/packages/*/bin",
+];
+/// What version managers lay down under the name of each program that they keep.
+const SHIMS: [&str; 2] = ["mise", "volta-shim"];
+/// Groups of the system's own, up to this one.
+const SYSTEM_GROUP_MAX: u32 = 99;
 
 /// Where and for whom a command is looked for.
 pub(super) struct Places<'p> {
@@ -63,6 +77,8 @@ struct Search {
     is_unsure: bool,
     ends: Vec<End>,
     programs: usize,
+    /// See [`KEPT`].
+    kept: Vec<PathBuf>,
 }
 
 impl Places<'_> {
@@ -82,7 +98,7 @@ impl Places<'_> {
         if is_itself {
             return None;
         }
-        let mut search = Search::default();
+        let mut search = Search { kept: self.kept(), ..Search::default() };
         self.command(&words, None, 0, &mut search);
         let agent = search.agent.filter(|_| !search.is_unsure && !search.ends.is_empty())?;
         let grounds = self.workspaces.iter().cloned().chain(self.repositories());
@@ -153,7 +169,10 @@ impl Places<'_> {
             return false;
         };
         match text(&file) {
-            None => self.end(&file, None, &[], search),
+            None if SHIMS.iter().any(|shim| file.ends_with(shim)) => {
+                self.kept_program(file_name(word), script, depth, search);
+            }
+            None => self.end(&file, &[], &[], search),
             Some(text) if is_shells(&text) => self.script(&path, depth, search),
             Some(text) => self.of_line(&text, path, &file, search),
         }
@@ -168,8 +187,9 @@ impl Places<'_> {
             [env, rest @ ..] if file_name(env) == b"env" => rest.iter().find(|word| !word.starts_with(b"-")),
             line => line.first(),
         };
-        if let Some(interpreter) = name.and_then(|name| self.found(name)) {
-            self.end(file, Some(&interpreter.1), &[path, file.to_owned()], search);
+        if let Some(name) = name {
+            let interpreters = self.interpreters(name, path.parent(), search);
+            self.end(file, &interpreters, &[path, file.to_owned()], search);
         }
     }
 
@@ -181,13 +201,15 @@ impl Places<'_> {
         script: Option<&Path>,
         search: &mut Search,
     ) -> bool {
-        let interpreter =
-            self.spelled(interpreter, script).and_then(|word| self.found(word.as_os_str().as_bytes()));
-        let Some((_, interpreter)) = interpreter else { return false };
+        let interpreter = self
+            .spelled(interpreter, script)
+            .filter(|word| self.found(word.as_os_str().as_bytes()).is_some());
+        let Some(interpreter) = interpreter else { return false };
         if let Some(path) = self.spelled(path, script).filter(|path| path.is_absolute())
             && let Ok(file) = path.canonicalize()
         {
-            self.end(&file, Some(&interpreter), &[path, file.clone()], search);
+            let interpreters = self.interpreters(interpreter.as_os_str().as_bytes(), None, search);
+            self.end(&file, &interpreters, &[path, file.clone()], search);
         }
         true
     }
@@ -198,23 +220,66 @@ impl Places<'_> {
         let Some(agent) = name.and_then(|name| Agent::of_command([b"npx".as_slice(), name])) else {
             return true;
         };
-        let kept = self.home.join(".npm/_npx");
-        let kept = fs::read_dir(kept).into_iter().flatten().filter_map(Result::ok).take(PROGRAMS_MAX);
-        let kept: Vec<PathBuf> = kept.map(|entry| entry.path().join("node_modules/.bin")).collect();
         for name in &agent.executables {
             self.program(name.as_bytes(), script, depth, search);
-            for directory in &kept {
-                self.program(directory.join(name).as_os_str().as_bytes(), script, depth, search);
-            }
+            self.kept_program(name.as_bytes(), script, depth, search);
         }
         true
     }
 
-    /// A file that is a known agent's program, if it is.
-    fn end(&self, file: &Path, interpreter: Option<&Path>, spellings: &[PathBuf], search: &mut Search) {
+    /// The programs of that name that runners and version managers keep.
+    fn kept_program(&self, name: &[u8], script: Option<&Path>, depth: usize, search: &mut Search) {
+        for directory in search.kept.clone() {
+            let path = directory.join(OsStr::from_bytes(name));
+            self.program(path.as_os_str().as_bytes(), script, depth, search);
+        }
+    }
+
+    /// What may interpret a script: the one that PATH has, the one beside the script, and those that version managers keep. A shim
+    /// interprets nothing.
+    fn interpreters(&self, name: &[u8], beside: Option<&Path>, search: &Search) -> Vec<PathBuf> {
+        let of_name =
+            |directory: &Path| directory.join(OsStr::from_bytes(file_name(name))).canonicalize().ok();
+        let kept = search.kept.iter().map(PathBuf::as_path).chain(beside).filter_map(of_name);
+        let found = self.found(name).map(|(_, file)| file).into_iter().chain(kept);
+        let mut interpreters: Vec<PathBuf> = Vec::new();
+        for file in found {
+            let is_interpreter = Program::of([file.as_os_str().as_bytes(), b"/x"]) == Program::File(b"/x");
+            if is_interpreter && text(&file).is_none() && self.is_safe(&file) && !interpreters.contains(&file)
+            {
+                interpreters.push(file);
+            }
+        }
+        interpreters
+    }
+
+    fn kept(&self) -> Vec<PathBuf> {
+        let mut kept = Vec::new();
+        for place in KEPT {
+            let mut found = vec![self.home.to_owned()];
+            for name in place.split('/') {
+                found = match name {
+                    "*" => found
+                        .iter()
+                        .filter_map(|above| fs::read_dir(above).ok())
+                        .flatten()
+                        .flatten()
+                        .map(|entry| entry.path())
+                        .take(PROGRAMS_MAX)
+                        .collect(),
+                    name => found.iter().map(|above| above.join(name)).filter(|path| path.is_dir()).collect(),
+                };
+            }
+            kept.extend(found);
+        }
+        kept.truncate(PROGRAMS_MAX);
+        kept
+    }
+
+    /// A file that is a known agent's program, if it is; of a script with what may interpret it, and how that may be given it.
+    fn end(&self, file: &Path, interpreters: &[PathBuf], spellings: &[PathBuf], search: &mut Search) {
         let Some(agent) = Agent::of_program(file.as_os_str().as_bytes()) else { return };
-        let is_theirs = [Some(file), interpreter].into_iter().flatten().any(|file| !self.is_safe(file));
-        if is_theirs || self.is_in_repository(file) {
+        if !self.is_safe(file) || self.is_in_repository(file) {
             return;
         }
         search.is_unsure |= search.agent.is_some_and(|other| other.name != agent.name);
@@ -222,9 +287,12 @@ impl Places<'_> {
         let bytes = |path: &Path| BString::from(path.as_os_str().as_bytes());
         let mut script: Vec<BString> = spellings.iter().map(|path| bytes(path)).collect();
         script.dedup();
-        let end = End { program: bytes(interpreter.unwrap_or(file)), script };
-        if search.ends.len() < ENDS_MAX && !search.ends.contains(&end) {
-            search.ends.push(end);
+        let native = script.is_empty().then_some(file);
+        for program in interpreters.iter().map(PathBuf::as_path).chain(native) {
+            let end = End { program: bytes(program), script: script.clone() };
+            if search.ends.len() < ENDS_MAX && !search.ends.contains(&end) {
+                search.ends.push(end);
+            }
         }
     }
 
@@ -260,7 +328,8 @@ impl Places<'_> {
         let is_own = |(depth, path): (usize, &Path)| {
             const STICKY: u32 = 0o1000;
             path.symlink_metadata().is_ok_and(|found| {
-                let is_group = found.mode() & 0o020 != 0 && found.gid() != self.gid && found.gid() != 0;
+                let is_systems = found.uid() == 0 && found.gid() <= SYSTEM_GROUP_MAX;
+                let is_group = found.mode() & 0o020 != 0 && found.gid() != self.gid && !is_systems;
                 let is_open = found.mode() & 0o002 != 0 || is_group;
                 (found.uid() == 0 || found.uid() == self.uid)
                     && (!is_open || depth > 0 && found.mode() & STICKY != 0)

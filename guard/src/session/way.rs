@@ -9,13 +9,15 @@ use super::itself::{Script, is_written_memory};
 use crate::{DenyList, walk};
 use abi::FileKey;
 use bstr::{BStr, BString, ByteSlice};
-use event::{Event, Object, Op, Outcome};
+use event::{Event, Object, Op, Outcome, shown};
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Programs that are run before the agent.
 const STEPS_MAX: usize = 64;
+/// Programs of one agent.
+const ENDS_MAX: usize = 32;
 /// Processes that are on the way at once.
 const PROCESSES_MAX: usize = 64;
 
@@ -72,7 +74,10 @@ impl Way {
             }
             _ => None,
         };
-        let ends = ends.into_iter().filter(|end| !end.script.iter().chain([&end.program]).any(is_decided));
+        let ends = ends
+            .into_iter()
+            .take(ENDS_MAX)
+            .filter(|end| !end.script.iter().chain([&end.program]).any(is_decided));
         let ends: Vec<End> = ends.filter_map(end).collect();
         (!ends.is_empty()).then(|| Way {
             agent,
@@ -109,7 +114,7 @@ impl Way {
             }
             Op::Exec if self.on.contains(&event.pid) && self.is_end(event) => self.reached(event.pid),
             Op::Exec => match self.decided(event) {
-                Some(place) => self.lose(format!("`{place}` was run")),
+                Some(place) => self.lose(format!("`{}` was run", shown(place))),
                 None => self.stepped(event),
             },
             // Whoever is on the way may be made to run anything.
@@ -118,7 +123,7 @@ impl Way {
                 self.lose("the memory of a process was opened".to_owned())
             }
             _ => match self.decided(event) {
-                Some(place) => self.lose(format!("`{place}` was touched")),
+                Some(place) => self.lose(format!("`{}` was touched", shown(place))),
                 None => Turn::None,
             },
         }
@@ -160,7 +165,7 @@ impl Way {
         self.steps += 1;
         match event.object.file() {
             Some(file) if is_everybodys(file.mode) => {
-                self.lose(format!("`{}` was run, which anybody may change", file.path))
+                self.lose(format!("`{}` was run, which anybody may change", shown(&file.path)))
             }
             _ if self.steps > STEPS_MAX => self.lose(format!("more than {STEPS_MAX} programs were run")),
             _ => Turn::None,
@@ -197,8 +202,8 @@ impl Way {
             return Turn::None;
         }
         Turn::Lost(format!(
-            "{why} before {0} was started: it may have said what {0} runs, so that {0} may not replace its own settings in \
-             this session; started directly, it may",
+            "{why} before {0} was started, and may have decided what {0} runs: {0} may not replace its own settings in this \
+             session; started directly, it may",
             self.agent
         ))
     }
@@ -341,8 +346,8 @@ mod tests {
         let failed = Event { outcome: Outcome::Failed(libc::ENOENT), ..open(1, "/r/w/.npmrc") };
         assert_eq!(agents(&[failed, open(1, "/rest/x"), end.clone()]), (vec![1], 0));
         let steps: Vec<Event> = (0..=STEPS_MAX).map(|_| exec(1, 6, "/usr/bin/env x")).collect();
-        assert_eq!(agents(&[&steps[..STEPS_MAX], &[end.clone()]].concat()), (vec![1], 0));
-        assert_eq!(agents(&[&steps[..], &[end.clone()]].concat()), (vec![], 1));
+        assert_eq!(agents(&[&steps[..STEPS_MAX], std::slice::from_ref(&end)].concat()), (vec![1], 0));
+        assert_eq!(agents(&[&steps[..], std::slice::from_ref(&end)].concat()), (vec![], 1));
         let mut way = way();
         assert!(matches!(way.unseen(), Turn::Lost(_)));
         assert_eq!(way.note(&end), Turn::None);

@@ -127,6 +127,35 @@ fn what_starts_an_agent_leads_to_its_program() {
 }
 
 #[test]
+fn shims_of_version_managers_lead_to_what_these_keep() {
+    const MODULE: &str = "lib/node_modules/@github/copilot/index.js";
+    let home = Home::new();
+    let kept = [".asdf/installs/nodejs/22.1", ".local/share/mise/installs/node/22.1"];
+    for place in kept {
+        home.write(&format!("{place}/{MODULE}"), "#!/usr/bin/env node\n");
+        home.write(&format!("{place}/bin/node"), "\x7fELF");
+        home.link(&format!("{place}/bin/copilot"), &format!("{place}/{MODULE}"));
+    }
+    home.write("tools/mise", "\x7fELF");
+    home.link("bin/copilot", "tools/mise");
+    fs::remove_file(home.at("node/node")).unwrap();
+    home.link("node/node", "tools/mise");
+    home.write(".asdf/shims/copilot", "#!/usr/bin/env bash\nexec /opt/asdf exec \"copilot\" \"$@\"\n");
+    let shim = home.at(".asdf/shims/copilot").display().to_string();
+    for command in [&["env", "copilot"][..], &[&shim], &["mise", "x", "--", "copilot"]] {
+        let ends = home.ends(command).unwrap();
+        // Each by what interprets there, and by none of the shims.
+        assert!(ends.starts_with("copilot: ") && ends.split(", ").count() == 4, "{command:?} {ends}");
+        for place in kept {
+            let end = format!("{place}/bin/node {place}/bin/copilot {place}/{MODULE}");
+            assert!(ends.contains(&end), "{command:?} {ends}");
+        }
+        assert!(!ends.contains("tools/"), "{command:?} {ends}");
+    }
+    assert_eq!(home.ends(&["copilot"]), None, "it becomes the agent itself");
+}
+
+#[test]
 fn what_others_decide_leads_nowhere() {
     let home = Home::new();
     let program = "node_modules/@openai/codex/bin/codex";
