@@ -1,9 +1,9 @@
 //! An agent's first start: what it makes for itself is there or may be made, and nobody else in the session fills it.
 
 use anyhow::{Context, Result};
-use end_to_end::World;
 use end_to_end::scene::{can_refuse, is_machine};
 use end_to_end::standing;
+use end_to_end::{World, has};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -210,6 +210,64 @@ fn an_agent_that_the_workspace_leads_to_is_not_the_agent_itself() -> Result<()> 
     Ok(())
 }
 
+/// A runner of packages leads to the agent that is installed, unless the repository has a say: it may bring the interpreter, and
+/// options of it.
+#[test]
+fn a_runner_of_packages_leads_to_the_agent_outside_of_a_repository() -> Result<()> {
+    // A session takes ten seconds there.
+    if is_machine() {
+        return Ok(());
+    }
+    if !has("npx") {
+        println!("skipped: there is no `npx` here");
+        return Ok(());
+    }
+    let cases: [(&[&str], Option<&str>); 4] = [
+        (&["npx", "claude"], None),
+        (&["npm", "exec", "claude"], None),
+        (&["npx", "claude"], Some("package.json")),
+        (&["npx", "claude"], Some(".npmrc")),
+    ];
+    for (command, brings) in cases {
+        let world = World::new()?;
+        let home = world.home();
+        let workspace = world.workspace().join("w");
+        let package = home.join("lib/node_modules/@anthropic-ai/claude-code");
+        executable(&world, &home.join("lib/node_modules").join(PROGRAM), REPLACES)?;
+        let about =
+            r#"{"name": "@anthropic-ai/claude-code", "version": "1.0.0", "bin": {"claude": "cli.py"}}"#;
+        fs::create_dir_all(home.join("bin"))?;
+        world.write(&package.join("package.json"), about)?;
+        symlink(format!("../lib/node_modules/{PROGRAM}"), home.join("bin/claude"))?;
+        if let Some(file) = brings {
+            let text = if file == ".npmrc" { "node-options=--require=/tmp/x.js\n" } else { "{}" };
+            world.write(&workspace.join("package.json"), "{}")?;
+            world.write(&workspace.join(file), text)?;
+            executable(
+                &world,
+                &workspace.join("node_modules/.bin/python3"),
+                "#!/bin/sh\nexec /usr/bin/python3 \"$@\"\n",
+            )?;
+        }
+        let summary = led(&world, "record", command)?;
+        match brings {
+            Some(_) => {
+                refused_once(&summary, "npx")?;
+                assert_eq!(
+                    summary["notes"].to_string().matches("` was touched before").count(),
+                    1,
+                    "{summary:#}"
+                );
+            }
+            None => {
+                assert_eq!((&summary["denied"], &summary["stopped"]), (&0.into(), &0.into()), "{summary:#}");
+                assert_eq!(fs::read_to_string(home.join(".claude.json"))?, "{\"own\": 1}", "{summary:#}");
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What is called like the agent, and is another file.
 #[test]
 fn another_file_that_is_called_like_the_agent_is_not_the_agent() -> Result<()> {
@@ -239,8 +297,12 @@ fn led(world: &World, verb: &str, command: &[&str]) -> Result<Value> {
     let path = format!("{}/bin:/usr/bin:/bin", home.display());
     let directory = world.workspace().join("w");
     fs::create_dir_all(&directory)?;
+    // Whatever runs packages asks nobody.
+    let prefix = format!("npm_config_prefix={}", home.display());
+    let npm =
+        ["--env", &prefix, "--env", "npm_config_offline=true", "--env", "npm_config_update_notifier=false"];
     let more = ["--quiet", "--path", &path, "--summary-file", summary.to_str().context("path")?];
-    let mut args = world.session(verb, &more);
+    let mut args = world.session(verb, &[&more[..], &npm].concat());
     args.extend(command.iter().map(|word| word.replace("@home@", &home.display().to_string())));
     let output = world.wardline(args).current_dir(&directory).output()?;
     let text = fs::read(&summary).with_context(|| format!("no summary: {output:?}"))?;

@@ -45,13 +45,20 @@ const RUNNERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Where runners and version managers keep programs, below the home; `*` is any name.
-const KEPT: [&str; 6] = [
+const KEPT: [&str; 13] = [
     ".asdf/installs/*/*/bin",
+    ".bun/install/global/node_modules/.bin",
     ".local/share/mise/installs/*/*/bin",
-    ".npm/_npx/*/node_modules/.bin",
+    ".nodenv/versions/*/bin",
+    ".nvm/versions/node/*/bin",
+    ".pyenv/versions/*/bin",
     ".volta/tools/image/*/*/*/bin",
     ".volta/tools/image/*/*/bin",
     ".volta/tools/image/packages/*/bin",
+    ".npm/_npx/*/node_modules/.bin",
+    ".cache/pnpm/dlx/*/*/node_modules/.bin",
+    ".local/share/uv/tools/*/bin",
+    ".cache/uv/archive-v0/*/bin",
 ];
 /// What version managers lay down under the name of each program that they keep.
 const SHIMS: [&str; 2] = ["mise", "volta-shim"];
@@ -168,10 +175,13 @@ impl Places<'_> {
         let Some((path, file)) = found.and_then(|word| self.found(word.as_os_str().as_bytes())) else {
             return false;
         };
+        if SHIMS.iter().any(|shim| file.ends_with(shim))
+            || path.parent().is_some_and(|above| above.ends_with("shims"))
+        {
+            self.kept_program(file_name(word), script, depth, search);
+            return true;
+        }
         match text(&file) {
-            None if SHIMS.iter().any(|shim| file.ends_with(shim)) => {
-                self.kept_program(file_name(word), script, depth, search);
-            }
             None => self.end(&file, &[], &[], search),
             Some(text) if is_shells(&text) => self.script(&path, depth, search),
             Some(text) => self.of_line(&text, path, &file, search),

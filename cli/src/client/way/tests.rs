@@ -142,7 +142,8 @@ fn shims_of_version_managers_lead_to_what_these_keep() {
     home.link("node/node", "tools/mise");
     home.write(".asdf/shims/copilot", "#!/usr/bin/env bash\nexec /opt/asdf exec \"copilot\" \"$@\"\n");
     let shim = home.at(".asdf/shims/copilot").display().to_string();
-    for command in [&["env", "copilot"][..], &[&shim], &["mise", "x", "--", "copilot"]] {
+    home.write("bin/mine", &format!("#!/bin/sh\nexec {shim}\n"));
+    for command in [&["env", "copilot"][..], &["mine"], &[&shim], &["mise", "x", "--", "copilot"]] {
         let ends = home.ends(command).unwrap();
         // Each by what interprets there, and by none of the shims.
         assert!(ends.starts_with("copilot: ") && ends.split(", ").count() == 4, "{command:?} {ends}");
