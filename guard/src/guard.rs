@@ -134,7 +134,7 @@ impl Guard {
         self.shared.list.forget(slot)?;
         let context = &live.meta.context;
         let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
-        live.way = way.and_then(|way| Way::of(&*self.shared.list, way, &context.workspaces));
+        live.way = way.map(|way| Way::of(&*self.shared.list, way, context));
         let own_files = itself::own_files(live.agent_itself(), &path(&context.home));
         let guarded = t0::Guarded {
             uid: context.uid,
@@ -146,6 +146,13 @@ impl Guard {
             rewrites: own_files.iter().map(|(path, _)| path.clone()).collect(),
             key_files,
         };
+        if live.way.as_ref().is_some_and(Way::is_nobodys) && !own_files.is_empty() {
+            live.notes.push(format!(
+                "the program of {} was not found behind the command: nobody may replace its settings in this session; started \
+                 directly, it may",
+                live.agent_itself()
+            ));
+        }
         live.own_files = own_files;
         live.delegates = Some(self.shared.delegates.watch(guarded.uid, slot)?);
         let marks = match self.shared.tier {

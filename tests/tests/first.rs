@@ -79,9 +79,8 @@ fn what_is_no_empty_directory_takes_no_place() -> Result<()> {
 /// Claude Code makes its settings by a link where there are none, which nobody may: they are made before it starts, as its user.
 #[test]
 fn what_an_agent_makes_first_is_there_when_it_starts() -> Result<()> {
-    // It makes no process before.
-    const AGENT: &str = "#!/bin/sh\nread -r found < ~/.claude.json; echo \"$found\"; \
-        printf '{\"own\": 1}' > ~/.claude.json.tmp.1 && exec mv ~/.claude.json.tmp.1 ~/.claude.json\n";
+    const AGENT: &str = "#!/usr/bin/python3\nimport os\nown = os.path.expanduser('~/.claude.json')\n\
+        print(open(own).read())\nopen(own + '.tmp.1', 'w').write('{\"own\": 1}')\nos.rename(own + '.tmp.1', own)\n";
     for (before, found) in [(None, "{}\n"), (Some("{\"mine\": 1}"), "{\"mine\": 1}\n")] {
         let world = World::new()?;
         let home = world.home();
@@ -187,7 +186,7 @@ fn an_agent_that_the_workspace_leads_to_is_not_the_agent_itself() -> Result<()> 
         ("repository", "#!/bin/sh\n[ -z \"$(cat ../.npmrc)\" ]\nexec claude\n", ".npmrc` was touched"),
         // A step of its own.
         ("steps", "#!/bin/sh\nPATH=./bin:$PATH\ntimeout 60 claude\n", "bin/timeout` was run"),
-        ("helps", "#!/bin/sh\n./bin/helper\nexec claude\n", "bin/helper` was run"),
+        ("helps", "#!/bin/sh\n./bin/helper\nexec claude\n", "was not found behind the command"),
         // Its interpreter is found in the workspace, as for what npx starts.
         ("interprets", "#!/bin/sh\nPATH=$PWD/bin:$PATH exec claude\n", "bin/python3` was run"),
     ];

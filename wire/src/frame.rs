@@ -300,12 +300,13 @@ mod tests {
             toolchains: Vec::new(),
             variables: vec![("SSH_AUTH_SOCK".into(), "/run/a".into())],
             way: Some(crate::Way {
-                agent: "codex".into(),
+                agent: Some("codex".into()),
                 ends: vec![crate::End {
                     program: "/usr/bin/node".into(),
-                    script: vec!["/home/u/codex.js".into()],
+                    script: Some(["/home/u/codex".into(), "/home/u/codex.js".into()]),
                 }],
-                grounds: vec!["/home/u".into()],
+                grounds: vec!["/home/u/w".into()],
+                places: vec!["/home/u/bin".into()],
             }),
             force: false,
             force_baseline: false,

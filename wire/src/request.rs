@@ -28,15 +28,17 @@ impl Mode {
     }
 }
 
-/// How a command leads to a known agent that it is not itself, as the client has found out.
+/// How a command leads to an agent that it is not itself, as the client has found out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Way {
-    /// The agent's tag.
-    pub agent: String,
+    /// The known agent's tag; `None`: nobody knows, and nobody is the agent.
+    pub agent: Option<String>,
     /// What is the agent: who runs one of them.
     pub ends: Vec<End>,
-    /// Directories whose files may say what is run on the way: those of the repositories that hold the workspaces.
+    /// Directories whose files may say what is run on the way: where the session works, and what holds that.
     pub grounds: Vec<BString>,
+    /// Directories in the home of which the user's own programs are started.
+    pub places: Vec<BString>,
 }
 
 /// A program of an agent's.
@@ -44,8 +46,8 @@ pub struct Way {
 pub struct End {
     /// The executable, links followed; of a script its interpreter.
     pub program: BString,
-    /// The script, in each spelling that its interpreter may be given; none for an executable.
-    pub script: Vec<BString>,
+    /// The script, as its interpreter is given it and links followed; `None` for an executable.
+    pub script: Option<[BString; 2]>,
 }
 
 /// Asks for a session around a command that the client holds before its `execve`. Carries the command's pidfd.
@@ -75,7 +77,7 @@ pub struct Begin {
     pub toolchains: Vec<BString>,
     /// The variables of the command's environment that name sockets of delegated authority, and where parts of the home are.
     pub variables: Vec<(BString, BString)>,
-    /// How the command leads to its agent, where it is not the agent itself and that is sure.
+    /// How the command leads to its agent, where it is not the agent itself.
     pub way: Option<Way>,
     /// The user asked for what is refused otherwise: a workspace that is a home, or holds a crown jewel.
     pub force: bool,

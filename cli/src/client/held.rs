@@ -35,7 +35,9 @@ struct Plan {
     candidates: Vec<CString>,
     user: Identity,
     /// Where the session will work, canonical.
-    workspaces: Vec<PathBuf>,
+    works: Vec<PathBuf>,
+    /// The user has said which agent it is.
+    is_said: bool,
     /// What it can be given where it begins a session; `None`: it is only looked for.
     begins: Option<Confinement>,
 }
@@ -46,7 +48,8 @@ impl Plan {
         command: &[OsString],
         environment: &Environment,
         user: &Identity,
-        workspaces: &[PathBuf],
+        works: &[PathBuf],
+        is_said: bool,
         begins: Option<Confinement>,
     ) -> Result<Self> {
         let program = command.first().context("no command was given")?;
@@ -57,8 +60,8 @@ impl Plan {
             .iter()
             .map(|(name, value)| c_string(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
             .collect::<Result<_>>()?;
-        let (user, workspaces) = (user.clone(), workspaces.to_vec());
-        Ok(Self { argv, environment, candidates, user, workspaces, begins })
+        let (user, works) = (user.clone(), works.to_vec());
+        Ok(Self { argv, environment, candidates, user, works, is_said, begins })
     }
 
     /// A variable of the environment.
@@ -73,15 +76,17 @@ impl Plan {
         let words: Vec<&[u8]> = self.argv.iter().map(|word| word.as_bytes()).collect();
         let variable = |name: &str| self.variable(name).map(|value| OsStr::from_bytes(value));
         let Identity { uid, gid, home, .. } = &self.user;
-        let (uid, gid, workspaces) = (*uid, *gid, &self.workspaces);
-        Places { variable: &variable, home, workspaces, uid, gid }.way(&words)
+        let home = &home.canonicalize().unwrap_or_else(|_| home.clone());
+        let (uid, gid, works, is_said) = (*uid, *gid, &self.works, self.is_said);
+        Places { variable: &variable, home, works, is_said, uid, gid }.way(&words)
     }
 
     /// Makes what the known agent that it was found to be, or to lead to, makes at its first start.
     fn make_first(&self, found: Option<&Found>, way: Option<&Way>) {
         let Some(Found::File { file, .. }) = found else { return };
         let words = self.argv.iter().map(|word| word.as_bytes());
-        let agent = way.and_then(|way| Agent::named(&way.agent)).or_else(|| Agent::of_command(words));
+        let led = way.filter(|way| !way.ends.is_empty()).and_then(|way| way.agent.as_deref());
+        let agent = led.and_then(Agent::named).or_else(|| Agent::of_command(words));
         if let Some(agent) = agent.or_else(|| Agent::of_program(file.as_os_str().as_bytes())) {
             first::make(agent, &self.user.home, |name| self.variable(name));
         }
@@ -130,20 +135,22 @@ const USER_IS_SET: u8 = b'u';
 const FAILED: u8 = b'f';
 
 impl Held {
-    /// Forks and holds the command of a session, which can be given what is offered. The calling process must have one thread.
+    /// Forks and holds the command of a session, which works there and can be given what is offered; whether its user has said which
+    /// agent it is. The calling process must have one thread.
     pub fn fork(
         command: &[OsString],
         environment: &Environment,
         user: &Identity,
-        workspaces: &[PathBuf],
+        works: &[PathBuf],
+        is_said: bool,
         offered: Confinement,
     ) -> Result<Self> {
-        Self::of(command, environment, &Plan::new(command, environment, user, workspaces, Some(offered))?)
+        Self::of(command, environment, &Plan::new(command, environment, user, works, is_said, Some(offered))?)
     }
 
     /// The same to find out what a command is, as its user: nothing is made for it.
     pub fn look(command: &[OsString], environment: &Environment, user: &Identity) -> Result<Self> {
-        Self::of(command, environment, &Plan::new(command, environment, user, &[], None)?)
+        Self::of(command, environment, &Plan::new(command, environment, user, &[], false, None)?)
     }
 
     fn of(command: &[OsString], environment: &Environment, plan: &Plan) -> Result<Self> {
@@ -334,7 +341,12 @@ const WAY_MAX: u32 = 256 << 10;
 
 /// Tells the way that was found, behind its length.
 fn write_way(way: Option<&Way>, to: &mut impl Write) -> io::Result<()> {
-    let told = serde_json::to_vec(&way)?;
+    let mut told = serde_json::to_vec(&way)?;
+    if told.len() > WAY_MAX as usize {
+        // Nobody is the agent then.
+        let nobodys = Way { agent: None, ends: Vec::new(), grounds: Vec::new(), places: Vec::new() };
+        told = serde_json::to_vec(&Some(nobodys))?;
+    }
     to.write_all(&u32::try_from(told.len()).unwrap_or(u32::MAX).to_le_bytes())?;
     to.write_all(&told)
 }

@@ -21,10 +21,14 @@ use wire::{End, Way};
 const SCRIPT_MAX: u64 = 64 << 10;
 /// Scripts that lead to each other.
 const DEPTH_MAX: usize = 8;
+/// Commands that are looked at: of a text that takes more nobody knows where it leads.
+const COMMANDS_MAX: usize = 4096;
 /// Programs that are looked at.
 const PROGRAMS_MAX: usize = 256;
 /// Programs of one agent.
 const ENDS_MAX: usize = 32;
+/// Directories of the user's own programs.
+const PLACES_MAX: usize = 64;
 
 /// Programs and words of a shell that run what stands behind them.
 const HAND_ON: [&str; 22] = [
@@ -70,8 +74,10 @@ pub(super) struct Places<'p> {
     /// A variable of the command's environment.
     pub(super) variable: &'p dyn Fn(&str) -> Option<&'p OsStr>,
     pub(super) home: &'p Path,
-    /// Canonical.
-    pub(super) workspaces: &'p [PathBuf],
+    /// Where the session works, canonical: its workspaces, and the current directory.
+    pub(super) works: &'p [PathBuf],
+    /// The user has said which agent the command is.
+    pub(super) is_said: bool,
     pub(super) uid: u32,
     pub(super) gid: u32,
 }
@@ -79,42 +85,92 @@ pub(super) struct Places<'p> {
 /// What was found so far.
 #[derive(Default)]
 struct Search {
+    /// What is called like it was met.
     agent: Option<&'static Agent>,
-    /// More than one agent: nobody knows which.
+    /// More than one agent, or a script that the workspace decides: nobody is it.
     is_unsure: bool,
     ends: Vec<End>,
+    places: Vec<BString>,
+    commands: usize,
     programs: usize,
     /// See [`KEPT`].
     kept: Vec<PathBuf>,
+    grounds: Vec<PathBuf>,
+}
+
+impl Search {
+    fn meets(&mut self, paths: &[&[u8]]) {
+        if let Some(agent) = paths.iter().find_map(|path| Agent::of_program(path)) {
+            self.is_unsure |= self.agent.is_some_and(|other| other.name != agent.name);
+            self.agent = Some(agent);
+        }
+    }
+
+    fn is_in_grounds(&self, file: &Path) -> bool {
+        self.grounds.iter().any(|ground| file.starts_with(ground))
+    }
+
+    /// The user's own programs are started from there.
+    fn place(&mut self, directory: Option<&Path>) {
+        let place = directory.map(bytes);
+        self.places
+            .extend(place.filter(|place| self.places.len() < PLACES_MAX && !self.places.contains(place)));
+    }
 }
 
 impl Places<'_> {
-    /// The way that a command leads. `None`: it is the agent itself, or leads to none that is sure.
+    /// The way that a command leads, without an end where none is sure. `None`: the command is the agent itself, as far as anybody
+    /// knows.
     pub(super) fn way(&self, command: &[&[u8]]) -> Option<Way> {
         let words: Vec<Vec<u8>> = command.iter().map(|word| word.to_vec()).collect();
+        let mut search = Search { kept: self.kept(), grounds: self.grounds(), ..Search::default() };
+        // Which people keep elsewhere, and shells read on their own.
+        for name in [".bashrc", ".npmrc", ".profile", ".zshenv"] {
+            let file = self.home.join(name).canonicalize().ok();
+            search.place(file.as_deref().and_then(Path::parent).filter(|place| *place != self.home));
+        }
         let &first = command.first()?;
-        let is_itself = match Program::of(command.iter().copied()) {
-            _ if is_in(&HAND_ON, first) || runner(&words).is_some() => false,
-            Program::File(path) if first == path => {
-                let (_, file) = self.found(path)?;
-                text(&file).is_none_or(|text| !is_shells(&text))
-            }
-            Program::File(_) => !is_shell(first),
-            Program::Package(_) | Program::Inline => false,
+        let files = match Program::of(command.iter().copied()) {
+            _ if is_in(&HAND_ON, first) || runner(&words).is_some() => None,
+            Program::File(path) if first == path => self.found(path).map(|(_, file)| file),
+            Program::File(path) if !is_shell(first) => Path::new(OsStr::from_bytes(path)).canonicalize().ok(),
+            Program::File(_) | Program::Package(_) | Program::Inline => None,
         };
-        if is_itself {
+        let itself = files.filter(|file| text(file).is_none_or(|text| !is_shells(&text)));
+        match itself {
+            Some(file) if search.is_in_grounds(&file) => search.meets(&[first, &bytes(&file)]),
+            Some(_) => return None,
+            None => {
+                self.command(&words, None, 0, &mut search);
+                // One may run another one of its name.
+                for name in search.agent.into_iter().flat_map(|agent| &agent.executables) {
+                    let path = (self.variable)("PATH");
+                    for candidate in candidates(OsStr::new(name), path).into_iter().flatten() {
+                        self.program(candidate.as_bytes(), None, DEPTH_MAX, &mut search);
+                    }
+                }
+            }
+        }
+        if self.is_said && search.agent.is_none() && !search.is_unsure {
             return None;
         }
-        let mut search = Search { kept: self.kept(), ..Search::default() };
-        self.command(&words, None, 0, &mut search);
-        let agent = search.agent.filter(|_| !search.is_unsure && !search.ends.is_empty())?;
-        let grounds = self.workspaces.iter().cloned().chain(self.repositories());
-        let grounds = grounds.map(|ground| ground.as_os_str().as_bytes().into()).collect();
-        Some(Way { agent: agent.name.clone(), ends: search.ends, grounds })
+        let ends = if search.is_unsure { Vec::new() } else { search.ends };
+        let grounds = search.grounds.iter().map(|ground| bytes(ground)).collect();
+        Some(Way {
+            agent: search.agent.map(|agent| agent.name.clone()),
+            ends,
+            grounds,
+            places: search.places,
+        })
     }
 
     /// Looks through a simple command; `script` is where the script lies that it stands in. Whether its program is there.
     fn command(&self, words: &[Vec<u8>], script: Option<&Path>, depth: usize, search: &mut Search) -> bool {
+        search.commands += 1;
+        if search.commands > COMMANDS_MAX {
+            search.is_unsure = true;
+            return true;
+        }
         let start = words.iter().position(|word| !is_assignment(word)).unwrap_or(words.len());
         let words = words.get(start..).unwrap_or_default();
         let Some((head, rest)) = words.split_first() else { return false };
@@ -160,10 +216,13 @@ impl Places<'_> {
 
     /// A shell's script.
     fn script(&self, path: &Path, depth: usize, search: &mut Search) {
-        if let Ok(file) = path.canonicalize()
-            && self.is_safe(&file)
+        let Ok(file) = path.canonicalize() else { return };
+        search.is_unsure |= search.is_in_grounds(&file);
+        if self.is_safe(&file, search)
             && let Some(text) = text(&file)
         {
+            search.place(path.parent());
+            search.place(file.parent());
             self.text(&text, Some(path), depth + 1, search);
         }
     }
@@ -173,8 +232,13 @@ impl Places<'_> {
         search.programs += 1;
         let found = self.spelled(word, script).filter(|_| search.programs <= PROGRAMS_MAX);
         let Some((path, file)) = found.and_then(|word| self.found(word.as_os_str().as_bytes())) else {
+            // It may be on a PATH that a script sets.
+            if !word.contains(&b'/') {
+                search.meets(&[word]);
+            }
             return false;
         };
+        search.meets(&[word, &bytes(&path), &bytes(&file)]);
         if SHIMS.iter().any(|shim| file.ends_with(shim))
             || path.parent().is_some_and(|above| above.ends_with("shims"))
         {
@@ -182,7 +246,7 @@ impl Places<'_> {
             return true;
         }
         match text(&file) {
-            None => self.end(&file, &[], &[], search),
+            None => self.end(&file, &[], None, search),
             Some(text) if is_shells(&text) => self.script(&path, depth, search),
             Some(text) => self.of_line(&text, path, &file, search),
         }
@@ -199,7 +263,7 @@ impl Places<'_> {
         };
         if let Some(name) = name {
             let interpreters = self.interpreters(name, path.parent(), search);
-            self.end(file, &interpreters, &[path, file.to_owned()], search);
+            self.end(file, &interpreters, Some(&path), search);
         }
     }
 
@@ -219,7 +283,8 @@ impl Places<'_> {
             && let Ok(file) = path.canonicalize()
         {
             let interpreters = self.interpreters(interpreter.as_os_str().as_bytes(), None, search);
-            self.end(&file, &interpreters, &[path, file.clone()], search);
+            search.meets(&[&bytes(&file)]);
+            self.end(&file, &interpreters, Some(&path), search);
         }
         true
     }
@@ -230,6 +295,7 @@ impl Places<'_> {
         let Some(agent) = name.and_then(|name| Agent::of_command([b"npx".as_slice(), name])) else {
             return true;
         };
+        search.meets(&[agent.executables.first().map_or(b"", |name| name.as_bytes())]);
         for name in &agent.executables {
             self.program(name.as_bytes(), script, depth, search);
             self.kept_program(name.as_bytes(), script, depth, search);
@@ -254,8 +320,10 @@ impl Places<'_> {
         let found = self.found(name).map(|(_, file)| file).into_iter().chain(kept);
         let mut interpreters: Vec<PathBuf> = Vec::new();
         for file in found {
-            let is_interpreter = Program::of([file.as_os_str().as_bytes(), b"/x"]) == Program::File(b"/x");
-            if is_interpreter && text(&file).is_none() && self.is_safe(&file) && !interpreters.contains(&file)
+            if is_interpreter(&file)
+                && text(&file).is_none()
+                && self.is_safe(&file, search)
+                && !interpreters.contains(&file)
             {
                 interpreters.push(file);
             }
@@ -286,20 +354,17 @@ impl Places<'_> {
         kept
     }
 
-    /// A file that is a known agent's program, if it is; of a script with what may interpret it, and how that may be given it.
-    fn end(&self, file: &Path, interpreters: &[PathBuf], spellings: &[PathBuf], search: &mut Search) {
-        let Some(agent) = Agent::of_program(file.as_os_str().as_bytes()) else { return };
-        if !self.is_safe(file) || self.is_in_repository(file) {
+    /// A file that is a known agent's program, if it is; of a script with what may interpret it, and how that is given it.
+    fn end(&self, file: &Path, interpreters: &[PathBuf], script: Option<&Path>, search: &mut Search) {
+        let is_agents = Agent::of_program(file.as_os_str().as_bytes()).is_some();
+        if !is_agents || !self.is_safe(file, search) || self.is_in_repository(file) {
             return;
         }
-        search.is_unsure |= search.agent.is_some_and(|other| other.name != agent.name);
-        search.agent = Some(agent);
-        let bytes = |path: &Path| BString::from(path.as_os_str().as_bytes());
-        let mut script: Vec<BString> = spellings.iter().map(|path| bytes(path)).collect();
-        script.dedup();
-        let native = script.is_empty().then_some(file);
+        let is_packages = |above: &&Path| above.ends_with("node_modules");
+        search.place(file.ancestors().filter(is_packages).last().or(file.parent()));
+        let native = script.is_none().then_some(file);
         for program in interpreters.iter().map(PathBuf::as_path).chain(native) {
-            let end = End { program: bytes(program), script: script.clone() };
+            let end = End { program: bytes(program), script: script.map(|path| [bytes(path), bytes(file)]) };
             if search.ends.len() < ENDS_MAX && !search.ends.contains(&end) {
                 search.ends.push(end);
             }
@@ -331,10 +396,8 @@ impl Places<'_> {
         (!bytes.contains(&b'$') && !bytes.contains(&b'`')).then_some(spelled)
     }
 
-    /// Whether nobody but the user and root may change a file or put another one there, and no session's workspace holds it.
-    fn is_safe(&self, file: &Path) -> bool {
-        let repositories = self.repositories();
-        let mut grounds = self.workspaces.iter().chain(&repositories);
+    /// Whether nobody but the user and root may change a file or put another one there, and no workspace holds it.
+    fn is_safe(&self, file: &Path, search: &Search) -> bool {
         let is_own = |(depth, path): (usize, &Path)| {
             const STICKY: u32 = 0o1000;
             path.symlink_metadata().is_ok_and(|found| {
@@ -345,16 +408,22 @@ impl Places<'_> {
                     && (!is_open || depth > 0 && found.mode() & STICKY != 0)
             })
         };
-        !grounds.any(|ground| file.starts_with(ground)) && file.ancestors().enumerate().all(is_own)
+        !search.is_in_grounds(file) && file.ancestors().enumerate().all(is_own)
     }
 
-    /// The repositories that hold a workspace. A home that is one decides nothing.
-    fn repositories(&self) -> Vec<PathBuf> {
-        let above = self.workspaces.iter().flat_map(|workspace| workspace.ancestors());
-        above
-            .filter(|above| !self.home.starts_with(above) && is_repository(above))
-            .map(Path::to_owned)
-            .collect()
+    /// Where the session works, the repositories that hold that, and outside of the home what else does and is not root's. A home that
+    /// is a repository decides nothing.
+    fn grounds(&self) -> Vec<PathBuf> {
+        let mut grounds = self.works.to_vec();
+        let above = self.works.iter().flat_map(|place| place.ancestors().skip(1));
+        for above in above.filter(|above| !self.home.starts_with(above)) {
+            let is_users = || above.metadata().is_ok_and(|found| found.uid() != 0);
+            let is_ground = is_repository(above) || !above.starts_with(self.home) && is_users();
+            if is_ground && !grounds.iter().any(|ground| ground == above) {
+                grounds.push(above.to_owned());
+            }
+        }
+        grounds
     }
 
     /// Whether a file lies in any repository but those that are toolchains.
@@ -375,6 +444,17 @@ fn expansion(word: &[u8]) -> Option<(&[u8], &[u8])> {
         _ => return None,
     };
     rest.starts_with(b"/").then_some((name, rest))
+}
+
+/// Whether a program is one of the interpreters whose options are known.
+fn is_interpreter(file: &Path) -> bool {
+    let is_version = |rest: &[u8]| rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    let name = file_name(file.as_os_str().as_bytes());
+    ["node", "nodejs", "python"].iter().any(|of| name.strip_prefix(of.as_bytes()).is_some_and(is_version))
+}
+
+fn bytes(path: &Path) -> BString {
+    path.as_os_str().as_bytes().into()
 }
 
 fn is_repository(directory: &Path) -> bool {

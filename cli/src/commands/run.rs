@@ -103,7 +103,9 @@ fn run(
     let offered = guard::confine::offer();
     let offered = Confinement { rings: offered.rings && !args.io_uring, ..offered };
     let workspaces = session::workspaces(args, &directory)?;
-    let held = Held::fork(&args.command, environment, user, &workspaces, offered)?;
+    let mut works = workspaces.clone();
+    works.extend(directory.canonicalize());
+    let held = Held::fork(&args.command, environment, user, &works, args.agent.is_some(), offered)?;
     if verbose > 0 && !args.quiet {
         environment.told().iter().chain(&held.told()).for_each(|line| say(line));
     }

@@ -33,15 +33,15 @@ pub(super) struct Itself {
 
 /// What an interpreter runs.
 #[derive(Debug)]
-pub(super) struct Script {
+struct Script {
     interpreter: BString,
     /// As it was given to the interpreter.
-    pub(super) path: BString,
+    path: BString,
 }
 
 impl Script {
     /// Of an interpreter that is given a script, and no option but those by which it surely runs nothing else.
-    pub(super) fn of(event: &Event) -> Option<Script> {
+    fn of(event: &Event) -> Option<Script> {
         const HARMLESS: [&[u8]; 9] = [
             b"--disable-warning",
             b"--enable-source-maps",
@@ -56,10 +56,13 @@ impl Script {
         let Object::Exe(Exe { file, args, .. }) = &event.object else { return None };
         let Program::File(path) = Program::of(args.iter().map(|word| word.as_slice())) else { return None };
         let mut options = args.iter().skip(1).take_while(|word| word.as_slice() != path);
-        let name = |word: &[u8]| {
-            word.split(|byte| *byte == b'=').next().is_some_and(|name| HARMLESS.contains(&name))
+        // Its value may be the next word, and what follows is then the script.
+        const WITH_VALUE: &[u8] = b"--disable-warning";
+        let is_harmless = |word: &[u8]| {
+            let name = word.split(|byte| *byte == b'=').next();
+            word != WITH_VALUE && name.is_some_and(|name| HARMLESS.contains(&name))
         };
-        let loads = options.any(|word| !name(word));
+        let loads = options.any(|word| !is_harmless(word));
         let is_script = args.first().is_some_and(|first| first.as_slice() != path);
         (is_script && !loads)
             .then(|| Script { interpreter: BString::from(file.path.as_slice()), path: path.into() })
@@ -72,11 +75,10 @@ impl Itself {
         *self = Self { first: Some(pid), ..Self::default() };
     }
 
-    /// A process has begun to run the agent's program. Whether that is a script.
-    pub(super) fn is_who(&mut self, event: &Event) -> bool {
-        let script = Script::of(event);
-        *self = Self { first: Some(event.pid), scripted: script.is_some(), script, ..Self::default() };
-        self.scripted
+    /// A process runs the agent's program since this event, which may be a script.
+    pub(super) fn is_who(&mut self, started: &Event, is_script: bool) {
+        let script = Script::of(started);
+        *self = Self { first: Some(started.pid), scripted: is_script, script, ..Self::default() };
     }
 
     /// Nobody is.
@@ -338,6 +340,7 @@ mod tests {
             "node /p/node_modules/@qwen-code/qwen-code/../../../w/server.js",
             "node --require /w/evil.js /bin/tool",
             "node --import=/w/evil.js /bin/tool",
+            "node --disable-warning /bin/tool /w/evil.js",
             "node -r /w/evil.js /bin/tool",
             "node -e evil /bin/tool",
             "node",

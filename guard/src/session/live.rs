@@ -273,7 +273,7 @@ impl Live {
 
     /// The agent whose files only the agent itself replaces.
     pub(crate) fn agent_itself(&self) -> &str {
-        self.way.as_ref().map_or(self.meta.agent.as_str(), |way| &way.agent)
+        self.way.as_ref().and_then(|way| way.agent.as_deref()).unwrap_or(self.meta.agent.as_str())
     }
 
     /// Hands on what has waited to be written: after each reading of the rings.

@@ -62,7 +62,7 @@ impl Live {
                 }
             }
             Captured::Loss(loss) => {
-                if let Some(Turn::Lost(note)) = self.way.as_mut().map(Way::unseen) {
+                if let Some(Turn::Lost(note)) = self.way.as_mut().and_then(Way::unseen) {
                     self.notes.push(note);
                 }
                 if let Some(scorer) = &mut self.scorer {
@@ -79,23 +79,27 @@ impl Live {
     /// Follows who is the agent itself, and tells the kernel side.
     fn follow(&mut self, event: &Event) {
         let list = &self.shared.list;
-        let turn = self.way.as_mut().map_or(Turn::None, |way| way.note(event));
-        let told = match turn {
-            Turn::Agent => list.begin_itself(event.pid, self.itself.is_who(event)),
-            Turn::Left => {
-                self.itself.is_nobody();
-                list.end_itself(event.pid)
+        let mut told = Ok(());
+        for turn in self.way.as_mut().map_or_else(Vec::new, |way| way.note(event)) {
+            match turn {
+                Turn::Agent(started, is_script) => {
+                    self.itself.is_who(&started, is_script);
+                    told = told.and(list.begin_itself(event.pid, is_script));
+                }
+                Turn::Left => {
+                    self.itself.is_nobody();
+                    told = told.and(list.end_itself(event.pid));
+                }
+                Turn::Lost(note) => self.notes.push(note),
             }
-            Turn::Lost(_) | Turn::None => Ok(()),
-        };
-        let agent = self.way.as_ref().map_or(self.meta.agent.as_str(), |way| &way.agent);
-        let started = self.itself.note(event, agent);
-        let told = told.and_then(|()| started.map_or(Ok(()), |pid| list.confirm_itself(pid)));
+        }
+        let agent = self.way.as_ref().and_then(|way| way.agent.as_deref());
+        let started = self.itself.note(event, agent.unwrap_or(self.meta.agent.as_str()));
+        if let Some(pid) = started {
+            told = told.and(list.confirm_itself(pid));
+        }
         if let Err(e) = told {
             tracing::warn!(session = %self.id, error = %e, "the agent itself cannot replace its own files");
-        }
-        if let Turn::Lost(note) = turn {
-            self.notes.push(note);
         }
     }
 

@@ -47,12 +47,13 @@ impl Home {
     fn way(&self, command: &[&str]) -> Option<Way> {
         let path = ["bin", "pnpm", "node"].map(|place| self.at(place).into_os_string());
         let path = path.join(OsStr::new(":"));
-        let workspaces = [self.at("src/app/work")];
+        let works = [self.at("src/app/work")];
         let variable = |name: &str| (name == "PATH").then_some(path.as_os_str());
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let command: Vec<Vec<u8>> = command.iter().map(|word| word.as_bytes().to_vec()).collect();
         let command: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
-        Places { variable: &variable, home: &self.at(""), workspaces: &workspaces, uid, gid }.way(&command)
+        Places { variable: &variable, home: &self.at(""), works: &works, is_said: false, uid, gid }
+            .way(&command)
     }
 
     /// The agent and its programs, below the home: `INTERPRETER SCRIPT...`.
@@ -60,11 +61,14 @@ impl Home {
         let way = self.way(command)?;
         let home = format!("{}/", self.at("").display());
         let end = |end: &End| {
-            let script = end.script.iter().map(ToString::to_string);
+            let script = end.script.iter().flatten().map(ToString::to_string);
             [end.program.to_string()].into_iter().chain(script).collect::<Vec<_>>().join(" ")
         };
         let ends: Vec<String> = way.ends.iter().map(end).collect();
-        Some(format!("{}: {}", way.agent, ends.join(", ")).replace(&home.replace("//", "/"), ""))
+        if ends.is_empty() {
+            return None;
+        }
+        Some(format!("{}: {}", way.agent?, ends.join(", ")).replace(&home.replace("//", "/"), ""))
     }
 }
 
@@ -167,20 +171,25 @@ fn what_others_decide_leads_nowhere() {
         fs::create_dir_all(home.at(place).join(".git")).unwrap();
     }
     fs::set_permissions(home.at("open"), fs::Permissions::from_mode(0o777)).unwrap();
-    let agent = |place: &str| {
-        let line = format!("true && exec {}/{program}", home.at(place).display());
-        home.ends(&["sh", "-c", &line])
-    };
+    // Another one on PATH would be looked at, too.
+    fs::remove_file(home.at("bin/codex")).unwrap();
+    let line = |place: &str| format!("true && exec {}/{program}", home.at(place).display());
+    let agent = |place: &str| home.ends(&["sh", "-c", &line(place)]);
+    assert!(agent("packages").is_some());
     assert!(agent(".nvm").is_some(), "a toolchain that is a repository");
     for place in ["src/app/work", "src/app", "src/other", "open"] {
         assert_eq!(agent(place), None, "{place}");
+        // Then nobody is.
+        let way = home.way(&["sh", "-c", &line(place)]).unwrap();
+        assert_eq!((way.agent.as_deref(), way.ends.len()), (Some("codex"), 0), "{place}");
     }
-    home.write("src/app/run", "#!/bin/sh\nexec codex\n");
+    let long = "if ".repeat(15_000) + "codex";
+    assert_eq!(home.way(&["sh", "-c", &long]).unwrap().ends, [], "nobody reads that");
+    let own = home.at(&format!("src/app/work/{program}"));
+    let way = home.way(&[own.to_str().unwrap()]).unwrap();
+    assert_eq!((way.agent.as_deref(), way.ends.len()), (Some("codex"), 0), "started directly");
+    home.write("src/app/run", &format!("#!/bin/sh\n{}\n", line("packages")));
     assert_eq!(home.ends(&["sh", "-c", &home.at("src/app/run").display().to_string()]), None);
-    fs::set_permissions(
-        home.at("packages/node_modules/@openai/codex/bin/codex"),
-        fs::Permissions::from_mode(0o757),
-    )
-    .unwrap();
-    assert_eq!(home.ends(&["env", "codex"]), None);
+    fs::set_permissions(home.at("packages").join(program), fs::Permissions::from_mode(0o757)).unwrap();
+    assert_eq!(agent("packages"), None);
 }
