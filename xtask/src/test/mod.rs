@@ -53,7 +53,9 @@ impl Row {
 pub fn run(arguments: &Test) -> anyhow::Result<i32> {
     let begun = Instant::now();
     let chosen = Step::ALL.into_iter().filter(|step| {
-        (arguments.only.is_empty() || arguments.only.contains(step)) && !arguments.skip.contains(step)
+        let is_chosen =
+            if arguments.only.is_empty() { step.is_usual() } else { arguments.only.contains(step) };
+        is_chosen && !arguments.skip.contains(step)
     });
     let (on_a_kernel, here): (Vec<Step>, Vec<Step>) = chosen.partition(|step| step.needs_a_kernel());
     let mut context = Context::new()?;

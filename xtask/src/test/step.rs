@@ -61,6 +61,12 @@ impl Step {
         Step::Vm6_1,
     ];
 
+    /// Whether it is run unless something else is asked for. Other systems' standard libraries are fetched from where not every
+    /// machine gets to.
+    pub fn is_usual(self) -> bool {
+        self != Step::Targets
+    }
+
     /// Its name, on the command line and in the table.
     pub fn name(self) -> &'static str {
         match self {
