@@ -77,8 +77,8 @@ pub enum Command {
 impl Commands for Command {
     const NAME: &'static str = "wardline";
     const ABOUT: &'static str = "Watches coding agents from the kernel, learns what each normally does for each kind of task, and denies in the kernel what does not belong";
-    const EXAMPLES: &'static str = "\
-  wardline doctor                             what can be prevented on this machine
+    const EXAMPLES: &'static str =
+        "  wardline doctor                             what can be prevented on this machine
   sudo wardline enforce -- codex              guard an agent at once: the static deny-list
   sudo wardline record --task edit -- codex   learn: about ten normal sessions of each task
   sudo wardline train                         make baselines of what was recorded

@@ -28,8 +28,8 @@ pub enum Command {
 impl Commands for Command {
     const NAME: &'static str = "wardline-lab";
     const ABOUT: &'static str = "The laboratory of Wardline: shows what it does, records real agents, and measures. `wardline`, which guards, lies beside it";
-    const EXAMPLES: &'static str = "\
-  sudo wardline-lab demo                 the main job, in a throw-away world
+    const EXAMPLES: &'static str =
+        "  sudo wardline-lab demo                 the main job, in a throw-away world
   sudo wardline-lab corpus make --dir D  record real agents at work, and attacks on them
   sudo wardline-lab eval run --corpus D  what was detected, prevented and got wrong
   sudo wardline-lab eval replay          your own sessions through the score";

@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(why(|s| s.lost = 5), "");
         assert_eq!(why(|s| s.exit_status = Some(1)), "");
         assert!(why(|s| s.t0_hits = 1).contains("static deny-list"));
-        assert!(why(|s| s.alerts = 1).contains("alerts"));
+        assert!(why(|s| s.alerts = 1) == "it raised 1 alert");
         assert!(why(|s| s.lost = 50).contains("lost"));
         assert!(why(|s| s.exit_status = None).contains("ended"));
         assert!(why(|s| s.verdict = "freeze".into()).contains("freeze"));

@@ -56,7 +56,7 @@ pub(super) fn sites(
     let mut kinds: Vec<_> = table.iter().collect();
     // As they stand in the file.
     kinds.sort_by_key(|(key, _)| key.span().start);
-    let mut sites = Vec::new();
+    let (mut sites, wrong_before) = (Vec::new(), reader.mistakes.len());
     for (key, value) in kinds {
         let kind: &str = key.get_ref();
         if !SITES.contains(&kind) || LATER_SITES.contains(&kind) {
@@ -101,7 +101,8 @@ pub(super) fn sites(
             }
         }
     }
-    if sites.is_empty() {
+    // Where each of its places is a mistake, that is said.
+    if sites.is_empty() && reader.mistakes.len() == wrong_before {
         reader.wrong(Mistake::new("the rule holds nowhere", value.span()));
     }
     (!sites.is_empty() && sites.len() <= MAX_SITES).then_some(sites)
