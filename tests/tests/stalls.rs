@@ -34,7 +34,7 @@ fn attempts() -> Result<()> {
 
 /// A session that goes on ticking, and replaces a jewel when it is told to.
 const VICTIM: &str = r#"
-while :; do echo $EPOCHREALTIME >tick; sleep 0.02; done &
+while :; do echo $EPOCHREALTIME >>tick; sleep 0.02; done &
 until [ -e go ]; do sleep 0.02; done
 echo replaced >new
 echo $EPOCHREALTIME >renamed
@@ -78,8 +78,10 @@ fn answers_while(world: &World, directory: &str, how: &str) -> Result<()> {
     fs::write(in_workspace("go"), "")?;
     ensure!(wait_until(SOON, || in_workspace("renamed").exists()), "nothing was renamed");
 
-    let time =
-        |name: &str| -> Option<f64> { fs::read_to_string(in_workspace(name)).ok()?.trim().parse().ok() };
+    // Each time is a line of its own: a file that was cut to be written anew is empty where the session stands still between.
+    let time = |name: &str| -> Option<f64> {
+        fs::read_to_string(in_workspace(name)).ok()?.lines().last()?.parse().ok()
+    };
     let answered = if can_refuse() {
         // The kernel has refused it; that it is told says that its records are read.
         let told = || listed().is_ok_and(|all| all.iter().any(|one| one["denied"] == 1));
