@@ -53,10 +53,13 @@ impl Script {
         let Object::Exe(Exe { file, args, .. }) = &event.object else { return None };
         let Program::File(path) = Program::of(args.iter().map(|word| word.as_slice())) else { return None };
         let mut options = args.iter().skip(1).take_while(|word| word.as_slice() != path);
-        let name = |word: &[u8]| {
-            word.split(|byte| *byte == b'=').next().is_some_and(|name| HARMLESS.contains(&name))
+        // Alone it takes the next word for its value, and what follows that is the script.
+        const JOINED: &[u8] = b"--disable-warning";
+        let is_harmless = |word: &[u8]| {
+            let name = word.split(|byte| *byte == b'=').next();
+            word != JOINED && name.is_some_and(|name| HARMLESS.contains(&name))
         };
-        let loads = options.any(|word| !name(word));
+        let loads = options.any(|word| !is_harmless(word));
         let is_script = args.first().is_some_and(|first| first.as_slice() != path);
         (is_script && !loads)
             .then(|| Script { interpreter: BString::from(file.path.as_slice()), path: path.into() })
@@ -321,6 +324,7 @@ mod tests {
             "node /w/node_modules/@qwen-code/qwen-code/cli.js",
             "node /p/node_modules/@qwen-code/qwen-code/../../../w/server.js",
             "node --require /w/evil.js /bin/tool",
+            "node --disable-warning /bin/tool /w/evil.js",
             "node --import=/w/evil.js /bin/tool",
             "node -r /w/evil.js /bin/tool",
             "node -e evil /bin/tool",
