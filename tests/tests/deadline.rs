@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::fs;
 use std::io;
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -75,9 +76,14 @@ fn changed(dir: &Path) -> Result<Vec<SystemTime>> {
 
 /// When the kernel made a connection that nothing was sent over, whenever it is accepted.
 fn begun(connection: &TcpStream) -> io::Result<SystemTime> {
-    use nix::{getsockopt_impl, sockopt_impl};
-    sockopt_impl!(TcpInfo, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, libc::tcp_info);
-    let info = nix::sys::socket::getsockopt(connection, TcpInfo)?;
+    // Older kernels have less of it, which nobody's wrapper takes. SAFETY: numbers, for which zeroes are valid.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut len = size_of_val(&info) as libc::socklen_t;
+    let (to, at) = ((&raw mut info).cast(), &raw mut len);
+    // SAFETY: the kernel writes `len` bytes of `info` at most.
+    if unsafe { libc::getsockopt(connection.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, to, at) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
     Ok(SystemTime::now() - Duration::from_millis(info.tcpi_last_data_sent.into()))
 }
 
