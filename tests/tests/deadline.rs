@@ -78,7 +78,7 @@ fn changed(dir: &Path) -> Result<Vec<SystemTime>> {
 fn begun(connection: &TcpStream) -> io::Result<SystemTime> {
     // Older kernels have less of it, which nobody's wrapper takes. SAFETY: numbers, for which zeroes are valid.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut len = size_of_val(&info) as libc::socklen_t;
+    let mut len = libc::socklen_t::try_from(size_of_val(&info)).map_err(io::Error::other)?;
     let (to, at) = ((&raw mut info).cast(), &raw mut len);
     // SAFETY: the kernel writes `len` bytes of `info` at most.
     if unsafe { libc::getsockopt(connection.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, to, at) } != 0 {
