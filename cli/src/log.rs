@@ -13,10 +13,11 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
-/// For a teller: standard error is the supervisor's log, and whoever writes sessions down may wait for a disk.
-pub fn teller() {
+/// For a teller, who may wait for a disk, and for a keeper, whom nobody is left to speak for: standard error is the supervisor's log.
+pub fn child() {
     let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
-    let log = log.with_writer(io::stderr).finish();
+    // A line that cannot be written must not end a process that others rest on.
+    let log = log.with_writer(io::stderr).log_internal_errors(false).finish();
     #[expect(clippy::let_underscore_must_use, reason = "a log that is there already writes the same")]
     let _ = log.with(filter(0, LevelFilter::INFO)).try_init();
 }

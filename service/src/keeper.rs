@@ -86,7 +86,7 @@ pub fn run(cgroups: &Path, prefix: &str, strays: u32) -> Result<(), Error> {
     // It goes with the supervisor, unless it is held.
     let strays = Strays::open(strays);
     if let Err(error) = &strays {
-        eprintln!("the keeper does not know for whom there was no room: {error}");
+        tracing::warn!(%error, "the keeper does not know for whom there was no room");
     }
     #[expect(clippy::let_underscore_must_use, reason = "who leads a session already is apart")]
     let _ = rustix::process::setsid();

@@ -178,6 +178,19 @@ fn whom_the_map_cannot_take_does_not_outlive_the_supervisor() -> Result<()> {
     Ok(())
 }
 
+/// What a keeper cannot do stands in the log of the supervisor, which is its standard error.
+#[test]
+fn a_keeper_says_what_it_cannot_do() -> Result<()> {
+    let world = World::new()?;
+    let place = world.path().display().to_string();
+    let args = ["keeper", "--cgroups", &place, "--prefix", "nobody", "--strays", "4294967295"];
+    let output = world.wardline(args.map(str::to_owned)).stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("WARN") && said.contains("does not know for whom there was no room"), "{said}");
+    Ok(())
+}
+
 #[test]
 fn a_client_that_is_killed_takes_its_session_along() -> Result<()> {
     let world = World::new()?;

@@ -50,9 +50,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Some(log::supervisor(cli.common.verbose))
         }
         Command::Doorkeeper(_) => Some(log::supervisor(cli.common.verbose)),
-        Command::Starter | Command::Keeper(_) | Command::Broker => None,
-        Command::Teller => {
-            log::teller();
+        Command::Starter | Command::Broker => None,
+        Command::Keeper(_) | Command::Teller => {
+            log::child();
             None
         }
         _ => {

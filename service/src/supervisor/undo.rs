@@ -65,7 +65,7 @@ fn tell_left_out(running: &Running) {
     let left_out = running.with(|live| live.take_left_out()).unwrap_or(0);
     if left_out > 0 {
         let note = format!(
-            "the session put more at closed places than is put aside: {} lie where the denials name",
+            "the session put more at closed places than is put aside: look at the places that the denials name (left there: {})",
             text::count(left_out, "thing")
         );
         tracing::error!(session = running.id(), "{note}");

@@ -135,7 +135,7 @@ impl Taking {
         let mut staged = self.shared.jewels.look(self.slot, guarded, refusals, &around)?;
         if let more @ 1.. = skipped().saturating_sub(before) {
             staged.coverage.warnings.push(format!(
-                "{} that rules close without a permission mark: an open of one is ended after the fact, not prevented",
+                "rules close {} without a permission mark: an open is ended after the fact, not prevented",
                 text::count(more as u64, "file")
             ));
         }
