@@ -1,7 +1,12 @@
 //! `cargo xtask bypasses`: writes docs/bypasses.md from what the last whole run of the tests saw of ways round the guard. Each
 //! such run compares the page with what it saw.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
+};
 
 use anyhow::{Context as _, Result};
 
@@ -113,11 +118,33 @@ impl Seen {
         let (page, kept) = (self.page(), kept()?);
         host::write(&kept, &page)?;
         let committed = fs::read_to_string(committed()?).unwrap_or_default();
-        Ok((committed != page).then(|| {
-            let differs = page.lines().find(|line| !committed.contains(*line)).unwrap_or("a row is gone");
+        Ok(difference(&committed, &page).map(|differs| {
             format!("docs/bypasses.md is stale; `cargo xtask bypasses` writes it from this run: {differs}")
         }))
     }
+}
+
+/// What one page says and the other does not. Tests that run at once end in no order, so that the order of the rows says
+/// nothing.
+fn difference(committed: &str, page: &str) -> Option<String> {
+    let (said, seen) = (rows(committed), rows(page));
+    let new = seen.difference(&said).map(|row| format!("seen and not on the page: {row}"));
+    let gone = said.difference(&seen).map(|row| format!("on the page and not seen: {row}"));
+    let all: Vec<String> = new.chain(gone).collect();
+    (!all.is_empty()).then(|| all.join("\n"))
+}
+
+/// A page's lines, each behind its heading.
+fn rows(page: &str) -> BTreeSet<String> {
+    let mut heading = "";
+    let mut rows = BTreeSet::new();
+    for line in page.lines() {
+        match line.strip_prefix("## ") {
+            Some(next) => heading = next,
+            None => drop(rows.insert(format!("{heading}: {line}"))),
+        }
+    }
+    rows
 }
 
 fn kept() -> Result<PathBuf> {
@@ -150,6 +177,35 @@ pub fn run(arguments: &Bypasses) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_stale_for_what_it_says_and_not_for_the_order_of_its_rows() {
+        let page = |lines: &[&str]| {
+            let mut seen = Seen::default();
+            lines.iter().for_each(|line| seen.see(line));
+            seen.page()
+        };
+        let (key, link) = (
+            "bypass | A | key | root | `tracepoint` | refused",
+            "bypass | A | link | root | `tracepoint` | refused",
+        );
+        let (elsewhere, happens) = (
+            "bypass | B | link | root | `tracepoint` | refused",
+            "bypass | A | link | root | `tracepoint` | **happens**",
+        );
+        assert_eq!(difference(&page(&[key, link]), &page(&[link, key])), None);
+        for (other, differs) in [
+            (&[key][..], "on the page and not seen: A: | link | root | refused | | | | |"),
+            (
+                &[key, happens],
+                "seen and not on the page: A: | link | root | **happens** | | | | |\non the page and not seen: A: | link | root | refused | | | | |",
+            ),
+        ] {
+            assert_eq!(difference(&page(&[key, link]), &page(other)).as_deref(), Some(differs));
+        }
+        // The same row under another heading is another row.
+        assert!(difference(&page(&[key, link]), &page(&[key, elsewhere])).is_some());
+    }
 
     #[test]
     fn a_way_is_a_row_and_each_kernel_a_cell() {
