@@ -15,6 +15,8 @@ use toml::de::{DeTable, DeValue};
 pub struct Configuration {
     /// How long recordings are kept.
     pub retention: Retention,
+    /// What sessions taught is learned by itself.
+    pub learns: bool,
     /// How much sessions may take of a user's store.
     pub quota: Quota,
     /// Processes and threads of a session.
@@ -24,7 +26,12 @@ pub struct Configuration {
 /// What is usual.
 impl Default for Configuration {
     fn default() -> Self {
-        Self { retention: Retention::default(), quota: Quota::default(), processes_max: PROCESSES_MAX }
+        Self {
+            retention: Retention::default(),
+            learns: false,
+            quota: Quota::default(),
+            processes_max: PROCESSES_MAX,
+        }
     }
 }
 
@@ -42,7 +49,7 @@ struct Setting {
 const AN_AGE: &str = "an age such as `\"90d\"`";
 const A_SIZE: &str = "a size such as `\"4G\"`";
 
-const SETTINGS: [Setting; 5] = [
+const SETTINGS: [Setting; 6] = [
     Setting {
         part: "retention",
         key: "older-than",
@@ -58,6 +65,15 @@ const SETTINGS: [Setting; 5] = [
         wants: A_SIZE,
         take: |of, value| {
             of.retention.max_bytes = Some(size(value.as_str()?).ok()?);
+            Some(())
+        },
+    },
+    Setting {
+        part: "learn",
+        key: "auto",
+        wants: "`true` or `false`",
+        take: |of, value| {
+            of.learns = value.as_bool()?;
             Some(())
         },
     },
@@ -203,6 +219,8 @@ mod tests {
         std::fs::write(&path, "[recording]\nsession-max = \"1M\"\n[session]\nprocesses-max = 7\n").unwrap();
         let quota = Quota { session_bytes: 1 << 20, ..usual.quota };
         assert_eq!(read(&path).unwrap(), Configuration { quota, processes_max: 7, ..usual });
+        std::fs::write(&path, "[learn]\nauto = true\n").unwrap();
+        assert_eq!(read(&path).unwrap(), Configuration { learns: true, ..usual });
         std::fs::write(&path, "[session]\nprocesses-max = 0x10\n").unwrap();
         assert_eq!(read(&path).unwrap(), Configuration { processes_max: 16, ..usual });
     }

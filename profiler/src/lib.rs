@@ -15,6 +15,7 @@ mod training;
 pub use corpus::{Recorded, workspace};
 pub use error::Error;
 pub use library::answers::{Answer, Says, is_answered};
+pub use library::history::{Became, Revision};
 pub use library::update::{Kept, Known};
 pub use library::{Entry, Library};
 pub use screen::{LOSS_SHARE_MAX, reason_to_leave_out};

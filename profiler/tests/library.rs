@@ -4,7 +4,7 @@
 
 use event::{AgentName, Tasks};
 use models::{Baseline, Models, Provenance};
-use profiler::{Error, Library};
+use profiler::{Became, Error, Library};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -147,4 +147,35 @@ fn an_unknown_task_gets_the_union_of_the_agents_tasks() {
     library.save(&baseline("other", "edit", 100)).unwrap();
     let union = library.union(&agent("codex")).unwrap().unwrap();
     assert_eq!((union.sessions, union.task.to_string().as_str()), (17, "edit+summarize"));
+}
+
+#[test]
+fn what_became_of_a_baseline_is_kept_and_the_one_before_it() {
+    let (directory, library) = library();
+    let (codex, edit) = (agent("codex"), tasks("edit"));
+    assert_eq!(library.history().unwrap(), []);
+    library.save(&baseline("codex", "edit", 3)).unwrap();
+    assert_eq!(library.former(&codex, &edit).unwrap(), None);
+    library.clone().by_itself().save(&baseline("codex", "edit", 4)).unwrap();
+    assert_eq!(library.former(&codex, &edit).unwrap().unwrap().sessions, 3);
+    library.remove(&codex, &edit, 7).unwrap();
+    let told: Vec<_> = library
+        .history()
+        .unwrap()
+        .into_iter()
+        .map(|revision| (revision.at_unix_ns, revision.became, revision.sessions, revision.by_itself))
+        .collect();
+    assert_eq!(
+        told,
+        [(1, Became::Made, 3, false), (1, Became::Updated, 4, true), (7, Became::Removed, 0, false)]
+    );
+    let root = directory.path().join("wardline");
+    assert_eq!(mode(&root.join("history")), 0o600);
+    assert_eq!(mode(&root.join("former/codex/edit.baseline")), 0o600);
+    // No baseline rests on it: one that cannot be read is begun anew.
+    fs::write(root.join("history"), b"no list").unwrap();
+    assert!(library.history().is_err());
+    library.save(&baseline("codex", "edit", 5)).unwrap();
+    assert_eq!(library.history().unwrap().len(), 1);
+    assert_eq!(library.load(&codex, &edit).unwrap().sessions, 5);
 }

@@ -1,5 +1,5 @@
 //! The starter: a process that the supervisor starts before it gives up starting programs itself, and that starts its children
-//! for it. It is told which of the five it is to be, never a program or a path of one, and hands over what they get as standard
+//! for it. It is told which of the six it is to be, never a program or a path of one, and hands over what they get as standard
 //! input and output. They are the supervisor's own children (clone(2), `CLONE_PARENT`), which waits for them and ends them.
 //!
 //! It decides nothing, and ends with the supervisor. When it ends before, the supervisor could start nobody any more, and ends.
@@ -8,6 +8,7 @@ pub mod process;
 
 use crate::Error;
 use bstr::BString;
+use event::AgentName;
 use guard::child::Child;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub(crate) enum Order {
     Broker,
     /// Standard input: the supervisor.
     Teller,
+    /// It learns what sessions of a user's agent taught.
+    Train { uid: u32, agent: AgentName },
     /// Standard output and error: the user's.
     Read { args: Vec<String>, uid: u32 },
 }

@@ -121,7 +121,13 @@ fn recordings_without_a_task_make_no_baseline_unasked() -> Result<()> {
         format!("{}{}", String::from_utf8_lossy(&trained.stdout), String::from_utf8_lossy(&trained.stderr));
     assert_eq!(trained.status.code(), Some(125), "{said}");
     assert!(said.contains("3 sessions without a task") && said.contains("--task unknown`"), "{said}");
-    assert_eq!(json(&world.run(["baselines", "--json"])?)?, Value::Array(Vec::new()));
+    let listed = json(&world.run(["baselines", "--json"])?)?;
+    let row = &listed[0];
+    assert_eq!(
+        (&row["task"], &row["state"], &row["sessions"]),
+        (&"unknown".into(), &"observing".into(), &3.into())
+    );
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
     let trained = world.run(["train", "--json", "--task", "unknown"])?;
     let made = json(&trained)?;
     assert_eq!((trained.status.code(), &made[0]["task"]), (Some(0), &"unknown".into()), "{made}");

@@ -2,12 +2,13 @@
 
 /// A number with its noun: `1 file`, `2 files`, `1,234 processes`.
 pub fn count(number: u64, noun: &str) -> String {
-    let ending = match number {
-        1 => "",
-        _ if noun.ends_with('s') => "es",
-        _ => "s",
-    };
-    format!("{} {noun}{ending}", thousands(number))
+    let number_said = thousands(number);
+    match noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])) {
+        _ if number == 1 => format!("{number_said} {noun}"),
+        Some(stem) => format!("{number_said} {stem}ies"),
+        None if noun.ends_with('s') => format!("{number_said} {noun}es"),
+        None => format!("{number_said} {noun}s"),
+    }
 }
 
 /// A number with commas.
@@ -32,6 +33,9 @@ mod tests {
         assert_eq!(count(0, "file"), "0 files");
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(2, "process"), "2 processes");
+        assert_eq!(count(1, "repository"), "1 repository");
+        assert_eq!(count(3, "repository"), "3 repositories");
+        assert_eq!(count(3, "day"), "3 days");
         assert_eq!(count(1_234_567, "event"), "1,234,567 events");
         assert_eq!([999, 1000, 100_000].map(thousands), ["999", "1,000", "100,000"]);
     }

@@ -1,34 +1,27 @@
-//! `wardline baselines` and `wardline baseline show`: what was learned, readable. Also where the supervisor gets
-//! baselines from.
+//! `wardline baseline`: what was learned, readable. Also where the supervisor gets baselines from.
 
+mod difference;
+mod history;
+mod list;
 mod shown;
+mod which;
 
-use super::{reading, trial};
+use super::reading;
 use anyhow::Result;
-use command::table;
+use command::State;
 use command::user;
-use command::{Exit, State};
 use command::{print_line, print_text};
-use event::{AgentName, NoName, TaskName, Tasks};
+use difference::Compared;
+use event::{AgentName, TaskName};
 use models::Baseline;
 use profiler::Library;
 use serde::Serialize;
 use shown::Learned;
-use std::fmt;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::Arc;
+use which::Which;
 
-/// Arguments of `baselines`.
-#[derive(Debug, clap::Args)]
-pub struct ListArgs {
-    /// One JSON array
-    #[arg(long)]
-    pub json: bool,
-    /// Whose baselines
-    #[arg(long)]
-    pub user: Option<String>,
-}
+pub use list::{ListArgs, list};
 
 /// Arguments of `baseline`.
 #[derive(Debug, clap::Args)]
@@ -53,29 +46,36 @@ pub enum Verb {
         #[arg(long)]
         user: Option<String>,
     },
-}
-
-/// A baseline as its user names it.
-#[derive(Clone, Debug)]
-pub struct Which {
-    agent: AgentName,
-    task: Tasks,
-}
-
-impl FromStr for Which {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (agent, task) = text.split_once('/').ok_or("no AGENT/TASK: `wardline baselines` lists them")?;
-        let told = |error: NoName| error.to_string();
-        Ok(Self { agent: agent.parse().map_err(told)?, task: task.parse().map_err(told)? })
-    }
-}
-
-impl fmt::Display for Which {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.agent, self.task)
-    }
+    /// Say what a baseline allows that the one before it did not, and the other way round; or how two baselines differ
+    #[command(
+        after_help = "Examples:\n  sudo wardline baseline diff codex/edit              what the last training changed\n  sudo wardline baseline diff codex/edit codex/test   how two tasks differ"
+    )]
+    Diff {
+        /// AGENT/TASK
+        baseline: Which,
+        /// The second one; the first one's last revision is compared with the one before it otherwise
+        other: Option<Which>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+        /// Whose baselines
+        #[arg(long)]
+        user: Option<String>,
+    },
+    /// List what has become of baselines, and by what evidence
+    #[command(
+        after_help = "Examples:\n  sudo wardline baseline log\n  sudo wardline baseline log codex/edit"
+    )]
+    Log {
+        /// AGENT/TASK; all of them otherwise
+        baseline: Option<Which>,
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+        /// Whose baselines
+        #[arg(long)]
+        user: Option<String>,
+    },
 }
 
 /// The users' libraries, for the supervisor.
@@ -116,93 +116,48 @@ impl service::supervisor::Baselines for Source {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Row {
-    agent: AgentName,
-    task: Tasks,
-    sessions: usize,
-    tokens: u64,
-    trained_at_unix_ns: i64,
-    /// What it does unless it is forced.
-    state: Option<models::State>,
-    trial: Option<models::Trial>,
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-/// Lists them; one that cannot be read is listed with why.
-pub fn list(state: &State, args: &ListArgs) -> Result<ExitCode> {
-    let line = if args.json { vec!["baselines", "--json"] } else { vec!["baselines"] };
-    if let Some(code) = reading::through_supervisor(state, args.user.as_deref(), &line, None)? {
-        return Ok(code);
-    }
-    let library = Library::new(state.user(user::owner(args.user.as_deref(), state)?));
-    let rows: Vec<Row> = library
-        .list()?
-        .into_iter()
-        .map(|entry| {
-            let loaded = library.load(&entry.agent, &entry.task);
-            let baseline = loaded.as_ref().ok();
-            Row {
-                sessions: baseline.map_or(0, |b| b.sessions),
-                tokens: baseline.map_or(0, |b| b.tokens),
-                trained_at_unix_ns: baseline.map_or(0, |b| b.trained_at_unix_ns),
-                state: baseline.map(Baseline::state),
-                trial: baseline.map(|b| b.trial.clone()),
-                error: loaded.as_ref().err().map(ToString::to_string),
-                path: entry.path.display().to_string(),
-                agent: entry.agent,
-                task: entry.task,
-            }
-        })
-        .collect();
-    if args.json {
-        print_line!("{}", serde_json::to_string_pretty(&rows)?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    if rows.is_empty() {
-        print_line!("there is no baseline yet: `wardline train` makes them of recorded sessions");
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut table = table::table(&["baseline", "sessions", "operations", "trained", "state", ""]);
-    for row in rows {
-        let name = format!("{}/{}", row.agent, row.task);
-        table.add_row(match row.error {
-            // Nothing of it can be trusted, its numbers neither.
-            Some(error) => [name, String::new(), String::new(), String::new(), String::new(), error],
-            None => [
-                name,
-                row.sessions.to_string(),
-                text::thousands(row.tokens),
-                table::time(row.trained_at_unix_ns),
-                row.state.map_or(String::new(), |state| state.name().to_owned()),
-                row.trial.map_or(String::new(), |trial| trial::short(&trial)),
-            ],
-        });
-    }
-    print_line!("{}", table::plain(&table));
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Shows one.
+/// Shows one, what has become of it, or how it differs from another one.
 pub fn run(state: &State, args: &Args) -> Result<ExitCode> {
-    let Verb::Show { baseline, json, user } = &args.verb;
-    let named = baseline.to_string();
-    let mut line = vec!["baseline", "show", &named];
-    line.extend(json.then_some("--json"));
-    if let Some(code) = reading::through_supervisor(state, user.as_deref(), &line, None)? {
+    let (line, user) = match &args.verb {
+        Verb::Show { baseline, json, user } => (line("show", [Some(baseline), None], *json), user),
+        Verb::Diff { baseline, other, json, user } => {
+            (line("diff", [Some(baseline), other.as_ref()], *json), user)
+        }
+        Verb::Log { baseline, json, user } => (line("log", [baseline.as_ref(), None], *json), user),
+    };
+    let words: Vec<&str> = line.iter().map(String::as_str).collect();
+    if let Some(code) = reading::through_supervisor(state, user.as_deref(), &words, None)? {
         return Ok(code);
     }
     let library = Library::new(state.user(user::owner(user.as_deref(), state)?));
-    let shown = match library.load(&baseline.agent, &baseline.task) {
-        Err(error @ profiler::Error::Missing { .. }) => return Err(Exit::Usage.error(error.to_string())),
-        other => other?,
-    };
-    if *json {
-        print_line!("{}", serde_json::to_string_pretty(&Learned::of(&shown))?);
+    match &args.verb {
+        Verb::Show { baseline, json, .. } => {
+            let shown = baseline.load(&library)?;
+            print(*json, &Learned::of(&shown), shown::text)
+        }
+        Verb::Diff { baseline, other, json, .. } => {
+            let compared = Compared::of(&library, baseline, other.as_ref())?;
+            print(*json, &compared, difference::text)
+        }
+        Verb::Log { baseline, json, .. } => {
+            let revisions = history::of(library.history()?, baseline.as_ref());
+            print(*json, &revisions, |revisions| history::text(revisions))
+        }
+    }
+}
+
+/// The command line of a verb, for the supervisor.
+fn line(verb: &str, named: [Option<&Which>; 2], json: bool) -> Vec<String> {
+    let named = named.into_iter().flatten().map(ToString::to_string);
+    let head = ["baseline".to_owned(), verb.to_owned()];
+    head.into_iter().chain(named).chain(json.then(|| "--json".to_owned())).collect()
+}
+
+fn print<T: Serialize>(json: bool, shown: &T, text: impl FnOnce(&T) -> String) -> Result<ExitCode> {
+    if json {
+        print_line!("{}", serde_json::to_string_pretty(shown)?);
     } else {
-        print_text!("{}", shown::text(&Learned::of(&shown)));
+        print_text!("{}", text(shown));
     }
     Ok(ExitCode::SUCCESS)
 }

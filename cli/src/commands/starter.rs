@@ -18,6 +18,7 @@ pub fn run(state: &State) -> Result<ExitCode> {
         doorkeeper: super::doorkeeper::command(),
         broker: super::broker::command(),
         teller: super::teller::command(),
+        train: super::train::command(state),
         read: super::reading::command(state),
     })?;
     Ok(ExitCode::SUCCESS)

@@ -47,6 +47,7 @@ pub fn run(state: &State, args: &Args) -> Result<()> {
         state: state.root().to_owned(),
         idle: (!args.stay).then(|| Duration::from_secs(args.idle)),
         retention: configuration.retention,
+        learns: configuration.learns,
         quota: configuration.quota,
         processes_max: configuration.processes_max,
         without_lsm: args.without_lsm,

@@ -78,7 +78,7 @@ fn sessions(number: usize) -> String {
     count(number as u64, "session")
 }
 
-fn verb(reach: Reach) -> &'static str {
+pub fn verb(reach: Reach) -> &'static str {
     match reach {
         Reach::Read => "read",
         Reach::Write => "change",

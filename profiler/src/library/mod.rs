@@ -5,6 +5,7 @@
 //! ROOT/key                             32 random bytes, made with the first baseline
 //! ROOT/answers                         what was answered to refusals: see answers.rs
 //! ROOT/counters                        for each baseline the counter it was last saved with
+//! ROOT/history, ROOT/former            how they came about: see history.rs
 //! ```
 //!
 //! Everything is mode 0600 (directories 0700), owned by who saves, and replaced atomically. A baseline whose counter is
@@ -12,6 +13,7 @@
 //! owner, and is not defended against.
 
 pub(crate) mod answers;
+pub(crate) mod history;
 pub(crate) mod update;
 
 use crate::Error;
@@ -41,12 +43,19 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub struct Library {
     root: PathBuf,
+    is_by_itself: bool,
 }
 
 impl Library {
     /// The library in this directory, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), is_by_itself: false }
+    }
+
+    /// The same, for who trains without being asked.
+    #[must_use]
+    pub fn by_itself(self) -> Self {
+        Self { is_by_itself: true, ..self }
     }
 
     /// The file of a baseline, whether there is one or not.
@@ -133,19 +142,24 @@ impl Library {
         };
         let bytes =
             encode(baseline, &key, counter).map_err(|error| Error::Format { path: path.clone(), error })?;
+        let former = file::read_private(&path, models::format::SIZE_MAX).unwrap_or_default();
         // The baseline first: a crash in between leaves one that is newer than noted, which is no roll-back.
         file::replace(&path, &bytes)?;
         counters.insert((baseline.agent.clone(), baseline.task.clone()), counter);
         self.write_counters(&counters)?;
+        self.note_saved(baseline, former);
         Ok(path)
     }
 
-    /// Removes a baseline. Its counter stays noted.
-    pub fn remove(&self, agent: &AgentName, task: &Tasks) -> Result<(), Error> {
+    /// Removes a baseline, at a time in ns since 1970. Its counter stays noted.
+    pub fn remove(&self, agent: &AgentName, task: &Tasks, now_unix_ns: i64) -> Result<(), Error> {
         let path = self.path(agent, task)?;
         let _lock = file::lock(&self.root)?;
         match std::fs::remove_file(&path) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.note_removed(agent, task, now_unix_ns);
+                Ok(())
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(Error::Missing { agent: agent.clone(), task: task.clone(), path })
             }

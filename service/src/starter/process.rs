@@ -25,6 +25,8 @@ pub struct Commands {
     pub broker: Vec<OsString>,
     /// It becomes [`crate::teller::process::run`].
     pub teller: Vec<OsString>,
+    /// It trains a user's agent; which and whose follows.
+    pub train: Vec<OsString>,
     /// It reads for users without root's rights; the arguments follow.
     pub read: Vec<OsString>,
 }
@@ -83,6 +85,11 @@ impl Commands {
             Order::Teller => {
                 let mut command = of(&self.teller)?;
                 command.stdin(fds.next()?).env_clear();
+                Some(command)
+            }
+            Order::Train { uid, agent } => {
+                let mut command = of(&self.train)?;
+                command.arg(format!("--agent={agent}")).arg("--user").arg(uid.to_string());
                 Some(command)
             }
             Order::Read { args, uid } => {

@@ -62,12 +62,16 @@ pub(super) fn close(
     undo::finish(running);
     let live = running.take();
     shared.sessions.remove(running.slot);
+    let agent = live.as_ref().map(|live| live.meta().agent.clone());
     let mut report = live.map(|live| sum_up(live, status));
     if let Err(error) = running.teller.flush() {
         tracing::error!(session = running.id(), %error, "the session was not written to its end");
         if let Some(report) = &mut report {
             report.notes.push(format!("the session was not written down to its end: {error}"));
         }
+    }
+    if let Some(agent) = agent.filter(|_| shared.setup.learns) {
+        shared.learning.note(running.uid, &agent);
     }
     // What a session held lies in pieces between what others hold: the allocator would keep it.
     give_back();

@@ -15,6 +15,7 @@ mod client;
 mod end;
 mod exchange;
 mod keys;
+mod learn;
 mod lease;
 mod machine;
 mod notices;
@@ -37,6 +38,7 @@ use crate::Error;
 use crate::starter::Starter;
 use armer::Armer;
 use exchange::{SILENCE, UNREAD};
+use learn::Learning;
 use notices::Notices;
 #[cfg(test)]
 pub(crate) use notices::of_request;
@@ -105,6 +107,7 @@ pub fn serve(setup: Setup) -> Result<(), Error> {
         patience: Arc::default(),
         waiting: Mutex::default(),
         places: Arc::default(),
+        learning: Learning::default(),
         stop: AtomicBool::new(false),
         setup,
     });
@@ -192,8 +195,11 @@ fn accept_all(shared: &Arc<Shared>, listeners: [UnixListener; 2]) -> std::io::Re
             lease::look_after_keeper(shared);
             lease::look_after_doorkeeper(shared);
             shared.tellers.look_after();
+            let learns = shared.learning.look_after();
             if !shared.sessions.is_empty() || !shared.armer.is_idle() {
                 busy = Instant::now();
+            } else if learns && busy.elapsed() >= learn::QUIET {
+                shared.learning.go_on(&shared.starter);
             } else if busy.elapsed() >= retention::QUIET
                 && pruned.is_none_or(|pruned| pruned.elapsed() >= retention::INTERVAL)
             {
@@ -201,7 +207,8 @@ fn accept_all(shared: &Arc<Shared>, listeners: [UnixListener; 2]) -> std::io::Re
                 let shared = Arc::clone(shared);
                 tokio::task::spawn_blocking(move || shared.setup.retention.keep_to(&shared.setup.state));
             }
-            if shared.setup.idle.is_some_and(|idle| busy.elapsed() >= idle)
+            if !learns
+                && shared.setup.idle.is_some_and(|idle| busy.elapsed() >= idle)
                 && shared.sessions.close_if_empty()
             {
                 tracing::info!("no session for a while");

@@ -37,6 +37,8 @@ pub struct Setup {
     pub idle: Option<Duration>,
     /// How long recordings are kept.
     pub retention: Retention,
+    /// What sessions taught is learned by itself.
+    pub learns: bool,
     /// How much sessions may take of a user's store.
     pub quota: Quota,
     /// How many processes and threads a session may have.

@@ -1,6 +1,7 @@
 //! What all threads of the supervisor share.
 
 use super::armer::Armer;
+use super::learn::Learning;
 use super::machine::Machine;
 use super::notices::Notices;
 use super::peer::Peer;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     /// Clients that wait until the supervisor has ended.
     pub(super) waiting: Mutex<Vec<UnixStream>>,
     pub(super) places: Arc<Places>,
+    /// What sessions taught is learned by itself.
+    pub(super) learning: Learning,
     pub(super) stop: AtomicBool,
 }
 
