@@ -15,7 +15,6 @@ pub mod channel;
 mod channels;
 pub mod cluster;
 pub mod corpus;
-mod difference;
 mod facts;
 pub mod format;
 pub mod group;
@@ -46,7 +45,6 @@ mod words;
 
 pub use allowed::Allowed;
 pub use baseline::{Baseline, Provenance, SESSIONS_MIN, State, Unfit};
-pub use difference::{Difference, Differing};
 pub use format::{Expected, FormatError, decode, encode};
 pub use learned::{ACTION_ORDER, Background, Models, SYSCALL_ORDER, TOKEN_ORDER};
 pub use novelty::{Novelty, Region};

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod corpus;
+mod difference;
 mod error;
 mod file;
 mod library;
@@ -13,6 +14,7 @@ mod session;
 mod training;
 
 pub use corpus::{Recorded, workspace};
+pub use difference::{Difference, Differing};
 pub use error::Error;
 pub use library::answers::{Answer, Says, is_answered};
 pub use library::history::{Became, Revision};

@@ -1,11 +1,14 @@
 //! What the shipped rules close is tried, place by place, by a user in an enforced session without a baseline; and what lies
-//! beside it goes on. `WARDLINE_PLACES` names another list in the form of `places.txt`: its figures are printed, and only
-//! that none that should be open is closed is asserted.
+//! beside it goes on. `WARDLINE_PLACES` names another list in the form of `places.txt`: what came of each of its places is printed,
+//! with the rule that speaks (`cargo xtask coverage`), and only that none that should be open is closed is asserted.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::World;
+use end_to_end::scene::can_refuse;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 
 /// What came of one attempt.
@@ -17,6 +20,16 @@ enum Came {
     Stopped,
     /// It went on.
     Open,
+}
+
+impl fmt::Display for Came {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Came::Refused => "refused",
+            Came::Stopped => "happened and stopped",
+            Came::Open => "open",
+        })
+    }
 }
 
 /// Tries each place of a list, in a process of its own: place by place `STATUS LETTER PATH`.
@@ -68,22 +81,22 @@ fn tried(list: &str) -> Result<BTreeMap<(String, String), Came>> {
     Ok(came)
 }
 
-/// A table by kind.
-fn table(list: &str, came: &BTreeMap<(String, String), Came>) -> String {
-    let mut kind = "places";
-    let mut rows: BTreeMap<(&str, &str), [usize; 3]> = BTreeMap::new();
-    for line in list.lines() {
-        if let Some(name) = line.strip_prefix("# ").filter(|name| !name.contains(' ')) {
-            kind = name;
-        } else if let Some((what, path)) = is_place(line) {
-            let came = came[&(what.to_owned(), path.to_owned())];
-            rows.entry((kind, what)).or_default()[came as usize] += 1;
-        }
+/// Says what came of each place, and which rule speaks: `place TIER | LETTER | PATH | FATE | KIND | RULE | WHY`.
+fn say(came: &BTreeMap<(String, String), Came>) -> Result<()> {
+    let world = World::new()?;
+    let home = world.home();
+    let workspace = home.join("work");
+    let tier = if can_refuse() { "lsm" } else { "tracepoint" };
+    for ((what, path), came) in came {
+        let of = [home.join(path), home.to_owned(), workspace.clone()].map(|path| path.display().to_string());
+        let line = ["policy", "explain", &of[0], "--home", &of[1], "--workspace", &of[2], "--json"];
+        let met: Value = serde_json::from_slice(&world.run(line)?.stdout)?;
+        let first = met.as_array().and_then(|rules| rules.first());
+        let text = |name: &str| first.and_then(|rule| rule[name].as_str()).unwrap_or("-");
+        let kind = text("file").rsplit('/').next().and_then(|file| file.strip_suffix(".toml")).unwrap_or("-");
+        println!("place {tier} | {what} | {path} | {came} | {kind} | {} | {}", text("id"), text("why"));
     }
-    let rows = rows.iter().map(|((kind, what), [refused, stopped, open])| {
-        format!("{kind:16} {what} refused {refused:4} stopped {stopped:4} open {open:4}")
-    });
-    rows.collect::<Vec<_>>().join("\n")
+    Ok(())
 }
 
 #[test]
@@ -92,7 +105,9 @@ fn what_the_rules_close_is_refused_and_what_lies_beside_it_goes_on() -> Result<(
     let other = std::env::var_os("WARDLINE_PLACES").map(fs::read_to_string).transpose()?;
     let list = other.as_deref().unwrap_or(own);
     let came = tried(list)?;
-    println!("{}", table(list, &came));
+    if other.is_some() {
+        say(&came)?;
+    }
     let wrong: Vec<_> = came
         .iter()
         .filter(|((what, _), came)| match &**what {

@@ -16,6 +16,7 @@ mod bench;
 mod bypasses;
 #[cfg(test)]
 mod circles;
+mod coverage;
 #[cfg(test)]
 mod documents;
 mod ebpf;
@@ -68,6 +69,8 @@ enum Job {
     Bench(bench::Job),
     /// Write the page of ways round the guard, from what the last whole run of the tests saw
     Bypasses(bypasses::Bypasses),
+    /// Write what the shipped rules close of a list of places, from trying them in both tiers
+    Coverage(coverage::Coverage),
     /// Write the table of what is told, from what its test sees in each tier
     Operations,
     /// Draw what the demo prints, for the README
@@ -99,6 +102,7 @@ fn run(job: &Job) -> Result<i32> {
         Job::Vm(job) => vm::run(job),
         Job::Bench(job) => bench::run(job).map(|()| 0),
         Job::Bypasses(arguments) => bypasses::run(arguments).map(|()| 0),
+        Job::Coverage(arguments) => coverage::run(&arguments).map(|()| 0),
         Job::Operations => operations::run().map(|()| 0),
         Job::Picture(arguments) => picture::run(arguments).map(|()| 0),
         Job::Redcode(arguments) => redcode::run(arguments),

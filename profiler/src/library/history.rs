@@ -7,9 +7,9 @@
 //! ```
 
 use super::Library;
-use crate::{Error, file};
+use crate::{Difference, Error, file};
 use event::{AgentName, Tasks};
-use models::{Baseline, Difference, State};
+use models::{Baseline, State};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -4,8 +4,8 @@ use super::which::Which;
 use crate::commands::trial;
 use anyhow::Result;
 use command::{Exit, add_line};
-use models::{Baseline, Difference, Differing};
-use profiler::Library;
+use models::Baseline;
+use profiler::{Difference, Differing, Library};
 use serde::Serialize;
 use text::count;
 

@@ -1,7 +1,7 @@
 //! What one baseline allows and another does not.
 
-use crate::{Baseline, words};
 use event::{Place, Reach};
+use models::{Baseline, words};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
