@@ -1,4 +1,4 @@
-//! What the user is told of a baseline that only watches, before the command starts.
+//! The message about a baseline that only watches, before the command starts.
 
 use models::Baseline;
 

@@ -1,4 +1,4 @@
-//! What the score costs: `cargo bench -p models`.
+//! The cost of the score: `cargo bench -p models`.
 //!
 //! Made-up sessions of an agent (`fixtures/src/synthetic.rs`) go through the score that guards, one after the other as one long
 //! session. Beside it stands stide's look-up: whether the last six raw calls of a thread were ever seen, in a hash set.

@@ -1,6 +1,6 @@
-//! What the shipped rules close is tried, place by place, by a user in an enforced session without a baseline; and what lies
-//! beside it goes on. `WARDLINE_PLACES` names another list in the form of `places.txt`: its figures are printed, and only
-//! that none that should be open is closed is asserted.
+//! The places of the shipped rules are tried, place by place, by a user in an enforced session without a baseline; and what
+//! lies beside it goes on. `WARDLINE_PLACES` names another list in the form of `places.txt`: its figures are printed, and
+//! only that none that should be open is closed is asserted.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 
 use anyhow::{Context, Result, ensure};

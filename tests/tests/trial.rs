@@ -1,5 +1,5 @@
-//! What `train` says of sessions that a baseline has not seen, and what follows: such a baseline only watches. And what a user
-//! answers to what one refuses.
+//! The trial of `train` on sessions that a baseline has not seen, and its consequence: such a baseline only watches. And
+//! what a user answers to what one refuses.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 
 use anyhow::{Context, Result};

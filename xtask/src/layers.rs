@@ -1,5 +1,5 @@
-//! What stands on what: the crates that know no kernel link nothing that loads into one, and root's program links nothing of
-//! the laboratory.
+//! A test of the dependencies of crates: those that know no kernel link nothing that loads into one, and root's program
+//! links nothing of the laboratory.
 
 use crate::host;
 use std::collections::BTreeSet;

@@ -25,7 +25,7 @@ pub struct ListArgs {
     /// One JSON array
     #[arg(long)]
     pub json: bool,
-    /// Whose baselines
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }
@@ -33,7 +33,7 @@ pub struct ListArgs {
 /// Arguments of `baseline`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do with it
+    /// The operation
     #[command(subcommand)]
     pub verb: Verb,
 }
@@ -41,7 +41,7 @@ pub struct Args {
 /// What can be done with a baseline.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
-    /// Show what was learned: directories, programs, hosts, calibration
+    /// Show directories, programs, hosts and calibration
     #[command(after_help = "Examples:\n  sudo wardline baseline show codex/edit")]
     Show {
         /// AGENT/TASK
@@ -49,7 +49,7 @@ pub enum Verb {
         /// One JSON object
         #[arg(long)]
         json: bool,
-        /// Whose baseline
+        /// The user, by name or uid; the invoking user otherwise
         #[arg(long)]
         user: Option<String>,
     },

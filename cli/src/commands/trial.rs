@@ -1,4 +1,4 @@
-//! What a baseline would have refused sessions that it had not seen, in words.
+//! The result of a baseline's trial, in words.
 
 use command::add_text;
 use event::{AgentName, Reach, TaskName, Tasks};

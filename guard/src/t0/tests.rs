@@ -1,4 +1,4 @@
-//! What is labelled in a home with everything that homes have.
+//! Tests of the labels in a realistic home.
 #![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use super::arming::socket_path;

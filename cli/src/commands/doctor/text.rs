@@ -1,4 +1,4 @@
-//! What was found, for people: on one page, or whole.
+//! The findings as text: on one page, or complete.
 
 use super::findings::Findings;
 use command::table;

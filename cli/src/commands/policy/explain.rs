@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// A path, or an address
     place: String,
-    /// The home that it is in, if it is not yours
+    /// The home of the path, if it is not yours
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
     /// The session's workspace

@@ -1,4 +1,4 @@
-//! What a session did, folded into a page: programs, what was changed, who was talked to, and what was refused.
+//! A session as a page: programs, changes, hosts and refusals.
 
 use super::entry::Entry;
 use crate::commands::denials::{self, Denial};
