@@ -10,7 +10,7 @@ const HEAD: &str = "\
 # What is closed, and why
 
 Wardline's own rules (`policy/shipped/*.toml`), as `wardline policy list` shows them. They hold in every session from its first \
-instruction on, whatever a baseline allows, unless one of [your own rules](usage.md#rules-of-ones-own) cancels a rule that is not final. \
+instruction on, whatever a baseline allows, unless one of [your own rules](usage.md#your-own-rules) cancels a rule that is not final. \
 This page is generated from them.
 
 A place in the home is closed with everything below it, also if a variable such as `XDG_CONFIG_HOME` or `CODEX_HOME` moves it, \

@@ -1,4 +1,4 @@
-//! `wardline policy`: the rules that hold, which of them meet a place, and rules of one's own.
+//! `wardline policy`: the rules that hold, which of them meet a place, and users' rules.
 
 pub mod apply;
 mod diff;
@@ -26,9 +26,9 @@ use std::process::ExitCode;
 /// Arguments of `policy`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The rules hold in every session from its first instruction on, whatever was learned. Rules of one's own come upon the shipped ones: \
-root's for everybody, in `/etc/wardline/policy.d/*.toml`, and each user's, in `/etc/wardline/users/UID.toml`, which `allow`, `lend` and `deny` write. Any rule that denies refuses; one that allows \
-takes back what an earlier layer refuses at exactly its place and does not call final. A mistake in such a file stops the start of every session (exit code 122).\n\nExamples:\n  wardline policy list\n  wardline policy show ssh\n  wardline policy explain ~/.netrc\n  wardline policy explain 169.254.169.254\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy deny ~/customers\n  wardline policy check rules.toml"
+    after_help = "The rules hold in every session from its first instruction on, whatever a baseline allows. The machine's rules, in \
+`/etc/wardline/policy.d/*.toml`, and each user's, in `/etc/wardline/users/UID.toml`, add to the shipped ones; `allow`, `lend` and `deny` write the user's. A rule that denies refuses; one that allows \
+cancels rules of earlier layers at exactly its place, unless they are final. While such a file has an error, no session starts (exit code 122).\n\nExamples:\n  wardline policy list\n  wardline policy show ssh\n  wardline policy explain ~/.netrc\n  wardline policy explain 169.254.169.254\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy deny ~/customers\n  wardline policy check rules.toml"
 )]
 pub struct Args {
     /// The operation

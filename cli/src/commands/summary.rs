@@ -89,7 +89,7 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
     if report.lost > 0 || report.unresolved > 0 {
         add_line!(
             out,
-            "  {} {} lost, {} without a path: what was not seen was not judged",
+            "  {} {} lost, {} without a path: unseen operations were not judged",
             style::warning("blind     "),
             count(report.lost, "record"),
             count(report.unresolved, "operation"),
@@ -149,7 +149,7 @@ fn denials(out: &mut String, report: &Report) {
     }
     if !report.denials.is_empty() {
         let session = &report.session;
-        add_line!(out, "             by which program, and what can be done: `wardline why {session}`");
+        add_line!(out, "             program and remedy: `wardline why {session}`");
     }
 }
 
