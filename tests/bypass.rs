@@ -1,5 +1,5 @@
-//! What comes of ways round the guard: tests say what they saw of each, and docs/bypasses.md is what they said. A run of all
-//! tests compares the page with that.
+//! Results of ways round the guard: tests report each, and docs/bypasses.md collects the reports. A run of all tests
+//! compares the page with that.
 
 use crate::scene::{can_refuse, kernel};
 use std::fmt;

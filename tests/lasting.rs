@@ -38,7 +38,9 @@ pub(crate) fn state() -> Result<PathBuf> {
         return Ok(lasting.state.clone());
     }
     let state = tempfile::Builder::new().prefix("wardline-test-state-").tempdir()?.keep();
-    let shell = world::environment(&mut Command::new("sh"))
+    let shell = Command::new("sh")
+        .env_clear()
+        .envs(world::environment())
         .args(["-c", UNTIL_INPUT_ENDS])
         .arg(world::wardline())
         .arg(&state)

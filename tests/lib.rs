@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: the binary, a throw-away world for it, and a terminal.
+//! Helpers of the end-to-end tests: the binary, a throw-away home for it, and a terminal.
 //!
 //! The tests drive the binary as users do, as root, against the running kernel; so they run as well in a virtual machine
 //! that has bash, coreutils and git and nothing else.

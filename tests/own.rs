@@ -1,4 +1,4 @@
-//! Rules of one's own, in a world that does not touch this machine's.
+//! Users' rules, in a world that does not touch this machine's.
 
 use crate::World;
 use anyhow::Result;

@@ -1,4 +1,4 @@
-//! What root in a session does to the guard itself, by the kernel's own interfaces.
+//! Attempts of root in a session against the guard itself, by the kernel's own interfaces.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Error, Write};

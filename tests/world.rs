@@ -2,11 +2,12 @@
 //! and its sessions with it, also when a test panics.
 
 use anyhow::{Context, Result, ensure};
-use std::ffi::OsStr;
+use datasets::Wardline;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -131,15 +132,13 @@ impl World {
 
     /// The same with a copy of the binary.
     pub fn wardline_of<S: AsRef<OsStr>>(&self, program: &Path, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(program);
+        let mut command = self.driven(program).command();
+        command.args(args).current_dir(self.workspace());
         command
-            .arg("--state-dir")
-            .arg(self.state())
-            .args(args)
-            .current_dir(self.workspace())
-            .stdin(Stdio::null());
-        environment(&mut command);
-        command
+    }
+
+    fn driven(&self, program: &Path) -> Wardline {
+        Wardline::new(program, self.state()).envs(environment())
     }
 
     /// The arguments of `record` or `enforce` as this world's user, up to the command.
@@ -189,13 +188,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        let wardline = self.driven(&wardline());
         if self.shared.is_none() {
-            let _ = self
-                .wardline(["stop", "--kill-sessions"])
-                .current_dir(self.path())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
+            wardline.stop();
         }
         for pid in self.user_processes() {
             if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
@@ -203,24 +198,22 @@ impl Drop for World {
             }
         }
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.state().join("supervisor.log")).unwrap_or_default();
-            eprintln!("--- the supervisor's log\n{log}---");
+            eprintln!("--- the supervisor's log\n{}---", wardline.log());
         }
     }
 }
 
-/// What `wardline` is run with.
-pub(crate) fn environment(command: &mut Command) -> &mut Command {
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("TERM", "xterm");
-    // Built in a tree of one's own, and run as root by `sudo`.
+/// The environment of `wardline`.
+pub(crate) fn environment() -> Vec<(&'static str, OsString)> {
+    let mut variables: Vec<(&'static str, OsString)> =
+        vec![("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".into()), ("TERM", "xterm".into())];
+    // `sudo` runs a program that was built in a tree of its user's own.
     let of_others = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.uid() != 0);
     if wardline().ancestors().any(of_others) {
-        command.env("WARDLINE_UNSAFE_PATHS", "1");
+        variables.push(("WARDLINE_UNSAFE_PATHS", "1".into()));
     }
-    if let Some(value) = std::env::var_os("WARDLINE_WITHOUT_LSM") {
-        command.env("WARDLINE_WITHOUT_LSM", value);
-    }
-    command
+    variables.extend(std::env::var_os("WARDLINE_WITHOUT_LSM").map(|value| ("WARDLINE_WITHOUT_LSM", value)));
+    variables
 }
 
 fn processes() -> impl Iterator<Item = u32> {

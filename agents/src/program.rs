@@ -1,4 +1,4 @@
-//! What a command line runs, through interpreters and runners of packages.
+//! The program of a command line, behind interpreters and package runners.
 
 /// Endings of files that an interpreter runs, and of executables that a package names for every system alike.
 const ENDINGS: [&[u8]; 5] = [b".exe", b".js", b".mjs", b".cjs", b".py"];

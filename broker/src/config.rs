@@ -1,4 +1,4 @@
-//! What of the user's ssh_config(5) says where keys, hosts and agents are. Every block counts, whatever host it is for:
+//! Reads the places of keys, hosts and agents from the user's ssh_config(5). Every block counts, whatever host it is for:
 //! which one will be asked for is not known yet.
 
 use std::fs::{self, File, OpenOptions};

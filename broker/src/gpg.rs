@@ -1,5 +1,5 @@
-//! What of a gpg-agent's protocol (Assuan) a session may say to the user's own agent, beside what that agent's restricted
-//! socket already refuses: what is needed to sign.
+//! The part of a gpg-agent's protocol (Assuan) that a session may use with the user's own agent, beside what that agent's
+//! restricted socket already refuses: what is needed to sign.
 
 use crate::Use;
 

@@ -1,5 +1,5 @@
-//! What a session wants signed: RFC 4252, section 7; `publickey-hostbound-v00@openssh.com` of OpenSSH's PROTOCOL; and
-//! OpenSSH's PROTOCOL.sshsig. Anything else is signed for nobody.
+//! Requests for signatures: RFC 4252, section 7; `publickey-hostbound-v00@openssh.com` of OpenSSH's PROTOCOL; and OpenSSH's
+//! PROTOCOL.sshsig. Anything else is signed for nobody.
 
 use crate::wire::{Malformed, Reader};
 use ssh_key::Certificate;

@@ -13,29 +13,29 @@ pub type Cli = Line<Command>;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show what it does: record, train, and stop three attacks, in a throw-away world
+    /// Demonstrate recording, training and enforcing against three attacks, in a throw-away home
     Demo(demo::Args),
-    /// Say what can be prevented on this machine, from live probes
+    /// Report what this machine can prevent, from live probes
     Doctor(doctor::Args),
     /// Run a command and record what it does, with the static deny-list enforced
     Record(run::RecordArgs),
-    /// Run a command, and deny what does not belong
+    /// Run a command, and deny operations that its baseline does not know
     Enforce(run::EnforceArgs),
-    /// Say that a running session has another task from now on
+    /// Switch a running session to another task
     Task(task::Args),
     /// Follow denials and alerts
     Tail(tail::Args),
-    /// List the sessions, running and recorded
+    /// List running and recorded sessions
     Sessions(sessions::Args),
     /// Show one session's timeline
     Show(show::Args),
-    /// Say why something was refused, and who did it
+    /// Explain a refusal, and name the program that was refused
     Why(why::Args),
-    /// Let an agent do from now on what its baseline refused
+    /// Allow an operation that a baseline refused
     Allow(allow::Args),
-    /// Go through what baselines refused in the last sessions, and answer
+    /// Review the refusals of the last sessions, and answer them
     Review(review::Args),
-    /// Say what was answered to refusals, and take an answer back
+    /// List answers to refusals, and withdraw one
     Forget(forget::Args),
     /// Write one session's events to a file
     Export(export::Args),
@@ -43,15 +43,15 @@ pub enum Command {
     StopSession(stop_session::Args),
     /// End the supervisor
     Stop(stop::Args),
-    /// Make baselines of the recorded sessions
+    /// Train baselines on the recorded sessions
     Train(train::Args),
     /// List the baselines
     Baselines(baselines::ListArgs),
-    /// Show one baseline: what was learned
+    /// Show one baseline
     Baseline(baselines::Args),
-    /// Show the rules that hold in every session, which of them meet a place, and write one's own
+    /// Show, explain and write rules
     Policy(policy::Args),
-    /// Look after the database of recorded sessions
+    /// Check, prune and compact the database of recorded sessions
     Db(db::Args),
     /// Print the completions of a shell
     Completions(command::completions::Args),
@@ -76,13 +76,13 @@ pub enum Command {
 
 impl Commands for Command {
     const NAME: &'static str = "wardline";
-    const ABOUT: &'static str = "Watches coding agents from the kernel, learns what each normally does for each kind of task, and denies in the kernel what does not belong";
+    const ABOUT: &'static str = "Watches coding agents from the kernel, learns the normal behaviour of each in each kind of task, and denies other operations in the kernel";
     const EXAMPLES: &'static str =
-        "  wardline doctor                             what can be prevented on this machine
+        "  wardline doctor                             report what this machine can prevent
   sudo wardline enforce -- codex              guard an agent at once: the static deny-list
-  sudo wardline record --task edit -- codex   learn: about ten normal sessions of each task
-  sudo wardline train                         make baselines of what was recorded
-  sudo wardline enforce --task edit -- codex  guard it with what it normally does
+  sudo wardline record --task edit -- codex   record about ten normal sessions of each task
+  sudo wardline train                         train baselines on the recordings
+  sudo wardline enforce --task edit -- codex  guard an agent with its baseline
   sudo wardline tail                          follow denials and alerts";
 }
 

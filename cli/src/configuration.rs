@@ -1,4 +1,4 @@
-//! What the administrator configured: how long recordings are kept, how much a session may take of the disk, and how many
+//! The administrator's configuration: how long recordings are kept, how much a session may take of the disk, and how many
 //! processes it may have. Ages and sizes are written as on a command line.
 
 use anyhow::{Context, Result};

@@ -26,10 +26,10 @@ const OF_SUDO: [&str; 7] = ["HOME", "LOGNAME", "MAIL", "PATH", "SHELL", "TERM", 
 /// `--env` and `--path` of the commands that start an agent.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct EnvironmentArgs {
-    /// Set a variable of the command, or hand on one of your shell's that would be dropped; several times for several
+    /// Set a variable of the command, or pass one of your shell's that would be dropped; repeatable
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
-    /// PATH of the command, in which it is looked for
+    /// PATH of the command, and for finding it
     #[arg(long, value_name = "PATH")]
     pub path: Option<OsString>,
 }

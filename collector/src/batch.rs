@@ -1,4 +1,4 @@
-//! What one reading took out of both rings, in the order of time.
+//! The records of one reading of both rings, in order of time.
 //!
 //! The rings are read one after the other, and are written meanwhile: of what came after the reading began, one ring may
 //! show a record and the other not yet what the same thread did before. Such records wait for the next reading, so that

@@ -1,4 +1,4 @@
-//! What a ring record says once it was read.
+//! A decoded ring record.
 
 use crate::heard::Dns;
 use abi::Header;

@@ -1,4 +1,4 @@
-//! What can go wrong between the kernel and user space.
+//! Errors between the kernel and user space.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What is heard of the kernel side.
+//! Messages of the kernel side.
 
 use crate::dns;
 use event::Captured;

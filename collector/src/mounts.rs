@@ -1,4 +1,4 @@
-//! Which superblock is mounted where: from the device that a record carries to a path that people know.
+//! The mounts of superblocks: from the device in a record to a path.
 
 use bstr::ByteSlice;
 use std::collections::HashMap;

@@ -65,12 +65,12 @@ pub const EXIT_HELP: &str = "\
 Exit codes:
   The command's own code passes unchanged, and so does a signal that ended it.
   120  the command line is wrong
-  121  nothing can be protected here: not root, no BPF, no supervisor
-  122  refused: the workspace, an agent as root, a program or a state that others than root
-       may change, a request from inside a session; or the session was ended, since it
+  121  no protection is possible here: not root, no BPF, no supervisor
+  122  refused: the workspace, an agent as root, a program or state directory that other
+       users can change, a request from inside a session; or the session ended because it
        connected to an agent outside
   123  the supervisor was lost, and the command was killed
-  124  `demo` or `eval` came out other than it promises
+  124  `demo` or `eval` did not give the expected result
   125  something failed: a file, the database, Wardline itself
   126  the command could not be executed
   127  the command was not found";

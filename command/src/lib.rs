@@ -1,4 +1,4 @@
-//! What the commands of both programs share: exit codes, colours and tables, where the state lies and whose it is, and
+//! Shared by the commands of both programs: exit codes, colours and tables, where the state lies and whose it is, and
 //! whether root may run and load what lies there.
 //!
 //! Must never start anything, and never talk to the supervisor.

@@ -1,4 +1,4 @@
-//! What both programs have in common from the command line to the exit code.
+//! The frame of both programs, from the command line to the exit code.
 
 use crate::exit::EXIT_HELP;
 use crate::trust::UNSAFE_PATHS;
@@ -14,10 +14,10 @@ pub struct Common {
     /// Directory of recorded sessions, baselines and the supervisor's log
     #[arg(long, global = true, value_name = "DIR", default_value = state::DEFAULT, env = "WARDLINE_STATE_DIR", hide_env_values = true)]
     pub state_dir: PathBuf,
-    /// Say more on standard error; twice for everything
+    /// Print more on standard error; twice for everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// As root, run from and load what others may change: who may, can become root by it (to develop Wardline)
+    /// As root, run and load files that other users can change, and become root by (to develop Wardline)
     #[arg(long, global = true, env = UNSAFE_PATHS, hide_env = true, value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub unsafe_paths: bool,
 }
@@ -59,7 +59,7 @@ pub struct Line<C: Commands> {
     /// Options of every command
     #[command(flatten)]
     pub common: Common,
-    /// What to do
+    /// The operation
     #[command(subcommand)]
     pub command: C,
 }

@@ -12,10 +12,10 @@ pub struct UserArgs {
     /// Run the command as this user: a name, or UID[:GID] (root only; under `sudo` the invoking user is the default)
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
-    /// Home directory of that user, where the password file has none or another one (root only)
+    /// Home directory of that user, instead of the password file's (root only)
     #[arg(long, value_name = "DIR")]
     pub home: Option<PathBuf>,
-    /// Run the command as root: it can then undo much of what protects it
+    /// Run the command as root: it can then undo much of the guard
     #[arg(long)]
     pub as_root: bool,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a world.
+//! Errors of this crate.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -53,6 +53,7 @@ mod toolchain;
 mod tools;
 mod tree;
 mod user;
+mod wardline;
 mod words;
 mod world;
 
@@ -70,5 +71,6 @@ pub use sink::{Arrival, Sink};
 pub use toolchain::place as place_toolchain;
 pub use tools::Tools;
 pub use tree::Tree;
-pub use user::User;
+pub use user::{Lease, User};
+pub use wardline::{Wardline, end_within};
 pub use world::{AGENT, FIXED, Placed, World};

@@ -1,4 +1,4 @@
-//! What an attack achieved, judged without Wardline: by what arrived, by what turned up where, and by access times.
+//! The effect of an attack, judged without Wardline: by arrivals, by files, and by access times.
 
 use crate::home::{PIECE, Secret};
 use crate::{Attack, Services, Session, World};

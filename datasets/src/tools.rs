@@ -1,4 +1,4 @@
-//! Which programs the sessions can use here.
+//! The programs that sessions can use here.
 
 use crate::Error;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! What a workspace holds before its session begins.
+//! The files of a workspace before its session.
 #![expect(clippy::indexing_slicing, reason = "a place is drawn from within the table")]
 
 use crate::{seed::Rng, words};

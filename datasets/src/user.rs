@@ -28,7 +28,7 @@ pub struct User {
 
 impl User {
     /// An id that no account, no process and no other world has, for as long as what comes with it is kept.
-    pub(crate) fn unused() -> Result<(User, Lease), Error> {
+    pub fn unused() -> Result<(User, Lease), Error> {
         let running: HashSet<u32> = processes().map(|(_, uid)| uid).collect();
         for id in (UNASSIGNED.start..OF_RECORDINGS).filter(|id| !running.contains(id) && !has_account(*id)) {
             if let Some(lease) = Lease::take(id)? {
@@ -75,7 +75,7 @@ impl User {
 /// Keeps a user to one world: the lock of a file that all worlds of this machine have in common, one for each id. It
 /// ends with its holder, however that ends; see flock(2).
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub struct Lease {
     _file: File,
 }
 

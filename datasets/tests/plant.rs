@@ -1,4 +1,4 @@
-//! What a scenario plants in a workspace is part of its repository: normal work finds nothing new there, and cleans
+//! Files that a scenario plants in a workspace are part of its repository: normal work finds nothing new there, and cleans
 //! nothing of it away.
 //!
 //! Needs root, for a network namespace and a user of its own.

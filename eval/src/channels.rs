@@ -1,4 +1,4 @@
-//! What the channels said in an evaluation, kept: how they are put together can then be studied without replaying a session.
+//! Keeps the channels' values of an evaluation, so that other combinations can be studied without a replay.
 
 use crate::error::Error;
 use crate::metrics::proportion::Proportion;

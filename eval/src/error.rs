@@ -1,4 +1,4 @@
-//! What an evaluation can fail with.
+//! Errors of an evaluation.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What an attack re-enacts, as far as a report tells it.
+//! The incident behind an attack, for reports.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Figures as people read them.
 
-use crate::metrics::bootstrap::Interval;
 use crate::metrics::proportion::{Difference, Proportion};
 use crate::result::{EvalResult, Mimicry};
+use statistics::bootstrap::Interval;
 use text::count;
 
 /// The arm that is the score alone.

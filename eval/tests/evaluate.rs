@@ -2,16 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-#[path = "../../profiler/tests/recording/mod.rs"]
-mod recording;
-
 use datasets::corpus::{Corpus, Description, FORMAT, Kind as RunKind, Mode, Observed, Run, Split, Variant};
 use eval::compare::{Change, compare};
 use eval::metrics::incident::{Outcome, Outcomes};
 use eval::metrics::proportion::Proportion;
 use eval::result::{CaseKind, EvalResult, Poisoned, RunRow};
 use eval::{Channels, Figures, Options, Scenario, Scenarios, evaluate};
-use recording::{Kind, Recording};
+use fixtures::recording::{Kind, Recording};
 
 /// A name that would do harm in a page and in a table.
 const HOSTILE: &str = "S01</td><script>alert('x')</script>|\"&";

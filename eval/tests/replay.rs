@@ -1,12 +1,9 @@
 //! Recorded sessions are scored as they would have been live.
 
-#[path = "../../profiler/tests/recording/mod.rs"]
-mod recording;
-
 use eval::{SessionScore, replay, summarise};
+use fixtures::recording::{Kind, Recording};
 use models::{Thresholds, Verdict};
 use profiler::{Filter, Options, train};
-use recording::{Kind, Recording};
 use std::sync::Arc;
 use store::Reader;
 

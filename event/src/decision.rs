@@ -1,4 +1,4 @@
-//! What a stage decided of an operation, and what became of it.
+//! A stage's decision about an operation, and the operation's fate.
 
 use serde::{Deserialize, Serialize};
 

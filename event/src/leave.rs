@@ -1,4 +1,4 @@
-//! What leaves the process tree through somebody who works for others: what is done there is no part of the session.
+//! Work that leaves the process tree through a helper outside, and is no part of the session.
 
 use crate::{Access, Event, Object, Op, Origin, Outcome};
 use bstr::ByteSlice;

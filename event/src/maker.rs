@@ -1,5 +1,5 @@
-//! Who makes something in a session: the agent itself, or a program that it had run. A recording is believed: what the agent
-//! itself makes in its home says where it keeps its state.
+//! The creator of an object in a session: the agent itself, or a program that it ran. A recording is believed: what the
+//! agent itself makes in its home says where it keeps its state.
 //!
 //! The agent itself is the process that the session began with, and what that made without running another program (a fork, the
 //! same program once more). A script starts the agent's program first, and one of a shell does its work by the programs that it

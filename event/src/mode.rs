@@ -1,4 +1,4 @@
-//! What a session is for.
+//! The mode of a session.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What an operation acted on, as the kernel resolved it.
+//! The object of an operation, as the kernel resolved it.
 
 use abi::FileKey;
 use bstr::BString;

@@ -1,4 +1,4 @@
-//! What no compiled baseline closes, whatever it learned: the guard compiles it so, and a replay counts no denial there.
+//! Places that no compiled baseline closes: the guard compiles none, and a replay counts no denial there.
 
 use crate::loopback::is_loopback;
 use crate::{Place, Reach};

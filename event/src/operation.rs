@@ -1,4 +1,4 @@
-//! What was done: the operation, and the access that it asked for.
+//! The operation, and the access that it requested.
 //!
 //! The table (`ebpf/abi/src/operation.rs`) says of an operation what most ask: models, stages and commands. How a change is undone, and which object it needs, say
 //! `guard/src/session/live/change.rs`, `guard/src/session/undo.rs` and `collector/src/join/objects.rs`.

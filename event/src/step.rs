@@ -1,4 +1,4 @@
-//! What the models read: an event made abstract.
+//! A step: an abstract event, as the models read it.
 //!
 //! What one operation is counted for and asked about, in one place for both sides: what training counts of an event is what
 //! enforcement asks of an attempt.

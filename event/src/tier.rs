@@ -1,4 +1,4 @@
-//! What a kernel can do.
+//! The tier of a kernel.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

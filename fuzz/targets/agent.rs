@@ -1,5 +1,5 @@
-//! What a session may send to its ssh-agent and to its way to gpg's: framed messages, and lines. Nothing of either is signed
-//! without a key.
+//! A session's messages to its ssh-agent and towards gpg's: framed messages, and lines. Nothing of either is signed without
+//! a key.
 #![no_main]
 
 use broker::gpg::Filter;

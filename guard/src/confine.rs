@@ -1,6 +1,6 @@
-//! What the tier `tracepoint` cannot refuse one by one is refused as a whole, by the kernel's own means: before its first
-//! instruction the command is given a filter of system calls (seccomp) and a Landlock domain, and everything that it starts
-//! has them too. Neither keeps a program inside from gaining privileges.
+//! Operations that the tier `tracepoint` cannot refuse one by one are refused as a whole, by the kernel's own means: before
+//! its first instruction the command is given a filter of system calls (seccomp) and a Landlock domain, and everything that
+//! it starts has them too. Neither keeps a program inside from gaining privileges.
 
 mod filter;
 use event::{Mode, Tier};

@@ -1,7 +1,7 @@
-//! Who works for others outside of a session. Whoever connects to such a process has work done there, unguarded: by an agent's
+//! Agents and helpers outside of a session. A program that connects to one has work done there, unguarded: by an agent's
 //! daemon, which outlives the terminal that started it; by an agent in another terminal; by a helper with the user's
-//! authority. The kernel side refuses it by the process behind the socket; here those processes are found, before a session's
-//! first instruction and while it runs.
+//! authority. The kernel side refuses it by the process behind the socket; here those processes are found, before a
+//! session's first instruction and while it runs.
 
 mod outsider;
 mod pipes;

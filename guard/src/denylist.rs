@@ -210,7 +210,7 @@ pub(crate) mod fake {
         use std::os::unix::ffi::OsStrExt;
         let path = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
         path.iter().skip(1).fold((abi::PLACE_ROOT, 0), |(place, _), name| {
-            let (first, component) = crate::t0::component(name.as_bytes());
+            let (first, component) = crate::name::component(name.as_bytes());
             (abi::place_below(place, component), first)
         })
     }

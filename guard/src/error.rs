@@ -1,4 +1,4 @@
-//! What can go wrong while deciding and while arming.
+//! Errors in decisions and in arming.
 
 use std::path::PathBuf;
 

@@ -24,6 +24,7 @@ pub mod ladder;
 mod links;
 mod loans;
 pub mod magic;
+mod name;
 pub mod reason;
 pub mod repository;
 pub mod rules;

@@ -16,7 +16,7 @@ pub const FIRST_FIXED: u32 = 0x1000;
 /// First number that is given out.
 pub const FIRST_ALLOCATED: u32 = 0x1_0000;
 
-/// Rules of one's own are a policy for each slot, beside the numbered ones.
+/// Users' rules are a policy for each slot, beside the numbered ones.
 const OWN_RULES: u32 = 1 << 31;
 
 /// One of Wardline's own files.

@@ -1,4 +1,4 @@
-//! Rules of one's own, read when a session begins: from files that nobody but root can have written. A user's are no files of
+//! Users' rules, read when a session begins: from files that nobody but root can have written. A user's are no files of
 //! the home: where nothing refuses a rename, a session could put others in their place.
 
 use crate::Error;

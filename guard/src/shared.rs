@@ -1,4 +1,4 @@
-//! What the sessions of a machine share.
+//! State that the sessions of a machine share.
 
 use crate::delegates::Delegates;
 use crate::fanotify::{Group, Marks};

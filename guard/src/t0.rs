@@ -31,8 +31,6 @@ use staged::Readable;
 pub(crate) use staged::{Labels, Staged};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-#[cfg(test)]
-pub(crate) use entry::component;
 pub use kept::Kept;
 pub(crate) use kept::keep;
 pub use magic::{FileSystem, file_system};

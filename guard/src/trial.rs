@@ -1,4 +1,4 @@
-//! What the user is told of a baseline that only watches, before the command starts.
+//! The message about a baseline that only watches, before the command starts.
 
 use models::Baseline;
 
@@ -11,10 +11,7 @@ pub fn only_watches(baseline: &Baseline) -> String {
             trial.unstarted, trial.sessions
         )
     } else {
-        format!(
-            "{} of {} sessions that it had not seen would have been refused something",
-            trial.refused, trial.sessions
-        )
+        format!("{} of {} held-out sessions would have had a refusal", trial.refused, trial.sessions)
     };
     let where_ = trial.places.first().map_or(String::new(), |at| format!(", most of them at `{}`", at.place));
     format!(

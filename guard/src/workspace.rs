@@ -1,4 +1,4 @@
-//! Which directories may be a workspace: one where everything is allowed must hold nothing that is refused.
+//! The directories that may be a workspace: everything is allowed there, so it must hold no jewel.
 
 use bstr::ByteSlice;
 use event::jewel::jewels;

@@ -10,15 +10,15 @@ pub type Cli = Line<Command>;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show what it does: record, train, and stop three attacks, in a throw-away world
+    /// Demonstrate recording, training and enforcing against three attacks, in a throw-away home
     Demo(demo::DemoArgs),
     /// Record real agents against a scripted model: a corpus
     Corpus(corpus::Args),
-    /// Measure what it detects, prevents and gets wrong
+    /// Measure detections, prevention and errors
     Eval(eval::Args),
     /// Try each shipped rule on this machine: `wardline policy test`
     Rules(rules::Args),
-    /// Try what stands in a list, in a session
+    /// Try the operations of a list, in a session
     #[command(hide = true)]
     Attempt(rules::attempt::Args),
     /// Print the completions of a shell
@@ -27,11 +27,11 @@ pub enum Command {
 
 impl Commands for Command {
     const NAME: &'static str = "wardline-lab";
-    const ABOUT: &'static str = "The laboratory of Wardline: shows what it does, records real agents, and measures. `wardline`, which guards, lies beside it";
+    const ABOUT: &'static str = "The laboratory of Wardline: demonstrates, records real agents, and measures. It runs the `wardline` beside it";
     const EXAMPLES: &'static str =
-        "  sudo wardline-lab demo                 the main job, in a throw-away world
+        "  sudo wardline-lab demo                 demonstrate the main job, in a throw-away home
   sudo wardline-lab corpus make --dir D  record real agents at work, and attacks on them
-  sudo wardline-lab eval run --corpus D  what was detected, prevented and got wrong
+  sudo wardline-lab eval run --corpus D  measure detections, prevention and errors
   sudo wardline-lab eval replay          your own sessions through the score";
 }
 

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 /// Arguments of `corpus`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do
+    /// The operation
     #[command(subcommand)]
     pub command: Command,
 }
@@ -27,11 +27,11 @@ pub enum Command {
     Make(make::Args),
     /// List the runs of a corpus
     List(Directory),
-    /// Count its sessions, and how much is new in each
+    /// Count the sessions of a corpus, and new objects in each
     Stats(Directory),
     /// Write a corpus into one compressed file
     Export(share::ExportArgs),
-    /// Make a corpus of such a file
+    /// Unpack a corpus from such a file
     Import(share::ImportArgs),
 }
 

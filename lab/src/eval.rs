@@ -15,7 +15,7 @@ use std::process::ExitCode;
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do
+    /// The operation
     #[command(subcommand)]
     pub command: Command,
 }
@@ -23,22 +23,22 @@ pub struct Args {
 /// What can be evaluated.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Evaluate Wardline on a corpus of real agents and real attacks, made first where it is missing
+    /// Evaluate Wardline on a corpus of real agents and attacks; makes the corpus if it is missing
     Run(run::Args),
-    /// Say what the score makes of channels that `run --channels` kept
+    /// Compute the score from channels that `run --channels` kept
     Channels(channels::Args),
-    /// Say what got better and what got worse from one result to another
+    /// Compare two results
     Compare(compare::Args),
-    /// Write table and page of a result again
+    /// Write table and page of a result
     Report(report::Args),
     /// Replay your own recorded sessions through the score
     Replay(replay::Args),
-    /// Score traces that others recorded, beside what others score them by
+    /// Score published traces, beside other methods
     Public(public::Args),
     /// Run hostile programs in guarded sessions, in a throw-away machine
     #[command(hide = true)]
     Code(code::Args),
-    /// Write the result of what `code` printed
+    /// Write the result of `code` from its output
     #[command(hide = true)]
     CodeReport(code::ReportArgs),
 }

@@ -57,9 +57,9 @@ struct Sum {
 /// Arguments of `rules`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Rules, by id; all without
+    /// Rules, by id; all otherwise
     rules: Vec<String>,
-    /// A file of rules that hold upon the shipped ones
+    /// A file of rules to add to the shipped ones
     #[arg(long, value_name = "FILE", hide = true)]
     with: Vec<PathBuf>,
     /// One JSON array, an object for each attempt

@@ -1,13 +1,11 @@
-//! What the score costs: `cargo bench -p models`.
+//! The cost of the score: `cargo bench -p models`.
 //!
-//! Made-up sessions of an agent (`models/tests/synth`) go through the score that guards, one after the other as one long
+//! Made-up sessions of an agent (`fixtures/src/synthetic.rs`) go through the score that guards, one after the other as one long
 //! session. Beside it stands stide's look-up: whether the last six raw calls of a thread were ever seen, in a hash set.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has failed")]
 
-#[path = "../tests/synth/mod.rs"]
-mod synth;
-
+use fixtures::synthetic::{Record, Session, Task, Turn, baseline, session};
 use models::{Scorer, format};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -15,7 +13,6 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use synth::{Record, Session, Task, Turn, baseline, session};
 
 /// Counts what is allocated.
 struct Counting;

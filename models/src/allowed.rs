@@ -1,4 +1,4 @@
-//! What a person lets an agent do that its sessions did not show: places that are open for that reason alone.
+//! Places that a user has allowed, and that no session showed.
 
 use crate::region::is_hub;
 use bstr::{BStr, BString, ByteSlice};

@@ -1,4 +1,4 @@
-//! What the channels said in a session, by stretches of it.
+//! The channels' values in a session, by block.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "what a channel says is kept as precisely as it is known"

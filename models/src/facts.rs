@@ -1,4 +1,4 @@
-//! What one session taught, kept apart so that it can be taken away again.
+//! The contribution of one session, kept apart so that it can be removed.
 #![expect(clippy::indexing_slicing, reason = "a place has names")]
 
 use crate::corpus::{Corpus, Item};

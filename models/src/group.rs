@@ -1,4 +1,4 @@
-//! What is counted: actions that cannot be undone, or are rarely done.
+//! The counted groups of actions: irreversible or rare ones.
 
 use event::{Class, Op, Place, Reach, Step};
 

@@ -1,4 +1,4 @@
-//! What was learned of an agent and a task: the models that channels read.
+//! The models of an agent and a task, which the channels read.
 
 use crate::cluster::Clusters;
 use crate::ngram::Ngram;

@@ -1,4 +1,4 @@
-//! What is normal: the models of a baseline, their training, calibration and online score, and the baseline's format.
+//! The models of a baseline, their training, calibration and online score, and the baseline's format.
 //!
 //! The way of the data: [`train::train`] reads sessions as [`event::Step`]s and raw system calls, learns [`ngram`],
 //! [`novelty`], [`volume`] and [`cluster`] models, holds every session out once to calibrate each [`channel`], and

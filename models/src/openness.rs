@@ -1,4 +1,5 @@
-//! What is open: what a fresh child of each node costs, by what sessions showed there and by what holds before anything was learned.
+//! Openness: the cost of a new child of each node, by what sessions showed there and by what holds before anything was
+//! learned.
 #![expect(
     clippy::indexing_slicing,
     reason = "a table's rows name rows of the same table: what is read from a file is checked (`is_sound`), and `fuzz/targets/baseline.rs` looks for more"

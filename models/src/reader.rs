@@ -1,4 +1,4 @@
-//! What several channels ask of a step, worked out once.
+//! Facts about a step that several channels need, computed once.
 
 use crate::group::Group;
 use crate::learned::Models;

@@ -1,4 +1,4 @@
-//! What surprised a channel of late, for its explanations.
+//! A channel's recent surprises, for its explanations.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! What is kept for each thread of a session.
+//! The state of each thread of a session.
 
 use crate::ngram::History;
 use rustc_hash::FxHashMap;

@@ -1,13 +1,11 @@
 //! Calibration by sessions that were kept apart for it.
 
-mod synth;
-
+use fixtures::synthetic::{Sessions, Task, Turn, baseline, session};
 use models::calibration::{BLOCK_ACTIONS, Block, Calibration, Held, Length, Weighed};
 use models::channel::{CHANNELS, COUNT, Chances};
 use models::train::calibrate_on;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use synth::{Sessions, Task, Turn, baseline, session};
 
 fn clean(seeds: std::ops::Range<u64>) -> Sessions {
     Sessions(seeds.map(|seed| session(Task::Edit, Turn::Clean, seed)).collect())
@@ -23,7 +21,7 @@ fn sessions_kept_apart_set_the_scale_and_keep_what_they_promise() {
     learned.calibration = calibration;
     let learned = std::sync::Arc::new(learned);
     let fresh = clean(60_000..60_200);
-    let lowest = |session: &synth::Session| {
+    let lowest = |session: &fixtures::synthetic::Session| {
         session.scores(&learned).iter().fold(1.0, |least: f64, (_, score)| score.p.min(least))
     };
     let below = |target: f64| fresh.0.iter().filter(|session| lowest(session) <= target).count();

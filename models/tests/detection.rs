@@ -5,14 +5,12 @@
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test that looks for it")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-mod synth;
-
 use event::{Op, Place, Reach};
+use fixtures::synthetic::{Record, Session, Task, Turn, baseline, baseline_of, place, session};
 use models::calibration::BLOCK_ACTIONS;
 use models::{Baseline, DENIAL_BUDGET_BITS, Score, Thresholds, Verdict, words};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use synth::{Record, Session, Task, Turn, baseline, baseline_of, place, session};
 
 /// As many sessions as a user records before the first baseline.
 const SESSIONS: u64 = 12;

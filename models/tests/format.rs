@@ -4,13 +4,11 @@
 #![expect(clippy::let_underscore_must_use, reason = "any answer is right but a panic")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-mod synth;
-
 use event::AgentName;
+use fixtures::synthetic::{Task, baseline, session};
 use models::{Expected, FormatError, decode, encode};
 use proptest::prelude::*;
 use std::sync::OnceLock;
-use synth::{Task, baseline, session};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -25,7 +23,7 @@ fn what_was_written_is_read_back_and_scores_alike() {
     let (read, counter) = decode(sealed(), &KEY, Expected::default()).unwrap();
     assert_eq!(counter, 5);
     assert_eq!(read, *original);
-    let session = session(Task::Edit, synth::Turn::Clean, 99);
+    let session = session(Task::Edit, fixtures::synthetic::Turn::Clean, 99);
     assert_eq!(session.scores(&std::sync::Arc::new(read)), session.scores(&original));
 }
 
@@ -61,11 +59,11 @@ fn each_way_of_being_wrong_has_its_own_error() {
 /// Seed of the fuzz target: what the seal of a small baseline covers.
 fn seed() -> Vec<u8> {
     let short = |seed| {
-        let mut session = session(Task::Edit, synth::Turn::Clean, seed);
+        let mut session = session(Task::Edit, fixtures::synthetic::Turn::Clean, seed);
         session.records.truncate(60);
         session
     };
-    let baseline = synth::baseline_of(Task::Edit, (0..4).map(short).collect(), 1);
+    let baseline = fixtures::synthetic::baseline_of(Task::Edit, (0..4).map(short).collect(), 1);
     encode(&baseline, &KEY, 1).unwrap().split_off(92)
 }
 
@@ -130,7 +128,7 @@ proptest! {
         let at = at.index(payload.len());
         payload[at] = byte;
         if let Ok((baseline, _)) = decode(&seal(&payload), &KEY, Expected::default()) {
-            session(Task::Edit, synth::Turn::Clean, 3).scores(&std::sync::Arc::new(baseline));
+            session(Task::Edit, fixtures::synthetic::Turn::Clean, 3).scores(&std::sync::Arc::new(baseline));
         }
     }
 }

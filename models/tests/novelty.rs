@@ -1,4 +1,4 @@
-//! What opens and what stays closed.
+//! Tests of places that open, and of places that stay closed.
 #![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test that looks for it")]
 

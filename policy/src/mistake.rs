@@ -1,4 +1,4 @@
-//! What is wrong with a file that people wrote, and where: rules, and the configuration.
+//! An error in a file of rules or configuration, with its place.
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use std::ops::Range;

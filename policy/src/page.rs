@@ -9,24 +9,25 @@ use std::fmt::Write;
 const HEAD: &str = "\
 # What is closed, and why
 
-The rules that Wardline brings along (`policy/shipped/*.toml`), as `wardline policy list` shows them. They hold in every \
-session from its first instruction on, whatever was learned, unless [rules of one's own](usage.md#rules-of-ones-own) take one back that is not final. This page is generated from them.
+Wardline's own rules (`policy/shipped/*.toml`), as `wardline policy list` shows them. They hold in every session from its first \
+instruction on, whatever a baseline allows, unless one of [your own rules](usage.md#your-own-rules) cancels a rule that is not final. \
+This page is generated from them.
 
-A place in the home is closed with everything below it, also where a variable such as `XDG_CONFIG_HOME` or `CODEX_HOME` says \
-that it lies, and so are copies beside it (`.netrc~`, `.netrc.bak`) that are there when a session begins. It is closed by the \
-object and by its place: what is made or moved there later is closed, too. Six kinds of places are closed less widely:
+A place in the home is closed with everything below it, also if a variable such as `XDG_CONFIG_HOME` or `CODEX_HOME` moves it, \
+and so are copies beside it (`.netrc~`, `.netrc.bak`) that exist when a session begins. The object and its place are both closed, so \
+an object that is made there or moved there later is closed too. Five kinds of places are closed less widely:
 
-* *A file called `*.pem` in the home*: the kernel side compares whole names, so a pattern is looked for when a session begins, in \
-the home and three directories deep below it. It does not look into hidden directories, those that tools fill \
+* *A file called `*.pem` in the home*: the kernel side compares whole names, so a pattern is searched when a session begins, in \
+the home and three directories deep below it. The search skips hidden directories, directories that tools fill \
 (`node_modules`, `target`), and workspaces. A file that is made later is open.
-* *A file called `id_rsa`* is closed anywhere outside the workspaces and what package managers fetch (`package-stores`), also one that is made later. In the tier `tracepoint` one \
-that lies deeper than that when a session begins, or is made later, is closed after its open: its process is killed.
-* *`.git/hooks` of another repository* is looked for where patterns are, and so is what agents and editors obey there.
-* *A token in `~/.cache`* is not read as it lies there when a session begins. Caches are removed and made anew as a whole, so that its \
-place is open.
-* *What agents and editors obey in the workspace, or in another repository*, comes and goes with version control and unpacking. What \
-makes one of them run something and lies there when a session begins is written by nobody, and may be replaced. A link that leaves \
-the workspace, or the repository, closes nothing. Whoever changes any of it is told of, and nobody moves the whole directory to the \
+* *A file called `id_rsa`* is closed anywhere outside the workspaces and package stores (`package-stores`), even if it is made later. In the \
+tier `tracepoint` a file that lies deeper than the search, or is made later, is closed after its open: the process is killed.
+* *`.git/hooks` of another repository*, and files there that agents and editors obey, are searched where patterns are.
+* *A token in `~/.cache`* cannot be read in the file that exists when a session begins. Caches are removed and remade as a whole, so \
+the place is open.
+* *Files that agents and editors obey in the workspace, or in another repository*, come and go with version control and unpacking. \
+A file that makes one of them execute something, and exists when a session begins, cannot be written, and may be replaced. A link that leaves \
+the workspace, or the repository, closes nothing. Every change is reported, and the whole directory cannot be moved to the \
 workspace.
 ";
 
@@ -37,18 +38,18 @@ pub fn page(policy: &Policy) -> String {
         (Effect::Deny, "Closed"),
         (
             Effect::Watch,
-            "Told\n\nWhat is done there goes on, and each session says once that it was done: in its summary, and in `wardline show`.",
+            "Watched\n\nOperations there are allowed. Each session reports the first one in its summary, and in `wardline show`.",
         ),
         (
             Effect::Allow,
-            "Left open\n\nThese places hold something, too. Closing them would stop ordinary work. Hosts are those that a session reaches \
-whatever it was lent.",
+            "Left open\n\nThese places hold sensitive data too, but closing them would stop ordinary work. A session reaches these hosts even after \
+it has read a lent credential.",
         ),
     ] {
         let _ = write!(
             page,
             "\n## {head}\n\n| rule | what it is | {} | where | why | source |\n| --- | --- | --- | --- | --- | --- |\n",
-            if effect == Effect::Watch { "what is told" } else { "no session may" }
+            if effect == Effect::Watch { "reported" } else { "no session may" }
         );
         for rule in policy.rules().iter().filter(|rule| rule.effect == effect) {
             let _ = writeln!(

@@ -1,4 +1,4 @@
-//! What can go wrong while training or keeping baselines, and what to do about it.
+//! Errors in training and in keeping baselines, with advice.
 
 use event::{AgentName, TASKS_LONGEST, Tasks};
 use std::path::PathBuf;

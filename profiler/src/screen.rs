@@ -1,4 +1,4 @@
-//! Which sessions can be believed. One that was led astray, or not seen whole, teaches nothing.
+//! Selects the sessions for training. A session that was misled, or not recorded completely, is not used.
 
 use store::Session;
 

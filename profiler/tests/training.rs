@@ -2,11 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-mod recording;
-
+use fixtures::recording::{Kind, Recording};
 use models::encode;
 use profiler::{Answer, Error, Filter, Kept, Library, Options, Report, Says, train};
-use recording::{Kind, Recording};
 use store::Reader;
 
 fn report(recording: &Recording, filter: &Filter) -> Result<Report, Error> {

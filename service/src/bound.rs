@@ -1,4 +1,4 @@
-//! What the supervisor gives up before it does anything else, and whatever it starts with it: rights that no part of it needs,
+//! The privileges that the supervisor, and every process that it starts, gives up first: rights that no part of it needs,
 //! memory without end, and to go on after a panic.
 
 use crate::Error;

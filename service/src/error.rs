@@ -1,4 +1,4 @@
-//! What can go wrong with the processes beside the sessions.
+//! Errors of the processes beside the sessions.
 
 use std::io;
 use std::path::PathBuf;

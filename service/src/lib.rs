@@ -1,5 +1,5 @@
-//! What runs as root beside the sessions: the supervisor, which loads the kernel side, guards every session and answers
-//! clients; the keeper, which ends what would run on unguarded; the brokers, which use keys for sessions; the
+//! The processes that run as root beside the sessions: the supervisor, which loads the kernel side, guards every session and
+//! answers clients; the keeper, which ends what would run on unguarded; the brokers, which use keys for sessions; the
 //! tellers, which write down what sessions do; and the starter, which starts all these.
 //!
 //! The stages decide and know no process (`guard`); what is said between processes is in `wire`.

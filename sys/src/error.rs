@@ -1,4 +1,4 @@
-//! What of this machine could not be found out.
+//! Errors in facts about this machine.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the kernel says of this machine, read in one way: clocks, processes, mounts.
+//! Facts about this machine from the kernel: clocks, processes, mounts.
 //!
 //! Must never decide anything, and never read a file that the guarded side could put in the place of the kernel's.
 

@@ -1,4 +1,4 @@
-//! What the kernel says of processes, and above all: whether one is alive.
+//! Facts about processes from the kernel, above all whether one is alive.
 //!
 //! A process is a thread group, and is alive as long as any of its threads is. Its first thread may exit before the others:
 //! `/proc/PID` then shows a zombie, without memory, descriptors or directories, whose other threads go on. Only

@@ -1,4 +1,4 @@
-//! What deeds are done with, and where.
+//! Helpers of deeds, and their places.
 
 use crate::apart::ended;
 use std::ffi::CString;

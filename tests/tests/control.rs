@@ -1,4 +1,4 @@
-//! Who may say what: nobody inside a session has a say in how it is guarded, and a guard that dies takes its sessions
+//! Permissions of the control socket: no process in a session controls its guard, and a guard that dies takes its sessions
 //! along.
 #![expect(
     clippy::cast_possible_truncation,

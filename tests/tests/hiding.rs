@@ -1,4 +1,4 @@
-//! What is done so that the end of a call does not show it, or where no call on a path does it: it is noticed all the same.
+//! Operations that the end of a call does not show, or that no call on a path performs, are noticed all the same.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 #![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 

@@ -1,4 +1,4 @@
-//! What is lent may be read, and whoever has read it connects to the hosts that it is for, from then on. Nobody reads it while a
+//! A lent credential may be read, and its reader connects only to its hosts from then on. No process reads it while a
 //! connection to somebody else is open. The kernel decides.
 #![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 

@@ -1,4 +1,4 @@
-//! What the rings cannot hold is counted, exactly, and what matters most is held all the same. In a session that refuses
+//! Records that the rings cannot hold are counted exactly, and the most important ones are kept. In a session that refuses
 //! nothing: any other stands still while nobody reads.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 

@@ -1,5 +1,6 @@
-//! What is put in a jewel's place once the session runs. Where the kernel can refuse, nothing is made. In the other tier a
-//! directory can be made, and nothing is got into it; what takes the place of a jewel in one step freezes the session.
+//! Objects that are put in a jewel's place during the session. Where the kernel can refuse, nothing is made. In the other
+//! tier a directory can be made, and nothing is got into it; what takes the place of a jewel in one step freezes the
+//! session.
 #![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result};

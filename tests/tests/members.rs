@@ -1,5 +1,5 @@
-//! What cannot be made a member does not run: while the kernel's map of members is full, no child of a session comes so far as to
-//! do anything, and its maker lives on.
+//! A process that cannot become a member does not run: while the kernel's map of members is full, no child of a session
+//! comes so far as to do anything, and its maker lives on.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "numbers are the test's own, or such as the kernel gives"

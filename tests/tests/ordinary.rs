@@ -1,5 +1,5 @@
-//! What a task does every day goes through without a baseline: version control, unpacking and installing bring files along
-//! that have the names of keys, and of what agents and editors obey.
+//! Everyday work of a task passes without a baseline: version control, unpacking and installing bring files along that have
+//! the names of keys, and of what agents and editors obey.
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::{World, wait_until};

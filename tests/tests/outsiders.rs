@@ -1,5 +1,5 @@
-//! Who is in no session is never refused by an error, and never waits: not for the questions of a session, however many, and
-//! not for a supervisor that stands still. Tier `tracepoint`: the other one asks nobody.
+//! A process outside sessions is never refused by an error, and never waits: not for the questions of a session, however
+//! many, and not for a supervisor that stands still. Tier `tracepoint`: the other one asks nobody.
 #![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};

@@ -1,4 +1,4 @@
-//! What passes through a session unchanged: output, exit status, signals, user; and Wardline's own exit codes.
+//! A session passes unchanged: output, exit status, signals, user; and Wardline's own exit codes.
 
 use anyhow::{Context, Result};
 use end_to_end::World;

@@ -1,4 +1,4 @@
-//! What is kept of a session, and what of it is for others: no secret, and no name.
+//! Stored and exported sessions: no secret, and no name.
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::World;

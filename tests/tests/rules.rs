@@ -1,4 +1,4 @@
-//! Rules of one's own: what they close is closed, what they open is open for their user's sessions, nobody inside a session
+//! Users' rules: what they close is closed, what they open is open for their user's sessions, nobody inside a session
 //! writes one, and what cannot be obeyed or believed lets nothing start.
 
 use anyhow::{Context, Result, ensure};

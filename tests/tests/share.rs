@@ -1,4 +1,4 @@
-//! What one session or one user may take of what is everybody's: the disk, processes, and exceptions from the deny-list.
+//! The share of one session or user in common resources: the disk, processes, and exceptions from the deny-list.
 #![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
 use anyhow::{Context, Result, ensure};

@@ -1,5 +1,4 @@
-//! What an agent keeps for itself under names of its own: it is open to it in a repository that nobody has seen, and to
-//! nothing else.
+//! An agent's state, under names of its own, is open to it in a repository that nobody has seen, and to nothing else.
 
 use anyhow::{Context, Result};
 use end_to_end::World;

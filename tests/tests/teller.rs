@@ -1,5 +1,4 @@
-//! Who writes sessions down may be killed and stand still: whoever acts goes on guarded, what was not kept is said, and the
-//! store is whole.
+//! A teller may be killed or stopped: sessions stay guarded, missing records are reported, and the store is whole.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 #![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 

@@ -1,5 +1,5 @@
-//! What `train` says of sessions that a baseline has not seen, and what follows: such a baseline only watches. And what a user
-//! answers to what one refuses.
+//! The trial of `train` on sessions that a baseline has not seen, and its consequence: such a baseline only watches. And
+//! what a user answers to what one refuses.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 
 use anyhow::{Context, Result};
@@ -48,11 +48,11 @@ fn a_baseline_that_refuses_the_next_repository_only_watches_unless_forced() -> R
     let said = String::from_utf8_lossy(&trained.stdout).into_owned();
     assert!(trained.status.success(), "{trained:?}");
     for words in [
-        "3 of 3 sessions would have been refused something (each repository left out in turn):",
+        "3 of 3 sessions would have had a refusal (each repository left out in turn):",
         "read     `$home/.tool/one/state`  (1 session)",
         "read     `$home/.tool/two/state`  (2 sessions)",
-        "so it only watches",
-        "`enforce --force-baseline` has it refuse now",
+        "the baseline only watches",
+        "`enforce --force-baseline` enforces it now",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }

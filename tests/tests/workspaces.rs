@@ -1,4 +1,4 @@
-//! What a session may do in its workspace it may do there alone: no other session may do it, whoever began the two.
+//! The permissions of a workspace are those of its session alone: no other session has them.
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::scene::is_lsm;

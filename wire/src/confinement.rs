@@ -1,4 +1,4 @@
-//! What a command loses before its first instruction.
+//! The confinement of a command, before its first instruction.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What is told of a session that stands still, to the client that it was started by, and what its user answers.
+//! Messages about a frozen session to its client, and the user's answers.
 
 use event::{AgentName, Stage};
 use serde::{Deserialize, Serialize};

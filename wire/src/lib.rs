@@ -1,4 +1,4 @@
-//! What goes between Wardline's processes, and what of it is kept in files: requests and replies of the control socket,
+//! Messages between Wardline's processes, and those that are kept in files: requests and replies of the control socket,
 //! notices, a session's report.
 //!
 //! A frame is a head of eight bytes (`WL`, the protocol's version, the length of the body, little-endian) and a body in

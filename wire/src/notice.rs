@@ -1,4 +1,4 @@
-//! What is told of a session while it runs: in `tail`, and in the file of notices.
+//! Notices of a running session: in `tail`, and in the file of notices.
 
 use event::{Fate, Means, Stage, Told};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Who works outside of a session and was reached by it.
+//! A process outside that a session has reached.
 
 use agents::Agent;
 use event::helper::Work;

@@ -1,4 +1,4 @@
-//! What the supervisor answers.
+//! The supervisor's replies.
 
 use crate::{Confinement, Frozen, Notice, Report};
 use bstr::BString;

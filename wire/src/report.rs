@@ -1,4 +1,4 @@
-//! What a session amounted to, as the client prints it when the command has ended.
+//! The report of a session, as the client prints it when the command has ended.
 
 use crate::{Delegate, GoOn, Lag, Latency, Peer};
 use event::{AgentName, Fate, Means, Mode, Stage, TaskName, Tier, Told, Unseen};

@@ -1,4 +1,4 @@
-//! What clients ask of the supervisor.
+//! Clients' requests to the supervisor.
 
 use crate::{Confinement, GoOn};
 use bstr::BString;

@@ -1,4 +1,4 @@
-//! What the supervisor has a teller write down, and what that answers.
+//! The supervisor's messages to a teller, and its replies.
 
 use crate::Notice;
 use event::{Alert, Captured, Event, Object, Segment, SessionMeta, Summary};

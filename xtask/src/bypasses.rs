@@ -21,15 +21,15 @@ const COLUMNS: [&str; 5] =
 const HEAD: &str = "\
 # Ways round the guard
 
-What the tests tried, and what came of it. They write this page (`cargo xtask test`, and then `cargo xtask bypasses`), and a \
-run that sees something else fails. Each attempt is made by a real process; in a session that is enforced, without a baseline, \
-where the page does not say otherwise. What reads or changes a jewel, reaches the metadata service or drives `ssh` by its \
-interpreter, memory, descriptors or as its tracer is first shown to succeed where nobody guards.
+Attempts by the tests, and their results. The tests write this page (`cargo xtask test`, and then `cargo xtask bypasses`), and a \
+run with another result fails. A real process makes each attempt, in an enforced session without a baseline unless the page says \
+otherwise. Attempts to read or change a jewel, to reach the metadata service, or to drive `ssh` by its interpreter, memory, \
+descriptors or as its tracer are first shown to succeed outside a session.
 
-*Refused*: it did not happen. *Put off*: it happened once the supervisor was back, and not before. *Happened and stopped*: it \
-happened, and the session or the process that did it could do nothing more. *Happens*: nothing refuses or stops it. An empty \
-cell: not tried there. `tracepoint` without a number is the tier on Linux 6.13 and later; the other columns are Debian's kernels \
-in a virtual machine, with and without BPF among their security modules.
+*Refused*: it did not happen. *Put off*: it happened only after the supervisor was back. *Happened and stopped*: it happened, and \
+the session or the process that did it could do nothing more. *Happens*: nothing refuses or stops it. An empty cell: not tried \
+there. `tracepoint` without a number is the tier on Linux 6.13 and later; the other columns are Debian's kernels in a virtual \
+machine, with and without BPF among their security modules.
 ";
 
 /// What one run has seen.

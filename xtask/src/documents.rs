@@ -1,9 +1,14 @@
-//! What the documents say is there is there: every relative link with its heading, every file of the tree and every
-//! `module::item` that stands in back-ticks. And each limit of the threat model names its test.
+//! A test of the documents: links, paths and names that they mention exist. And each limit of the threat model names its test.
 //!
-//! In back-ticks, without blanks, is checked: what begins with a folder of the tree and a slash (up to a part that stands for
-//! others: `NAME`, `*`), what ends in `.rs`, and what is made of identifiers with `::` between them: a file, folder or type of
-//! that name must define the last one. Kept results are of their own time: there, only links are checked.
+//! A relative link leads to a file, and to one of its headings. In a code span without blanks these are checked:
+//!
+//! * A path that begins with a folder of the tree, up to a placeholder (`NAME`, `*`), and a name that ends in `.rs`: the file
+//!   exists.
+//! * `module::item`: a file, folder or type of that name declares the item.
+//! * `name()`, `TypeName`, and a name of five words or more, such as that of a test: some source declares it, or it is one of
+//!   `ELSEWHERE`.
+//!
+//! Committed results describe the tree of their time: only their links are checked.
 
 use std::{
     collections::BTreeSet,
@@ -15,6 +20,18 @@ use std::{
 const KEPT: [&str; 2] = ["bench/results", "eval/results"];
 /// What a reader begins with, and how many bytes it has at most.
 const LONGEST: [(&str, usize); 2] = [("README.md", 8 << 10), ("ARCHITECTURE.md", 16 << 10)];
+/// Names that no source of the tree declares, each with the project that does.
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("ControlPath", "OpenSSH: ssh_config(5)"),
+    ("IdentitiesOnly", "OpenSSH: ssh_config(5)"),
+    ("IdentityAgent", "OpenSSH: ssh_config(5)"),
+    ("Include", "OpenSSH: ssh_config(5)"),
+    ("__bpf_ringbuf_reserve", "Linux: kernel/bpf/ringbuf.c"),
+    ("inode_set_ctime_to_ts", "Linux: fs/inode.c"),
+    ("ktime_get_boot_fast_ns", "Linux: kernel/time/timekeeping.c"),
+];
+/// Underscores in a name that is checked without parentheses.
+const LONG_NAME: usize = 4;
 /// What an item is declared with.
 const DECLARED: [&str; 9] =
     ["fn", "struct", "enum", "trait", "mod", "const", "static", "type", "macro_rules"];
@@ -27,6 +44,8 @@ pub struct Tree {
     ignored: Vec<String>,
     documents: Vec<PathBuf>,
     sources: Vec<Source>,
+    /// Items and variants that some source declares.
+    declared: BTreeSet<String>,
 }
 
 struct Source {
@@ -46,8 +65,10 @@ impl Tree {
             ignored,
             documents: Vec::new(),
             sources: Vec::new(),
+            declared: BTreeSet::new(),
         };
         tree.enter(root)?;
+        tree.declared = tree.sources.iter().flat_map(|source| declarations(&source.text)).collect();
         tree.documents.sort();
         Ok(tree)
     }
@@ -123,6 +144,9 @@ impl Tree {
 
     /// What is wrong with a name in back-ticks.
     fn name(&self, name: &str) -> Option<String> {
+        if self.is_undeclared(name) {
+            return Some(format!("no source declares `{name}`"));
+        }
         let name = name.trim_end_matches("()");
         if name.contains(char::is_whitespace) {
             return None;
@@ -141,6 +165,18 @@ impl Tree {
         }
         let said: PathBuf = name.split('/').take_while(|part| !stands_for_others(part)).collect();
         (!self.root.join(said).exists()).then(|| format!("there is no file `{name}`"))
+    }
+
+    /// Whether a bare name should be declared in the tree, and is not.
+    fn is_undeclared(&self, span: &str) -> bool {
+        let name = span.trim_end_matches("()");
+        let is_type = name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase);
+        let is_function =
+            name != span || name.matches('_').count() >= LONG_NAME && !name.contains(char::is_uppercase);
+        is_identifier(name)
+            && (is_type || is_function)
+            && !self.declared.contains(name)
+            && !ELSEWHERE.iter().any(|(known, _)| *known == name)
     }
 
     fn defines(&self, holder: &str, item: &str) -> bool {
@@ -193,11 +229,17 @@ fn stands_for_others(part: &str) -> bool {
 
 /// Whether a source declares an item, or has a variant of that name.
 fn declares(text: &str, item: &str) -> bool {
-    text.lines().any(|line| {
+    declarations(text).any(|name| name == item)
+}
+
+/// The items of a source. A capitalised word that begins a line counts as a variant.
+fn declarations(text: &str) -> impl Iterator<Item = String> {
+    text.lines().flat_map(|line| {
         let words = line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-        let is_variant = item.starts_with(char::is_uppercase) && words.clone().next() == Some(item);
-        let mut pairs = words.clone().zip(words.skip(1));
-        is_variant || pairs.any(|(word, next)| DECLARED.contains(&word) && next == item)
+        let is_variant = line.trim_start().starts_with(char::is_uppercase);
+        let variant = words.clone().next().filter(|_| is_variant);
+        let items = words.clone().zip(words.skip(1)).filter(|(word, _)| DECLARED.contains(word));
+        variant.into_iter().chain(items.map(|(_, name)| name)).map(str::to_owned)
     })
 }
 
@@ -255,7 +297,8 @@ mod tests {
             "README.md",
             "[a](docs/other.md) [b](docs/other.md#a-heading-of-two) [c](docs/other.md#none) [d](gone.md) [e](https://x.y/z)\n\
              `store/src/quota.rs` `store/src/gone.rs` `src/quota.rs` `kept/a` `store/NAME.toml` `~/.ssh/x` `quota::spent` \
-             `Quota::Full` `quota::gone` `fe80::1` `store --state`\n\n    `store/indented`\n```\n`store/fenced`\n```\n",
+             `Quota::Full` `quota::gone` `fe80::1` `store --state`\n\
+             `spent()` `lost()` `Quota` `Gone` `IdentitiesOnly` `FULL` `short_name` `a_test_that_is_gone`\n\n    `store/indented`\n```\n`store/fenced`\n```\n",
         );
         let wrong = Tree::read(root).unwrap().wrong().unwrap();
         let expected = [
@@ -264,8 +307,23 @@ mod tests {
             "README.md:2: there is no file `store/src/gone.rs`",
             "README.md:2: there is no file `src/quota.rs`",
             "README.md:2: there is no `quota::gone`",
+            "README.md:3: no source declares `lost()`",
+            "README.md:3: no source declares `Gone`",
+            "README.md:3: no source declares `a_test_that_is_gone`",
         ];
         assert_eq!(wrong, expected);
+    }
+
+    #[test]
+    fn an_exception_is_used_and_declared_nowhere() {
+        let tree = Tree::read(&crate::host::workspace().unwrap()).unwrap();
+        let texts =
+            tree.documents.iter().map(|document| fs::read_to_string(tree.root.join(document)).unwrap());
+        let texts: String = texts.collect();
+        for (name, project) in ELSEWHERE {
+            assert!(texts.contains(&format!("`{name}`")), "no document mentions `{name}` ({project})");
+            assert!(!tree.declared.contains(name), "the tree declares `{name}`");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What a type can do by itself stands together: its inherent `impl` blocks are in the file that declares it, or, with that file,
-//! in the folder that is named after it and in none below. A reader who knows the type's name knows where to look.
+//! The inherent `impl` blocks of a type stand together: they are in the file that declares it, or, with that file, in the
+//! folder that is named after it and in none below. A reader who knows the type's name knows where to look.
 //!
 //! What others do with a type are functions in their own files. Traits may be implemented anywhere.
 

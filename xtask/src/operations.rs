@@ -16,18 +16,18 @@ const TEST: &str = "operations";
 const TOLD: &str = "told ";
 /// What stands above the table.
 const HEAD: &str = "\
-# What is told of each operation
+# Records of each operation
 
-`sudo -E cargo xtask operations` writes this page from what the test of operations (`tests/tests/operations/`) sees, and each \
-run of that test compares it. Each row is done for real in a recorded session, and its event is asserted: operation, object, \
-identity, access, outcome. Column `lsm` is seen on Linux 6.1 and 6.12, column `tracepoint` on 6.13 and later, the last one on \
-6.1 and 6.12 with BPF left out of their security modules.
+`sudo -E cargo xtask operations` writes this page from the results of the test of operations (`tests/tests/operations/`), and each \
+run of that test compares it. The test performs each row in a recorded session, and asserts its event: operation, object, \
+identity, access, outcome. Column `lsm` holds for Linux 6.1 and 6.12, column `tracepoint` for 6.13 and later, the last one for \
+6.1 and 6.12 without BPF among their security modules.
 
-*Trusted*: the object was read from the kernel. *Claimed*: from the caller's memory (of a request through io_uring, from the \
-kernel's copy), as for every attempt that failed before the kernel had an object. *Unresolved*: its identity is the kernel's, \
-its path is not whole, or not its own any more.
+*Trusted*: the object was read from the kernel. *Claimed*: it was read from the caller's memory (for a request through io_uring, \
+from the kernel's copy), as for every attempt that failed before the kernel had an object. *Unresolved*: the identity is the \
+kernel's; the path is incomplete, or no longer the object's own.
 
-Names that were looked up, and the server names of TLS, are told besides, claimed in every tier (`tests/tests/names.rs`).
+DNS queries and the server names of TLS are recorded too, and claimed in every tier (`tests/tests/names.rs`).
 
 ";
 /// The columns, as the test calls them.

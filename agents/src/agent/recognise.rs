@@ -1,4 +1,4 @@
-//! Which agent a program or a command line is.
+//! Recognises the agent of a program or a command line.
 
 use super::Agent;
 use crate::program::{Program, without_ending};

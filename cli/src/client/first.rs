@@ -1,4 +1,4 @@
-//! What an agent makes at its first start and no program of a session may: it is made before the session, as the user.
+//! Makes the files of an agent's first start, before the session and as the user: programs of a session may not.
 
 use agents::{Agent, First};
 use bstr::{BStr, ByteSlice};

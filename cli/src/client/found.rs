@@ -1,4 +1,4 @@
-//! What a command was found to be, told by the held process, which looks as the user.
+//! The file of a command, which the held process looks up as the user.
 
 use std::ffi::{CString, OsString};
 use std::fs;

@@ -136,10 +136,10 @@ fn words(frozen: &Frozen) -> String {
 
 fn keys_of(frozen: &Frozen) -> String {
     let go_on = if frozen.may_go_on {
-        "  c          go on; the same does not freeze this session again\n  \
-           s          go on, and freeze this session no more\n"
+        "  c          go on; the same event does not freeze this session again\n  \
+           s          go on, and never freeze this session again\n"
     } else {
-        "  it cannot go on\n"
+        "  the session cannot go on\n"
     };
     format!(
         "{go_on}  k, Ctrl-C  end it: every process of it is killed\n  Ctrl-Z     to the shell; `fg` comes back here\n\n{}",

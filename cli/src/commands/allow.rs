@@ -17,25 +17,25 @@ use std::time::Duration;
 /// Arguments of `allow`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "It opens one place, for the agent whatever its task, and holds in sessions that run already. What the static deny-list \
-refuses is no matter of an answer: see `wardline policy`.\n\nExamples:\n  sudo wardline why                               the denials of the last session\n  sudo wardline allow last.2                      the second of them is normal\n  sudo wardline allow 17.3 --for 7d               for a week\n  sudo wardline allow 17.3 --below ~/.cache/tool  with all that lies in that directory\n  sudo wardline forget                            what was answered, and how it is taken back"
+    after_help = "It opens one place for the agent in every task, and takes effect in running sessions. Refusals of the static deny-list \
+are changed by rules instead: see `wardline policy`.\n\nExamples:\n  sudo wardline why                               the denials of the last session\n  sudo wardline allow last.2                      the second of them is normal\n  sudo wardline allow 17.3 --for 7d               for a week\n  sudo wardline allow 17.3 --below ~/.cache/tool  with all that lies in that directory\n  sudo wardline forget                            what was answered, and how it is taken back"
 )]
 pub struct Args {
-    /// A denial, as `wardline why` numbers them: `17.3`, `last.1`
+    /// A denial, as `wardline why` numbers it: `17.3`, `last.1`
     pub denial: DenialRef,
-    /// From now on; that is what is meant without `--for` and `--session`
+    /// Permanently (the default)
     #[arg(long, conflicts_with_all = ["session", "time"])]
     pub always: bool,
-    /// In the session in which it was refused, as long as that runs
+    /// Only in the session of the denial, while it runs
     #[arg(long, conflicts_with = "time")]
     pub session: bool,
-    /// For so long: `7d`, `12h`
+    /// For this time: `7d`, `12h`
     #[arg(long = "for", value_name = "TIME", value_parser = age)]
     pub time: Option<Duration>,
-    /// The directory that it lies in, and everything below that, instead of the place alone
+    /// This directory with everything below it, instead of the place alone
     #[arg(long, value_name = "DIR")]
     pub below: Option<OsString>,
-    /// Whose session
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }

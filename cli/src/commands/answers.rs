@@ -1,4 +1,4 @@
-//! What a user answers to refusals, from outside of every session: who may, what is kept of it, and how it is told.
+//! A user's answers to refusals, from outside of every session: permission, storage, and messages.
 
 use super::denials::{Denial, short};
 use super::reading;

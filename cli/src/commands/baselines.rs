@@ -26,7 +26,7 @@ pub use list::{ListArgs, list};
 /// Arguments of `baseline`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do with it
+    /// The operation
     #[command(subcommand)]
     pub verb: Verb,
 }
@@ -34,7 +34,7 @@ pub struct Args {
 /// What can be done with a baseline.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
-    /// Show what was learned: directories, programs, hosts, calibration
+    /// Show directories, programs, hosts and calibration
     #[command(after_help = "Examples:\n  sudo wardline baseline show codex/edit")]
     Show {
         /// AGENT/TASK
@@ -42,7 +42,7 @@ pub enum Verb {
         /// One JSON object
         #[arg(long)]
         json: bool,
-        /// Whose baseline
+        /// The user, by name or uid; the invoking user otherwise
         #[arg(long)]
         user: Option<String>,
     },
@@ -58,7 +58,7 @@ pub enum Verb {
         /// One JSON object
         #[arg(long)]
         json: bool,
-        /// Whose baselines
+        /// The user, by name or uid; the invoking user otherwise
         #[arg(long)]
         user: Option<String>,
     },
@@ -72,7 +72,7 @@ pub enum Verb {
         /// One JSON array
         #[arg(long)]
         json: bool,
-        /// Whose baselines
+        /// The user, by name or uid; the invoking user otherwise
         #[arg(long)]
         user: Option<String>,
     },

@@ -15,10 +15,10 @@ use text::count;
 /// Arguments of `db`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do with it
+    /// The operation
     #[command(subcommand)]
     pub verb: Verb,
-    /// Whose database
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long, global = true)]
     pub user: Option<String>,
     /// One JSON object
@@ -29,19 +29,19 @@ pub struct Args {
 /// What can be done with the database.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
-    /// Say how large it is, and what an operation and a system call take
+    /// Print its size, and the bytes an operation and a system call take
     Stats,
-    /// Look whether it is sound
+    /// Check its integrity
     Check,
     /// Remove old sessions
     #[command(
         after_help = "`config.toml` in the state directory does the same by itself, when no session runs:\n\n  [retention]\n  older-than = \"90d\"\n  max-size = \"4G\"\n\nExamples:\n  sudo wardline db prune --older-than 30d\n  sudo wardline db prune --max-size 1G"
     )]
     Prune {
-        /// Those that began so long ago, or longer: `30d`, `12h`, `2w`
+        /// Sessions older than this: `30d`, `12h`, `2w`
         #[arg(long, value_name = "AGE", value_parser = configuration::age)]
         older_than: Option<Duration>,
-        /// The oldest, until what is left takes at most so much: `1G`, `500M`
+        /// The oldest sessions, until the rest takes at most this much: `1G`, `500M`
         #[arg(long, value_name = "SIZE", value_parser = configuration::size, required_unless_present = "older_than")]
         max_size: Option<u64>,
         /// Also sessions without an end; only while none is running

@@ -1,4 +1,4 @@
-//! What stages spoke against in a session, each once, with who did it: what `why` tells of, and `allow` and `review` answer.
+//! The denials of a session, each once, with its program: `why` explains them, and `allow` and `review` answer them.
 
 use super::what::what;
 use anyhow::Result;

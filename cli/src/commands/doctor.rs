@@ -36,13 +36,13 @@ pub struct Args {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
-    /// Stay in the tracepoint tier even where LSM programs load
+    /// Use the tier `tracepoint` even if LSM programs load
     #[arg(long, env = "WARDLINE_WITHOUT_LSM", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub without_lsm: bool,
-    /// Who the agent runs as
+    /// The agent's user
     #[command(flatten)]
     pub user: UserArgs,
-    /// What the agent inherits
+    /// The agent's environment
     #[command(flatten)]
     pub environment: EnvironmentArgs,
     /// The command of an agent

@@ -35,7 +35,7 @@ pub struct Args {
     /// addresses and everything else stay
     #[arg(long)]
     pub share: bool,
-    /// Whose session
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }

@@ -11,15 +11,15 @@ use std::process::ExitCode;
 /// Arguments of `forget`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  sudo wardline forget      what was answered with `allow` and `review`\n  sudo wardline forget 3    takes the third answer back, also from sessions that run"
+    after_help = "Examples:\n  sudo wardline forget      list the answers of `allow` and `review`\n  sudo wardline forget 3    withdraw the third answer, also in running sessions"
 )]
 pub struct Args {
-    /// The number of an answer; without one they are listed
+    /// The number of an answer; lists all otherwise
     pub answer: Option<u64>,
     /// The list as a JSON array
     #[arg(long, conflicts_with = "answer")]
     pub json: bool,
-    /// Whose answers
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `wardline policy`: the rules that hold, which of them meet a place, and rules of one's own.
+//! `wardline policy`: the rules that hold, which of them meet a place, and users' rules.
 
 pub mod apply;
 mod diff;
@@ -26,12 +26,12 @@ use std::process::ExitCode;
 /// Arguments of `policy`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The rules hold in every session from its first instruction on, whatever was learned. Rules of one's own come upon the shipped ones: \
-root's for everybody, in `/etc/wardline/policy.d/*.toml`, and each user's, in `/etc/wardline/users/UID.toml`, which `allow`, `lend` and `deny` write. Any rule that denies refuses; one that allows \
-takes back what an earlier layer refuses at exactly its place and does not call final. A mistake in such a file stops the start of every session (exit code 122).\n\nExamples:\n  wardline policy list\n  wardline policy show ssh\n  wardline policy explain ~/.netrc\n  wardline policy explain 169.254.169.254\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy deny ~/customers\n  wardline policy check rules.toml"
+    after_help = "The rules hold in every session from its first instruction on, whatever a baseline allows. The machine's rules, in \
+`/etc/wardline/policy.d/*.toml`, and each user's, in `/etc/wardline/users/UID.toml`, add to the shipped ones; `allow`, `lend` and `deny` write the user's. A rule that denies refuses; one that allows \
+cancels rules of earlier layers at exactly its place, unless they are final. While such a file has an error, no session starts (exit code 122).\n\nExamples:\n  wardline policy list\n  wardline policy show ssh\n  wardline policy explain ~/.netrc\n  wardline policy explain 169.254.169.254\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy deny ~/customers\n  wardline policy check rules.toml"
 )]
 pub struct Args {
-    /// What to do
+    /// The operation
     #[command(subcommand)]
     pub verb: Verb,
 }
@@ -46,16 +46,16 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Show one rule: where it holds, and why
+    /// Show one rule with its places and its reason
     #[command(after_help = "Examples:\n  wardline policy show ssh")]
     Show {
-        /// Its id; a layer of one's own may have the same
+        /// Its id; several layers may have the same
         id: String,
         /// One JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Say which rules meet a place, and which of them speaks
+    /// Explain which rules apply to a place, and which one decides
     #[command(
         after_help = "A path need not be there. Where it leads somewhere else by links, both places are explained. The rules come in this order: those that refuse before those that allow; \
 of these the rule of the place itself, then of its name, then of what it lies in, nearest first. Any that refuses holds.\n\nExamples:\n  wardline policy explain ~/.config/gh/hosts.yml\n  wardline policy explain --workspace . .vscode/tasks.json\n  wardline policy explain 169.254.169.254"
@@ -68,60 +68,60 @@ of these the rule of the place itself, then of its name, then of what it lies in
         after_help = "Needs root. Exit code 124 says that an attempt came to something else than the rules say.\n\nExamples:\n  sudo wardline policy test\n  sudo wardline policy test ssh npm --json"
     )]
     Test(demo::Args),
-    /// Write rules in plain English: what was understood is shown, and counts after a yes
+    /// Write rules in plain English; shows them, and asks before writing
     #[command(
         after_help = "The same words give the same rule. A text is obeyed when each of its words was understood and the rules can hold all of it; of anything else it is said \
 which words no rule holds, why, and what comes near. Exit code 120 says that something was not understood.\n\nExamples:\n  wardline policy say \"never read ~/customers\"\n  sudo wardline policy say --yes \"agents may read ~/.npmrc\""
     )]
     Say(say::Args),
-    /// Say what rules of one's own change of the shipped ones
+    /// Show how your rules change the shipped ones
     #[command(after_help = "`+` closes or tells more, `-` opens.\n\nExamples:\n  wardline policy diff")]
     Diff {
         /// One JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Edit your own rules with `$EDITOR`: they are written if they are rules
+    /// Edit your rules with `$EDITOR`, and check them
     #[command(after_help = "Examples:\n  sudo wardline policy edit")]
     Edit(UserArgs),
-    /// Open a place for your own sessions, where a rule closes it that is not final
+    /// Open a place for your sessions that a rule closes which is not final
     #[command(
         after_help = "Without `--what`, reading. It counts from the next session on: those that run go on as they are.\n\nExamples:\n  sudo wardline policy allow ~/.npmrc\n  sudo wardline policy allow ~/.vimrc --what change"
     )]
     Allow(own::PlaceArgs),
-    /// Lend a credential to your own sessions: whoever reads it connects to the hosts that it is for, from then on
+    /// Lend a credential to your sessions: after reading it, a session connects only to its hosts
     #[command(
         after_help = "From the first read on, the session connects to these hosts, and to those that rules (`where.host` and `where.address` of one that allows) or its baseline name, and to nobody else. What is lent later narrows it further. A task whose baseline never used the credential is refused it. Sessions that run already are lent nothing new.\n\nExamples:\n  sudo wardline policy lend ~/.npmrc --host registry.npmjs.org\n  sudo wardline policy lend ~/.config/gh --host api.github.com --host github.com"
     )]
     Lend(own::LendArgs),
-    /// Close a place of yours in your own sessions
+    /// Close a place of yours in your sessions
     #[command(
         after_help = "Without `--what`, everything. Sessions that run already obey it at once. `--task` closes it during that task alone.\n\nExamples:\n  sudo wardline policy deny ~/customers\n  sudo wardline policy deny ~/.config/app --what change"
     )]
     Deny(own::DenyArgs),
-    /// Obey the rules that came with a repository: they are shown, and count after a yes, as they are
+    /// Trust the rules of a repository; shows them, and asks
     #[command(
         after_help = "`.wardline.toml` at the top of a workspace has rules about what lies in it. They close and tell, and open nothing. A session says at its start that such a file is there and what it would say, and does not obey it; once it is believed it is obeyed, and no session changes it. A file that was changed is not believed any more.\n\nExamples:\n  sudo wardline policy trust\n  sudo wardline policy trust ~/src/app --yes\n  sudo wardline policy trust ~/src/app --forget"
     )]
     Trust(trust::Args),
-    /// Have running sessions take the rules that hold now, as they are in their files
+    /// Apply the current rules to running sessions
     #[command(
         after_help = "What closes and tells more counts at once, whole or not at all: where something cannot be armed, the rules of before stay. What opens, and what was taken back, counts from the next session on. What a session has open already it goes on using. Links that a session may have made are not followed: it is said where one is on the way, and exit code 125 says that a session does not obey all of it. `deny`, `say`, `edit`, `trust`, `allow`, `lend` and `forget` do the same for your sessions by themselves.\n\nExamples:\n  sudo wardline policy apply\n  wardline policy apply last"
     )]
     Apply(apply::Args),
-    /// Take a rule of your own back
+    /// Remove a rule of yours
     #[command(
         after_help = "Examples:\n  sudo wardline policy forget allow-npmrc\n  sudo wardline policy forget ~/.npmrc"
     )]
     Forget(own::RuleArgs),
-    /// Say whether a file of rules is one, and where it is not
+    /// Check a file of rules
     #[command(
         after_help = "Exit code 125 says that it is none.\n\nExamples:\n  wardline policy check rules.toml"
     )]
     Check {
         /// The file, TOML
         file: PathBuf,
-        /// One JSON array of what is wrong
+        /// One JSON array of errors
         #[arg(long)]
         json: bool,
     },

@@ -41,7 +41,7 @@ fn text(program: &str, denial: &Denial, report: &Report) -> String {
     text.push_str(&format!("\n  why   {reason}"));
     text.push_str(match stage {
         Stage::T1 => {
-            "\n  next  if that is normal, answer so with `sudo wardline review`, and it starts; `wardline enforce --shadow` runs it \
+            "\n  next  if that is normal, allow it with `sudo wardline review`; `wardline enforce --shadow` runs it \
              unrefused meanwhile"
         }
         Stage::T0 | Stage::T2 => "",

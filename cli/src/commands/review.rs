@@ -29,7 +29,7 @@ pub struct Args {
     /// One JSON array, and no question
     #[arg(long)]
     pub json: bool,
-    /// Whose sessions
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }

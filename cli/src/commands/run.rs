@@ -40,10 +40,10 @@ pub struct EnforceArgs {
     /// The session
     #[command(flatten)]
     pub session: SessionArgs,
-    /// Refuse nothing, and say what would be refused
+    /// Refuse nothing, and report what would be refused
     #[arg(long)]
     pub shadow: bool,
-    /// Let the baseline refuse even if `wardline baselines` says that it only watches
+    /// Enforce the baseline even if `wardline baselines` says that it only watches
     #[arg(long, conflicts_with = "shadow")]
     pub force_baseline: bool,
     /// Drop the environment variables that look like secrets

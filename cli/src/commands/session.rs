@@ -22,13 +22,13 @@ pub struct SessionArgs {
     /// The agent; guessed from the executable otherwise
     #[arg(long, value_name = "AGENT")]
     pub agent: Option<AgentName>,
-    /// What it is asked to do: `edit`, `test`, `review`, or any name of yours
+    /// The task: `edit`, `test`, `review`, or any name of yours
     #[arg(long, value_name = "TASK", default_value_t)]
     pub task: TaskName,
-    /// Directory that it works in, several times for several; the current directory otherwise
+    /// Workspace; repeatable; the current directory otherwise
     #[arg(long, value_name = "DIR")]
     pub workspace: Vec<PathBuf>,
-    /// Accept a workspace that is `/` or a home, or that holds a crown jewel
+    /// Accept a workspace that is `/` or a home, or that holds a jewel
     #[arg(long)]
     pub force: bool,
     /// Who it runs as
@@ -44,10 +44,10 @@ pub struct SessionArgs {
     /// Write the summary to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub summary_file: Option<PathBuf>,
-    /// Say nothing but errors
+    /// Print only errors
     #[arg(short, long)]
     pub quiet: bool,
-    /// Take in a process that runs already, with everything that descends from it, instead of starting a command
+    /// Attach to a running process and its descendants, instead of starting a command
     #[arg(long, value_name = "PID", conflicts_with_all = ["command", "user", "env", "path"])]
     pub attach: Option<u32>,
     /// The command and its arguments

@@ -13,13 +13,13 @@ use std::process::ExitCode;
 /// Arguments of `sessions`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A session is `running`, `frozen`, `ended`, or `incomplete`: its supervisor was killed, and what was committed is kept.\n\nExamples:\n  sudo wardline sessions\n  sudo wardline sessions --json | jq '.[] | select(.denied > 0)'"
+    after_help = "A session is `running`, `frozen`, `ended`, or `incomplete`: its supervisor was killed, and its committed events are kept.\n\nExamples:\n  sudo wardline sessions\n  sudo wardline sessions --json | jq '.[] | select(.denied > 0)'"
 )]
 pub struct Args {
     /// One JSON array
     #[arg(long)]
     pub json: bool,
-    /// Whose sessions
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }

@@ -30,13 +30,13 @@ pub struct Args {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
-    /// Line by line, in the order of time
+    /// Event by event, in order of time
     #[arg(long)]
     pub events: bool,
     /// The same with every operation
     #[arg(long)]
     pub all: bool,
-    /// Whose session
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }

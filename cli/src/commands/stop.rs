@@ -9,7 +9,7 @@ use wire::{Reply, Request};
 /// Arguments of `stop`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Kill the sessions that still run; otherwise they are a reason to refuse
+    /// Kill running sessions; otherwise the command refuses while sessions run
     #[arg(long)]
     pub kill_sessions: bool,
 }

@@ -9,7 +9,7 @@ use wire::{Action, GoOn, Request};
 /// Arguments of `stop-session`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  sudo wardline stop-session last           kill it\n  sudo wardline stop-session 17 --freeze    stop it where it is\n  sudo wardline stop-session 17 --thaw      let it go on"
+    after_help = "Examples:\n  sudo wardline stop-session last           kill it\n  sudo wardline stop-session 17 --freeze    freeze it\n  sudo wardline stop-session 17 --thaw      thaw it"
 )]
 pub struct Args {
     /// Number of a running session, or `last`
@@ -17,16 +17,16 @@ pub struct Args {
     /// Kill every process of it (the default)
     #[arg(long, group = "action")]
     pub kill: bool,
-    /// Freeze every process where it is
+    /// Freeze every process
     #[arg(long, group = "action")]
     pub freeze: bool,
-    /// Let a frozen session go on: what froze it does not freeze it again
+    /// Thaw the session; the same event does not freeze it again
     #[arg(long, group = "action")]
     pub thaw: bool,
-    /// With `--thaw`: nothing freezes it any more; what can be refused still is
+    /// With `--thaw`: never freeze the session again; refusals stay
     #[arg(long, requires = "thaw")]
     pub for_session: bool,
-    /// Whose session, where two users have one of that number
+    /// The user, if sessions of two users have that number
     #[arg(long)]
     pub user: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What `record` and `enforce` print when the command has ended.
+//! The summary of `record` and `enforce`.
 
 use command::add_line;
 use command::style;
@@ -62,7 +62,7 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
         let by = freeze.stage.map_or_else(String::new, |stage| format!(" by {}", stage.name()));
         let ended = match freeze.went_on {
             None => "it did not go on",
-            Some(GoOn::Once) => "its user let it go on",
+            Some(GoOn::Once) => "its user thaw it",
             Some(GoOn::Session) => "its user let it go on, and be frozen no more",
         };
         let what = if freeze.what.is_empty() { &freeze.reason } else { &freeze.what };
@@ -89,7 +89,7 @@ pub fn text(mode: Mode, verbose: u8, finished: &Finished, said: &[String]) -> St
     if report.lost > 0 || report.unresolved > 0 {
         add_line!(
             out,
-            "  {} {} lost, {} without a path: what was not seen was not judged",
+            "  {} {} lost, {} without a path: unseen operations were not judged",
             style::warning("blind     "),
             count(report.lost, "record"),
             count(report.unresolved, "operation"),
@@ -149,7 +149,7 @@ fn denials(out: &mut String, report: &Report) {
     }
     if !report.denials.is_empty() {
         let session = &report.session;
-        add_line!(out, "             by which program, and what can be done: `wardline why {session}`");
+        add_line!(out, "             program and remedy: `wardline why {session}`");
     }
 }
 

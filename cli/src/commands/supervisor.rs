@@ -10,17 +10,17 @@ use std::time::Duration;
 /// Arguments of `supervisor`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Root's other commands start a supervisor when they need one, and it ends when no session has run for some seconds. \
-As a service it stays, so that users without root's rights can start sessions.\n\nExamples:\n  sudo wardline supervisor --stay"
+    after_help = "Root's other commands start a supervisor on demand, and it ends some seconds after the last session. \
+As a service it keeps running, so that users without root's rights can start sessions.\n\nExamples:\n  sudo wardline supervisor --stay"
 )]
 pub struct Args {
-    /// Stay when no session runs
+    /// Keep running without sessions
     #[arg(long)]
     pub stay: bool,
-    /// Seconds without a session after which it ends
+    /// Seconds without a session until the supervisor ends
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub idle: u64,
-    /// Stay in the tracepoint tier even where LSM programs load
+    /// Use the tier `tracepoint` even if LSM programs load
     #[arg(long, env = "WARDLINE_WITHOUT_LSM", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue, hide = true)]
     pub without_lsm: bool,
     /// Started by another command

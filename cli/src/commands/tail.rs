@@ -17,7 +17,7 @@ use wire::{Notice, Reply, Request};
 pub struct Args {
     /// Number of a session, or `last`; all of them otherwise
     pub session: Option<SessionRef>,
-    /// So many notices of the past
+    /// Number of past notices
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     pub past: usize,
     /// One JSON object a line

@@ -20,7 +20,7 @@ pub struct Args {
     pub session: SessionRef,
     /// The task of the new segment
     pub task: TaskName,
-    /// Whose session, where two users have one of that number
+    /// The user, if sessions of two users have that number
     #[arg(long)]
     pub user: Option<String>,
 }

@@ -19,24 +19,24 @@ use text::count;
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A baseline needs at least three usable sessions of its agent and task, and ten or more make a good one. Sessions that \
-met a crown jewel, were alerted on, lost records or never ended do not train, nor does one in which something was refused that \
+    after_help = "A baseline needs at least three usable sessions of its agent and task; ten or more make a good one. A session is not \
+usable if it met a jewel, raised an alert, lost records, never ended, or had a refusal that \
 nobody has allowed with `review` or `allow`.\n\nExamples:\n  sudo wardline train\n  sudo wardline train --agent codex --task edit\n  sudo wardline train --update                 what further sessions and answers change\n  sudo wardline train --agent codex --calibrate 12 --calibrate 13 --calibrate 14"
 )]
 pub struct Args {
     /// Only this agent
     #[arg(long)]
     pub agent: Option<AgentName>,
-    /// Only this task; `unknown` for recordings of which none was said, of which no baseline is made otherwise
+    /// Only this task; `unknown` for recordings without a task, which train no baseline otherwise
     #[arg(long)]
     pub task: Option<TaskName>,
-    /// Only what has changed since it was made: baselines of agents with further sessions or answers
+    /// Only baselines of agents with new sessions or answers
     #[arg(long, conflicts_with_all = ["sessions", "calibrate"])]
     pub update: bool,
-    /// Only this session, by its number or `last`; may be given more than once
+    /// Only this session, by its number or `last`; repeatable
     #[arg(long = "session", value_name = "SESSION")]
     pub sessions: Vec<SessionRef>,
-    /// This session teaches nothing and calibrates, by its number or `last`; may be given more than once, and counts from three on
+    /// Use this session for calibration only, by its number or `last`; repeatable, at least three
     #[arg(long = "calibrate", value_name = "SESSION")]
     pub calibrate: Vec<SessionRef>,
     /// Nobody asked for it: too few sessions are no error
@@ -45,7 +45,7 @@ pub struct Args {
     /// One JSON array
     #[arg(long)]
     pub json: bool,
-    /// Whose sessions
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }

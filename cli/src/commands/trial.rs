@@ -1,4 +1,4 @@
-//! What a baseline would have refused sessions that it had not seen, in words.
+//! The result of a baseline's trial, in words.
 
 use command::add_text;
 use event::{AgentName, Reach, TaskName, Tasks};
@@ -25,7 +25,7 @@ pub fn text(trial: &Trial, agent: &AgentName, task: &Tasks) -> String {
     } else {
         add_text!(
             out,
-            "\n  {} of {} would have been refused something ({left_out}):",
+            "\n  {} of {} would have had a refusal ({left_out}):",
             trial.refused,
             sessions(trial.sessions)
         );
@@ -39,7 +39,7 @@ pub fn text(trial: &Trial, agent: &AgentName, task: &Tasks) -> String {
         }
     }
     if trial.unstarted > 0 {
-        add_text!(out, "\n  {} would not even have started its own program", sessions(trial.unstarted));
+        add_text!(out, "\n  {} could not have started its own program", sessions(trial.unstarted));
     }
     if !trial.is_passed() {
         let more = if trial.by_workspace {
@@ -49,8 +49,8 @@ pub fn text(trial: &Trial, agent: &AgentName, task: &Tasks) -> String {
         };
         add_text!(
             out,
-            "\n  so it only watches: `enforce` says what it would refuse. Record {more} with `wardline record --agent {agent} \
-             --task {task}`, and train again; `enforce --force-baseline` has it refuse now"
+            "\n  the baseline only watches: `enforce` reports what it would refuse. Record {more} with `wardline record --agent {agent} \
+             --task {task}`, and train again; `enforce --force-baseline` enforces it now"
         );
     }
     out

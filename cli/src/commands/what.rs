@@ -1,4 +1,4 @@
-//! What an operation acted on, for people.
+//! The object of an operation, as text.
 
 use event::{Event, Object, Op, Outside};
 use std::collections::BTreeMap;

@@ -22,7 +22,7 @@ pub struct Args {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
-    /// Whose session
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }

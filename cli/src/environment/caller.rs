@@ -1,5 +1,6 @@
-//! Who ran `sudo`, and what their shell exported. The client's own environment is then what `sudo` made of it: another
-//! PATH, and no keys, proxies and certificates. `sudo` itself was executed with the shell's, which the kernel keeps.
+//! The caller of `sudo`, and the variables that its shell exported. The client's own environment is then what `sudo` made of
+//! it: another PATH, and no keys, proxies and certificates. `sudo` itself was executed with the shell's, which the kernel
+//! keeps.
 //!
 //! It is handed to a command that runs as that same user, and read for nothing else.
 

@@ -1,5 +1,5 @@
-//! Which variables look like secrets. The kernel does not see a process reading its own environment, so what is secret in
-//! it is named before the command starts, and dropped on request.
+//! Recognises variables that look like secrets. The kernel does not see a process reading its own environment, so what is
+//! secret in it is named before the command starts, and dropped on request.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! Which object an operation had: what the kernel named, in the place of what the caller claimed.
+//! Finds the object of an operation: the kernel's, in place of the claimed one.
 
 use crate::decoded::Touched;
 use event::{Event, File, Object, Op};

@@ -1,4 +1,4 @@
-//! What the kernel side obeys, as it is read and written: members, sessions, and the deny-list.
+//! Reads and writes the kernel side's tables: members, sessions, and the deny-list.
 
 use super::{Attached, Kernel};
 use crate::Error;

@@ -1,4 +1,4 @@
-//! What an agent is published as, and how that is installed.
+//! The package of an agent, and its installation.
 
 use crate::Error;
 use crate::cache::run;

@@ -1,4 +1,4 @@
-//! Which sessions a corpus has, and what each is: a function of the seed.
+//! The plan of a corpus: its sessions, as a function of the seed.
 #![expect(clippy::indexing_slicing, reason = "a turn goes round the length of its table")]
 
 use super::{Kind, Split, Variant};

@@ -1,4 +1,4 @@
-//! What a first day reaches: the scripted model, and name servers that know no name.
+//! The network of a first day: the scripted model, and name servers that know no name.
 
 use crate::Error;
 use crate::error::at;

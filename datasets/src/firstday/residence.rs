@@ -10,7 +10,7 @@ use crate::error::at;
 use crate::model::Model;
 use crate::network::MODEL;
 use crate::script::quote;
-use crate::{Error, Script};
+use crate::{Error, Script, Wardline, end_within};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::{self, File, Permissions};
@@ -199,13 +199,7 @@ impl Residence {
         self.stop();
         if wait(MOMENT)?.is_none() {
             self.account.user.end_processes();
-            #[expect(clippy::let_underscore_must_use, reason = "who is gone already needs no signal")]
-            let _ = child.kill();
-            #[expect(
-                clippy::let_underscore_must_use,
-                reason = "an error says that nobody is left to wait for"
-            )]
-            let _ = child.wait();
+            end_within(child, Duration::ZERO);
         }
         Ok(None)
     }
@@ -267,10 +261,7 @@ impl Residence {
 
     /// Ends the sessions and the supervisor.
     fn stop(&self) {
-        let mut stop = Command::new(self.program());
-        stop.arg("--state-dir").arg(self.state()).args(["stop", "--kill-sessions"]);
-        #[expect(clippy::let_underscore_must_use, reason = "no supervisor may be left to stop")]
-        let _ = stop.stdin(Stdio::null()).output();
+        Wardline::new(self.program(), self.state()).stop();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a request says, whichever protocol it came in.
+//! The content of a request, in any protocol.
 #![expect(clippy::indexing_slicing, reason = "JSON has null where it has nothing")]
 
 use serde_json::{Map, Value, json};

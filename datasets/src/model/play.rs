@@ -1,4 +1,4 @@
-//! Which turn follows from a conversation.
+//! Selects the turn that follows a conversation.
 
 use super::conversation::{Conversation, Turn};
 use crate::{Script, Step};

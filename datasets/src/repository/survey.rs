@@ -1,4 +1,4 @@
-//! What is in a repository: what the slots of a template are filled with.
+//! The content of a repository, which fills the slots of a template.
 
 use super::Ecosystem;
 use crate::Error;

@@ -1,4 +1,4 @@
-//! What lies ready before a session: files, links, repositories of the git remote, and what hostile hosts hand out.
+//! Prepares a session: files, links, repositories of the git remote, and downloads of hostile hosts.
 
 use super::{Ground, Place, Plant, Scenario};
 use crate::cache::run;

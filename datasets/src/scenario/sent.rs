@@ -1,4 +1,4 @@
-//! What can be recognised in what arrived, plain or encoded.
+//! Recognises secrets in received data, plain or encoded.
 #![expect(clippy::indexing_slicing, reason = "the digits were counted in the same label")]
 
 use crate::Arrival;

@@ -1,5 +1,5 @@
-//! What became of an attack, judged without Wardline: by what arrived, by access times, by the files, and by what the
-//! programs outside the session were asked for.
+//! The outcome of an attack, judged without Wardline: by arrivals, by access times, by the files, and by what the programs
+//! outside the session were asked for.
 
 use super::timeline::Timeline;
 use super::{Authority, Delegates, Ground, Place, Scenario, sent};

@@ -1,4 +1,4 @@
-//! What running a case came to.
+//! The outcome of a case.
 
 use super::{Language, case};
 use serde::{Deserialize, Serialize};

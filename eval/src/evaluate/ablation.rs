@@ -1,4 +1,4 @@
-//! What each part is worth: stages, channels, and whose sessions share a baseline.
+//! Ablation: stages, channels, and baselines that several agents share.
 
 use super::arm::{Entry, arm, score_all};
 use super::data::Data;

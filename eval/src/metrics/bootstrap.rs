@@ -1,25 +1,10 @@
 //! Percentile bootstrap (Efron 1979), resampling clusters: sessions that were drawn from the same script, or whose
 //! traces are the same, come and go together, since they say less than as many independent ones.
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "a share of a length is no longer, and none is negative"
-)]
 
-use rand::{Rng, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
-use serde::{Deserialize, Serialize};
+use statistics::bootstrap::{self, Draws, Interval};
 
 /// Resamples: the ends of a 95 % interval then rest on some 25 values each.
-pub const RESAMPLES: usize = 1000;
-
-/// A 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// 2.5 % of resamples are below.
-    pub low: f64,
-    /// 2.5 % of resamples are above.
-    pub high: f64,
-}
+const RESAMPLES: usize = 1000;
 
 /// Values with the clusters that they belong to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,11 +33,8 @@ impl Clustered {
     }
 
     /// As many clusters, drawn with replacement.
-    fn resample(&self, random: &mut Xoshiro256PlusPlus) -> Vec<f64> {
-        (0..self.clusters.len())
-            .flat_map(|_| &self.clusters[random.gen_range(0..self.clusters.len())])
-            .copied()
-            .collect()
+    fn resample(&self, draws: &mut Draws) -> Vec<f64> {
+        draws.resample(&self.clusters).into_iter().flatten().copied().collect()
     }
 }
 
@@ -67,16 +49,10 @@ pub fn interval(
     if clean.clusters() < 2 || attack.clusters() < 2 {
         return None;
     }
-    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut values: Vec<f64> = (0..RESAMPLES)
-        .filter_map(|_| {
-            let clean = clean.resample(&mut random);
-            statistic(&clean, &attack.resample(&mut random))
-        })
-        .collect();
-    values.sort_unstable_by(f64::total_cmp);
-    let at = |share: f64| values.get((share * (values.len().saturating_sub(1)) as f64).round() as usize);
-    Some(Interval { low: *at(0.025)?, high: *at(0.975)? })
+    bootstrap::interval(seed, RESAMPLES, |draws| {
+        let clean = clean.resample(draws);
+        statistic(&clean, &attack.resample(draws))
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Target against realised: a threshold of p = 0.01 promises that one clean session in a hundred ever comes so far.
 
-use super::bootstrap::Interval;
 use super::proportion::Proportion;
 use serde::{Deserialize, Serialize};
+use statistics::bootstrap::Interval;
 
 /// Targets that are looked at.
 pub const TARGETS: [f64; 6] = [0.2, 0.1, 0.05, 0.02, 0.01, 0.001];

@@ -1,4 +1,4 @@
-//! What it costs: nanoseconds for each event scored, megabytes for each baseline.
+//! Cost: nanoseconds for each scored event, megabytes for each baseline.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -30,7 +30,8 @@ pub fn growth<T: Ord + Clone>(train: &[BTreeSet<T>], held_out: &[BTreeSet<T>]) -
         })
         .collect::<Vec<u64>>();
     let fresh: Vec<u64> = held_out.iter().map(|objects| objects.difference(&known).count() as u64).collect();
-    Growth { beta: heaps(&distinct), median_fresh: median(&fresh), distinct, fresh }
+    let counts: Vec<f64> = fresh.iter().map(|&count| count as f64).collect();
+    Growth { beta: heaps(&distinct), median_fresh: statistics::median(&counts), distinct, fresh }
 }
 
 fn heaps(distinct: &[u64]) -> Option<f64> {
@@ -45,18 +46,6 @@ fn heaps(distinct: &[u64]) -> Option<f64> {
         (xy + (point.0 - mx) * (point.1 - my), xx + (point.0 - mx).powi(2))
     });
     Some(xy / xx)
-}
-
-/// The median; the mean of the middle two of an even number.
-pub fn median(values: &[u64]) -> Option<f64> {
-    let mut values = values.to_vec();
-    values.sort_unstable();
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(values[middle] as f64),
-        _ => Some((values[middle - 1] + values[middle]) as f64 / 2.0),
-    }
 }
 
 #[cfg(test)]

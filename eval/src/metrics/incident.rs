@@ -1,4 +1,4 @@
-//! What became of an attack.
+//! The outcome of an attack.
 //!
 //! The observer outside Wardline says whether and when it did harm: the impact is the first secret byte read, or the first
 //! change that cannot be undone. Wardline's own record says when it first said or did something after the onset.

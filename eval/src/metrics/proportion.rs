@@ -1,7 +1,7 @@
 //! A share of few, with the interval of Wilson 1927: unlike the bootstrap's, it does not collapse at none and at all.
 
-use super::bootstrap::Interval;
 use serde::{Deserialize, Serialize};
+use statistics::bootstrap::Interval;
 
 /// How much higher one share is than another.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

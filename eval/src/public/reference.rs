@@ -1,4 +1,4 @@
-//! What others score such traces by, in the same run: higher is more suspicious.
+//! Reference methods for such traces, in the same run: higher is more suspicious.
 
 use models::ngram::{History, Ngram};
 use rustc_hash::FxHashSet;

@@ -1,4 +1,4 @@
-//! What a set came to, as a page.
+//! The results of a set, as a page.
 #![expect(clippy::let_underscore_must_use, reason = "a text takes whatever is written to it")]
 
 use super::{Result, Row};

@@ -1,4 +1,4 @@
-//! What hiding among normal steps is worth to an attacker.
+//! The gain of an attacker who hides among normal steps.
 
 use super::section::section;
 use super::tables::share;

@@ -1,4 +1,4 @@
-//! What each part of Wardline is worth, and what learning takes and costs.
+//! The value of each part of Wardline, and the cost of learning.
 
 use super::plot;
 use super::section::section;

@@ -8,7 +8,6 @@ pub use case::{Case, CaseKind, Mark, MarkKind, Timeline};
 pub use row::{BaselineRow, Breakdown, BreakdownRow, Delays, Mimicry, MimicryRow, Quantiles, RunRow, Source};
 
 use crate::Error;
-use crate::metrics::bootstrap::Interval;
 use crate::metrics::calibrated::Calibrated;
 use crate::metrics::cost::Cost;
 use crate::metrics::floor::Floor;
@@ -17,6 +16,7 @@ use crate::metrics::operating::Operating;
 use crate::metrics::proportion::Proportion;
 use crate::metrics::roc::{PrPoint, RocPoint};
 use serde::{Deserialize, Serialize};
+use statistics::bootstrap::Interval;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};

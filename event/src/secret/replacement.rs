@@ -1,4 +1,4 @@
-//! What a secret is replaced by.
+//! The replacement of a secret.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! What is a secret by its shape: keys of known kinds, random-looking text, private keys in PEM.
+//! Recognises secrets by shape: keys of known kinds, random-looking text, private keys in PEM.
 #![expect(
     clippy::indexing_slicing,
     reason = "places were found in the same text; `fuzz/targets/secret.rs` looks for one that was not"

@@ -1,4 +1,4 @@
-//! Who has a named pipe open: what is written into it is read there, perhaps as commands.
+//! The processes that have a named pipe open: they read its data, perhaps as commands.
 
 use rustix::fs::{FileType, major, minor, stat};
 use std::fs;

@@ -1,4 +1,4 @@
-//! What a thread that waits for a permission asked for: fanotify itself does not tell reading from writing.
+//! The request of a thread that waits for a permission: fanotify itself does not distinguish reading from writing.
 //!
 //! The registers of the blocked call say it; they are the kernel's copy, and cannot change while the thread is blocked.
 //! Arguments in memory (openat2) could, so that such a call counts as asking for everything. So does a request through io_uring:

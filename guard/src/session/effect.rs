@@ -1,4 +1,4 @@
-//! What comes of an event: what is to be done about it, or shown.
+//! The effects of an event: actions, and notices.
 
 use super::passed::Deed;
 use super::standstill::Cause;

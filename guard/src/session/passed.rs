@@ -1,4 +1,4 @@
-//! What the owner of a session let pass when it was frozen: the same does not freeze it again.
+//! Events that the owner of a frozen session let pass: the same does not freeze it again.
 
 use event::{Event, Object, Op};
 use models::{ChannelScore, Score};

@@ -1,4 +1,4 @@
-//! What is remembered of those outside whom a session has reached.
+//! The processes outside that a session has reached.
 
 use super::pipes::Pipes;
 use crate::delegates::Who;

@@ -1,4 +1,4 @@
-//! What a session has written down: in batches, since a message for each system call would cost more than the call.
+//! Sends a session's records in batches, since a message for each system call would cost more than the call.
 
 use event::{Alert, Captured, Loss, Segment, Summary};
 use std::collections::{HashSet, VecDeque};

@@ -1,4 +1,4 @@
-//! What a session stands still for.
+//! The reasons for which a session is frozen.
 
 use super::passed::Deed;
 use event::Stage;

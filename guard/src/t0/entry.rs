@@ -1,7 +1,8 @@
 //! Places, as the kernel's keys hold them, and what lies at a path on the way to one.
 
+use crate::name::component;
 use crate::walk;
-use abi::{EVERY_SESSION, NAME_LEN, PlaceKey, component_hash, place_below};
+use abi::{EVERY_SESSION, PlaceKey, place_below};
 use std::path::PathBuf;
 
 /// What lies at a path on the way to a jewel.
@@ -39,12 +40,4 @@ impl Place {
     pub(super) fn of_session(self, session: u32) -> Self {
         Self { key: PlaceKey { session, ..self.key }, ..self }
     }
-}
-
-/// What a name begins with, and what it is to a place.
-pub(crate) fn component(name: &[u8]) -> (u64, u64) {
-    let mut begin = [0; NAME_LEN];
-    begin.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
-    let first = abi::name_hash(&begin);
-    (first, component_hash(first, u32::try_from(name.len()).unwrap_or(u32::MAX)))
 }

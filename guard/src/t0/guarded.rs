@@ -1,4 +1,4 @@
-//! Whose jewels are guarded, and what came of it.
+//! The user whose jewels are guarded, and the coverage.
 
 use abi::FileKey;
 use bstr::BString;

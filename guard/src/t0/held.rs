@@ -1,6 +1,6 @@
-//! Who holds which entry of the static deny-list: sessions of several users share it, and an entry goes with the last
-//! session that needs it. What they share refuses. What a session's own label excepts holds for that session alone, and so does
-//! what it refuses of things that may be another session's own.
+//! The holders of each entry of the static deny-list: sessions of several users share it, and an entry goes with the last
+//! session that needs it. What they share refuses. What a session's own label excepts holds for that session alone, and so
+//! does what it refuses of things that may be another session's own.
 
 use super::quota::{Quotas, Room, Shared};
 use crate::{DenyList, Error};

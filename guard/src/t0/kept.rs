@@ -1,4 +1,5 @@
-//! What lay where when a session began: jewels, and the directories above them, each held by a descriptor. What a session has moved or replaced is put back, by identity, while it stands still.
+//! The originals at a session's start: jewels, and the directories above them, each held by a descriptor. An object that a
+//! session moved or replaced is restored, by identity, while it stands still.
 
 use super::aside;
 use crate::links::Links;

@@ -1,4 +1,5 @@
-//! What a session has put at the place of a jewel, or of a directory above one, where nothing lay that is kept. It is put aside, and a directory moved back.
+//! Objects that a session put at the place of a jewel, or of a directory above one, where no original lay. They are set
+//! aside, and a directory moved back.
 
 use super::aside;
 use super::guarded::Guarded;

@@ -1,4 +1,4 @@
-//! What sessions of one user may hold of the static deny-list, so that those of others, and root's, find room there.
+//! The share of one user's sessions in the static deny-list, so that other users' and root's find room.
 
 use crate::Error;
 use std::collections::HashMap;

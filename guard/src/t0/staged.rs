@@ -1,4 +1,4 @@
-//! What was found to be labelled, before the kernel knows any of it.
+//! The labels of a session, before any of them is in the kernel.
 
 use super::guarded::Coverage;
 use super::held::Key;

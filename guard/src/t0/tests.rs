@@ -1,9 +1,10 @@
-//! What is labelled in a home with everything that homes have.
+//! Tests of the labels in a realistic home.
 #![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 
-use super::arming::{padded, socket_path};
+use super::arming::socket_path;
 use super::*;
 use crate::denylist::fake::{Fake, key_of};
+use crate::name::component;
 use abi::{FileKey, Label, NameKey, PlaceKey, access};
 use bstr::BString;
 use event::Access;
@@ -62,7 +63,11 @@ impl Home {
         places.iter().find(|(key, _)| key.hash == hash).map(|(_, label)| *label)
     }
     fn name(&self, dir: FileKey, name: &str) -> Option<Label> {
-        self.list.state().names.get(&NameKey { dir, name: padded(name.as_bytes()).unwrap() }).copied()
+        self.list
+            .state()
+            .names
+            .get(&NameKey { dir, name: crate::name::padded(name.as_bytes()).unwrap() })
+            .copied()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a baseline says of real paths: its places with the session's own put in for the symbolic ones, as a tree.
+//! A baseline's places as real paths: a tree with the session's names in place of the symbols.
 
 use super::files::Files;
 use super::program;

@@ -28,10 +28,7 @@ impl Name {
 
     /// A name as the kernel's map has it; `None` where it is too long.
     pub(super) fn exact(name: &BStr) -> Option<Self> {
-        let mut padded = [0; NAME_LEN];
-        // The kernel side reads one byte less.
-        padded[..NAME_LEN - 1].get_mut(..name.len())?.copy_from_slice(name);
-        Some(Self { kind: NAME_EXACT, name: padded })
+        Some(Self { kind: NAME_EXACT, name: crate::name::padded(name)? })
     }
 
     /// A template as the kernel's map has it: by its number.

@@ -1,4 +1,4 @@
-//! What one baseline refuses in one session.
+//! The policy of one baseline in one session.
 
 use super::names::Names;
 use super::sockets::Sockets;

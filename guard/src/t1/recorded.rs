@@ -1,5 +1,5 @@
-//! What is enforced is what was learned: every operation of recorded sessions, attempted again under the policy that is
-//! compiled of them, on a real file system, is refused nothing.
+//! Enforcement agrees with training: every operation of recorded sessions, attempted again under the policy that is compiled
+//! of them, on a real file system, is refused nothing.
 
 mod disk;
 mod session;

@@ -1,4 +1,4 @@
-//! What a baseline closes on a small machine.
+//! Tests of a compiled baseline on a small file system.
 
 mod more_sessions;
 

@@ -1,4 +1,4 @@
-//! Which corpus a command is about.
+//! The corpus of a command.
 
 use std::path::PathBuf;
 

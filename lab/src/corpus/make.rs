@@ -33,7 +33,7 @@ pub struct Args {
     /// Directory of the corpus
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
-    /// How much of everything
+    /// The size of the corpus
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     pub profile: Profile,
     /// Only these agents
@@ -51,7 +51,7 @@ pub struct Args {
     /// Normal work only, without attacks
     #[arg(long, conflicts_with_all = ["scenario", "variant"])]
     pub clean: bool,
-    /// Recordings only: nothing runs guarded
+    /// Only recordings, no guarded runs
     #[arg(long)]
     pub record_only: bool,
     /// Clean sessions of each agent and task

@@ -37,7 +37,7 @@ pub struct ExportArgs {
 /// Arguments of `corpus import`.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    /// Directory of the corpus to be; it must have none yet
+    /// Directory of the new corpus; it must have none yet
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
     /// The file to read

@@ -1,4 +1,4 @@
-//! What the demo is asked for.
+//! The options of the demo.
 
 use datasets::Profile;
 
@@ -15,10 +15,10 @@ pub struct DemoArgs {
     /// Another seed gives other workspaces, scripts and secrets; the same one gives the same
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// How much of everything
+    /// The size of the corpus
     #[arg(long, value_enum, value_name = "PROFILE", default_value_t = Size::Normal)]
     pub profile: Size,
-    /// Leave the throw-away directory, and say where it is
+    /// Keep the throw-away directory, and print its path
     #[arg(long)]
     pub keep: bool,
 }

@@ -1,4 +1,4 @@
-//! What the demo promises, and what became of it.
+//! The demo's expected results, and their check.
 
 use super::report::{Clean, Outcome, Report};
 

@@ -1,4 +1,4 @@
-//! What the demo found, as `--json` prints it.
+//! The demo's results, as `--json` prints them.
 
 use crate::live::Baseline;
 use serde::Serialize;

@@ -19,10 +19,10 @@ const TARGETS: [f64; 4] = [0.2, 0.1, 0.05, 0.01];
 can be measured in a second.\n\nExamples:\n  wardline-lab eval channels results/quick/channels.json.zst\n  wardline-lab eval channels --planted results/quick/channels.json.zst"
 )]
 pub struct Args {
-    /// What `eval run --channels` kept
+    /// A file of `eval run --channels`
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Instead of attacks: clean sessions with evidence planted in them, each read without its own repository
+    /// Instead of attacks: clean sessions with planted evidence, each judged without its own repository
     #[arg(long)]
     pub planted: bool,
 }

@@ -40,13 +40,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// Arguments of `eval code-report`.
 #[derive(Debug, clap::Args)]
 pub struct ReportArgs {
-    /// What a machine printed
+    /// The output of a machine
     #[arg(value_name = "LINES")]
     pub lines: PathBuf,
     /// Directory of the result
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// What the machine ran on
+    /// The machine's host
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub host: String,
     /// The source that the program was built from

@@ -12,13 +12,13 @@ use std::process::ExitCode;
     after_help = "The data is not Wardline's, and is read where it lies: unpack it there first.\n\nExamples:\n  wardline-lab eval public adfa-ld --data DIR\n  wardline-lab eval public unm --data DIR --json"
 )]
 pub struct Args {
-    /// Which set
+    /// The set
     #[arg(value_enum)]
     pub set: Which,
-    /// Directory that it was unpacked to
+    /// Directory of the unpacked set
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Seed of what is random
+    /// Seed of random choices
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// One JSON object

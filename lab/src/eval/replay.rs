@@ -30,7 +30,7 @@ pub struct Args {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
-    /// Whose sessions
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }

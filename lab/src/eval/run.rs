@@ -24,22 +24,22 @@ its live sessions came to is judged by the corpus' own observer. Only making a c
 report.html. Exits with 124 when a live attack was not prevented whose scenario Wardline promises to prevent. The same corpus and seed give the same result, times apart.\n\nExamples:\n  sudo wardline-lab eval run --profile smoke --corpus /var/tmp/smoke\n  sudo wardline-lab eval run --corpus /var/tmp/full --out results/full\n  sudo wardline-lab eval run --corpus /var/tmp/codex --corpus /var/tmp/opencode --out results/both"
 )]
 pub struct Args {
-    /// How much of everything, where the corpus must be made or finished first; a corpus that is there is taken as it is without this
+    /// The size of a corpus that must be made or finished first; without it an existing corpus is used as it is
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
-    /// Directory of the corpus; given several times, the parts that were recorded apart, with one seed
+    /// Directory of the corpus; repeatable, for parts that were recorded separately with one seed
     #[arg(long, value_name = "DIR", required = true)]
     pub corpus: Vec<PathBuf>,
-    /// Where the result goes; `evaluation` in the (first) corpus when nothing is said
+    /// Directory of the result; otherwise `evaluation` in the (first) corpus
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Seed of the corpus that is made, and of what the evaluation draws at random
+    /// Seed of a new corpus, and of the evaluation's random choices
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// The source that this program was built from: noted in the result
     #[arg(long, value_name = "ID")]
     pub commit: Option<String>,
-    /// Keep what every channel said after every action, in channels.json.zst: how they are put together can be studied by it
+    /// Keep every channel's value after every action in channels.json.zst, to study other combinations
     #[arg(long)]
     pub channels: bool,
     /// Print the result as JSON instead of its headline

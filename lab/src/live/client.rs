@@ -4,7 +4,7 @@ use super::waiting::{self, Interrupts};
 use anyhow::{Context, Result, bail};
 use command::Exit;
 use datasets::corpus::Mode;
-use datasets::{AGENT, Placed, Session, User, World};
+use datasets::{AGENT, Placed, Session, User, Wardline, World, end_within};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -27,11 +27,9 @@ const MOMENT: Duration = Duration::from_secs(5);
 
 /// `wardline`, for one world. Dropping it ends the supervisor.
 pub struct Client<'i> {
-    exe: PathBuf,
-    state: PathBuf,
+    wardline: Wardline,
     home: PathBuf,
     notes: PathBuf,
-    environment: Vec<(&'static str, OsString)>,
     user: User,
     interrupts: &'i Interrupts,
 }
@@ -101,11 +99,10 @@ impl<'i> Client<'i> {
     /// Wardline, for a world, with `state` as its state directory.
     pub fn new(world: &World, state: PathBuf, interrupts: &'i Interrupts) -> Result<Client<'i>> {
         Ok(Client {
-            exe: wardline()?,
-            state,
+            // A world may lie where others write: the user was told what is wrong with the place of this program.
+            wardline: Wardline::new(wardline()?, state).envs(world.environment()).unsafe_paths(),
             home: world.home(),
             notes: world.observer(),
-            environment: world.environment(),
             user: world.user,
             interrupts,
         })
@@ -229,11 +226,7 @@ impl<'i> Client<'i> {
 
     /// Wardline with nothing of the caller's environment: not its proxies, not its credentials, not its `sudo`.
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.exe);
-        command.env_clear().envs(self.environment.iter().cloned());
-        // A world of its own, wherever that lies: what may be wrong with this program was said.
-        command.arg("--unsafe-paths").arg("--state-dir").arg(&self.state);
-        command.stdin(Stdio::null());
+        let mut command = self.wardline.command();
         Interrupts::spare(&mut command);
         command
     }
@@ -242,7 +235,7 @@ impl<'i> Client<'i> {
     fn or_end(&self, child: &mut Child, status: Result<ExitStatus>) -> Result<ExitStatus> {
         if status.is_err() {
             self.stop();
-            waiting::end(child, MOMENT);
+            end_within(child, MOMENT);
         }
         status
     }
@@ -259,19 +252,14 @@ impl<'i> Client<'i> {
 
     /// The end of the supervisor's log, for when a step failed.
     fn last_words(&self) -> String {
-        let log = fs::read_to_string(self.state.join("supervisor.log")).unwrap_or_default();
+        let log = self.wardline.log();
         let lines: Vec<&str> = log.lines().rev().take(8).collect();
         lines.into_iter().rev().map(|line| format!("\n  {line}")).collect()
     }
 
     /// Ends the supervisor and every session.
     fn stop(&self) {
-        let mut command = self.command();
-        command.args(["stop", "--kill-sessions"]).stdout(Stdio::null()).stderr(Stdio::null());
-        // Without a supervisor there is nothing to end.
-        if let Ok(mut child) = command.spawn() {
-            waiting::end(&mut child, 2 * MOMENT);
-        }
+        self.wardline.stop_as(Interrupts::spare);
     }
 }
 

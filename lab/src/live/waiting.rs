@@ -92,21 +92,3 @@ pub fn wait(
         }
     }
 }
-
-/// Ends a process that was started here: it is given a moment to end by itself.
-pub fn end(child: &mut Child, moment: Duration) {
-    let until = Instant::now() + moment;
-    while Instant::now() < until {
-        if !matches!(child.try_wait(), Ok(None)) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    #[expect(
-        clippy::let_underscore_must_use,
-        reason = "it is not reaped yet, so its number is still its own; who is gone already needs no signal"
-    )]
-    let _ = child.kill();
-    #[expect(clippy::let_underscore_must_use, reason = "an error says that nobody is left to wait for")]
-    let _ = child.wait();
-}

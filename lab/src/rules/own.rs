@@ -1,4 +1,4 @@
-//! Rules of one's own, as those of the throw-away user while they are tried.
+//! Users' rules, as those of the throw-away user while they are tried.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, unshare};
@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where rules of one's own are.
+/// Where users' rules are.
 const OF_ALL: &str = "/etc/wardline";
 /// Where this machine's are.
 const OF_MACHINE: &str = "/etc/wardline/policy.d";

@@ -1,4 +1,4 @@
-//! What a channel is.
+//! The trait of a channel.
 
 use crate::group::Group;
 use crate::learned::Models;

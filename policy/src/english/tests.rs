@@ -158,8 +158,8 @@ fn directives_come_to_what_people_meant() {
     let rules = Rules::default();
     let mut page = String::from(
         "# Directives in plain English\n\nTwo hundred sentences as people write them for coding agents (`policy/directives/`), judged by hand before the grammar of \
-`wardline policy say` was finished; half of them were kept apart while it was written. The same hand wrote the sentences and the grammar: sentences of others will be understood less often. What is not \
-understood is refused, and never guessed. This page is written by a test.\n\n\
+`wardline policy say` was finished; half of them were held out while it was written. The author of the grammar also wrote the sentences: other people's sentences will be understood less often. A sentence that is not \
+understood is refused, and never guessed. A test writes this page.\n\n\
 | sentences | judged | number | understood, or refused with the true reason | not understood | refused for another reason | part of it taken for the whole, as near as by hand | looser than meant |\n\
 | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );

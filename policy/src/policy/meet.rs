@@ -1,4 +1,4 @@
-//! Which rules meet a place.
+//! Finds the rules about a place.
 #![expect(clippy::indexing_slicing, reason = "places were found in the same path")]
 
 use crate::policy::Policy;

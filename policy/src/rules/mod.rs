@@ -150,12 +150,12 @@ impl Rules {
         &self.policy
     }
 
-    /// The rules of one's own that have expired.
+    /// The users' rules that have expired.
     pub fn expired(&self) -> &[Rule] {
         &self.expired
     }
 
-    /// The rules of one's own.
+    /// The users' rules.
     pub fn own(&self) -> impl Iterator<Item = &Rule> {
         self.policy.rules.iter().filter(|rule| rule.layer != Layer::Shipped)
     }

@@ -93,7 +93,7 @@ fn is_same(one: &Rule, other: &Rule) -> bool {
 /// By layer, rule and place: the rules that refuse there, and what.
 type Refused<'r> = HashMap<(Layer, &'r str, &'r Site), Vec<(&'r Rule, What)>>;
 
-/// Rules of one's own, by what they say.
+/// Users' rules, by what they say.
 struct Known<'r>(HashMap<(Layer, &'r str), Vec<&'r Rule>>);
 
 impl<'r> Known<'r> {

@@ -1,5 +1,5 @@
-//! What a user answered when a baseline refused something. It belongs to the user's agent and not to a baseline: training
-//! anew takes nothing of it away.
+//! A user's answers to refusals of a baseline. They belong to the user's agent and not to a baseline: training anew takes
+//! nothing of it away.
 //!
 //! `ROOT/answers`, a list in MessagePack, replaced whole.
 

@@ -1,4 +1,4 @@
-//! Which request for a session is taken: nothing of it is believed that can be looked up, and policy refuses.
+//! Admits or refuses a request for a session: its data is looked up where possible, and policy may refuse.
 
 use super::peer::Peer;
 use bstr::{BString, ByteSlice};

@@ -1,5 +1,5 @@
-//! Who holds the kernel side: it is loaded with the first session and attached while sessions run, and watched over by the
-//! keeper.
+//! The holder of the kernel side: it is loaded with the first session and attached while sessions run, and watched over by
+//! the keeper.
 
 use super::machine::{Machine, cgroup_prefix, give_back};
 use super::pump::Pump;

@@ -1,5 +1,5 @@
-//! What `tail` follows: denials, alerts and what stops a session, handed to whoever listens. A listener that does not keep up loses
-//! notices and is told how many: nobody can hold up the guard by not reading.
+//! The notices that `tail` follows: denials, alerts, freezes and kills, for every listener. A listener that does not keep up
+//! loses notices and is told how many: nobody can hold up the guard by not reading.
 
 use event::Stage;
 use guard::Effect;

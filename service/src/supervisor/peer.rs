@@ -1,5 +1,5 @@
-//! Who asks. The agent has its user's uid, so a uid proves nothing: what counts is whether the peer, or any ancestor of
-//! it, is inside a session.
+//! The peer of a request. The agent has its user's uid, so a uid proves nothing: what counts is whether the peer, or any
+//! ancestor of it, is inside a session.
 
 use crate::Error;
 use std::collections::BTreeSet;

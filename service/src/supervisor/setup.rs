@@ -1,4 +1,4 @@
-//! What a supervisor is told before it begins.
+//! The settings of a supervisor.
 
 use super::retention::Retention;
 use event::{AgentName, TaskName};

@@ -1,4 +1,4 @@
-//! What all threads of the supervisor share.
+//! State that all threads of the supervisor share.
 
 use super::armer::Armer;
 use super::learn::Learning;

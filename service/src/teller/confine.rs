@@ -1,6 +1,5 @@
-//! What a teller gives up: every capability, every path but those of its user's directory, every call that it does not need.
-//! Calls that could reach other processes of root's uid reach itself alone. Who takes it over from what it reads has a store
-//! of one user.
+//! Confines a teller: no capability, no path outside its user's directory, no call that it does not need. Calls that could
+//! reach other processes of root's uid reach itself alone. Who takes it over from what it reads has a store of one user.
 
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use seccompiler::{

@@ -1,4 +1,4 @@
-//! What waits for a teller, and what became of what it took. Bounded: who tells waits for nothing.
+//! The bounded queue of a teller, and the fate of its messages: senders never wait.
 
 use crate::Error;
 use event::{Captured, Loss};

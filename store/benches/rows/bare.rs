@@ -1,4 +1,4 @@
-//! What the recorder is compared with: loops of inserts, and chunks in another format.
+//! The recorder's comparisons: loops of inserts, and chunks in another format.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there ends the bench")]
 
 use crate::input::{Input, new_files};

@@ -1,4 +1,4 @@
-//! What is stored: a session that was recorded, or one that is made up.
+//! The input: a recorded session, or a synthetic one.
 #![expect(clippy::cast_possible_truncation, reason = "a bench's numbers are small")]
 #![expect(clippy::indexing_slicing, reason = "a place that is not there ends the bench")]
 

@@ -1,4 +1,4 @@
-//! What goes in comes back.
+//! Stored events are read back unchanged.
 #![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 
 use crate::sample::{all, any_captured, call, captured, in_order, meta, open, place, summary};

@@ -1,4 +1,4 @@
-//! What no recorded session did.
+//! Operations that no recorded session performed.
 
 use anyhow::{Context, Result};
 use end_to_end::World;

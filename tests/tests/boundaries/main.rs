@@ -1,4 +1,4 @@
-//! What a session does not change, reach or end: the places of jewels, sockets of delegated authority, processes
+//! Objects that a session cannot change, reach or end: the places of jewels, sockets of delegated authority, processes
 //! outside of it, the supervisor, and what its baseline does not know.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 #![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]

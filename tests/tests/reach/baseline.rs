@@ -1,4 +1,4 @@
-//! What a baseline knows of those that listen on this machine.
+//! A baseline's knowledge of listeners on this machine.
 
 use crate::{OUTSIDE, text};
 use anyhow::{Context, Result, ensure};

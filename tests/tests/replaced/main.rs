@@ -1,5 +1,5 @@
-//! What takes the place of a jewel, or of a directory above one. Where the kernel can refuse, nothing happens. In the other
-//! tier it has happened when it is told (since Linux 6.13): the session stands still, and what lies there is closed.
+//! Replacements of a jewel, or of a directory above one. Where the kernel can refuse, nothing happens. In the other tier it
+//! has happened when it is told (since Linux 6.13): the session stands still, and what lies there is closed.
 #![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 #![expect(clippy::let_underscore_must_use, reason = "a test tidies up, and fails by what it asserts")]
 

@@ -1,4 +1,4 @@
-//! What root's session tries against the guard itself.
+//! Attempts of root's session against the guard itself.
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::attempt::Attempt;

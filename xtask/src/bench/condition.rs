@@ -1,4 +1,4 @@
-//! What is round a workload while it is measured, and one measured run.
+//! The condition of a measured workload, and one measured run.
 
 use super::floor::{Empty, Floor};
 use super::inside::Measured;

@@ -1,4 +1,4 @@
-//! What was measured.
+//! The measurements.
 
 use super::condition::{Condition, Run};
 use super::output::Head;

@@ -3,10 +3,10 @@
 use super::world::World;
 use crate::host;
 use anyhow::{Context as _, Result, bail};
+use datasets::{Wardline, end_within};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use sys::clock::NS_PER_TICK;
@@ -15,8 +15,7 @@ use sys::process::Stat;
 /// A supervisor that stays; ended with its value.
 pub struct Supervisor {
     child: Child,
-    program: PathBuf,
-    state: PathBuf,
+    wardline: Wardline,
 }
 
 /// What one kernel program did while the kernel counted.
@@ -51,20 +50,15 @@ impl Supervisor {
         if !program.is_file() {
             bail!("{} is not there: run `cargo build --release` first", program.display());
         }
-        let state = world.state();
-        fs::create_dir_all(&state)?;
+        // Built in a tree that its user owns.
+        let wardline = Wardline::new(program, world.state()).envs(world.environment()).unsafe_paths();
+        fs::create_dir_all(wardline.state())?;
         let log = fs::File::create(world.path().join("supervisor.log"))?;
-        let child = Command::new(&program)
-            .args(["--unsafe-paths", "--state-dir"])
-            .arg(&state)
-            .args(["supervisor", "--stay"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("the supervisor cannot be started")?;
-        let supervisor = Supervisor { child, program, state };
-        let socket = supervisor.state.join("run/control.sock");
+        let mut command = wardline.command();
+        command.args(["supervisor", "--stay"]).stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().context("the supervisor cannot be started")?;
+        let supervisor = Supervisor { child, wardline };
+        let socket = supervisor.wardline.state().join("run/control.sock");
         let until = Instant::now() + Duration::from_secs(20);
         while !socket.exists() {
             if Instant::now() > until {
@@ -78,7 +72,7 @@ impl Supervisor {
     /// The hooks that its kernel programs are on while a session runs, as `wardline doctor` names them.
     pub fn hooks(&self) -> Result<BTreeSet<String>> {
         // Its exit code says what can be prevented here.
-        let output = Command::new(&self.program).args(["doctor", "--json"]).stdin(Stdio::null()).output()?;
+        let output = self.wardline.command().args(["doctor", "--json"]).output()?;
         let found: Findings =
             serde_json::from_slice(&output.stdout).context("`wardline doctor` said nothing")?;
         let attached =
@@ -91,11 +85,10 @@ impl Supervisor {
         self.child.id()
     }
 
-    /// `wardline --state-dir ...`
+    /// `wardline --state-dir ...`, in the workspace.
     pub fn wardline(&self, world: &World) -> Command {
-        let mut command = world.command(&self.program);
-        // Built in a tree of one's own.
-        command.arg("--unsafe-paths").arg("--state-dir").arg(&self.state);
+        let mut command = self.wardline.command();
+        command.current_dir(world.work());
         command
     }
 
@@ -117,17 +110,8 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        let stopped = Command::new(&self.program)
-            .args(["--unsafe-paths", "--state-dir"])
-            .arg(&self.state)
-            .args(["stop", "--kill-sessions"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if !stopped.is_ok_and(|status| status.success()) {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
+        self.wardline.stop();
+        end_within(&mut self.child, Duration::from_secs(5));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is measured: loops over one system call, and work as agents do it.
+//! The workloads: loops over one system call, and work as agents do it.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

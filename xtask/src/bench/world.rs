@@ -3,6 +3,8 @@
 use super::workload::{Profile, Workload};
 use crate::host;
 use anyhow::{Context as _, Result, bail, ensure};
+use datasets::{Lease, User};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -24,6 +26,8 @@ pub struct World {
     directory: tempfile::TempDir,
     /// uid and gid of the user, in no password file.
     pub user: u32,
+    /// Keeps the user to this place.
+    _lease: Lease,
 }
 
 impl World {
@@ -33,7 +37,8 @@ impl World {
         let directory =
             tempfile::Builder::new().prefix("wardline-bench-").tempdir().context("no directory")?;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
-        let world = World { directory, user: 900_000 + std::process::id() % 90_000 };
+        let (user, lease) = User::unused()?;
+        let world = World { directory, user: user.id, _lease: lease };
         fs::create_dir_all(world.work())?;
         // The user may not reach the tree that this was built in.
         fs::copy(std::env::current_exe()?, world.runner()).context("cannot copy this program")?;
@@ -92,27 +97,23 @@ impl World {
     /// A command in the workspace, with an environment of its own.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("PATH", PATH)
-            .env("HOME", self.home())
-            .env("LC_ALL", "C.UTF-8")
-            .env("TMPDIR", self.work())
-            .current_dir(self.work())
-            .stdin(Stdio::null());
+        command.env_clear().envs(self.environment()).current_dir(self.work()).stdin(Stdio::null());
         command
     }
 
+    /// The environment of commands.
+    pub fn environment(&self) -> [(&'static str, OsString); 4] {
+        [
+            ("PATH", PATH.into()),
+            ("HOME", self.home().into()),
+            ("LC_ALL", "C.UTF-8".into()),
+            ("TMPDIR", self.work().into()),
+        ]
+    }
+
     /// The arguments with which [`World::runner`] does a workload and reports to `report`.
-    pub fn inside(
-        &self,
-        workload: Workload,
-        profile: Profile,
-        rounds: u64,
-        report: &Path,
-    ) -> Vec<std::ffi::OsString> {
-        let mut words: Vec<std::ffi::OsString> =
-            vec!["bench".into(), "inside".into(), workload.name().into()];
+    pub fn inside(&self, workload: Workload, profile: Profile, rounds: u64, report: &Path) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["bench".into(), "inside".into(), workload.name().into()];
         words.extend(["--rounds".into(), rounds.to_string().into()]);
         words.extend(["--file".into(), self.file().into(), "--report".into(), report.into()]);
         if let Some((name, _)) = workload.script() {

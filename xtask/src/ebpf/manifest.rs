@@ -1,4 +1,4 @@
-//! What the committed object was built from, and with what: `ebpf/prebuilt/manifest.toml`.
+//! The sources and tools of the committed object: `ebpf/prebuilt/manifest.toml`.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! What is built, and with which flags.
+//! The objects to build, and their flags.
 
 /// Programs that are built into one object, which is committed in `prebuilt/` beside their sources.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! What a run of `firstday` found, as JSON and as a table.
+//! The results of `firstday`, as JSON and as a table.
 
 use crate::host;
 use anyhow::{Context as _, Result};

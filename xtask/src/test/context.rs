@@ -1,4 +1,4 @@
-//! What the steps share.
+//! State that the steps share.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What knows no kernel is built for other systems, too: recordings are read, trained on and measured wherever they are taken.
+//! Builds the crates without a kernel for other systems, where recordings are read, trained on and measured.
 //!
 //! Checked and not linked: of those systems, Rust's standard library is needed, and for aarch64 a C compiler (for SQLite and zstd;
 //! for FreeBSD this machine's own serves).

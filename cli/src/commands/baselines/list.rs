@@ -23,7 +23,7 @@ pub struct ListArgs {
     /// One JSON array
     #[arg(long)]
     pub json: bool,
-    /// Whose baselines
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long)]
     pub user: Option<String>,
 }

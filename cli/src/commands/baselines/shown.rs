@@ -1,4 +1,4 @@
-//! What one baseline learned, as it is shown.
+//! Shows the content of one baseline.
 
 use crate::commands::trial;
 use command::add_line;

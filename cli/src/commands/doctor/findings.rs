@@ -1,4 +1,4 @@
-//! What `doctor` found.
+//! The findings of `doctor`.
 
 use super::agent::Agent;
 use super::facts::Facts;

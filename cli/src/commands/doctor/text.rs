@@ -1,4 +1,4 @@
-//! What was found, for people: on one page, or whole.
+//! The findings as text: on one page, or complete.
 
 use super::findings::Findings;
 use command::table;
@@ -22,10 +22,7 @@ pub(super) fn words(findings: &Findings) -> Vec<String> {
     let facts = &findings.facts;
     if findings.tier == Some(Tier::Tracepoint) {
         let bpf = facts.lsm.iter().any(|lsm| lsm == "bpf");
-        words.push(
-            "a session that does what happens here to something closed is frozen or ended right after it"
-                .to_owned(),
-        );
+        words.push("after such an operation on a closed object, the session is frozen or killed".to_owned());
         words.push(confined(facts.confinement).to_owned());
         words.push(match facts.lsm.as_slice() {
             [] => "tier `lsm` refuses all of them: this kernel takes no BPF LSM programs".to_owned(),
@@ -46,7 +43,7 @@ pub(super) fn words(findings: &Findings) -> Vec<String> {
 fn confined(confinement: Confinement) -> &'static str {
     match confinement {
         Confinement { domain: true, .. } => {
-            "a session that is started by `sudo` has no io_uring, and takes no other process' memory or descriptors"
+            "a session that `sudo` starts has no io_uring, and cannot take other processes' memory or descriptors"
         }
         Confinement { rings: true, .. } => {
             "a session that is started by `sudo` has no io_uring; without Landlock (Linux 6.7) it reaches into other processes"

@@ -10,9 +10,9 @@ use wire::{Reply, Request, TookRules};
 /// Which sessions.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Number of a running session, or `last`; without it, all that are yours, and as root everybody's
+    /// Number of a running session, or `last`; otherwise all of yours, or all as root
     session: Option<SessionRef>,
-    /// Whose sessions
+    /// The user, by name or uid; the invoking user otherwise
     #[arg(long, value_name = "USER")]
     user: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `wardline policy diff`: what rules of one's own change of the shipped ones.
+//! `wardline policy diff`: what users' rules change of the shipped ones.
 
 use super::here::here;
 use anyhow::Result;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// A path, or an address
     place: String,
-    /// The home that it is in, if it is not yours
+    /// The home of the path, if it is not yours
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
     /// The session's workspace
@@ -163,7 +163,7 @@ fn explained(place: &str, rules: &Rules, site: &Site) -> String {
     let is_lent = |met: &Meeting<'_>| met.row.rule.effect == Effect::Lend;
     let speaks = met.iter().find(|met| is_lent(met)).or(met.iter().find(|met| !left(met).is_empty()));
     let Some(first) = speaks.or(met.first()) else {
-        return format!("no rule meets `{place}`: what was learned decides");
+        return format!("no rule is about `{place}`: the baseline decides");
     };
     let Rule { id, is, why, hosts, .. } = first.row.rule;
     let limits_of = limits(first.row.rule);

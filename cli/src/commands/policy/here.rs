@@ -1,4 +1,4 @@
-//! Whose rules are asked for.
+//! Selects the user whose rules a command is about.
 
 use anyhow::Result;
 use command::{Exit, user};

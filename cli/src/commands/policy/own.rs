@@ -23,13 +23,13 @@ use std::process::{Command, ExitCode};
 pub struct PlaceArgs {
     /// A path
     place: String,
-    /// `read`, `write`, `change`, `connect`, `listen` or `everything`; several with commas
+    /// `read`, `write`, `change`, `connect`, `listen` or `everything`; separate several by commas
     #[arg(long, value_delimiter = ',', value_name = "WHAT")]
     what: Vec<String>,
-    /// Why: it is shown with what it does
+    /// The reason, which is shown with each refusal
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
-    /// Whose sessions
+    /// The user, by name or uid; the invoking user otherwise
     #[command(flatten)]
     user: UserArgs,
 }
@@ -40,10 +40,10 @@ pub struct DenyArgs {
     /// The place
     #[command(flatten)]
     place: PlaceArgs,
-    /// In whose sessions alone, as `wardline show` names it; several times
+    /// Only in sessions of this agent, as `wardline show` names it; repeatable
     #[arg(long = "agent", value_name = "AGENT")]
     agents: Vec<AgentName>,
-    /// During which tasks alone, as `--task` and `wardline task` say them; several times
+    /// Only during this task, as `--task` and `wardline task` name it; repeatable
     #[arg(long = "task", value_name = "TASK")]
     tasks: Vec<TaskName>,
 }
@@ -53,16 +53,16 @@ pub struct DenyArgs {
 pub struct LendArgs {
     /// A path in the home
     place: String,
-    /// A host that it is for: a whole name, or an address; several times
+    /// A host of the credential: a full name, or an address; repeatable
     #[arg(long = "host", value_name = "HOST", required = true)]
     hosts: Vec<String>,
-    /// To whose sessions alone, as `wardline show` names it; several times
+    /// Only to sessions of this agent, as `wardline show` names it; repeatable
     #[arg(long = "agent", value_name = "AGENT")]
     agents: Vec<AgentName>,
-    /// Why: it is shown with what it does
+    /// The reason, which is shown with each refusal
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
-    /// Whose sessions
+    /// The user, by name or uid; the invoking user otherwise
     #[command(flatten)]
     user: UserArgs,
 }
@@ -70,9 +70,9 @@ pub struct LendArgs {
 /// Which rule.
 #[derive(Debug, clap::Args)]
 pub struct RuleArgs {
-    /// Its id, or the place that it is for
+    /// The rule's id or place
     rule: String,
-    /// Whose sessions
+    /// The user, by name or uid; the invoking user otherwise
     #[command(flatten)]
     user: UserArgs,
 }

@@ -14,16 +14,16 @@ use std::process::ExitCode;
 /// What was said.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Sentences; in quotes, so that the shell leaves them alone
+    /// Sentences, in quotes
     #[arg(required = true)]
     words: Vec<String>,
-    /// Write what was understood, and ask nothing
+    /// Write the rules without asking
     #[arg(long)]
     yes: bool,
     /// One JSON array, an object for each sentence; nothing is written without `--yes`
     #[arg(long)]
     json: bool,
-    /// Whose sessions
+    /// The user, by name or uid; the invoking user otherwise
     #[command(flatten)]
     user: UserArgs,
 }

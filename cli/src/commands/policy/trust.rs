@@ -15,16 +15,16 @@ use std::process::ExitCode;
 /// Which repository.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The workspace at whose top the file lies; the current directory otherwise
+    /// The workspace; the current directory otherwise
     #[arg(default_value = ".", hide_default_value = true)]
     path: PathBuf,
-    /// Believe it, and ask nothing
+    /// Trust the file without asking
     #[arg(long, conflicts_with = "forget")]
     yes: bool,
-    /// Believe it no more
+    /// Withdraw your trust
     #[arg(long)]
     forget: bool,
-    /// Whose sessions
+    /// The user, by name or uid; the invoking user otherwise
     #[command(flatten)]
     user: UserArgs,
 }

@@ -1,4 +1,4 @@
-//! What a session did, folded into a page: programs, what was changed, who was talked to, and what was refused.
+//! A session as a page: programs, changes, hosts and refusals.
 
 use super::entry::Entry;
 use crate::commands::denials::{self, Denial};
@@ -92,7 +92,7 @@ impl Folded {
         part(&mut out, "what stages spoke against", denials.collect());
         let told = timeline.iter().filter(|entry| !matches!(entry.kind, "operation" | "denial"));
         part(&mut out, "besides", told.map(Entry::line).collect());
-        add_line!(out, "\n`wardline show {id} --events` has it line by line, in the order of time.");
+        add_line!(out, "\n`wardline show {id} --events` prints it event by event, in order of time.");
         out
     }
 }

@@ -1,4 +1,4 @@
-//! What a scenario's file may say, and where a mistake is told.
+//! Tests of scenario files and their errors.
 
 use super::*;
 

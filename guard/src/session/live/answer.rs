@@ -1,4 +1,4 @@
-//! What is answered to a decision of the kernel side, and to a score.
+//! Answers to a decision of the kernel side, and to a score.
 
 use super::Live;
 use crate::ladder::{self, Step};

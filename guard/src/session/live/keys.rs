@@ -1,4 +1,4 @@
-//! What a session did with the user's keys, by its broker.
+//! A session's uses of the user's keys, through its broker.
 
 use super::Live;
 use broker::Use;

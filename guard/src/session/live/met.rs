@@ -1,4 +1,4 @@
-//! Who listens outside of the session, and was reached by it or kept from it: each is named.
+//! Listeners outside that the session reached, or was kept from: each is named.
 
 use super::Live;
 use crate::delegates::{Outsider, Who};

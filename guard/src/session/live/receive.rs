@@ -1,4 +1,4 @@
-//! What arrives is counted, written down, scored and answered.
+//! Counts, records, scores and answers each event.
 
 use super::Live;
 use crate::loans::Loans;

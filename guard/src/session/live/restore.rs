@@ -1,4 +1,4 @@
-//! What a session has moved or replaced is put back, batch by batch, by whoever may wait for a disk.
+//! Restores objects that a session has moved or replaced, batch by batch, on a thread that may wait for a disk.
 
 use super::Live;
 use crate::session::undo::Batch;

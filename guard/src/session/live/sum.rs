@@ -1,4 +1,4 @@
-//! What a session amounted to.
+//! The result of a session.
 
 use super::Live;
 use crate::session::lag::Lags;

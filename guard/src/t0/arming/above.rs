@@ -4,7 +4,8 @@
 use super::Arming;
 use crate::Error;
 use crate::links::Links;
-use crate::t0::entry::{Entry, Place, component};
+use crate::name::component;
+use crate::t0::entry::{Entry, Place};
 use crate::t0::guarded::Guarded;
 use crate::t0::held::{Key, plain};
 use crate::walk::Found;

@@ -248,7 +248,7 @@ impl<'a> Arming<'a> {
                     self.named_path(&path, label, true, walk)?;
                 }
                 self.named_directories(directory, name, label, guarded, walk)?;
-                let Some(directory) = padded(directory.as_bytes()) else { return Ok(()) };
+                let Some(directory) = crate::name::padded(directory.as_bytes()) else { return Ok(()) };
                 self.name(abi::name_dir(&directory), name.as_bytes(), label)
             }
             Site::Name(name) => {
@@ -337,7 +337,7 @@ impl<'a> Arming<'a> {
     }
 
     pub(super) fn name(&mut self, dir: FileKey, name: &[u8], label: &Label) -> Result<(), Error> {
-        let Some(name) = padded(name) else { return Ok(()) };
+        let Some(name) = crate::name::padded(name) else { return Ok(()) };
         self.coverage.names += 1;
         self.hold(Key::Name(NameKey { dir, name }), label)
     }
@@ -359,13 +359,6 @@ fn is_ones_own(row: Row<'_>, guarded: &Guarded) -> bool {
     !counts_anywhere
         && !row.rule.sites.contains(row.site)
         && guarded.workspaces.iter().any(|workspace| path.starts_with(workspace))
-}
-
-/// A name as the kernel's keys hold it; `None` for one that is too long to match there.
-pub(super) fn padded(name: &[u8]) -> Option<[u8; abi::NAME_LEN]> {
-    let mut padded = [0; abi::NAME_LEN];
-    padded.get_mut(..name.len()).filter(|_| name.len() < abi::NAME_LEN)?.copy_from_slice(name);
-    Some(padded)
 }
 
 /// The path in the value of a variable that names a socket: a plain path, `unix://PATH`, or D-Bus' list of

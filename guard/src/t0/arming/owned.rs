@@ -1,4 +1,4 @@
-//! What a user's own rules may close: what is the user's.
+//! A user's rules close only the user's own objects.
 
 use super::Arming;
 use crate::Error;

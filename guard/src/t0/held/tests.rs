@@ -1,4 +1,4 @@
-//! Who holds which label, without a kernel.
+//! Tests of the holders of labels, without a kernel.
 
 use super::*;
 use crate::denylist::fake::Fake;

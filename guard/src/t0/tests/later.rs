@@ -1,4 +1,4 @@
-//! What is added while somebody is inside.
+//! Tests of rules that are added during a session.
 
 use super::*;
 

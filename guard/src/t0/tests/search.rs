@@ -1,4 +1,4 @@
-//! What is found by its name.
+//! Tests of the search by name.
 
 use super::*;
 use abi::{EVERY_SESSION, LABEL_ABOVE, LABEL_OWN};

@@ -1,4 +1,4 @@
-//! What is known by name: destinations of a baseline, or hosts of loans.
+//! Hosts that are known by name: destinations of a baseline, or hosts of loans.
 
 use super::public::is_public;
 use crate::t1::network;

@@ -1,4 +1,4 @@
-//! Which addresses a name may open.
+//! The addresses that a name may open.
 
 use event::Class;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What known names open, and when they are asked for.
+//! Tests of known names: the addresses that they open, and the times of queries.
 #![expect(clippy::cast_possible_truncation, reason = "a test's numbers are small")]
 
 use super::*;

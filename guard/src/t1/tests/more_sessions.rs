@@ -1,4 +1,4 @@
-//! What a session more does to a compiled policy.
+//! Tests of the effect of a further session on a compiled policy.
 
 use super::*;
 use proptest::prelude::*;

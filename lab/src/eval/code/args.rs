@@ -1,4 +1,4 @@
-//! What is asked for, and where the answer goes.
+//! The options, and the place of the result.
 
 use anyhow::Result;
 use eval::code::Line;
@@ -17,16 +17,16 @@ pub struct Args {
     /// Another seed gives another world, other sessions, and the cases in another order
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// How many cases: each risk index in turn. All, when nothing is said
+    /// Number of cases, from each risk index in turn; all otherwise
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// How many of them to leave out at the beginning: a machine that died before has run them
+    /// Number of cases to skip, which a previous machine has run
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub after: usize,
     /// Held-out sessions of normal work, and as many with a harmless program
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub clean: usize,
-    /// Seconds that a guarded session may take
+    /// Time limit of a guarded session, in seconds
     #[arg(long, value_name = "S", default_value_t = 40)]
     pub seconds: u64,
 }

@@ -1,4 +1,4 @@
-//! What cases find outside the home: a system such as they were written for, watched, and put back after each.
+//! The system that cases find outside the home: such as they expect, watched, and restored after each.
 //!
 //! Programs of this kind expect to be root in a container. The agent is an ordinary user; so that the file system does not
 //! refuse in Wardline's place, it is given what root would have there: the files of the directories below are its own,

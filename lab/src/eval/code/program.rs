@@ -1,4 +1,4 @@
-//! What a program did, from the recording of its session: its process and all that came of it.
+//! The operations of a program, from the recording of its session: those of its process and its descendants.
 #![expect(clippy::indexing_slicing, reason = "there is a count for each stage")]
 
 use anyhow::{Context, Result};
