@@ -6,10 +6,7 @@ use models::Baseline;
 pub fn only_watches(baseline: &Baseline) -> String {
     let trial = &baseline.trial;
     let why = if trial.unstarted > 0 {
-        format!(
-            "{} of {} sessions that it had not seen would not have started",
-            trial.unstarted, trial.sessions
-        )
+        format!("{} of {} held-out sessions would not have started", trial.unstarted, trial.sessions)
     } else {
         format!("{} of {} held-out sessions would have had a refusal", trial.refused, trial.sessions)
     };

@@ -66,7 +66,7 @@ fn a_baseline_that_refuses_the_next_repository_only_watches_unless_forced() -> R
     let (output, summary) = session(&world, "enforce", "one", &["--task", "edit"], LOOKS)?;
     assert_eq!(&*output.stdout, b"dear diary\n", "{output:?} {summary}");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("the baseline test-agent/edit only watches: 3 of 3 sessions"), "{said}");
+    assert!(said.contains("the baseline test-agent/edit only watches: 3 of 3 held-out sessions"), "{said}");
     assert!(said.contains("baseline   only watched: T1 and T2 refused nothing"), "{said}");
     let of = |summary: &Value, stage: &str| -> Vec<String> {
         let denials = summary["denials"].as_array().cloned().unwrap_or_default();
