@@ -102,7 +102,7 @@ fn run(job: &Job) -> Result<i32> {
         Job::Vm(job) => vm::run(job),
         Job::Bench(job) => bench::run(job).map(|()| 0),
         Job::Bypasses(arguments) => bypasses::run(arguments).map(|()| 0),
-        Job::Coverage(arguments) => coverage::run(&arguments).map(|()| 0),
+        Job::Coverage(arguments) => coverage::run(arguments).map(|()| 0),
         Job::Operations => operations::run().map(|()| 0),
         Job::Picture(arguments) => picture::run(arguments).map(|()| 0),
         Job::Redcode(arguments) => redcode::run(arguments),
