@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long `stop` may take.
-const STOP: Duration = Duration::from_secs(30);
+/// How long `stop` may take: a machine that is emulated takes seconds for each program that it takes off its hook.
+const STOP: Duration = Duration::from_secs(120);
 
 /// The program, its state directory and its environment.
 #[derive(Clone, Debug)]
