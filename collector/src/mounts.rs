@@ -1,6 +1,5 @@
 //! The mounts of superblocks: from the device in a record to a path.
 
-use bstr::ByteSlice;
 use std::collections::HashMap;
 use std::io;
 use sys::mountinfo::{self, MOUNTINFO};
@@ -30,12 +29,7 @@ impl Mounts {
     fn parse(text: &[u8]) -> Self {
         let mut mounts: HashMap<u32, Vec<Mount>> = HashMap::new();
         for mount in mountinfo::parse(text) {
-            let Some(device) = mount.device.to_str().ok().and_then(|device| {
-                let (major, minor) = device.split_once(':')?;
-                Some(major.parse::<u32>().ok()? << 20 | minor.parse::<u32>().ok()?)
-            }) else {
-                continue;
-            };
+            let Some(device) = mount.number() else { continue };
             let mount = Mount { root: without_slash(mount.root), point: without_slash(mount.point) };
             mounts.entry(device).or_default().push(mount);
         }

@@ -47,6 +47,10 @@ pub trait DenyList: Send + Sync {
     fn insert_rewrite(&self, key: &RewriteKey) -> Result<(), Error>;
     /// Ends that.
     fn remove_rewrite(&self, key: &RewriteKey) -> Result<(), Error>;
+    /// A process has begun to run the agent's program: a script, or not.
+    fn begin_itself(&self, pid: u32, is_script: bool) -> Result<(), Error>;
+    /// It does so no more.
+    fn end_itself(&self, pid: u32) -> Result<(), Error>;
     /// What the agent's script has started is the agent's program.
     fn confirm_itself(&self, pid: u32) -> Result<(), Error>;
     /// Adds or replaces a label of a compiled baseline.
@@ -125,6 +129,8 @@ forward! {
     fn remove_place(key: &PlaceKey) -> ();
     fn insert_rewrite(key: &RewriteKey) -> ();
     fn remove_rewrite(key: &RewriteKey) -> ();
+    fn begin_itself(pid: u32, is_script: bool) -> ();
+    fn end_itself(pid: u32) -> ();
     fn confirm_itself(pid: u32) -> ();
     fn insert_t1(key: &T1Key, label: &Label) -> ();
     fn remove_t1(key: &T1Key) -> ();
@@ -295,6 +301,12 @@ pub(crate) mod fake {
         }
         fn remove_rewrite(&self, key: &RewriteKey) -> Result<(), Error> {
             self.state().rewrites.remove(key);
+            Ok(())
+        }
+        fn begin_itself(&self, _: u32, _: bool) -> Result<(), Error> {
+            Ok(())
+        }
+        fn end_itself(&self, _: u32) -> Result<(), Error> {
             Ok(())
         }
         fn confirm_itself(&self, _: u32) -> Result<(), Error> {

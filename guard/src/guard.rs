@@ -10,6 +10,7 @@ use crate::session::itself;
 use crate::session::live::taking::keeps_places;
 use crate::session::names::{Names, Resolvers};
 use crate::session::obeyed::Obeyed;
+use crate::session::way::Way;
 use crate::session::whole::Whole;
 use crate::session::{Live, Recording, Undo};
 use crate::shared::Shared;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
+use sys::mountinfo::MOUNTINFO;
 use wire::Confinement;
 
 /// How long the command waits for the first answers to what its baseline knows by name: a resolver nearby is done by
@@ -49,6 +51,8 @@ pub struct Opening {
     pub meta: SessionMeta,
     /// Variables of the command's environment that name sockets.
     pub variables: Vec<(BString, BString)>,
+    /// How it leads to its agent, where it does not begin with it.
+    pub way: Option<wire::Way>,
     /// The baseline of its agent and task, or the union of its agent's.
     pub baseline: Option<Arc<Baseline>>,
     /// What people decided.
@@ -110,6 +114,7 @@ impl Guard {
             mode,
             meta,
             variables,
+            way,
             baseline,
             rules,
             force,
@@ -130,7 +135,9 @@ impl Guard {
         self.shared.list.forget(slot)?;
         let context = &live.meta.context;
         let path = |bytes: &BString| PathBuf::from(OsStr::from_bytes(bytes));
-        let own_files = itself::own_files(live.meta.agent.as_str(), &path(&context.home));
+        let mounts = std::fs::read(MOUNTINFO).unwrap_or_default();
+        live.way = way.map(|way| Way::of(&*self.shared.list, way, &mounts));
+        let own_files = itself::own_files(live.agent_itself(), &path(&context.home));
         let guarded = t0::Guarded {
             uid: context.uid,
             home: path(&context.home),
@@ -141,6 +148,13 @@ impl Guard {
             rewrites: own_files.iter().map(|(path, _)| path.clone()).collect(),
             key_files,
         };
+        if live.way.as_ref().is_some_and(Way::is_nobodys) && !own_files.is_empty() {
+            live.notes.push(format!(
+                "the program of {} was not found behind the command, or the repository decides what it is: nobody may replace its \
+                 settings in this session. Where the command is the program itself, it may",
+                live.agent_itself()
+            ));
+        }
         live.own_files = own_files;
         live.delegates = Some(self.shared.delegates.watch(guarded.uid, slot)?);
         let marks = match self.shared.tier {

@@ -20,6 +20,7 @@ mod tally;
 mod tests;
 mod undo;
 mod watched;
+pub(crate) mod way;
 pub(crate) mod whole;
 
 pub use effect::{Answer, Effect};

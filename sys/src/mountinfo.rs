@@ -12,6 +12,8 @@ pub const MOUNTINFO: &str = "/proc/self/mountinfo";
 /// One mount, as a line tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount<'a> {
+    /// Its number, as statx(2) tells it.
+    pub id: u64,
     /// Device of the superblock, `MAJOR:MINOR`.
     pub device: &'a [u8],
     /// Directory of the superblock that is mounted.
@@ -26,11 +28,45 @@ pub struct Mount<'a> {
 pub fn parse(text: &[u8]) -> impl DoubleEndedIterator<Item = Mount<'_>> {
     text.lines().filter_map(|line| {
         let (mount, superblock) = line.split_once_str(" - ")?;
-        let mut fields = mount.split_str(" ").skip(2);
+        let mut fields = mount.split_str(" ");
+        let id = fields.next()?.to_str().ok()?.parse().ok()?;
+        let mut fields = fields.skip(1);
         let (device, root, point) = (fields.next()?, fields.next()?, fields.next()?);
         let kind = superblock.split_str(" ").next()?;
-        Some(Mount { device, root: unescape(root), point: unescape(point), kind })
+        Some(Mount { id, device, root: unescape(root), point: unescape(point), kind })
     })
+}
+
+impl Mount<'_> {
+    /// The device as the kernel has it in its memory, `dev_t` of include/linux/kdev_t.h.
+    pub fn number(&self) -> Option<u32> {
+        let (major, minor) = self.device.to_str().ok()?.split_once(':')?;
+        Some(major.parse::<u32>().ok()? << 20 | minor.parse::<u32>().ok()?)
+    }
+
+    /// Where in the superblock something lies that this mount shows.
+    pub fn inside(&self, path: &[u8]) -> Option<Vec<u8>> {
+        Some([without_slash(&self.root), below(path, &self.point)?].concat())
+    }
+
+    /// What of something in the superblock this mount shows, by its path here: the thing itself, or a part that alone is mounted.
+    pub fn shows(&self, inside: &[u8]) -> Option<Vec<u8>> {
+        let point = without_slash(&self.point);
+        match below(inside, &self.root) {
+            Some(rest) => Some([point, rest].concat()),
+            None => below(&self.root, inside).map(|_| point.to_vec()),
+        }
+    }
+}
+
+/// What stands in a path behind another one: nothing, or a slash and more.
+fn below<'p>(path: &'p [u8], above: &[u8]) -> Option<&'p [u8]> {
+    let rest = without_slash(path).strip_prefix(without_slash(above))?;
+    (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
+}
+
+fn without_slash(path: &[u8]) -> &[u8] {
+    path.strip_suffix(b"/").unwrap_or(path)
 }
 
 /// Where cgroup v2 is mounted as a whole: alone at `/sys/fs/cgroup`, or beside v1. Programs are attached there and sessions'
@@ -90,6 +126,31 @@ mod tests {
         assert_eq!(whole_cgroup(b"42 31 0:38 /docker/x /mnt ro - cgroup2 cgroup2 rw\n"), None);
         assert_eq!(whole_cgroup(b"42 31 0:38 / /mnt ro - cgroup2fs x rw\n"), None);
         assert_eq!(whole_cgroup(b"nonsense"), None);
+    }
+
+    #[test]
+    fn a_path_is_one_of_the_superblock_and_back() {
+        let text =
+            b"27 1 254:0 / / rw - ext4 /dev/vda rw\n28 27 254:0 /srv/data /mnt rw - ext4 /dev/vda rw\n\
+            29 27 0:40 /@ /pool rw - btrfs /dev/vdb rw\n";
+        let mounts: Vec<_> = parse(text).collect();
+        let inside =
+            |at: usize, path: &str| Some(String::from_utf8(mounts[at].inside(path.as_bytes())?).unwrap());
+        assert_eq!(inside(0, "/a/b").as_deref(), Some("/a/b"));
+        assert_eq!(inside(0, "/").as_deref(), Some(""));
+        assert_eq!(inside(1, "/mnt/x").as_deref(), Some("/srv/data/x"));
+        assert_eq!(inside(1, "/mnt").as_deref(), Some("/srv/data"));
+        assert_eq!(inside(1, "/mnt2"), None);
+        assert_eq!(inside(2, "/pool/x").as_deref(), Some("/@/x"));
+        let shows =
+            |at: usize, inside: &str| Some(String::from_utf8(mounts[at].shows(inside.as_bytes())?).unwrap());
+        assert_eq!(shows(0, "/srv/data/x").as_deref(), Some("/srv/data/x"));
+        assert_eq!(shows(1, "/srv/data/x").as_deref(), Some("/mnt/x"));
+        assert_eq!(shows(1, "/srv").as_deref(), Some("/mnt"), "a part of it");
+        assert_eq!(shows(1, "/srv/database"), None);
+        assert_eq!(shows(0, "").as_deref(), Some(""));
+        let numbers: Vec<_> = mounts.iter().map(|mount| (mount.id, mount.number())).collect();
+        assert_eq!(numbers, [(27, Some(254 << 20)), (28, Some(254 << 20)), (29, Some(40))]);
     }
 
     #[test]

@@ -312,7 +312,7 @@ impl Drop for Service<'_> {
 
 /// A frame of the control socket: what a request is called, and its body in MessagePack.
 fn frame(body: &[u8]) -> Vec<u8> {
-    [b"WL\x06\x00", &(body.len() as u32).to_le_bytes()[..], body].concat()
+    [b"WL\x07\x00", &(body.len() as u32).to_le_bytes()[..], body].concat()
 }
 
 fn text(words: &[&str]) -> Vec<u8> {

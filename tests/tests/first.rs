@@ -80,9 +80,8 @@ fn what_is_no_empty_directory_takes_no_place() -> Result<()> {
 /// Claude Code makes its settings by a link where there are none, which nobody may: they are made before it starts, as its user.
 #[test]
 fn what_an_agent_makes_first_is_there_when_it_starts() -> Result<()> {
-    // It makes no process before.
-    const AGENT: &str = "#!/bin/sh\nread -r found < ~/.claude.json; echo \"$found\"; \
-        printf '{\"own\": 1}' > ~/.claude.json.tmp.1 && exec mv ~/.claude.json.tmp.1 ~/.claude.json\n";
+    const AGENT: &str = "#!/usr/bin/python3\nimport os\nown = os.path.expanduser('~/.claude.json')\n\
+        print(open(own).read())\nopen(own + '.tmp.1', 'w').write('{\"own\": 1}')\nos.rename(own + '.tmp.1', own)\n";
     for (before, found) in [(None, "{}\n"), (Some("{\"mine\": 1}"), "{\"mine\": 1}\n")] {
         let world = World::new()?;
         let home = world.home();

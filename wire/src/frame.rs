@@ -301,6 +301,14 @@ mod tests {
             agent_state: vec!["/home/u/.codex".into()],
             toolchains: Vec::new(),
             variables: vec![("SSH_AUTH_SOCK".into(), "/run/a".into())],
+            way: Some(crate::Way {
+                agent: Some("codex".into()),
+                ends: vec![crate::End {
+                    program: "/usr/bin/node".into(),
+                    script: Some(["/home/u/codex".into(), "/home/u/codex.js".into()]),
+                }],
+                grounds: vec![crate::Ground { device: 254 << 20, path: "/home/u/w".into() }],
+            }),
             force: false,
             force_baseline: false,
             as_root: false,

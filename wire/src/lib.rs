@@ -19,6 +19,7 @@ mod report;
 mod request;
 pub mod teller;
 mod timing;
+mod way;
 
 pub use confinement::Confinement;
 pub use error::Error;
@@ -31,10 +32,11 @@ pub use reply::{Finished, Ready, Refused, Reply, Running, TookRules, Why};
 pub use report::{DENIALS_MAX, Denial, Freeze, KeyUse, Repeated, Report};
 pub use request::{Action, Begin, READING_COMMANDS, Request};
 pub use timing::{Lag, Latency};
+pub use way::{End, Ground, Way};
 
 /// Version of the protocol. Client and supervisor are one binary, so that only a supervisor that outlived an upgrade
 /// can differ: it is refused with a plain message.
-pub const PROTOCOL: u16 = 6;
+pub const PROTOCOL: u16 = 7;
 /// Bytes of the longest request: an argument list is the longest thing in one, and Linux allows 128 KiB for one
 /// argument; a command line beyond a mebibyte is refused.
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;

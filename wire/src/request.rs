@@ -1,6 +1,6 @@
 //! Clients' requests to the supervisor.
 
-use crate::{Confinement, GoOn};
+use crate::{Confinement, GoOn, Way};
 use bstr::BString;
 use event::{AgentName, Mode, SessionRef, TaskName};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub struct Begin {
     pub toolchains: Vec<BString>,
     /// The variables of the command's environment that name sockets of delegated authority, and where parts of the home are.
     pub variables: Vec<(BString, BString)>,
+    /// How the command leads to its agent, where it is not the agent itself.
+    pub way: Option<Way>,
     /// The user asked for what is refused otherwise: a workspace that is a home, or holds a crown jewel.
     pub force: bool,
     /// The baseline is to refuse, whatever its trial says.

@@ -1,6 +1,8 @@
 //! The file of a command, which the held process looks up as the user.
 
-use std::ffi::{CString, OsString};
+use anyhow::Result;
+use command::Exit;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -8,6 +10,28 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of a path, as the kernel takes them.
 const MAX_PATH: u32 = 4096;
+
+/// Where a command is looked for that has no PATH.
+pub(super) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The paths to try for a program: one, or one for each directory of PATH.
+pub(super) fn candidates(program: &OsStr, path: Option<&OsStr>) -> Result<Vec<CString>> {
+    if program.as_bytes().contains(&b'/') {
+        return Ok(vec![c_string(program.as_bytes())?]);
+    }
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
+    path.as_bytes()
+        .split(|&b| b == b':')
+        .map(|directory| {
+            let directory = if directory.is_empty() { b"." } else { directory };
+            c_string(&[directory, b"/", program.as_bytes()].concat())
+        })
+        .collect()
+}
+
+pub(super) fn c_string(bytes: &[u8]) -> Result<CString> {
+    CString::new(bytes).map_err(|_| Exit::Usage.error("an argument or variable holds a NUL byte"))
+}
 
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +53,7 @@ impl Found {
     pub(super) fn look(candidates: &[CString]) -> Option<Found> {
         let mut nowhere = true;
         for candidate in candidates {
-            let path = Path::new(std::ffi::OsStr::from_bytes(candidate.to_bytes()));
+            let path = Path::new(OsStr::from_bytes(candidate.to_bytes()));
             match fs::metadata(path) {
                 Ok(found) => {
                     nowhere = false;
@@ -114,6 +138,14 @@ mod tests {
         assert_eq!(told(nowhere.as_ref()), nowhere);
         assert_eq!(Found::look(&candidates(&["absent", "plain"])), None);
         assert_eq!(told(None), None);
+    }
+
+    #[test]
+    fn a_name_is_searched_and_a_path_is_not() {
+        let path = Some(OsStr::new("/a::/b"));
+        assert_eq!(candidates(OsStr::new("x"), path).unwrap(), [c"/a/x", c"./x", c"/b/x"].map(CString::from));
+        assert_eq!(candidates(OsStr::new("./x"), path).unwrap(), [c"./x".to_owned()]);
+        assert_eq!(candidates(OsStr::new("x"), None).unwrap().len(), 3);
     }
 
     #[test]

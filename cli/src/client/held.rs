@@ -3,7 +3,8 @@
 //! user: nothing that the user's PATH names is opened as root.
 
 use super::first;
-use super::found::Found;
+use super::found::{DEFAULT_PATH, Found, c_string, candidates};
+use super::way::Places;
 use crate::environment::Environment;
 use agents::Agent;
 use anyhow::{Context, Result, bail};
@@ -23,8 +24,17 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use wire::Confinement;
+use std::path::{Path, PathBuf};
+use wire::{Confinement, Way};
+
+/// How an agent is looked for behind a command.
+#[derive(Default)]
+pub struct Looks {
+    /// Where the session will work, canonical.
+    pub workspaces: Vec<PathBuf>,
+    /// The user has said which agent it is.
+    pub is_said: bool,
+}
 
 /// What is to be started.
 struct Plan {
@@ -33,6 +43,8 @@ struct Plan {
     /// Paths to try, in order: one, or one for each directory of PATH.
     candidates: Vec<CString>,
     user: Identity,
+    /// How an agent is looked for behind it.
+    looks: Looks,
     /// What it can be given where it begins a session; `None`: it is only looked for.
     begins: Option<Confinement>,
 }
@@ -43,6 +55,7 @@ impl Plan {
         command: &[OsString],
         environment: &Environment,
         user: &Identity,
+        looks: Looks,
         begins: Option<Confinement>,
     ) -> Result<Self> {
         let program = command.first().context("no command was given")?;
@@ -53,7 +66,7 @@ impl Plan {
             .iter()
             .map(|(name, value)| c_string(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
             .collect::<Result<_>>()?;
-        Ok(Self { argv, environment, candidates, user: user.clone(), begins })
+        Ok(Self { argv, environment, candidates, user: user.clone(), looks, begins })
     }
 
     /// A variable of the environment.
@@ -63,33 +76,28 @@ impl Plan {
         variables.find(|(of, _)| *of == name.as_bytes()).map(|(_, value)| BStr::new(value))
     }
 
-    /// Makes what the known agent that it was found to be makes at its first start.
-    fn make_first(&self, found: Option<&Found>) {
+    /// How the command leads to an agent that it is not itself.
+    fn way(&self) -> Option<Way> {
+        let words: Vec<&[u8]> = self.argv.iter().map(|word| word.as_bytes()).collect();
+        let variable = |name: &str| self.variable(name).map(|value| OsStr::from_bytes(value));
+        let home = &self.user.home;
+        let home = &home.canonicalize().unwrap_or_else(|_| home.clone());
+        let Looks { workspaces, is_said } = &self.looks;
+        let directory = std::env::current_dir().ok();
+        let directory = directory.as_deref();
+        Places { variable: &variable, home, workspaces, directory, is_said: *is_said }.way(&words)
+    }
+
+    /// Makes what the known agent that it was found to be, or to lead to, makes at its first start.
+    fn make_first(&self, found: Option<&Found>, way: Option<&Way>) {
         let Some(Found::File { file, .. }) = found else { return };
         let words = self.argv.iter().map(|word| word.as_bytes());
-        if let Some(agent) =
-            Agent::of_command(words).or_else(|| Agent::of_program(file.as_os_str().as_bytes()))
-        {
+        let led = way.filter(|way| !way.ends.is_empty()).and_then(|way| way.agent.as_deref());
+        let agent = led.and_then(Agent::named).or_else(|| Agent::of_command(words));
+        if let Some(agent) = agent.or_else(|| Agent::of_program(file.as_os_str().as_bytes())) {
             first::make(agent, &self.user.home, |name| self.variable(name));
         }
     }
-}
-
-/// Where a command is looked for that has no PATH.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
-fn candidates(program: &OsStr, path: Option<&OsStr>) -> Result<Vec<CString>> {
-    if program.as_bytes().contains(&b'/') {
-        return Ok(vec![c_string(program.as_bytes())?]);
-    }
-    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
-    path.as_bytes()
-        .split(|&b| b == b':')
-        .map(|directory| {
-            let directory = if directory.is_empty() { b"." } else { directory };
-            c_string(&[directory, b"/", program.as_bytes()].concat())
-        })
-        .collect()
 }
 
 /// Why there is no session: where the command was looked for, and what to do.
@@ -107,16 +115,13 @@ fn not_found(program: &OsStr, environment: &Environment) -> anyhow::Error {
     ))
 }
 
-fn c_string(bytes: &[u8]) -> Result<CString> {
-    CString::new(bytes).map_err(|_| Exit::Usage.error("an argument or variable holds a NUL byte"))
-}
-
 /// The held process.
 pub struct Held {
     program: OsString,
     pid: Pid,
     pidfd: OwnedFd,
     found: Option<Found>,
+    way: Option<Way>,
     /// Closed without a word, it ends the process.
     release: Option<File>,
     /// [`USER_IS_SET`], and then how it failed, if it did.
@@ -142,14 +147,15 @@ impl Held {
         command: &[OsString],
         environment: &Environment,
         user: &Identity,
+        looks: Looks,
         offered: Confinement,
     ) -> Result<Self> {
-        Self::of(command, environment, &Plan::new(command, environment, user, Some(offered))?)
+        Self::of(command, environment, &Plan::new(command, environment, user, looks, Some(offered))?)
     }
 
     /// The same to find out what a command is, as its user: nothing is made for it.
     pub fn look(command: &[OsString], environment: &Environment, user: &Identity) -> Result<Self> {
-        Self::of(command, environment, &Plan::new(command, environment, user, None)?)
+        Self::of(command, environment, &Plan::new(command, environment, user, Looks::default(), None)?)
     }
 
     fn of(command: &[OsString], environment: &Environment, plan: &Plan) -> Result<Self> {
@@ -167,7 +173,7 @@ impl Held {
                 let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
                     .context("this kernel has no pidfd: Linux 5.3 or later is needed")?;
                 let (release, failure) = (Some(release.into()), failure.into());
-                let mut held = Self { program, pid: child, pidfd, found: None, release, failure };
+                let mut held = Self { program, pid: child, pidfd, found: None, way: None, release, failure };
                 held.await_user()?;
                 if matches!(held.found, Some(Found::Nowhere)) {
                     return Err(not_found(&held.program, environment));
@@ -183,6 +189,7 @@ impl Held {
         self.failure.read_exact(&mut first).context("the held process ended")?;
         if first[0] == USER_IS_SET {
             self.found = Found::read(&mut self.failure).context("the held process ended")?;
+            self.way = read_way(&mut self.failure).context("the held process ended")?;
             return Ok(());
         }
         let mut rest = [0; 4];
@@ -210,6 +217,11 @@ impl Held {
         } else {
             format!("{program}: {}, which is {}", path.display(), file.display())
         })
+    }
+
+    /// How the command leads to an agent that it is not itself.
+    pub fn way(&self) -> Option<&Way> {
+        self.way.as_ref()
     }
 
     /// Its pid.
@@ -315,17 +327,46 @@ fn of_rustix(errno: rustix::io::Errno) -> Errno {
 fn await_word(plan: &Plan, report: &OwnedFd, wait: OwnedFd) -> Result<Option<Word>, Errno> {
     let mut report = File::from(report.try_clone().map_err(|_| Errno::EMFILE)?);
     let found = Found::look(&plan.candidates);
+    let way = plan.begins.and_then(|_| plan.way());
     if plan.begins.is_some() {
-        plan.make_first(found.as_ref());
+        plan.make_first(found.as_ref(), way.as_ref());
     }
     let told = report.write_all(&[USER_IS_SET]).and_then(|()| Found::write(found.as_ref(), &mut report));
-    told.map_err(|_| Errno::EPIPE)?;
+    told.and_then(|()| write_way(way.as_ref(), &mut report)).map_err(|_| Errno::EPIPE)?;
     let mut said = Vec::new();
     File::from(wait)
         .read_to_end(&mut said)
         .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))?;
     // A client that died has said nothing, or half of it.
     Ok(serde_json::from_slice(&said).ok())
+}
+
+/// Bytes that a way is told in.
+const WAY_MAX: u32 = 256 << 10;
+
+/// Tells the way that was found, behind its length.
+fn write_way(way: Option<&Way>, to: &mut impl Write) -> io::Result<()> {
+    let mut told = serde_json::to_vec(&way)?;
+    if told.len() > WAY_MAX as usize {
+        // Nobody is the agent then.
+        let agent = way.and_then(|way| way.agent.clone());
+        told = serde_json::to_vec(&Some(Way { agent, ..Way::default() }))?;
+    }
+    to.write_all(&u32::try_from(told.len()).unwrap_or(u32::MAX).to_le_bytes())?;
+    to.write_all(&told)
+}
+
+/// Reads what was told. The process runs as the user already, who may have it say anything.
+fn read_way(from: &mut impl Read) -> io::Result<Option<Way>> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let length = u32::from_le_bytes(length);
+    if length > WAY_MAX {
+        return Err(io::Error::other("what leads to the agent is too long"));
+    }
+    let mut told = vec![0; length as usize];
+    from.read_exact(&mut told)?;
+    Ok(serde_json::from_slice(&told)?)
 }
 
 /// Variables as a program is given them.
@@ -377,13 +418,5 @@ mod tests {
             [c"SSH_AUTH_SOCK=/own".to_owned(), c"SSH_AUTH_SOCKET=/x".to_owned(), c"A=1".to_owned()];
         let with = with(&environment, vec![c"SSH_AUTH_SOCK=/given".to_owned()]);
         assert_eq!(with, [c"SSH_AUTH_SOCK=/given", c"SSH_AUTH_SOCKET=/x", c"A=1"].map(CString::from));
-    }
-
-    #[test]
-    fn a_name_is_searched_and_a_path_is_not() {
-        let path = Some(OsStr::new("/a::/b"));
-        assert_eq!(candidates(OsStr::new("x"), path).unwrap(), [c"/a/x", c"./x", c"/b/x"].map(CString::from));
-        assert_eq!(candidates(OsStr::new("./x"), path).unwrap(), [c"./x".to_owned()]);
-        assert_eq!(candidates(OsStr::new("x"), None).unwrap().len(), 3);
     }
 }

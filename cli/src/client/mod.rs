@@ -12,8 +12,9 @@ mod lost;
 mod run;
 mod signals;
 pub mod terminal;
+mod way;
 
 pub use attach::{Left, attach};
-pub use held::Held;
+pub use held::{Held, Looks};
 pub use run::{Ended, How, run};
 pub use terminal::be_seen;

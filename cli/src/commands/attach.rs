@@ -31,8 +31,9 @@ pub fn attach(state: &State, verbose: u8, args: &SessionArgs, stance: Stance, pi
     connect::is_served(state)?;
     let summary_file = args.summary_file.as_deref().map(session::create).transpose()?;
     let Process { command, environment, file, directory, user } = read(pid, args)?;
+    let workspaces = session::workspaces(args, &directory)?;
     let of =
-        Of { command: &command, file: file.as_deref(), directory: &directory, environment: &environment };
+        Of { command: &command, file: file.as_deref(), environment: &environment, workspaces: &workspaces };
     let mut begin = session::begin(args, stance, &of, &user)?;
     begin.pid = pid;
     begin.attach = true;

@@ -3,8 +3,8 @@
 use super::session::{
     Of, SessionArgs, Stance, announce, begin, create, ended_for_a_delegate, say, write_summary,
 };
-use super::{attach, refused, summary};
-use crate::client::{self, Ended, Held, How};
+use super::{attach, refused, session, summary};
+use crate::client::{self, Ended, Held, How, Looks};
 use crate::environment::{self, Environment};
 use anyhow::Result;
 use command::State;
@@ -103,17 +103,20 @@ fn run(
     let directory = std::env::current_dir().unwrap_or_default();
     let offered = guard::confine::offer();
     let offered = Confinement { rings: offered.rings && !args.io_uring, ..offered };
-    let held = Held::fork(&args.command, environment, user, offered)?;
+    let workspaces = session::workspaces(args, &directory)?;
+    let looks = Looks { workspaces: workspaces.clone(), is_said: args.agent.is_some() };
+    let held = Held::fork(&args.command, environment, user, looks, offered)?;
     if verbose > 0 && !args.quiet {
         environment.told().iter().chain(&held.told()).for_each(|line| say(line));
     }
     let of = Of {
         command: &args.command,
         file: held.file(),
-        directory: &directory,
         environment: environment.variables(),
+        workspaces: &workspaces,
     };
-    let begin = Begin { confinement: offered, ..begin(args, stance, &of, user)? };
+    let way = held.way().cloned();
+    let begin = Begin { confinement: offered, way, ..begin(args, stance, &of, user)? };
     let mut said = Vec::new();
     let ended = client::run(state, verbose, held, begin, |ready| {
         said.clone_from(&ready.notes);

@@ -93,10 +93,19 @@ pub(super) struct Of<'a> {
     pub(super) command: &'a [OsString],
     /// The file that it was found to be, links followed.
     pub(super) file: Option<&'a Path>,
-    /// Where the command works, if nothing else is said.
-    pub(super) directory: &'a Path,
     /// Its environment.
     pub(super) environment: &'a [Variable],
+    /// Where the session works: see [`workspaces`].
+    pub(super) workspaces: &'a [PathBuf],
+}
+
+/// Where a session works whose command has that directory, canonical.
+pub(super) fn workspaces(args: &SessionArgs, directory: &Path) -> Result<Vec<PathBuf>> {
+    if !args.workspace.is_empty() {
+        return args.workspace.iter().map(|path| canonical(path)).collect();
+    }
+    anyhow::ensure!(directory.is_absolute(), "the current directory is gone: name one with `--workspace`");
+    Ok(vec![canonical(directory)?])
 }
 
 /// The request, except for the pid.
@@ -109,16 +118,6 @@ pub(super) fn begin(args: &SessionArgs, stance: Stance, of: &Of<'_>, user: &Iden
         .unwrap_or_else(|| agent::guess(words.clone(), of.file.map(|file| file.as_os_str().as_bytes())));
     let home = canonical(&user.home).unwrap_or_else(|_| user.home.clone());
     let home = home.as_os_str().as_bytes();
-    let workspaces = if args.workspace.is_empty() {
-        anyhow::ensure!(
-            of.directory.is_absolute(),
-            "the current directory is gone: name one with `--workspace`"
-        );
-        vec![of.directory.to_owned()]
-    } else {
-        args.workspace.clone()
-    };
-    let workspaces = workspaces.iter().map(|path| canonical(path)).collect::<Result<Vec<_>>>()?;
     Ok(Begin {
         mode,
         agent_state: agent::state(agent.as_str(), home),
@@ -130,8 +129,9 @@ pub(super) fn begin(args: &SessionArgs, stance: Stance, of: &Of<'_>, user: &Iden
         uid: user.uid,
         gid: user.gid,
         home: home.into(),
-        workspaces: workspaces.iter().map(|path| path.as_os_str().as_bytes().into()).collect(),
+        workspaces: of.workspaces.iter().map(|path| path.as_os_str().as_bytes().into()).collect(),
         variables: environment::delegates(of.environment),
+        way: None,
         force: args.force,
         force_baseline,
         as_root: args.user.as_root,

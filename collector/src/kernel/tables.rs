@@ -225,12 +225,32 @@ impl Kernel {
     /// # Errors
     /// The map is full, or a map could not be read or written.
     pub fn begins_with(&self, pid: u32) -> Result<(), Error> {
+        self.is_itself(pid, abi::ITSELF_FIRST)
+    }
+
+    /// A process has begun to run the agent's program, and is the agent as long as it runs that. A script may start another one.
+    ///
+    /// # Errors
+    /// The map is full, or a map could not be read or written.
+    pub fn begin_itself(&self, pid: u32, is_script: bool) -> Result<(), Error> {
+        self.is_itself(pid, if is_script { abi::ITSELF_SCRIPT } else { abi::ITSELF_FORKED })
+    }
+
+    fn is_itself(&self, pid: u32, state: u32) -> Result<(), Error> {
         let reaching = |program: &Attached| program.name == REACHING && program.error.is_none();
         if self.tier() != Tier::Lsm || !self.programs().iter().any(reaching) {
             return Ok(());
         }
         let Some(Member { start_ns, session, .. }) = self.maps.members.get(&pid)? else { return Ok(()) };
-        self.maps.itself.insert(&pid, &Itself { start_ns, state: abi::ITSELF_FIRST, session })
+        self.maps.itself.insert(&pid, &Itself { start_ns, state, session })
+    }
+
+    /// Undoes [`Kernel::begin_itself`].
+    ///
+    /// # Errors
+    /// The map could not be written.
+    pub fn end_itself(&self, pid: u32) -> Result<(), Error> {
+        self.maps.itself.remove(&pid)
     }
 
     /// The first program that a process runs which the agent's script has made is the agent's.

@@ -3,10 +3,13 @@
 //! It is the process that the session began with, as long as it runs what it ran when it made its first process, and nobody
 //! reaches into its memory; where that is a script which starts the agent's program, its first child as well. All of this
 //! the kernel said. Whoever gets code into that process by other ways has what it has.
+//!
+//! Where the session begins with something that leads to the agent, it is who comes to the end of that way, as long as it runs
+//! nothing else.
 
 use agents::{Agent, Program};
 use bstr::{BString, ByteSlice};
-use event::{Access, Event, Exe, Object, Op};
+use event::{Access, Event, Exe, Object, Op, Outcome};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +75,17 @@ impl Itself {
         *self = Self { first: Some(pid), ..Self::default() };
     }
 
+    /// A process runs the agent's program since this event, which may be a script.
+    pub(super) fn is_who(&mut self, started: &Event, is_script: bool) {
+        let script = Script::of(started);
+        *self = Self { first: Some(started.pid), scripted: is_script, script, ..Self::default() };
+    }
+
+    /// Nobody is.
+    pub(super) fn is_nobody(&mut self) {
+        *self = Self::default();
+    }
+
     /// Notes what its processes do, and what is done to them. The child of a script that begins to run the agent's program,
     /// which the kernel side does not know.
     pub(super) fn note(&mut self, event: &Event, agent: &str) -> Option<u32> {
@@ -79,7 +93,8 @@ impl Itself {
         match event.op {
             Op::Exec => self.started(event, agent),
             Op::Fork => self.made(event),
-            Op::Exit if event.tid == event.pid => self.forget(event.pid),
+            // The last thread: a program that another thread than the first has run goes on under the process' number.
+            Op::Exit if event.outcome == Outcome::Done(1) => self.forget(event.pid),
             Op::Ptrace => {
                 if let Object::Process { pid, .. } = event.object {
                     self.forget(pid);
@@ -89,7 +104,7 @@ impl Itself {
                 self.place = package(event, agent);
             }
             // Whose memory, the name says in the numbers of whoever mounted it.
-            Op::Open if event.access.contains(Access::WRITE) && is_memory(event) => *self = Self::default(),
+            Op::Open if is_written_memory(event) => *self = Self::default(),
             _ => {}
         }
         self.child.filter(|_| self.runs && !before)
@@ -126,10 +141,12 @@ impl Itself {
     }
 
     fn made(&mut self, event: &Event) {
-        let Some(fork) = event.fork.filter(|fork| fork.pid != event.pid && self.first == Some(event.pid))
-        else {
+        let Some(fork) = event.fork.filter(|fork| fork.pid != event.pid) else { return };
+        // The number was another one's.
+        self.forget(fork.pid);
+        if self.first != Some(event.pid) {
             return;
-        };
+        }
         if !self.forked && self.scripted {
             self.child = Some(fork.pid);
         }
@@ -197,9 +214,10 @@ fn package(event: &Event, agent: &str) -> Option<BString> {
     program.and(directory(path)).map(BString::from)
 }
 
-/// Whether an event is about the memory of a process.
-fn is_memory(event: &Event) -> bool {
-    event.object.file().is_some_and(|file| file.path.starts_with(b"/proc/") && file.path.ends_with(b"/mem"))
+/// Whether an event opens the memory of a process for writing.
+pub(super) fn is_written_memory(event: &Event) -> bool {
+    let is_memory = |file: &event::File| file.path.starts_with(b"/proc/") && file.path.ends_with(b"/mem");
+    event.access.contains(Access::WRITE) && event.object.file().is_some_and(is_memory)
 }
 
 #[cfg(test)]
@@ -283,11 +301,19 @@ mod tests {
     fn who_runs_something_else_or_is_reached_into_is_not_the_agent() {
         let mem = Event { access: Access::WRITE, ..event(2, Op::Open, Object::File(file("/proc/1/mem"))) };
         let traced = event(2, Op::Ptrace, Object::Process { pid: 1, inside: true, detail: 16 });
-        let ended = event(1, Op::Exit, Object::None);
-        for after in [exec(1, "/usr/bin/mv", None), mem, traced, ended] {
+        let ended = Event { outcome: Outcome::Done(1), ..event(1, Op::Exit, Object::None) };
+        // One that has its number.
+        let anew = fork(2, 1);
+        for after in [exec(1, "/usr/bin/mv", None), mem, traced, ended, anew] {
             let events = [exec(1, "/opt/claude", None), fork(1, 2), after.clone()];
             assert!(!may("claude-code", CLAUDE, 1, &events), "{after:?}");
         }
+    }
+
+    #[test]
+    fn a_thread_that_ends_is_not_the_process() {
+        let leader = event(1, Op::Exit, Object::None);
+        assert!(may("claude-code", CLAUDE, 1, &[exec(1, "/opt/claude", None), leader]));
     }
 
     #[test]

@@ -46,6 +46,7 @@ fn opening(mode: Mode, home: &std::path::Path) -> Opening {
             started_boot_ns: 1_000_000,
         },
         variables: vec![],
+        way: None,
         baseline: None,
         rules: policy::Rules::default(),
         force: false,

@@ -81,6 +81,7 @@ impl Scene {
             mode,
             meta,
             variables: vec![],
+            way: None,
             baseline,
             rules: policy::Rules::default(),
             force: false,

@@ -85,6 +85,7 @@ mod tests {
             agent_state: Vec::new(),
             toolchains: Vec::new(),
             variables: Vec::new(),
+            way: None,
             force: true,
             force_baseline: false,
             as_root: true,

@@ -218,6 +218,7 @@ fn open(shared: &Shared, lease: &Arc<Lease>, slot: &Arc<Slot>, begin: &Begin) ->
         force: begin.force,
         meta,
         variables: begin.variables.clone(),
+        way: begin.way.clone(),
         key_files,
         directory: broker.as_ref().map(|broker| broker.directory().to_owned()),
         baseline,
@@ -267,8 +268,9 @@ fn enter(lease: &Lease, running: &Running, pid: u32, held: &OwnedFd) -> Result<(
             format!("the command could not be put into its cgroup: {error}"),
         ));
     }
-    running.with(|live| live.begins_with(pid));
-    let enrolled = lease.kernel.enroll(pid, running.slot).and_then(|()| lease.kernel.begins_with(pid));
+    let is_agent = running.with(|live| live.begins_with(pid)).unwrap_or(false);
+    let enrolled = lease.kernel.enroll(pid, running.slot);
+    let enrolled = enrolled.and_then(|()| if is_agent { lease.kernel.begins_with(pid) } else { Ok(()) });
     enrolled.map_err(|e| {
         Refused::new(Why::Failed, format!("the command could not be put into the session: {e}"))
     })?;

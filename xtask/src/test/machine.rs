@@ -24,7 +24,7 @@ pub const MACHINE: Limits = Limits { timeout: Duration::from_secs(2700), memory_
 
 /// Tests that run in the machines: what the tier decides. The others prove the same on the host, and emulation is twenty
 /// times slower.
-const TESTS: [&str; 19] = [
+const TESTS: [&str; 20] = [
     "boundaries",
     "confined",
     "hiding",
@@ -34,6 +34,7 @@ const TESTS: [&str; 19] = [
     "delegates",
     "first",
     "jewels",
+    "launchers",
     "lineage",
     "loans",
     "members",

@@ -79,7 +79,7 @@ impl Live {
 
     fn replaced_own(&mut self, file: &str) {
         let note =
-            format!("{} itself replaced `~/{file}`, which no other program may change", self.meta.agent);
+            format!("{} itself replaced `~/{file}`, which no other program may change", self.agent_itself());
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }

@@ -28,6 +28,7 @@ use super::standstill::Standstill;
 use super::tally::Tally;
 use super::undo::Undo;
 use super::watched::Watched;
+use super::way::Way;
 use super::whole::Whole;
 use crate::delegates::Watch;
 use crate::fanotify::Marks;
@@ -78,6 +79,8 @@ pub struct Live {
     pub(super) tally: Tally,
     pub(super) looks: Looks,
     pub(super) itself: Itself,
+    /// How it is come to, where the session does not begin with it.
+    pub(crate) way: Option<Way>,
     /// What it may replace.
     pub(crate) own_files: Vec<OwnFile>,
     pub(super) judged: Judged,
@@ -140,6 +143,7 @@ impl Live {
             tally: Tally::default(),
             looks: Looks::default(),
             itself: Itself::default(),
+            way: None,
             own_files: Vec::new(),
             judged: Judged::default(),
             denials: Denials::default(),
@@ -271,9 +275,18 @@ impl Live {
         marks.all(Marks::alive)
     }
 
-    /// The process that it begins with.
-    pub fn begins_with(&mut self, pid: u32) {
-        self.itself.begins_with(pid);
+    /// The process that it begins with. Whether that is the agent itself.
+    pub fn begins_with(&mut self, pid: u32) -> bool {
+        match &mut self.way {
+            Some(way) => way.begins_with(pid),
+            None => self.itself.begins_with(pid),
+        }
+        self.way.is_none()
+    }
+
+    /// The agent whose files only the agent itself replaces.
+    pub(crate) fn agent_itself(&self) -> &str {
+        self.way.as_ref().and_then(|way| way.agent.as_deref()).unwrap_or(self.meta.agent.as_str())
     }
 
     /// Hands on what has waited to be written: after each reading of the rings.

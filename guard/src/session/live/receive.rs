@@ -3,6 +3,7 @@
 use super::Live;
 use crate::loans::Loans;
 use crate::session::effect::Effect;
+use crate::session::way::{Turn, Way};
 use crate::t1;
 use bstr::ByteSlice;
 use collector::Dns;
@@ -25,11 +26,7 @@ impl Live {
                 return effects;
             }
             self.name(event);
-            if let Some(pid) = self.itself.note(event, self.meta.agent.as_str())
-                && let Err(e) = self.shared.list.confirm_itself(pid)
-            {
-                tracing::warn!(session = %self.id, error = %e, "what the agent's script started cannot replace the agent's own files");
-            }
+            self.follow(event);
             self.explain_operation(event);
             stop = self.settle(event);
             self.watch(event);
@@ -64,6 +61,9 @@ impl Live {
                 }
             }
             Captured::Loss(loss) => {
+                if let Some(Turn::Lost(note)) = self.way.as_mut().and_then(Way::unseen) {
+                    self.notes.push(note);
+                }
                 if let Some(scorer) = &mut self.scorer {
                     scorer.note_loss(loss.count);
                 }
@@ -73,6 +73,33 @@ impl Live {
             recording.take(captured);
         }
         effects
+    }
+
+    /// Follows who is the agent itself, and tells the kernel side.
+    fn follow(&mut self, event: &Event) {
+        let list = &self.shared.list;
+        let mut told = Ok(());
+        for turn in self.way.as_mut().map_or_else(Vec::new, |way| way.note(event)) {
+            match turn {
+                Turn::Agent(started, is_script) => {
+                    self.itself.is_who(&started, is_script);
+                    told = told.and(list.begin_itself(event.pid, is_script));
+                }
+                Turn::Left => {
+                    self.itself.is_nobody();
+                    told = told.and(list.end_itself(event.pid));
+                }
+                Turn::Lost(note) => self.notes.push(note),
+            }
+        }
+        let agent = self.way.as_ref().and_then(|way| way.agent.as_deref());
+        let started = self.itself.note(event, agent.unwrap_or(self.meta.agent.as_str()));
+        if let Some(pid) = started {
+            told = told.and(list.confirm_itself(pid));
+        }
+        if let Err(e) = told {
+            tracing::warn!(session = %self.id, error = %e, "the agent itself cannot replace its own files");
+        }
     }
 
     /// Takes in a DNS message of the session.
