@@ -81,6 +81,11 @@ impl Itself {
         *self = Self { first: Some(started.pid), scripted: is_script, script, ..Self::default() };
     }
 
+    /// The process that the session began with, or that has run the agent's program, as long as it is the agent.
+    pub(super) fn first(&self) -> Option<u32> {
+        self.first
+    }
+
     /// Nobody is.
     pub(super) fn is_nobody(&mut self) {
         *self = Self::default();

@@ -25,6 +25,10 @@ use text::shown;
 
 /// Programs of one agent.
 const ENDS_MAX: usize = 32;
+/// What the client may name of the repository's; the session's processes are held against all of them.
+const GROUNDS_MAX: usize = 2_048;
+/// Records that were lost may have been made so long before that is noticed, ns.
+const UNNOTICED_NS: u64 = 1_000_000_000;
 /// Processes that are on the way at once.
 const PROCESSES_MAX: usize = 256;
 
@@ -41,6 +45,8 @@ pub(crate) struct Way {
     loads: Option<(Box<Event>, FileKey)>,
     /// Who is the agent.
     runs: Option<u32>,
+    /// Since when, CLOCK_BOOTTIME, ns.
+    since_ns: u64,
     /// That one has made a process, or has touched what the repository says: what it runs next is not on the way.
     works: bool,
     is_lost: bool,
@@ -53,8 +59,8 @@ pub(crate) struct Way {
 pub(super) enum Turn {
     /// The process is the agent since it has run this, which may be a script.
     Agent(Box<Event>, bool),
-    /// The process ceases to be the agent.
-    Left,
+    /// The process of that number ceases to be the agent.
+    Left(u32),
     /// It is lost, and the user should know.
     Lost(String),
 }
@@ -66,14 +72,26 @@ impl Way {
         let agent = agent.filter(|agent| Agent::named(agent).is_some());
         let known = Grounds::of(&grounds, mountinfo);
         // A session works somewhere.
-        let ends = ends.into_iter().filter(|_| known.is_some() && !grounds.is_empty()).take(ENDS_MAX);
+        let is_known = known.is_some() && !grounds.is_empty() && grounds.len() <= GROUNDS_MAX;
+        let ends = ends.into_iter().filter(|_| is_known).take(ENDS_MAX);
         let ends = ends.filter_map(|end| End::of(list, end)).collect();
         Self::to(agent, ends, known.unwrap_or_default())
     }
 
     fn to(agent: Option<String>, ends: Vec<End>, grounds: Grounds) -> Self {
         let on = HashSet::new();
-        Self { agent, ends, grounds, on, loads: None, runs: None, works: false, is_lost: false, untold: None }
+        Self {
+            agent,
+            ends,
+            grounds,
+            on,
+            loads: None,
+            runs: None,
+            since_ns: 0,
+            works: false,
+            is_lost: false,
+            untold: None,
+        }
     }
 
     /// Whether it has no end, so that nobody is the agent.
@@ -110,9 +128,16 @@ impl Way {
         turn.into_iter().collect()
     }
 
-    /// What the session did was not all seen.
-    pub(super) fn unseen(&mut self) -> Option<Turn> {
-        if self.is_nobodys() { None } else { self.lose("records of the session were lost".to_owned()) }
+    /// What the session did was not all seen, as was noticed at a time of CLOCK_BOOTTIME, ns. Who became the agent just before may
+    /// have become it by what is missing.
+    pub(super) fn unseen(&mut self, noticed_ns: u64) -> Vec<Turn> {
+        if self.is_nobodys() {
+            return Vec::new();
+        }
+        let is_recent = noticed_ns.saturating_sub(UNNOTICED_NS) < self.since_ns;
+        let left = self.runs.take_if(|_| is_recent).map(Turn::Left);
+        let lost = self.lose("records of the session were lost".to_owned());
+        left.into_iter().chain(lost).collect()
     }
 
     fn made(&mut self, event: &Event) -> Option<Turn> {
@@ -152,7 +177,7 @@ impl Way {
         }
         self.stop(event.pid);
         let turn = if self.on.contains(&event.pid) { self.went(event) } else { None };
-        was_agent.then_some(Turn::Left).into_iter().chain(turn).collect()
+        was_agent.then_some(Turn::Left(event.pid)).into_iter().chain(turn).collect()
     }
 
     fn went(&mut self, event: &Event) -> Option<Turn> {
@@ -204,6 +229,7 @@ impl Way {
 
     fn is_agent(&mut self, started: Box<Event>, is_script: bool) -> Turn {
         self.runs = Some(started.pid);
+        self.since_ns = started.time_ns;
         self.works = false;
         Turn::Agent(started, is_script)
     }

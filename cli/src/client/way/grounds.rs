@@ -2,10 +2,12 @@
 //! lead to. Each is told as the kernel has it, by device and path in the superblock: mounts show the same under several names.
 
 use bstr::BString;
-use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use rustix::fs::{Access, AtFlags, CWD, StatxFlags, accessat, statx};
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use sys::mountinfo::{self, MOUNTINFO, Mount};
 use wire::Ground;
@@ -14,10 +16,16 @@ use wire::Ground;
 const DEPTH_MAX: usize = 3;
 /// Names that are looked at below the places themselves.
 const ENTRIES_MAX: usize = 10_000;
-/// Names in a place itself. Of one that has more nobody knows what it says.
-const TOP_MAX: usize = 100_000;
+/// Names in the places themselves, and where launchers look in them. Of places that have more nobody knows what they say.
+const TOP_MAX: usize = 50_000;
 /// Targets of links.
 const TARGETS_MAX: usize = 1_024;
+/// Where launchers look for programs and settings, below a place.
+const LOOKED_AT: [&str; 6] = [".bin", ".config", ".config/mise", ".venv/bin", "bin", "node_modules/.bin"];
+/// What a tree that is under version control has at its top.
+const TOPS: [&str; 4] = [".git", ".hg", ".jj", ".svn"];
+/// Where the system keeps what it is made of.
+const SYSTEM: [&str; 8] = ["/bin", "/etc", "/lib", "/lib32", "/lib64", "/opt", "/sbin", "/usr"];
 
 /// What the repository decides.
 #[derive(Debug, Default)]
@@ -71,12 +79,12 @@ impl Grounds {
 }
 
 /// Where the session works, and the repositories that hold that.
-fn places(workspaces: &[PathBuf], directory: Option<&Path>, home: &Path) -> Vec<PathBuf> {
+pub(super) fn places(workspaces: &[PathBuf], directory: Option<&Path>, home: &Path) -> Vec<PathBuf> {
     let directory = directory.filter(|directory| !home.starts_with(directory));
     let works: Vec<&Path> = workspaces.iter().map(PathBuf::as_path).chain(directory).collect();
     let above = works.iter().flat_map(|place| place.ancestors().skip(1));
-    let tops =
-        above.filter(|above| !home.starts_with(above) && above.join(".git").symlink_metadata().is_ok());
+    let is_top = |above: &Path| TOPS.iter().any(|name| above.join(name).symlink_metadata().is_ok());
+    let tops = above.filter(|above| !home.starts_with(above) && is_top(above));
     let mut places: Vec<PathBuf> = Vec::new();
     for place in works.iter().copied().chain(tops) {
         if !places.iter().any(|other| other == place) {
@@ -86,20 +94,10 @@ fn places(workspaces: &[PathBuf], directory: Option<&Path>, home: &Path) -> Vec<
     places
 }
 
-/// Where links in the places lead out of them: all of those in the directories from a place up to its repository's top, and below
-/// them those nearest. `None`: there are too many to know.
+/// Where links in the places lead out of them: all of those in the directories from a place up to its repository's top, all of
+/// those where launchers look, and below them those nearest. `None`: there are too many to know, or some cannot be seen.
 fn targets(places: &[PathBuf]) -> Option<Vec<PathBuf>> {
-    let mut targets: Vec<PathBuf> = Vec::new();
-    let mut take = |link: &Path| {
-        let Some(target) = target(link) else { return };
-        // What the target itself says is the kernel's.
-        let is_device = target
-            .metadata()
-            .is_ok_and(|found| found.file_type().is_char_device() || found.file_type().is_block_device());
-        if !is_device && !places.iter().chain(&targets).any(|place| target.starts_with(place)) {
-            targets.push(target);
-        }
-    };
+    let mut links = Links { places, targets: BTreeSet::new() };
     let mut tops: Vec<PathBuf> = Vec::new();
     for place in places {
         let within =
@@ -110,38 +108,81 @@ fn targets(places: &[PathBuf]) -> Option<Vec<PathBuf>> {
             }
         }
     }
+    let mut room = TOP_MAX;
     let mut queue = Vec::new();
     for top in &tops {
-        for (count, entry) in fs::read_dir(top).into_iter().flatten().flatten().enumerate() {
-            if count >= TOP_MAX {
-                return None;
-            }
-            match entry.file_type() {
-                Ok(kind) if kind.is_symlink() => take(&entry.path()),
-                Ok(kind) if kind.is_dir() => queue.push(entry.path()),
-                Ok(_) | Err(_) => {}
-            }
+        queue.extend(links.within(top, &mut room)?);
+        for place in LOOKED_AT {
+            links.within(&top.join(place), &mut room)?;
+        }
+        if room == 0 {
+            return None;
         }
     }
-    let mut entries = 0;
+    let mut room = ENTRIES_MAX;
     for _ in 1..DEPTH_MAX {
         let mut next = Vec::new();
         for directory in std::mem::take(&mut queue) {
-            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-                entries += 1;
-                if entries > ENTRIES_MAX {
-                    break;
-                }
-                match entry.file_type() {
-                    Ok(kind) if kind.is_symlink() => take(&entry.path()),
-                    Ok(kind) if kind.is_dir() => next.push(entry.path()),
-                    Ok(_) | Err(_) => {}
-                }
-            }
+            next.extend(links.within(&directory, &mut room)?);
         }
         queue = next;
     }
-    (targets.len() <= TARGETS_MAX).then_some(targets)
+    Some(links.targets.into_iter().collect())
+}
+
+/// Links that lead out of the places.
+struct Links<'p> {
+    places: &'p [PathBuf],
+    targets: BTreeSet<PathBuf>,
+}
+
+impl Links<'_> {
+    /// Takes those in a directory, as long as there is room for its names; the directories in it. `None`: they cannot be seen, though
+    /// they can be followed, or lead to too many places.
+    fn within(&mut self, directory: &Path, room: &mut usize) -> Option<Vec<PathBuf>> {
+        let entries = match fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let may_pass = accessat(CWD, directory, Access::EXEC_OK, AtFlags::EACCESS).is_ok();
+                return (!may_pass).then(Vec::new);
+            }
+            Err(_) => return Some(Vec::new()),
+        };
+        let mut directories = Vec::new();
+        for entry in entries.flatten() {
+            if *room == 0 {
+                break;
+            }
+            *room -= 1;
+            match entry.file_type() {
+                Ok(kind) if kind.is_symlink() => self.take(&entry.path()),
+                Ok(kind) if kind.is_dir() => directories.push(entry.path()),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+        (self.targets.len() <= TARGETS_MAX).then_some(directories)
+    }
+
+    fn take(&mut self, link: &Path) {
+        let Some(target) = target(link) else { return };
+        let is_inside = self.places.iter().any(|place| target.starts_with(place));
+        let is_taken = || target.ancestors().any(|above| self.targets.contains(above));
+        if !is_inside && !is_taken() && !is_systems(&target) {
+            self.targets.insert(target);
+        }
+    }
+}
+
+/// Whether no session can have written something: a device, whose content is the kernel's, or a part of the system.
+fn is_systems(target: &Path) -> bool {
+    const OTHERS_WRITE: u32 = 0o022;
+    target.metadata().is_ok_and(|found| {
+        let kind = found.file_type();
+        let is_roots = found.uid() == 0 && found.mode() & OTHERS_WRITE == 0;
+        let is_system = || SYSTEM.iter().any(|place| target.starts_with(place));
+        kind.is_char_device() || kind.is_block_device() || is_roots && (kind.is_file() || is_system())
+    })
 }
 
 /// Where a link leads, whether something lies there or is still to be made. `None`: nobody can follow it.

@@ -77,8 +77,6 @@ impl Places<'_> {
     /// knows.
     pub(super) fn way(&self, command: &[&[u8]]) -> Option<Way> {
         let words: Vec<Vec<u8>> = command.iter().map(|word| word.to_vec()).collect();
-        let grounds = Grounds::of(self.workspaces, self.directory, self.home);
-        let mut search = Search { kept: kept::directories(self.home), grounds, ..Search::default() };
         let &first = command.first()?;
         let files = match Program::of(command.iter().copied()) {
             _ if is_in(&HAND_ON, first) || runner(&words).is_some() => None,
@@ -87,24 +85,27 @@ impl Places<'_> {
             Program::File(_) | Program::Package(_) | Program::Inline => None,
         };
         let itself = files.filter(|file| text(file).is_none_or(|text| !is_shells(&text)));
-        match itself {
-            Some(file) if search.grounds.hold(&file) => search.meets(&[first, &bytes(&file)]),
-            Some(_) => return None,
-            None => {
-                self.command(&words, None, 0, &mut search);
-                // One may run another one of its name.
-                for name in search.agent.into_iter().flat_map(|agent| &agent.executables) {
-                    let path = (self.variable)("PATH");
-                    for candidate in candidates(OsStr::new(name), path).into_iter().flatten() {
-                        self.program(candidate.as_bytes(), None, DEPTH_MAX, &mut search);
-                    }
-                }
+        if let Some(file) = itself {
+            let works = grounds::places(self.workspaces, self.directory, self.home);
+            let agent = Agent::of_program(first).or_else(|| Agent::of_program(&bytes(&file)));
+            let agent = agent.map(|agent| agent.name.clone());
+            return works.iter().any(|work| file.starts_with(work)).then(|| Way { agent, ..Way::default() });
+        }
+        let grounds = Grounds::of(self.workspaces, self.directory, self.home);
+        let mut search = Search { kept: kept::directories(self.home), grounds, ..Search::default() };
+        self.command(&words, None, 0, &mut search);
+        // One may run another one of its name.
+        for name in search.agent.into_iter().flat_map(|agent| &agent.executables) {
+            let path = (self.variable)("PATH");
+            for candidate in candidates(OsStr::new(name), path).into_iter().flatten() {
+                self.program(candidate.as_bytes(), None, DEPTH_MAX, &mut search);
             }
         }
-        if self.is_said && search.agent.is_none() && !search.is_unsure {
+        let is_sure = !search.is_unsure && search.grounds.is_whole;
+        // A program that is not known by its name, which a script may become without making a process.
+        if is_sure && search.ends.is_empty() && (self.is_said || search.agent.is_some()) {
             return None;
         }
-        let is_sure = !search.is_unsure && search.grounds.is_whole;
         let ends = if is_sure { search.ends } else { Vec::new() };
         Some(Way { agent: search.agent.map(|agent| agent.name.clone()), ends, grounds: search.grounds.found })
     }
@@ -298,7 +299,7 @@ impl Places<'_> {
         let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
         let joined = |directory: &OsStr, rest: &[u8]| path(&[directory.as_bytes(), rest].concat());
         let spelled = if let Some(rest) = word.strip_prefix(b"~") {
-            joined(self.home.as_os_str(), rest)
+            joined((self.variable)("HOME").unwrap_or(self.home.as_os_str()), rest)
         } else if let Some((name, rest)) = expansion(word) {
             let known = name.to_str().ok().and_then(|name| (self.variable)(name));
             joined(known.or_else(|| Some(script?.parent()?.as_os_str()))?, rest)

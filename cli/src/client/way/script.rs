@@ -2,9 +2,10 @@
 
 use agents::{file_name, is_shell};
 use bstr::ByteSlice;
-use std::fs::{self, File};
+use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Bytes of a script that are looked at.
@@ -12,11 +13,13 @@ const SCRIPT_MAX: u64 = 64 << 10;
 
 /// The text of a script; `None`: it is none.
 pub(super) fn text(file: &Path) -> Option<Vec<u8>> {
-    if !fs::metadata(file).ok()?.is_file() {
+    // Nobody waits for whoever writes into a pipe that has its name.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(file).ok()?;
+    if !file.metadata().ok()?.is_file() {
         return None;
     }
     let mut text = Vec::new();
-    File::open(file).ok()?.take(SCRIPT_MAX).read_to_end(&mut text).ok()?;
+    file.take(SCRIPT_MAX).read_to_end(&mut text).ok()?;
     text.starts_with(b"#!").then_some(text)
 }
 

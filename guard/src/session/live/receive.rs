@@ -61,9 +61,9 @@ impl Live {
                 }
             }
             Captured::Loss(loss) => {
-                if let Some(Turn::Lost(note)) = self.way.as_mut().and_then(Way::unseen) {
-                    self.notes.push(note);
-                }
+                let turns = self.way.as_mut().map_or_else(Vec::new, |way| way.unseen(loss.time_ns));
+                let told = self.turn(turns);
+                self.warn(told);
                 if let Some(scorer) = &mut self.scorer {
                     scorer.note_loss(loss.count);
                 }
@@ -77,29 +77,50 @@ impl Live {
 
     /// Follows who is the agent itself, and tells the kernel side.
     fn follow(&mut self, event: &Event) {
+        let turns = self.way.as_mut().map_or_else(Vec::new, |way| way.note(event));
+        let mut told = self.turn(turns);
+        let before = self.itself.first();
+        let agent = self.way.as_ref().and_then(|way| way.agent.as_deref());
+        let started = self.itself.note(event, agent.unwrap_or(self.meta.agent.as_str()));
+        let list = &self.shared.list;
+        if let Some(pid) = started {
+            // Behind a launcher the kernel side may not have known whose child it is when it was made.
+            told = told.and(match self.way {
+                Some(_) => list.begin_itself(pid, false),
+                None => list.confirm_itself(pid),
+            });
+        }
+        if let Some(pid) = before.filter(|_| self.itself.first() != before) {
+            told = told.and(list.end_itself(pid));
+        }
+        self.warn(told);
+    }
+
+    /// What the kernel side was not told keeps the agent from its own files, and opens nothing.
+    fn warn(&self, told: Result<(), crate::Error>) {
+        if let Err(error) = told {
+            tracing::warn!(session = %self.id, %error, "the agent itself cannot replace its own files");
+        }
+    }
+
+    /// Takes in what the way to the agent has come to.
+    fn turn(&mut self, turns: Vec<Turn>) -> Result<(), crate::Error> {
         let list = &self.shared.list;
         let mut told = Ok(());
-        for turn in self.way.as_mut().map_or_else(Vec::new, |way| way.note(event)) {
+        for turn in turns {
             match turn {
                 Turn::Agent(started, is_script) => {
                     self.itself.is_who(&started, is_script);
-                    told = told.and(list.begin_itself(event.pid, is_script));
+                    told = told.and(list.begin_itself(started.pid, is_script));
                 }
-                Turn::Left => {
+                Turn::Left(pid) => {
                     self.itself.is_nobody();
-                    told = told.and(list.end_itself(event.pid));
+                    told = told.and(list.end_itself(pid));
                 }
                 Turn::Lost(note) => self.notes.push(note),
             }
         }
-        let agent = self.way.as_ref().and_then(|way| way.agent.as_deref());
-        let started = self.itself.note(event, agent.unwrap_or(self.meta.agent.as_str()));
-        if let Some(pid) = started {
-            told = told.and(list.confirm_itself(pid));
-        }
-        if let Err(e) = told {
-            tracing::warn!(session = %self.id, error = %e, "the agent itself cannot replace its own files");
-        }
+        told
     }
 
     /// Takes in a DNS message of the session.

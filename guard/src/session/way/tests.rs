@@ -101,7 +101,7 @@ fn told(events: &[Event]) -> (Vec<u32>, Vec<String>) {
             match turn {
                 Turn::Agent(..) => agents.push(event.pid),
                 Turn::Lost(why) => said.push(why),
-                Turn::Left => {}
+                Turn::Left(_) => {}
             }
         }
     }
@@ -206,7 +206,7 @@ fn what_the_repository_decides_ends_the_way() {
     ];
     assert_eq!(agents(&[&elsewhere[..], &[native(1)]].concat()), (vec![1], 0));
     let mut way = way();
-    assert!(matches!(way.unseen(), Some(Turn::Lost(_))));
+    assert!(matches!(way.unseen(0)[..], [Turn::Lost(_)]));
     assert_eq!(way.note(&native(1)), []);
     // What its interpreter loads before.
     let node = exec(1, NODE, &format!("/usr/bin/node {MODULE}"));
