@@ -1,6 +1,7 @@
 //! `wardline record --attach PID` and `wardline enforce --attach PID`: a process that runs already, and what is to be
 //! known of it from `/proc`.
 
+use super::checked::Checked;
 use super::session::{self, Of, SessionArgs, Stance, announce, say};
 use super::summary;
 use crate::client::{self, Left, connect};
@@ -29,13 +30,14 @@ struct Process {
 pub fn attach(state: &State, verbose: u8, args: &SessionArgs, stance: Stance, pid: u32) -> Result<ExitCode> {
     // Who is inside a session and looks into a process outside is ended for it.
     connect::is_served(state)?;
-    let summary_file = args.summary_file.as_deref().map(session::create).transpose()?;
+    let checked = Checked::new(args)?;
     let Process { command, environment, file, directory, user } = read(pid, args)?;
     let of =
         Of { command: &command, file: file.as_deref(), directory: &directory, environment: &environment };
-    let mut begin = session::begin(args, stance, &of, &user)?;
+    let mut begin = session::begin(&checked, stance, &of, &user)?;
     begin.pid = pid;
     begin.attach = true;
+    let summary_file = checked.summary_file()?;
     let mut said = Vec::new();
     let started = |ready: &Ready| {
         said.clone_from(&ready.notes);

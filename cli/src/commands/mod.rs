@@ -6,6 +6,7 @@ mod attach;
 pub mod baselines;
 pub mod broker;
 mod bytes;
+mod checked;
 pub mod db;
 pub mod demo;
 mod denials;

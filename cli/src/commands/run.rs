@@ -1,8 +1,7 @@
 //! `wardline record` and `wardline enforce`: a command in a session.
 
-use super::session::{
-    Of, SessionArgs, Stance, announce, begin, create, ended_for_a_delegate, say, write_summary,
-};
+use super::checked::Checked;
+use super::session::{Of, SessionArgs, Stance, announce, begin, ended_for_a_delegate, say, write_summary};
 use super::{attach, refused, summary};
 use crate::client::{self, Ended, Held, How};
 use crate::environment::{self, Environment};
@@ -59,9 +58,10 @@ pub fn record(state: &State, verbose: u8, args: RecordArgs) -> Result<ExitCode> 
     if let Some(pid) = args.session.attach {
         return attach::attach(state, verbose, &args.session, Stance::RECORD, pid);
     }
+    let checked = Checked::new(&args.session)?;
     let user = args.session.user.resolve()?;
     let environment = Environment::of_command(&user, &args.session.environment)?;
-    run(state, verbose, &args.session, Stance::RECORD, &user, &environment)
+    run(state, verbose, &checked, Stance::RECORD, &user, &environment)
 }
 
 /// Enforces.
@@ -71,6 +71,7 @@ pub fn enforce(state: &State, verbose: u8, args: EnforceArgs) -> Result<ExitCode
     if let Some(pid) = args.session.attach {
         return attach::attach(state, verbose, &args.session, stance, pid);
     }
+    let checked = Checked::new(&args.session)?;
     let user = args.session.user.resolve()?;
     let mut environment = Environment::of_command(&user, &args.session.environment)?;
     let mut secrets = environment::secrets(environment.variables());
@@ -88,19 +89,20 @@ pub fn enforce(state: &State, verbose: u8, args: EnforceArgs) -> Result<ExitCode
             )
         });
     }
-    run(state, verbose, &args.session, stance, &user, &environment)
+    run(state, verbose, &checked, stance, &user, &environment)
 }
 
 fn run(
     state: &State,
     verbose: u8,
-    args: &SessionArgs,
+    checked: &Checked<'_>,
     stance: Stance,
     user: &Identity,
     environment: &Environment,
 ) -> Result<ExitCode> {
-    let summary_file = args.summary_file.as_deref().map(create).transpose()?;
+    let args = checked.args();
     let directory = std::env::current_dir().unwrap_or_default();
+    checked.workspaces(&directory)?;
     let offered = guard::confine::offer();
     let offered = Confinement { rings: offered.rings && !args.io_uring, ..offered };
     let held = Held::fork(&args.command, environment, user, offered)?;
@@ -113,7 +115,8 @@ fn run(
         directory: &directory,
         environment: environment.variables(),
     };
-    let begin = Begin { confinement: offered, ..begin(args, stance, &of, user)? };
+    let begin = Begin { confinement: offered, ..begin(checked, stance, &of, user)? };
+    let summary_file = checked.summary_file()?;
     let mut said = Vec::new();
     let ended = client::run(state, verbose, held, begin, |ready| {
         said.clone_from(&ready.notes);

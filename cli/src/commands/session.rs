@@ -1,6 +1,7 @@
 //! What the commands have in common that put something in a session: their arguments, the request that comes of them, and what
 //! the user is told.
 
+use super::checked::Checked;
 use super::summary;
 use crate::environment::{EnvironmentArgs, Variable};
 use crate::{agent, environment};
@@ -100,25 +101,17 @@ pub(super) struct Of<'a> {
 }
 
 /// The request, except for the pid.
-pub(super) fn begin(args: &SessionArgs, stance: Stance, of: &Of<'_>, user: &Identity) -> Result<Begin> {
+pub(super) fn begin(checked: &Checked<'_>, stance: Stance, of: &Of<'_>, user: &Identity) -> Result<Begin> {
+    let args = checked.args();
     let Stance { mode, force_baseline } = stance;
     let words = of.command.iter().map(|word| word.as_bytes());
     let agent = args
         .agent
         .clone()
         .unwrap_or_else(|| agent::guess(words.clone(), of.file.map(|file| file.as_os_str().as_bytes())));
-    let home = canonical(&user.home).unwrap_or_else(|_| user.home.clone());
+    let home = std::fs::canonicalize(&user.home).unwrap_or_else(|_| user.home.clone());
     let home = home.as_os_str().as_bytes();
-    let workspaces = if args.workspace.is_empty() {
-        anyhow::ensure!(
-            of.directory.is_absolute(),
-            "the current directory is gone: name one with `--workspace`"
-        );
-        vec![of.directory.to_owned()]
-    } else {
-        args.workspace.clone()
-    };
-    let workspaces = workspaces.iter().map(|path| canonical(path)).collect::<Result<Vec<_>>>()?;
+    let workspaces = checked.workspaces(of.directory)?;
     Ok(Begin {
         mode,
         agent_state: agent::state(agent.as_str(), home),
@@ -138,15 +131,6 @@ pub(super) fn begin(args: &SessionArgs, stance: Stance, of: &Of<'_>, user: &Iden
         confinement: Confinement::default(),
         attach: false,
     })
-}
-
-fn canonical(path: &Path) -> Result<PathBuf> {
-    std::fs::canonicalize(path)
-        .map_err(|e| Exit::Usage.error(format!("`{}` is no directory: {e}", path.display())))
-}
-
-pub(super) fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| format!("`{}` cannot be written", path.display()))
 }
 
 /// What the user is told before the command has the terminal.

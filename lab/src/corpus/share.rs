@@ -56,12 +56,12 @@ enum Own {
 pub fn export(args: &ExportArgs) -> Result<()> {
     let corpus = Corpus::open(&args.dir)?;
     let reader = Reader::open(corpus.store()).context("the recordings of the corpus cannot be read")?;
+    let runs = corpus.runs()?;
     let file =
         File::create(&args.file).with_context(|| format!("`{}` cannot be written", args.file.display()))?;
     let stream = zstd::Encoder::new(BufWriter::new(file), LEVEL).context("compression cannot be started")?;
     let mut out = Nameless { out: stream.auto_finish(), host: hostname(), line: Vec::new() };
     own(&mut out, &Own::Corpus(Box::new(corpus.description.clone())))?;
-    let runs = corpus.runs()?;
     let bar = ProgressBar::new(runs.len() as u64);
     for run in runs {
         let session = SessionId(run.session);
