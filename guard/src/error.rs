@@ -50,7 +50,7 @@ pub enum Error {
     TooLong(std::time::Duration),
     /// a baseline arms nothing
     #[error(transparent)]
-    Unfit(#[from] models::Unfit),
+    Unfit(#[from] models::Error),
     /// nobody answers permission events
     #[error(
         "nobody answers permission events any more: end the supervisor with `wardline stop`, and try again"

@@ -2,14 +2,13 @@
 
 use crate::allowed::Allowed;
 use crate::calibration::Calibration;
+use crate::error::Error;
 use crate::learned::Models;
+use crate::limits::SESSIONS_MIN;
 use crate::trial::Trial;
 use event::{AgentName, Tasks, Tier};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// Sessions that a baseline needs: with fewer, support from several sessions has no meaning.
-pub const SESSIONS_MIN: usize = 3;
 
 /// Where a baseline comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -73,41 +72,16 @@ impl State {
     }
 }
 
-/// Why a baseline arms nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
-    /// Training was cut short.
-    #[error("the baseline of {0} for `{1}` is partial: train it again with all its sessions")]
-    Partial(AgentName, Tasks),
-    /// Too few sessions.
-    #[error(
-        "the baseline of {agent} for `{task}` rests on {sessions} sessions and needs {SESSIONS_MIN}: record more"
-    )]
-    TooFewSessions {
-        /// The agent.
-        agent: AgentName,
-        /// The task.
-        task: Tasks,
-        /// Sessions that it has.
-        sessions: usize,
-    },
-    /// Trained by a build that reads events differently.
-    #[error(
-        "the baseline of {0} for `{1}` was trained by a build that reads events differently: train it again"
-    )]
-    OtherVocabulary(AgentName, Tasks),
-}
-
 impl Baseline {
     /// Whether it may be enforced.
-    pub fn check(&self) -> Result<(), Unfit> {
+    pub fn check(&self) -> Result<(), Error> {
         let (agent, task) = (self.agent.clone(), self.task.clone());
         if self.partial {
-            Err(Unfit::Partial(agent, task))
+            Err(Error::Partial(agent, task))
         } else if self.vocabulary != event::vocabulary_hash() {
-            Err(Unfit::OtherVocabulary(agent, task))
+            Err(Error::Outdated(agent, task))
         } else if self.sessions < SESSIONS_MIN {
-            Err(Unfit::TooFewSessions { agent, task, sessions: self.sessions })
+            Err(Error::RestsOnFew { agent, task, sessions: self.sessions })
         } else {
             Ok(())
         }

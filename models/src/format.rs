@@ -14,12 +14,9 @@
 #![expect(clippy::indexing_slicing, reason = "the length was looked at before")]
 
 use crate::baseline::Baseline;
+use crate::error::Error;
 
-/// Version of the format that this build writes and reads.
-pub const FORMAT_VERSION: u32 = 6;
-
-/// Bytes that a baseline may have: a dozen sessions make one of some megabytes.
-pub const SIZE_MAX: usize = 256 << 20;
+pub use crate::limits::{FORMAT_VERSION, SIZE_MAX};
 
 const MAGIC: &[u8; 8] = b"WARDBASE";
 const MAC_AT: usize = 60;
@@ -41,56 +38,11 @@ impl Default for Expected {
     }
 }
 
-/// Why bytes are no baseline for this reader.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FormatError {
-    /// Not a baseline at all.
-    #[error("this is not a baseline")]
-    Foreign,
-    /// Shorter than it says.
-    #[error("the baseline is cut short: {found} bytes of {expected}")]
-    Truncated {
-        /// Bytes there are.
-        found: usize,
-        /// Bytes there should be.
-        expected: usize,
-    },
-    /// Larger than any baseline.
-    #[error("the baseline has {0} bytes, and the limit is {SIZE_MAX}")]
-    TooLarge(u64),
-    /// Written by another version.
-    #[error(
-        "the baseline has format {found}, and this build reads {FORMAT_VERSION}: use a build that fits, or make it again with `wardline train`"
-    )]
-    OtherFormat {
-        /// Its version.
-        found: u32,
-    },
-    /// Not sealed with this key, or changed since.
-    #[error("the baseline's seal does not fit: it comes from another machine or was changed")]
-    Seal,
-    /// Trained by a build that reads events differently.
-    #[error("the baseline was trained by a build that reads events differently: train it again")]
-    OtherVocabulary,
-    /// An older one was put in its place.
-    #[error("the baseline was rolled back: its counter is {found}, and {expected} has been seen")]
-    RolledBack {
-        /// Its counter.
-        found: u64,
-        /// The lowest that is accepted.
-        expected: u64,
-    },
-    /// Sealed, and yet not well-formed.
-    #[error("the baseline's content is malformed: {0}")]
-    Malformed(String),
-}
-
 /// Seals a baseline.
-pub fn encode(baseline: &Baseline, key: &[u8; 32], counter: u64) -> Result<Vec<u8>, FormatError> {
-    let payload =
-        rmp_serde::to_vec_named(baseline).map_err(|error| FormatError::Malformed(error.to_string()))?;
+pub fn encode(baseline: &Baseline, key: &[u8; 32], counter: u64) -> Result<Vec<u8>, Error> {
+    let payload = rmp_serde::to_vec_named(baseline).map_err(|error| Error::Malformed(error.to_string()))?;
     if payload.len() > SIZE_MAX - HEADER {
-        return Err(FormatError::TooLarge(payload.len() as u64));
+        return Err(Error::TooLarge(payload.len() as u64));
     }
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.extend(MAGIC);
@@ -105,37 +57,35 @@ pub fn encode(baseline: &Baseline, key: &[u8; 32], counter: u64) -> Result<Vec<u
 }
 
 /// Opens a sealed baseline, and returns it with its counter.
-pub fn decode(bytes: &[u8], key: &[u8; 32], expected: Expected) -> Result<(Baseline, u64), FormatError> {
+pub fn decode(bytes: &[u8], key: &[u8; 32], expected: Expected) -> Result<(Baseline, u64), Error> {
     let magic = &bytes[..bytes.len().min(MAGIC.len())];
     if magic.is_empty() || !MAGIC.starts_with(magic) {
-        return Err(FormatError::Foreign);
+        return Err(Error::Foreign);
     }
-    let cut = |expected| FormatError::Truncated { found: bytes.len(), expected };
+    let cut = |expected| Error::Truncated { found: bytes.len(), expected };
     let version = u32::from_le_bytes(field(bytes, 8).ok_or(cut(HEADER))?);
     if version != FORMAT_VERSION {
-        return Err(FormatError::OtherFormat { found: version });
+        return Err(Error::OtherFormat { found: version });
     }
     let vocabulary: [u8; 32] = field(bytes, 12).ok_or(cut(HEADER))?;
     let counter = u64::from_le_bytes(field(bytes, 44).ok_or(cut(HEADER))?);
     let length = u64::from_le_bytes(field(bytes, 52).ok_or(cut(HEADER))?);
     let mac: [u8; 32] = field(bytes, MAC_AT).ok_or(cut(HEADER))?;
     let payload = &bytes[HEADER..];
-    let length = usize::try_from(length)
-        .ok()
-        .filter(|&length| length <= SIZE_MAX)
-        .ok_or(FormatError::TooLarge(length))?;
+    let length =
+        usize::try_from(length).ok().filter(|&length| length <= SIZE_MAX).ok_or(Error::TooLarge(length))?;
     if payload.len() < length {
         return Err(cut(HEADER + length));
     }
     // Comparison of BLAKE3 hashes takes the same time wherever they differ.
     if payload.len() > length || seal(key, &bytes[..MAC_AT], payload) != blake3::Hash::from_bytes(mac) {
-        return Err(FormatError::Seal);
+        return Err(Error::Seal);
     }
     if vocabulary != expected.vocabulary {
-        return Err(FormatError::OtherVocabulary);
+        return Err(Error::OtherVocabulary);
     }
     if counter < expected.counter {
-        return Err(FormatError::RolledBack { found: counter, expected: expected.counter });
+        return Err(Error::RolledBack { found: counter, expected: expected.counter });
     }
     let baseline = parse(payload)?;
     Ok((baseline, counter))
@@ -143,18 +93,18 @@ pub fn decode(bytes: &[u8], key: &[u8; 32], expected: Expected) -> Result<(Basel
 
 /// Reads a baseline whose seal cannot be checked, since another machine made it: to be shown to a person. It must not
 /// arm anything before it was sealed here.
-pub fn decode_foreign(bytes: &[u8]) -> Result<Baseline, FormatError> {
+pub fn decode_foreign(bytes: &[u8]) -> Result<Baseline, Error> {
     if !bytes.starts_with(MAGIC) {
-        return Err(FormatError::Foreign);
+        return Err(Error::Foreign);
     }
-    let cut = FormatError::Truncated { found: bytes.len(), expected: HEADER };
+    let cut = Error::Truncated { found: bytes.len(), expected: HEADER };
     let version = u32::from_le_bytes(field(bytes, 8).ok_or(cut.clone())?);
     if version != FORMAT_VERSION {
-        return Err(FormatError::OtherFormat { found: version });
+        return Err(Error::OtherFormat { found: version });
     }
     let payload = bytes.get(HEADER..).ok_or(cut)?;
     if payload.len() > SIZE_MAX {
-        return Err(FormatError::TooLarge(payload.len() as u64));
+        return Err(Error::TooLarge(payload.len() as u64));
     }
     parse(payload)
 }
@@ -165,8 +115,8 @@ pub fn fuzz_parse(payload: &[u8]) -> Option<Baseline> {
     parse(payload).ok()
 }
 
-fn parse(payload: &[u8]) -> Result<Baseline, FormatError> {
-    let malformed = |what: &str| FormatError::Malformed(what.to_owned());
+fn parse(payload: &[u8]) -> Result<Baseline, Error> {
+    let malformed = |what: &str| Error::Malformed(what.to_owned());
     let baseline: Baseline = rmp_serde::from_slice(payload).map_err(|error| malformed(&error.to_string()))?;
     if !baseline.models.is_sound() {
         return Err(malformed("a model's parts do not fit together"));

@@ -7,14 +7,16 @@
 #![expect(clippy::indexing_slicing, reason = "folds are taken in turn")]
 
 use crate::allowed::Allowed;
-use crate::baseline::{Baseline, Provenance, SESSIONS_MIN};
+use crate::baseline::{Baseline, Provenance};
 use crate::calibration::{Calibration, Held as HeldSession, WORKSPACES_MIN};
 use crate::channel::{CHANNELS, COUNT};
 use crate::channels::Channels;
 use crate::cluster::Clusters;
 use crate::corpus::{Corpus, Item};
+use crate::error::Error;
 use crate::facts::{self, Facts};
 use crate::learned::{Background, Models};
+use crate::limits::SESSIONS_MIN;
 use crate::novelty::Novelty;
 use crate::trial::{Held, Trial};
 use crate::volume::Volume;
@@ -107,39 +109,19 @@ pub struct Progress {
     pub of: usize,
 }
 
-/// Why there is no baseline.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError<E> {
-    /// Too few sessions.
-    #[error(
-        "{found} usable sessions of {agent} for `{task}`, and a baseline needs {SESSIONS_MIN}: record more"
-    )]
-    TooFewSessions {
-        /// The agent.
-        agent: AgentName,
-        /// The task.
-        task: TaskName,
-        /// Usable sessions.
-        found: usize,
-    },
-    /// A session cannot be read.
-    #[error("a session cannot be read: {0}")]
-    Read(E),
-}
-
 /// Trains a baseline.
 pub fn train<C: Corpus>(
     corpus: &C,
     options: Options,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Baseline, TrainError<C::Error>> {
+) -> Result<Baseline, Error<C::Error>> {
     let sessions = corpus.len();
     if sessions < SESSIONS_MIN {
-        return Err(TrainError::TooFewSessions { agent: options.agent, task: options.task, found: sessions });
+        return Err(Error::TooFewSessions { agent: options.agent, task: options.task, found: sessions });
     }
     let mut facts = Vec::with_capacity(sessions);
     for session in 0..sessions {
-        facts.push(Facts::read(corpus, session, options.tier).map_err(TrainError::Read)?);
+        facts.push(Facts::read(corpus, session, options.tier).map_err(Error::Read)?);
         progress(Progress { done: session + 1, of: 2 * sessions });
     }
     let learned = learn(&facts, &options);
@@ -148,7 +130,7 @@ pub fn train<C: Corpus>(
         .map(|Facts { workspace, asked, start, .. }| Held { workspace: *workspace, asked, start })
         .collect();
     let trial = Trial::hold(&learned.novelty, &held, options.first_run, &options.allowed);
-    let calibration = calibrate(corpus, &facts, &learned, &options, progress).map_err(TrainError::Read)?;
+    let calibration = calibrate(corpus, &facts, &learned, &options, progress).map_err(Error::Read)?;
     let mut models = learned;
     models.novelty.prune();
     let mut workspaces: Vec<u64> = facts.iter().map(|facts| facts.workspace).collect();

@@ -7,7 +7,7 @@
 mod synth;
 
 use event::AgentName;
-use models::{Expected, FormatError, decode, encode};
+use models::{Error, Expected, decode, encode};
 use proptest::prelude::*;
 use std::sync::OnceLock;
 use synth::{Task, baseline, session};
@@ -33,21 +33,21 @@ fn what_was_written_is_read_back_and_scores_alike() {
 fn each_way_of_being_wrong_has_its_own_error() {
     let expected = Expected::default();
     let bytes = sealed();
-    assert_eq!(decode(b"\x7fELF....", &KEY, expected), Err(FormatError::Foreign));
-    assert_eq!(decode(b"", &KEY, expected), Err(FormatError::Foreign));
+    assert_eq!(decode(b"\x7fELF....", &KEY, expected), Err(Error::Foreign));
+    assert_eq!(decode(b"", &KEY, expected), Err(Error::Foreign));
     let cut = decode(&bytes[..bytes.len() - 1], &KEY, expected);
-    assert_eq!(cut, Err(FormatError::Truncated { found: bytes.len() - 1, expected: bytes.len() }));
-    assert!(matches!(decode(&bytes[..50], &KEY, expected), Err(FormatError::Truncated { found: 50, .. })));
-    assert_eq!(decode(bytes, &[8; 32], expected), Err(FormatError::Seal));
+    assert_eq!(cut, Err(Error::Truncated { found: bytes.len() - 1, expected: bytes.len() }));
+    assert!(matches!(decode(&bytes[..50], &KEY, expected), Err(Error::Truncated { found: 50, .. })));
+    assert_eq!(decode(bytes, &[8; 32], expected), Err(Error::Seal));
     let rolled_back = decode(bytes, &KEY, Expected { counter: 6, ..expected });
-    assert_eq!(rolled_back, Err(FormatError::RolledBack { found: 5, expected: 6 }));
+    assert_eq!(rolled_back, Err(Error::RolledBack { found: 5, expected: 6 }));
     let other = decode(bytes, &KEY, Expected { vocabulary: [0; 32], ..expected });
-    assert_eq!(other, Err(FormatError::OtherVocabulary));
+    assert_eq!(other, Err(Error::OtherVocabulary));
     let mut newer = bytes.to_vec();
     newer[8] = models::format::FORMAT_VERSION as u8 + 1;
     assert_eq!(
         decode(&newer, &KEY, expected),
-        Err(FormatError::OtherFormat { found: models::format::FORMAT_VERSION + 1 })
+        Err(Error::OtherFormat { found: models::format::FORMAT_VERSION + 1 })
     );
     let mut older = bytes.to_vec();
     older[8] = models::format::FORMAT_VERSION as u8 - 1;
@@ -55,7 +55,7 @@ fn each_way_of_being_wrong_has_its_own_error() {
     assert!(refused.is_err_and(|words| words.ends_with("make it again with `wardline train`")));
     let mut vast = bytes.to_vec();
     vast[59] = 1;
-    assert!(matches!(decode(&vast, &KEY, expected), Err(FormatError::TooLarge(_))));
+    assert!(matches!(decode(&vast, &KEY, expected), Err(Error::TooLarge(_))));
 }
 
 /// Seed of the fuzz target: what the seal of a small baseline covers.
@@ -93,8 +93,8 @@ fn a_name_that_leads_elsewhere_is_none() {
     other[at..at + 5].copy_from_slice(b"../xx");
     assert!(decode(&seal(&payload), &KEY, Expected::default()).is_ok());
     let read = decode(&seal(&other), &KEY, Expected::default());
-    assert!(matches!(read, Err(FormatError::Malformed(_))), "{read:?}");
-    assert!(matches!(models::format::decode_foreign(&seal(&other)), Err(FormatError::Malformed(_))));
+    assert!(matches!(read, Err(Error::Malformed(_))), "{read:?}");
+    assert!(matches!(models::format::decode_foreign(&seal(&other)), Err(Error::Malformed(_))));
 }
 
 /// Bytes with a right seal around a payload: only who holds the key can make them.
@@ -113,7 +113,7 @@ proptest! {
         let _ = decode(&bytes, &KEY, Expected::default());
         let _ = decode(&[&sealed()[..8], &bytes].concat(), &KEY, Expected::default());
         let sealed_junk = decode(&seal(&bytes), &KEY, Expected::default());
-        prop_assert!(matches!(sealed_junk, Err(FormatError::Malformed(_))));
+        prop_assert!(matches!(sealed_junk, Err(Error::Malformed(_))));
     }
 
     #[test]

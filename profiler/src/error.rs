@@ -11,7 +11,7 @@ pub enum Error {
     Store(#[from] store::Error),
     /// Training.
     #[error(transparent)]
-    Train(#[from] models::train::TrainError<store::Error>),
+    Train(#[from] models::Error<store::Error>),
     /// Nothing to train on.
     #[error(
         "no session of {agent} for {task}: record some with `wardline record --agent {agent} --task {task} -- COMMAND`"
@@ -51,7 +51,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Why.
-        error: models::FormatError,
+        error: models::Error,
     },
     /// A file under one name holds a baseline of another.
     #[error("the baseline `{}` is refused: it is one of {agent} for `{task}`; train it again", path.display())]

@@ -6,7 +6,7 @@ use crate::library::answers::{Answer, decided, is_reviewed, taken_back};
 use crate::library::update::{self, Kept, Known};
 use crate::screen::{REFUSED, reason_to_leave_out};
 use event::{AgentName, TaskName, Tier};
-use models::train::{self as trainer, Others, TrainError};
+use models::train::{self as trainer, Others};
 use models::{Allowed, Baseline, Provenance, SESSIONS_MIN};
 use std::collections::BTreeMap;
 use store::{Reader, Session};
@@ -185,7 +185,7 @@ pub fn train(
                 report.outdated.retain(|outdated| *outdated != (agent.clone(), task.clone()));
                 report.trained.push(trained);
             }
-            Err(error @ Error::Train(TrainError::TooFewSessions { .. })) => {
+            Err(error @ Error::Train(models::Error::TooFewSessions { .. })) => {
                 report.refused.push(Refused { agent, task, left_out: group.left_out, error });
             }
             Err(error) => return Err(error),
