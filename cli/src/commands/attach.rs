@@ -1,8 +1,8 @@
 //! `wardline record --attach PID` and `wardline enforce --attach PID`: a process that runs already, and what is to be
 //! known of it from `/proc`.
 
-use super::checked::Checked;
-use super::session::{self, Of, SessionArgs, Stance, announce, say};
+use super::arguments::{Checked, SessionArgs};
+use super::session::{self, Of, Stance, announce, say};
 use super::summary;
 use crate::client::{self, Left, connect};
 use crate::environment::split;

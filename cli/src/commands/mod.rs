@@ -2,11 +2,11 @@
 
 pub mod allow;
 mod answers;
+mod arguments;
 mod attach;
 pub mod baselines;
 pub mod broker;
 mod bytes;
-mod checked;
 pub mod db;
 pub mod demo;
 mod denials;

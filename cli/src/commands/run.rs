@@ -1,7 +1,7 @@
 //! `wardline record` and `wardline enforce`: a command in a session.
 
-use super::checked::Checked;
-use super::session::{Of, SessionArgs, Stance, announce, begin, ended_for_a_delegate, say, write_summary};
+use super::arguments::{Checked, SessionArgs};
+use super::session::{Of, Stance, announce, begin, ended_for_a_delegate, say, write_summary};
 use super::{attach, refused, summary};
 use crate::client::{self, Ended, Held, How};
 use crate::environment::{self, Environment};

@@ -1,60 +1,21 @@
-//! What the commands have in common that put something in a session: their arguments, the request that comes of them, and what
-//! the user is told.
+//! What the commands have in common that put something in a session: the request that comes of their arguments, and what the
+//! user is told.
 
-use super::checked::Checked;
+use super::arguments::Checked;
 use super::summary;
-use crate::environment::{EnvironmentArgs, Variable};
+use crate::environment::Variable;
 use crate::{agent, environment};
 use anyhow::{Context, Result};
 use command::Exit;
 use command::style;
-use command::user::{Identity, UserArgs};
-use event::{AgentName, Mode, TaskName};
+use command::user::Identity;
+use event::Mode;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use wire::{Begin, Confinement, Ready, Report};
-
-/// What `record` and `enforce` have in common.
-#[derive(Debug, clap::Args)]
-pub struct SessionArgs {
-    /// The agent; guessed from the executable otherwise
-    #[arg(long, value_name = "AGENT")]
-    pub agent: Option<AgentName>,
-    /// What it is asked to do: `edit`, `test`, `review`, or any name of yours
-    #[arg(long, value_name = "TASK", default_value_t)]
-    pub task: TaskName,
-    /// Directory that it works in, several times for several; the current directory otherwise
-    #[arg(long, value_name = "DIR")]
-    pub workspace: Vec<PathBuf>,
-    /// Accept a workspace that is `/` or a home, or that holds a crown jewel
-    #[arg(long)]
-    pub force: bool,
-    /// Who it runs as
-    #[command(flatten)]
-    pub user: UserArgs,
-    /// What it inherits
-    #[command(flatten)]
-    pub environment: EnvironmentArgs,
-    /// Let it use io_uring where its requests cannot be refused (tier `tracepoint`): what one does to a jewel has happened when it
-    /// is stopped
-    #[arg(long, conflicts_with = "attach")]
-    pub io_uring: bool,
-    /// Write the summary to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub summary_file: Option<PathBuf>,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Take in a process that runs already, with everything that descends from it, instead of starting a command
-    #[arg(long, value_name = "PID", conflicts_with_all = ["command", "user", "env", "path"])]
-    pub attach: Option<u32>,
-    /// The command and its arguments
-    #[arg(required_unless_present = "attach", last = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
-}
 
 /// What a session is for, and whether its baseline refuses whatever its trial says.
 #[derive(Clone, Copy)]
