@@ -178,7 +178,7 @@ fn a_program_that_the_baseline_does_not_know() -> Result<()> {
         ),
         "no recorded `edit` session of `test-agent` ran `~/bin/unknown`".to_owned(),
         "`wardline enforce --shadow` runs it unrefused".to_owned(),
-        "answer so with `sudo wardline review`".to_owned(),
+        "allow it with `sudo wardline review`".to_owned(),
     ] {
         assert!(said.contains(&words), "{words}: {said}");
     }
