@@ -1,7 +1,6 @@
 //! The places of the shipped rules are tried, place by place, by a user in an enforced session without a baseline; and what
 //! lies beside it goes on. `WARDLINE_PLACES` names another list in the form of `places.txt`: the test prints what came of each
 //! of its places, with the rule that decided it (`cargo xtask coverage`), and asserts only that nothing that should be open is closed.
-#![expect(clippy::indexing_slicing, reason = "a place that is not there fails the test")]
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::World;
