@@ -172,6 +172,13 @@ fn what_became_of_a_baseline_is_kept_and_the_one_before_it() {
     let root = directory.path().join("wardline");
     assert_eq!(mode(&root.join("history")), 0o600);
     assert_eq!(mode(&root.join("former/codex/edit.baseline")), 0o600);
+    // One that this build cannot read was there all the same.
+    let path = library.save(&baseline("codex", "test", 3)).unwrap();
+    fs::write(path, b"of another build").unwrap();
+    library.save(&baseline("codex", "test", 4)).unwrap();
+    let last = library.history().unwrap().pop().unwrap();
+    assert_eq!((last.became, last.sessions, last.added), (Became::Updated, 4, 0));
+    assert_eq!(library.former(&codex, &tasks("test")).unwrap(), None);
     // No baseline rests on it: one that cannot be read is begun anew.
     fs::write(root.join("history"), b"no list").unwrap();
     assert!(library.history().is_err());

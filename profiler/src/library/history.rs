@@ -61,13 +61,14 @@ pub struct Revision {
 }
 
 impl Revision {
-    fn of(baseline: &Baseline, former: Option<&Baseline>, by_itself: bool) -> Revision {
+    /// Of a baseline that was saved; `became` says whether another one was there, `former` is that, if this build can read it.
+    fn of(baseline: &Baseline, became: Became, former: Option<&Baseline>, by_itself: bool) -> Revision {
         let difference = former.map(|former| Difference::between(former, baseline)).unwrap_or_default();
         Revision {
             at_unix_ns: baseline.trained_at_unix_ns,
             agent: baseline.agent.clone(),
             task: baseline.task.clone(),
-            became: if former.is_some() { Became::Updated } else { Became::Made },
+            became,
             by_itself,
             state: Some(baseline.state()),
             sessions: baseline.sessions,
@@ -131,10 +132,11 @@ impl Library {
     /// Notes that a baseline was saved in the place of another one, whose bytes are kept. The library is locked.
     pub(super) fn note_saved(&self, baseline: &Baseline, former: Option<Vec<u8>>) {
         let before = former.as_ref().and_then(|bytes| models::format::decode_foreign(bytes).ok());
+        let became = if former.is_some() { Became::Updated } else { Became::Made };
         let kept = former.map_or(Ok(()), |bytes| {
             file::replace(&self.former_path(&baseline.agent, &baseline.task), &bytes)
         });
-        let noted = kept.and(self.note(Revision::of(baseline, before.as_ref(), self.is_by_itself)));
+        let noted = kept.and(self.note(Revision::of(baseline, became, before.as_ref(), self.is_by_itself)));
         warn(noted);
     }
 
